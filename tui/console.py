@@ -1,0 +1,29 @@
+"""Sentences of the command line, safe to print: a file's name or a chat can hold escape sequences. The screen is not its business."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from tui.sanitize import sanitize
+
+
+class Parser(argparse.ArgumentParser):
+    """Parses arguments; what it has to complain about is safe to print."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and exit with code 2."""
+        super().error(sanitize(message))
+
+
+def complain(sentence: str) -> None:
+    """Write a sentence to stderr."""
+    sys.stderr.write(f"{sanitize(sentence)}\n")
+
+
+def write_out(text: str) -> None:
+    """Write a text to stdout: as it is into a file or pipe, made safe to show on a terminal."""
+    if sys.stdout.isatty():
+        text = sanitize(text)
+    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
