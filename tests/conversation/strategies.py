@@ -1,0 +1,67 @@
+"""Chats and JSON values of any shape."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tui.conversation import Conversation, Generation, ReplyStats, Status
+
+TEXT = st.text(max_size=20)
+ANY_TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(
+    ["\ud800", "a\udfff", "\x1b]0;x\x07"]
+)
+SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+JSON = st.recursive(
+    SCALAR,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+GENERATION = st.builds(
+    Generation,
+    model=TEXT,
+    quantization=st.sampled_from(["none", "4bit"]),
+    parameters=st.dictionaries(TEXT, SCALAR, max_size=3),
+    stats=st.builds(
+        ReplyStats,
+        prompt_tokens=st.integers(0, 10_000),
+        new_tokens=st.integers(0, 10_000),
+        ttft_s=st.floats(0, 1e6),
+        decode_s=st.floats(0, 1e6),
+    ),
+)
+
+
+@st.composite
+def chats(draw) -> Conversation:
+    """A chat that was really talked in: with variants, unfinished replies, undone steps."""
+    chat = Conversation(
+        extra={
+            "x_" + key: value
+            for key, value in draw(st.dictionaries(TEXT, JSON, max_size=2)).items()
+        }
+    )
+    for _ in range(draw(st.integers(0, 10))):
+        step = draw(st.sampled_from(["user", "reply", "edit", "delete", "undo", "system"]))
+        keys = list(chat.turns)
+        if step == "user" or not keys:
+            chat = chat.add_user(draw(ANY_TEXT))
+            continue
+        key = draw(st.sampled_from(keys))
+        if step == "reply":
+            chat = chat.begin_reply(key, draw(GENERATION))
+            chat = chat.finish(
+                chat.leaf.id,
+                draw(st.sampled_from([*Status])),
+                text=draw(ANY_TEXT),
+                reasoning=draw(ANY_TEXT),
+                error=draw(TEXT),
+            )
+        elif step == "edit":
+            chat = chat.edit(key, draw(ANY_TEXT))
+        elif step == "delete":
+            chat = chat.delete(key, following=draw(st.booleans()))
+        elif step == "undo":
+            chat = chat.undo()
+        else:
+            chat = chat.set_system_prompt(draw(ANY_TEXT))
+    return chat

@@ -1,0 +1,169 @@
+"""The table of generation parameters: every value that gets through is one that generation takes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversation.strategies import JSON
+from tui.parameters import (
+    PARAMETERS,
+    ParameterError,
+    checked,
+    format_value,
+    in_force,
+    parameter,
+    readable,
+)
+
+EACH = pytest.mark.parametrize("known", PARAMETERS.values(), ids=PARAMETERS)
+NUMBERS = st.integers() | st.floats()
+
+
+def is_valid(known, value) -> bool:
+    low, high = known.minimum, known.maximum
+    return (
+        type(value) is known.kind
+        and (low is None or value >= low)
+        and (high is None or value <= high)
+    )
+
+
+def test_every_parameter_is_listed_under_its_name():
+    assert all(name == known.name for name, known in PARAMETERS.items())
+    assert {"temperature", "top_p", "top_k", "max_new_tokens", "seed"} <= PARAMETERS.keys()
+
+
+@EACH
+def test_a_default_is_valid_and_help_is_a_sentence(known):
+    assert known.default is None or is_valid(known, known.check(known.default))
+    assert known.help.endswith(".")
+    assert known.label
+    assert known.step > 0
+
+
+@EACH
+@pytest.mark.parametrize("typed", ["", "  ", "none", "None", "default", "auto"])
+def test_empty_and_none_mean_not_set(known, typed):
+    assert known.parse(typed) is None
+
+
+@EACH
+@given(typed=st.text(max_size=12) | NUMBERS.map(str))
+def test_what_is_typed_is_valid_or_refused(known, typed):
+    try:
+        value = known.parse(typed)
+    except ParameterError:
+        return
+    assert value is None or is_valid(known, value)
+
+
+@EACH
+@given(value=JSON | NUMBERS)
+def test_what_a_file_holds_is_valid_or_refused(known, value):
+    try:
+        checked_value = known.check(value)
+    except ParameterError:
+        return
+    assert checked_value is None or is_valid(known, checked_value)
+
+
+@EACH
+@pytest.mark.parametrize(
+    "huge",
+    [10**400, -(10**400), 1e400, float("nan"), "9" * 400],
+    ids=["int", "negative", "inf", "nan", "typed"],
+)
+def test_a_number_beyond_all_bounds_is_refused(known, huge):
+    with pytest.raises(ParameterError) as caught:
+        known.parse(huge) if isinstance(huge, str) else known.check(huge)
+    assert len(str(caught.value)) < 100
+
+
+@EACH
+@given(
+    value=st.none() | NUMBERS,
+    steps=st.integers(-1000, 1000),
+)
+def test_stepping_stays_in_range(known, value, steps):
+    try:
+        start = known.check(value)
+    except ParameterError:
+        return
+    assert is_valid(known, known.stepped(start, steps))
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "value"),
+    [
+        ("temperature", ".9", 0.9),
+        ("temperature", "1e-3", 0.001),
+        ("temperature", " 0 ", 0.0),
+        ("top_k", "40", 40),
+        ("max_new_tokens", "1000000", 1_000_000),
+        ("seed", "4294967295", 2**32 - 1),
+    ],
+)
+def test_numbers_as_people_type_them(name, typed, value):
+    parsed = parameter(name).parse(typed)
+    assert parsed == value
+    assert type(parsed) is parameter(name).kind
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "words"),
+    [
+        ("temperature", "hot", "Temperature: 'hot' is not a number"),
+        ("temperature", "3", "Temperature: 3 is not from 0 to 2"),
+        ("temperature", "inf", "Temperature: inf is not a finite number"),
+        ("top_k", "1.5", "Top-k: '1.5' is not a whole number"),
+        ("max_new_tokens", "0", "Max new tokens: 0 is not from 1 to 1000000"),
+    ],
+)
+def test_a_refusal_says_what_is_allowed(name, typed, words):
+    with pytest.raises(ParameterError, match=f"^{words}$"):
+        parameter(name).parse(typed)
+
+
+def test_a_boolean_is_no_number():
+    with pytest.raises(ParameterError, match="not a number"):
+        parameter("temperature").check(True)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ParameterError, match=r"'heat' \(known: temperature, "):
+        parameter("heat")
+
+
+def test_checked_leaves_out_what_is_not_set():
+    assert checked({"temperature": 1, "seed": None}) == {"temperature": 1.0}
+    with pytest.raises(ParameterError):
+        checked({"heat": 1})
+
+
+@given(JSON | st.dictionaries(st.sampled_from([*PARAMETERS, "x"]), JSON))
+def test_readable_keeps_what_is_valid_of_anything(values):
+    found = readable(values)
+    assert checked(found) == found
+
+
+def test_the_users_value_goes_before_the_models_and_that_before_the_tables():
+    force = in_force({"temperature": 0.2, "top_p": None}, {"temperature": 0.7, "top_p": 0.9})
+    assert (force["temperature"], force["top_p"]) == (0.2, 0.9)
+    assert force["top_k"] == parameter("top_k").default
+    assert force.keys() == PARAMETERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, ""), (1.0, "1"), (0.7, "0.7"), (40, "40"), (0.30000000000000004, "0.3")],
+)
+def test_a_value_is_shown_without_noise(value, shown):
+    assert format_value(value) == shown
+
+
+@EACH
+def test_what_is_shown_is_what_is_typed(known):
+    value = known.stepped(None, 3)
+    assert known.parse(format_value(value)) == value

@@ -1,0 +1,110 @@
+"""The app's own session file, and the `!save` file of `transformers chat`, which is one branch of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from tui.conversation import codec
+from tui.conversation.conversation import Conversation
+from tui.conversation.formats.base import (
+    Format,
+    Problems,
+    each,
+    mapping_of,
+    one_or_list,
+    some,
+    text_of,
+    to_json,
+)
+from tui.conversation.turn import new_id
+
+_MODEL_KEYS: Final = ("model_id", "model_name_or_path_or_id", "model_name_or_path", "model")
+
+
+def _has_tree(entry: Mapping[str, Any]) -> bool:
+    return isinstance(mapping_of(entry.get("tree")).get("turns"), list)
+
+
+def _has_history(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("chat_history"), list)
+
+
+def _read(document: Any, problems: Problems) -> list[Conversation]:
+    chats = []
+    for entry in each(document):
+        try:
+            decoded = codec.decode(entry)
+        except codec.ChatFormatError:
+            if not isinstance(document, list):
+                raise
+            problems.note("a chat that can't be read")
+            continue
+        for sentence in decoded.problems:
+            problems.say(sentence)
+        if decoded.is_newer:
+            problems.say("a newer version wrote it, so parts of it may be missing")
+        # The chat with this id may be there already, and is not to be written over by its copy.
+        chats.append(replace(decoded.conversation.recovered(), id=new_id()))
+    return chats
+
+
+def _read_transformers(document: Any, problems: Problems) -> list[Conversation]:
+    return [replace(chat, settings=_settings(chat.settings)) for chat in _read(document, problems)]
+
+
+def _settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings as this app keeps them; before 5.0 they held every command line argument side by side."""
+    model = next((text for key in _MODEL_KEYS if (text := text_of(given.get(key)))), "")
+    config = given.get("config")
+    if not isinstance(config, Mapping):
+        config = {key: value for key, value in given.items() if key not in _MODEL_KEYS}
+    kept = {key: value for key, value in given.items() if key == "base_url" and value}
+    return {**kept, "model_id": model, "config": dict(config)} if given else {}
+
+
+def _write(chats: Sequence[Conversation]) -> str:
+    return to_json(one_or_list([codec.encode(chat) for chat in chats]))
+
+
+def _write_transformers(chats: Sequence[Conversation]) -> str:
+    return to_json(one_or_list([_transformers_document(chat) for chat in chats]))
+
+
+def _transformers_document(chat: Conversation) -> dict[str, Any]:
+    return {
+        "settings": {
+            "base_url": text_of(chat.settings.get("base_url")),
+            "model_id": text_of(chat.settings.get("model_id")),
+            "config": dict(mapping_of(chat.settings.get("config"))),
+        },
+        "chat_history": message_entries(chat),
+    }
+
+
+def message_entries(chat: Conversation) -> list[dict[str, str]]:
+    """Return the active path as messages, the reasoning in a field of its own."""
+    return [
+        {"role": message.role, "content": message.content}
+        | ({"reasoning_content": message.reasoning} if message.reasoning else {})
+        for message in chat.history_messages()
+    ]
+
+
+NATIVE: Final = Format(
+    "chat-tui",
+    "chat-tui chat (with all branches)",
+    (".json",),
+    lambda document: some(document, _has_tree),
+    _read,
+    _write,
+)
+TRANSFORMERS: Final = Format(
+    "transformers",
+    "transformers chat",
+    (".json",),
+    lambda document: some(document, _has_history),
+    _read_transformers,
+    _write_transformers,
+)

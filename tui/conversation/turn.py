@@ -1,0 +1,128 @@
+"""The values a chat is made of: turns, and what is known about how a reply came to be.
+
+Everything here is an immutable plain value; nothing touches a disk, a model or a screen.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+USER: Final = "user"
+ASSISTANT: Final = "assistant"
+SYSTEM: Final = "system"
+
+
+class Status(StrEnum):
+    """How a turn came to its end."""
+
+    COMPLETE = "complete"
+    STREAMING = "streaming"
+    """Still being written. Found in a file, it means that the app died: see `INTERRUPTED`."""
+    STOPPED = "stopped"
+    """The user stopped the reply; its text is kept."""
+    TRUNCATED = "truncated"
+    """The reply reached its limit of new tokens, or the end of the context."""
+    FAILED = "failed"
+    """The engine failed; `Turn.error` says why and what was said so far is kept."""
+    INTERRUPTED = "interrupted"
+    """The app ended while the reply was being written; what was saved is kept."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether there may be more to say, so that the reply can be continued."""
+        return self not in (Status.COMPLETE, Status.STREAMING)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStats:
+    """What one reply cost. Zero means unknown."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that were found in the KV cache and not computed again."""
+    new_tokens: int = 0
+    reasoning_tokens: int = 0
+    ttft_s: float = 0.0
+    """Seconds from the request to the first new token."""
+    decode_s: float = 0.0
+    """Seconds from the first to the last new token."""
+    reasoning_s: float = 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Decoding speed; the first token belongs to the prefill and is not counted."""
+        if self.decode_s <= 0 or self.new_tokens < 2:
+            return 0.0
+        return (self.new_tokens - 1) / self.decode_s
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that the chat takes in the context after this reply."""
+        return self.prompt_tokens + self.new_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What made a reply: enough to show it, and to make it again."""
+
+    model: str = ""
+    """What to ask for to load it again: a Hub id, a path, `demo`."""
+    name: str = ""
+    """The model's name for people, where it differs."""
+    quantization: str = "none"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The parameters in force, the seed that was used included."""
+    start_text: str = ""
+    """Words that the reply was made to begin with."""
+    continued: bool = False
+    """Whether it was written on later, so that the seed and parameters are those of its last part only."""
+    stats: ReplyStats = field(default_factory=ReplyStats)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a chat, and its place in the tree."""
+
+    id: str
+    parent: str | None
+    role: str
+    text: str
+    created_at: float
+    """Unix time in seconds."""
+    reasoning: str = ""
+    status: Status = Status.COMPLETE
+    error: str = ""
+    origin: str | None = None
+    """The turn that this one was edited from, if any."""
+    generation: Generation | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the file that this version does not know; written back as they were."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said, as in a reply that failed before its first token."""
+        return not self.text and not self.reasoning
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of what a chat template is given."""
+
+    role: str
+    content: str
+    reasoning: str = ""
+
+
+def new_id() -> str:
+    """Return an opaque id: 32 hexadecimal digits, safe as a file name."""
+    return uuid.uuid4().hex
+
+
+def now() -> float:
+    """Return the Unix time in seconds, rounded to the millisecond as files keep it."""
+    return round(time.time(), 3)
