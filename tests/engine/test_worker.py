@@ -1,0 +1,361 @@
+"""The one thread that owns the model."""
+
+import gc
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+from tui.conversation.turn import ReplyStats
+from tui.engine.base import (
+    Cancelled,
+    Failed,
+    Finished,
+    GenerateRequest,
+    GenerationError,
+    LoadCancelled,
+    LoadRequest,
+    MemoryReading,
+    ModelInfo,
+    ModelLoadError,
+    ModelReady,
+    Progress,
+    ReasoningDelta,
+    StopReason,
+    TextDelta,
+    Unloaded,
+)
+from tui.engine.worker import EngineWorker
+
+PATIENCE_S = 20
+ENDS = (ModelReady, LoadCancelled, Finished, Unloaded, Failed)
+
+
+class Engine:
+    """Does what a test gives it to do."""
+
+    def __init__(self):
+        self.loaded = None
+        self.on_load = lambda request, emit, cancelled: ModelInfo(request.model, request.model)
+        self.on_generate = lambda request, emit, cancelled: Finished(ReplyStats())
+        self.threads = set()
+
+    def load(self, request, emit, cancelled):
+        self.threads.add(threading.current_thread())
+        self.loaded = self.on_load(request, emit, cancelled)
+        return self.loaded
+
+    def generate(self, request, emit, cancelled):
+        self.threads.add(threading.current_thread())
+        return self.on_generate(request, emit, cancelled)
+
+    def unload(self):
+        self.loaded = None
+
+    def memory(self):
+        return MemoryReading()
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def worker(engine):
+    made = EngineWorker(engine)
+    yield made
+    assert made.close(PATIENCE_S)
+
+
+def finish(worker):
+    """Everything that came until the worker was idle."""
+    came = []
+    deadline = time.monotonic() + PATIENCE_S
+    while worker.busy:
+        assert time.monotonic() < deadline
+        came += worker.drain()
+        time.sleep(0.001)
+    return came + worker.drain()
+
+
+def until_cancelled(_request, _emit, cancelled):
+    while not cancelled():
+        time.sleep(0.001)
+    return Finished(ReplyStats(), StopReason.CANCELLED)
+
+
+def test_jobs_run_one_after_another_on_one_thread(worker, engine):
+    running = []
+
+    def generate(request, emit, cancelled):
+        running.append(1)
+        assert len(running) == 1
+        time.sleep(0.002)
+        running.pop()
+        return Finished(ReplyStats())
+
+    engine.on_generate = generate
+    ids = [worker.load(LoadRequest("a")), *(worker.generate(GenerateRequest(())) for _ in range(5))]
+    ids.append(worker.unload())
+    came = finish(worker)
+    assert [job_id for job_id, _ in came] == ids
+    assert [type(event) for _, event in came] == [ModelReady, *[Finished] * 5, Unloaded]
+    assert len(engine.threads) == 1
+    assert threading.current_thread() not in engine.threads
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (GenerationError("It failed.", "Do this."), "It failed."),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("odd"), "odd"),
+        (SystemExit(3), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+def test_whatever_an_engine_raises_is_one_failed_event_and_the_thread_goes_on(
+    worker, engine, raised, message
+):
+    def fail(request, emit, cancelled):
+        emit(TextDelta("so far"))
+        raise raised
+
+    engine.on_generate = fail
+    failing = worker.generate(GenerateRequest(()))
+    after = worker.unload()
+    came = finish(worker)
+    assert [(job_id, type(event)) for job_id, event in came] == [
+        (failing, TextDelta), (failing, Failed), (after, Unloaded),
+    ]  # fmt: skip
+    assert message in came[1][1].message
+    assert not came[1][1].keeps_model
+
+
+def test_a_failed_reply_says_how_far_it_got(worker, engine):
+    def fail(request, emit, cancelled):
+        raise GenerationError("It failed.", "", ReplyStats(prompt_tokens=5, new_tokens=3))
+
+    engine.on_generate = fail
+    worker.load(LoadRequest("a"))
+    worker.generate(GenerateRequest(()))
+    failed = finish(worker)[-1][1]
+    assert failed.stats == ReplyStats(prompt_tokens=5, new_tokens=3)
+    assert failed.keeps_model
+
+
+def test_a_failed_load_tells_whether_the_former_model_is_there(worker, engine):
+    worker.load(LoadRequest("a"))
+    finish(worker)
+
+    def fail(request, emit, cancelled):
+        raise ModelLoadError("No such model.", "Check.")
+
+    engine.on_load = fail
+    worker.load(LoadRequest("b"))
+    assert finish(worker)[-1][1] == Failed("No such model.", "Check.", keeps_model=True)
+
+
+def test_cancelling_the_running_reply(worker, engine):
+    engine.on_generate = until_cancelled
+    job = worker.generate(GenerateRequest(()))
+    worker.cancel(job)
+    assert finish(worker) == [(job, Finished(ReplyStats(), StopReason.CANCELLED))]
+
+
+def test_cancelling_a_waiting_reply_leaves_the_running_one_alone(worker, engine):
+    release, started = threading.Event(), threading.Event()
+    prompts = []
+
+    def generate(request, emit, cancelled):
+        prompts.append(request)
+        started.set()
+        assert release.wait(PATIENCE_S)
+        return Finished(ReplyStats(new_tokens=1))
+
+    engine.on_generate = generate
+    first = worker.generate(GenerateRequest(()))
+    second = worker.generate(GenerateRequest(()))
+    assert started.wait(PATIENCE_S)
+    worker.cancel(second)
+    release.set()
+    assert finish(worker) == [
+        (first, Finished(ReplyStats(new_tokens=1))),
+        (second, Finished(ReplyStats(), StopReason.CANCELLED)),
+    ]
+    assert len(prompts) == 1
+
+
+def test_cancelling_a_load_says_whether_the_former_model_is_there(worker, engine):
+    def load(request, emit, cancelled):
+        until_cancelled(request, emit, cancelled)
+        raise Cancelled
+
+    engine.on_load = load
+    job = worker.load(LoadRequest("a"))
+    worker.cancel(job)
+    assert finish(worker) == [(job, LoadCancelled(keeps_model=False))]
+    engine.loaded = ModelInfo("a", "a")
+    job = worker.load(LoadRequest("b"))
+    worker.cancel(job)
+    assert finish(worker) == [(job, LoadCancelled(keeps_model=True))]
+
+
+def test_a_reply_that_raises_cancelled_is_a_cancelled_reply(worker, engine):
+    def generate(request, emit, cancelled):
+        raise Cancelled
+
+    engine.on_generate = generate
+    job = worker.generate(GenerateRequest(()))
+    assert finish(worker) == [(job, Finished(ReplyStats(), StopReason.CANCELLED))]
+
+
+def test_cancelling_an_ended_or_unknown_job_does_nothing(worker, engine):
+    job = worker.generate(GenerateRequest(()))
+    finish(worker)
+    worker.cancel(job)
+    worker.cancel(12345)
+    assert [type(event) for _, event in finish_after(worker)] == [Finished]
+
+
+def finish_after(worker):
+    worker.generate(GenerateRequest(()))
+    return finish(worker)
+
+
+def test_closing_cancels_the_running_job_and_drops_the_waiting_ones(engine):
+    worker = EngineWorker(engine)
+    started = threading.Event()
+
+    def generate(request, emit, cancelled):
+        started.set()
+        return until_cancelled(request, emit, cancelled)
+
+    engine.on_generate = generate
+    worker.generate(GenerateRequest(()))
+    worker.generate(GenerateRequest(()))
+    assert started.wait(PATIENCE_S)
+    assert worker.close(PATIENCE_S)
+    assert len(worker.drain()) == 1
+    with pytest.raises(RuntimeError):
+        worker.generate(GenerateRequest(()))
+
+
+def test_closing_an_unused_worker_is_fine(engine):
+    assert EngineWorker(engine).close(0)
+
+
+def test_closing_reports_a_job_that_does_not_end(engine):
+    worker = EngineWorker(engine)
+    release, started = threading.Event(), threading.Event()
+
+    def deaf(request, emit, cancelled):
+        started.set()
+        assert release.wait(PATIENCE_S)
+        return Finished(ReplyStats())
+
+    engine.on_generate = deaf
+    worker.generate(GenerateRequest(()))
+    assert started.wait(PATIENCE_S)
+    assert not worker.close(0.01)
+    release.set()
+    assert worker.close(PATIENCE_S)
+
+
+def test_draining_joins_neighbouring_deltas_and_drops_outdated_progress(worker, engine):
+    def generate(request, emit, cancelled):
+        emit(Progress("reading", 1, 3))
+        emit(Progress("reading", 2, 3))
+        emit(ReasoningDelta("a", 1))
+        emit(ReasoningDelta("b", 2))
+        emit(TextDelta("c", 1))
+        emit(TextDelta("d", 3))
+        return Finished(ReplyStats())
+
+    release = threading.Event()
+    engine.on_load = lambda *_: release.wait(PATIENCE_S) and ModelInfo("", "")
+    worker.load(LoadRequest(""))
+    engine.on_generate = generate
+    worker.generate(GenerateRequest(()))
+    release.set()
+    while worker.busy:
+        time.sleep(0.001)
+    assert [event for _, event in worker.drain()][1:] == [
+        Progress("reading", 2, 3),
+        ReasoningDelta("ab", 3),
+        TextDelta("cd", 4),
+        Finished(ReplyStats()),
+    ]
+    assert worker.drain() == []
+
+
+def test_deltas_of_different_jobs_are_not_joined(worker, engine):
+    def generate(request, emit, cancelled):
+        emit(TextDelta("x"))
+        return Finished(ReplyStats())
+
+    engine.on_generate = generate
+    for _ in range(3):
+        worker.generate(GenerateRequest(()))
+    while worker.busy:
+        time.sleep(0.001)
+    assert [type(event) for _, event in worker.drain()] == [TextDelta, Finished] * 3
+
+
+def test_draining_loses_nothing_while_the_engine_emits(worker, engine):
+    count = 30_000
+
+    def generate(request, emit, cancelled):
+        for number in range(count):
+            kind = TextDelta if number % 7 else ReasoningDelta
+            emit(kind(f"{number} "))
+        return Finished(ReplyStats())
+
+    engine.on_generate = generate
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        worker.generate(GenerateRequest(()))
+        came = finish(worker)
+    finally:
+        sys.setswitchinterval(interval_s)
+    *deltas, (_, end) = came
+    assert isinstance(end, Finished)
+    assert "".join(event.text for _, event in deltas) == "".join(f"{n} " for n in range(count))
+    assert sum(event.tokens for _, event in deltas) == count
+
+
+def test_no_reference_is_kept_to_a_finished_job(worker, engine):
+    class Large(list):
+        pass
+
+    messages = Large()
+    known = weakref.ref(messages)
+
+    worker.generate(GenerateRequest(messages))
+    finish(worker)
+    del messages
+    for _ in range(200):
+        gc.collect()
+        if known() is None:
+            break
+        time.sleep(0.01)
+    assert known() is None
+
+
+def test_every_job_ends_with_exactly_one_end_event_under_random_cancels(worker, engine):
+    engine.on_generate = lambda request, emit, cancelled: (
+        emit(TextDelta("x")),
+        Finished(ReplyStats(), StopReason.CANCELLED if cancelled() else StopReason.END),
+    )[1]
+    ids = []
+    for number in range(200):
+        ids.append(worker.generate(GenerateRequest(())))
+        if number % 3 == 0:
+            worker.cancel(ids[number // 2])
+            worker.cancel(ids[-1])
+    ends = [job_id for job_id, event in finish(worker) if isinstance(event, ENDS)]
+    assert ends == ids

@@ -1,0 +1,1 @@
+"""What makes replies. Nothing here imports Textual, and importing it loads neither torch nor transformers."""

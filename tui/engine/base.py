@@ -1,0 +1,357 @@
+"""What an engine is, and the events that a reply is made of.
+
+Only plain values cross this line, so that an engine can run in the app's worker thread or, later, in a process of its own.
+An engine knows nothing of screens, chats on disk or settings files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from tui.conversation.turn import Message, ReplyStats
+from tui.parameters import Value
+
+
+class EngineError(Exception):
+    """Something that an engine could not do.
+
+    Attributes:
+        message: one sentence that says what happened.
+        hint: one sentence that says what to do about it; may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ModelLoadError(EngineError):
+    """A model could not be found or loaded."""
+
+
+class GenerationError(EngineError):
+    """A reply could not be made, or ended in the middle.
+
+    Attributes:
+        stats: what the reply cost as far as it got.
+    """
+
+    def __init__(self, message: str, hint: str = "", stats: ReplyStats | None = None) -> None:
+        super().__init__(message, hint)
+        self.stats = stats or ReplyStats()
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """How far a chat is from fitting the context.
+
+    Attributes:
+        prompt_tokens: what the chat takes.
+        context_tokens: what the model takes at most, its reply included.
+        message_tokens: what each message of the request takes by itself, in their order.
+    """
+
+    prompt_tokens: int
+    context_tokens: int
+    message_tokens: tuple[int, ...]
+
+
+class ContextOverflowError(GenerationError):
+    """The chat no longer fits the model's context; `overflow` has the figures."""
+
+    def __init__(self, overflow: Overflow) -> None:
+        super().__init__(
+            f"The chat has {overflow.prompt_tokens:,} tokens, and the model takes at most "
+            f"{overflow.context_tokens:,} with its reply.",
+            "Shorten or delete turns, start a new chat, or use a model with a longer context.",
+        )
+        self.overflow = overflow
+
+
+class Cancelled(Exception):  # noqa: N818 - it reports no error
+    """Raised inside an engine when the job was cancelled."""
+
+
+class StopReason(StrEnum):
+    """Why a reply ended."""
+
+    END = "end"
+    """The model ended its turn."""
+    LENGTH = "length"
+    """The limit of new tokens, or the end of the context."""
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """A model to load.
+
+    Attributes:
+        model: a Hub id, a local folder, a `.gguf` file, or `demo`.
+        quantization: a name in `engine.quantization.QUANTIZATIONS`.
+        dtype: `auto`, `bfloat16`, `float16` or `float32`.
+        device: `auto`, or a torch device such as `cuda:0` or `cpu`.
+        revision: a Hub branch, tag or commit; empty for the default.
+        trust_remote_code: run code that the repository ships; only after the user agreed.
+    """
+
+    model: str
+    quantization: str = "none"
+    dtype: str = "auto"
+    device: str = "auto"
+    revision: str = ""
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """A reply to make.
+
+    Attributes:
+        messages: the whole chat, oldest first.
+        parameters: those that the user set; the model's defaults hold for the others.
+        continue_last: write on at the end of the last message, which is the assistant's.
+    """
+
+    messages: tuple[Message, ...]
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    continue_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A loaded model.
+
+    Attributes:
+        model: as in the request; what is stored to load it again.
+        name: for people.
+        device: where most of it lives, as in `cuda:0`.
+        dtype: of its weights.
+        quantization: in force; a checkpoint that is already quantised has its own method's name.
+        quantization_locked: why the choice can't be changed; empty when it can.
+        context_tokens: the longest context that the model takes.
+        weights_bytes: what its parameters take in memory.
+        defaults: generation parameters from the model's own generation config.
+        has_chat_template: without one, messages are joined as plain text.
+        notes: sentences that the user should see once.
+    """
+
+    model: str
+    name: str
+    device: str = "cpu"
+    dtype: str = ""
+    quantization: str = "none"
+    quantization_locked: str = ""
+    context_tokens: int = 0
+    weights_bytes: int = 0
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    has_chat_template: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """Memory of the device that a model runs on, in bytes; zero means unknown.
+
+    Attributes:
+        kind: `VRAM` or `RAM`.
+        device: its name for people.
+        used: by everybody.
+        total: what the device has.
+        own: by this process.
+    """
+
+    kind: str = "RAM"
+    device: str = "CPU"
+    used: int = 0
+    total: int = 0
+    own: int = 0
+
+
+# -- events, in the order in which a job can emit them
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of a long job.
+
+    Attributes:
+        stage: what is being done, as in `Loading weights`.
+        done, total: in `unit`; a total of 0 means that it is not known.
+        unit: `B` for bytes, else a plural such as `tokens`.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReady:
+    """A load ended well."""
+
+    info: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReady:
+    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force."""
+
+    prompt_tokens: int
+    cached_tokens: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer."""
+
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The next piece of the reasoning before the answer."""
+
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A reply ended."""
+
+    stats: ReplyStats
+    reason: StopReason = StopReason.END
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """The model is gone and its memory free."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCancelled:
+    """A load was cancelled.
+
+    Attributes:
+        keeps_model: whether the model that was there before still is.
+    """
+
+    keeps_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job failed.
+
+    Attributes:
+        message, hint: as in `EngineError`.
+        keeps_model: whether the model that was there before still is.
+        stats: of a reply, as far as it got.
+        overflow: set when the chat did not fit the context, and nothing was said for that reason.
+    """
+
+    message: str
+    hint: str = ""
+    keeps_model: bool = True
+    stats: ReplyStats = field(default_factory=ReplyStats)
+    overflow: Overflow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDescribed:
+    """The exact prompt of a request, as `Engine.describe` returns it.
+
+    Attributes:
+        text: with its special tokens.
+        tokens: how many there are.
+    """
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextSplit:
+    """A text cut into the model's tokens, as `Engine.split` returns them."""
+
+    pieces: tuple[str, ...]
+
+
+Event = (
+    Progress
+    | ModelReady
+    | PromptReady
+    | TextDelta
+    | ReasoningDelta
+    | Finished
+    | Unloaded
+    | LoadCancelled
+    | PromptDescribed
+    | TextSplit
+    | Failed
+)
+Emit = Callable[[Event], None]
+IsCancelled = Callable[[], bool]
+
+
+class Engine(Protocol):
+    """Makes replies. All methods but `memory` block and are called from one thread, one after another."""
+
+    def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
+        """Load a model in place of the one that is loaded.
+
+        Emits `Progress`.
+
+        Raises:
+            ModelLoadError: it could not be loaded. `loaded` tells whether the former model is still there.
+            Cancelled: `cancelled` returned True; the same holds.
+        """
+        ...
+
+    def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
+        """Make a reply.
+
+        Emits `PromptReady`, `Progress` while a long prompt is computed, `TextDelta` and `ReasoningDelta`. A cancelled reply is
+        not an error: it is returned with `StopReason.CANCELLED`.
+
+        Raises:
+            ContextOverflowError: the chat leaves no room for a reply; nothing was emitted.
+            GenerationError: there is no model, or the reply failed; what was emitted before holds.
+        """
+        ...
+
+    def describe(self, request: GenerateRequest) -> PromptDescribed:
+        """Return the prompt that the loaded model would be given, without making a reply.
+
+        Raises:
+            GenerationError: there is no model, or its chat template refuses the chat.
+        """
+        ...
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return a text cut into the loaded model's tokens; nothing without a model.
+
+        A token that holds only a part of a character is an empty piece, but for the first such, which has the character.
+        """
+        ...
+
+    def unload(self) -> None:
+        """Forget the model and free its memory; does nothing without one."""
+        ...
+
+    @property
+    def loaded(self) -> ModelInfo | None:
+        """The model that is loaded."""
+        ...
+
+    def memory(self) -> MemoryReading:
+        """Return the memory of the device in use. Safe from any thread, also during a job; takes well under 1 ms."""
+        ...

@@ -1,0 +1,115 @@
+"""Imports torch and transformers without freezing the screen, and keeps all that libraries say off the terminal.
+
+Everything heavy in `engine.local` is imported after `import_heavy` ran, on the worker's thread. Where log lines go in the
+end is not decided here: they reach the root logger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tui.engine.base import ModelLoadError
+
+_LIBRARIES: Final = ("c10", "torch_cpu", "torch", "torch_python")
+_SWITCH_INTERVAL_S: Final = 0.0005
+_TALKATIVE: Final = (
+    "transformers",
+    "huggingface_hub",
+    "torch",
+    "accelerate",
+    "bitsandbytes",
+    "py.warnings",
+)
+
+
+def import_heavy() -> None:
+    """Import torch and transformers, and send their output to `logging`. Quick when they are there already.
+
+    Raises:
+        ModelLoadError: they are not installed, or broken.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # OpenMP's threads otherwise spin while they wait for each other. On a desktop in use, where one of them is often held
+    # up, that makes a token several times as slow; the variable is read when the library is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    logging.captureWarnings(True)
+    try:
+        if "transformers.generation.utils" not in sys.modules:
+            with _smooth_import():
+                _load_torch_libraries()
+                importlib.import_module("torch")
+                importlib.import_module("transformers.models.auto.modeling_auto")
+                importlib.import_module("transformers.models.auto.tokenization_auto")
+                importlib.import_module("transformers.generation.utils")
+    except ImportError as error:
+        raise ModelLoadError(
+            f"PyTorch or transformers can't be imported ({error}).",
+            "Install chat-tui again, or repair these two packages.",
+        ) from error
+    route_output_to_logging()
+
+
+def route_output_to_logging() -> None:
+    """Take from the libraries their own ways to the terminal: log handlers, warnings and progress bars."""
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from transformers.utils import logging as transformers_logging
+
+    hide_bars: Callable[..., Any] = transformers_logging.disable_progress_bar
+
+    logging.captureWarnings(True)
+    hide_bars()
+    disable_progress_bars()
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if type(handler) is logging.StreamHandler:
+                logger.removeHandler(handler)
+        logger.propagate = True
+    # It warns of a cast at every single product of an 8-bit model.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _smooth_import() -> Iterator[None]:
+    """Keep the other threads going: collections of a fast growing heap stop the process for half a second each."""
+    interval_s = sys.getswitchinterval()
+    collecting = gc.isenabled()
+    gc.disable()
+    sys.setswitchinterval(min(interval_s, _SWITCH_INTERVAL_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval_s)
+        if collecting:
+            gc.collect()
+            gc.freeze()
+            gc.enable()
+
+
+def _load_torch_libraries() -> None:
+    """Load torch's shared libraries with dlopen, which lets other threads run; `import torch` does not."""
+    if not sys.platform.startswith(("linux", "darwin")) or "torch" in sys.modules:
+        return
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return
+    suffix = ".dylib" if sys.platform == "darwin" else ".so"
+    for name in _LIBRARIES:
+        path = Path(spec.origin).parent / "lib" / f"lib{name}{suffix}"
+        if not path.is_file():
+            return
+        try:
+            ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_GLOBAL)
+        except OSError:
+            # `import torch` knows further ways to find what is missing, and says what is wrong if there is none.
+            return

@@ -1,0 +1,61 @@
+"""What the memory of the device in use holds now. Cheap enough for a timer, and never the one who imports torch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import psutil
+
+from tui.engine.base import MemoryReading
+
+_PROCESS = psutil.Process()
+
+
+def read(device: str) -> MemoryReading:
+    """Return the memory of a device, named as torch names it; RAM where torch is not imported or can't tell."""
+    kind, _, index = device.partition(":")
+    torch = sys.modules.get("torch")
+    try:
+        if torch is not None and kind in ("cuda", "xpu"):
+            return _accelerator(getattr(torch, kind), int(index or 0))
+        if torch is not None and kind == "mps":
+            return _mps(torch.mps)
+    except (AttributeError, RuntimeError, ValueError):
+        return _ram()
+    return _ram()
+
+
+def _ram() -> MemoryReading:
+    machine = psutil.virtual_memory()
+    return MemoryReading(
+        kind="RAM",
+        device="CPU",
+        used=machine.total - machine.available,
+        total=machine.total,
+        own=_PROCESS.memory_info().rss,
+    )
+
+
+def _accelerator(interface: Any, index: int) -> MemoryReading:
+    """Read a CUDA, ROCm or XPU device; the first two share torch's interface."""
+    free, total = interface.mem_get_info(index)
+    return MemoryReading(
+        kind="VRAM",
+        device=str(interface.get_device_name(index)),
+        used=total - free,
+        total=total,
+        own=interface.memory_reserved(index),
+    )
+
+
+def _mps(interface: Any) -> MemoryReading:
+    """Read an Apple GPU, which shares the machine's memory."""
+    machine = psutil.virtual_memory()
+    return MemoryReading(
+        kind="VRAM",
+        device="Apple GPU",
+        used=machine.total - machine.available,
+        total=machine.total,
+        own=interface.driver_allocated_memory(),
+    )
