@@ -1,0 +1,100 @@
+"""Where chat-tui keeps its files: one place that every other part is handed its folders from.
+
+It makes the folders and says so when it can't. It reads and writes no file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from tui.files import FOLDER_MODE, make_private_folder, reason
+
+APP: Final = "chat-tui"
+HOME_VARIABLE: Final = "CHAT_TUI_HOME"
+"""An environment variable that names one folder to hold everything."""
+
+
+class PathsError(Exception):
+    """A folder of the app can't be used; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPaths:
+    """The app's folders.
+
+    Attributes:
+        config: what the user writes: settings, presets, keys, themes.
+        data: what must not be lost: chats.
+        cache: what can be made again: converted models, the search index.
+        logs: the log file.
+    """
+
+    config: Path
+    data: Path
+    cache: Path
+    logs: Path
+
+    @classmethod
+    def default(cls) -> AppPaths:
+        """Return the folders of this user: below `CHAT_TUI_HOME` if that is set, else where the system keeps such things."""
+        if home := os.environ.get(HOME_VARIABLE, "").strip():
+            return cls.under(Path(home).expanduser())
+        return cls(
+            config=platformdirs.user_config_path(APP, appauthor=False),
+            data=platformdirs.user_data_path(APP, appauthor=False),
+            cache=platformdirs.user_cache_path(APP, appauthor=False),
+            logs=platformdirs.user_log_path(APP, appauthor=False),
+        )
+
+    @classmethod
+    def under(cls, folder: Path) -> AppPaths:
+        """Return folders that all stand in one."""
+        base = folder.absolute()
+        return cls(base / "config", base / "data", base / "cache", base / "logs")
+
+    @property
+    def sessions(self) -> Path:
+        """The folder of the chats."""
+        return self.data / "sessions"
+
+    @property
+    def themes(self) -> Path:
+        """The folder of the user's own colour themes."""
+        return self.config / "themes"
+
+    @property
+    def state(self) -> Path:
+        """The file in which the app remembers what it was last set to."""
+        return self.data / "state.json"
+
+    @property
+    def index(self) -> Path:
+        """The search index of the chats."""
+        return self.cache / "sessions.sqlite3"
+
+    def ensure(self) -> None:
+        """Make every folder, readable by its owner alone, and check that it can be written to.
+
+        Raises:
+            PathsError: one can't be made or written to. Those that can, are there.
+        """
+        failed: list[str] = []
+        for folder in (self.config, self.data, self.sessions, self.cache, self.logs):
+            try:
+                make_private_folder(folder)
+                if folder.stat().st_mode & 0o077:
+                    folder.chmod(FOLDER_MODE)
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    failed.append(f"{folder} (not writable)")
+            except OSError as error:
+                failed.append(f"{folder} ({reason(error)})")
+        if failed:
+            raise PathsError(
+                f"chat-tui can't use {', '.join(failed)}; make it writable, or name another folder "
+                f"for everything in the environment variable {HOME_VARIABLE}."
+            )

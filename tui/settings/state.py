@@ -1,0 +1,105 @@
+"""What the app remembers by itself from one start to the next: the last model, parameters, theme, and the like.
+
+It is no configuration: the user never has to touch it, and deleting it does no harm. Reading it never fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tui.files import free_name, make_private_folder, read_regular, reason, write_atomic
+from tui.parameters import Value, readable
+
+
+class StateError(Exception):
+    """The state could not be written; the message is a sentence for a person. The app works without."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What was in force when it was last changed.
+
+    Attributes:
+        model: a Hub id, a folder, a `.gguf` file or `demo`; empty for none.
+        quantization: its name; what is known of names is the engine's.
+        parameters: the generation parameters that the user set.
+        system_prompt: for a new chat.
+        theme: a theme's name; empty for the default.
+        sidebar: whether it is shown.
+        overflow: what happens when a chat no longer fits the context; names are the conversation's.
+    """
+
+    model: str = ""
+    quantization: str = "none"
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    system_prompt: str = ""
+    theme: str = ""
+    sidebar: bool = True
+    overflow: str = "ask"
+
+
+def load_state(path: Path) -> tuple[AppState, str]:
+    """Return the remembered state, and a sentence about what is wrong with its file; empty when nothing is.
+
+    What can't be used is left out. A file that holds no JSON object is set aside beside itself as `<name>.damaged-<n>`.
+    """
+    try:
+        data = read_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return AppState(), ""
+    except OSError as error:
+        return AppState(), f"{path} can't be read ({reason(error)}); the defaults are used."
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        return _state(document), ""
+    kept = free_name(path, "damaged")
+    with suppress(OSError):
+        path.rename(kept)
+        return (
+            AppState(),
+            f"{path.name} is damaged; it is kept as {kept}, and the defaults are used.",
+        )
+    return AppState(), f"{path} is damaged; the defaults are used."
+
+
+def save_state(path: Path, state: AppState) -> None:
+    """Remember a state, whole or not at all, readable by its owner alone.
+
+    Raises:
+        StateError: it could not be written; what was remembered before still is.
+    """
+    text = json.dumps(asdict(state), indent=1)
+    try:
+        make_private_folder(path.parent)
+        write_atomic(path, text.encode())
+    except OSError as error:
+        raise StateError(
+            f"The settings are not remembered: {path} can't be written ({reason(error)})."
+        ) from error
+
+
+def _state(document: Mapping[str, Any]) -> AppState:
+    default = AppState()
+    sidebar = document.get("sidebar")
+    return AppState(
+        model=_text(document, "model", default.model),
+        quantization=_text(document, "quantization", default.quantization),
+        parameters=readable(document.get("parameters")),
+        system_prompt=_text(document, "system_prompt", default.system_prompt),
+        theme=_text(document, "theme", default.theme),
+        sidebar=sidebar if isinstance(sidebar, bool) else default.sidebar,
+        overflow=_text(document, "overflow", default.overflow),
+    )
+
+
+def _text(document: Mapping[str, Any], key: str, default: str) -> str:
+    value = document.get(key)
+    return value if isinstance(value, str) else default

@@ -1,0 +1,173 @@
+"""Colour themes as data: read from TOML files, checked, and handed on as plain values.
+
+A theme here is what the screen's toolkit needs to make its own; nothing of that toolkit is known here. A file is read
+strictly, because a colour that is none would take the app down when the theme is chosen.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tui.files import read_regular, reason
+
+DEFAULT_THEME: Final = "ember-dark"
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_VARIABLE: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
+# What else than a colour a variable may be: words, numbers and percentages, as in `bold reverse` or `auto 60%`.
+_VARIABLE_VALUE: Final = re.compile(r"[#a-zA-Z0-9 .%-]{1,80}")
+_COLOURS: Final = (
+    "primary",
+    "secondary",
+    "accent",
+    "foreground",
+    "background",
+    "surface",
+    "panel",
+    "warning",
+    "error",
+    "success",
+)
+_MAX_BYTES: Final = 100_000
+
+
+class ThemeError(Exception):
+    """A theme file can't be used; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeColours:
+    """One colour theme; the colours are `#rrggbb`.
+
+    Attributes:
+        name: lower-case letters, digits, `-` and `_`.
+        dark: whether the background is darker than the text.
+        variables: what else of the toolkit's colour variables the theme sets.
+    """
+
+    name: str
+    dark: bool
+    primary: str
+    secondary: str
+    accent: str
+    foreground: str
+    background: str
+    surface: str
+    panel: str
+    warning: str
+    error: str
+    success: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_theme(text: str) -> ThemeColours:
+    """Read a theme from TOML text.
+
+    Raises:
+        ThemeError: it is no TOML, something is missing, unknown, or no colour.
+    """
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ThemeError(f"it is not valid TOML ({error})") from error
+    name, dark = document.get("name"), document.get("dark")
+    colours, variables = document.get("colours"), document.get("variables", {})
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise ThemeError("`name` must be 1 to 40 lower-case letters, digits, - or _")
+    if not isinstance(dark, bool):
+        raise ThemeError("`dark` must be true or false")
+    if not isinstance(colours, dict):
+        raise ThemeError("there is no table [colours]")
+    if not isinstance(variables, dict):
+        raise ThemeError("`variables` must be a table")
+    _refuse_unknown(document, ("name", "dark", "colours", "variables"), "the file")
+    _refuse_unknown(colours, _COLOURS, "[colours]")
+    for key in _COLOURS:
+        _check(key, colours.get(key), _COLOUR, "a colour such as #1a2b3c")
+    for key, value in variables.items():
+        _check("a name in [variables]", key, _VARIABLE, "lower-case letters, digits and -")
+        _check(key, value, _VARIABLE_VALUE, "a colour such as #1a2b3c, or a style")
+        if value.startswith("#"):
+            _check(key, value, _COLOUR, "a colour such as #1a2b3c")
+    return ThemeColours(name=name, dark=dark, variables=dict(variables), **colours)
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise ThemeError(f"{unknown[0]!r} is not known in {where} (known: {', '.join(known)})")
+
+
+def _check(key: str, value: Any, form: re.Pattern[str], what: str) -> None:
+    if value is None:
+        raise ThemeError(f"`{key}` is missing in [colours]")
+    if not (isinstance(value, str) and form.fullmatch(value)):
+        raise ThemeError(f"`{key}` is {str(value)[:40]!r}, which is not {what}")
+
+
+def read_theme(path: Path) -> ThemeColours:
+    """Read a theme file.
+
+    Raises:
+        ThemeError: it can't be read, or is no theme; the message names the file.
+    """
+    try:
+        data = read_regular(path)
+        if len(data) > _MAX_BYTES:
+            raise ThemeError("it is too large for a theme")
+        return parse_theme(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise ThemeError(f"Theme {path.name}: it can't be read ({reason(error)}).") from error
+    except UnicodeDecodeError as error:
+        raise ThemeError(f"Theme {path.name}: it is not a text file.") from error
+    except ThemeError as error:
+        raise ThemeError(f"Theme {path.name}: {error}.") from error
+
+
+def shipped_themes() -> tuple[ThemeColours, ...]:
+    """Return the themes that come with the app, the default first.
+
+    Raises:
+        ThemeError: the installation is damaged.
+    """
+    themes = [read_theme(path) for path in sorted(_shipped_folder().glob("*.toml"))]
+    return tuple(sorted(themes, key=lambda theme: (theme.name != DEFAULT_THEME, theme.name)))
+
+
+def user_themes(folder: Path) -> tuple[tuple[ThemeColours, ...], tuple[str, ...]]:
+    """Return the themes in a user's folder by name, and a sentence for each file that is left out.
+
+    A folder that is not there has none. Of two themes with one name the second is left out.
+    """
+    themes: dict[str, ThemeColours] = {}
+    problems: list[str] = []
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except FileNotFoundError:
+        return (), ()
+    except OSError as error:
+        return (), (f"The themes in {folder} can't be read ({reason(error)}).",)
+    for path in paths:
+        try:
+            theme = read_theme(path)
+        except ThemeError as error:
+            problems.append(str(error))
+            continue
+        if theme.name in themes:
+            problems.append(f"Theme {path.name}: there is another one named {theme.name!r}.")
+        else:
+            themes[theme.name] = theme
+    return tuple(themes[name] for name in sorted(themes)), tuple(problems)
+
+
+def _shipped_folder() -> Path:
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "themes"
+    # An editable installation runs from the checkout, where the themes stand beside the package.
+    return installed if installed.is_dir() else package.parent / "themes"
