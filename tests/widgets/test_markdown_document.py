@@ -1,0 +1,460 @@
+"""A text that streams in looks, in the end, exactly as if it had been there from the start, and loses nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.widgets.markdown_examples import EXAMPLES
+from tui.sanitize import sanitize
+from tui.widgets.markdown import LiveDocument, document, highlight, table_layout
+from tui.widgets.markdown.layout import lay_out
+from tui.widgets.markdown.lines import Line, copied_text
+from tui.widgets.markdown.parser import BlockParse, references
+
+_FRAGMENTS = (
+    "- ", "* ", "+ ", "1. ", "2) ", "10. z\n", "> ", "    ", "  ", "\t", "\n", "\n\n", "  - n\n", "   1. q\n",
+    "```\n", "```py\n", "````\n", "~~~\n", "def f(x):\n", '"""doc\n', "# ", "## ", "---\n", "***\n", "===\n", "- [x] t\n",
+    "| a | b |\n", "|---|---|\n", "|--", "| c | d | e |\n", "|", "word", "foo bar", "`code`", "**b**", "*e*", "~~s~~",
+    "[x](http://u)", "[r]", "[r]: http://ref\n", "![i](s)", "<b>", "a<b>c", "&amp;", "&#27;", "\\(x_1\\)", "$$\n", "$$",
+    "\\[\n", "\\]\n", "$x_1$", "$$\\frac{a}{b}$$", "[^1]", "[^1]: n\n", "[^n]:", "\\(\\le\\)", "$5", "[ ] ", "x", "1", "-", "=", "日本語", "👩‍👩‍👧", "\r\n", "\r", "\x1b[31m", "http://a.example/x",
+)  # fmt: skip
+_TEXTS = st.lists(st.sampled_from(_FRAGMENTS), max_size=40).map("".join)
+_CUTS = st.lists(st.integers(1, 9), max_size=60)
+_WIDTHS = st.sampled_from([12, 30, 76])
+_SLOW = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def texts_of(lines: Sequence[Line]) -> list[str]:
+    return [line.text.rstrip() for line in lines]
+
+
+def streamed(text: str, cuts: list[int], width: int, *, numbers: bool = False) -> list[Line]:
+    live = LiveDocument(finished=False)
+    position = 0
+    for cut in cuts:
+        live.append(text[position : position + cut])
+        live.lines(width, numbers=numbers)
+        position += cut
+    live.append(text[position:])
+    live.lines(width, numbers=numbers)
+    live.finish()
+    return list(live.lines(width, numbers=numbers))
+
+
+def parsed_as_a_whole(text: str, width: int) -> list[Line]:
+    """Lay a text out from one parse of all of it, with no regard to what can settle when."""
+    text = sanitize(text.replace("\r\n", "\n").replace("\r", "\n"))
+    parse = BlockParse(text, verbatim=False, env={})
+    blocks = parse.build(parse.units, None)
+    if parse.definitions:
+        parse = BlockParse(text, verbatim=False, env=references(parse.definitions))
+        blocks = parse.build(parse.units, None)
+    return lay_out(blocks, width)
+
+
+@_SLOW
+@given(_TEXTS, _CUTS, _WIDTHS)
+def test_streamed_text_ends_up_as_one_shot_text(text: str, cuts: list[int], width: int) -> None:
+    assert streamed(text, cuts, width) == list(LiveDocument(text).lines(width))
+
+
+@_SLOW
+@given(_TEXTS, _WIDTHS)
+def test_settling_block_by_block_changes_nothing(text: str, width: int) -> None:
+    assert texts_of(LiveDocument(text).lines(width)) == texts_of(parsed_as_a_whole(text, width))
+
+
+@_SLOW
+@given(_TEXTS, _WIDTHS)
+def test_no_line_is_wider_than_the_page(text: str, width: int) -> None:
+    assert all(cell_len(line.text) <= width for line in LiveDocument(text).lines(width))
+
+
+@_SLOW
+@given(_TEXTS)
+def test_no_control_character_comes_through(text: str) -> None:
+    shown = "".join(line.text for line in LiveDocument(text).lines(60))
+    assert shown == sanitize(shown)
+
+
+@_SLOW
+@given(_TEXTS, _CUTS, _WIDTHS)
+def test_limits_are_met_at_the_same_place_however_the_text_came(
+    text: str, cuts: list[int], width: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "LIMIT", 60)
+        patch.setattr(document, "_WINDOW", 20)
+        patch.setattr(document, "_PLAIN_PIECE", 25)
+        patch.setattr(highlight, "_SOFT_END", 4)
+        patch.setattr(highlight, "_HARD_END", 6)
+        patch.setattr(table_layout, "MEASURED_ROWS", 2)
+        assert streamed(text * 2, cuts, width) == list(LiveDocument(text * 2).lines(width))
+
+
+_WORDS = st.lists(
+    st.sampled_from(
+        [
+            "alpha", "**bold**", "*em*", "`a<b>c`", "<tag>", "x<y", "snake_case_name", "5 * 3 * 2", "$5", "\n", "\n\n",
+            "\n- item", "\n1. first", "\n> said", "\n# Head", "\n```\ncode();\n```\n", "\n| a | b |\n|---|---|\n| c | d | e |\n",
+            "日本語", "naïve", "[text](http://to.example/x)", "![alt](pic.png)", "http://bare.example", "\\(x\\)", "&lt;",
+        ]
+    ),
+    max_size=30,
+)  # fmt: skip
+
+
+@_SLOW
+@given(_WORDS)
+def test_every_word_of_the_source_is_on_the_page(words: list[str]) -> None:
+    source = " ".join(words)
+    page = re.sub(r"\s", "", "".join(line.text for line in LiveDocument(source).lines(200)))
+    source = source.replace("&lt;", "<")
+    for word in re.findall(r"[^\W_]+", source):
+        assert word in page
+
+
+@_SLOW
+@given(_TEXTS)
+def test_user_text_is_shown_as_it_was_typed(text: str) -> None:
+    page = "".join(line.text for line in LiveDocument(text, verbatim=True).lines(200))
+    for word in re.findall(r"\w+", sanitize(text.replace("```py", ""))):
+        assert word in page
+
+
+_EVERY_EXAMPLE = [(section, text) for section, texts in EXAMPLES.items() for text in texts]
+
+
+@pytest.mark.parametrize("section", EXAMPLES)
+def test_every_example_streams_into_what_it_is_at_once(section: str) -> None:
+    for text in EXAMPLES[section]:
+        for width in (12, 76):
+            whole = list(LiveDocument(text).lines(width))
+            for size in (1, 2, 3, 7):
+                cuts = [size] * (len(text) // size)
+                assert streamed(text, cuts, width) == whole, text
+            assert texts_of(whole) == texts_of(parsed_as_a_whole(text, width)), text
+
+
+@pytest.mark.parametrize("section", EXAMPLES)
+def test_no_word_of_an_example_is_lost(section: str) -> None:
+    for text in EXAMPLES[section]:
+        page = "".join(line.text for line in LiveDocument(text).lines(200))
+        source = re.sub(r"&#?\w+;|\\[a-zA-Z]+|- \[[xX]\]", " ", sanitize(text))
+        for word in re.findall(r"[^\W\d_]+", source):
+            assert word.casefold() in page.casefold(), text
+
+
+@_SLOW
+@given(st.lists(st.sampled_from([text for _, text in _EVERY_EXAMPLE]), max_size=6), _CUTS, _WIDTHS)
+def test_examples_one_after_the_other_stream_as_well(
+    texts: list[str], cuts: list[int], width: int
+) -> None:
+    for glue in ("\n", "\n\n"):
+        text = glue.join(texts)
+        assert streamed(text, cuts, width) == list(LiveDocument(text).lines(width))
+        assert texts_of(LiveDocument(text).lines(width)) == texts_of(parsed_as_a_whole(text, width))
+
+
+def test_html_and_angle_brackets_stay_text() -> None:
+    lines = LiveDocument("<think>a<b>c</think>\n\n<div>\nx\n</div>").lines(60)
+    assert texts_of(lines) == ["<think>a<b>c</think>", "", "<div>", "x", "</div>"]
+
+
+def test_single_newlines_are_kept() -> None:
+    assert texts_of(LiveDocument("one\ntwo\\\nthree").lines(60)) == ["one", "two", "three"]
+
+
+def test_formulas_read_as_unicode_and_prices_stay() -> None:
+    source = "so \\(a_1 * b_1 * c\\) and $x_i$, not $5 or $6\n\n$$\na\n= b\n- c\n$$\n\n\\[ \\frac{y}{2} \\]."
+    assert texts_of(LiveDocument(source).lines(80)) == [
+        "so a₁ * b₁ * c and xᵢ, not $5 or $6", "", "a = b - c", "", "y/2.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from $5 to $6 or $7.50", "it costs $5, not $10 (US$20)", "echo $HOME/bin:$PATH", "a $ b $ c", "$5-$6",
+        "$5 (USD), or 6$", "**$5**/**$6**", "$1,000/$2,000", "between $100k and $200k, plus $50", "paid $20 for it and $30 for that one", "\\(\\unknown{x}\\)",
+        "$\\frac{a$", "\\( \\frac{a}{b \\)",
+    ],
+)  # fmt: skip
+def test_what_is_no_formula_stays_as_it_was_written(text: str) -> None:
+    assert texts_of(LiveDocument(text).lines(80)) == [text.replace("**", "")]
+
+
+@pytest.mark.parametrize(
+    ("formula", "shown"),
+    [
+        (r"x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}", "x = (-b ± √(b² - 4ac))/(2a)"),
+        (r"\sum_{i=1}^{n} i^2", "∑ᵢ₌₁ⁿ i²"),
+        (r"e^{i\pi} + 1 = 0", "e^(iπ) + 1 = 0"),
+        (r"\frac12 mv^2", "½ mv²"),
+        (r"x\frac{a}{b}y", "x(a/b)y"),
+        (r"x_{max} \to X_{AB}", "xₘₐₓ → X_AB"),
+        (r"\left\{ x \in \mathbb{R} \mid x \ge 0 \right\}", "{ x ∈ ℝ | x ≥ 0 }"),
+        (r"2\sin\theta\cos\theta", "2 sin θ cos θ"),
+        (r"\left. \frac{dy}{dx} \right|_{x=0}", "dy/dx |ₓ₌₀"),
+        (r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}", "(a b; c d)"),
+        (r"\text{if } x \ne 0, \hat{y} \cdot \|z\|_2", "if x ≠ 0, ŷ · ‖z‖₂"),
+        (r"\sqrt[3]{8} \implies 90^\circ", "³√8 ⟹ 90°"),
+    ],
+)
+def test_a_formula_means_the_same_in_unicode(formula: str, shown: str) -> None:
+    expected = unicodedata.normalize("NFC", shown)
+    for opening, closing in (("$", "$"), ("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        text = "\n".join(texts_of(LiveDocument(f"{opening}{formula}{closing}").lines(80)))
+        assert unicodedata.normalize("NFC", text) == expected
+
+
+def test_the_rows_of_an_aligned_formula_stand_below_each_other() -> None:
+    source = "\\[\n\\begin{aligned}\na &= b \\\\\n c &= d\n\\end{aligned}\n\\]"
+    assert texts_of(LiveDocument(source).lines(80)) == ["a = b", "c = d"]
+
+
+def test_formulas_in_code_stay_as_they_were_written() -> None:
+    source = "`$x_1$` and $a `x_1$` b$\n\n```\n$$\\frac{a}{b}$$\n```\n\n    \\[ x_1 \\]\n"
+    assert texts_of(LiveDocument(source).lines(80)) == [
+        "$x_1$ and $a x_1$ b$", "", "▏ $$\\frac{a}{b}$$", "", "▏ \\[ x_1 \\]",
+    ]  # fmt: skip
+
+
+def test_a_displayed_formula_is_shown_as_written_until_it_is_closed() -> None:
+    live = LiveDocument("\\[\n\\frac{a}{b}\n", finished=False)
+    assert texts_of(live.lines(60)) == ["\\[", "\\frac{a}{b}"]
+    live.append("\\]\n")
+    assert texts_of(live.lines(60)) == ["a/b"]
+
+
+def test_footnotes_are_numbered_where_they_are_named_and_where_they_stand() -> None:
+    source = "One.[^1] Two.[^why]\n\n[^1]: The first\n    goes on.\n\n    And on.\n[^why]: *Because*.\n\nAfter."
+    expected = [
+        "One.¹ Two.[^why]", "", "¹ The first", "  goes on.", "", "  And on.", "[^why] Because.", "", "After.",
+    ]  # fmt: skip
+    assert texts_of(LiveDocument(source).lines(60)) == expected
+    live = LiveDocument(finished=False)
+    for sign in source:
+        live.append(sign)
+        live.lines(60)
+    assert texts_of(live.lines(60)) == expected
+
+
+def test_lines_of_code_are_numbered_on_demand_and_the_numbers_are_not_copied() -> None:
+    source = "```python\n" + "x = 1\n" * 200 + "```\n\n- a\n  ```\n  " + "y" * 30 + "\n  ```"
+    document = LiveDocument(source)
+    assert texts_of(document.lines(30))[1] == "▏ x = 1"
+    lines = document.lines(30, numbers=True)
+    assert texts_of(lines)[:3] == ["▏ python", "▏   1 x = 1", "▏   2 x = 1"]
+    assert texts_of(lines)[200] == "▏ 200 x = 1"
+    assert texts_of(lines)[-2:] == ["  ▏   1 " + "y" * 22, "  ▏     " + "y" * 8]
+    assert copied_text(lines, 1, 2, 0, None) == "x = 1\nx = 1"
+    assert copied_text(lines, len(lines) - 2, len(lines) - 1, 0, None) == "y" * 30
+
+
+@_SLOW
+@given(_TEXTS, _CUTS, _WIDTHS)
+def test_numbered_code_is_the_same_however_it_came(text: str, cuts: list[int], width: int) -> None:
+    text = f"```py\n{text}"
+    assert streamed(text, cuts, width, numbers=True) == list(
+        LiveDocument(text).lines(width, numbers=True)
+    )
+
+
+def test_a_link_shows_its_target_and_carries_it() -> None:
+    (line,) = LiveDocument("see [docs](https://a.example/b)").lines(60)
+    assert line.text == "see docs (https://a.example/b)"
+    assert {span.link for span in line.spans} == {"", "https://a.example/b"}
+
+
+def test_a_bare_address_is_a_link_and_a_file_name_is_not() -> None:
+    (line,) = LiveDocument("README.md at https://a.example").lines(60)
+    assert [span.text for span in line.spans if span.link] == ["https://a.example"]
+
+
+def test_the_title_of_a_link_or_image_is_shown_with_its_target() -> None:
+    lines = LiveDocument('[docs](https://a.example "All") ![pic](p.png "Sea")').lines(80)
+    assert texts_of(lines) == ['docs (https://a.example "All") [image: pic] (p.png "Sea")']
+
+
+def test_a_script_address_is_no_link() -> None:
+    (line,) = LiveDocument("[x](javascript:alert)").lines(60)
+    assert line.text == "[x](javascript:alert)"
+    assert not any(span.link for span in line.spans)
+
+
+def test_a_reference_that_comes_last_is_resolved_when_the_reply_ends() -> None:
+    live = LiveDocument("see [docs][1]\n\nmore\n\n[1]: https://a.example\n", finished=False)
+    assert texts_of(live.lines(60))[0] == "see [docs][1]"
+    live.finish()
+    assert texts_of(live.lines(60)) == [
+        "see docs (https://a.example)", "", "more", "", "[1]: https://a.example",
+    ]  # fmt: skip
+
+
+def test_escape_sequences_are_shown_and_not_sent() -> None:
+    page = "".join(
+        line.text for line in LiveDocument("\x1b]52;c;eA==\x07 &#27;[31m \u202e").lines(60)
+    )
+    assert page == "␛]52;c;eA==␇ \ufffd[31m ⟪RLO⟫"
+
+
+def test_lists_keep_their_nesting_numbers_and_tasks() -> None:
+    source = "3. c\n4. d\n   - x\n     - y\n- [ ] open\n- [x] done\n\n- loose"
+    assert texts_of(LiveDocument(source).lines(60)) == [
+        "3. c", "4. d", "   ◦ x", "     ▪ y", "", "☐ open", "☑ done", "", "• loose",
+    ]  # fmt: skip
+
+
+def test_numbers_go_on_when_items_settle_one_by_one() -> None:
+    live = LiveDocument(finished=False)
+    for number in range(1, 30):
+        live.append(f"1. item {number}\n")
+        live.lines(60)
+    assert texts_of(live.lines(60))[-1] == "29. item 29"
+
+
+def test_a_table_fits_the_page_and_keeps_cells_without_a_column() -> None:
+    source = "| name | text |\n|---|--:|\n| a | 1 |\n| b | 2 | surplus |\n"
+    assert texts_of(LiveDocument(source).lines(60)) == [
+        "name │        text", "─────┼────────────", "a    │           1", "b    │ 2 | surplus",
+    ]  # fmt: skip
+
+
+def test_a_wide_table_wraps_its_cells() -> None:
+    source = "| k | v |\n|---|---|\n| a | " + "word " * 20 + "|\n| b | c |\n"
+    lines = texts_of(LiveDocument(source).lines(40))
+    assert max(map(len, lines)) <= 40
+    assert lines[2].startswith("a │ word word")
+    assert lines[3].startswith("  │ word")
+
+
+def test_a_table_too_wide_for_columns_becomes_records() -> None:
+    source = (
+        "|"
+        + "|".join(f"h{n}" for n in range(30))
+        + "|\n|"
+        + "---|" * 30
+        + "\n|"
+        + "|".join(f"value{n}" for n in range(30))
+        + "|\n"
+    )
+    lines = texts_of(LiveDocument(source).lines(60))
+    assert lines[0] == "h0: value0"
+    assert lines[29] == "h29: value29"
+
+
+def test_a_column_grows_wider_in_rows_that_were_settled_before() -> None:
+    live = LiveDocument("| k | v |\n|---|---|\n| a | b |\n", finished=False)
+    live.lines(60)
+    live.append("| longer | x |\n")
+    live.finish()
+    assert texts_of(live.lines(60))[2:] == ["a      │ b", "longer │ x"]
+
+
+def test_code_names_its_language_and_keeps_its_indent() -> None:
+    lines = LiveDocument("```python\nif x:\n    y = 1\n```").lines(60)
+    assert texts_of(lines) == ["▏ python", "▏ if x:", "▏     y = 1"]
+    assert ("if", "fence tok-keyword") in [(span.text, span.style) for span in lines[1].spans]
+
+
+def test_an_unknown_language_is_plain_code() -> None:
+    lines = LiveDocument("```no-such-language\nx = 1\n```").lines(60)
+    assert texts_of(lines) == ["▏ no-such-language", "▏ x = 1"]
+
+
+def test_wide_characters_are_counted_by_cells_and_do_not_begin_a_line_with_a_full_stop() -> None:
+    lines = texts_of(LiveDocument("日本語の文章です。" * 3).lines(18))
+    assert all(cell_len(line) <= 18 for line in lines)
+    assert not any(line.startswith("。") for line in lines)
+
+
+def test_an_emoji_family_is_never_torn_apart() -> None:
+    family = "👩‍👩‍👧‍👦"
+    lines = LiveDocument(family * 20).lines(9)
+    assert all(set(line.text.split(family)) == {""} for line in lines)
+
+
+def test_a_resize_lays_the_same_text_out_again() -> None:
+    live = LiveDocument("word " * 40)
+    assert len(live.lines(20)) > len(live.lines(80))
+    assert texts_of(live.lines(20)) == texts_of(LiveDocument("word " * 40).lines(20))
+
+
+def test_a_finished_text_can_go_on() -> None:
+    live = LiveDocument("one\n\n```\nco")
+    live.lines(60)
+    live.append("de\n```\n")
+    live.finish()
+    assert list(live.lines(60)) == list(LiveDocument("one\n\n```\ncode\n```\n").lines(60))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 200_000, "word " * 40_000, "line\n" * 40_000, "[" * 10_000, "[" * 10_000 + "]" * 10_000, "![" * 5_000,
+        ">" * 10_000 + " end", "- " * 5_000, "*a **b " * 4_000, "\\(" * 6_000, "$a" * 6_000, "`" * 9_999 + " x",
+        "|" + "a|" * 500 + "\n|" + "-|" * 500 + "\n" + ("|" + "b|" * 500 + "\n") * 3,
+        "".join(" " * (2 * n) + "- x\n" for n in range(150)),
+    ],
+    ids=lambda text: repr(text[:12]),
+)  # fmt: skip
+def test_hostile_text_costs_a_bounded_number_of_steps_and_is_all_there(text: str) -> None:
+    page = "".join(line.text for line in LiveDocument(text).lines(76))
+    for letter in "xwl[b":
+        assert page.count(letter) >= text.count(letter)
+
+
+def test_text_that_is_too_long_for_markdown_says_so_and_ends_at_a_blank_line() -> None:
+    lines = texts_of(LiveDocument("word\n" * 10_000 + "\n## Head\n").lines(76))
+    assert lines[0].startswith("⚠ Too long for Markdown")
+    assert lines[-1] == "Head"
+
+
+def test_layout_can_be_spread_over_frames() -> None:
+    live = LiveDocument("- item\n" * 3_000)
+    slices = 1
+    while len(live.lines(60, budget_s=0.001)) and live.is_waiting:
+        slices += 1
+    assert slices > 1
+    assert list(live.lines(60)) == list(LiveDocument("- item\n" * 3_000).lines(60))
+
+
+class _Counted(BlockParse):
+    parsed = 0
+
+    def __init__(self, source: str, *, verbatim: bool, env: dict) -> None:
+        type(self).parsed += len(source)
+        super().__init__(source, verbatim=verbatim, env=env)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "A paragraph of some words.\n\n",
+        "- an item of a list\n",
+        "| a | some cell |\n",
+        "code = 1\n",
+    ],
+)
+def test_what_is_parsed_for_a_token_does_not_grow_with_the_reply(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "BlockParse", _Counted)
+    start = {"| a": "| h | i |\n|---|---|\n", "cod": "```python\n"}.get(unit[:3], "")
+    live = LiveDocument(start, finished=False)
+    costs = []
+    for _ in range(4):
+        _Counted.parsed = 0
+        for _ in range(100):
+            live.append(unit)
+            live.lines(60)
+        costs.append(_Counted.parsed)
+    assert costs[-1] <= costs[1] * 1.5

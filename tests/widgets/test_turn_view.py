@@ -1,0 +1,95 @@
+"""What one turn looks like: its head, its ending, its width."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
+
+from tui.conversation import Status
+from tui.widgets.markdown.palette import COMPONENT_CLASSES, Palette, component_css
+from tui.widgets.turn_view import MEASURE, ShownTurn, TurnView, ViewState
+
+
+class Holder(VerticalScroll):
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(COMPONENT_CLASSES)
+    DEFAULT_CSS = component_css("Holder")
+
+
+class OneTurnApp(App[None]):
+    def __init__(self, turn: ShownTurn) -> None:
+        super().__init__()
+        self.turn = turn
+
+    def compose(self) -> ComposeResult:
+        holder = Holder()
+        with holder:
+            yield TurnView(self.turn, Palette(holder), ViewState())
+
+
+async def rows_of(turn: ShownTurn, width: int = 60) -> list[str]:
+    app = OneTurnApp(turn)
+    async with app.run_test(size=(width, 12)) as pilot:
+        await pilot.pause()
+        strips = app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+
+async def test_speakers_are_told_apart_without_colour() -> None:
+    assert (await rows_of(ShownTurn("a", "user", "Hi")))[:2] == [" ❯ You", " │ Hi"]
+    assert (await rows_of(ShownTurn("a", "assistant", "Hi")))[:2] == [" ● Assistant", "   Hi"]
+    assert (await rows_of(ShownTurn("a", "system", "Be kind")))[0] == " ◆ System"
+
+
+async def test_the_caption_stands_at_the_right_edge() -> None:
+    head = (await rows_of(ShownTurn("a", "assistant", "Hi", caption="SmolLM2 · 14:02")))[0]
+    assert head.startswith(" ● Assistant")
+    assert head.endswith("SmolLM2 · 14:02")
+    assert len(head) == 59
+
+
+async def test_a_caption_that_does_not_fit_is_cut() -> None:
+    head = (await rows_of(ShownTurn("a", "assistant", "Hi", caption="word " * 20), width=40))[0]
+    assert head.endswith("…")
+
+
+async def test_variants_are_counted_in_the_head() -> None:
+    head = (await rows_of(ShownTurn("a", "assistant", "Hi", variant=2, variants=3)))[0]
+    assert "‹ 2/3 ›" in head
+
+
+async def test_a_turn_out_of_the_context_says_so() -> None:
+    head = (await rows_of(ShownTurn("a", "user", "Hi", in_context=False)))[0]
+    assert "out of the context" in head
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.STOPPED, "■ Stopped"),
+        (Status.TRUNCATED, "… Cut off"),
+        (Status.INTERRUPTED, "⚠ Interrupted"),
+        (Status.FAILED, "✕ Failed: no memory"),
+    ],
+)
+async def test_a_reply_that_did_not_end_well_says_how_it_ended(status: Status, words: str) -> None:
+    rows = await rows_of(ShownTurn("a", "assistant", "Hi", status=status, error="no memory"))
+    assert rows[1] == "   Hi"
+    assert rows[2].strip().startswith(words)
+
+
+async def test_a_reply_that_ended_inside_its_reasoning_shows_it() -> None:
+    rows = await rows_of(ShownTurn("a", "assistant", "", "Hmm", status=Status.STOPPED))
+    assert rows[1:3] == ["   ▾ Thought", "   ┊ Hmm"]
+
+
+async def test_text_is_never_wider_than_one_can_read() -> None:
+    rows = await rows_of(ShownTurn("a", "assistant", "word " * 200), width=200)
+    assert max(len(row.strip()) for row in rows[1:]) <= MEASURE
+
+
+async def test_what_the_user_typed_keeps_its_spaces_and_signs() -> None:
+    rows = await rows_of(ShownTurn("a", "user", "# not a heading\n    indented *stars*"))
+    assert rows[1:3] == [" │ # not a heading", " │     indented *stars*"]

@@ -1,0 +1,136 @@
+"""The box in which a message is written. It posts `Composer.Submitted`; what becomes of the text is not its business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tui.sanitize import sanitize
+
+
+class Composer(TextArea):
+    """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) begins a new line, pasting never sends."""
+
+    HELP = "Write a message. **Enter** sends it, **Ctrl+J** begins a new line."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Send", key_display="⏎", priority=False),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
+        Binding("up", "older_or_up", show=False),
+        Binding("down", "newer_or_down", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    Composer {
+        height: auto;
+        min-height: 3;
+        max-height: 33vh;
+        border: round $border-blurred;
+        padding: 0 1;
+        background: $background;
+        &:focus { border: round $border; }
+        & .text-area--cursor-line { background: transparent; }
+    }
+    """
+
+    @dataclass
+    class Submitted(Message):
+        """The user sent `text`; it is not blank."""
+
+        composer: Composer
+        text: str
+
+        @property
+        def control(self) -> Composer:
+            """The composer that the text came from."""
+            return self.composer
+
+    class WaitingWanted(Message):
+        """The user wants the message back that waits to be sent."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Message…  (Enter sends, Ctrl+J for a new line)",
+        )
+        self._sent: list[str] = []
+        self._place = 0
+        self._draft = ""
+        self.has_waiting = False
+        """Whether a message waits, which Up in an empty box brings back before anything that was sent."""
+
+    def set_text(self, text: str) -> None:
+        """Put `text` into the box, made safe to show, with the cursor at its end."""
+        self.load_text(sanitize(text))
+        self.move_cursor(self.document.end)
+
+    def take_back(self, text: str) -> None:
+        """Put a text that could not be sent back in front of what has been typed since."""
+        self.set_text(f"{text}\n{self.text}" if self.text.strip() else text)
+
+    def remember(self, texts: list[str]) -> None:
+        """Set what the Up key brings back: earlier messages, the newest last."""
+        self._sent = list(texts)
+        self._place = len(self._sent)
+
+    async def _on_key(self, event: events.Key) -> None:
+        # TextArea takes Enter before any binding is looked at.
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.action_submit()
+            return
+        await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        text = sanitize(event.text)
+        if text:
+            self.replace(text, *self.selection, maintain_selection_offset=False)
+        event.stop()
+
+    def action_submit(self) -> None:
+        """Post the text and empty the box; does nothing when it is blank."""
+        text = self.text.strip("\n")
+        if not text.strip():
+            return
+        self._sent.append(text)
+        self._place = len(self._sent)
+        self._draft = ""
+        self.clear()
+        self.post_message(self.Submitted(self, text))
+
+    def action_newline(self) -> None:
+        """Begin a new line at the cursor."""
+        self.replace("\n", *self.selection, maintain_selection_offset=False)
+        self.scroll_cursor_visible()
+
+    def action_older_or_up(self) -> None:
+        """Go a line up; on the first line, bring back the message sent before."""
+        if self.has_waiting and not self.text:
+            self.post_message(self.WaitingWanted())
+        elif self.cursor_at_first_line and self._place > 0:
+            if self._place == len(self._sent):
+                self._draft = self.text
+            self._place -= 1
+            self.set_text(self._sent[self._place])
+        else:
+            self.action_cursor_up()
+
+    def action_newer_or_down(self) -> None:
+        """Go a line down; on the last line, go on to the message sent after."""
+        if self.cursor_at_last_line and self._place < len(self._sent):
+            self._place += 1
+            newest = self._place == len(self._sent)
+            self.set_text(self._draft if newest else self._sent[self._place])
+        else:
+            self.action_cursor_down()

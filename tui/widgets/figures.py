@@ -1,0 +1,43 @@
+"""Figures as people read them: bytes, token counts, durations, bars."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+
+
+def bytes_text(count: int) -> str:
+    """Return a number of bytes in binary units, as in `1.2 GB`."""
+    size = float(count)
+    for unit in ("B", "KB", "MB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GB"
+
+
+def of_total(used: int, total: int) -> str:
+    """Return two numbers of bytes in the unit of the second, as in `1.2/24.0 GB`."""
+    whole = bytes_text(total)
+    unit = whole.rpartition(" ")[2]
+    divisor = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}[unit]
+    digits = 1 if unit == "GB" else 0
+    return f"{used / divisor:.{digits}f}/{total / divisor:.{digits}f} {unit}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration, as in `0.31 s`, `12 s` or `2:05 min`."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
+
+
+def bar_text(share: float, width: int) -> str:
+    """Return a bar of `width` cells, filled by `share` (0 to 1) in steps of an eighth of a cell."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    part = _EIGHTHS[rest] if rest else ""
+    return ("█" * full + part).ljust(width, "░")

@@ -1,0 +1,117 @@
+"""What a parsed text consists of: blocks that know nothing of widths, colours or the parser that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len
+
+from tui.widgets.markdown.lines import Span
+
+Spans = tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; newlines in it are kept."""
+
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of level 1 to 6."""
+
+    level: int
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line from edge to edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines of code. Of a long block only a stretch: the first one has the label, the last one ends it."""
+
+    lines: tuple[Spans, ...]
+    label: str = ""
+    is_first: bool = True
+    is_last: bool = True
+    first_number: int = 1
+    """The number of the first of the lines in the whole block, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Text without any markup in it: verbatim turns, formulas, and what is too much for Markdown."""
+
+    text: str
+    style: str = ""
+    notice: str = ""
+    """Why this text is not shown as Markdown, in words for the reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Quoted blocks."""
+
+    blocks: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a list. A list is no block of its own, so that a long one can settle item by item."""
+
+    marker: str
+    blocks: tuple[Placed, ...]
+    style: str = "bullet"
+
+
+@dataclass(slots=True)
+class Table:
+    """A table as far as it is known. It grows; its rows are blocks of their own, which point to it."""
+
+    header: tuple[Spans, ...]
+    alignments: tuple[str, ...]
+    rows: list[tuple[Spans, ...]] = field(default_factory=list)
+    sizes: list[tuple[int, ...]] = field(default_factory=list)
+    """The width in cells of every cell of the rows."""
+    widths: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Columns that were laid out for a width of the page; they hold until the rows change."""
+
+    def add(self, row: tuple[Spans, ...]) -> None:
+        """Add a row at the end."""
+        self.widths.clear()
+        self.rows.append(row)
+        self.sizes.append(tuple(sum(cell_len(span.text) for span in cell) for cell in row))
+
+    def cut(self, count: int) -> None:
+        """Forget every row but the first `count`."""
+        if count >= len(self.rows):
+            return
+        self.widths.clear()
+        del self.rows[count:]
+        del self.sizes[count:]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The rows `first` to `last` (exclusive) of a table."""
+
+    table: Table
+    first: int
+    last: int
+    has_header: bool = True
+
+
+Block = Paragraph | Heading | Rule | Code | Plain | Quote | Item | TableRows
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A block, and whether an empty line stands above it when it is not the first of its container."""
+
+    block: Block
+    gap: bool = True

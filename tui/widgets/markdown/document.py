@@ -1,0 +1,460 @@
+"""A text that may still be growing, as lines at a width, at a cost that does not grow with it.
+
+Blocks that no further text can change are settled: built once, laid out once. Only the unit that is still being
+written (the last block, item of a list, row of a table, stretch of code) is parsed and laid out again. What is settled
+follows from the source alone, never from the pieces in which it came, so a streamed text ends up exactly as one that
+was there from the start.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, overload
+
+from tui.sanitize import sanitize
+from tui.widgets.markdown.blocks import Code, Placed, Plain, Table, TableRows
+from tui.widgets.markdown.highlight import GrowingCode, ends_stretch, highlight
+from tui.widgets.markdown.layout import lay_out
+from tui.widgets.markdown.lines import Line, Span
+from tui.widgets.markdown.parser import BlockParse, OpenList, Unit, language_of, references
+from tui.widgets.markdown.table_layout import column_widths
+
+LIMIT: Final = 16_000
+"""Characters of one unit beyond which it is shown as plain text."""
+_WINDOW: Final = 2_000
+"""Characters that are parsed at once as long as they hold the end of a unit."""
+_PLAIN_PIECE: Final = 4_000
+_TAB: Final = 4
+_PLAIN_END: Final = re.compile(r"\n[ \t]*\n(?=\S)")
+_FENCE: Final = re.compile(r"^([ ]{0,3})(`{3,}|~{3,})(.*)$")
+_WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
+_NOTICE: Final = "Too long for Markdown: this part is shown as it was written."
+
+
+class Lines(Sequence[Line]):
+    """The lines of a document as they were at one moment: settled ones and the rest."""
+
+    __slots__ = ("rest", "settled", "upto")
+
+    def __init__(self, settled: list[Line], rest: list[Line]) -> None:
+        self.settled = settled
+        self.upto = len(settled)
+        self.rest = rest
+
+    def __len__(self) -> int:
+        return self.upto + len(self.rest)
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Line]: ...
+    def __getitem__(self, index: int | slice) -> Line | list[Line]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.settled[index] if index < self.upto else self.rest[index - self.upto]
+
+    def __iter__(self) -> Iterator[Line]:
+        yield from self.settled[: self.upto]
+        yield from self.rest
+
+    def first_change(self, old: Sequence[Line]) -> int:
+        """Return a line before which `old` is the same, found without looking at settled lines."""
+        if not isinstance(old, Lines) or old.settled is not self.settled:
+            return 0
+        return min(old.upto, self.upto)
+
+
+class _Fence:
+    """A top-level fence of which the end is not known."""
+
+    def __init__(self, opening: re.Match[str]) -> None:
+        self.indent = len(opening[1])
+        self.label = opening[3].strip()
+        marks = opening[2]
+        self._closing = re.compile(rf"^[ ]{{0,3}}{re.escape(marks[0])}{{{len(marks)},}}[ \t]*$")
+        self.lines: list[str] = []
+        self.is_first = True
+        self._first_number = 1
+        self._growing = GrowingCode(language_of(self.label))
+
+    def closes(self, line: str) -> bool:
+        return self._closing.match(line) is not None
+
+    def code_line(self, line: str) -> str:
+        """Return `line` without the indent of the fence; a tab that reaches beyond it leaves spaces."""
+        read = column = 0
+        while column < self.indent and line[read : read + 1] in (" ", "\t"):
+            column += 1 if line[read] == " " else _TAB - column % _TAB
+            read += 1
+        return " " * (column - self.indent) + line[read:]
+
+    def settled(self, *, is_last: bool) -> Placed:
+        """Return the stretch that was read as a block, and begin the next one."""
+        code = Code(
+            highlight(self.lines, language_of(self.label)),
+            self.label if self.is_first else "",
+            is_first=self.is_first,
+            is_last=is_last,
+            first_number=self._first_number,
+        )
+        placed = Placed(code, self.is_first)
+        self._first_number += len(self.lines)
+        self.lines, self.is_first = [], False
+        self._growing = GrowingCode(language_of(self.label))
+        return placed
+
+    def growing(self, rest: str) -> Placed:
+        """Return the open stretch with the incomplete line `rest`."""
+        lines = [*self.lines, self.code_line(rest)]
+        spans = self._growing.spans(lines)
+        if not rest:
+            spans = spans[:-1]
+        label = self.label if self.is_first else ""
+        code = Code(
+            spans, label, is_first=self.is_first, is_last=False, first_number=self._first_number
+        )
+        return Placed(code, self.is_first)
+
+
+class LiveDocument:
+    """A Markdown text that grows by `append` and is read by `lines`.
+
+    With `verbatim` only fences mean anything, and all else is shown as it was typed. `finished` says that no more
+    text will come.
+    """
+
+    def __init__(self, text: str = "", *, verbatim: bool = False, finished: bool = True) -> None:
+        self._verbatim = verbatim
+        self._source = ""
+        self._env: dict[str, Any] = {}
+        self._numbers = False
+        self._reset()
+        self.append(text)
+        if finished:
+            self.finish()
+
+    def _reset(self) -> None:
+        self._rest = ""
+        self._cr = False
+        self._ended = False
+        self._done = False
+        self._blocks: list[Placed] = []
+        self._definitions: dict[str, str] = {}
+        self._fence: _Fence | None = None
+        self._list: OpenList | None = None
+        self._table: Table | None = None
+        self._table_source = ""
+        self._table_rows = 0
+        self._plain = 0
+        self._tried = 0
+        self._forget_lines()
+
+    def _forget_lines(self) -> None:
+        self._width = 0
+        self._settled: list[Line] = []
+        self._laid_out = 0
+        self._table_mark: tuple[int, int, tuple[int, ...]] | None = None
+        self._lines: Lines | None = None
+        self._waiting = False
+
+    @property
+    def source(self) -> str:
+        """The text as it was given, not sanitised."""
+        return self._source
+
+    def append(self, delta: str) -> None:
+        """Add text at the end; one that was finished goes on."""
+        if not delta:
+            return
+        if self._ended:
+            self._start_again()
+        self._source += delta
+        self._feed(delta)
+
+    def finish(self) -> None:
+        """Say that no more text will come: what is still open gets settled, and references are resolved."""
+        if not self._ended:
+            if self._cr:
+                self._rest += "\n"
+                self._cr = False
+            self._ended = True
+            self._lines = None
+
+    def _start_again(self, env: dict[str, Any] | None = None) -> None:
+        width = self._width
+        self._reset()
+        self._width = width
+        self._env = env or {}
+        self._feed(self._source)
+
+    def _feed(self, delta: str) -> None:
+        if self._cr:
+            delta = "\r" + delta
+            self._cr = False
+        if delta.endswith("\r"):
+            delta = delta[:-1]
+            self._cr = True
+        self._rest += sanitize(delta)
+        self._lines = None
+
+    # Settling
+
+    def _settle(self, deadline: float) -> bool:
+        """Settle whatever the text that is there allows; return whether that was done before `deadline`."""
+        while self._advance(deadline):
+            if not self._ended or self._done:
+                return True
+            self._blocks.extend(self._open_blocks(is_last=True))
+            self._rest = ""
+            self._fence = self._table = None
+            self._done = True
+            if not self._definitions or self._env:
+                return True
+            self._start_again(references(self._definitions))
+            self.finish()
+        return False
+
+    def _advance(self, deadline: float) -> bool:
+        while self._rest:
+            if time.perf_counter() > deadline:
+                return False
+            if self._plain:
+                consumed = self._settle_plain()
+            elif self._fence is not None:
+                consumed = self._settle_code(self._fence)
+            else:
+                consumed = self._settle_units()
+            if not consumed:
+                break
+            self._rest = self._rest[consumed:]
+        return True
+
+    def _settle_plain(self) -> int:
+        piece = self._rest[:_PLAIN_PIECE]
+        end = _PLAIN_END.search(piece)
+        if end is not None:
+            self._add_plain(piece[: end.start()])
+            self._plain = 0
+            return end.end()
+        if len(self._rest) <= _PLAIN_PIECE:
+            return 0
+        cut = piece.rfind("\n") + 1 or len(piece)
+        self._add_plain(piece[:cut].removesuffix("\n"))
+        return cut
+
+    def _add_plain(self, text: str) -> None:
+        self._blocks.append(self._plain_block(text))
+        self._plain += 1
+
+    def _plain_block(self, text: str) -> Placed:
+        return Placed(Plain(text, notice=_NOTICE if self._plain == 1 else ""), self._plain == 1)
+
+    def _settle_code(self, fence: _Fence) -> int:
+        consumed = 0
+        while True:
+            end = self._rest.find("\n", consumed)
+            if end < 0:
+                return consumed
+            line = self._rest[consumed:end]
+            consumed = end + 1
+            if fence.closes(line):
+                if fence.lines or fence.is_first:
+                    self._blocks.append(fence.settled(is_last=True))
+                self._fence = None
+                return consumed
+            if fence.lines and ends_stretch(fence.lines):
+                self._blocks.append(fence.settled(is_last=False))
+            fence.lines.append(fence.code_line(line))
+
+    def _settle_units(self) -> int:
+        """Settle every unit but the last of the complete lines; return the characters that this takes."""
+        for window in (_WINDOW, LIMIT):
+            complete = self._rest.rfind("\n", 0, window) + 1
+            if complete > self._tried:
+                consumed = self._settle_complete(self._rest[:complete])
+                if consumed:
+                    self._tried = 0
+                    return consumed
+                self._tried = complete
+        if len(self._rest) > LIMIT:
+            self._plain = 1
+            self._tried = 0
+            self._drop_open_rows()
+            self._list = self._table = None
+            self._table_source = ""
+            return self._settle_plain()
+        return 0
+
+    def _settle_complete(self, text: str) -> int:
+        parse = self._parse(text)
+        units = parse.units
+        if self._table is not None:
+            return self._settle_rows(parse, text)
+        if not units:
+            return 0
+        last = units[-1]
+        opening = self._opening(parse, last)
+        if last.kind == "table_open" and parse.end(last) > last.line + 2:
+            return self._open_table(parse, text)
+        if len(units) < 2 and opening is None:
+            return 0
+        self._blocks.extend(parse.build(units[:-1], self._list))
+        self._definitions.update(parse.definitions)
+        self._list = parse.open_list_before(last)
+        consumed = parse.offset(last.line)
+        if opening is not None:
+            self._fence = _Fence(opening)
+            consumed = parse.offset(last.line + 1)
+        return consumed
+
+    @staticmethod
+    def _opening(parse: BlockParse, unit: Unit) -> re.Match[str] | None:
+        return _FENCE.match(parse.lines[unit.line]) if unit.kind == "fence" else None
+
+    def _parse(self, text: str) -> BlockParse:
+        return BlockParse(self._table_source + text, verbatim=self._verbatim, env=self._env)
+
+    # Tables
+
+    def _open_table(self, parse: BlockParse, text: str) -> int:
+        """Settle what stands before a table that may go on, and the rows that it has."""
+        units = parse.units
+        self._blocks.extend(parse.build(units[:-1], self._list))
+        self._definitions.update(parse.definitions)
+        self._list = None
+        last = units[-1]
+        table = parse.table(last.first, last.last)
+        self._blocks.append(Placed(TableRows(table, 0, len(table.rows))))
+        self._table, self._table_rows = table, len(table.rows)
+        self._table_source = "\n".join(parse.lines[last.line : last.line + 2]) + "\n"
+        return min(len(text), parse.offset(parse.end(last)))
+
+    def _settle_rows(self, parse: BlockParse, text: str) -> int:
+        table, prefix = self._table, len(self._table_source)
+        first = parse.units[0]
+        new = parse.table(first.first, first.last)
+        self._drop_open_rows()
+        if table is None or not new.rows:
+            self._table, self._table_source = None, ""
+            return self._settle_complete(text)
+        self._add_rows(table, new)
+        return min(len(text), parse.offset(parse.end(first)) - prefix)
+
+    def _add_rows(self, table: Table, new: Table) -> None:
+        for row in new.rows:
+            table.add(row)
+        rows = TableRows(table, self._table_rows, len(table.rows), has_header=False)
+        self._blocks.append(Placed(rows, gap=False))
+        self._table_rows = len(table.rows)
+
+    def _drop_open_rows(self) -> None:
+        if self._table is not None:
+            self._table.cut(self._table_rows)
+
+    # The open end
+
+    def _open_blocks(self, *, is_last: bool) -> list[Placed]:
+        """Return the blocks of the text that is not settled."""
+        if self._plain:
+            return [self._plain_block(self._rest)] if self._rest.strip() else []
+        if self._fence is not None:
+            return self._open_code(self._fence, is_last=is_last)
+        if not self._rest.strip():
+            return []
+        parse = self._parse(self._rest)
+        if self._table is None:
+            blocks = parse.build(parse.units, self._list)
+            self._definitions.update(parse.definitions if is_last else {})
+            return blocks
+        return self._open_rows(parse, self._table, is_last=is_last)
+
+    def _open_rows(self, parse: BlockParse, table: Table, *, is_last: bool) -> list[Placed]:
+        self._drop_open_rows()
+        first = parse.units[0]
+        new = parse.table(first.first, first.last)
+        for row in new.rows:
+            table.add(row)
+        blocks: list[Placed] = []
+        if new.rows:
+            rows = TableRows(table, self._table_rows, len(table.rows), has_header=False)
+            blocks.append(Placed(rows, gap=False))
+        blocks.extend(parse.build(parse.units[1:], None))
+        self._definitions.update(parse.definitions if is_last else {})
+        return blocks
+
+    def _open_code(self, fence: _Fence, *, is_last: bool) -> list[Placed]:
+        rest = self._rest
+        if not is_last:
+            return [fence.growing("" if fence.closes(rest) else rest)]
+        blocks: list[Placed] = []
+        if rest.strip() and not fence.closes(rest):
+            if fence.lines and ends_stretch(fence.lines):
+                blocks.append(fence.settled(is_last=False))
+            fence.lines.append(fence.code_line(rest))
+        if fence.lines or fence.is_first:
+            blocks.append(fence.settled(is_last=True))
+        return blocks
+
+    # Lines
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `lines` ran out of its time: call it again for more."""
+        return self._waiting
+
+    def lines(self, width: int, *, numbers: bool = False, budget_s: float = math.inf) -> Lines:
+        """Return the lines at `width` cells, those of code with their `numbers` if that is wanted.
+
+        The cost is that of the open end unless the width or `numbers` is new. After about `budget_s` seconds what is
+        ready is returned, and `is_waiting` says so.
+        """
+        if (width, numbers) != (self._width, self._numbers):
+            self._forget_lines()
+            self._width, self._numbers = width, numbers
+        if self._lines is not None and not self._waiting:
+            return self._lines
+        deadline = time.perf_counter() + budget_s
+        settled = self._settle(deadline)
+        blocks = self._open_blocks(is_last=False) if settled and not self._done else []
+        self._check_table_widths()
+        self._waiting = not self._lay_out_settled(deadline) or not settled
+        after = bool(self._settled)
+        rest = [_WAITING]
+        if not self._waiting:
+            rest = lay_out(blocks, width, after=after, numbers=numbers)
+        self._lines = Lines(self._settled, rest)
+        return self._lines
+
+    def _lay_out_settled(self, deadline: float) -> bool:
+        while self._laid_out < len(self._blocks):
+            if time.perf_counter() > deadline:
+                return False
+            placed = self._blocks[self._laid_out]
+            if isinstance(placed.block, TableRows) and placed.block.has_header:
+                widths = column_widths(placed.block.table, self._width)
+                self._table_mark = (self._laid_out, len(self._settled), widths)
+            after = bool(self._settled)
+            self._settled.extend(lay_out([placed], self._width, after=after, numbers=self._numbers))
+            self._laid_out += 1
+        return True
+
+    def _check_table_widths(self) -> None:
+        """Lay the growing table out again if a row has made a column wider."""
+        if self._table_mark is None:
+            return
+        number, line, widths = self._table_mark
+        block = self._blocks[number].block
+        if self._table is None:
+            self._table_mark = None
+        if not isinstance(block, TableRows) or column_widths(block.table, self._width) == widths:
+            return
+        self._settled = self._settled[:line]
+        self._laid_out = number
+        self._table_mark = None

@@ -1,0 +1,244 @@
+"""Styled lines: what a rendered text is made of before colours are known.
+
+A `Line` names its styles instead of holding colours, so that a change of theme repaints without rendering again, and
+keeps what is needed to copy it as it was written rather than as it was wrapped. Nothing here knows Markdown or widgets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from rich.cells import cell_len, split_graphemes
+
+_TOKENS: Final = re.compile(r"[^\S\n]+|[^\s]+")
+_NO_LINE_START: Final = frozenset("。、，．！？：；）」』】〉》”’…・ー,.!?:;)]}%")
+_NO_LINE_END: Final = frozenset("（「『【〈《“‘([{")
+
+
+class Span(NamedTuple):
+    """A run of text in one style. `style` holds style names separated by spaces; see `palette`."""
+
+    text: str
+    style: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as it stands on the screen, without its padding to the right."""
+
+    spans: tuple[Span, ...] = ()
+    fill: str = ""
+    """Style of the rest of the row."""
+    lead: int = 0
+    """How many characters at the start are layout: indents, quote bars, padding."""
+    copies_lead: bool = False
+    """Whether the lead belongs to the text when it is copied, as the indent of a list does."""
+    joint: str | None = None
+    """What stood in the source where this line was wrapped; None when the line ends here."""
+
+    @property
+    def text(self) -> str:
+        """The characters of the line."""
+        return "".join(span.text for span in self.spans)
+
+
+EMPTY_LINE: Final = Line()
+
+
+def restyled(spans: Iterable[Span], style: str) -> tuple[Span, ...]:
+    """Return `spans` with `style` put under their own styles."""
+    if not style:
+        return tuple(spans)
+    return tuple(
+        span._replace(style=f"{style} {span.style}" if span.style else style) for span in spans
+    )
+
+
+def prefixed(
+    lines: Sequence[Line], first: Span, rest: Span, *, copies: bool, fill: str = ""
+) -> list[Line]:
+    """Return `lines` with `first` before the first of them and `rest` before the others."""
+    result = []
+    for line in lines:
+        result.append(
+            replace(
+                line,
+                spans=(first, *line.spans) if first.text else line.spans,
+                lead=line.lead + len(first.text),
+                copies_lead=copies and (line.copies_lead or not line.lead),
+                fill=line.fill or fill,
+            )
+        )
+        first = rest
+    return result
+
+
+def slice_spans(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
+    """Yield the part of `spans` between the characters `start` and `end`."""
+    position = 0
+    for span in spans:
+        stop = position + len(span.text)
+        if stop > start and position < end:
+            text = span.text[max(0, start - position) : end - position]
+            if text:
+                yield span if len(text) == len(span.text) else span._replace(text=text)
+        position = stop
+        if position >= end:
+            return
+
+
+def clipped_spans(spans: Sequence[Span], width: int) -> list[Span]:
+    """Return `spans` cut to `width` cells, with an ellipsis where something was cut."""
+    text = "".join(span.text for span in spans)
+    if cell_len(text) <= width:
+        return list(spans)
+    end, used = 0, 0
+    for start, stop, cells in split_graphemes(text)[0]:
+        if used + cells > width - 1:
+            end = start
+            break
+        used += cells
+        end = stop
+    kept = list(slice_spans(spans, 0, end))
+    if width > 0:
+        kept.append(Span("…", kept[-1].style if kept else ""))
+    return kept
+
+
+class _Break(NamedTuple):
+    start: int
+    end: int
+    joint: str | None
+
+
+def _breaks(text: str, width: int) -> list[_Break]:
+    """Return where `text`, a single line, breaks into lines of at most `width` cells."""
+    breaks: list[_Break] = []
+    start, used = 0, 0
+    for match in _TOKENS.finditer(text):
+        token, begin, end = match[0], match.start(), match.end()
+        cells = cell_len(token)
+        if used + cells <= width:
+            used += cells
+            continue
+        if token[0].isspace():
+            breaks.append(_Break(start, begin, token))
+            start, used = end, 0
+            continue
+        pieces = list(_pieces(token)) if cells > width or not token.isascii() else [(token, cells)]
+        for piece, size in pieces:
+            if used and used + size > width:
+                stripped = len(text[start:begin].rstrip())
+                breaks.append(_Break(start, start + stripped, text[start + stripped : begin]))
+                start, used = begin, 0
+            used += size
+            begin += len(piece)
+            if used > width:
+                start, used = _split_long(text, start, begin, width, breaks)
+    if start < len(text) or not breaks:
+        breaks.append(_Break(start, len(text), None))
+    else:
+        breaks[-1] = breaks[-1]._replace(joint=None)
+    return breaks
+
+
+def _split_long(
+    text: str, start: int, end: int, width: int, breaks: list[_Break]
+) -> tuple[int, int]:
+    """Break `text[start:end]`, which has nowhere better to break, between any two graphemes."""
+    piece = text[start:end]
+    if piece.isascii():
+        for position in range(start, end - width, width):
+            breaks.append(_Break(position, position + width, ""))
+            start = position + width
+        return start, end - start
+    offset, used = start, 0
+    for begin, _, cells in split_graphemes(piece)[0]:
+        if used and used + cells > width:
+            breaks.append(_Break(start, offset + begin, ""))
+            start, used = offset + begin, 0
+        used += cells
+    return start, used
+
+
+def _pieces(token: str) -> Iterator[tuple[str, int]]:
+    """Split a word where a line may break inside of it: around wide characters, as CJK text is set."""
+    if token.isascii():
+        yield token, len(token)
+        return
+    piece, size, wide_before = "", 0, False
+    for start, end, cells in split_graphemes(token)[0]:
+        grapheme = token[start:end]
+        wide = cells > 1
+        if (
+            piece
+            and (wide or wide_before)
+            and grapheme[0] not in _NO_LINE_START
+            and piece[-1] not in _NO_LINE_END
+        ):
+            yield piece, size
+            piece, size = "", 0
+        piece += grapheme
+        size += cells
+        wide_before = wide
+    if piece:
+        yield piece, size
+
+
+def wrap(spans: Sequence[Span], width: int) -> list[Line]:
+    """Return `spans` as lines of at most `width` cells; a newline in them is kept."""
+    width = max(1, width)
+    text = "".join(span.text for span in spans)
+    lines: list[Line] = []
+    offset = 0
+    for row in text.split("\n"):
+        for start, end, joint in _row_breaks(row, width):
+            cut = tuple(slice_spans(spans, offset + start, offset + end))
+            lines.append(Line(cut, joint=joint))
+        offset += len(row) + 1
+    return lines
+
+
+def _row_breaks(row: str, width: int) -> Sequence[_Break]:
+    if len(row) * 2 <= width or cell_len(row) <= width:
+        return (_Break(0, len(row), None),)
+    return _breaks(row, width)
+
+
+def chop(spans: Sequence[Span], width: int) -> list[Line]:
+    """Return one line of code as lines of exactly `width` cells but the last; spaces are kept."""
+    width = max(2, width)
+    text = "".join(span.text for span in spans)
+    if len(text) * 2 <= width or cell_len(text) <= width:
+        return [Line(tuple(spans))]
+    breaks: list[_Break] = []
+    start, _ = _split_long(text, 0, len(text), width, breaks)
+    breaks.append(_Break(start, len(text), None))
+    return [
+        Line(tuple(slice_spans(spans, begin, end)), joint=joint) for begin, end, joint in breaks
+    ]
+
+
+def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: int | None) -> str:
+    """Return what is copied from the character `start` of line `first` to `end` of line `last`.
+
+    Wrapped lines are joined again, and layout such as quote bars is left out. `end` None means the end of the line.
+    """
+    parts: list[str] = []
+    joined = False
+    for number in range(first, min(last, len(lines) - 1) + 1):
+        line = lines[number]
+        text = line.text
+        begin = max(0, start) if number == first else 0
+        if joined or not line.copies_lead:
+            begin = max(begin, line.lead)
+        stop = end if number == last and end is not None else len(text)
+        parts.append(text[begin:stop])
+        if number < last:
+            parts.append("\n" if line.joint is None else line.joint)
+        joined = line.joint is not None
+    return "".join(parts)

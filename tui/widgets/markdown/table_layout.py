@@ -1,0 +1,123 @@
+"""Tables: columns that fit the width, or one record below the other where they can't.
+
+Widths are taken from the first rows only, so that a table of thousands of rows is not laid out anew for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.cells import cell_len
+
+from tui.widgets.markdown.blocks import Spans, Table, TableRows
+from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, prefixed, restyled, wrap
+
+MEASURED_ROWS: Final = 200
+"""Rows that decide on the widths of the columns."""
+_LEAST: Final = 6
+"""Cells of a column below which a table is shown as records."""
+_EDGE: Final = Span(" │ ", "rule")
+
+
+def column_widths(table: Table, width: int) -> tuple[int, ...]:
+    """Return the cells of each column, or nothing where the table does not fit `width` as columns."""
+    widths = table.widths.get(width)
+    if widths is None:
+        widths = table.widths[width] = _fitted(table, width)
+    return widths
+
+
+def _fitted(table: Table, width: int) -> tuple[int, ...]:
+    wanted = [max(1, sum(cell_len(span.text) for span in cell)) for cell in table.header]
+    for sizes in table.sizes[:MEASURED_ROWS]:
+        for column, size in enumerate(sizes):
+            if size > wanted[column]:
+                wanted[column] = size
+    room = width - len(_EDGE.text) * (len(wanted) - 1)
+    if sum(wanted) <= room:
+        return tuple(wanted)
+    if sum(min(size, _LEAST) for size in wanted) > room:
+        return ()
+    return _shrunk(wanted, room)
+
+
+def _shrunk(wanted: list[int], room: int) -> tuple[int, ...]:
+    """Share `room`: columns that need less than an even share get what they need, the others the rest evenly."""
+    widths = [0] * len(wanted)
+    open_columns = sorted(range(len(wanted)), key=wanted.__getitem__)
+    while open_columns:
+        share = room // len(open_columns)
+        column = open_columns.pop(0)
+        widths[column] = min(wanted[column], max(share, min(wanted[column], _LEAST)))
+        room -= widths[column]
+    return tuple(widths)
+
+
+def lay_out_rows(block: TableRows, width: int) -> list[Line]:
+    """Return a stretch of rows as lines, the header above them where the stretch has it."""
+    table = block.table
+    widths = column_widths(table, width)
+    if not widths:
+        return _records(block, width)
+    lines: list[Line] = []
+    if block.has_header:
+        header = tuple(restyled(cell, "th") for cell in table.header)
+        lines.extend(_row(header, table.alignments, widths))
+        lines.append(_separator(widths, "─", "─┼─"))
+    tall = block.first > 0 and _is_tall(table.sizes[block.first - 1], widths)
+    for number in range(block.first, block.last):
+        is_tall = _is_tall(table.sizes[number], widths)
+        if number > 0 and (tall or is_tall):
+            lines.append(_separator(widths, "┄", "┄┼┄"))
+        tall = is_tall
+        lines.extend(_row(table.rows[number], table.alignments, widths))
+    return lines
+
+
+def _is_tall(sizes: Sequence[int], widths: Sequence[int]) -> bool:
+    return any(size > width for size, width in zip(sizes, widths, strict=False))
+
+
+def _separator(widths: Sequence[int], dash: str, cross: str) -> Line:
+    return Line((Span(cross.join(dash * width for width in widths), "rule"),))
+
+
+def _row(cells: Sequence[Spans], alignments: Sequence[str], widths: Sequence[int]) -> list[Line]:
+    columns = [wrap(cell, width) for cell, width in zip(cells, widths, strict=False)]
+    lines: list[Line] = []
+    for number in range(max(map(len, columns))):
+        spans: list[Span] = []
+        for column, (rows, width) in enumerate(zip(columns, widths, strict=False)):
+            if column:
+                spans.append(_EDGE)
+            cell = rows[number].spans if number < len(rows) else ()
+            spans.extend(_aligned(cell, alignments[column], width))
+        lines.append(Line(tuple(spans)))
+    return lines
+
+
+def _aligned(spans: Spans, alignment: str, width: int) -> list[Span]:
+    free = width - sum(cell_len(span.text) for span in spans)
+    before = free if alignment == "right" else free // 2 if alignment == "center" else 0
+    result = [Span(" " * before)] if before > 0 else []
+    result.extend(spans)
+    if free - before > 0:
+        result.append(Span(" " * (free - before)))
+    return result
+
+
+def _records(block: TableRows, width: int) -> list[Line]:
+    """Return rows as one `name: value` below the other."""
+    lines: list[Line] = []
+    if block.has_header and not block.last:
+        for cell in block.table.header:
+            lines.extend(wrap(restyled(cell, "th"), width))
+    for number in range(block.first, block.last):
+        if number > 0:
+            lines.append(EMPTY_LINE)
+        for name, cell in zip(block.table.header, block.table.rows[number], strict=False):
+            named = (*restyled(name, "th"), Span(": ", "quiet"), *cell)
+            rows = wrap(named, max(4, width - 2))
+            lines.extend([rows[0], *prefixed(rows[1:], Span("  "), Span("  "), copies=True)])
+    return lines

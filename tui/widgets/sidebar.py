@@ -1,0 +1,213 @@
+"""The settings sidebar: model, quantization, system prompt, generation parameters. It shows values and posts changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Label, Select, TextArea
+
+from tui.conversation.context import OverflowPolicy
+from tui.engine.base import ModelInfo
+from tui.engine.quantization import QUANTIZATIONS
+from tui.parameters import PARAMETERS, Value, in_force
+from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.parameter_field import ParameterField
+
+_POLICIES: Final = {
+    OverflowPolicy.ASK: "stop and ask",
+    OverflowPolicy.DROP_OLDEST: "leave out the oldest turns",
+    OverflowPolicy.KEEP_ENDS: "keep the first and the last",
+    OverflowPolicy.SUMMARISE: "summarise the oldest turns",
+}
+
+
+class SystemPrompt(TextArea):
+    """The editor of the system prompt."""
+
+    HELP = "What the model is told before the chat begins. It holds from the next reply."
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
+
+
+class Sidebar(VerticalScroll):
+    """Shows and changes what the next reply is made with."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+    DEFAULT_CSS = """
+    Sidebar {
+        width: 36;
+        padding: 0 1;
+        background: $surface;
+        scrollbar-size-vertical: 1;
+        & .heading { color: $text-muted; text-style: bold; margin-top: 1; width: 1fr; }
+        & .heading.-first { margin-top: 0; }
+        & #model { width: 1fr; height: 1; min-width: 10; border: none; content-align: left middle; text-align: left; }
+        & .note { color: $text-muted; width: 1fr; height: auto; }
+        & Select { width: 1fr; }
+        & SystemPrompt { height: 5; border: none; padding: 0 1; background: $surface-lighten-1; }
+        & SystemPrompt:focus { background: $surface-lighten-2; }
+    }
+    """
+
+    class ModelPressed(Message):
+        """The user wants another model."""
+
+    @dataclass
+    class QuantizationChanged(Message):
+        """Another quantization was chosen."""
+
+        name: str
+
+    @dataclass
+    class OverflowPolicyChanged(Message):
+        """Something else is to happen when a chat no longer fits the context."""
+
+        policy: OverflowPolicy
+
+    @dataclass
+    class SystemPromptChanged(Message):
+        """The system prompt's text is another."""
+
+        text: str
+
+    def __init__(
+        self,
+        *,
+        quantization: str = "none",
+        system_prompt: str = "",
+        parameters: Mapping[str, Value] | None = None,
+        overflow: OverflowPolicy = OverflowPolicy.ASK,
+        id: str | None = None,  # noqa: A002 - Textual's name
+    ) -> None:
+        super().__init__(id=id, can_focus=False)
+        self._quantization = quantization
+        self._system_prompt = system_prompt
+        self._parameters = dict(parameters or {})
+        self._overflow = overflow
+
+    def compose(self) -> ComposeResult:
+        """Lay out the groups."""
+        yield Label("MODEL", classes="heading -first")
+        yield Button("none", id="model", compact=True)
+        yield Label("", id="model-note", classes="note", markup=False)
+        yield Label("QUANTIZATION", classes="heading")
+        yield Select(
+            [(entry.label, entry.name) for entry in QUANTIZATIONS.values()],
+            value=self._quantization if self._quantization in QUANTIZATIONS else "none",
+            allow_blank=False,
+            compact=True,
+            id="quantization",
+        )
+        yield Label("", id="quantization-note", classes="note", markup=False)
+        yield Label("SYSTEM PROMPT", classes="heading")
+        yield SystemPrompt(
+            sanitize(self._system_prompt),
+            id="system-prompt",
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder="none: the model's own default",
+        )
+        yield Label("GENERATION", classes="heading")
+        for parameter in PARAMETERS.values():
+            yield ParameterField(parameter, self._parameters.get(parameter.name))
+        yield Label("WHEN THE CONTEXT IS FULL", classes="heading")
+        yield Select(
+            [(label, policy.value) for policy, label in _POLICIES.items()],
+            value=self._overflow.value,
+            allow_blank=False,
+            compact=True,
+            id="overflow",
+        )
+
+    def on_mount(self) -> None:
+        """Explain the chosen quantization."""
+        self._explain(self.query_one("#quantization", Select).value)
+
+    # -- values down
+
+    def show_model(self, name: str, info: ModelInfo | None) -> None:
+        """Show the model that is loaded or wanted, and its own defaults."""
+        self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
+        note = ""
+        if info is not None:
+            facts = f"{info.dtype} on {info.device}, {info.context_tokens:,} tokens"
+            note = sanitize("\n".join((facts, *info.notes)))
+        self.query_one("#model-note", Label).update(note)
+        defaults = in_force({}, info.defaults if info else None)
+        for field in self.query(ParameterField):
+            field.set_default(defaults[field.parameter.name])
+        select = self.query_one("#quantization", Select)
+        select.disabled = bool(info and info.quantization_locked)
+        if info is not None and info.quantization_locked:
+            self.query_one("#quantization-note", Label).update(sanitize(info.quantization_locked))
+        else:
+            self._explain(select.value)
+
+    def show_quantization(self, name: str) -> None:
+        """Show a quantization without posting a change."""
+        select = self.query_one("#quantization", Select)
+        if name in QUANTIZATIONS and select.value != name:
+            with select.prevent(Select.Changed):
+                select.value = name
+        self._quantization = name
+        self._explain(name)
+
+    def show_system_prompt(self, text: str) -> None:
+        """Show a system prompt without posting a change."""
+        editor = self.query_one("#system-prompt", SystemPrompt)
+        self._system_prompt = text
+        if editor.text != sanitize(text):
+            with editor.prevent(TextArea.Changed):
+                editor.load_text(sanitize(text))
+
+    def show_parameters(self, values: Mapping[str, Value]) -> None:
+        """Show parameter values without posting changes."""
+        for field in self.query(ParameterField):
+            field.set_value(values.get(field.parameter.name))
+
+    def _explain(self, name: object) -> None:
+        entry = QUANTIZATIONS.get(str(name))
+        self.query_one("#quantization-note", Label).update(entry.help if entry else "")
+
+    # -- messages up
+
+    @on(Button.Pressed, "#model")
+    def _model_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.post_message(self.ModelPressed())
+
+    @on(Select.Changed, "#quantization")
+    def _quantization_chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        # Select reports its first value when it is mounted; that is no choice of the user's.
+        if event.value == self._quantization or not isinstance(event.value, str):
+            return
+        self._quantization = event.value
+        self._explain(event.value)
+        self.post_message(self.QuantizationChanged(event.value))
+
+    @on(Select.Changed, "#overflow")
+    def _overflow_chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        if isinstance(event.value, str) and event.value != self._overflow.value:
+            self._overflow = OverflowPolicy(event.value)
+            self.post_message(self.OverflowPolicyChanged(self._overflow))
+
+    @on(TextArea.Changed, "#system-prompt")
+    def _prompt_typed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        text = event.text_area.text
+        if text != sanitize(self._system_prompt):
+            self._system_prompt = text
+            self.post_message(self.SystemPromptChanged(text))

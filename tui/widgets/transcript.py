@@ -1,0 +1,478 @@
+"""The chat as one reads it: its turns, the cursor on one of them, folding, and search.
+
+The transcript shows the turns that it was given. It stores nothing and decides nothing about the chat; what the reader
+does goes up as messages. Which turns have a widget, and where the view is scrolled to, is `turn_window`'s business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from textual.app import RenderResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.timer import Timer
+
+from tui.conversation import USER
+from tui.widgets.markdown import warm_up
+from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
+from tui.widgets.shown_texts import ShownTexts
+from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
+from tui.widgets.turn_window import Entry, TurnWindow
+
+__all__ = ["ShownTurn", "Transcript"]
+
+
+_WARM_UP_S: Final = 0.5
+_SCROLL_ROWS: Final = 3
+"""Rows that one step scrolls in a turn that is taller than the screen."""
+_FIND_S: Final = 0.1
+"""Seconds that a search may take before it answers; what it could not lay out by then is counted in idle moments."""
+_IDLE_SLICE_S: Final = 0.008
+_IDLE_EVERY_S: Final = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is searched for, and the hit that the reader is at."""
+
+    query: str
+    origin: int
+    """The turn from which the search began."""
+    turn_id: str = ""
+    number: int = -1
+    """Which of the hits of the turn."""
+
+
+class Transcript(TurnWindow, can_focus=True):
+    """Shows the turns of a chat."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(COMPONENT_CLASSES)
+    DEFAULT_CSS = """
+    Transcript.-empty { content-align: center middle; }
+    """ + component_css("Transcript")
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    cursor: reactive[str | None] = reactive(None, init=False)
+    """The id of the turn under the cursor."""
+
+    @dataclass
+    class CursorMoved(Message):
+        """The cursor is on another turn."""
+
+        turn_id: str | None
+
+    @dataclass
+    class FollowChanged(Message):
+        """The view began or stopped to follow the end, or text came that the reader has not seen."""
+
+        following: bool
+        unseen: bool
+
+    @dataclass
+    class HitsCounted(Message):
+        """A search in a long chat that answered with an estimate has counted everything now."""
+
+        hits: int
+
+    @dataclass
+    class VariantPaged(Message):
+        """The reader wants to see the previous (-1) or next (1) variant of a turn."""
+
+        turn_id: str
+        step: int
+
+    @dataclass
+    class LinkClicked(Message):
+        """A link was clicked; nothing has been opened."""
+
+        url: str
+
+    @dataclass
+    class TurnClicked(Message):
+        """A turn was clicked."""
+
+        turn_id: str
+
+    def __init__(
+        self,
+        *,
+        empty: Content | None = None,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002 - the name that every Textual widget has
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._empty = empty
+        self._last_cost_s = 0.0
+        self._search: _Search | None = None
+        self._texts = ShownTexts()
+        self._counting: Timer | None = None
+        self._line_numbers = False
+
+    def prepare_view(self, view: TurnView) -> None:
+        """Give a new view its cursor, its hits and its line numbers."""
+        view.show_cursor(view.turn.id == self.cursor)
+        view.show_line_numbers(self._line_numbers)
+        if self._search is not None:
+            view.mark_hits(self._search.query)
+
+    def following_changed(self, following: bool, unseen: bool) -> None:
+        """Tell the screen."""
+        self.post_message(self.FollowChanged(following, unseen))
+
+    def on_mount(self) -> None:
+        """Load what rendering needs while nobody waits for it."""
+        super().on_mount()
+        self.set_timer(_WARM_UP_S, self._warm_up)
+
+    def _warm_up(self) -> None:
+        self.run_worker(warm_up, thread=True, exit_on_error=False)
+
+    # What is shown
+
+    @property
+    def turns(self) -> tuple[ShownTurn, ...]:
+        """Every turn with the text that it has by now, in order."""
+        return tuple(entry.turn for entry in self._entries)
+
+    @property
+    def empty(self) -> Content | None:
+        """What stands in the middle when there are no turns."""
+        return self._empty
+
+    @empty.setter
+    def empty(self, content: Content | None) -> None:
+        self._empty = content
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """Return what stands behind the turns: nothing, or the text of an empty chat."""
+        if self._entries or self._empty is None:
+            return super().render()
+        return self._empty
+
+    def show(self, turns: Sequence[ShownTurn], *, follow: bool = True) -> None:
+        """Show `turns` and nothing else; leading turns that stay keep their widgets and the way they are looked at."""
+        # Who follows the end goes on following it.
+        follow = follow or self._following
+        states = {entry.turn.id: entry.state for entry in self._entries}
+        kept = 0
+        for entry, turn in zip(self._entries, turns, strict=False):
+            if entry.turn.id != turn.id:
+                break
+            kept += 1
+        before = self._entries
+        self._entries = [Entry(turn, states.get(turn.id) or ViewState()) for turn in turns]
+        self._positions = {turn.id: number for number, turn in enumerate(turns)}
+        self._texts.keep(self._positions)
+        self._drop_views(max(0, kept - self._low))
+        for view, entry in zip(self._views, self._entries[self._low :], strict=False):
+            if entry.turn != before[self._positions[entry.turn.id]].turn:
+                view.update_turn(entry.turn)
+        if self.cursor is not None and self.cursor not in self._positions:
+            self.cursor = None
+        self.set_class(not self._entries, "-empty")
+        if not self._views or (follow and self._is_far_from_end()):
+            self._open_at_end()
+        elif follow:
+            self._mount_below(len(self._entries) - self._high)
+        if follow:
+            self.follow()
+        self._plan_fill()
+        self.refresh()
+
+    def append(self, turn: ShownTurn) -> None:
+        """Add `turn` at the end."""
+        self._positions[turn.id] = len(self._entries)
+        self._entries.append(Entry(turn))
+        self.remove_class("-empty")
+        if self._high == len(self._entries) - 1:
+            self._extend()
+        if not self._following:
+            self._set_unseen(True)
+        self.refresh()
+
+    def stream(self, turn_id: str, text: str = "", reasoning: str = "") -> None:
+        """Add what the model wrote since the last call to the end of a turn.
+
+        Raises:
+            KeyError: if there is no such turn.
+        """
+        entry = self._entries[self._positions[turn_id]]
+        entry.turn = replace(
+            entry.turn, text=entry.turn.text + text, reasoning=entry.turn.reasoning + reasoning
+        )
+        view = self._view(turn_id)
+        if view is not None:
+            started = time.perf_counter()
+            view.stream(text, reasoning)
+            self._last_cost_s = time.perf_counter() - started
+        if not self._following:
+            self._set_unseen(True)
+
+    def update(self, turn: ShownTurn) -> None:
+        """Replace the turn that has the id of `turn`; a turn that has ended looks as if it had been shown at once.
+
+        Raises:
+            KeyError: if there is no such turn.
+        """
+        entry = self._entries[self._positions[turn.id]]
+        entry.turn = turn
+        view = self._view(turn.id)
+        if view is not None:
+            view.update_turn(turn)
+
+    @property
+    def drain_interval(self) -> float:
+        """Seconds to wait between two calls of `stream`, so that drawing leaves time for everything else."""
+        return min(1.0, max(0.05, 6 * self._last_cost_s))
+
+    # Folding
+
+    def toggle_reasoning(self, turn_id: str | None = None) -> None:
+        """Fold or unfold the reasoning of a turn: by default the one under the cursor, or else the last one with any."""
+        entry = self._chosen(turn_id, lambda turn: bool(turn.reasoning))
+        if entry is None:
+            return
+        is_open = entry.state.reasoning_open
+        if is_open is None:
+            is_open = not entry.turn.text.strip()
+        entry.state.reasoning_open = not is_open
+        self._state_changed(entry)
+
+    def toggle_raw(self, turn_id: str | None = None) -> None:
+        """Show the source of a turn instead of its rendered text, or the other way round."""
+        entry = self._chosen(turn_id, lambda _: True)
+        if entry is not None:
+            entry.state.raw = not entry.state.raw
+            self._state_changed(entry)
+
+    @property
+    def line_numbers(self) -> bool:
+        """Whether the lines of code are numbered."""
+        return self._line_numbers
+
+    def toggle_line_numbers(self) -> None:
+        """Number the lines of code in every turn, those to come too, or stop doing so."""
+        self._line_numbers = not self._line_numbers
+        for view in self._views:
+            view.show_line_numbers(self._line_numbers)
+
+    def _chosen(self, turn_id: str | None, fits: Callable[[ShownTurn], bool]) -> Entry | None:
+        turn_id = turn_id if turn_id is not None else self.cursor
+        if turn_id is not None:
+            position = self._positions.get(turn_id)
+            return None if position is None else self._entries[position]
+        return next((entry for entry in reversed(self._entries) if fits(entry.turn)), None)
+
+    def _state_changed(self, entry: Entry) -> None:
+        view = self._view(entry.turn.id)
+        if view is not None:
+            view.state_changed()
+
+    # The cursor
+
+    def move_cursor(self, step: int) -> None:
+        """Move the cursor by `step` turns; without a cursor, begin at the last turn in view."""
+        if not self._entries:
+            return
+        if self.cursor is None:
+            # It is in view, if only in part: what the reader looks at stays where it is.
+            self.cursor = self._entries[self._last_visible()].turn.id
+        else:
+            self._put_cursor(self._positions[self.cursor] + step)
+
+    def scroll_or_move(self, step: int) -> None:
+        """Scroll by a few rows while the turn under the cursor goes on beyond the screen, else move to the next.
+
+        Args:
+            step: -1 for up, 1 for down.
+        """
+        view = self._view(self.cursor) if self.cursor is not None else None
+        if view is None or not view.region.overlaps(self.scrollable_content_region):
+            self.move_cursor(0 if self.cursor is not None else step)
+            return
+        top = view.virtual_region.y - round(self.scroll_y)
+        hidden = -top if step < 0 else top + view.virtual_region.height - self.size.height
+        if hidden > 0:
+            self.release_anchor()
+            rows = min(hidden, _SCROLL_ROWS)
+            self.scroll_to(y=round(self.scroll_y) + step * rows, animate=False)
+        else:
+            position = self._positions[view.turn.id] + step
+            self._put_cursor(position, at_end=step < 0)
+
+    def cursor_first(self) -> None:
+        """Put the cursor on the first turn."""
+        self._put_cursor(0)
+
+    def cursor_last(self) -> None:
+        """Put the cursor on the last turn."""
+        self._put_cursor(len(self._entries) - 1)
+
+    def move_cursor_user(self, step: int) -> None:
+        """Move the cursor to the previous (-1) or next (1) turn of the user."""
+        start = len(self._entries) if self.cursor is None else self._positions[self.cursor]
+        position = start + step
+        while 0 <= position < len(self._entries):
+            if self._entries[position].turn.role == USER:
+                self._put_cursor(position)
+                return
+            position += step
+
+    def _put_cursor(self, position: int, *, at_end: bool = False) -> None:
+        if not self._entries:
+            return
+        position = max(0, min(position, len(self._entries) - 1))
+        self.cursor = self._entries[position].turn.id
+        self._reveal(position, at_end=at_end)
+
+    def watch_cursor(self, old: str | None, new: str | None) -> None:
+        """Mark the turn under the cursor."""
+        for turn_id, selected in ((old, False), (new, True)):
+            view = self._view(turn_id) if turn_id is not None else None
+            if view is not None:
+                view.show_cursor(selected)
+        self.post_message(self.CursorMoved(new))
+
+    # Search
+
+    @property
+    def found(self) -> tuple[int, int]:
+        """Which hit of the search the reader is at, from 1, and how many there are; zeros without a search."""
+        search = self._search
+        if search is None:
+            return 0, 0
+        counts = self._likely_counts(search.query)
+        position = self._positions.get(search.turn_id, -1)
+        if position < 0:
+            return 0, sum(counts)
+        return sum(counts[:position]) + search.number + 1, sum(counts)
+
+    def find(self, query: str) -> int:
+        """Mark `query` wherever it is in the chat and go to the nearest hit at or above what is in view.
+
+        Returns how many hits there are. Called again with another phrase, the search begins at the same place.
+        """
+        if not query:
+            self.clear_find()
+            return 0
+        origin = self._search.origin if self._search is not None else self._last_visible()
+        self._search = _Search(query, origin)
+        self._count_hits(_FIND_S)
+        counts = self._likely_counts(query)
+        for view in self._views:
+            view.mark_hits(query)
+        last = len(counts) - 1
+        nearest = (*range(min(origin, last), -1, -1), *range(origin + 1, last + 1))
+        for position in nearest:
+            hits = self._hits_at(position, query) if counts[position] else 0
+            if hits:
+                self._go_to_hit(position, hits - 1 if position <= origin else 0)
+                break
+        return sum(self._likely_counts(query))
+
+    def find_next(self, step: int = 1) -> None:
+        """Go to the next (1) or previous (-1) hit, and on from the other end of the chat."""
+        search = self._search
+        if search is None or not self._entries:
+            return
+        counts = self._likely_counts(search.query)
+        position = self._positions.get(search.turn_id, min(search.origin, len(counts) - 1))
+        number = search.number + step
+        for _ in range(len(counts) + 1):
+            hits = self._hits_at(position, search.query) if counts[position] else 0
+            if 0 <= number < hits:
+                self._go_to_hit(position, number)
+                return
+            position = (position + step) % len(counts)
+            if step > 0:
+                number = 0
+            elif counts[position]:
+                number = self._hits_at(position, search.query) - 1
+
+    def clear_find(self) -> None:
+        """End the search and take its marks away."""
+        self._search = None
+        self._stop_counting()
+        for view in self._views:
+            view.mark_hits("")
+
+    def _likely_counts(self, query: str) -> list[int]:
+        width = self.scrollable_content_region.width
+        return [self._texts.likely_hits(e.turn, e.state, width, query) for e in self._entries]
+
+    def _hits_at(self, position: int, query: str) -> int:
+        entry = self._entries[position]
+        width = self.scrollable_content_region.width
+        return self._texts.hits(entry.turn, entry.state, width, query).total
+
+    def _count_hits(self, budget_s: float) -> None:
+        turns = ((entry.turn, entry.state) for entry in reversed(self._entries))
+        done = self._texts.learn(turns, self.scrollable_content_region.width, budget_s)
+        if not done and self._counting is None:
+            self._counting = self.set_interval(_IDLE_EVERY_S, self._count_more)
+        elif done and self._counting is not None:
+            self._stop_counting()
+            self.post_message(self.HitsCounted(self.found[1]))
+
+    def _count_more(self) -> None:
+        self._count_hits(_IDLE_SLICE_S)
+
+    def _stop_counting(self) -> None:
+        if self._counting is not None:
+            self._counting.stop()
+            self._counting = None
+
+    def _go_to_hit(self, position: int, number: int) -> None:
+        search, entry = self._search, self._entries[position]
+        if search is None:
+            return
+        left = self._view(search.turn_id)
+        if left is not None:
+            left.mark_hits(search.query)
+        self._search = replace(search, turn_id=entry.turn.id, number=number)
+        width = self.scrollable_content_region.width
+        if number < self._texts.hits(entry.turn, entry.state, width, search.query).reasoning:
+            entry.state.reasoning_open = True
+            self._state_changed(entry)
+        if not self._low <= position < self._high:
+            self._open_around(position)
+        view = self._views[position - self._low]
+        view.measure(width)
+        self._reveal(position, max(0, view.mark_hits(search.query, number)))
+
+    # Colours and messages
+
+    def notify_style_update(self) -> None:
+        """Drop the colours of the old theme."""
+        super().notify_style_update()
+        self._palette.clear()
+        for view in self._views:
+            view.refresh()
+
+    def on_turn_view_clicked(self, event: TurnView.Clicked) -> None:
+        """Pass a click on."""
+        event.stop()
+        self.post_message(self.TurnClicked(event.turn_id))
+
+    def on_turn_view_variant_paged(self, event: TurnView.VariantPaged) -> None:
+        """Pass the wish for another variant on."""
+        event.stop()
+        self.post_message(self.VariantPaged(event.turn_id, event.step))
+
+    def on_turn_view_link_clicked(self, event: TurnView.LinkClicked) -> None:
+        """Pass a click on a link on."""
+        event.stop()
+        self.post_message(self.LinkClicked(event.url))
+
+    def on_turn_view_reasoning_clicked(self, event: TurnView.ReasoningClicked) -> None:
+        """Fold or unfold the reasoning that was clicked."""
+        event.stop()
+        self.toggle_reasoning(event.turn_id)

@@ -1,0 +1,323 @@
+"""A window of turn views over any number of turns.
+
+Only the turns near the reader's eye have a widget. The first visible one stays where it is whatever is mounted, folded
+or streamed around it, and the window follows the end until the reader scrolls up. What the turns say, the cursor and
+the search are not its business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from textual import events
+from textual.containers import VerticalScroll
+from textual.geometry import Region, Size
+from textual.layout import DockArrangeResult
+from textual.widget import Widget
+
+from tui.widgets.markdown.palette import Palette
+from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
+
+_FIRST: Final = 4
+"""Views that are mounted at once when a chat is shown."""
+_BATCH: Final = 2
+"""Views that are mounted in one frame: a few at a time, well before they are seen, so that no frame takes long."""
+_REACH: Final = 1.5
+"""Screens above and below the visible one that are mounted ahead."""
+_KEPT: Final = 3.0
+"""Screens above and below the visible one beyond which views are dropped."""
+_FEWEST: Final = 8
+"""Views that are never too many."""
+_NEAR_END: Final = 2
+"""Rows from the end within which scrolling down follows the reply again."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One turn, and how the user chose to look at it."""
+
+    turn: ShownTurn
+    state: ViewState = field(default_factory=ViewState)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    """A view, and the row of the screen at which its first line has to stay."""
+
+    view: TurnView
+    offset: int
+
+
+class TurnWindow(VerticalScroll):
+    """Mounts views for the entries that are in reach, and scrolls over them."""
+
+    DEFAULT_CSS = """
+    TurnWindow { layout: stream; scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,  # noqa: A002 - the name that every Textual widget has
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._palette = Palette(self)
+        self._entries: list[Entry] = []
+        self._positions: dict[str, int] = {}
+        self._views: list[TurnView] = []
+        self._low = 0
+        self._following = True
+        self._unseen = False
+        self._pin: _Pin | None = None
+        self._fill_planned = False
+
+    # What subclasses add
+
+    def prepare_view(self, view: TurnView) -> None:
+        """Set up a view that is about to be mounted."""
+
+    def following_changed(self, following: bool, unseen: bool) -> None:
+        """Take note of a change of what `FollowChanged` tells."""
+
+    # Following
+
+    @property
+    def following(self) -> bool:
+        """Whether the view stays at the end while text comes in."""
+        return self._following
+
+    def follow(self) -> None:
+        """Go to the end and stay there."""
+        if self._high < len(self._entries):
+            self._open_at_end()
+        self._pin = None
+        self._set_following(True)
+        self.refresh(layout=True)
+
+    def _set_following(self, following: bool) -> None:
+        unseen = self._unseen and not following
+        if following != self._following or unseen != self._unseen:
+            self._following, self._unseen = following, unseen
+            self.following_changed(following, unseen)
+
+    def _set_unseen(self, unseen: bool) -> None:
+        if unseen != self._unseen:
+            self._unseen = unseen
+            self.following_changed(self._following, unseen)
+
+    def release_anchor(self) -> None:
+        """Stop following, because the reader scrolled; a chat that fits the screen has nowhere to scroll to.
+
+        Textual calls this whenever the user scrolls. Its own anchor is not used: it puts a short chat at the bottom.
+        """
+        if self.max_scroll_y <= 0:
+            return
+        if self._following:
+            self._pin_top(self.scroll_y)
+        self._set_following(False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Remember what the reader sees, mount what comes into reach, and follow again at the end."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self.is_mounted:
+            return
+        at_end = self._high == len(self._entries)
+        if (
+            not self._following
+            and at_end
+            and new_value > old_value
+            and new_value >= self.max_scroll_y - _NEAR_END
+        ):
+            self.follow()
+        if not self._following:
+            self._pin_top(new_value)
+        self._plan_fill()
+
+    # Keeping the eye where it is
+
+    def _pin_top(self, scroll_y: float) -> None:
+        top = round(scroll_y)
+        for view in self._views:
+            region = view.virtual_region
+            if region.bottom > top and region.height:
+                self._pin = _Pin(view, region.y - top)
+                return
+
+    def arrange(self, size: Size, optimal: bool = False) -> DockArrangeResult:
+        """Lay out the views, and scroll in the same pass so that the end, or the pinned view, stays where it is."""
+        result = super().arrange(size, optimal)
+        end = max(0, result.total_region.bottom - size.height)
+        if self._following:
+            self._scroll_silently(end)
+        elif self._pin is not None:
+            view, offset = self._pin.view, self._pin.offset
+            placed = (p.region.y for p in result.placements if p.widget is view)
+            y = next(placed, None)
+            if y is not None:
+                target = min(max(0, y - offset), end)
+                self._scroll_silently(target)
+                if not self._fill_planned:
+                    self._pin = _Pin(view, y - target)
+        return result
+
+    def _scroll_silently(self, y: int) -> None:
+        """Scroll in the middle of a layout, which must not ask for another one."""
+        if y != self.scroll_y:
+            self.set_reactive(Widget.scroll_y, y)
+            self.set_reactive(Widget.scroll_target_y, y)
+            self.vertical_scrollbar.position = y
+
+    def _reveal(self, position: int, row: int = 0, *, at_end: bool = False) -> None:
+        """Scroll no further than needed to have row `row` of the turn at `position` in view.
+
+        Of a turn that is taller than the screen the beginning is shown, or its end with `at_end`.
+        """
+        if not self._low <= position < self._high:
+            self._open_around(position)
+        view = self._views[position - self._low]
+        region, height = view.virtual_region, self.size.height
+        offset = height // 3 - row if row else 0
+        if view.is_mounted and region.height:
+            first = region.y + row - round(self.scroll_y)
+            last = first if row else first + region.height - 1
+            if first >= 0 and last < height:
+                return
+            if not row and first > 0:
+                offset = max(0, height - region.height)
+        if at_end:
+            view.measure(self.scrollable_content_region.width)
+            offset = min(offset, height - view.rows)
+        self._set_following(False)
+        self._pin = _Pin(view, offset)
+        self.refresh(layout=True)
+        self._plan_fill()
+
+    def turn_region(self, turn_id: str) -> Region | None:
+        """Return where a turn is on the screen, in cells; None if it is not mounted."""
+        view = self._view(turn_id)
+        return view.region if view is not None and view.is_mounted else None
+
+    # The window of views
+
+    @property
+    def _high(self) -> int:
+        return self._low + len(self._views)
+
+    def _view(self, turn_id: str) -> TurnView | None:
+        position = self._positions.get(turn_id, -1)
+        return self._views[position - self._low] if self._low <= position < self._high else None
+
+    def _new_views(self, low: int, high: int) -> list[TurnView]:
+        views = []
+        for entry in self._entries[low:high]:
+            view = TurnView(entry.turn, self._palette, entry.state)
+            self.prepare_view(view)
+            views.append(view)
+        return views
+
+    def _drop_views(self, first: int, last: int | None = None) -> None:
+        dropped = self._views[first:last]
+        del self._views[first:last]
+        if dropped and self.is_mounted:
+            self.remove_children(dropped)
+
+    def _is_far_from_end(self) -> bool:
+        return self._high < len(self._entries) - _FIRST
+
+    def _extend(self) -> None:
+        """Mount the turn that was just added, unless the reader is too far away to see it."""
+        if self._following:
+            self._mount_below(1)
+            self._trim(above=True)
+        self._plan_fill()
+
+    def _open_at_end(self) -> None:
+        self._drop_views(0)
+        self._low = max(0, len(self._entries) - _FIRST)
+        self._mount_below(len(self._entries) - self._low)
+
+    def _open_around(self, position: int) -> None:
+        self._drop_views(0)
+        self._low = max(0, position - 1)
+        self._mount_below(_FIRST + 1)
+
+    def _mount_below(self, count: int) -> None:
+        views = self._new_views(self._high, min(len(self._entries), self._high + count))
+        self._views.extend(views)
+        if views and self.is_attached:
+            self.mount_all(views)
+
+    def _mount_above(self, count: int) -> None:
+        low = max(0, self._low - count)
+        views = self._new_views(low, self._low)
+        self._low = low
+        self._views[:0] = views
+        if views and self.is_attached:
+            self.mount_all(views, before=0)
+
+    def _trim(self, *, above: bool) -> None:
+        """Drop views that are far above, or else far below, what is on the screen."""
+        kept = self.size.height * _KEPT
+        spare = len(self._views) - _FEWEST
+        excess = 0
+        for view in self._views if above else reversed(self._views):
+            region = view.virtual_region
+            distance = self.scroll_y - region.bottom
+            if not above:
+                distance = region.y - self.scroll_y - self.size.height
+            is_pinned = self._pin is not None and self._pin.view is view
+            if excess >= spare or not region.height or distance < kept or is_pinned:
+                break
+            excess += 1
+        if above and excess:
+            self._drop_views(0, excess)
+            self._low += excess
+        elif excess:
+            self._drop_views(len(self._views) - excess)
+
+    def on_mount(self) -> None:
+        """Mount what was shown before there was a screen."""
+        if self._views:
+            self.mount_all(self._views)
+        self._plan_fill()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Fill a screen that has grown."""
+        self._plan_fill()
+
+    def _plan_fill(self) -> None:
+        if not self._fill_planned and self.is_attached:
+            self._fill_planned = True
+            self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        """Mount a batch of turns where the reader comes near to the edge of what is mounted, until nothing is missing."""
+        self._fill_planned = False
+        if not self._views or not self.size.height:
+            return
+        if not self._views[0].virtual_region.height:
+            return
+        reach = self.size.height * _REACH
+        if self._low > 0 and self.scroll_y < reach:
+            self._mount_above(_BATCH)
+            if not self._following:
+                self._trim(above=False)
+            self._plan_fill()
+        elif (
+            self._high < len(self._entries)
+            and not self._following
+            and self.scroll_y > self.max_scroll_y - reach
+        ):
+            self._mount_below(_BATCH)
+            self._trim(above=True)
+            self._plan_fill()
+
+    def _last_visible(self) -> int:
+        bottom = self.scroll_y + self.size.height
+        for number in range(len(self._views) - 1, -1, -1):
+            if self._views[number].virtual_region.y < bottom:
+                return self._low + number
+        return len(self._entries) - 1
