@@ -1,0 +1,112 @@
+"""The real app on a scripted engine and a temporary folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.scripted import ScriptedEngine
+from tui.app import ChatApp, Start
+from tui.engine.base import LoadRequest
+from tui.screens.chat import ChatScreen
+from tui.sessions.store import SessionStore
+from tui.sessions.writer import SessionWriter
+from tui.settings.paths import AppPaths
+from tui.settings.state import AppState
+from tui.settings.themes import shipped_themes
+
+
+@dataclass
+class Desk:
+    """Makes apps that share one folder, as starts of the app one after another do."""
+
+    paths: AppPaths
+    apps: list[ChatApp] = field(default_factory=list)
+    states: list[AppState] = field(default_factory=list)
+
+    @property
+    def store(self) -> SessionStore:
+        return SessionStore(self.paths.sessions, self.paths.index)
+
+    def app(
+        self,
+        engine: ScriptedEngine | None = None,
+        *,
+        start: Start | None = None,
+        state: AppState | None = None,
+    ) -> ChatApp:
+        app = ChatApp(
+            engine or ScriptedEngine(),
+            SessionWriter(self.store),
+            state or AppState(),
+            start=start or Start(request=LoadRequest("scripted")),
+            themes=shipped_themes(),
+            save_state=self.states.append,
+        )
+        self.apps.append(app)
+        return app
+
+    def files(self) -> list[dict[str, Any]]:
+        """The chat files, the newest last."""
+        found = sorted(self.paths.sessions.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text()) for path in found]
+
+    def close(self) -> None:
+        for app in self.apps:
+            app.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    paths = AppPaths.under(tmp_path / "home")
+    paths.ensure()
+    made = Desk(paths)
+    yield made
+    made.close()
+
+
+async def until(
+    pilot: Pilot[Any], condition: Callable[[], object], timeout_s: float = 10.0
+) -> None:
+    """Let the app work until `condition` holds."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "the app did not get there"
+        await pilot.pause(0.02)
+
+
+async def ready(pilot: Pilot[Any]) -> ChatScreen:
+    """Wait for the model and return the chat screen."""
+    screen = pilot.app.screen
+    assert isinstance(screen, ChatScreen)
+    await until(pilot, lambda: screen.model.ready)
+    return screen
+
+
+async def say(pilot: Pilot[Any], text: str) -> None:
+    """Type a message and send it."""
+    screen = pilot.app.screen
+    assert isinstance(screen, ChatScreen)
+    screen.composer.focus()
+    for character in text:
+        await pilot.press({" ": "space"}.get(character, character))
+    await pilot.press("enter")
+
+
+async def answered(pilot: Pilot[Any], screen: ChatScreen, turns: int) -> None:
+    """Wait until the chat has that many turns and no reply is under way."""
+    await until(pilot, lambda: screen.reply is None and len(screen.conversation.path) == turns)
+
+
+def shown(pilot: Pilot[Any]) -> str:
+    """The text on the screen, as a user sees it."""
+    width, height = pilot.app.size
+    lines = pilot.app.screen._compositor.render_strips()
+    return "\n".join(line.text[:width] for line in lines[:height])

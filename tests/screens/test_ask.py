@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.screens.host import OPEN, Host, screen_text, type_text
+from tui.screens.ask import Answer, Ask, AskText
+
+ANSWERS = [Answer("keep", "Keep", "k"), Answer("delete", "Delete", "d", "error")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "result"),
+    [
+        (["k"], "keep"),
+        (["d"], "delete"),
+        (["enter"], "keep"),
+        (["right", "enter"], "delete"),
+        (["tab", "enter"], "delete"),
+        (["escape"], None),
+        (["x"], OPEN),
+    ],
+)
+async def test_a_question_is_answered_by_key(keys, result):
+    app = Host(Ask("Delete?", "It is gone then.", ANSWERS))
+    async with app.run_test() as pilot:
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.result is result or app.result == result
+
+
+async def test_a_question_is_answered_with_the_mouse():
+    app = Host(Ask("Delete?", "", ANSWERS))
+    async with app.run_test() as pilot:
+        await pilot.click("#answer-delete")
+        await pilot.pause()
+        assert app.result == "delete"
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+async def test_four_answers_are_all_in_sight_on_any_screen(size):
+    labels = ["Drop the oldest turns", "Keep first and last", "Summarise", "Stop and ask me again"]
+    app = Host(
+        Ask("Full", "It no longer fits.", [Answer(f"a{i}", s) for i, s in enumerate(labels)])
+    )
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert all(label in text for label in labels)
+
+
+async def test_what_is_asked_is_shown_as_it_is_and_never_as_markup():
+    app = Host(Ask("[b]Bold[/b]?", "\x1b[31mred[/nothing]", ANSWERS))
+    async with app.run_test() as pilot:
+        text = screen_text(pilot)
+        assert "[b]Bold[/b]?" in text
+        assert "␛[31mred[/nothing]" in text
+
+
+async def test_a_text_is_changed_and_returned():
+    app = Host(AskText("Rename", "Sky"))
+    async with app.run_test() as pilot:
+        await pilot.press("end")
+        await type_text(pilot, " blue")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.result == "Sky blue"
+
+
+async def test_a_text_that_is_refused_stays_with_the_reason_until_it_is_changed():
+    app = Host(AskText("Rename", check=lambda text: None if text else "Type [a] title."))
+    async with app.run_test() as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.result is OPEN
+        assert "Type [a] title." in screen_text(pilot)
+        await pilot.press("x")
+        await pilot.pause()
+        assert "Type [a] title." not in screen_text(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.result == "x"
+
+
+async def test_escape_returns_no_text():
+    app = Host(AskText("Rename", "Sky"))
+    async with app.run_test() as pilot:
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.result is None
+
+
+async def test_a_text_of_several_lines_takes_enter_as_its_end():
+    app = Host(AskText("Prompt", "one", multiline=True))
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+j")
+        await type_text(pilot, "two")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.result == "one\ntwo"
+
+
+async def test_the_keys_can_be_clicked():
+    app = Host(AskText("Rename", "Sky"))
+    async with app.run_test() as pilot:
+        await pilot.click("KeyHints", offset=(1, 0))
+        await pilot.pause()
+        assert app.result == "Sky"

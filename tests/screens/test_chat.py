@@ -1,0 +1,387 @@
+"""What a user sees and finds on disk when talking."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.app import Start
+from tui.conversation import Status
+from tui.engine.base import GenerationError, LoadRequest, ModelLoadError, StopReason
+from tui.screens.model_picker import ModelPicker
+from tui.screens.session_list import SessionList
+from tui.widgets.status_bar import StatusBar
+
+WIDE = (120, 40)
+
+
+async def test_a_message_is_answered_and_both_turns_are_on_disk(desk: Desk) -> None:
+    app = desk.app(ScriptedEngine(["The sky is **blue**."]))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "why")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "blue" in shown(pilot))
+        assert "why" in shown(pilot)
+        assert "**" not in shown(pilot)
+    app.close()
+    (file,) = desk.files()
+    assert file["chat_history"] == [
+        {"role": "user", "content": "why"},
+        {"role": "assistant", "content": "The sky is **blue**."},
+    ]
+
+
+async def test_the_user_turn_is_on_disk_before_the_engine_is_asked(desk: Desk) -> None:
+    seen: list[list[dict[str, str]]] = []
+    engine = ScriptedEngine(
+        on_generate=lambda _request: seen.append(desk.files()[0]["chat_history"])
+    )
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first")
+        await answered(pilot, screen, 2)
+    assert seen == [[{"role": "user", "content": "first"}]]
+
+
+async def test_the_whole_chat_and_the_system_prompt_are_sent(desk: Desk) -> None:
+    engine = ScriptedEngine(["one", "two"])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.query_one("#system-prompt").focus()
+        await pilot.press(*"Brief")
+        await say(pilot, "a")
+        await answered(pilot, screen, 2)
+        await say(pilot, "b")
+        await answered(pilot, screen, 4)
+    sent = [(message.role, message.content) for message in engine.requests[-1].messages]
+    assert sent == [("system", "Brief"), ("user", "a"), ("assistant", "one"), ("user", "b")]
+
+
+async def test_text_streams_before_the_reply_ends(desk: Desk) -> None:
+    hold = threading.Event()
+    async with desk.app(ScriptedEngine(["early words late"], hold=hold)).run_test(
+        size=WIDE
+    ) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await until(pilot, lambda: "early words" in shown(pilot))
+        assert "late" not in shown(pilot)
+        hold.set()
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "late" in shown(pilot))
+
+
+async def test_escape_stops_the_reply_and_keeps_what_was_said(desk: Desk) -> None:
+    app = desk.app(ScriptedEngine(["kept words never"], hold=threading.Event()))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await until(pilot, lambda: "kept words" in shown(pilot))
+        await pilot.press("escape")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "Stopped" in shown(pilot))
+    app.close()
+    turn = desk.files()[0]["tree"]["turns"][-1]
+    assert turn["status"] == "stopped"
+    assert turn["content"].strip() == "kept words"
+
+
+async def test_a_failed_reply_keeps_its_text_and_says_why(desk: Desk) -> None:
+    engine = ScriptedEngine(
+        [["half of it ", GenerationError("The device is gone.", "Load it again.")]]
+    )
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await answered(pilot, screen, 2)
+        leaf = screen.conversation.leaf
+        assert leaf is not None
+        assert (leaf.status, leaf.text.strip()) == (Status.FAILED, "half of it")
+        await until(pilot, lambda: "The device is gone." in shown(pilot))
+        assert "half of it" in shown(pilot)
+        await say(pilot, "again")
+        await answered(pilot, screen, 4)
+
+
+async def test_a_reply_cut_at_its_token_limit_says_so(desk: Desk) -> None:
+    engine = ScriptedEngine([["some text ", StopReason.LENGTH]])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[-1].status is Status.TRUNCATED
+
+
+async def test_a_changed_parameter_holds_for_the_next_reply_and_is_remembered(desk: Desk) -> None:
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.query_one("#parameter-temperature Input").focus()
+        await pilot.press(*"0.3")
+        await say(pilot, "x")
+        await answered(pilot, screen, 2)
+    assert engine.requests[0].parameters == {"temperature": 0.3}
+    assert desk.states[-1].parameters == {"temperature": 0.3}
+
+
+async def test_an_invalid_parameter_is_refused_in_place_with_the_reason(desk: Desk) -> None:
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.query_one("#parameter-top_p Input").focus()
+        await pilot.press(*"7")
+        await pilot.pause()
+        assert "is not from 0 to 1" in " ".join(shown(pilot).split())
+        await say(pilot, "x")
+        await answered(pilot, screen, 2)
+        assert "is not from 0 to 1" not in " ".join(shown(pilot).split())
+    assert engine.requests[0].parameters == {}
+
+
+async def test_arrow_keys_step_a_parameter_from_its_default(desk: Desk) -> None:
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        field = screen.query_one("#parameter-temperature Input")
+        field.focus()
+        await pilot.press("down", "down")
+        assert field.value == "0.5"
+
+
+async def test_a_message_sent_while_the_model_loads_is_answered_when_it_is_there(
+    desk: Desk,
+) -> None:
+    hold = threading.Event()
+    async with desk.app(ScriptedEngine(["late answer"], load_hold=hold)).run_test(
+        size=WIDE
+    ) as pilot:
+        screen = pilot.app.screen
+        await say(pilot, "early")
+        await until(pilot, lambda: bool(desk.files()))
+        assert "early" in shown(pilot)
+        hold.set()
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "late answer" in shown(pilot))
+
+
+async def test_a_failed_load_says_why_and_another_model_can_be_picked(desk: Desk) -> None:
+    engine = ScriptedEngine(
+        load_error=ModelLoadError("There is no model 'x/y'.", "Check the name.")
+    )
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = pilot.app.screen
+        await until(pilot, lambda: not screen.model.loading)
+        await until(pilot, lambda: "There is no model 'x/y'." in shown(pilot))
+        assert "no model" in shown(pilot)
+        engine.load_error = None
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
+        pilot.app.screen.query_one("Input").focus()
+        await pilot.press(*"good", "enter")
+        await until(pilot, lambda: screen.model.ready)
+        assert engine.load_requests[-1].model == "good"
+
+
+async def test_a_failed_load_keeps_the_model_that_was_there(desk: Desk) -> None:
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        engine.load_error = ModelLoadError("There is no model 'x/y'.")
+        screen.load_model(LoadRequest("x/y"))
+        await until(pilot, lambda: not screen.model.loading)
+        await until(pilot, lambda: "There is no model 'x/y'." in shown(pilot))
+        assert screen.model.ready
+        assert screen.model.model == "scripted"
+        await say(pilot, "still there")
+        await answered(pilot, screen, 2)
+
+
+async def test_another_quantization_loads_the_model_again(desk: Desk) -> None:
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.query_one("#quantization").value = "4bit"
+        await until(pilot, lambda: len(engine.load_requests) == 2 and screen.model.ready)
+        assert engine.load_requests[-1].quantization == "4bit"
+        assert "4bit" in shown(pilot)
+
+
+async def test_escape_cancels_a_load(desk: Desk) -> None:
+    engine = ScriptedEngine(load_hold=threading.Event())
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = pilot.app.screen
+        await until(pilot, lambda: engine.load_requests)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen.model.loading)
+        assert screen.model.info is None
+        assert "no model" in shown(pilot)
+
+
+async def test_a_saved_chat_is_reopened_from_the_list(desk: Desk) -> None:
+    app = desk.app(ScriptedEngine(["alpha", "beta"]))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        await pilot.press("ctrl+n")
+        assert "alpha" not in shown(pilot)
+        await say(pilot, "two")
+        await answered(pilot, screen, 2)
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SessionList))
+        await pilot.press(*"one", "enter")
+        await until(pilot, lambda: pilot.app.screen is screen and "alpha" in shown(pilot))
+        assert "beta" not in shown(pilot)
+        await say(pilot, "more")
+        await answered(pilot, screen, 4)
+    app.close()
+    assert sorted(len(file["chat_history"]) for file in desk.files()) == [2, 4]
+
+
+async def test_the_newest_chat_goes_on_after_a_restart(desk: Desk) -> None:
+    first = desk.app(ScriptedEngine(["alpha"]))
+    async with first.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+    first.close()
+    newest = desk.store.newest()
+    assert newest is not None
+    engine = ScriptedEngine(["beta"])
+    start = Start(desk.store.load(newest), LoadRequest("scripted"))
+    async with desk.app(engine, start=start).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "alpha" in shown(pilot))
+        await say(pilot, "two")
+        await answered(pilot, screen, 4)
+    assert [message.content for message in engine.requests[0].messages] == ["one", "alpha", "two"]
+
+
+async def test_quitting_in_the_middle_of_a_reply_keeps_what_was_said(desk: Desk) -> None:
+    app = desk.app(ScriptedEngine(["kept words never"], hold=threading.Event()))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await ready(pilot)
+        await say(pilot, "go")
+        await until(pilot, lambda: "kept words" in shown(pilot))
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+    app.close()
+    turn = desk.files()[0]["tree"]["turns"][-1]
+    assert turn["status"] == "interrupted"
+    assert turn["content"].strip() == "kept words"
+
+
+async def test_ctrl_c_stops_the_reply_and_quits_only_when_pressed_twice(desk: Desk) -> None:
+    app = desk.app(ScriptedEngine(["said never"], hold=threading.Event()))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        await pilot.press("ctrl+c")
+        await answered(pilot, screen, 2)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "again to quit" in shown(pilot))
+        assert app.is_running
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_model_text_never_reaches_the_screen_raw(desk: Desk) -> None:
+    evil = "a \x1b]52;c;aGk=\x07 b \x9b31m c \u202e d [bold]e[/bold] [/] f"
+    async with desk.app(ScriptedEngine([evil])).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "[bold]e[/bold] [/] f" in shown(pilot))
+        assert not set(shown(pilot)) & set("\x1b\x07\x9b\u202e")
+
+
+async def test_a_message_sent_during_a_reply_waits_visibly_and_goes_when_it_has_ended(
+    desk: Desk,
+) -> None:
+    hold = threading.Event()
+    engine = ScriptedEngine(["a b", "second answer"], hold=hold)
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await until(pilot, lambda: screen.reply is not None)
+        await say(pilot, "two")
+        await until(pilot, lambda: "next: two" in shown(pilot))
+        assert screen.composer.text == ""
+        assert len(screen.conversation.path) == 2
+        hold.set()
+        await answered(pilot, screen, 4)
+        assert [turn.text for turn in screen.conversation.path][2:] == ["two", "second answer"]
+        assert "next: two" not in shown(pilot)
+
+
+async def test_a_waiting_message_is_taken_back_with_up_and_comes_back_when_the_reply_is_stopped(
+    desk: Desk,
+) -> None:
+    engine = ScriptedEngine(["a b"], hold=threading.Event())
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        await say(pilot, "two")
+        await pilot.press("up")
+        await until(pilot, lambda: screen.composer.text == "two")
+        assert "next:" not in shown(pilot)
+        await pilot.press(*" x", "enter")
+        await until(pilot, lambda: "next: two x" in shown(pilot))
+        await pilot.press("escape")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: screen.composer.text == "two x")
+
+
+async def test_the_status_bar_shows_memory_context_and_speed(desk: Desk) -> None:
+    async with desk.app().run_test(size=(160, 40)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "x")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "ctx 11/2,048" in shown(pilot))
+        line = str(screen.query_one(StatusBar).render())
+        assert "RAM 8.0/24.0 GB" in line
+        assert "tok/s" in line
+        assert "TTFT 0.10 s" in line
+
+
+async def test_the_sidebar_hides_on_a_narrow_screen_and_opens_over_the_chat(desk: Desk) -> None:
+    async with desk.app().run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert "Temperature" not in shown(pilot)
+        await pilot.press("f2")
+        await pilot.pause()
+        assert "Temperature" in shown(pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "Temperature" not in shown(pilot)
+
+
+async def test_a_tiny_terminal_still_takes_a_message_and_shows_the_answer(desk: Desk) -> None:
+    async with desk.app(ScriptedEngine(["tiny answer"])).run_test(size=(40, 10)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "tiny answer" in shown(pilot))
+
+
+async def test_pasting_never_sends(desk: Desk) -> None:
+    from textual import events
+
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.composer.post_message(events.Paste("one\ntwo\n\x1b[31m"))
+        await pilot.pause()
+        assert screen.composer.text == "one\ntwo\n␛[31m"
+        assert not screen.conversation.path
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[0].text == "one\ntwo\n␛[31m"
+
+
+async def test_without_any_model_the_app_asks_for_one(desk: Desk) -> None:
+    async with desk.app(start=Start()).run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: "Choose a model" in shown(pilot))
+        assert isinstance(pilot.app.screen, ModelPicker)

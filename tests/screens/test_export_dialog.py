@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from tests.screens.host import OPEN, Host, screen_text, until
+from tui.screens.ask import Ask
+from tui.screens.export_dialog import ExportChoice, ExportDialog, look_at, with_extension
+
+FORMATS = [
+    ("json", "chat-tui", ".json"),
+    ("lines", "One a line", "jsonl"),
+    ("md", "Markdown", ".md"),
+]
+
+
+def dialog(path: Path, *, has_selection: bool = False) -> ExportDialog:
+    return ExportDialog(FORMATS, path, has_selection)
+
+
+async def test_enter_takes_the_suggestion(tmp_path):
+    app = Host(dialog(tmp_path / "chat.md"))
+    async with app.run_test() as pilot:
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: app.result is not OPEN)
+        assert app.result == ExportChoice("md", tmp_path / "chat.md", False, True)
+
+
+async def test_the_extension_follows_the_format(tmp_path):
+    app = Host(dialog(tmp_path / "chat"))
+    async with app.run_test() as pilot:
+        path = app.dialog.query_one("#path", Input)
+        assert path.value == str(tmp_path / "chat.json")
+        await pilot.press("down")
+        await pilot.pause()
+        assert path.value == str(tmp_path / "chat.jsonl")
+        await pilot.press("down", "ctrl+s")
+        await until(pilot, lambda: app.result is not OPEN)
+        assert app.result == ExportChoice("md", tmp_path / "chat.md")
+
+
+async def test_arrow_keys_choose_the_format_also_from_the_path(tmp_path):
+    app = Host(dialog(tmp_path / "chat"))
+    async with app.run_test() as pilot:
+        app.dialog.query_one("#path", Input).focus()
+        await pilot.press("down", "down", "up", "enter")
+        await until(pilot, lambda: app.result is not OPEN)
+        assert app.result.format == "lines"
+
+
+@pytest.mark.parametrize(("key", "result"), [("r", True), ("k", False)])
+async def test_an_existing_file_is_replaced_only_after_asking(tmp_path, key, result):
+    (tmp_path / "chat.json").write_text("old")
+    app = Host(dialog(tmp_path / "chat.json"))
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(app.screen, Ask))
+        await pilot.pause(0.05)
+        if result:
+            assert app.result == ExportChoice("json", tmp_path / "chat.json", overwrite=True)
+        else:
+            assert app.result is OPEN
+    assert (tmp_path / "chat.json").read_text() == "old"
+
+
+async def test_a_path_that_cannot_be_written_is_refused_in_place(tmp_path):
+    app = Host(dialog(tmp_path / "no" / "chat.json"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not app.dialog.query_one("#problem").has_class("-none"))
+        assert app.result is OPEN
+        await pilot.pause()
+        assert "There is no folder" in screen_text(pilot)
+        app.dialog.query_one("#path", Input).value = str(tmp_path / "chat.json")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.result is not OPEN)
+        assert app.result.path == tmp_path / "chat.json"
+
+
+async def test_a_selection_can_be_exported_alone_or_not(tmp_path):
+    app = Host(dialog(tmp_path / "chat", has_selection=True))
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.result is not OPEN)
+        assert app.result.whole is False
+    app = Host(dialog(tmp_path / "chat", has_selection=True))
+    async with app.run_test() as pilot:
+        await pilot.click("#selection")
+        await pilot.click("#accept")
+        await until(pilot, lambda: app.result is not OPEN)
+        assert app.result.whole is True
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_with_many_formats_the_buttons_stay_in_sight(tmp_path, size):
+    formats = [(f"f{number}", f"Format {number}", ".txt") for number in range(20)]
+    app = Host(ExportDialog(formats, tmp_path / "chat", has_selection=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.click("#cancel")
+        await pilot.pause()
+        assert app.result is None
+
+
+def test_the_home_folder_may_be_named_by_its_sign(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert look_at("~/chat.md").path == tmp_path / "chat.md"
+
+
+def test_what_is_no_place_for_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    problems = {
+        "": "Type the path",
+        "a\0b": "no path",
+        str(tmp_path): "is a folder",
+        f"{tmp_path}/new/": "is a folder",
+        f"{tmp_path}/a/b": "no folder",
+        f"{tmp_path}/file/b": "is a file",
+        f"{tmp_path}/gone": "no ordinary file",
+        "/" + "x" * 5000: "can't be used",
+    }
+    for typed, words in problems.items():
+        assert words in look_at(typed).problem, typed
+    assert look_at(f"{tmp_path}/file").exists
+    assert not look_at(f"{tmp_path}/file").problem
+
+
+def test_only_an_extension_that_is_known_is_replaced():
+    known = (".json", ".jsonl", ".md")
+    assert with_extension("/a/v1.5", ".md", known) == "/a/v1.5.md"
+    assert with_extension("/a/b.jsonl", ".md", known) == "/a/b.md"
+    assert with_extension("/a/b.md", ".md", known) == "/a/b.md"
+    assert with_extension("/a/.json", ".md", known) == "/a/.json.md"
+    assert with_extension("/a/", ".md", known) == "/a/"

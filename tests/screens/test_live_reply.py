@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from tui.conversation import Generation, ReplyStats, Status
+from tui.engine.base import (
+    Failed,
+    Finished,
+    PromptReady,
+    ReasoningDelta,
+    StopReason,
+    TextDelta,
+)
+from tui.screens import live_reply
+from tui.screens.live_reply import LiveReply
+
+
+def reply(**fields: str) -> LiveReply:
+    return LiveReply("turn", Generation("model", parameters={"temperature": 0.5}), **fields)
+
+
+def test_deltas_gather_into_answer_and_reasoning():
+    live = reply()
+    for event in (ReasoningDelta("hm", 2), TextDelta("a", 1), TextDelta("b", 3)):
+        live.take(event)
+    assert (live.text, live.reasoning, live.new_tokens) == ("ab", "hm", 6)
+
+
+def test_a_continued_reply_begins_with_what_the_turn_held():
+    live = reply(start_text="once ")
+    live.take(TextDelta("more"))
+    assert live.text == "once more"
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (StopReason.END, Status.COMPLETE),
+        (StopReason.LENGTH, Status.TRUNCATED),
+        (StopReason.CANCELLED, Status.STOPPED),
+    ],
+)
+def test_the_reason_it_ended_for_becomes_the_turns_status(reason, status):
+    live = reply()
+    live.take(Finished(ReplyStats(new_tokens=5), reason))
+    assert live.ended
+    assert live.status is status
+    assert live.generation.stats.new_tokens == 5
+
+
+def test_a_failure_keeps_text_message_and_hint():
+    live = reply()
+    live.take(TextDelta("half"))
+    live.take(Failed("It broke.", "Mend it."))
+    assert (live.status, live.text, live.error) == (Status.FAILED, "half", "It broke. Mend it.")
+    assert live.generation.stats.new_tokens == 1
+
+
+def test_the_parameters_in_force_are_noted_with_the_seed():
+    live = reply()
+    live.take(PromptReady(10, 4, {"temperature": 0.5, "seed": 7}))
+    assert live.generation.parameters == {"temperature": 0.5, "seed": 7}
+    assert live.context_tokens == 10
+
+
+def test_unsaved_text_is_handed_out_once_and_not_too_often(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(live_reply.time, "monotonic", lambda: next(clock) * 0.01)
+    live = reply()
+    live.take(TextDelta("a"))
+    assert live.take_unsaved() is None
+    monkeypatch.setattr(live_reply.time, "monotonic", lambda: 1e9)
+    live.take(ReasoningDelta("r"))
+    assert live.take_unsaved() == ("a", "r")
+    assert live.take_unsaved() is None
+    live.take(TextDelta("b"))
+    assert live.take_unsaved(force=True) == ("b", "")

@@ -1,0 +1,379 @@
+"""Things that overlap in time: a load, a reply, a summary, an open editor, a dialog, another chat. Nothing gets mixed up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.test_turns import cursor_on, talking, texts
+from tests.scripted import ScriptedEngine
+from tui.conversation import Status
+from tui.conversation.context import OverflowPolicy
+from tui.engine.base import (
+    Cancelled,
+    ContextOverflowError,
+    LoadRequest,
+    Overflow,
+    StopReason,
+)
+from tui.screens.reply_options import ChosenOptions
+from tui.sessions import SessionConflictError, SessionStore
+from tui.widgets.turn_editor import TurnEditor
+
+WIDE = (120, 40)
+OTHER = ChosenOptions(parameters={}, model="other")
+
+
+async def load(screen, chat_id: str):
+    return await asyncio.wrap_future(
+        screen.sessions.run(lambda: screen.sessions.store.load(chat_id))
+    )
+
+
+async def test_an_editor_whose_turn_is_undone_gives_its_text_back(desk: Desk):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("e", *" more", "f8", "f8", "enter")
+        await pilot.pause()
+        assert pilot.app.is_running
+        assert screen.composer.text == "question more"
+        assert not screen.query(TurnEditor)
+
+
+async def test_an_editor_does_not_outlive_its_chat(desk: Desk):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("e", "x", "ctrl+n")
+        await pilot.pause()
+        assert not screen.query(TurnEditor)
+        assert not screen.conversation.path
+
+
+async def test_an_editor_that_is_open_when_a_reply_begins_changes_nothing_under_it(desk: Desk):
+    hold, held = threading.Event(), threading.Event()
+    engine = ScriptedEngine(["first", "a b"], hold=held)
+    held.set()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        engine.load_hold = hold
+        held.clear()
+        screen.action_model_reload()
+        await say(pilot, "two")
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("e", "x")
+        hold.set()
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        await pilot.press("ctrl+s")
+        held.set()
+        await answered(pilot, screen, 4)
+        assert texts(screen) == ["one", "first", "two", "a b"]
+        assert screen.composer.text == "onex"
+
+
+async def test_a_message_that_waits_for_a_load_is_not_answered_in_another_chat(desk: Desk):
+    hold = threading.Event()
+    engine = ScriptedEngine(["first answer"])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        other = screen.conversation.id
+        await pilot.press("ctrl+n")
+        engine.load_hold = hold
+        screen.action_model_reload()
+        await say(pilot, "two")
+        await until(pilot, lambda: screen.pending is not None)
+        screen.open_conversation(await load(screen, other))
+        hold.set()
+        await until(pilot, lambda: screen.model.ready)
+        await pilot.pause(0.2)
+        assert texts(screen) == ["one", "first answer"]
+        assert len(engine.requests) == 1
+
+
+async def test_a_reply_that_begins_while_the_list_is_open_keeps_its_chat(desk: Desk):
+    hold, held = threading.Event(), threading.Event()
+    engine = ScriptedEngine(["first answer", "a b c"], hold=held)
+    held.set()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        await pilot.press("ctrl+n")
+        engine.load_hold = hold
+        held.clear()
+        screen.action_model_reload()
+        await say(pilot, "two")
+        await pilot.press("f3")
+        await until(pilot, lambda: "one" in shown(pilot) and pilot.app.screen is not screen)
+        hold.set()
+        await until(pilot, lambda: screen.reply is not None)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        held.set()
+        await until(pilot, lambda: screen.reply is None)
+        assert texts(screen) == ["two", "a b c"]
+
+
+class Stubborn(ScriptedEngine):
+    """Keeps its model when the load of another one is cancelled, as an engine does that has not freed it yet."""
+
+    def load(self, request, emit, cancelled):
+        if request.model != "other":
+            return super().load(request, emit, cancelled)
+        self.load_requests.append(request)
+        while not cancelled():
+            pass
+        raise Cancelled
+
+
+async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load_is_cancelled(desk):
+    engine = Stubborn(["first", "second"])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
+        await pilot.pause(0.1)
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.model.ready)
+        await pilot.pause(0.2)
+        assert len(engine.requests) == 1
+        assert screen.pending is None
+
+
+async def test_a_message_sent_while_another_model_loads_for_one_reply_is_answered_after_it(desk):
+    hold = threading.Event()
+    engine = ScriptedEngine(["first", "second", "third"])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        engine.load_hold = hold
+        screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
+        await say(pilot, "two")
+        await until(pilot, lambda: "next: two" in shown(pilot))
+        hold.set()
+        await until(pilot, lambda: texts(screen)[-1] == "third" and screen.reply is None)
+        assert texts(screen) == ["one", "second", "two", "third"]
+        assert [request.model for request in engine.load_requests] == [
+            "scripted",
+            "other",
+            "scripted",
+        ]
+        made = [turn.generation.model for turn in screen.conversation.path if turn.generation]
+        assert made == ["other", "scripted"]
+        assert [state.model for state in desk.states if state.model] == ["scripted"] * len(
+            [state for state in desk.states if state.model]
+        )
+
+
+async def test_a_model_that_the_user_chooses_meanwhile_stays(desk: Desk):
+    held = threading.Event()
+    engine = ScriptedEngine(["first", "sec ond"], hold=held)
+    held.set()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        held.clear()
+        screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        screen.choose_model(LoadRequest("third-choice"))
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "third-choice")
+        await pilot.pause(0.2)
+        assert engine.load_requests[-1].model == "third-choice"
+
+
+def overflow(*costs: int) -> ContextOverflowError:
+    return ContextOverflowError(Overflow(sum(costs), 2048, costs))
+
+
+async def test_a_message_sent_while_a_summary_is_made_waits(desk: Desk):
+    held = threading.Event()
+    held.set()
+    replies = ["one", [overflow(500, 500, 1000)], "the sum mary", "reply A", "reply C"]
+    engine = ScriptedEngine(replies, hold=held)
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.overflow_policy = OverflowPolicy.SUMMARISE
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        engine.on_generate = lambda _: held.clear() if len(engine.requests) == 3 else None
+        await say(pilot, "two")
+        await until(pilot, lambda: screen.is_blocked)
+        await say(pilot, "three")
+        await until(pilot, lambda: "next: three" in shown(pilot))
+        held.set()
+        await answered(pilot, screen, 6)
+        assert texts(screen)[2:] == ["two", "reply A", "three", "reply C"]
+        assert all(
+            turn.status is not Status.STREAMING for turn in screen.conversation.turns.values()
+        )
+
+
+async def test_a_title_that_comes_before_a_reply_overflows_stays_and_the_reply_goes(desk: Desk):
+    engine = ScriptedEngine(["one", "A Title", [overflow(1000, 1000, 1000)]])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        screen.action_chat_title()
+        screen.send("two")
+        await until(pilot, lambda: screen.conversation.title == "A Title")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert screen.conversation.title == "A Title"
+        assert texts(screen) == ["one", "one", "two"]
+        assert all(
+            turn.status is not Status.STREAMING for turn in screen.conversation.turns.values()
+        )
+
+
+async def test_two_things_asked_beside_the_chat_both_come(desk: Desk):
+    async with talking(desk, ["answer", "A Title"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        screen.action_chat_title()
+        await pilot.press("i", "right")
+        await until(pilot, lambda: screen.conversation.title == "A Title")
+        await until(pilot, lambda: "<|user|>question" in shown(pilot))
+
+
+@pytest.mark.parametrize("how", ["regenerate", "continue"])
+async def test_a_policy_makes_room_for_whatever_was_asked(desk: Desk, how: str):
+    replies = ["one", ["two", StopReason.LENGTH], [overflow(500, 500, 500, 500)], " done"]
+    if how == "regenerate":
+        replies[2] = [overflow(700, 700, 700)]
+    async with talking(desk, replies, ["a", "b"]) as (pilot, screen, engine):
+        screen.overflow_policy = OverflowPolicy.DROP_OLDEST
+        await cursor_on(pilot, screen, 3)
+        await pilot.press({"regenerate": "r", "continue": "c"}[how])
+        await until(pilot, lambda: len(engine.requests) == 4 and screen.reply is None)
+        sent = [message.content for message in engine.requests[-1].messages]
+        assert sent == (["b"] if how == "regenerate" else ["b", "two"])
+        assert screen.conversation.path[-1].text == (" done" if how == "regenerate" else "two done")
+
+
+async def test_a_conflict_after_the_chat_was_left_keeps_the_changes_as_a_copy(desk, monkeypatch):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        chat_id = screen.conversation.id
+        real = SessionStore.save
+
+        def refuse(self, conversation):
+            if conversation.id == chat_id:
+                raise SessionConflictError("Another window has written it.")
+            real(self, conversation)
+
+        monkeypatch.setattr(SessionStore, "save", refuse)
+        screen._changed(screen.conversation.edit(screen.conversation.path[0].id, "edited words"))
+        screen.action_chat_new()
+        await until(pilot, lambda: "Your changes are kept" in shown(pilot))
+        assert not screen.conversation.path
+    kept = [file for file in desk.files() if file["id"] != chat_id]
+    assert [entry["content"] for entry in kept[0]["chat_history"]] == ["edited words"]
+
+
+async def test_a_new_temporary_chat_is_refused_during_a_reply(desk: Desk):
+    engine = ScriptedEngine(["a b"], hold=threading.Event())
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await until(pilot, lambda: screen.reply is not None)
+        screen.action_chat_temporary()
+        assert not screen.temporary
+        await pilot.press("escape")
+        await answered(pilot, screen, 2)
+
+
+async def test_a_fork_of_a_temporary_chat_is_temporary_too(desk: Desk):
+    async with talking(desk, ["answer"], []) as (pilot, screen, _):
+        screen.action_chat_temporary()
+        await say(pilot, "secret")
+        await answered(pilot, screen, 2)
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("f")
+        await pilot.pause()
+        assert screen.temporary
+    assert desk.files() == []
+
+
+async def test_looking_around_in_a_read_only_chat_writes_nothing(desk: Desk):
+    async with talking(desk, ["a1", "a2"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("r")
+        await answered(pilot, screen, 2)
+        screen.read_only = True
+        files = len(desk.files())
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("left")
+        await pilot.pause(0.2)
+        assert texts(screen)[-1] == "a1"
+        assert screen.read_only
+        assert len(desk.files()) == files
+
+
+@pytest.mark.parametrize("editor", ["vim '", " ", "/nonexistent/editor"])
+async def test_an_editor_that_cant_be_run_is_a_sentence(desk: Desk, monkeypatch, editor: str):
+    from contextlib import nullcontext
+
+    monkeypatch.setenv("EDITOR", editor)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        monkeypatch.setattr(pilot.app, "suspend", nullcontext)
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("E")
+        await until(pilot, lambda: "could not be run" in shown(pilot))
+        assert texts(screen) == ["question", "answer"]
+
+
+async def test_a_continued_reply_counts_both_parts(desk: Desk):
+    replies = [["one two three", StopReason.LENGTH], " four five"]
+    async with talking(desk, replies) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("c")
+        await until(pilot, lambda: texts(screen)[-1] == "one two three four five")
+        generation = screen.conversation.path[-1].generation
+        assert generation is not None
+        assert generation.stats.new_tokens == 5
+        assert generation.continued
+
+
+async def test_reproduce_begins_with_the_same_first_words(desk: Desk):
+    async with talking(desk, ["x", "go on", "go on"]) as (pilot, screen, engine):
+        screen.begin_reply(screen.conversation.path[0].id, start_text="Well, ")
+        await until(pilot, lambda: screen.reply is None and texts(screen)[-1] == "Well, go on")
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("=")
+        await until(pilot, lambda: len(engine.requests) == 3 and screen.reply is None)
+        assert engine.requests[1].messages == engine.requests[2].messages
+        assert engine.requests[2].continue_last
+
+
+async def test_choosing_a_quantization_without_a_model_loads_nothing(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.action_model_unload()
+        await until(pilot, lambda: screen.model.info is None and not screen.model.loading)
+        screen.query_one("#quantization").value = "4bit"
+        await pilot.pause(0.2)
+        assert len(engine.load_requests) == 1
+
+
+async def test_what_is_typed_during_a_reply_is_counted_when_it_has_ended(desk: Desk):
+    held = threading.Event()
+    async with desk.app(ScriptedEngine(["a b"], hold=held)).run_test(size=(160, 40)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "x")
+        await until(pilot, lambda: screen.reply is not None)
+        await pilot.press(*"one", "space", *"two")
+        held.set()
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: screen.draft_tokens == 2)

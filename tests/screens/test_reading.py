@@ -1,0 +1,110 @@
+"""Reading along: following, the badge, searching, links."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.screens.ask import Ask
+from tui.screens.chat import reading
+from tui.screens.chat.reading import can_be_opened
+from tui.widgets.transcript import Transcript
+
+SIZE = (80, 24)
+LONG = "\n\n".join(f"paragraph number {count}" for count in range(40))
+
+
+async def test_scrolling_up_stops_following_and_a_badge_tells_of_new_text(desk: Desk):
+    hold = threading.Event()
+    engine = ScriptedEngine([LONG, [LONG + " ", "the end"]], hold=hold)
+    hold.set()
+    async with desk.app(engine).run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "a")
+        await answered(pilot, screen, 2)
+        hold.clear()
+        await say(pilot, "b")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens > 20)
+        await pilot.press("pageup", "pageup")
+        hold.set()
+        await answered(pilot, screen, 4)
+        await until(pilot, lambda: "new text" in shown(pilot))
+        assert "the end" not in shown(pilot)
+        await pilot.press("ctrl+end")
+        await until(pilot, lambda: "the end" in shown(pilot))
+        assert "new text" not in shown(pilot)
+
+
+async def test_ctrl_f_finds_words_in_the_chat_and_steps_through_them(desk: Desk):
+    async with desk.app(ScriptedEngine([LONG])).run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "number")
+        await answered(pilot, screen, 2)
+        await pilot.press("ctrl+f", *"number 3")
+        await until(pilot, lambda: "/11" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "number 3" in shown(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.focused is screen.composer)
+        assert "/11" not in shown(pilot)
+
+
+async def test_ctrl_l_shows_line_numbers_in_code(desk: Desk):
+    async with desk.app(ScriptedEngine(["```\nalpha\nbeta\n```"])).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "code")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "beta" in shown(pilot))
+        lines = [line for line in shown(pilot).splitlines() if "beta" in line]
+        assert not any("2" in line for line in lines)
+        await pilot.press("ctrl+l")
+        await until(
+            pilot, lambda: any("2" in line for line in shown(pilot).splitlines() if "beta" in line)
+        )
+
+
+async def test_up_scrolls_within_a_turn_that_is_taller_than_the_screen(desk: Desk):
+    async with desk.app(ScriptedEngine([LONG])).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "long")
+        await answered(pilot, screen, 2)
+        await pilot.press("alt+up")
+        await until(pilot, lambda: "number 39" in shown(pilot))
+        await pilot.press(*["up"] * 5)
+        await until(pilot, lambda: "number 39" not in shown(pilot))
+        assert screen.transcript.cursor == screen.conversation.path[-1].id
+        await pilot.press(*["down"] * 8)
+        await until(pilot, lambda: screen.focused is screen.composer)
+
+
+async def test_a_link_shows_its_address_before_it_is_opened(desk: Desk, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr(reading.webbrowser, "open", lambda url: opened.append(url) or True)
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await until(pilot, lambda: "https://example.org/a?b=c" in shown(pilot))
+        assert not opened
+        await pilot.press("o")
+        await until(pilot, lambda: bool(opened))
+    assert opened == ["https://example.org/a?b=c"]
+
+
+@pytest.mark.parametrize(
+    ("url", "may"),
+    [
+        ("https://example.org", True),
+        ("mailto:a@example.org", True),
+        ("file:///etc/passwd", False),
+        ("javascript:alert(1)", False),
+        ("https://example.org/\x1b]0;x\x07", False),
+        ("https://[", False),
+        ("", False),
+    ],
+)
+def test_only_plain_web_and_mail_addresses_are_handed_to_the_browser(url, may):
+    assert can_be_opened(url) is may

@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from textual.widgets import Input, Label
+
+from tests.screens.host import OPEN, Host, screen_text, type_text, until
+from tui.conversation import Conversation, Generation, Status
+from tui.screens.ask import Ask, AskText
+from tui.screens.dialog import PickList
+from tui.screens.session_list import OpenChat, SessionList, split_tags
+from tui.screens.session_rows import snippet
+from tui.sessions import SearchHit, SessionStore
+from tui.sessions.writer import SessionWriter
+
+
+def chat(question: str, answer: str = "Well.", **fields: object) -> Conversation:
+    made = Conversation(**fields).add_user(question)
+    made = made.begin_reply(made.path[-1].id, Generation(model="org/some-model"))
+    return made.finish(made.path[-1].id, Status.COMPLETE, text=answer)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return SessionStore(tmp_path / "chats")
+
+
+@pytest.fixture
+def chats(store):
+    """Three chats, the newest first: tea, sky, bread."""
+    made = {
+        "bread": chat("How is bread baked?", "With flour and a lot of patience."),
+        "sky": chat("Why is the sky blue?", "Short waves scatter more than long ones."),
+        "tea": chat("How hot should tea be?", "Eighty degrees, and let no waves form."),
+    }
+    for day, (name, conversation) in enumerate(made.items()):
+        store.save(replace(conversation, updated_at=1_700_000_000 + day * 86_400))
+        if name != "tea":
+            store.unlock(conversation.id)
+    return {name: conversation.id for name, conversation in made.items()}
+
+
+@pytest.fixture
+def writer(store):
+    made = SessionWriter(store)
+    yield made
+    made.close(5)
+
+
+class Desk:
+    """The dialog with the chat about tea open below it."""
+
+    def __init__(self, writer, chats):
+        self.changed: list[Conversation] = []
+        self.dialog = SessionList(writer, chats["tea"], self.changed.append)
+        self.app = Host(self.dialog)
+
+    @property
+    def options(self) -> PickList:
+        return self.dialog.query_one("#chats", PickList)
+
+    @property
+    def ids(self) -> list[str | None]:
+        return [option.id for option in self.options.options]
+
+    @property
+    def note(self) -> str:
+        return str(self.dialog.query_one("#note", Label).render())
+
+    @property
+    def problem(self) -> str:
+        return str(self.dialog.query_one("#problem", Label).render())
+
+    async def choose(self, pilot, chat_id: str) -> None:
+        await until(pilot, lambda: chat_id in self.ids)
+        self.options.focus()
+        self.options.highlighted = self.ids.index(chat_id)
+        await pilot.pause()
+
+    async def accept(self, pilot, text: str) -> None:
+        await until(pilot, lambda: isinstance(self.app.screen, AskText))
+        self.app.screen.query_one("#text", Input).value = text
+        await pilot.press("enter")
+        await pilot.pause()
+
+
+@pytest.fixture
+def desk(writer, chats):
+    return Desk(writer, chats)
+
+
+async def test_the_list_shows_the_newest_first_with_model_and_turns(desk, chats):
+    async with desk.app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(desk.ids) == 3)
+        assert desk.ids == [chats["tea"], chats["sky"], chats["bread"]]
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Why is the sky blue?" in text
+        assert "2 turns · some-model" in text
+        assert "3 chats" in text
+
+
+async def test_enter_in_the_field_opens_the_first_chat_that_fits(desk, chats):
+    async with desk.app.run_test() as pilot:
+        await until(pilot, lambda: desk.ids)
+        await type_text(pilot, "bre")
+        await until(pilot, lambda: desk.ids[:1] == [chats["bread"]])
+        await pilot.press("enter")
+        await pilot.pause()
+        assert desk.app.result == OpenChat(chats["bread"])
+
+
+async def test_a_place_in_a_text_is_found_marked_and_opened_at_its_turn(desk, chats, store):
+    async with desk.app.run_test() as pilot:
+        await until(pilot, lambda: desk.ids)
+        await type_text(pilot, "scatter")
+        await until(pilot, lambda: desk.ids[:1] == ["heading"])
+        row = desk.options.options[1].prompt
+        marked = [
+            row.plain[span.start : span.end] for span in row.spans if "bold" in str(span.style)
+        ]
+        assert marked == ["scatter"]
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        reply = store.load(chats["sky"], lock=False).conversation.path[1]
+        assert desk.app.result == OpenChat(chats["sky"], reply.id)
+
+
+async def test_places_found_for_earlier_words_cannot_be_opened(desk, writer):
+    async with desk.app.run_test() as pilot:
+        await until(pilot, lambda: desk.ids)
+        await type_text(pilot, "waves")
+        await until(pilot, lambda: "heading" in desk.ids)
+        desk.dialog.query_one("#words", Input).value = "wavesx"
+        await pilot.pause()
+        assert all(option.disabled for option in desk.options.options)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert desk.app.result is OPEN
+        await until(pilot, lambda: desk.ids == [])
+
+
+async def test_escape_returns_nothing(desk):
+    async with desk.app.run_test() as pilot:
+        await pilot.press("escape")
+        await pilot.pause()
+        assert desk.app.result is None
+
+
+async def test_a_click_highlights_and_a_double_click_opens(desk, chats):
+    async with desk.app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(desk.ids) == 3)
+        await pilot.pause()
+        await pilot.click("#chats", offset=(5, 2))
+        assert desk.ids[desk.options.highlighted] == chats["sky"]
+        assert desk.app.result is OPEN
+        await pilot.click("#chats", offset=(5, 4), times=2)
+        await pilot.pause()
+        assert desk.app.result == OpenChat(chats["bread"])
+
+
+@pytest.mark.parametrize("key", ["f2", "r"])
+async def test_a_chat_is_renamed(desk, chats, store, key):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press(key)
+        await desk.accept(pilot, "Heaven")
+        await until(pilot, lambda: "Heaven" in screen_text(pilot))
+        assert store.load(chats["sky"], lock=False).conversation.title == "Heaven"
+        assert desk.changed == []
+        assert desk.ids[desk.options.highlighted] == chats["sky"]
+
+
+async def test_renaming_the_open_chat_hands_it_to_the_caller(desk, chats):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["tea"])
+        await pilot.press("r")
+        await desk.accept(pilot, "Tea time")
+        await until(pilot, lambda: desk.changed)
+        assert [(one.id, one.title) for one in desk.changed] == [(chats["tea"], "Tea time")]
+
+
+async def test_an_empty_title_is_refused(desk, chats):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press("r")
+        await desk.accept(pilot, "  ")
+        assert isinstance(desk.app.screen, AskText)
+
+
+async def test_a_rename_is_done_also_when_the_dialog_is_closed_at_once(desk, chats, store):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["tea"])
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(desk.app.screen, AskText))
+        desk.app.screen.query_one("#text", Input).value = "Late"
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: desk.app.result is None and desk.changed)
+        assert store.load(chats["tea"], lock=False).conversation.title == "Late"
+
+
+async def test_pinning_moves_a_chat_to_the_top_and_back(desk, chats):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["bread"])
+        await pilot.press("p")
+        await until(pilot, lambda: desk.ids[0] == chats["bread"])
+        assert desk.options.highlighted == 0
+        await pilot.press("p")
+        await until(pilot, lambda: desk.ids[0] == chats["tea"])
+
+
+async def test_tags_are_set_shown_and_found(desk, chats, store):
+    async with desk.app.run_test(size=(80, 24)) as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press("number_sign")
+        await desk.accept(pilot, "#physics, at work")
+        await until(pilot, lambda: "#physics #at work" in screen_text(pilot))
+        await pilot.press("slash")
+        await type_text(pilot, "#phys")
+        await until(pilot, lambda: chats["sky"] in desk.ids and chats["bread"] not in desk.ids)
+
+
+async def test_a_duplicate_is_highlighted(desk, chats, store):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press("d")
+        await until(pilot, lambda: len(desk.ids) == 4)
+        copy = desk.ids[desk.options.highlighted]
+        assert copy not in chats.values()
+        assert store.load(copy, lock=False).conversation.title == "Why is the sky blue? (copy)"
+
+
+@pytest.mark.parametrize("key", ["delete", "x"])
+async def test_a_chat_goes_to_the_trash_and_u_brings_it_back(desk, chats, key):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press(key)
+        await until(pilot, lambda: len(desk.ids) == 2)
+        assert "Press u to bring it back" in desk.app.said[-1]
+        await pilot.press("u")
+        await until(pilot, lambda: chats["sky"] in desk.ids)
+
+
+async def test_the_open_chat_is_not_moved_to_the_trash(desk, chats, store):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["tea"])
+        await pilot.press("x")
+        await pilot.pause()
+        assert "This chat is open" in desk.problem
+        assert store.trashed() == []
+
+
+async def test_the_trash_gives_back_and_is_emptied_after_asking(desk, chats, store):
+    store.trash(chats["sky"])
+    store.trash(chats["bread"])
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["tea"])
+        await pilot.press("t")
+        await desk.choose(pilot, chats["sky"])
+        assert set(desk.ids) == {chats["sky"], chats["bread"]}
+        await pilot.press("enter")
+        await until(pilot, lambda: desk.ids == [chats["bread"]])
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(desk.app.screen, Ask))
+        await pilot.press("k")
+        await pilot.pause()
+        assert len(store.trashed()) == 1
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(desk.app.screen, Ask))
+        await pilot.press("d")
+        await until(pilot, lambda: desk.ids == [])
+        assert store.trashed() == []
+        await pilot.press("escape")
+        await until(pilot, lambda: set(desk.ids) == {chats["tea"], chats["sky"]})
+        assert desk.app.result is OPEN
+
+
+async def test_what_cannot_be_done_is_said_and_the_list_stays(desk, chats, store, tmp_path):
+    other = SessionStore(tmp_path / "chats")
+    other.load(chats["sky"])
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press("p")
+        await until(pilot, lambda: "open in another window" in desk.problem)
+        assert len(desk.ids) == 3
+    other.close()
+
+
+async def test_hostile_titles_and_damaged_files_are_shown_safely(desk, store, chats):
+    evil = chat("x", title="[red]\x1b]0;title\x07 evil[/red] \u202eabc")
+    store.save(evil)
+    (store.folder / f"{'a' * 32}.json").write_text("{broken")
+    async with desk.app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: len(desk.ids) == 5)
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "[red]␛]0;title␇ evil[/red] ⟪RLO⟫abc" in text
+        assert "! The file can't be read" in text
+
+
+async def test_many_chats_are_filtered_without_new_rows(writer, store):
+    for number in range(150):
+        made = chat(f"Question {number}")
+        store.folder.mkdir(parents=True, exist_ok=True)
+        document = {"chat_history": [{"role": "user", "content": f"Question {number}"}]}
+        (store.folder / f"{made.id}.json").write_text(json.dumps(document))
+    dialog = SessionList(writer)
+    app = Host(dialog)
+    async with app.run_test() as pilot:
+        options = dialog.query_one("#chats", PickList)
+        await until(pilot, lambda: options.option_count == 150)
+        rows = set(map(id, options.options))
+        await type_text(pilot, "14")
+        await until(pilot, lambda: "by title" in str(dialog.query_one("#note").render()))
+        chat_rows = [option for option in options.options if len(option.id or "") == 32]
+        assert len(chat_rows) == 12
+        assert {id(option) for option in chat_rows} <= rows
+
+
+def test_a_snippet_begins_shortly_before_its_first_match():
+    words = "many words that stand in front of what was looked for "
+    hit = SearchHit("id", "turn", "t", words + "needle and more", ((54, 60),))
+    text, matches = snippet(hit)
+    assert text == "…of what was looked for needle and more"
+    assert [text[start:end] for start, end in matches] == ["needle"]
+
+
+def test_tags_are_separated_by_commas_or_hashes():
+    assert split_tags(" #a, b c #d,,") == ["a", "b c", "d"]
+
+
+async def test_a_list_that_is_read_while_the_dialog_closes_does_no_harm(desk):
+    async with desk.app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(desk.ids) == 3)
+        # A screen that is dismissed loses its widgets before it is gone itself.
+        await desk.dialog.query_one("#chats").remove()
+        await desk.dialog._reload()
+        desk.dialog._say("too late")
+        await pilot.pause()
+        assert pilot.app.is_running

@@ -1,0 +1,360 @@
+"""Acting on turns: what each key does, as a user sees it and finds it on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.widgets import Input
+
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.conversation import Status
+from tui.engine.base import StopReason, TextDelta
+from tui.screens.tree_view import TreeView
+from tui.screens.turn_details import TurnDetails
+from tui.widgets.turn_editor import TurnEditor
+
+WIDE = (120, 40)
+
+
+@asynccontextmanager
+async def talking(
+    desk: Desk, replies: Sequence[object], said: Sequence[str] = ("question",), **engine
+):
+    """A chat in which `said` was answered by `replies`, with the cursor on its last turn."""
+    scripted = ScriptedEngine(replies, **engine)
+    app = desk.app(scripted)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        for count, text in enumerate(said, start=1):
+            await say(pilot, text)
+            await answered(pilot, screen, 2 * count)
+        yield pilot, screen, scripted
+    app.close()
+
+
+def texts(screen) -> list[str]:
+    return [turn.text for turn in screen.conversation.path]
+
+
+async def cursor_on(pilot, screen, place: int) -> None:
+    """Put the cursor on the turn at `place` of the path with the keys a user has."""
+    if screen.focused is not screen.transcript:
+        await pilot.press("alt+up")
+    ids = [turn.id for turn in screen.conversation.path]
+    for _ in ids:
+        away = place % len(ids) - ids.index(screen.transcript.cursor)
+        if away:
+            await pilot.press("down" if away > 0 else "up")
+    assert screen.transcript.cursor == ids[place]
+
+
+async def test_alt_up_puts_the_cursor_on_the_last_turn_and_alt_down_leads_back_to_the_composer(
+    desk,
+):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        await pilot.press("alt+up")
+        assert screen.transcript.cursor == screen.conversation.path[-1].id
+        await pilot.press("alt+up")
+        assert screen.transcript.cursor == screen.conversation.path[0].id
+        await pilot.press("alt+down", "alt+down")
+        assert screen.transcript.cursor is None
+        assert screen.focused is screen.composer
+
+
+async def test_r_makes_another_reply_and_keeps_the_old_one_as_a_variant(desk):
+    async with talking(desk, ["first", "second"]) as (pilot, screen, engine):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("r")
+        await until(pilot, lambda: screen.reply is None and texts(screen) == ["question", "second"])
+        await until(pilot, lambda: "2/2" in shown(pilot))
+        assert engine.requests[0].messages == engine.requests[1].messages
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("left")
+        await until(pilot, lambda: "first" in shown(pilot) and "1/2" in shown(pilot))
+    assert desk.files()[0]["chat_history"][-1]["content"] == "first"
+    assert len(desk.files()[0]["tree"]["turns"]) == 3
+
+
+async def test_paging_brings_back_what_followed_each_variant(desk):
+    async with talking(desk, ["a1", "a2", "b1"], ["one", "two"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("r")
+        await answered(pilot, screen, 2)
+        assert texts(screen) == ["one", "b1"]
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("[")
+        assert texts(screen) == ["one", "a1", "two", "a2"]
+        await pilot.press("]")
+        assert texts(screen) == ["one", "b1"]
+
+
+async def test_e_edits_a_user_turn_in_place_and_has_it_answered(desk):
+    async with talking(desk, ["first", "second"]) as (pilot, screen, engine):
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("e")
+        editor = screen.query_one(TurnEditor)
+        assert editor.text == "question"
+        await pilot.press(*"!!", "enter")
+        await answered(pilot, screen, 2)
+        assert texts(screen) == ["question!!", "second"]
+        assert [message.content for message in engine.requests[-1].messages] == ["question!!"]
+        assert not screen.query(TurnEditor)
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("left")
+        assert texts(screen) == ["question", "first"]
+
+
+async def test_e_edits_a_reply_in_place_without_asking_the_model(desk):
+    async with talking(desk, ["wrong"]) as (pilot, screen, engine):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("e", *" indeed", "ctrl+j", *"yes", "enter")
+        await pilot.pause()
+        assert texts(screen) == ["question", "wrong indeed\nyes"]
+        assert len(engine.requests) == 1
+        assert (
+            screen.conversation.path[1].origin
+            == screen.conversation.variants(screen.conversation.path[1].id)[0].id
+        )
+        assert "edited" in shown(pilot)
+
+
+async def test_escape_leaves_an_edited_turn_as_it_was(desk):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("e", "x", "escape")
+        await pilot.pause()
+        assert texts(screen) == ["question", "answer"]
+        assert len(screen.conversation.turns) == 2
+
+
+async def test_c_writes_on_at_the_end_of_a_stopped_reply(desk):
+    replies = [["once upon", StopReason.LENGTH], " a time"]
+    async with talking(desk, replies) as (pilot, screen, engine):
+        assert screen.conversation.path[-1].status is Status.TRUNCATED
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("c")
+        await until(pilot, lambda: texts(screen)[-1] == "once upon a time")
+        request = engine.requests[-1]
+        assert request.continue_last
+        assert request.messages[-1].content == "once upon"
+        assert screen.conversation.path[-1].status is Status.COMPLETE
+        assert len(screen.conversation.turns) == 2
+        await pilot.press("f8")
+        assert texts(screen)[-1] == "once upon"
+
+
+async def test_d_takes_out_one_turn_and_u_brings_it_back(desk):
+    async with talking(desk, ["a1", "a2"], ["one", "two"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("d")
+        assert texts(screen) == ["one", "two", "a2"]
+        await pilot.press("u")
+        assert texts(screen) == ["one", "a1", "two", "a2"]
+        await pilot.press("U")
+        assert texts(screen) == ["one", "two", "a2"]
+
+
+async def test_shift_d_takes_out_all_that_follows_and_undo_holds_after_a_restart(desk):
+    async with talking(desk, ["a1", "a2"], ["one", "two"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("D")
+        assert texts(screen) == ["one"]
+        chat_id = screen.conversation.id
+    opened = desk.store.load(chat_id).conversation
+    assert [turn.text for turn in opened.path] == ["one"]
+    assert [turn.text for turn in opened.undo().path] == ["one", "a1", "two", "a2"]
+
+
+async def test_f_goes_on_in_a_new_chat_that_holds_only_the_way_to_the_turn(desk):
+    async with talking(desk, ["a1", "a2", "a3"], ["one", "two"]) as (pilot, screen, _):
+        old = screen.conversation.id
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("f")
+        await until(pilot, lambda: screen.conversation.id != old)
+        assert texts(screen) == ["one", "a1"]
+        await say(pilot, "other")
+        await answered(pilot, screen, 4)
+    histories = sorted([m["content"] for m in file["chat_history"]] for file in desk.files())
+    assert histories == [["one", "a1", "other", "a3"], ["one", "a1", "two", "a2"]]
+
+
+async def test_y_copies_the_source_and_shift_y_what_is_shown(desk, monkeypatch):
+    async with talking(desk, ["some **bold** \x1b[31m words"]) as (pilot, screen, _):
+        copied: list[str] = []
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("y")
+        await pilot.press("Y")
+        assert copied[0] == "some **bold** ␛[31m words"
+        assert "bold" in copied[1]
+        assert "**" not in copied[1]
+
+
+async def test_b_copies_code_blocks_from_the_last_to_the_first(desk, monkeypatch):
+    reply = "text\n```python\na = 1\n```\nmore\n~~~\nb = 2\nc = 3\n~~~\nend"
+    async with talking(desk, [reply]) as (pilot, screen, _):
+        copied: list[str] = []
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("b", "b", "b")
+        assert copied == ["b = 2\nc = 3", "a = 1", "b = 2\nc = 3"]
+
+
+async def test_q_quotes_a_turn_into_the_message(desk):
+    async with talking(desk, ["line one\n\nline two"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("q")
+        assert screen.composer.text == "> line one\n>\n> line two\n\n"
+        assert screen.focused is screen.composer
+
+
+async def test_i_shows_the_prompt_as_the_model_saw_it(desk):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TurnDetails))
+        await pilot.press("right")
+        await until(pilot, lambda: "<|user|>question" in shown(pilot))
+
+
+async def test_t_shows_the_turn_cut_into_tokens(desk):
+    async with talking(desk, ["two words"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("t")
+        await until(pilot, lambda: "two│ words" in shown(pilot) and "2 tokens" in shown(pilot))
+
+
+async def test_w_writes_the_last_code_block_to_a_new_file(desk, tmp_path):
+    async with talking(desk, ["```\nfirst\n```\n\n```py\nlast\n```\n"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("w")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        pilot.app.screen.query_one(Input).value = str(tmp_path / "code.py")
+        await pilot.press("enter")
+        await until(pilot, lambda: (tmp_path / "code.py").exists())
+        await until(pilot, lambda: "Written" in shown(pilot))
+        assert (tmp_path / "code.py").read_text() == "last\n"
+
+
+async def test_shift_r_makes_one_reply_with_other_parameters_and_first_words(desk):
+    async with talking(desk, ["first", "go on"]) as (pilot, screen, engine):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("R")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        dialog = pilot.app.screen
+        await pilot.pause()
+        field = dialog.query_one("#parameter-temperature Input", Input)
+        field.focus()
+        await pilot.press(*"1.5")
+        dialog.query_one("#start").focus()
+        await pilot.press(*"Well,")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: screen.reply is None and len(engine.requests) == 2)
+        await until(pilot, lambda: texts(screen)[-1] == "Well,go on")
+        assert engine.requests[-1].parameters["temperature"] == 1.5
+        assert engine.requests[-1].continue_last
+        assert "temperature" not in screen.parameters
+
+
+async def test_reproduce_asks_with_the_seed_and_parameters_of_the_reply(desk):
+    async with talking(desk, ["same", "same"]) as (pilot, screen, engine):
+        screen.parameters["temperature"] = 1.9
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("=")
+        await until(pilot, lambda: len(engine.requests) == 2 and screen.reply is None)
+        assert engine.requests[-1].parameters == {"seed": 1}
+        assert engine.requests[-1].messages == engine.requests[0].messages
+
+
+async def test_the_tree_shows_every_branch_and_jumps_to_a_turn(desk):
+    async with talking(desk, ["a1", "a2", "b1"], ["one", "two"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("r")
+        await answered(pilot, screen, 2)
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TreeView))
+        await until(pilot, lambda: all(word in shown(pilot) for word in ("a1", "a2", "b1", "two")))
+        await pilot.press("up", "enter")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert screen.transcript.cursor in {turn.id for turn in screen.conversation.path}
+
+
+async def test_no_turn_is_changed_while_a_reply_is_written(desk):
+    hold = threading.Event()
+    hold.set()
+    async with talking(desk, ["first", [TextDelta("x"), TextDelta("y")]], hold=hold) as (
+        pilot,
+        screen,
+        _,
+    ):
+        hold.clear()
+        await say(pilot, "more")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        before = set(screen.conversation.turns)
+        await pilot.press("alt+up", "up", "d", "D", "e", "r", "c", "u", "f")
+        assert set(screen.conversation.turns) == before
+        assert not screen.query(TurnEditor)
+        hold.set()
+        await answered(pilot, screen, 4)
+
+
+async def test_editor_changes_come_back_from_outside(desk, monkeypatch):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        monkeypatch.setattr(screen, "edit_outside", lambda text: text.upper())
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("E")
+        await pilot.pause()
+        assert texts(screen)[0] == "QUESTION"
+
+
+async def test_an_editor_that_is_not_there_says_so(desk, monkeypatch):
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        from contextlib import nullcontext
+
+        monkeypatch.setenv("EDITOR", "/nonexistent/editor")
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.setattr(pilot.app, "suspend", nullcontext)
+        await cursor_on(pilot, screen, 0)
+        await pilot.press("E")
+        await until(pilot, lambda: "could not be run" in shown(pilot))
+        assert texts(screen) == ["question", "answer"]
+
+
+async def test_the_model_finds_a_title_on_request(desk):
+    async with talking(desk, ["answer", '"A Fine Title."']) as (pilot, screen, engine):
+        screen.action_chat_title()
+        await until(pilot, lambda: screen.conversation.title == "A Fine Title")
+        assert len(screen.conversation.path) == 2
+        assert "title" in engine.requests[-1].messages[-1].content
+    assert desk.files()[0]["title"] == "A Fine Title"
+
+
+async def test_a_temporary_chat_leaves_no_file(desk):
+    async with talking(desk, ["answer"], []) as (pilot, screen, _):
+        screen.action_chat_temporary()
+        await say(pilot, "secret")
+        await answered(pilot, screen, 2)
+        assert "not saved" in shown(pilot)
+    assert desk.files() == []
+    assert not [
+        path
+        for path in desk.paths.data.rglob("*")
+        if b"secret" in (path.read_bytes() if path.is_file() else b"")
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["e", "r", "c", "d", "D", "f", "y", "Y", "b", "q", "i", "m", "u", "U", "left", "right", "="],
+)
+async def test_no_key_does_harm_in_an_empty_chat(desk, key):
+    async with talking(desk, ["answer"], []) as (pilot, screen, _):
+        screen.transcript.focus()
+        await pilot.press(key)
+        await pilot.pause()
+        assert not screen.conversation.path
+        assert pilot.app.is_running

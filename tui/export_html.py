@@ -1,0 +1,125 @@
+"""A chat as one self-contained HTML file: Markdown rendered, code highlighted, nothing loaded from anywhere.
+
+All text is hostile: it is sanitised and escaped, raw HTML in it stays text, images become links, and links lead only to
+http, https and mailto. It stands beside `conversation.formats`, which is standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from html import escape
+from typing import Final
+
+from markdown_it import MarkdownIt
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+from tui.conversation import ChatFormatError, Conversation, Turn
+from tui.conversation.formats import Format, export_text
+from tui.conversation.formats.prose import heading
+from tui.sanitize import sanitize, sanitize_line
+
+_LINKS: Final = ("http:", "https:", "mailto:")
+_STYLE: Final = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
+section { border-left: 4px solid #8888; padding: 0 1rem; margin: 1.5rem 0; overflow-wrap: anywhere; }
+section.user { border-color: #2a7fd4; }
+section.assistant { border-color: #3a9a5b; }
+h2 { font-size: 0.9rem; margin: 0; opacity: 0.75; }
+pre { padding: 0.75rem; overflow-x: auto; background: #f6f8fa; color: #1f2328; border-radius: 6px; }
+code { font-family: ui-monospace, monospace; font-size: 0.9em; }
+table { border-collapse: collapse; }
+th, td { border: 1px solid #8888; padding: 0.25rem 0.5rem; }
+blockquote, details { opacity: 0.8; }
+"""
+# No script, no frame, no request of any kind, even if something above let one through.
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+
+
+def _highlighted(code: str, language: str, _attributes: str) -> str:
+    """Return code as coloured HTML; empty, which means plain, for a language that is not known."""
+    try:
+        lexer = get_lexer_by_name(language) if language else None
+    except ClassNotFound:
+        lexer = None
+    if lexer is None:
+        return ""
+    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
+
+
+@cache
+def _renderer() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted, "breaks": True})
+    markdown.enable(["table", "strikethrough"]).disable("image")
+    markdown.validateLink = _is_safe_link  # type: ignore[method-assign]
+    return markdown
+
+
+def _is_safe_link(url: str) -> bool:
+    return url.strip().lower().startswith(_LINKS)
+
+
+def _markdown(text: str) -> str:
+    try:
+        return str(_renderer().render(sanitize(text)))
+    except RecursionError:
+        return f"<pre>{escape(sanitize(text))}</pre>"
+
+
+def _section(turn: Turn) -> str:
+    kind = turn.role if turn.role in ("user", "assistant", "system") else "other"
+    parts = [f'<section class="{kind}">', f"<h2>{escape(heading(turn))}</h2>"]
+    if turn.reasoning:
+        thought = _markdown(turn.reasoning)
+        parts.append(f"<details><summary>Reasoning</summary>{thought}</details>")
+    parts += [_markdown(turn.text), "</section>"]
+    return "\n".join(parts)
+
+
+def _chat(chat: Conversation) -> Iterator[str]:
+    yield f"<h1>{escape(sanitize_line(chat.title) or 'Chat')}</h1>"
+    if chat.system_prompt:
+        yield '<section class="system">\n<h2>System prompt</h2>'
+        yield _markdown(chat.system_prompt)
+        yield "</section>"
+    for turn in chat.path:
+        yield _section(turn)
+
+
+def _write(chats: Sequence[Conversation]) -> str:
+    title = escape(sanitize_line(chats[0].title) or "Chat")
+    colours = HtmlFormatter(style="default").get_style_defs("pre")
+    body = "\n".join(block for chat in chats for block in _chat(chat))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{colours}\n{_STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+HTML: Final = Format("html", "HTML page", (".html",), lambda _: False, write=_write)
+
+
+def export_html(
+    conversations: Sequence[Conversation], selection: Collection[str] | None = None
+) -> str:
+    """Return one HTML page with the active paths of these chats.
+
+    Args:
+        selection: ids of turns on the active paths; only these are written. None for everything.
+
+    Raises:
+        ChatFormatError: there is nothing to write.
+    """
+    return export_text(conversations, HTML, selection)
+
+
+__all__ = ["HTML", "ChatFormatError", "export_html"]

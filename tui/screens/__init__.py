@@ -1,0 +1,1 @@
+"""Screens compose widgets, listen to their messages, and call sessions and the engine's worker."""

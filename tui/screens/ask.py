@@ -1,0 +1,205 @@
+"""Two small dialogs: a question with a few answers, and a question that is answered with a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.widgets import Button, Input, Label
+
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
+
+AnswerStyle = Literal["default", "primary", "success", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the answers that can be given.
+
+    Attributes:
+        id: what the dialog returns for it.
+        label: for people.
+        key: the key that gives it; empty for none.
+        style: how its button looks; `error` for what destroys something.
+    """
+
+    id: str
+    label: str
+    key: str = ""
+    style: AnswerStyle = "default"
+
+
+class Ask(Dialog[str]):
+    """Asks a question; returns the id of the answer, or None for Escape. The first answer has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,up", "app.focus_previous", show=False),
+        Binding("right,down", "app.focus_next", show=False),
+    ]
+    CSS = """
+    Ask {
+        & > #dialog { width: 64; }
+        & .text { margin-top: 1; }
+        & #answers { height: auto; width: 1fr; margin-top: 1; layout: horizontal; align-horizontal: right; }
+        & #answers.-stacked { layout: vertical; align-horizontal: left; }
+        & Button { margin-left: 2; min-width: 8; }
+        & .-stacked Button { margin-left: 0; width: 1fr; }
+    }
+    """
+
+    def __init__(self, title: str, text: str, answers: Sequence[Answer]) -> None:
+        """Make the dialog.
+
+        Args:
+            title: the question in a few words.
+            text: what is at stake; may be empty.
+            answers: two to four; the safest first.
+        """
+        super().__init__()
+        self._title_text = title
+        self._text = text
+        self._answers = {answer.id: answer for answer in answers}
+        self._keys = {answer.key: answer.id for answer in answers if answer.key}
+
+    def compose(self) -> ComposeResult:
+        """Lay out the question and the answers."""
+        with Vertical(id="dialog"):
+            yield Label(Content(sanitize_line(self._title_text)), classes="title")
+            if self._text:
+                yield Label(Content(sanitize(self._text)), classes="text")
+            with Container(id="answers"):
+                for answer in self._answers.values():
+                    yield Button(
+                        self._button_label(answer),
+                        variant=answer.style,
+                        compact=True,
+                        id=f"answer-{answer.id}",
+                    )
+
+    @staticmethod
+    def _button_label(answer: Answer) -> Content:
+        key = f" ({answer.key})" if answer.key else ""
+        return Content(f"{sanitize_line(answer.label)}{key}")
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Put the answers below each other where they don't fit side by side."""
+        needed = sum(
+            self._button_label(answer).cell_length + 6 for answer in self._answers.values()
+        )
+        available = min(64, self.size.width) - 6
+        self.query_one("#answers").set_class(needed > available, "-stacked")
+
+    def on_key(self, event: events.Key) -> None:
+        """Give the answer that a key stands for."""
+        given = self._keys.get(event.character or "") or self._keys.get(event.key)
+        if given is not None:
+            event.stop()
+            self.dismiss(given)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss((event.button.id or "").removeprefix("answer-"))
+
+
+Check = Callable[[str], str | None]
+"""Takes a text and returns the sentence that says why it can't be taken; None when it can."""
+
+
+class AskText(Dialog[str]):
+    """Asks for a text; returns it as it was typed, or None for Escape."""
+
+    CSS = """
+    AskText {
+        & > #dialog { width: 70; }
+        & .note { margin-top: 1; }
+        & Input, & TextField { margin-top: 1; }
+        & TextField { min-height: 3; }
+        & .problem { margin-top: 1; }
+        & KeyHints { margin-top: 1; }
+    }
+    """
+
+    def __init__(
+        self,
+        title: str,
+        value: str = "",
+        *,
+        note: str = "",
+        placeholder: str = "",
+        check: Check | None = None,
+        multiline: bool = False,
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            title: what is asked for.
+            value: what the field holds at first.
+            note: a sentence on what can be typed.
+            placeholder: shown while the field is empty.
+            check: whether a text can be taken; asked when Enter is pressed.
+            multiline: whether the text may have several lines.
+        """
+        super().__init__()
+        self._title_text = title
+        self._value = value
+        self._note = note
+        self._placeholder = placeholder
+        self._check = check
+        self._multiline = multiline
+
+    def compose(self) -> ComposeResult:
+        """Lay out the field."""
+        with Vertical(id="dialog"):
+            yield Label(Content(sanitize_line(self._title_text)), classes="title")
+            if self._note:
+                yield Label(Content(sanitize(self._note)), classes="note")
+            if self._multiline:
+                yield TextField(self._value, placeholder=self._placeholder, id="text")
+            else:
+                yield Input(
+                    sanitize_line(self._value),
+                    placeholder=self._placeholder,
+                    compact=True,
+                    id="text",
+                )
+            yield Label("", id="problem", classes="problem -none", markup=False)
+            lines = [Hint("^J", "new line", "newline")] if self._multiline else []
+            yield KeyHints(
+                [Hint("Enter", "accept", "accept"), *lines, Hint("Esc", "close", "close")]
+            )
+
+    def action_newline(self) -> None:
+        """Begin a new line in the field."""
+        self.query_one("#text", TextField).action_newline()
+
+    def action_accept(self) -> None:
+        """Return the text, or say why it can't be taken."""
+        if self._multiline:
+            text = self.query_one("#text", TextField).text
+        else:
+            text = self.query_one("#text", Input).value
+        problem = self._check(text) if self._check is not None else None
+        if problem:
+            show_problem(self, problem)
+        else:
+            self.dismiss(text)
+
+    @on(Input.Submitted)
+    @on(TextField.Submitted)
+    def _submitted(self, event: Input.Submitted | TextField.Submitted) -> None:
+        event.stop()
+        self.action_accept()
+
+    @on(Input.Changed)
+    @on(TextField.Changed)
+    def _typed(self, event: Input.Changed | TextField.Changed) -> None:
+        event.stop()
+        show_problem(self, "")

@@ -1,0 +1,389 @@
+"""The main screen's frame: what it is laid out of, what it shows, the model and the settings beside the chat."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Center, Horizontal, Vertical
+from textual.content import Content
+from textual.getters import query_one
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Label, Static
+
+from tui.conversation import USER, Conversation, ReplyStats, new_id
+from tui.conversation.context import OverflowPolicy
+from tui.engine.base import LoadRequest, MemoryReading, ModelInfo
+from tui.engine.worker import EngineWorker
+from tui.parameters import Value, readable
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.chat.pane import TurnPane
+from tui.screens.live_reply import LiveReply
+from tui.screens.model_control import ModelControl
+from tui.screens.presenting import Presenter
+from tui.sessions import Loaded, SessionConflictError, SessionError
+from tui.sessions.writer import SessionWriter
+from tui.settings.state import AppState
+from tui.widgets.composer import Composer
+from tui.widgets.find_bar import FindBar
+from tui.widgets.parameter_field import ParameterField
+from tui.widgets.sidebar import Sidebar
+from tui.widgets.status_bar import ModelState, StatusBar, StatusValues
+from tui.widgets.waiting_message import WaitingMessage
+
+MEMORY_S: Final = 2.0
+SIDEBAR_WIDTH: Final = 100
+"""On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
+NO_MODEL: Final = "No model is loaded. F4 chooses one."
+
+
+class ChatFrame(Screen[None]):
+    """Shows one chat and what it is talked with; subclasses add what can be done with it."""
+
+    AUTO_FOCUS = "Composer"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (SIDEBAR_WIDTH, "-wide")]  # noqa: RUF012 - Textual's type
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012 - Textual's type
+
+    transcript = query_one("#transcript", TurnPane)
+    composer = query_one("#composer", Composer)
+    sidebar = query_one("#sidebar", Sidebar)
+    waiting = query_one("#waiting", WaitingMessage)
+
+    @dataclass
+    class StateChanged(Message):
+        """What the app should remember is another."""
+
+        state: AppState
+
+    def __init__(
+        self,
+        worker: EngineWorker,
+        sessions: SessionWriter,
+        state: AppState,
+        *,
+        opened: Loaded | None = None,
+        request: LoadRequest | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        """Make the screen.
+
+        Args:
+            worker: runs the engine's jobs.
+            sessions: does all work on chat files.
+            state: what was remembered from the last time.
+            opened: a chat to go on with; None for a new one.
+            request: the model to load at once; None to ask for one.
+            notices: sentences to show once.
+        """
+        super().__init__()
+        self.worker = worker
+        self.sessions = sessions
+        self.model = ModelControl(worker)
+        self.conversation = (
+            opened.conversation if opened else Conversation(system_prompt=state.system_prompt)
+        )
+        self.presenter = Presenter()
+        self.reply: LiveReply | None = None
+        self.parameters: dict[str, Value] = readable(
+            self.conversation.settings.get("config") or state.parameters
+        )
+        self.system_prompt = self.conversation.system_prompt
+        self.quantization = request.quantization if request else state.quantization
+        self.overflow_policy = next(
+            (one for one in OverflowPolicy if one.value == state.overflow), OverflowPolicy.ASK
+        )
+        self.read_only = False
+        self.temporary = False
+        """A temporary chat is never written."""
+        self.opened = opened
+        self.request = request
+        self.notices = notices
+        self._sidebar_wanted = state.sidebar
+        self.context_tokens: int | None = None
+        """What the chat takes as it is shown; None when only the newest reply's figures are known."""
+        self.draft_tokens = 0
+        """What is written in the composer takes these, and is not sent yet."""
+        self._memory = MemoryReading()
+        self._last_told = ""
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        with Horizontal(id="main"):
+            with Vertical(id="chat"):
+                with Center():
+                    yield Label("", id="title", markup=False)
+                yield TurnPane(id="transcript")
+                with Center():
+                    yield Static("↓ new text · Ctrl+End", id="unseen")
+                    yield FindBar()
+                    yield WaitingMessage(id="waiting")
+                    yield Composer(id="composer")
+            yield Sidebar(
+                quantization=self.quantization,
+                system_prompt=self.system_prompt,
+                parameters=self.parameters,
+                overflow=self.overflow_policy,
+                id="sidebar",
+            )
+        yield StatusBar(id="status")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Show the chat."""
+        self.set_interval(MEMORY_S, self.read_memory)
+        self.show_conversation()
+        self._show_sidebar()
+
+    # -- what is shown
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something that can be stopped."""
+        return self.reply is not None or self.model.loading
+
+    def tell(self, text: str, *, title: str = "", severity: str = "information") -> None:
+        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before."""
+        if severity == "information" and self._last_told == severity:
+            self.app.clear_notifications()
+        self._last_told = severity
+        self.app.notify(
+            sanitize(text),
+            title=sanitize_line(title),
+            severity=severity,  # type: ignore[arg-type]
+            timeout=5 if severity == "information" else 12,
+            markup=False,
+        )
+
+    def show_conversation(self, *, follow: bool = True) -> None:
+        """Show the chat's active path, title and settings."""
+        self.transcript.show(self.presenter.turns(self.conversation), follow=follow)
+        self.sidebar.show_system_prompt(self.system_prompt)
+        self.context_tokens = None
+        self.composer.remember([turn.text for turn in self.conversation.path if turn.role == USER])
+        self.show_title()
+        self.show_status()
+        self.refresh_bindings()
+
+    def show_title(self) -> None:
+        """Show the chat's title and what is special about it."""
+        title = sanitize_line(self.conversation.title) or "New chat"
+        marks = " (read-only)" if self.read_only else ""
+        marks += " (temporary: not saved)" if self.temporary else ""
+        marks += " (not saved yet!)" if self.conversation.id in self.sessions.failures else ""
+        self.query_one("#title", Label).update(f"{title}{marks}")
+
+    def show_turn(self, turn_id: str) -> None:
+        """Show one turn as it is now, if it is on the screen's path."""
+        if any(turn.id == turn_id for turn in self.transcript.turns):
+            turn = self.conversation.turn(turn_id)
+            self.transcript.update(self.presenter.turn(self.conversation, turn))
+
+    def show_growth(self) -> None:
+        """Show a chat that has grown by a turn at its end; anything else that changed is shown too, at a higher price."""
+        shown, path = self.transcript.turns, self.conversation.path
+        last = path[-2].id if len(path) > 1 else None
+        if len(shown) == len(path) - 1 and (shown[-1].id if shown else None) == last:
+            self.transcript.append(self.presenter.turn(self.conversation, path[-1]))
+            self.transcript.follow()
+            self.show_title()
+            self.show_status()
+            self.refresh_bindings()
+        else:
+            self.show_conversation()
+
+    def _show_sidebar(self) -> None:
+        wide = self.size.width >= SIDEBAR_WIDTH
+        self.set_class(wide and self._sidebar_wanted, "-sidebar")
+
+    def show_model(self) -> None:
+        """Show the model, its state and its defaults."""
+        info = None if self.model.loading else self.model.info
+        self.sidebar.show_model(self.model.name, info)
+        self.sidebar.show_quantization(self.model.quantization)
+        if self.model.loading:
+            text = f"Loading {self.model.name}…\nYou can already write."
+        elif info is None:
+            failure = self.model.failure
+            text = f"{failure.message} {failure.hint}\n{NO_MODEL}" if failure else NO_MODEL
+        else:
+            text = f"{info.name} is ready.\nAsk anything."
+        self.transcript.empty = Content(sanitize(text))
+        self.show_status()
+        self.refresh_bindings()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show or hide the sidebar when the width crosses its threshold."""
+        wide = event.size.width >= SIDEBAR_WIDTH
+        if wide != self.has_class("-room"):
+            self.set_class(wide, "-room")
+            self._show_sidebar()
+
+    def show_status(self) -> None:
+        """Show state, memory, context and speed."""
+        model, reply, info = self.model, self.reply, self.model.info
+        progress = model.progress
+        if model.loading:
+            state = ModelState.LOADING
+        elif reply is not None:
+            state = ModelState.REPLYING if reply.new_tokens else ModelState.READING
+            progress = reply.progress
+        else:
+            state = ModelState.READY if info else ModelState.NONE
+        stats = reply.stats if reply and reply.prompt else None
+        if stats is None:
+            known = (
+                turn.generation for turn in reversed(self.conversation.path) if turn.generation
+            )
+            stats = next((made.stats for made in known if made.stats.prompt_tokens), None)
+        self.query_one("#status", StatusBar).values = StatusValues(
+            state=state,
+            model=model.name,
+            detail="" if model.loading else model_detail(info),
+            progress=progress,
+            memory=self._memory,
+            context_used=self._context_used(stats) + self.draft_tokens,
+            context_total=info.context_tokens if info else 0,
+            tokens_per_s=stats.tokens_per_s if stats else 0.0,
+            ttft_s=stats.ttft_s if stats else 0.0,
+        )
+
+    def _context_used(self, stats: ReplyStats | None) -> int:
+        if self.reply is None and self.context_tokens is not None:
+            return self.context_tokens
+        return stats.context_tokens if stats else 0
+
+    def read_memory(self) -> None:
+        """Show how much memory is in use now."""
+        self._memory = self.worker.memory()
+        self.show_status()
+        self.show_title()
+
+    # -- chats on disk
+
+    def save(self) -> Awaitable[bool]:
+        """Put the chat on disk behind the screen; the answer tells whether it is there."""
+        if self.temporary:
+            return asyncio.ensure_future(asyncio.sleep(0, result=False))
+        saved = self._saved(self.conversation, self.sessions.save(self.conversation))
+        return asyncio.ensure_future(saved)
+
+    async def _saved(self, chat: Conversation, future: Future[None]) -> bool:
+        try:
+            await asyncio.wrap_future(future)
+        except SessionConflictError as error:
+            return await self._save_as_copy(chat, str(error))
+        except SessionError as error:
+            self.tell(str(error), title="The chat is not saved yet", severity="error")
+            return False
+        if self.sessions.store.take_remade():
+            self.tell(
+                "The folder of the chats had vanished. It was made again and this chat is in it; others that were "
+                "there are not.",
+                severity="warning",
+            )
+        return True
+
+    async def _save_as_copy(self, chat: Conversation, why: str) -> bool:
+        """Keep a chat whose file somebody else has written under another id, also when it is not shown any more."""
+        if self.conversation.id == chat.id:
+            self.fork_whole(f"{why} What is shown here goes on as a chat of its own.")
+            return await self.save()
+        copy = replace(chat, id=new_id(), title=f"{chat.title} (copy)")
+        self.sessions.forget(chat.id)
+        self.tell(f"{why} Your changes are kept as “{copy.title}”.", severity="warning")
+        return await self._saved(copy, self.sessions.save(copy))
+
+    def fork_whole(self, reason: str) -> None:
+        """Go on with a copy of the whole chat under another id."""
+        self.sessions.forget(self.conversation.id)
+        title = f"{self.conversation.title} (copy)" if self.conversation.title else ""
+        self.conversation = replace(self.conversation, id=new_id(), title=title)
+        self.read_only = False
+        self.tell(reason, severity="warning")
+        self.show_title()
+
+    def tell_opened(self, opened: Loaded) -> None:
+        """Say what there is to say about a chat that was opened."""
+        self.read_only = opened.read_only
+        title = "Opened read-only" if opened.read_only else "About this chat"
+        for problem in opened.problems:
+            self.tell(problem, title=title, severity="warning")
+        self.show_title()
+
+    # -- settings
+
+    def remember(self) -> None:
+        """Keep for the next start what is in force now."""
+        info = self.model.info
+        state = AppState(
+            model=info.model if info else "",
+            quantization=self.quantization,
+            parameters=dict(self.parameters),
+            system_prompt=self.system_prompt,
+            theme=self.app.theme,
+            sidebar=self._sidebar_wanted,
+            overflow=self.overflow_policy.value,
+        )
+        self.post_message(self.StateChanged(state))
+
+    def chat_settings(self) -> Mapping[str, Any]:
+        """Return what the chat's file says of the model and parameters in force."""
+        settings = {**self.conversation.settings, "config": dict(self.parameters)}
+        if info := self.model.info:
+            settings |= {
+                "model_id": info.model,
+                "model_name": info.name,
+                "quantization": info.quantization,
+            }
+        return settings
+
+    @on(ParameterField.Changed)
+    def _parameter_changed(self, event: ParameterField.Changed) -> None:
+        if event.value is None:
+            self.parameters.pop(event.name, None)
+        else:
+            self.parameters[event.name] = event.value
+        self.remember()
+
+    @on(Sidebar.SystemPromptChanged)
+    def _system_prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
+        self.system_prompt = event.text
+        self.remember()
+
+    # -- the sidebar
+
+    def close_overlay(self) -> None:
+        """Hide the sidebar where it lies over the chat."""
+        if self.size.width < SIDEBAR_WIDTH:
+            self.remove_class("-sidebar")
+
+    def action_sidebar_toggle(self) -> None:
+        """Show or hide the settings; what is shown gets the cursor."""
+        self.toggle_class("-sidebar")
+        shown = self.has_class("-sidebar")
+        if self.size.width >= SIDEBAR_WIDTH:
+            self._sidebar_wanted = shown
+            self.remember()
+        if shown:
+            self.set_focus(self.query_one("#model"))
+        else:
+            self.set_focus(self.composer)
+
+    def action_composer_focus(self) -> None:
+        """Put the cursor into the composer."""
+        self.close_overlay()
+        self.set_focus(self.composer)
+
+
+def model_detail(info: ModelInfo | None) -> str:
+    """Return how a model is held, as in `bfloat16 4bit · cuda:0`."""
+    if info is None:
+        return ""
+    quantization = "" if info.quantization == "none" else f" {info.quantization}"
+    return f"{info.dtype}{quantization} · {info.device}"

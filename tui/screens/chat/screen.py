@@ -1,0 +1,65 @@
+"""The main screen whole: its keys, what is possible when, copying and leaving."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar, Final
+
+from textual import work
+from textual.binding import BindingType
+from textual.widgets import TextArea
+
+from tui.actions import actions
+from tui.sanitize import sanitize
+from tui.screens.bindings import bindings
+from tui.screens.chat.reading import Reading
+from tui.screens.help import HelpScreen
+
+QUIT_AGAIN_S: Final = 2.0
+_WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
+
+
+class ChatScreen(Reading):
+    """One chat."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
+    _interrupted = float("-inf")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Allow, and show in the footer, what is possible now."""
+        match _WHEN.get(action):
+            case "busy":
+                return self.busy
+            case "idle":
+                return not self.busy
+            case "still":
+                return self.reply is None
+        return True
+
+    def action_app_help(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(HelpScreen())
+
+    def action_app_interrupt(self) -> None:
+        """Copy what is selected, else stop the reply, else quit at the second press."""
+        selected = self.get_selected_text()
+        if not selected and isinstance(self.focused, TextArea):
+            selected = self.focused.selected_text
+        if selected:
+            self.app.copy_to_clipboard(sanitize(selected))
+            self.clear_selection()
+            self.tell("Copied.")
+        elif self.reply is not None:
+            self.stop_reply()
+        elif time.monotonic() - self._interrupted < QUIT_AGAIN_S:
+            self.action_app_quit()
+        else:
+            self._interrupted = time.monotonic()
+            self.tell("Press Ctrl+C again to quit.")
+
+    @work(exclusive=True, group="quit")
+    async def action_app_quit(self) -> None:
+        """Keep what was said of a reply, and leave."""
+        self.quitting = True
+        self.keep_reply()
+        self.app.exit()

@@ -1,0 +1,371 @@
+"""Talking: a message goes to disk and then to the engine, and what the engine says becomes a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from textual import on, work
+from textual.timer import Timer
+from textual.widgets import TextArea
+
+from tui.conversation import Generation, Status
+from tui.engine.base import (
+    Event,
+    Failed,
+    GenerateRequest,
+    LoadRequest,
+    Overflow,
+    PromptDescribed,
+    ReasoningDelta,
+    TextDelta,
+)
+from tui.engine.worker import JobId
+from tui.parameters import Value
+from tui.screens.chat.models import Models, Pending
+from tui.screens.live_reply import LiveReply
+from tui.widgets.composer import Composer
+from tui.widgets.waiting_message import WaitingMessage
+
+COUNT_S: Final = 0.25
+"""The tokens of a draft are counted when the typing has paused this long."""
+
+
+class Talk(Models):
+    """Sends messages and follows replies."""
+
+    waiting_text = ""
+    """The message that waits until the reply under way has ended."""
+    _count_timer: Timer | None = None
+
+    def on_mount(self) -> None:
+        """Begin to load the model behind the first frame."""
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        for notice in self.notices:
+            self.tell(notice, severity="warning")
+        if self.opened is not None:
+            self.tell_opened(self.opened)
+        if self.request is not None:
+            self.load_model(self.request)
+        else:
+            self.action_model_choose(message="Welcome. Choose a model to talk with.")
+        self.read_memory()
+
+    # -- what the engine says
+
+    def take_event(self, job: JobId, event: Event) -> bool:
+        """Follow one event; return whether it was anybody's here."""
+        if self.reply is None or job != self.reply.job:
+            return super().take_event(job, event)
+        self._reply_event(self.reply, event)
+        return True
+
+    def _reply_event(self, reply: LiveReply, event: Event) -> None:
+        reply.take(event)
+        if isinstance(event, TextDelta):
+            self.transcript.stream(reply.turn_id, text=event.text)
+        elif isinstance(event, ReasoningDelta):
+            self.transcript.stream(reply.turn_id, reasoning=event.text)
+        if reply.ended:
+            if isinstance(event, Failed) and not event.keeps_model:
+                self.model.info = None
+                self.show_model()
+            self._end_reply(reply)
+
+    def drained(self) -> None:
+        """Put on disk what the reply said since the last time."""
+        if self.reply is None or self.temporary:
+            return
+        if (unsaved := self.reply.take_unsaved()) is not None:
+            self.sessions.checkpoint(self.conversation.id, self.reply.turn_id, *unsaved)
+
+    def _end_reply(self, reply: LiveReply) -> None:
+        self.reply = None
+        self.context_tokens = None
+        if reply.overflow is not None:
+            self.conversation = self.conversation.withdraw_reply(reply.turn_id)
+            self.show_conversation()
+            self.save()
+            self.context_is_full(reply, reply.overflow)
+            return
+        self.conversation = self.conversation.finish(
+            reply.turn_id,
+            reply.status or Status.STOPPED,
+            text=reply.text,
+            reasoning=reply.reasoning,
+            error=reply.error,
+            generation=reply.generation,
+        )
+        self.show_turn(reply.turn_id)
+        self.save()
+        self.show_status()
+        self.refresh_bindings()
+        self.load_back()
+        if not self.quitting:
+            self._send_waiting(reply.status or Status.STOPPED)
+            self._draft_changed()
+
+    def context_is_full(self, reply: LiveReply, overflow: Overflow) -> None:  # noqa: ARG002 - for floors above
+        """Say that the chat no longer fits and that nothing was said."""
+        self.tell(reply.error, title="The context is full", severity="warning")
+        self.load_back()
+
+    # -- a message that waits
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether a message can't be sent before something else has ended."""
+        return self.reply is not None or self.pending is not None or self.is_blocked
+
+    @on(Composer.Submitted, "#composer")
+    def _submitted(self, event: Composer.Submitted) -> None:
+        event.stop()
+        if self.must_wait:
+            self._wait_with("\n\n".join(text for text in (self.waiting_text, event.text) if text))
+        elif not self.model.ready and not self.model.loading:
+            self.composer.take_back(event.text)
+            self.action_model_choose(
+                message="Choose a model to send this to; your text stays in the composer."
+            )
+        else:
+            self.send(event.text)
+
+    def _wait_with(self, text: str) -> None:
+        self.waiting_text = text
+        self.composer.has_waiting = bool(text)
+        self.waiting.show(text)
+
+    @on(Composer.WaitingWanted)
+    @on(WaitingMessage.Clicked)
+    def take_back_waiting(self) -> None:
+        """Put the message that waits, if any, back into the composer."""
+        text = self.waiting_text
+        self._wait_with("")
+        if text:
+            self.composer.take_back(text)
+            self.set_focus(self.composer)
+
+    def _send_waiting(self, status: Status) -> None:
+        """Send the message that waits after a reply that ended well; otherwise give it back."""
+        has_model = self.model.ready or self.model.loading
+        if status in (Status.COMPLETE, Status.TRUNCATED) and has_model and self.waiting_text:
+            text = self.waiting_text
+            self._wait_with("")
+            self.send(text)
+        else:
+            self.take_back_waiting()
+
+    # -- counting what is written
+
+    @on(TextArea.Changed, "#composer")
+    def _draft_changed(self) -> None:
+        if self._count_timer is not None:
+            self._count_timer.stop()
+        if not self.composer.text:
+            self.draft_tokens = 0
+        self._count_timer = self.set_timer(COUNT_S, self._count_draft)
+
+    def _count_draft(self) -> None:
+        """Count the tokens of what is being written, while the engine has nothing else to do."""
+        if not self.model.ready or self.worker.busy:
+            return
+        if self.composer.text:
+            self.split_text(self.composer.text, self._show_draft_tokens)
+        if self.context_tokens is None and self.conversation.path:
+            self.describe_prompt(GenerateRequest(self.conversation.messages()), self._show_context)
+
+    def _show_context(self, _text: str, event: Event) -> None:
+        if isinstance(event, PromptDescribed) and self.reply is None:
+            self.context_tokens = event.tokens
+
+    def show_conversation(self, *, follow: bool = True) -> None:
+        """Show the chat's active path, title and settings, and count what it takes when there is time."""
+        super().show_conversation(follow=follow)
+        self._draft_changed()
+
+    def show_model(self) -> None:
+        """Show the model, and count what the chat takes for it."""
+        super().show_model()
+        if self.model.ready:
+            self.context_tokens = None
+            self._draft_changed()
+
+    def _show_draft_tokens(self, pieces: tuple[str, ...]) -> None:
+        self.draft_tokens = len(pieces) if self.composer.text else 0
+
+    # -- talking
+
+    def send(self, text: str) -> None:
+        """Add a user turn at the end of the chat and have it answered."""
+        self.will_change()
+        self.conversation = self.conversation.add_user(text)
+        turn_id = self.conversation.path[-1].id
+        self.show_growth()
+        self.answer(turn_id)
+
+    def answer(self, turn_id: str) -> None:
+        """Have a user turn answered, as soon as there is a model."""
+        if self.model.ready:
+            self.begin_reply(turn_id)
+            return
+        self.save()
+        if self.model.loading:
+            self.tell(f"The reply begins when {self.model.name} is loaded.")
+            self.begin_when_loaded(Pending(self.conversation.id, lambda: self.begin_reply(turn_id)))
+
+    def will_change(self) -> None:
+        """Prepare for a change of the chat: one that is read-only goes on as a copy."""
+        if self.read_only:
+            self.fork_whole(
+                "What you write goes into a copy; the chat that was opened stays as it is."
+            )
+        self.conversation = self.conversation.set_system_prompt(self.system_prompt)
+
+    def may_reply(self) -> bool:
+        """Return whether a reply can begin now, and say what to do when not."""
+        if self.reply is not None or self.pending is not None:
+            self.tell("A reply is on its way already. Esc stops it.", severity="warning")
+        elif self.model.loading:
+            self.tell("The model is still loading. Try again when it is there.", severity="warning")
+        elif not self.model.ready:
+            self.tell("There is no model to answer now. F4 chooses one.", severity="warning")
+        else:
+            return True
+        return False
+
+    def begin_reply(
+        self,
+        parent: str | None,
+        *,
+        parameters: Mapping[str, Value] | None = None,
+        start_text: str = "",
+        label: str = "Reply",
+    ) -> None:
+        """Begin a reply to a turn: first on disk, then to the engine. Says so when that is not possible now.
+
+        Args:
+            parent: the turn that is answered; a reply that stands below it already becomes a variant.
+            parameters: for this reply only; None for those of the sidebar.
+            start_text: words that the reply begins with.
+            label: what undo calls it.
+        """
+        if parent is not None and parent not in self.conversation.turns:
+            self.tell("The turn that was to be answered is gone.", severity="warning")
+            return
+        info = self.model.info
+        if not self.may_reply() or info is None:
+            return
+        self.will_change()
+        used = dict(self.parameters if parameters is None else parameters)
+        generation = Generation(info.model, info.name, info.quantization, used, start_text)
+        sent = () if parent is None else self.conversation.sent_turns(upto=parent)
+        self.conversation = self.conversation.begin_reply(
+            parent, generation, text=start_text, label=label
+        )
+        turn_id = self.conversation.path[-1].id
+        # What an engine is given ends with the reply's first words when there are any.
+        upto = turn_id if start_text else parent
+        messages = self.conversation.messages(upto=upto) if upto else self.conversation.messages()
+        reply = LiveReply(
+            turn_id,
+            generation,
+            start_text,
+            sent=tuple(turn.id for turn in sent),
+            again=lambda: self.begin_reply(
+                parent, parameters=used, start_text=start_text, label=label
+            ),
+        )
+        self._begin(reply, GenerateRequest(messages, used, continue_last=bool(start_text)))
+
+    def continue_reply(self, turn_id: str) -> None:
+        """Write on at the end of a reply that was stopped or cut off."""
+        info = self.model.info
+        if turn_id not in self.conversation.turns or not self.may_reply() or info is None:
+            return
+        self.will_change()
+        sent = self.conversation.sent_turns(upto=turn_id)
+        self.conversation = self.conversation.begin_continue(turn_id)
+        turn = self.conversation.turn(turn_id)
+        used = dict(self.parameters)
+        generation = replace(
+            turn.generation or Generation(),
+            model=info.model,
+            name=info.name,
+            quantization=info.quantization,
+            parameters=used,
+            continued=True,
+        )
+        reply = LiveReply(
+            turn.id,
+            generation,
+            turn.text,
+            turn.reasoning,
+            sent=tuple(one.id for one in sent),
+            again=lambda: self.continue_reply(turn_id),
+        )
+        messages = self.conversation.messages(upto=turn_id)
+        self._begin(reply, GenerateRequest(messages, used, continue_last=True))
+
+    def _begin(self, reply: LiveReply, request: GenerateRequest) -> None:
+        self.conversation = self.conversation.with_settings(self.chat_settings())
+        self.reply = reply
+        self.show_growth()
+        self._ask(reply, request, self.save())
+
+    # Without a description Textual makes one of all that is passed, the whole chat included.
+    @work(group="ask", description="ask the engine")
+    async def _ask(
+        self, reply: LiveReply, request: GenerateRequest, saved: Awaitable[bool]
+    ) -> None:
+        await saved
+        if self.reply is not reply or self.quitting:
+            return
+        if reply.stop_wanted:
+            reply.status = Status.STOPPED
+            self._end_reply(reply)
+            return
+        reply.asked(self.worker.generate(request))
+        self.engine_asked()
+
+    # -- stopping
+
+    def load_model(self, request: LoadRequest) -> None:
+        """Load a model behind the screen; a reply under way is stopped first."""
+        self.stop_reply()
+        super().load_model(request)
+
+    def action_model_unload(self) -> None:
+        """Free the model's memory."""
+        self.stop_reply()
+        super().action_model_unload()
+
+    def stop_reply(self) -> None:
+        """Stop the reply under way, if there is one."""
+        if self.reply is None:
+            return
+        self.reply.stop_wanted = True
+        if self.reply.job is not None:
+            self.worker.cancel(self.reply.job)
+
+    def keep_reply(self) -> None:
+        """End the reply under way here and now with what was said so far, as when the app is left."""
+        reply = self.reply
+        if reply is None:
+            return
+        self.stop_reply()
+        for job, event in self.worker.drain():
+            if job == reply.job and not reply.ended:
+                reply.take(event)
+        if not reply.ended:
+            reply.status = Status.INTERRUPTED
+        self._end_reply(reply)
+
+    def action_reply_stop(self) -> None:
+        """Stop the reply; without one, stop what the model writes beside the chat, or loading."""
+        if self.reply is not None:
+            self.stop_reply()
+        elif not self.stop_side_jobs():
+            self.model.cancel()

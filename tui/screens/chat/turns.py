@@ -1,0 +1,519 @@
+"""Acting on turns: editing, making replies again, continuing, deleting, paging through variants, undo."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from textual import on, work
+
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, Turn
+from tui.engine.base import Event, Failed, GenerateRequest, LoadRequest, PromptDescribed
+from tui.engine.catalog import local_models
+from tui.parameters import in_force, readable
+from tui.sanitize import sanitize
+from tui.screens.ask import AskText
+from tui.screens.chat.models import Pending
+from tui.screens.chat.talk import Talk
+from tui.screens.reply_options import ChosenOptions, ReplyOptions
+from tui.screens.tree_view import TreeView
+from tui.screens.turn_details import TurnDetails
+from tui.transfer import TransferError, write_new
+from tui.widgets.transcript import Transcript
+from tui.widgets.turn_editor import TurnEditor
+
+_CODE_BLOCK: Final = re.compile(
+    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL
+)
+_EDITOR: Final = "nano"
+
+
+class Turns(Talk):
+    """Changes what was said; nothing is lost by it, see `conversation`."""
+
+    _code_copied: tuple[str, int] = ("", 0)
+
+    # -- which turn
+
+    def acted_turn(self, role: str = "") -> Turn | None:
+        """Return the turn under the cursor; without a cursor the last one, of that role if one is given."""
+        path = self.conversation.path
+        cursor = self.transcript.cursor
+        under = next((turn for turn in path if turn.id == cursor), None)
+        if under is not None:
+            return under
+        return next((turn for turn in reversed(path) if role in ("", turn.role)), None)
+
+    def _changed(self, conversation: Conversation) -> None:
+        """Show and save a chat that an action changed; where one only looks around, a read-only chat is not saved."""
+        self.conversation = conversation
+        self.show_conversation(follow=False)
+        if not self.read_only:
+            self.save()
+
+    # -- the cursor
+
+    def show_conversation(self, *, follow: bool = True) -> None:
+        """Show the chat; while keys act on turns, one of them is marked."""
+        super().show_conversation(follow=follow)
+        self._mark_cursor()
+
+    def show_growth(self) -> None:
+        """Show a chat that has grown; see `show_conversation`."""
+        super().show_growth()
+        self._mark_cursor()
+
+    def _mark_cursor(self) -> None:
+        if self.focused is not self.transcript or self.transcript.cursor is not None:
+            return
+        path = self.conversation.path
+        if path:
+            self.transcript.cursor = path[-1].id
+        else:
+            self.action_composer_focus()
+
+    def action_turn_previous(self) -> None:
+        """Move the cursor to the turn above."""
+        self.set_focus(self.transcript)
+        self.transcript.move_cursor(-1 if self.transcript.cursor else 0)
+
+    def action_turn_next(self) -> None:
+        """Move the cursor to the turn below; below the last one is the composer."""
+        path = self.conversation.path
+        if not path or self.transcript.cursor in (None, path[-1].id):
+            self.transcript.follow()
+            self.action_composer_focus()
+            return
+        self.set_focus(self.transcript)
+        self.transcript.move_cursor(1)
+
+    def action_scroll_or_move(self, step: int) -> None:
+        """Scroll within a turn that is taller than the screen, else move the cursor; below the end is the composer."""
+        path = self.conversation.path
+        at_end = self.transcript.scroll_offset.y >= self.transcript.max_scroll_y
+        if step > 0 and at_end and path and self.transcript.cursor == path[-1].id:
+            self.action_composer_focus()
+        else:
+            self.transcript.scroll_or_move(step)
+
+    def action_composer_focus(self) -> None:
+        """Put the cursor into the composer."""
+        self.transcript.cursor = None
+        super().action_composer_focus()
+
+    @on(Transcript.TurnClicked)
+    def _turn_clicked(self, event: Transcript.TurnClicked) -> None:
+        self.transcript.cursor = event.turn_id
+
+    # -- editing
+
+    async def action_turn_edit(self) -> None:
+        """Edit the turn under the cursor in place."""
+        turn = self.acted_turn(USER)
+        region = self.transcript.turn_region(turn.id) if turn else None
+        if turn is None or region is None or self.query(TurnEditor):
+            return
+        editor = TurnEditor(turn.id, turn.text, is_user=turn.role == USER)
+        editor.place(region, self.transcript.region)
+        # Keys that are typed at once must find the editor: to the transcript they would be commands.
+        await self.mount(editor)
+        self.set_focus(editor)
+
+    @on(TurnEditor.Left)
+    def _edit_left(self) -> None:
+        self.query(TurnEditor).remove()
+        self.set_focus(self.transcript)
+
+    @on(TurnEditor.Edited)
+    def _edit_ended(self, event: TurnEditor.Edited) -> None:
+        self.query(TurnEditor).remove()
+        if event.turn_id not in self.conversation.turns or self.reply is not None:
+            self.composer.take_back(event.text)
+            self.action_composer_focus()
+            self.tell(
+                "The turn can't be changed now; your text is in the composer.", severity="warning"
+            )
+            return
+        self.set_focus(self.transcript)
+        self.apply_edit(event.turn_id, event.text, answer=event.answer)
+
+    def apply_edit(self, turn_id: str, text: str, *, answer: bool) -> None:
+        """Give a turn another text, as a variant of it.
+
+        Args:
+            answer: have a user turn answered; a reply that is edited needs none.
+        """
+        turn = self.conversation.turn(turn_id)
+        if not text.strip():
+            self.tell("A turn can't be empty; d deletes it.", severity="warning")
+            return
+        if text != sanitize(turn.text):
+            self.will_change()
+            self._changed(self.conversation.edit(turn_id, text))
+            turn_id = next(variant.id for variant in reversed(self.conversation.variants(turn_id)))
+            self.transcript.cursor = turn_id
+        if answer and turn.role == USER:
+            self.transcript.cursor = None
+            if self.conversation.path[-1].id == turn_id:
+                self.answer(turn_id)
+            else:
+                self.begin_reply(turn_id)
+
+    def action_turn_edit_outside(self) -> None:
+        """Edit the turn under the cursor in the editor that $EDITOR names."""
+        turn = self.acted_turn(USER)
+        if turn is None:
+            return
+        before = sanitize(turn.text)
+        text = self.edit_outside(before)
+        if text not in (None, before):
+            self.apply_edit(turn.id, text or "", answer=False)
+
+    def edit_outside(self, text: str) -> str | None:
+        """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
+        name = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+        handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")
+        path = Path(file_name)
+        try:
+            command = shlex.split(name) or [_EDITOR]
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+            with self.app.suspend():
+                ended = subprocess.run([*command, file_name], check=False)
+            if ended.returncode:
+                self.tell(f"{command[0]} ended with {ended.returncode}; nothing was changed.")
+                return None
+            changed = path.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError) as error:
+            what = name.strip() or _EDITOR
+            self.tell(f"{what} could not be run ({error}). Set $EDITOR.", severity="error")
+            return None
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return changed if text.endswith("\n") else changed.removesuffix("\n")
+
+    # -- replies
+
+    def action_turn_regenerate(self) -> None:
+        """Make another reply in place of the one under the cursor, or to the user turn under it."""
+        turn = self.acted_turn(ASSISTANT)
+        if turn is not None:
+            self.transcript.cursor = None
+            self.begin_reply(_answered(turn), label="Regenerate")
+
+    @work(exclusive=True, group="regenerate")
+    async def action_turn_regenerate_with(self) -> None:
+        """Make another reply with other parameters, another model or given first words, just for once."""
+        turn = self.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        defaults = in_force({}, self.model.info.defaults if self.model.info else None)
+        dialog = ReplyOptions(dict(self.parameters), defaults, local_models, self.model.model)
+        options = await self.app.push_screen_wait(dialog)
+        if options is None:
+            return
+        if options.model and options.model != self.model.model:
+            self._reply_with_another_model(_answered(turn), options)
+        else:
+            self.transcript.cursor = None
+            self.begin_reply(
+                _answered(turn),
+                parameters=options.parameters,
+                start_text=options.start_text,
+                label="Regenerate",
+            )
+
+    def _reply_with_another_model(self, parent: str | None, options: ChosenOptions) -> None:
+        self._once_with(
+            LoadRequest(options.model, self.quantization),
+            lambda: self.begin_reply(
+                parent,
+                parameters=options.parameters,
+                start_text=options.start_text,
+                label="Regenerate",
+            ),
+        )
+
+    def _once_with(self, request: LoadRequest, begin: Callable[[], None]) -> None:
+        """Load another model for one reply, and go back to the present one afterwards."""
+        if self.reply is not None or self.model.loading:
+            self.tell("A reply or a load is under way. Esc stops it first.", severity="warning")
+            return
+        back_to = self.model.wanted if self.model.info is not None else None
+        self.begin_when_loaded(Pending(self.conversation.id, begin, request, back_to))
+        self.load_model(request)
+
+    def action_turn_reproduce(self) -> None:
+        """Make a reply again with the seed and the parameters that it was made with."""
+        turn = self.acted_turn(ASSISTANT)
+        if turn is None or turn.generation is None:
+            self.tell("Only a reply that a model made can be made again.", severity="warning")
+            return
+        made = turn.generation
+        if made.continued:
+            self.tell(
+                "This reply was written on later: only its last part's seed is known.",
+                severity="warning",
+            )
+
+        def begin() -> None:
+            self.transcript.cursor = None
+            self.begin_reply(
+                turn.parent,
+                parameters=readable(made.parameters),
+                start_text=made.start_text,
+                label="Reproduce",
+            )
+
+        info = self.model.info
+        if info is not None and (info.model, info.quantization) == (made.model, made.quantization):
+            begin()
+        else:
+            self._once_with(LoadRequest(made.model, made.quantization), begin)
+
+    def action_turn_continue(self) -> None:
+        """Write on at the end of the reply under the cursor, else of the last."""
+        turn = self.acted_turn(ASSISTANT)
+        if turn is None or turn.role != ASSISTANT:
+            self.tell("Only a reply can be continued.", severity="warning")
+        elif turn.is_empty:
+            self.begin_reply(turn.parent, label="Regenerate")
+        else:
+            self.transcript.cursor = None
+            self.continue_reply(turn.id)
+
+    # -- variants, deleting, undo
+
+    def action_turn_older(self) -> None:
+        """Show the variant before this one."""
+        self.page(-1)
+
+    def action_turn_newer(self) -> None:
+        """Show the variant after this one."""
+        self.page(1)
+
+    @on(Transcript.VariantPaged)
+    def _variant_paged(self, event: Transcript.VariantPaged) -> None:
+        if self.reply is None:
+            self.page(event.step, event.turn_id)
+
+    def page(self, step: int, turn_id: str = "") -> None:
+        """Show another variant of a turn, by default of the one under the cursor, with what follows it."""
+        turn = self.conversation.turn(turn_id) if turn_id else self.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        place = [one.id for one in self.conversation.path].index(turn.id)
+        paged = self.conversation.page(turn.id, step)
+        if paged is self.conversation:
+            self.tell("There is no other variant on that side.")
+            return
+        self._changed(paged)
+        self.transcript.cursor = self.conversation.path[place].id
+
+    def action_turn_delete(self) -> None:
+        """Take out the turn under the cursor; what follows it stays."""
+        self._delete(following=False)
+
+    def action_turn_delete_following(self) -> None:
+        """Take out the turn under the cursor and all that follows it."""
+        self._delete(following=True)
+
+    def _delete(self, *, following: bool) -> None:
+        turn = self.acted_turn()
+        if turn is None:
+            return
+        place = [one.id for one in self.conversation.path].index(turn.id)
+        count = 1 + sum(1 for _ in self.conversation.descendants(turn.id)) if following else 1
+        self.will_change()
+        self._changed(self.conversation.delete(turn.id, following=following))
+        path = self.conversation.path
+        self.transcript.cursor = path[min(place, len(path) - 1)].id if path else None
+        self.tell(f"{count} turn{'' if count == 1 else 's'} deleted; u takes it back.")
+
+    def action_chat_undo(self) -> None:
+        """Take back the last change of the chat."""
+        if not self.conversation.can_undo:
+            self.tell("There is nothing to undo.")
+            return
+        self.tell(f"Undone: {self.conversation.history.undo[-1].label}")
+        self._undone(self.conversation.undo())
+
+    def action_chat_redo(self) -> None:
+        """Do again what was undone last."""
+        if not self.conversation.can_redo:
+            self.tell("There is nothing to redo.")
+            return
+        self.tell(f"Done again: {self.conversation.history.redo[-1].label}")
+        self._undone(self.conversation.redo())
+
+    def _undone(self, conversation: Conversation) -> None:
+        if self.read_only:
+            self.will_change()
+            conversation = replace(conversation, id=self.conversation.id)
+        self.system_prompt = conversation.system_prompt
+        self._changed(conversation)
+
+    def action_turn_undo(self) -> None:
+        """Take back the last change of the chat."""
+        self.action_chat_undo()
+
+    def action_turn_redo(self) -> None:
+        """Do again what was undone last."""
+        self.action_chat_redo()
+
+    @work(exclusive=True, group="tree")
+    async def action_chat_tree(self) -> None:
+        """Show every branch of the chat and jump to a turn."""
+        chosen = await self.app.push_screen_wait(
+            TreeView(self.conversation, self.transcript.cursor)
+        )
+        if chosen is not None and self.reply is None:
+            self.go_to_turn(chosen)
+
+    def go_to_turn(self, turn_id: str) -> None:
+        """Lead the active path through a turn and put the cursor on it."""
+        if turn_id not in self.conversation.turns:
+            return
+        self._changed(self.conversation.select(turn_id))
+        self.set_focus(self.transcript)
+        self.transcript.cursor = turn_id
+        self.transcript.move_cursor(0)
+
+    # -- copying and looking
+
+    def action_turn_copy(self) -> None:
+        """Copy the turn under the cursor as it was written."""
+        if turn := self.acted_turn(ASSISTANT):
+            self.copy(turn.text, "The turn")
+
+    def action_turn_copy_shown(self) -> None:
+        """Copy the turn under the cursor as it is shown."""
+        if turn := self.acted_turn(ASSISTANT):
+            self.copy(self.transcript.shown_text(turn.id), "The turn as shown")
+
+    def action_turn_copy_code(self) -> None:
+        """Copy the last code block of the turn under the cursor; pressed again, the one before."""
+        turn = self.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        blocks = [found["code"] for found in _CODE_BLOCK.finditer(turn.text)]
+        if not blocks:
+            self.tell("There is no code block in this turn.")
+            return
+        again = self._code_copied[1] + 1 if self._code_copied[0] == turn.id else 1
+        number = again if again <= len(blocks) else 1
+        self._code_copied = (turn.id, number)
+        place = len(blocks) - number
+        self.copy(blocks[place].removesuffix("\n"), f"Code block {place + 1} of {len(blocks)}")
+
+    @work(exclusive=True, group="code")
+    async def action_turn_save_code(self) -> None:
+        """Write the last code block of the turn under the cursor to a file."""
+        turn = self.acted_turn(ASSISTANT)
+        blocks = [found["code"] for found in _CODE_BLOCK.finditer(turn.text)] if turn else []
+        if not blocks:
+            self.tell("There is no code block in this turn.")
+            return
+        name = await self.app.push_screen_wait(
+            AskText("Write the code to a file", note=f"{len(blocks[-1].splitlines())} lines")
+        )
+        if name is None:
+            return
+        path = Path(name.strip()).expanduser().absolute()
+        try:
+            await asyncio.to_thread(write_new, path, blocks[-1])
+        except TransferError as error:
+            self.tell(f"Nothing was written: {error}.", severity="error")
+        else:
+            self.tell(f"Written: {path}")
+
+    def action_turn_quote(self) -> None:
+        """Put the turn under the cursor, quoted, into the message."""
+        if turn := self.acted_turn(ASSISTANT):
+            quoted = "\n".join(f"> {line}".rstrip() for line in turn.text.splitlines())
+            self.composer.set_text(f"{self.composer.text}{quoted}\n\n")
+            self.action_composer_focus()
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text, made safe to paste, and say so."""
+        self.app.copy_to_clipboard(sanitize(text))
+        self.tell(f"{what} was copied.")
+
+    def action_turn_raw(self) -> None:
+        """Show the turn under the cursor as it was written, or rendered again."""
+        if turn := self.acted_turn(ASSISTANT):
+            self.transcript.toggle_raw(turn.id)
+
+    def action_turn_toggle_reasoning(self) -> None:
+        """Fold or unfold the reasoning of the turn under the cursor, else of the last with any."""
+        self.transcript.toggle_reasoning(self.transcript.cursor)
+
+    def action_turn_details(self) -> None:
+        """Show the exact prompt, parameters and times of the turn under the cursor."""
+        self._show_details("facts")
+
+    def action_turn_tokens(self) -> None:
+        """Show the turn under the cursor cut into the model's tokens."""
+        self._show_details("tokens")
+
+    def _show_details(self, start: str) -> None:
+        turn = self.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        dialog = TurnDetails(
+            turn, self.conversation, copy=lambda text: self.copy(text, "It"), start=start
+        )
+        self.app.push_screen(dialog)
+        self._fill_prompt(dialog, turn)
+        if self.model.ready and self.reply is None:
+            self.split_text(turn.text, dialog.set_tokens)
+
+    def _fill_prompt(self, dialog: TurnDetails, turn: Turn) -> None:
+        info = self.model.info
+        if not self.model.ready or self.reply is not None or info is None:
+            dialog.set_prompt(
+                "", "The prompt can be shown when a model is loaded and no reply is under way."
+            )
+            return
+        made = turn.generation
+        note = ""
+        if made is not None and made.model != info.model:
+            note = f"As {info.name} would be given it; the reply was made by {made.name or made.model}."
+        upto = turn.id if turn.role == USER else turn.parent
+        if upto is None:
+            dialog.set_prompt("", "Nothing came before this turn.")
+            return
+
+        def done(text: str, event: Event) -> None:
+            said = f"{event.message} {event.hint}" if isinstance(event, Failed) else note
+            if isinstance(event, PromptDescribed) and not said and made is not None:
+                said = _changed_since(event.tokens, made)
+            dialog.set_prompt(text, said)
+
+        self.describe_prompt(GenerateRequest(self.conversation.messages(upto=upto)), done)
+
+
+def _answered(turn: Turn) -> str | None:
+    """The turn that a new reply answers: a user turn itself, else what the reply stands below."""
+    return turn.id if turn.role == USER else turn.parent
+
+
+def _changed_since(tokens: int, made: Generation) -> str:
+    """A sentence about a prompt that is not as long as the one that a reply was made from; empty where it is."""
+    then = made.stats.prompt_tokens
+    if not then or then == tokens or made.start_text or made.continued:
+        return ""
+    return (
+        f"As it would be made now, with {tokens:,} tokens. The reply was made from {then:,}: the system prompt, the turns "
+        "before it or what was left out of the context have changed since."
+    )

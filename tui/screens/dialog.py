@@ -1,0 +1,211 @@
+"""What the dialogs share: the frame, the line of keys that can also be clicked, a field for text of several lines, a list
+that a click moves in. No dialog of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+from textual import events
+from textual.await_complete import AwaitComplete
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.style import Style
+from textual.widget import Widget
+from textual.widgets import OptionList, TextArea
+
+from tui.sanitize import sanitize
+
+Result = TypeVar("Result")
+
+_GAP: Final = "   "
+
+TALL: Final = 28
+"""Lines of a screen from which on a dialog spends some on air."""
+
+
+class ClosedOnce(ModalScreen[Result | None], Generic[Result]):
+    """A screen over another that can be asked to close more than once, as by Enter and Escape typed in a burst."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close with a result; does nothing once the screen is closed, or lies below another one."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class Dialog(ClosedOnce[Result]):
+    """A dialog in the middle of the screen, in a `Vertical` with the id `dialog`. Escape closes it with None."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide")]  # noqa: RUF012 - Textual's declaration
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close", show=False)]
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        & > #dialog {
+            width: 76; max-width: 96%; height: auto; max-height: 94%;
+            padding: 1 2; background: $surface; border: round $border;
+        }
+        &.-short > #dialog { padding: 0 1; max-height: 100%; }
+        &.-slim > #dialog { padding-left: 1; padding-right: 1; max-width: 100%; }
+        & .title { text-style: bold; width: 1fr; height: auto; }
+        & .text { width: 1fr; height: auto; }
+        & .heading { color: $text-muted; text-style: bold; width: 1fr; height: 1; }
+        & .note { color: $text-muted; width: 1fr; height: auto; }
+        & .problem { color: $text-error; width: 1fr; height: auto; }
+        & .problem.-none { display: none; }
+        & Input { width: 1fr; background: $surface-lighten-1; }
+        & Button:focus {
+            color: $background !important; background: $foreground !important; text-style: bold !important;
+        }
+        & OptionList, & VerticalScroll, & Tree, & LongText {
+            scrollbar-size-vertical: 1; scrollbar-background: $surface;
+            scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
+        }
+        & OptionList {
+            background: $surface; border: none; padding: 0;
+            text-wrap: nowrap; text-overflow: ellipsis;
+            &:focus { border: none; background-tint: $foreground 0%; }
+            & > .option-list--option { padding: 0 1; }
+            & > .option-list--option-highlighted { color: $foreground; background: $primary 20%; text-style: none; }
+            &:focus > .option-list--option-highlighted { color: $foreground; background: $primary 40%; text-style: none; }
+        }
+    }
+    """
+
+    def action_close(self) -> None:
+        """Leave without a result."""
+        self.dismiss(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A key, what it does, and the action that a click on it runs: the screen's, unless it names another namespace."""
+
+    key: str
+    text: str
+    action: str
+
+
+class KeyHints(Widget):
+    """Lists what can be done with which key, on as many lines as that takes. Each entry can be clicked."""
+
+    DEFAULT_CSS = """
+    KeyHints { height: auto; width: 1fr; color: $text-muted; }
+    """
+
+    def __init__(self, hints: Sequence[Hint] = (), *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._hints = tuple(hints)
+        self.auto_links = False
+
+    def show(self, hints: Sequence[Hint]) -> None:
+        """List other keys."""
+        if self._hints != tuple(hints):
+            self._hints = tuple(hints)
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's
+        """Return how many lines the entries take."""
+        return max(1, len(self._lines(width)))
+
+    def render(self) -> Content:
+        """Draw the entries."""
+        return Content("\n").join(
+            Content(_GAP).join(map(_hint_content, line)) for line in self._lines(self.size.width)
+        )
+
+    def _lines(self, width: int) -> list[list[Hint]]:
+        lines: list[list[Hint]] = []
+        used = width
+        for hint in self._hints:
+            cells = _hint_content(hint).cell_length
+            if used + len(_GAP) + cells > width:
+                lines.append([])
+                used = -len(_GAP)
+            lines[-1].append(hint)
+            used += len(_GAP) + cells
+        return lines
+
+
+def _hint_content(hint: Hint) -> Content:
+    content = Content.assemble((hint.key, "bold $footer-key-foreground"), " ", hint.text)
+    action = hint.action if "." in hint.action else f"screen.{hint.action}"
+    return content.stylize(Style.from_meta({"@click": action}))
+
+
+class PickList(OptionList):
+    """A list in which a click moves the highlight and a double click chooses, so that keys can act on what was clicked."""
+
+    async def _on_click(self, event: events.Click) -> None:
+        event.prevent_default()
+        clicked = event.style.meta.get("option")
+        if clicked is None or self.options[clicked].disabled:
+            return
+        self.highlighted = clicked
+        if event.chain > 1:
+            self.action_select()
+
+
+class TextField(TextArea):
+    """Text of a few lines: Enter accepts it, Ctrl+J begins a new line, pasting never accepts."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
+    ]
+    DEFAULT_CSS = """
+    TextField {
+        height: auto; min-height: 1; max-height: 8;
+        border: none; padding: 0; background: $surface-lighten-1;
+        &:focus { background: $surface-lighten-2; border: none; }
+        & .text-area--cursor-line { background: transparent; }
+    }
+    """
+
+    @dataclass
+    class Submitted(Message):
+        """Enter was pressed."""
+
+        field: TextField
+
+    def __init__(self, text: str = "", *, placeholder: str = "", id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(
+            sanitize(text),
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder=placeholder,
+        )
+        self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        # TextArea takes Enter before any binding is looked at.
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Submitted(self))
+            return
+        await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
+
+    def action_newline(self) -> None:
+        """Begin a new line at the cursor."""
+        self.replace("\n", *self.selection, maintain_selection_offset=False)
+        self.scroll_cursor_visible()
+
+
+def show_problem(dialog: Dialog[Any], problem: str) -> None:
+    """Show a sentence in the dialog's label with the id `problem`; an empty one hides it."""
+    label = dialog.query_one("#problem")
+    label.set_class(not problem, "-none")
+    label.update(Content(sanitize(problem)))  # type: ignore[attr-defined]

@@ -1,0 +1,263 @@
+"""The dialog that asks where a chat is to be exported to, and as what. It writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Checkbox, Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from tui.sanitize import sanitize_line
+from tui.screens.ask import Answer, Ask
+from tui.screens.dialog import TALL, Dialog, Hint, KeyHints, show_problem
+
+_OTHER_LINES: Final = 16
+_OTHER_LINES_SHORT: Final = 10
+
+FormatChoice = tuple[str, str, str]
+"""A format's name, its label for people, and the extension of its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportChoice:
+    """What to write.
+
+    Attributes:
+        format: the format's name.
+        path: absolute.
+        overwrite: the user agreed to replace the file that is there.
+        whole: the whole chat, rather than the selected turns.
+    """
+
+    format: str
+    path: Path
+    overwrite: bool = False
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path that a user typed, and what is there.
+
+    Attributes:
+        problem: why no file can be written there; empty when one can.
+        exists: there is a file already.
+    """
+
+    path: Path
+    problem: str = ""
+    exists: bool = False
+
+
+class ExportDialog(Dialog[ExportChoice]):
+    """Returns what to write, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
+    CSS = """
+    ExportDialog {
+        & > #dialog { width: 84; }
+        & .heading { margin-top: 1; }
+        &.-short .heading { margin-top: 0; }
+        & #formats { height: 1fr; min-height: 2; }
+        & Checkbox { margin-top: 1; background: $surface; }
+        &.-short Checkbox { margin-top: 0; }
+        & .problem { margin-top: 1; }
+        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
+        & Button { margin-left: 2; }
+        &.-short #buttons { margin-top: 0; }
+    }
+    """
+
+    def __init__(
+        self, formats: Sequence[FormatChoice], suggested: Path, has_selection: bool = False
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            formats: to choose from, at least one; the one whose extension `suggested` has is chosen first.
+            suggested: the file to begin with.
+            has_selection: whether there are selected turns, which could be exported alone.
+        """
+        super().__init__()
+        self._formats = [
+            (name, label, f".{extension.lstrip('.')}") for name, label, extension in formats
+        ]
+        self._suggested = suggested
+        self._has_selection = has_selection
+        self._format = next(
+            (
+                place
+                for place, (_, _, extension) in enumerate(self._formats)
+                if suggested.name.endswith(extension)
+            ),
+            0,
+        )
+
+    def compose(self) -> ComposeResult:
+        """Lay out the formats and the path."""
+        with Vertical(id="dialog"):
+            yield Label("Export the chat", classes="title")
+            yield Label("AS", classes="heading")
+            yield OptionList(*map(_format_option, self._formats), id="formats")
+            yield Label("TO", classes="heading")
+            yield Input(sanitize_line(self._first_path()), compact=True, id="path")
+            if self._has_selection:
+                yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
+            yield Label("", id="problem", classes="problem -none", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Export", variant="primary", compact=True, id="accept")
+                yield Button("Cancel", compact=True, id="cancel")
+            yield KeyHints(
+                [
+                    Hint("↑/↓", "format", "to_formats"),
+                    Hint("Enter", "export", "accept"),
+                    Hint("Tab", "next field", "app.focus_next"),
+                    Hint("Esc", "close", "close"),
+                ]
+            )
+
+    def _first_path(self) -> str:
+        return with_extension(str(self._suggested), self._formats[self._format][2], ())
+
+    def on_mount(self) -> None:
+        """Begin in the list of formats."""
+        formats = self.query_one("#formats", OptionList)
+        formats.highlighted = self._format
+        formats.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show all formats where there is room; where there is none, the list alone scrolls."""
+        others = _OTHER_LINES if event.size.height >= TALL else _OTHER_LINES_SHORT
+        self.query_one("#dialog").styles.height = len(self._formats) + others
+
+    # -- formats
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        self._format = event.option_index
+        extension = self._formats[self._format][2]
+        path = self.query_one("#path", Input)
+        path.value = with_extension(path.value, extension, [known[2] for known in self._formats])
+
+    @on(OptionList.OptionSelected)
+    def _picked(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        path = self.query_one("#path", Input)
+        path.focus()
+        path.cursor_position = len(path.value)
+
+    def action_to_formats(self) -> None:
+        """Move to the list of formats."""
+        self.set_focus(self.query_one("#formats", OptionList))
+
+    # -- the end
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        show_problem(self, "")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_accept()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "accept":
+            self.action_accept()
+        else:
+            self.dismiss(None)
+
+    @work(exclusive=True)
+    async def action_accept(self) -> None:
+        """Return the choice, unless nothing can be written there or the user doesn't want to replace what is."""
+        target = await asyncio.to_thread(look_at, self.query_one("#path", Input).value)
+        if target.problem:
+            show_problem(self, target.problem)
+            self.set_focus(self.query_one("#path", Input))
+            return
+        if target.exists and not await self._may_overwrite(target.path):
+            return
+        boxes = self.query(Checkbox)
+        whole = not (boxes and boxes.first().value)
+        name = self._formats[self._format][0]
+        self.dismiss(ExportChoice(name, target.path, target.exists, whole))
+
+    async def _may_overwrite(self, path: Path) -> bool:
+        answer = await self.app.push_screen_wait(
+            Ask(
+                "Replace the file?",
+                f"There is a file {path} already. Its content would be lost.",
+                [Answer("keep", "Keep it", "k"), Answer("replace", "Replace", "r", "error")],
+            )
+        )
+        return answer == "replace"
+
+    def on_key(self, event: events.Key) -> None:
+        """Let the arrow keys reach the formats from the path."""
+        if event.key in ("up", "down") and isinstance(self.focused, Input):
+            formats = self.query_one("#formats", OptionList)
+            (formats.action_cursor_up if event.key == "up" else formats.action_cursor_down)()
+            event.stop()
+
+
+def _format_option(known: FormatChoice) -> Option:
+    _, label, extension = known
+    return Option(Content.assemble(sanitize_line(label), (f"  {extension}", "$text-muted")))
+
+
+def with_extension(path: str, extension: str, known: Sequence[str]) -> str:
+    """Return a path with `extension` in place of the one it has, if that is one of `known`; else with it added."""
+    if not path or path.endswith(("/", os.sep, extension)):
+        return path
+    for old in sorted(known, key=len, reverse=True):
+        if path.endswith(old) and Path(path).name != old:
+            return path.removesuffix(old) + extension
+    return path + extension
+
+
+def look_at(typed: str) -> Target:
+    """Return what a path that a user typed means, and whether a file can be written there. It looks at the disk."""
+    text = typed.strip()
+    if not text:
+        return Target(Path(), "Type the path of the file to write.")
+    if "\0" in text:
+        return Target(Path(), "This is no path of a file.")
+    try:
+        path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() would follow links
+        problem = _problem(path, is_folder_named=text.endswith(("/", os.sep)))
+        return Target(path, problem, not problem and os.path.lexists(path))
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Target(Path(), f"This path can't be used: {sanitize_line(reason, 200)}.")
+
+
+def _problem(path: Path, *, is_folder_named: bool) -> str:
+    parent = path.parent
+    if path.is_dir() or is_folder_named:
+        return f"{path} is a folder. Add the name of a file."
+    if not parent.exists():
+        return f"There is no folder {parent}. Make it first, or choose another."
+    if not parent.is_dir():
+        return f"{parent} is a file, so nothing can be written in it."
+    if os.path.lexists(path):
+        if not path.is_file():
+            return f"{path} is no ordinary file. Choose another name."
+        if not os.access(path, os.W_OK):
+            return f"{path} can't be replaced: it is read-only."
+    if not os.access(parent, os.W_OK | os.X_OK):
+        return f"Nothing can be written in {parent}: it is read-only."
+    return ""

@@ -1,0 +1,185 @@
+"""The reply that is being written: what came of it so far, and when it was last put on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from tui.conversation import Generation, ReplyStats, Status
+from tui.engine.base import (
+    Event,
+    Failed,
+    Finished,
+    Overflow,
+    Progress,
+    PromptReady,
+    ReasoningDelta,
+    StopReason,
+    TextDelta,
+)
+from tui.engine.worker import JobId
+
+CHECKPOINT_S: Final = 0.5
+"""A reply is put on disk this often while it grows."""
+
+_STATUS: Final = {
+    StopReason.END: Status.COMPLETE,
+    StopReason.LENGTH: Status.TRUNCATED,
+    StopReason.CANCELLED: Status.STOPPED,
+}
+
+
+@dataclass
+class LiveReply:
+    """Gathers the events of one reply.
+
+    Attributes:
+        turn_id: the assistant turn that it is written into.
+        job: the worker's job; None until the chat is on disk and the engine was asked.
+        generation: what it is made with.
+        start_text, start_reasoning: what the turn held before, when a reply is continued.
+    """
+
+    turn_id: str
+    generation: Generation
+    start_text: str = ""
+    start_reasoning: str = ""
+    job: JobId | None = None
+    stop_wanted: bool = False
+    prompt: PromptReady | None = None
+    progress: Progress | None = None
+    new_tokens: int = 0
+    status: Status | None = None
+    error: str = ""
+    sent: tuple[str, ...] = ()
+    """The turns that the engine is sent, oldest first."""
+    again: Callable[[], None] | None = None
+    """Asks for the same reply once more."""
+    overflow: Overflow | None = None
+    """Set when the chat did not fit the context, so that nothing was said."""
+    _text: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _unsaved: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    _started: float = field(default_factory=time.monotonic)
+    _first_token: float = 0.0
+    _reasoning_end: float = 0.0
+    _reasoning_tokens: int = 0
+    _saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def text(self) -> str:
+        """All of the answer so far."""
+        return self.start_text + "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        """All of the reasoning so far."""
+        return self.start_reasoning + "".join(self._reasoning)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the engine is done with it."""
+        return self.status is not None
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of prompt and reply so far; 0 before the prompt was made."""
+        return self.prompt.prompt_tokens + self.new_tokens if self.prompt else 0
+
+    @property
+    def stats(self) -> ReplyStats:
+        """What it cost so far, measured here; the engine's own figures replace it at the end."""
+        if not self._first_token:
+            prompt = self.prompt or PromptReady(0)
+            return ReplyStats(prompt.prompt_tokens, prompt.cached_tokens)
+        prompt = self.prompt or PromptReady(0)
+        return ReplyStats(
+            prompt_tokens=prompt.prompt_tokens,
+            cached_tokens=prompt.cached_tokens,
+            new_tokens=self.new_tokens,
+            reasoning_tokens=self._reasoning_tokens,
+            ttft_s=self._first_token - self._started,
+            decode_s=time.monotonic() - self._first_token,
+            reasoning_s=(self._reasoning_end - self._first_token) if self._reasoning else 0.0,
+        )
+
+    def asked(self, job: JobId) -> None:
+        """Note that the engine was asked; the time to the first token runs from here."""
+        self.job = job
+        self._started = time.monotonic()
+
+    def take(self, event: Event) -> None:
+        """Gather one event of the job."""
+        match event:
+            case PromptReady(parameters=parameters):
+                self.prompt = event
+                self.progress = None
+                self._note_parameters(parameters)
+            case Progress():
+                self.progress = event
+            case TextDelta(text, tokens):
+                self._count(tokens)
+                self._text.append(text)
+                self._unsaved[0].append(text)
+            case ReasoningDelta(text, tokens):
+                self._count(tokens)
+                self._reasoning_tokens += tokens
+                self._reasoning_end = time.monotonic()
+                self._reasoning.append(text)
+                self._unsaved[1].append(text)
+            case Finished(stats, reason):
+                self.status = _STATUS[reason]
+                self._note_stats(stats)
+            case Failed():
+                self.status = Status.FAILED
+                self.error = f"{event.message} {event.hint}".strip()
+                self.overflow = event.overflow
+                self._note_stats(event.stats if event.stats.new_tokens else self.stats)
+
+    def take_unsaved(self, *, force: bool = False) -> tuple[str, str] | None:
+        """Return the answer and reasoning that came since the last call, when it is time to put them on disk."""
+        now = time.monotonic()
+        text, reasoning = ("".join(pieces) for pieces in self._unsaved)
+        if not (text or reasoning) or not (force or now - self._saved >= CHECKPOINT_S):
+            return None
+        self._saved = now
+        self._unsaved = ([], [])
+        return text, reasoning
+
+    def _count(self, tokens: int) -> None:
+        self.progress = None
+        self.new_tokens += tokens
+        if not self._first_token:
+            self._first_token = time.monotonic()
+
+    def _note_parameters(self, parameters: Mapping[str, Any]) -> None:
+        if parameters:
+            self.generation = replace(self.generation, parameters=dict(parameters))
+
+    def __post_init__(self) -> None:
+        """Keep what a reply had cost before it is written on."""
+        self._before = self.generation.stats
+
+    def _note_stats(self, stats: ReplyStats) -> None:
+        measured = self.stats
+        if self._reasoning and not stats.reasoning_s:
+            stats = replace(
+                stats,
+                reasoning_s=measured.reasoning_s,
+                reasoning_tokens=stats.reasoning_tokens or measured.reasoning_tokens,
+            )
+        before = self._before
+        self.generation = replace(
+            self.generation,
+            stats=replace(
+                stats,
+                prompt_tokens=before.prompt_tokens or stats.prompt_tokens,
+                new_tokens=before.new_tokens + stats.new_tokens,
+                reasoning_tokens=before.reasoning_tokens + stats.reasoning_tokens,
+                ttft_s=before.ttft_s or stats.ttft_s,
+                decode_s=before.decode_s + stats.decode_s,
+                reasoning_s=before.reasoning_s + stats.reasoning_s,
+            ),
+        )

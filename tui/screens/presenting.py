@@ -1,0 +1,96 @@
+"""Turns as the transcript shows them: captions, and what stands for a turn's state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from tui.conversation import ASSISTANT, Conversation, Generation, ReplyStats, Turn
+from tui.screens.model_control import short_name
+from tui.widgets.figures import seconds_text
+from tui.widgets.turn_view import ShownTurn
+
+
+class Presenter:
+    """Makes what the transcript shows of a chat. Turns never change, so what was made of one is kept for the next time."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Turn, tuple[int, int], bool, ShownTurn]] = {}
+
+    def turn(self, conversation: Conversation, turn: Turn) -> ShownTurn:
+        """Return what the transcript shows of one turn."""
+        return self._shown(turn, conversation.place(turn.id), turn.id not in conversation.unseen)
+
+    def turns(self, conversation: Conversation) -> Sequence[ShownTurn]:
+        """Return what the transcript shows of the active path."""
+        hidden = frozenset(conversation.unseen)
+        return [
+            self._shown(turn, conversation.place(turn.id), turn.id not in hidden)
+            for turn in conversation.path
+        ]
+
+    def _shown(self, turn: Turn, place: tuple[int, int], in_context: bool) -> ShownTurn:
+        made = self._made.get(turn.id)
+        if made is not None and made[0] is turn and made[1:3] == (place, in_context):
+            return made[3]
+        generation = turn.generation
+        shown = ShownTurn(
+            id=turn.id,
+            role=turn.role,
+            text=turn.text,
+            reasoning=turn.reasoning,
+            status=turn.status,
+            error=turn.error,
+            caption=caption(turn),
+            variant=place[0],
+            variants=place[1],
+            reasoning_caption=reasoning_caption(generation.stats) if generation else "",
+            in_context=in_context,
+        )
+        self._made[turn.id] = (turn, place, in_context, shown)
+        return shown
+
+
+def caption(turn: Turn) -> str:
+    """Return the quiet line of a turn: what made it, how fast, when."""
+    # What matters least stands last: a narrow screen cuts it off.
+    parts = []
+    if turn.created_at:
+        parts.append(_clock(turn.created_at))
+    if turn.origin is not None:
+        parts.append("edited")
+    if turn.role == ASSISTANT and turn.generation is not None:
+        parts += _generation_parts(turn.generation)
+    return " · ".join(parts)
+
+
+def _generation_parts(generation: Generation) -> list[str]:
+    stats = generation.stats
+    parts = []
+    if stats.tokens_per_s:
+        parts.append(f"{stats.tokens_per_s:.1f} tok/s")
+    if stats.new_tokens:
+        parts.append(f"{stats.new_tokens:,} token{'' if stats.new_tokens == 1 else 's'}")
+    parts.append(short_name(generation.name or generation.model))
+    if generation.quantization != "none":
+        parts.append(generation.quantization)
+    return [part for part in parts if part]
+
+
+def reasoning_caption(stats: ReplyStats) -> str:
+    """Return how long the model thought, as in `thought for 3.20 s · 120 tokens`; empty when it is not known."""
+    if not stats.reasoning_s:
+        return ""
+    tokens = f" · {stats.reasoning_tokens:,} tokens" if stats.reasoning_tokens else ""
+    return f"thought for {seconds_text(stats.reasoning_s)}{tokens}"
+
+
+def _clock(created_at: float) -> str:
+    """Return the hour of today's turns, and the date of older ones."""
+    try:
+        then = time.localtime(created_at)
+    except (OverflowError, ValueError, OSError):
+        return ""
+    today = time.localtime()
+    same_day = then[:3] == today[:3]
+    return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", then)

@@ -1,0 +1,223 @@
+"""The dialog for one reply only: other parameters, another model, and words that the reply begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from tui.engine.base import ModelLoadError
+from tui.engine.catalog import ModelSource, resolve
+from tui.parameters import PARAMETERS, Value
+from tui.sanitize import sanitize_line
+from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
+from tui.screens.model_control import short_name
+from tui.widgets.figures import bytes_text
+from tui.widgets.parameter_field import ParameterField
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenOptions:
+    """What one reply is to be made with.
+
+    Attributes:
+        parameters: those that are set; the others have their defaults.
+        model: what to load for it; empty for the model that is there.
+        start_text: what the reply begins with, as it was typed.
+    """
+
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    model: str = ""
+    start_text: str = ""
+
+
+class ReplyOptions(Dialog[ChosenOptions]):
+    """Returns what to make the reply with, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
+    CSS = """
+    ReplyOptions {
+        & > #dialog { width: 80; height: 32; }
+        & #fields { height: 1fr; background: $surface; }
+        & .heading { margin-top: 1; }
+        &.-short .heading { margin-top: 0; }
+        & #models { height: auto; max-height: 4; }
+        & TextField { min-height: 2; max-height: 5; }
+        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
+        & Button { margin-left: 2; }
+    }
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Value],
+        defaults: Mapping[str, Value],
+        models: Callable[[], Sequence[ModelSource]],
+        current_model: str = "",
+        start_text: str = "",
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            parameters: those that are set for the chat.
+            defaults: what is in force for those that are not.
+            models: finds the models of this machine; called on a thread.
+            current_model: what the chat is talked with.
+            start_text: what the reply is to begin with, to start with.
+        """
+        super().__init__()
+        self._parameters = {name: value for name, value in parameters.items() if value is not None}
+        self._defaults = defaults
+        self._find_models = models
+        self._current_model = current_model
+        self._start_text = start_text
+        self._models: Sequence[ModelSource] = ()
+        self._offered: Sequence[ModelSource] = ()
+
+    def compose(self) -> ComposeResult:
+        """Lay out the fields."""
+        with Vertical(id="dialog"):
+            yield Label("This reply only", classes="title")
+            yield Label("IT BEGINS WITH", classes="heading")
+            yield TextField(
+                self._start_text,
+                placeholder="Words that the model goes on from (Ctrl+J: new line)",
+                id="start",
+            )
+            with VerticalScroll(id="fields", can_focus=False):
+                yield Label("MODEL", classes="heading")
+                name = sanitize_line(short_name(self._current_model))
+                yield Input(
+                    placeholder=f"{name} (loaded now)" if name else "Hub id, folder or .gguf file",
+                    compact=True,
+                    id="model",
+                )
+                yield OptionList(id="models")
+                yield Label("GENERATION", classes="heading")
+                for parameter in PARAMETERS.values():
+                    yield ParameterField(parameter, self._parameters.get(parameter.name))
+            yield Label("", id="problem", classes="problem -none", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Reply", variant="primary", compact=True, id="accept")
+                yield Button("Cancel", compact=True, id="cancel")
+            yield KeyHints(
+                [
+                    Hint("Enter", "reply", "accept"),
+                    Hint("Tab", "next field", "app.focus_next"),
+                    Hint("Esc", "close", "close"),
+                ]
+            )
+
+    def on_mount(self) -> None:
+        """Show the defaults and begin to look for models."""
+        for parameter_field in self.query(ParameterField):
+            name = parameter_field.parameter.name
+            parameter_field.set_default(self._defaults.get(name, PARAMETERS[name].default))
+        self._look()
+
+    # -- models
+
+    @work(thread=True)
+    def _look(self) -> None:
+        found = self._find_models()
+        self.app.call_from_thread(self._found, found)
+
+    def _found(self, models: Sequence[ModelSource]) -> None:
+        if self.is_attached and self.query("#models"):
+            self._models = models
+            self._offer(self.query_one("#model", Input).value)
+
+    def _offer(self, typed: str) -> None:
+        """List the models whose name has the words typed in it; all when it is the name of one."""
+        words = typed.casefold().split()
+        is_chosen = any(sanitize_line(source.model) == typed for source in self._models)
+        self._offered = [
+            source
+            for source in self._models
+            if is_chosen
+            or all(word in f"{source.name} {source.model}".casefold() for word in words)
+        ]
+        options = self.query_one("#models", OptionList)
+        options.set_options(self._model_option(source) for source in self._offered)
+        options.display = bool(self._offered)
+
+    def _model_option(self, source: ModelSource) -> Option:
+        mark = "● " if source.model == self._current_model else "  "
+        size = f" · {bytes_text(source.size_bytes)}" if source.size_bytes else ""
+        facts = f"  {source.kind.value}{size}"
+        return Option(Content.assemble(mark, sanitize_line(source.name), (facts, "$text-muted")))
+
+    @on(Input.Changed, "#model")
+    def _model_typed(self, event: Input.Changed) -> None:
+        event.stop()
+        show_problem(self, "")
+        self._offer(event.value.strip())
+
+    @on(OptionList.OptionSelected, "#models")
+    def _model_picked(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        model = self._offered[event.option_index].model
+        typed = self.query_one("#model", Input)
+        typed.value = "" if model == self._current_model else sanitize_line(model)
+        typed.focus()
+
+    # -- parameters and the end
+
+    @on(ParameterField.Changed)
+    def _parameter_changed(self, event: ParameterField.Changed) -> None:
+        # It is for this reply only: the screen below must not hear of it.
+        event.stop()
+
+    @on(Input.Submitted)
+    @on(TextField.Submitted)
+    def _entered(self, event: Input.Submitted | TextField.Submitted) -> None:
+        event.stop()
+        self.action_accept()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "accept":
+            self.action_accept()
+        else:
+            self.dismiss(None)
+
+    def action_accept(self) -> None:
+        """Return what was chosen; stay where a field holds what can't be taken."""
+        if self.query("ParameterField.-invalid"):
+            return
+        typed = self.query_one("#model", Input).value.strip()
+        listed = (one.model for one in self._models if sanitize_line(one.model) == typed)
+        self._accept(next(listed, typed))
+
+    @work(thread=True, exclusive=True)
+    def _accept(self, model: str) -> None:
+        """Check the model's name off the UI thread, since that looks at the disk."""
+        if model == self._current_model:
+            model = ""
+        try:
+            named = resolve(model).model if model else ""
+        except ModelLoadError as error:
+            self.app.call_from_thread(self._refuse, str(error))
+            return
+        self.app.call_from_thread(self._done, named)
+
+    def _refuse(self, problem: str) -> None:
+        if self.is_attached and self.query("#models"):
+            show_problem(self, problem)
+            self.set_focus(self.query_one("#model", Input))
+
+    def _done(self, model: str) -> None:
+        if self.is_current:
+            start_text = self.query_one("#start", TextField).text
+            fields = {one.parameter.name: one.enter() for one in self.query(ParameterField)}
+            chosen = {name: value for name, value in fields.items() if value is not None}
+            self.dismiss(ChosenOptions(chosen, model, start_text))

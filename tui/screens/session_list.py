@@ -1,0 +1,498 @@
+"""The dialog of the saved chats: find one by its title or by what was said in it, open it, and keep the chats in order.
+
+All work on the files is the writer's, on its own thread; what is shown here is what it answered last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Label
+from textual.widgets.option_list import Option
+
+from tui.conversation import Conversation
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.ask import Answer, Ask, AskText
+from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
+from tui.screens.session_rows import chat_row, hit_row
+from tui.sessions import SearchHit, SessionError, SessionSummary
+from tui.sessions.writer import SessionWriter
+
+SEARCH_AFTER_S: Final = 0.15
+"""How long the typing has to rest before the texts are searched."""
+
+_HEADING: Final = "heading"
+_EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChat:
+    """The chat to open, and the turn to show of it; without one, wherever it was left."""
+
+    chat_id: str
+    turn_id: str = ""
+
+
+class SessionList(Dialog[OpenChat]):
+    """Returns the chat to open, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "to_list", show=False),
+        Binding("slash", "to_field", show=False),
+        Binding("f2,r", "rename", show=False),
+        Binding("p", "pin", show=False),
+        Binding("number_sign", "tag", show=False),
+        Binding("d", "duplicate", show=False),
+        Binding("delete,x", "trash", show=False),
+        Binding("u", "untrash", show=False),
+        Binding("t", "switch", show=False),
+        Binding("E", "empty", show=False),
+    ]
+    CSS = """
+    SessionList {
+        & > #dialog { width: 100; height: 90%; }
+        &.-short > #dialog { height: 100%; }
+        & #words { margin: 1 0; }
+        &.-short #words { margin: 0; }
+        & PickList { height: 1fr; }
+        & KeyHints { margin-top: 1; }
+        &.-short KeyHints { margin-top: 0; }
+    }
+    """
+
+    def __init__(
+        self,
+        sessions: SessionWriter,
+        current: str = "",
+        on_current_changed: Callable[[Conversation], None] | None = None,
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            sessions: does the work on the files.
+            current: the id of the chat that is open below.
+            on_current_changed: called with that chat when its title, pin or tags were changed here, also if that happens
+                after the dialog was closed.
+        """
+        super().__init__()
+        self._sessions = sessions
+        self._current = current
+        self._on_current_changed = on_current_changed
+        self._chats: dict[str, SessionSummary] = {}
+        self._trashed: dict[str, SessionSummary] = {}
+        self._rows: dict[SessionSummary, Option] = {}
+        self._hits: Sequence[SearchHit] = ()
+        self._hits_for = ""
+        self._in_trash = False
+        self._is_loaded = False
+        self._undo: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Lay out the field, the list and the keys."""
+        with Vertical(id="dialog"):
+            yield Label("Chats", classes="title", id="title")
+            yield Input(placeholder="Find a title, or words in any chat", compact=True, id="words")
+            yield PickList(id="chats")
+            yield Label("", id="problem", classes="problem -none", markup=False)
+            yield Label("Reading the chats…", id="note", classes="note", markup=False)
+            yield KeyHints(id="keys")
+
+    def on_mount(self) -> None:
+        """Begin to read the list."""
+        self._show_keys()
+        self.app.run_worker(self._reload())
+
+    # -- work on the files; it goes on when the dialog is closed
+
+    async def _ask(self, work: Callable[[], _Answer]) -> _Answer:
+        future: Future[_Answer] = self._sessions.run(work)
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    async def _reload(self, select: str | None = None) -> None:
+        store = self._sessions.store
+        try:
+            chats = await self._ask(store.list)
+            trashed = await self._ask(store.trashed) if self._in_trash else []
+        except SessionError as error:
+            self._say(error.message)
+            return
+        if not self._is_open:
+            return
+        self._chats = {summary.id: summary for summary in chats}
+        self._trashed = {summary.id: summary for summary in trashed}
+        self._is_loaded = True
+        self._show(select)
+
+    def _change(
+        self, chat_id: str, work: Callable[[], object], done: str = "", select: str | None = None
+    ) -> None:
+        """Do something to one chat, then show the list as it is after that.
+
+        Args:
+            work: what it returns names the chat to highlight, if that is a text and `select` is None.
+            done: what to tell the user.
+        """
+
+        async def change() -> None:
+            try:
+                result = await self._ask(work)
+            except SessionError as error:
+                self._say(error.message)
+                await self._reload()
+                return
+            tell = self._on_current_changed if chat_id == self._current else None
+            if tell is not None and isinstance(result, Conversation):
+                tell(result)
+            self._say("")
+            if done:
+                self.app.notify(done, markup=False)
+            made = result if isinstance(result, str) else None
+            await self._reload(select or made)
+
+        self.app.run_worker(change())
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether there is still something to show things in; a dialog that is being closed loses its widgets first."""
+        return self.is_attached and bool(self.query("#chats"))
+
+    def _say(self, problem: str) -> None:
+        if self._is_open:
+            show_problem(self, problem)
+        elif problem:
+            self.app.notify(sanitize(problem), severity="error", markup=False)
+
+    # -- what is shown
+
+    @property
+    def _words(self) -> str:
+        return self.query_one("#words", Input).value
+
+    def _show(self, select: str | None = None) -> None:
+        """Show what fits the words; highlight the option `select`, else the one that was, else the first."""
+        options = self.query_one("#chats", PickList)
+        highlighted = options.highlighted_option
+        wanted = select or (highlighted.id if highlighted else None)
+        before = options.highlighted
+        rows = self._chat_options()
+        count = len(rows)
+        rows += self._hit_options()
+        options.set_options(rows)
+        places = [row.id for row in rows]
+        if wanted in places and not rows[places.index(wanted)].disabled:
+            options.highlighted = places.index(wanted)
+        elif before is not None and count:
+            options.highlighted = min(before, count - 1)
+        else:
+            options.action_first()
+        self._show_count(count)
+        self._show_keys()
+
+    def _chat_options(self) -> list[Option]:
+        source = self._trashed if self._in_trash else self._chats
+        wanted = self._words.casefold().split()
+        titled = {hit.session_id for hit in self._fresh_hits() if hit.turn_id is None}
+        return [
+            self._row(summary)
+            for summary in source.values()
+            if summary.id in titled or _fits(summary, wanted)
+        ]
+
+    def _row(self, summary: SessionSummary) -> Option:
+        row = self._rows.get(summary)
+        if row is None:
+            prompt = chat_row(summary, is_current=summary.id == self._current)
+            row = self._rows[summary] = Option(prompt, id=summary.id)
+        return row
+
+    def _fresh_hits(self) -> Sequence[SearchHit]:
+        is_fresh = self._hits_for == self._words.strip() and not self._in_trash
+        return self._hits if is_fresh else ()
+
+    def _hit_options(self) -> list[Option]:
+        if self._in_trash or not self._words.strip():
+            return []
+        is_old = self._hits_for != self._words.strip()
+        rows = [
+            Option(hit_row(hit, is_old=is_old), id=f"hit-{place}", disabled=is_old)
+            for place, hit in enumerate(self._hits)
+            if hit.turn_id is not None and hit.session_id in self._chats
+        ]
+        if rows:
+            rows.insert(0, Option(Content("   IN THE TEXT"), id=_HEADING, disabled=True))
+        return rows
+
+    def _show_count(self, count: int) -> None:
+        if not self._is_loaded:
+            return
+        words = self._words.strip()
+        what = "chat" if count == 1 else "chats"
+        note = f"{count} {what} in the trash" if self._in_trash else f"{count} {what}"
+        if words and not self._in_trash:
+            found = sum(hit.turn_id is not None for hit in self._fresh_hits())
+            places = f"{found} place{'' if found == 1 else 's'} in the text"
+            searched = self._hits_for == words
+            note = f"{count} by title · {places if searched else 'searching the texts…'}"
+        elif not count and not words:
+            note = "The trash is empty." if self._in_trash else "No chat is saved yet."
+        self.query_one("#note", Label).update(note)
+
+    def _show_keys(self) -> None:
+        self.query_one("#title", Label).update("Trash" if self._in_trash else "Chats")
+        self.query_one("#keys", KeyHints).show(self._keys(isinstance(self.focused, PickList)))
+
+    def _keys(self, in_list: bool) -> list[Hint]:
+        if not in_list:
+            return [
+                Hint("Enter", "bring back" if self._in_trash else "open", "open"),
+                Hint("↓", "list, with more keys", "to_list"),
+                *([] if self._in_trash else [Hint("F2", "rename", "rename")]),
+                Hint("Esc", "back" if self._in_trash else "close", "close"),
+            ]
+        if self._in_trash:
+            return [
+                Hint("Enter", "bring back", "open"),
+                Hint("E", "empty the trash", "empty"),
+                Hint("t", "chats", "switch"),
+                Hint("/", "find", "to_field"),
+                Hint("Esc", "back", "close"),
+            ]
+        return [
+            Hint("Enter", "open", "open"),
+            Hint("F2", "rename", "rename"),
+            Hint("p", "pin", "pin"),
+            Hint("#", "tags", "tag"),
+            Hint("d", "duplicate", "duplicate"),
+            Hint("Del", "to trash", "trash"),
+            *([Hint("u", "undo", "untrash")] if self._undo else []),
+            Hint("t", "trash", "switch"),
+            Hint("/", "find", "to_field"),
+            Hint("Esc", "close", "close"),
+        ]
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """List the keys that hold now."""
+        self._show_keys()
+
+    # -- finding
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        options = self.query_one("#chats", PickList)
+        options.highlighted = None
+        self._show()
+        self._search(event.value.strip())
+
+    @work(exclusive=True, group="search")
+    async def _search(self, words: str) -> None:
+        """Search the texts once the typing rests; the next call stops this one."""
+        if words == self._hits_for or self._in_trash:
+            return
+        if words:
+            await asyncio.sleep(SEARCH_AFTER_S)
+        store = self._sessions.store
+        try:
+            hits = (
+                await asyncio.wrap_future(self._sessions.run(lambda: store.search(words)))
+                if words
+                else []
+            )
+        except SessionError as error:
+            self._say(error.message)
+            hits = []
+        self._hits, self._hits_for = hits, words
+        if self._is_open:
+            self._show()
+
+    # -- what can be done
+
+    def _chosen(self) -> str | None:
+        """The id of the highlighted chat, or of the chat of the highlighted place."""
+        option = self.query_one("#chats", PickList).highlighted_option
+        if option is None or option.id is None:
+            return None
+        hit = self._hit(option.id)
+        return hit.session_id if hit is not None else option.id
+
+    def _hit(self, option_id: str) -> SearchHit | None:
+        place = option_id.removeprefix("hit-")
+        return self._hits[int(place)] if place != option_id else None
+
+    def action_to_list(self) -> None:
+        """Move from the field to the list."""
+        self.set_focus(self.query_one("#chats", PickList))
+
+    def action_to_field(self) -> None:
+        """Move from the list to the field."""
+        self.set_focus(self.query_one("#words", Input))
+
+    def action_open(self) -> None:
+        """Open what is highlighted; out of the trash, bring it back."""
+        options = self.query_one("#chats", PickList)
+        option = options.highlighted_option
+        if option is None or option.id is None or option.disabled:
+            return
+        if self._in_trash:
+            self._restore(option.id)
+            return
+        hit = self._hit(option.id)
+        if hit is not None:
+            self.dismiss(OpenChat(hit.session_id, hit.turn_id or ""))
+        else:
+            self.dismiss(OpenChat(option.id))
+
+    @work
+    async def action_rename(self) -> None:
+        """Ask for another title."""
+        chat_id = self._chosen()
+        if chat_id is None:
+            return
+        if self._in_trash:
+            self._restore(chat_id)
+            return
+        title = await self.app.push_screen_wait(
+            AskText("Rename the chat", self._title(chat_id), check=_title_problem)
+        )
+        if title is not None:
+            self._change(chat_id, lambda: self._sessions.store.rename(chat_id, title))
+
+    def action_pin(self) -> None:
+        """Pin the chat to the top of the list, or not."""
+        chat_id = self._chosen()
+        if chat_id is not None and not self._in_trash and chat_id in self._chats:
+            pinned = not self._chats[chat_id].pinned
+            self._change(
+                chat_id,
+                lambda: self._sessions.store.set_pinned(chat_id, pinned),
+                select=chat_id,
+            )
+
+    @work
+    async def action_tag(self) -> None:
+        """Ask for the chat's tags."""
+        chat_id = self._chosen()
+        if chat_id is None or self._in_trash or chat_id not in self._chats:
+            return
+        text = await self.app.push_screen_wait(
+            AskText(
+                "Tags of the chat",
+                ", ".join(self._chats[chat_id].tags),
+                note="Separate them with commas; an empty field takes all of them away.",
+            )
+        )
+        if text is not None:
+            tags = split_tags(text)
+            self._change(chat_id, lambda: self._sessions.store.set_tags(chat_id, tags))
+
+    def action_duplicate(self) -> None:
+        """Make a copy of the chat."""
+        chat_id = self._chosen()
+        if chat_id is not None and not self._in_trash:
+            done = f"Copied “{self._title(chat_id)}”."
+            self._change(chat_id, lambda: self._sessions.store.duplicate(chat_id), done)
+
+    def action_trash(self) -> None:
+        """Move the chat to the trash."""
+        chat_id = self._chosen()
+        if chat_id is None or self._in_trash:
+            return
+        if chat_id == self._current:
+            self._say("This chat is open. Open another one first, then move it to the trash.")
+            return
+        title = self._title(chat_id)
+
+        def trash() -> None:
+            self._sessions.store.trash(chat_id)
+            self._undo.append(chat_id)
+
+        self._change(chat_id, trash, f"“{title}” is in the trash. Press u to bring it back.")
+
+    def action_untrash(self) -> None:
+        """Bring the chat back that was moved to the trash last."""
+        if self._undo:
+            self._restore(self._undo.pop())
+
+    def _restore(self, chat_id: str) -> None:
+        if chat_id in self._undo:
+            self._undo.remove(chat_id)
+        title = self._title(chat_id)
+        done = f"“{title}” is back in the list." if title else "The chat is back in the list."
+        self._change(chat_id, lambda: self._sessions.store.restore(chat_id), done)
+
+    def action_switch(self) -> None:
+        """Switch between the chats and the trash."""
+        self._in_trash = not self._in_trash
+        self._is_loaded = False
+        show_problem(self, "")
+        self.query_one("#chats", PickList).clear_options()
+        self._show_keys()
+        self.app.run_worker(self._reload())
+        self._search(self._words.strip())
+
+    @work
+    async def action_empty(self) -> None:
+        """Delete for good what is in the trash, after asking."""
+        if not self._in_trash or not self._trashed:
+            return
+        count = len(self._trashed)
+        what = "The chat in it is" if count == 1 else f"The {count} chats in it are"
+        answer = await self.app.push_screen_wait(
+            Ask(
+                "Empty the trash?",
+                f"{what} deleted for good. This can't be undone.",
+                [Answer("keep", "Keep", "k"), Answer("delete", "Delete for good", "d", "error")],
+            )
+        )
+        if answer == "delete":
+            self._undo.clear()
+            self._change("", self._sessions.store.empty_trash, "The trash is empty.")
+
+    def action_close(self) -> None:
+        """Leave the trash, else the dialog."""
+        if self._in_trash:
+            self.action_switch()
+        else:
+            self.dismiss(None)
+
+    def _title(self, chat_id: str) -> str:
+        known = self._chats.get(chat_id) or self._trashed.get(chat_id)
+        return sanitize_line(known.title, 60) if known is not None else ""
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_open()
+
+    @on(PickList.OptionSelected)
+    def _picked(self, event: PickList.OptionSelected) -> None:
+        event.stop()
+        self.action_open()
+
+
+def split_tags(text: str) -> list[str]:
+    """Return the tags in what a user typed, separated by commas or `#`."""
+    return [tag.strip() for tag in re.split(r"[,#\n]", text) if tag.strip()]
+
+
+def _fits(summary: SessionSummary, words: Sequence[str]) -> bool:
+    if not words:
+        return True
+    text = f"{summary.title} {' '.join('#' + tag for tag in summary.tags)}".casefold()
+    return all(word in text for word in words)
+
+
+def _title_problem(title: str) -> str | None:
+    return None if title.strip() else _EMPTY_TITLE

@@ -1,0 +1,88 @@
+"""What the list of chats shows of each chat and of each place that a search found: prompts for its options. No widgets."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from textual.content import Content
+
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.model_control import short_name
+from tui.sessions import SearchHit, SessionSummary
+
+_TITLE_LIMIT: Final = 120
+_BEFORE_HIT: Final = 24
+"""Characters of a snippet kept before its first match, so that the match is seen on a narrow screen."""
+
+
+def chat_row(summary: SessionSummary, *, is_current: bool) -> Content:
+    """Return two lines: the title; date, tags, size, model and first words, or what is wrong with the file."""
+    title = sanitize_line(summary.title, _TITLE_LIMIT) or "(untitled)"
+    first = Content.assemble(
+        ("●" if is_current else " ", "$text-success"),
+        ("★" if summary.pinned else " ", "$text-warning"),
+        " ",
+        (title, "bold"),
+    )
+    if summary.problem:
+        return Content.assemble(
+            first, "\n   ", (f"! {sanitize_line(summary.problem)}", "$text-error")
+        )
+    turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
+    parts = [turns, short_name(sanitize_line(summary.model))]
+    words = sanitize_line(summary.first_words)
+    if words and words != title and not words.startswith(title.rstrip("…")):
+        parts.append(words)
+    facts = " · ".join(part for part in parts if part)
+    tags = " ".join(f"#{sanitize_line(tag)}" for tag in summary.tags)
+    when = date_text(summary.updated_at)
+    return Content.assemble(
+        first,
+        ("\n   " + (f"{when} · " if when else ""), "$text-muted"),
+        (tags, "$text-accent"),
+        (f" · {facts}" if tags else facts, "$text-muted"),
+    )
+
+
+def hit_row(hit: SearchHit, *, is_old: bool) -> Content:
+    """Return two lines: the chat's title and date; the text around what was found, with the words marked.
+
+    Args:
+        is_old: it was found for words that have changed since.
+    """
+    title = sanitize_line(hit.title, _TITLE_LIMIT) or "(untitled)"
+    text, matches = snippet(hit)
+    found = Content(text)
+    if not is_old:
+        for start, end in matches:
+            found = found.stylize("bold $text-warning", start, end)
+    when = date_text(hit.updated_at)
+    return Content.assemble(
+        "   ", title, (f" · {when}" if when else "", "$text-muted"), "\n   ", found
+    )
+
+
+def snippet(hit: SearchHit) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return a hit's text, begun shortly before its first match, and where the matches are in it."""
+    text = sanitize(hit.snippet).replace("\n", " ").replace("\t", " ")
+    cut = hit.matches[0][0] - _BEFORE_HIT if hit.matches else 0
+    if cut <= 0:
+        return text, hit.matches
+    space = text.find(" ", cut, hit.matches[0][0])
+    cut = space + 1 if space >= 0 else cut
+    moved = tuple((start - cut + 1, end - cut + 1) for start, end in hit.matches)
+    return "…" + text[cut:], moved
+
+
+def date_text(at: float) -> str:
+    """Return a Unix time as the hour of today, or as a date; empty when it is not known."""
+    if not at:
+        return ""
+    try:
+        then, today = time.localtime(at), time.localtime()
+    except (OverflowError, ValueError, OSError):
+        return ""
+    if then[:3] == today[:3]:
+        return time.strftime("today %H:%M", then)
+    return time.strftime("%Y-%m-%d %H:%M" if then[0] == today[0] else "%Y-%m-%d", then)

@@ -1,0 +1,308 @@
+"""The dialog that tells all that is known of a turn: what made it, what it cost, the prompt that the model saw, the raw text."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Label, TabbedContent, TabPane
+
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Status, Turn
+from tui.parameters import PARAMETERS, format_value
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.widgets.figures import seconds_text
+from tui.widgets.long_text import LongText
+
+NO_PROMPT: Final = "The prompt is not known."
+
+_ROLES: Final = {USER: "you", ASSISTANT: "assistant"}
+_STATUSES: Final = {
+    Status.COMPLETE: "complete",
+    Status.STREAMING: "being written",
+    Status.STOPPED: "stopped by you",
+    Status.TRUNCATED: "cut off at the limit of new tokens, or at the end of the context",
+    Status.FAILED: "failed",
+    Status.INTERRUPTED: "interrupted: the app ended while it was written",
+}
+SPECIAL_TOKEN: Final = re.compile(
+    r"<[|｜][^<>|｜\n]{1,60}[|｜]>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT)\]"
+    r"|</?think>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of what is known of a turn; without a value it is a heading."""
+
+    name: str
+    value: str = ""
+
+
+def facts(turn: Turn, conversation: Conversation) -> list[Fact]:
+    """Return what is known of a turn, as text that may be shown."""
+    known = [*_turn_facts(turn, conversation)]
+    if turn.generation is not None:
+        known += _model_facts(turn.generation)
+        known += _parameter_facts(turn.generation)
+        known += _stats_facts(turn.generation.stats)
+    return [Fact(fact.name, sanitize(fact.value)) for fact in known]
+
+
+def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
+    yield Fact("TURN")
+    yield Fact("role", _ROLES.get(turn.role, sanitize_line(turn.role)))
+    yield Fact("status", _STATUSES[turn.status])
+    if turn.error:
+        yield Fact("error", turn.error)
+    yield Fact("written", _time_text(turn.created_at) or "unknown")
+    place = len(conversation.ancestors(turn.id)) if turn.id in conversation.turns else 0
+    if place:
+        variants = [variant.id for variant in conversation.variants(turn.id)]
+        yield Fact("place", f"turn {place:,} of its branch")
+        yield Fact("variant", f"{variants.index(turn.id) + 1} of {len(variants)}")
+    if turn.origin is not None:
+        yield Fact("origin", _origin(turn.origin, conversation))
+    reasoning = f", and {len(turn.reasoning):,} of reasoning" if turn.reasoning else ""
+    yield Fact("length", f"{len(turn.text):,} characters{reasoning}")
+    yield Fact("id", turn.id)
+
+
+def _origin(origin: str, conversation: Conversation) -> str:
+    original = conversation.turns.get(origin)
+    if original is None:
+        return "edited from a turn that was deleted since"
+    return f"edited from “{sanitize_line(original.text[:400], 60)}”"
+
+
+def _model_facts(generation: Generation) -> Iterator[Fact]:
+    yield Fact("MODEL")
+    yield Fact("name", generation.name or generation.model or "unknown")
+    if generation.model:
+        yield Fact("loaded as", generation.model)
+    yield Fact("quantization", generation.quantization)
+
+
+def _parameter_facts(generation: Generation) -> Iterator[Fact]:
+    if generation.parameters:
+        yield Fact("PARAMETERS")
+    for name, value in generation.parameters.items():
+        known = PARAMETERS.get(name)
+        yield Fact(
+            known.label if known is not None else sanitize_line(str(name), 60),
+            "off" if value is None else sanitize_line(format_value(value), 200),
+        )
+
+
+def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
+    if stats == ReplyStats():
+        return
+    yield Fact("COST")
+    if stats.prompt_tokens:
+        share = (
+            f", {stats.cached_tokens:,} of them from the KV cache" if stats.cached_tokens else ""
+        )
+        yield Fact("prompt", f"{stats.prompt_tokens:,} tokens{share}")
+    yield Fact("reply", f"{stats.new_tokens:,} tokens")
+    if stats.context_tokens:
+        yield Fact("context after it", f"{stats.context_tokens:,} tokens")
+    if stats.ttft_s:
+        yield Fact("first token after", seconds_text(stats.ttft_s))
+    if stats.decode_s:
+        speed = f", {stats.tokens_per_s:.1f} tokens/s" if stats.tokens_per_s else ""
+        yield Fact("decoding", f"{seconds_text(stats.decode_s)}{speed}")
+    if stats.reasoning_tokens or stats.reasoning_s:
+        parts = [f"{stats.reasoning_tokens:,} tokens"] if stats.reasoning_tokens else []
+        parts += [seconds_text(stats.reasoning_s)] if stats.reasoning_s else []
+        yield Fact("reasoning", ", ".join(parts))
+
+
+def _time_text(at: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else ""
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+EDGE_MARK: Final = "│"
+NO_TOKENS: Final = "The tokens can be shown when a model is loaded and no reply is under way."
+
+
+class Table(VerticalScroll, inherit_bindings=False):
+    """The facts. Left and right are the tabs', so that it takes only the keys that move up and down."""
+
+    BINDINGS: ClassVar[list[BindingType]] = LongText.BINDINGS
+
+
+class TurnDetails(Dialog[None]):
+    """Shows one turn; returns nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy", show=False),
+        Binding("left", "tab(-1)", show=False),
+        Binding("right", "tab(1)", show=False),
+    ]
+    CSS = """
+    TurnDetails {
+        & > #dialog { width: 110; height: 90%; }
+        &.-short > #dialog { height: 100%; }
+        & TabbedContent { height: 1fr; }
+        & ContentSwitcher { height: 1fr; }
+        & TabPane { height: 1fr; padding: 0; }
+        & Table, & LongText { height: 1fr; background: $surface; }
+        & #table { grid-size: 2; grid-columns: 21 1fr; grid-rows: auto; height: auto; }
+        & .heading { column-span: 2; height: auto; padding-top: 1; }
+        &.-short .heading { padding-top: 0; }
+        & .name { color: $text-muted; width: 1fr; height: auto; }
+        & KeyHints { margin-top: 1; }
+        &.-short KeyHints { margin-top: 0; }
+    }
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        conversation: Conversation,
+        prompt: str = "",
+        prompt_note: str = "",
+        copy: Callable[[str], None] | None = None,
+        start: str = "facts",
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            turn: to tell about.
+            conversation: the chat that it is in.
+            prompt: the exact text that the model was given, special tokens included; see `set_prompt`.
+            prompt_note: a sentence about it, or about why there is none.
+            copy: called with the text that is shown when the user wants it copied, and tells them so; by default the text
+                goes to the app's clipboard.
+            start: the tab to begin with: `facts`, `prompt`, `text`, `tokens` or `reasoning`.
+        """
+        super().__init__()
+        self._turn = turn
+        self._facts = facts(turn, conversation)
+        self._prompt = prompt
+        self._prompt_note = prompt_note
+        self._copy = copy
+        self._start = start
+        self._tokens = ""
+        self._tokens_note = NO_TOKENS
+
+    def compose(self) -> ComposeResult:
+        """Lay out the tabs."""
+        with Vertical(id="dialog"):
+            with TabbedContent(id="tabs", initial=self._start):
+                with TabPane("Facts", id="facts"), Table(), Grid(id="table"):
+                    for fact in self._facts:
+                        if fact.value:
+                            yield Label(f"  {fact.name}", classes="name", markup=False)
+                            yield Label(fact.value, classes="text", markup=False)
+                        else:
+                            yield Label(fact.name, classes="heading", markup=False)
+                if self._turn.role == ASSISTANT:
+                    with TabPane("Prompt", id="prompt"):
+                        yield Label("", id="prompt-note", classes="note", markup=False)
+                        yield LongText(mark=SPECIAL_TOKEN)
+                with TabPane("Raw text", id="text"):
+                    yield LongText(self._turn.text)
+                if self._turn.reasoning:
+                    with TabPane("Reasoning", id="reasoning"):
+                        yield LongText(self._turn.reasoning)
+                with TabPane("Tokens", id="tokens"):
+                    yield Label("", id="tokens-note", classes="note", markup=False)
+                    yield LongText(mark=re.compile(re.escape(EDGE_MARK)))
+            yield KeyHints(
+                [
+                    Hint("←/→", "tabs", "tab(1)"),
+                    Hint("↑/↓", "scroll", "scroll_pane"),
+                    Hint("y", "copy what is shown", "copy"),
+                    Hint("Esc", "close", "close"),
+                ]
+            )
+
+    def on_mount(self) -> None:
+        """Show the prompt and the tokens, if they are known."""
+        self._show_prompt()
+        self._show_tokens()
+
+    def set_prompt(self, text: str, note: str = "") -> None:
+        """Show the prompt, or the sentence that says why there is none; also before the dialog is up, or after it is gone."""
+        self._prompt, self._prompt_note = text, note
+        if self.is_mounted and self.is_attached:
+            self._show_prompt()
+
+    def set_tokens(self, pieces: Sequence[str]) -> None:
+        """Show the turn's text cut into tokens; also before the dialog is up, or after it is gone."""
+        self._tokens = EDGE_MARK.join(pieces)
+        self._tokens_note = f"{len(pieces):,} tokens"
+        if self.is_mounted and self.is_attached:
+            self._show_tokens()
+
+    def _show_tokens(self) -> None:
+        self.query_one("#tokens-note", Label).update(self._tokens_note)
+        self.query_one("#tokens LongText", LongText).set_text(self._tokens)
+
+    def _show_prompt(self) -> None:
+        if self._turn.role != ASSISTANT:
+            return
+        note = self.query_one("#prompt-note", Label)
+        note.update(sanitize(self._prompt_note) or ("" if self._prompt else NO_PROMPT))
+        note.display = bool(self._prompt_note or not self._prompt)
+        self.query_one("#prompt LongText", LongText).set_text(self._prompt)
+
+    def shown_text(self) -> str:
+        """Return the text of the tab that is shown, as it is copied."""
+        texts = {
+            "facts": _facts_text(self._facts),
+            "prompt": self._prompt,
+            "text": self._turn.text,
+            "tokens": self._tokens,
+            "reasoning": self._turn.reasoning,
+        }
+        return sanitize(texts[self.query_one("#tabs", TabbedContent).active])
+
+    def action_copy(self) -> None:
+        """Copy what is shown."""
+        text = self.shown_text()
+        if not text:
+            self.app.notify("There is nothing here to copy.", severity="warning", markup=False)
+            return
+        if self._copy is not None:
+            self._copy(text)
+            return
+        self.app.copy_to_clipboard(text)
+        self.app.notify(f"Copied {len(text):,} characters.", markup=False)
+
+    def action_tab(self, step: int) -> None:
+        """Show the tab `step` places away."""
+        tabs = self.query_one("#tabs", TabbedContent)
+        names = [pane.id or "" for pane in tabs.query(TabPane)]
+        tabs.active = names[(names.index(tabs.active) + step) % len(names)]
+
+    def action_scroll_pane(self) -> None:
+        """Scroll a page down."""
+        tabs = self.query_one("#tabs", TabbedContent)
+        if tabs.active_pane is not None:
+            _scroller(tabs.active_pane).scroll_page_down()
+
+    @on(TabbedContent.TabActivated)
+    def _activated(self, event: TabbedContent.TabActivated) -> None:
+        event.stop()
+        _scroller(event.pane).focus(scroll_visible=False)
+
+
+def _scroller(pane: TabPane) -> Widget:
+    return pane.query("Table, LongText").first()
+
+
+def _facts_text(known: Sequence[Fact]) -> str:
+    return "\n".join(f"{fact.name}: {fact.value}" if fact.value else fact.name for fact in known)
