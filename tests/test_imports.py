@@ -1,0 +1,117 @@
+"""What may import what, and what must not be imported before it is needed.
+
+Importing torch takes seconds, so neither the command line nor the first frame may wait for it. The floors themselves are
+contracts in pyproject.toml; here they are checked with everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+_REPORT = """
+import sys
+loaded = {name.partition(".")[0] for name in sys.modules}
+print("loaded:", *sorted(loaded & {"torch", "transformers", "textual", "tokenizers", "bitsandbytes"}))
+"""
+
+_HELP = (
+    """
+from tui.cli import main
+try:
+    main(["--help"])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+"""
+    + _REPORT
+)
+
+_FIRST_FRAME = (
+    """
+import asyncio
+from tui.app import ChatApp
+from tui.engine.local import LocalEngine
+from tui.sessions.store import SessionStore
+from tui.sessions.writer import SessionWriter
+from tui.settings.paths import AppPaths
+from tui.settings.state import AppState
+from tui.settings.themes import shipped_themes
+
+async def paint():
+    paths = AppPaths.default()
+    paths.ensure()
+    app = ChatApp(
+        LocalEngine(paths.cache),
+        SessionWriter(SessionStore(paths.sessions, paths.index)),
+        AppState(),
+        themes=shipped_themes(),
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "chat-tui" in app.export_screenshot()
+    app.close()
+
+asyncio.run(paint())
+"""
+    + _REPORT
+)
+
+
+def _run(script: str, home: Path) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "CHAT_TUI_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    output = _run(_HELP, tmp_path)
+    assert "usage" in output.lower()
+    assert output.splitlines()[-1] == "loaded:"
+
+
+def test_the_first_frame_needs_neither_torch_nor_transformers(tmp_path):
+    loaded = _run(_FIRST_FRAME, tmp_path).splitlines()[-1].split()[1:]
+    assert "textual" in loaded
+    assert not {"torch", "transformers", "bitsandbytes"} & set(loaded)
+
+
+@pytest.mark.parametrize("floor", ["conversation", "parameters", "sanitize"])
+def test_the_ground_floors_import_only_the_standard_library(floor, tmp_path):
+    script = f"""
+import sys
+before = set(sys.modules)
+import tui.{floor}
+new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print("foreign:", *sorted(new - set(sys.stdlib_module_names) - {{"tui"}}))
+"""
+    assert _run(script, tmp_path).splitlines()[-1] == "foreign:"
+
+
+def test_the_import_contracts_hold():
+    checked = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            'from importlinter.cli import lint_imports_command as c; c(["--no-logo", "--no-cache"])',
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr

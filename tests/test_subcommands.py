@@ -1,0 +1,120 @@
+"""`chat-tui export` and `chat-tui import`, as a shell sees them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tui.cli import main
+from tui.conversation import Conversation, Generation, Status
+from tui.sessions import SessionStore
+from tui.settings.paths import AppPaths
+from tui.transfer import EXPORTS, format_for
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path / "home"))
+    made = AppPaths.default()
+    made.ensure()
+    return made
+
+
+@pytest.fixture
+def chat(paths):
+    made = Conversation().add_user("What is <b>?")
+    made = made.begin_reply(made.path[-1].id, Generation("demo"))
+    made = made.finish(made.path[-1].id, Status.COMPLETE, text="It is **bold**.")
+    store = SessionStore(paths.sessions, paths.index)
+    store.save(made)
+    store.close()
+    return made
+
+
+@pytest.mark.parametrize("name", list(EXPORTS))
+def test_a_chat_is_exported_to_every_format_that_can_be_written(chat, tmp_path, name):
+    target = tmp_path / "out"
+    assert main(["export", chat.id, "--to", name, "--output", str(target)]) == 0
+    text = target.read_text()
+    assert "bold" in text
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_file_it_goes_to_stdout_as_markdown(chat, capsys):
+    assert main(["export", "newest"]) == 0
+    assert "It is **bold**." in capsys.readouterr().out
+
+
+def test_a_file_that_is_there_is_only_replaced_when_forced(chat, tmp_path, capsys):
+    target = tmp_path / "out.md"
+    target.write_text("mine")
+    assert main(["export", chat.id, "-o", str(target)]) == 2
+    assert target.read_text() == "mine"
+    assert "is there already" in capsys.readouterr().err
+    assert main(["export", chat.id, "-o", str(target), "--force"]) == 0
+    assert "bold" in target.read_text()
+
+
+def test_the_ending_of_the_file_names_the_format(tmp_path):
+    assert format_for(tmp_path / "a.md") == "markdown"
+    assert format_for(tmp_path / "a.html") == "html"
+    assert format_for(tmp_path / "a.jsonl") == "openai-jsonl"
+    assert format_for(tmp_path / "a.unknown") == "chat-tui"
+
+
+def test_an_unknown_chat_is_a_sentence_and_exit_code_2(paths, capsys):
+    assert main(["export", "0" * 32]) == 2
+    assert capsys.readouterr().err.startswith("chat-tui export: ")
+
+
+def test_an_imported_file_becomes_a_chat_that_can_be_exported_again(paths, tmp_path, capsys):
+    file = tmp_path / "in.json"
+    messages = [{"role": "user", "content": "hi \x1b[31m"}, {"role": "assistant", "content": "ho"}]
+    file.write_text(json.dumps({"messages": messages}))
+    assert main(["import", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert main(["export", out.split()[0], "--to", "openai"]) == 0
+    exported = json.loads(capsys.readouterr().out)
+    assert [entry["content"] for entry in exported["messages"]] == ["hi \x1b[31m", "ho"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe\x00", b"[]", b'{"a": 1}', b"[" * 100_000]
+)
+def test_a_file_without_a_chat_is_a_sentence_and_is_left_alone(paths, tmp_path, capsys, content):
+    file = tmp_path / "in.json"
+    file.write_bytes(content)
+    assert main(["import", str(file)]) == 2
+    assert "can't be imported" in capsys.readouterr().err
+    assert file.read_bytes() == content
+
+
+def test_a_missing_file_is_a_sentence(paths, tmp_path, capsys):
+    assert main(["import", str(tmp_path / "no")]) == 2
+    assert "can't be read" in capsys.readouterr().err
+
+
+def test_list_shows_ids_titles_and_turns(chat, capsys):
+    assert main(["list"]) == 0
+    line = capsys.readouterr().out.strip()
+    assert line.startswith(chat.id)
+    assert line.endswith("2 turns  What is <b>?")
+
+
+def test_the_beginning_of_an_id_is_enough(chat, capsys):
+    assert main(["export", chat.id[:6]]) == 0
+    assert "bold" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_had_enough_is_no_failure(chat, paths):
+    program = f"import sys; from tui.cli import main; sys.exit(main(['export', {chat.id!r}]))"
+    command = f'{sys.executable} -c "{program}"; echo "code $?" >&2'
+    shell = subprocess.run(
+        ["sh", "-c", f"({command}) | true"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in shell.stderr
+    assert "BrokenPipe" not in shell.stderr

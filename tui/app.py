@@ -1,0 +1,209 @@
+"""The app: wires engine, chats and settings to the screen. It holds no logic of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual import events, on
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.driver import Driver
+from textual.screen import Screen
+from textual.theme import Theme
+
+from tui.actions import Action, actions
+from tui.clipboard import copy_natively
+from tui.engine.base import Engine, LoadRequest
+from tui.engine.worker import EngineWorker
+from tui.paste_guard import guarded
+from tui.sanitize import sanitize
+from tui.screens.bindings import bindings
+from tui.screens.chat import ChatScreen
+from tui.sessions import Loaded, SessionError
+from tui.sessions.writer import SessionWriter
+from tui.settings.state import AppState
+from tui.settings.themes import ThemeColours
+
+_log = logging.getLogger(__name__)
+
+CLOSE_S: Final = 2.0
+"""How long leaving waits for the engine to notice that it was cancelled."""
+SAVE_S: Final = 10.0
+"""How long leaving waits for a slow disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the app begins with.
+
+    Attributes:
+        opened: a chat to go on with; None for a new one.
+        request: the model to load; None to ask for one.
+        notices: sentences to show once.
+    """
+
+    opened: Loaded | None = None
+    request: LoadRequest | None = None
+    notices: tuple[str, ...] = ()
+
+
+class ChatApp(App[None]):
+    """chat-tui.
+
+    Takes its parts, so that tests, pictures and benchmarks run it on any engine and in any folder.
+    """
+
+    TITLE = "chat-tui"
+    CSS_PATH = "screens/chat/chat.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        engine: Engine,
+        sessions: SessionWriter,
+        state: AppState,
+        *,
+        start: Start | None = None,
+        themes: Sequence[ThemeColours] = (),
+        save_state: Callable[[AppState], object] | None = None,
+        copy_file: Path | None = None,
+    ) -> None:
+        """Make the app.
+
+        Args:
+            engine: what makes replies; the app runs it on a thread of its own.
+            sessions: does all work on chat files.
+            state: what was remembered from the last time.
+            start: what to begin with.
+            themes: colour themes to offer beside Textual's own.
+            copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
+            save_state: called off the UI thread with what to remember; None to remember nothing.
+        """
+        super().__init__()
+        self.worker = EngineWorker(engine)
+        self.sessions = sessions
+        self.state = state
+        self.start = start or Start()
+        self.crash: Exception | None = None
+        self._save_state = save_state
+        self._copy_file = copy_file
+        for theme in themes:
+            self.register_theme(_theme(theme))
+        if state.theme in self.available_themes:
+            self.theme = state.theme
+        elif themes:
+            self.theme = themes[0].name
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the terminal's driver, guarded against what pastes can hold."""
+        return guarded(super().get_driver_class())
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the chat as the app's first screen."""
+        return ChatScreen(
+            self.worker,
+            self.sessions,
+            self.state,
+            opened=self.start.opened,
+            request=self.start.request,
+            notices=self.start.notices,
+        )
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer every action in the command palette."""
+        yield SystemCommand("App: theme", "Changes the colours.", self.action_change_theme)
+        for action in actions("app", "chat", "turn"):
+            if action.id == "app.interrupt" or not hasattr(screen, f"action_{action.method}"):
+                continue
+            if screen.check_action(action.method, ()) is True:
+                run = partial(self._run_if_possible, screen, action)
+                yield SystemCommand(action.title, action.help, run)
+
+    async def _run_if_possible(self, screen: Screen[object], action: Action) -> None:
+        """Run an action that was chosen in the palette; while it was open, a reply may have begun."""
+        if screen.check_action(action.method, ()) is True:
+            await screen.run_action(action.method)
+        else:
+            self.notify("That is not possible while a reply is written.", markup=False)
+
+    def on_mount(self) -> None:
+        """Leave in good order also when the system or a closed terminal asks for it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Not in a thread other than the main one, as in some tests, nor on every system.
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self._leave)
+
+    def _leave(self) -> None:
+        self.run_worker(self.action_app_quit())
+
+    @on(ChatScreen.StateChanged)
+    def _state_changed(self, event: ChatScreen.StateChanged) -> None:
+        event.stop()
+        self.state = event.state
+        if self._save_state is not None:
+            save, state = self._save_state, event.state
+            self.sessions.run(lambda: save(state))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Make what is pasted safe to show, for every field there is."""
+        if isinstance(event, events.Paste):
+            event.text = sanitize(event.text)
+        await super().on_event(event)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy, made safe to paste, through the terminal, and through the desktop's own tool where there is one."""
+        text = sanitize(text)
+        super().copy_to_clipboard(text)
+        threading.Thread(target=self._copy_natively, args=(text,), daemon=True).start()
+
+    def _copy_natively(self, text: str) -> None:
+        file = copy_natively(text, self._copy_file)
+        if file is not None:
+            self.call_from_thread(
+                self.notify,
+                f"It is long for a terminal's clipboard, so it is also in {file}.",
+                markup=False,
+            )
+
+    async def action_app_help(self) -> None:
+        """Show the keys."""
+        await self.screen.run_action("app_help")
+
+    async def action_app_quit(self) -> None:
+        """Leave; the chat screen keeps what was said of a reply first."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.action_app_quit()
+                return
+        self.exit()
+
+    def close(self) -> tuple[bool, Mapping[str, SessionError]]:
+        """End the engine's thread and put on disk what waits.
+
+        Returns:
+            Whether the thread ended in time, and why chats are not on disk, by their ids.
+        """
+        ended = self.worker.close(CLOSE_S)
+        self.sessions.close(SAVE_S)
+        return ended, self.sessions.failures
+
+    def _fatal_error(self) -> None:
+        # A traceback on the user's screen helps nobody: it goes to the log, and the command line says so in a sentence.
+        self.crash = self._exception
+        _log.critical("the app failed", exc_info=self._exception)
+        self._close_messages_no_wait()
+
+
+def _theme(colours: ThemeColours) -> Theme:
+    return Theme(**{name: getattr(colours, name) for name in colours.__slots__})

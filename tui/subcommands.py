@@ -1,0 +1,137 @@
+"""What `chat-tui list`, `chat-tui export` and `chat-tui import` do, without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tui.console import Parser, complain, write_out
+from tui.conversation.formats import export_text
+from tui.sanitize import sanitize_line
+from tui.sessions import SessionError, SessionStore
+from tui.settings.paths import AppPaths, PathsError
+from tui.transfer import EXPORTS, TransferError, format_for, read_chats, write_chats
+
+FAILED: Final = 2
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the subcommand that the first argument names.
+
+    Returns:
+        the exit code: 0, or 2 with a sentence on stderr.
+    """
+    name, *rest = arguments
+    given = PARSERS[name]().parse_args(rest)
+    paths = AppPaths.default()
+    store = SessionStore(paths.sessions, paths.index)
+    try:
+        paths.ensure()
+        code = _COMMANDS[name](given, store)
+        sys.stdout.flush()
+        return code
+    except (PathsError, SessionError, TransferError) as error:
+        complain(f"chat-tui {name}: {error}")
+        return FAILED
+    except BrokenPipeError:
+        # Whoever reads has had enough, as `head` has. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        store.close()
+
+
+def whole_id(store: SessionStore, start: str) -> str:
+    """Return the id of the one chat whose id begins so; what was given where there is none or more than one."""
+    found = [one.id for one in store.list() if start and one.id.startswith(start)]
+    return found[0] if len(found) == 1 else start
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui export`."""
+    parser = Parser(
+        prog="chat-tui export", description="Write a saved chat in a format of your choice."
+    )
+    parser.add_argument(
+        "chat", metavar="ID", help="the chat's id or its beginning, a chat file, or 'newest'"
+    )
+    parser.add_argument(
+        "--to", choices=list(EXPORTS), metavar="FORMAT", help=f"one of: {', '.join(EXPORTS)}"
+    )
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="the file to write; stdout without it"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it is there")
+    return parser
+
+
+def import_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui import`."""
+    parser = Parser(prog="chat-tui import", description="Read chats from files of other tools.")
+    parser.add_argument(
+        "files", metavar="FILE", type=Path, nargs="+", help="a file in any known format"
+    )
+    return parser
+
+
+def list_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui list`."""
+    return argparse.ArgumentParser(
+        prog="chat-tui list", description="List the saved chats with their ids, the newest first."
+    )
+
+
+def _list(_given: argparse.Namespace, store: SessionStore) -> int:
+    for one in store.list():
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.updated_at))
+        plural = " " if one.turns == 1 else "s"
+        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {sanitize_line(one.title, 60)}")
+    return 0
+
+
+def _export(given: argparse.Namespace, store: SessionStore) -> int:
+    chat_id = store.newest() if given.chat == "newest" else given.chat
+    if chat_id is None:
+        raise TransferError("there is no saved chat yet")
+    path = Path(chat_id).expanduser()
+    if path.is_file():
+        opened = store.open_file(path)
+    else:
+        opened = store.load(whole_id(store, chat_id), lock=False)
+    for problem in opened.problems:
+        print(sanitize_line(problem), file=sys.stderr)
+    name = given.to or (format_for(given.output) if given.output else "markdown")
+    if given.output is None:
+        write_out(export_text([opened.conversation], EXPORTS[name]))
+    else:
+        if given.output.exists() and not given.force:
+            raise TransferError(f"{given.output} is there already; --force replaces it")
+        write_chats([opened.conversation], name, given.output, overwrite=given.force)
+    return 0
+
+
+def _import(given: argparse.Namespace, store: SessionStore) -> int:
+    for path in given.files:
+        imported = read_chats(path)
+        for chat in imported.conversations:
+            store.save(chat)
+            store.unlock(chat.id)
+            turns = len(chat.path)
+            plural = " " if turns == 1 else "s"
+            print(f"{chat.id}  {turns:>4} turn{plural}  {sanitize_line(chat.title, 60)}")
+        for problem in imported.problems:
+            print(f"{sanitize_line(str(path))}: {sanitize_line(problem)}", file=sys.stderr)
+    return 0
+
+
+PARSERS: Final = {"export": export_parser, "import": import_parser, "list": list_parser}
+_COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]] = {
+    "export": _export,
+    "import": _import,
+    "list": _list,
+}
