@@ -1,0 +1,210 @@
+"""A program in a terminal, as a person at the keyboard has it: a real pty, and a screen that understands escape sequences.
+
+The helpers wait for what is seen, never for a time to pass. It knows nothing of the app; `conftest.py` starts that in it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Self
+
+import pexpect
+import pyte
+
+_KEYS: Final = {
+    "enter": "\r",
+    "escape": "\x1b",
+    "tab": "\t",
+    "backspace": "\x7f",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "right": "\x1b[C",
+    "left": "\x1b[D",
+    "home": "\x1b[H",
+    "end": "\x1b[F",
+    "pageup": "\x1b[5~",
+    "pagedown": "\x1b[6~",
+    "f1": "\x1bOP",
+    "f2": "\x1bOQ",
+    "f3": "\x1bOR",
+    "f4": "\x1bOS",
+    "alt+up": "\x1b[1;3A",
+    "alt+down": "\x1b[1;3B",
+}
+_READ_BYTES: Final = 65536
+# Modes that a full-screen app switches on and must switch off again, by their DEC private numbers.
+_MODES: Final = {"alternate screen": 1049, "mouse": 1003, "focus events": 1004, "paste marks": 2004}
+_CURSOR: Final = 25
+
+
+class ScreenTimeoutError(AssertionError):
+    """What was waited for never came up; the message has the screen as it was at the end."""
+
+
+class Terminal:
+    """Runs one command in a pseudo-terminal of its own.
+
+    Attributes:
+        raw: every byte that the program has written.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        columns: int = 100,
+        rows: int = 30,
+    ) -> None:
+        self.raw = bytearray()
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._process = pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            env=dict(env),
+            dimensions=(rows, columns),
+            timeout=None,
+        )
+        self._process.delaybeforesend = None
+        self._flags_before = self._flags_after = self._line_flags()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the program, whatever it is doing."""
+        if self._process.isalive():
+            self._process.kill(signal.SIGKILL)
+        self._process.close(force=True)
+
+    # -- the keyboard
+
+    def type(self, text: str) -> None:
+        """Type text, key after key."""
+        self._process.send(text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys by name, as in `ctrl+q`, `enter` or `a`."""
+        for key in keys:
+            if key.startswith("ctrl+"):
+                self._process.send(chr(ord(key[-1].upper()) - 64))
+            else:
+                self._process.send(_KEYS.get(key, key))
+            if key == "escape":
+                # What follows at once would be read as one sequence with it.
+                self._pump(0.15)
+
+    def paste(self, text: str) -> None:
+        """Paste text, as a terminal with bracketed paste does."""
+        self._process.send(f"\x1b[200~{text}\x1b[201~")
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        self._process.kill(number)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size."""
+        self._screen.resize(rows, columns)
+        self._process.setwinsize(rows, columns)
+
+    # -- the screen
+
+    @property
+    def text(self) -> str:
+        """The screen as lines of text, without trailing spaces."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = 30.0) -> str:
+        """Read on until the screen shows a text, or a predicate on its text holds; return the text.
+
+        Raises:
+            ScreenTimeoutError: it did not in time, or the program ended first.
+        """
+        seen = (lambda text: wanted in text) if isinstance(wanted, str) else wanted
+        deadline = time.monotonic() + timeout_s
+        while not seen(self.text):
+            ended = not self._pump(0.05)
+            if seen(self.text):
+                break
+            if ended or time.monotonic() > deadline:
+                why = "the program ended" if ended else f"nothing after {timeout_s:.0f} s"
+                raise ScreenTimeoutError(f"waited for {wanted!r}: {why}\n{self.text}")
+        return self.text
+
+    def wait_until(self, happened: Callable[[], object], timeout_s: float = 30.0) -> None:
+        """Read on until something outside the screen is so, such as a file being there.
+
+        Raises:
+            ScreenTimeoutError: it was not in time, or the program ended first.
+        """
+        self.wait_for(lambda _text: happened(), timeout_s)
+
+    # -- the end
+
+    def wait_for_exit(self, timeout_s: float = 30.0) -> int:
+        """Read to the end of the program's output; return its exit code, or minus the signal that ended it.
+
+        Raises:
+            ScreenTimeoutError: it did not end in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._pump(0.05):
+            if time.monotonic() > deadline:
+                raise ScreenTimeoutError(f"it did not end within {timeout_s:.0f} s\n{self.text}")
+        flags = self._line_flags()
+        self._process.wait()
+        self._flags_after = flags
+        code, number = self._process.exitstatus, self._process.signalstatus
+        return code if code is not None else -(number or 0)
+
+    def unrestored(self) -> list[str]:
+        """Return what the program, now ended, left other than it had found it; empty when the terminal is as before."""
+        left = [name for name, mode in _MODES.items() if self._mode(mode) is True]
+        if self._mode(_CURSOR) is False:
+            left.append("cursor hidden")
+        if self._flags_after != self._flags_before:
+            left.append("line discipline")
+        return left
+
+    def _mode(self, number: int) -> bool | None:
+        on, off = (self.raw.rfind(b"\x1b[?%d%c" % (number, end)) for end in b"hl")
+        return None if on == off == -1 else on > off
+
+    def _line_flags(self) -> tuple[int, ...]:
+        try:
+            return tuple(termios.tcgetattr(self._process.child_fd)[:4])
+        except termios.error:
+            return ()
+
+    def _pump(self, timeout_s: float) -> bool:
+        """Read what there is, waiting so long for the first byte; return False at the end of the output."""
+        try:
+            data = self._process.read_nonblocking(_READ_BYTES, timeout_s)
+        except pexpect.TIMEOUT:
+            return True
+        except (pexpect.EOF, OSError):
+            return False
+        self.raw += data
+        self._stream.feed(data)
+        return True
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return an environment that has nothing of the one who runs the tests but the way to the programs."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {
+        **kept,
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        **more,
+    }

@@ -1,0 +1,150 @@
+"""A chat as a person has it: in a terminal, with the real model, over two runs of the app."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.e2e.seeing import (
+    LOAD_S,
+    REPLY_S,
+    STOPPED,
+    is_ready,
+    send,
+    wait_for_more_words,
+    watch_reply,
+    words_shown,
+)
+from tests.e2e.terminal import Terminal
+
+pytestmark = [pytest.mark.model, pytest.mark.usefixtures("converted")]
+
+# Narrow enough for the sidebar to hide, tall enough for the whole chat.
+SIZE = {"columns": 90, "rows": 70}
+
+
+def _contents(home, role: str) -> list[str]:
+    [chat] = home.chats()
+    return [entry["content"] for entry in chat["chat_history"] if entry["role"] == role]
+
+
+def _saved_replies(home, count: int) -> list[str]:
+    """The replies on disk, once there are so many: a reply is shown as ended a moment before it is written."""
+    deadline = time.monotonic() + 10
+    while len(replies := _contents(home, "assistant")) < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return replies
+
+
+def _came_word_by_word(reply: str, screens: list[str]) -> bool:
+    counts = [words_shown(reply, screen) for screen in screens]
+    return len(set(counts)) >= 3 and counts == sorted(counts)
+
+
+def _quit(app: Terminal) -> None:
+    app.press("ctrl+q")
+    assert app.wait_for_exit() == 0
+    assert app.unrestored() == []
+
+
+def test_two_replies_a_stopped_third_and_all_of_it_in_a_second_run(start_app, home):
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 300})
+    app = start_app("demo", **SIZE)
+    app.wait_for(is_ready, LOAD_S)
+
+    send(app, "What is the capital of France?")
+    first = watch_reply(app)
+    send(app, "Write two sentences about that city.")
+    second = watch_reply(app)
+    replies = _saved_replies(home, 2)
+    assert _came_word_by_word(replies[0], first)
+    assert _came_word_by_word(replies[1], second)
+
+    send(app, "Write a very long story about a river.")
+    wait_for_more_words(app, 8)
+    app.press("escape")
+    app.wait_for(lambda screen: is_ready(screen) and STOPPED in screen, REPLY_S)
+    _quit(app)
+
+    users, replies = _contents(home, "user"), _contents(home, "assistant")
+    assert len(users) == len(replies) == 3
+    assert len(replies[2].split()) >= 8
+
+    again = start_app("--continue", **SIZE)
+    again.wait_for(is_ready, LOAD_S)
+    assert STOPPED in again.text
+    for said in (*users, *replies):
+        assert words_shown(said, again.text) == words_shown(said, said), f"{said!r} is not shown"
+    send(again, "Thank you.")
+    assert watch_reply(again)
+    _quit(again)
+    assert _contents(home, "user") == [*users, "Thank you."]
+
+
+def test_what_is_typed_while_the_model_loads_is_answered_when_it_is_there(start_app, home):
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 30})
+    app = start_app("demo", **SIZE)
+    app.wait_for("You can already write.")
+    send(app, "Say hello.")
+    watch_reply(app)
+    [reply] = _saved_replies(home, 1)
+    assert reply
+    assert _contents(home, "user") == ["Say hello."]
+    _quit(app)
+
+
+def test_a_terminal_of_forty_by_ten_is_enough_for_a_chat(start_app, home):
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 12})
+    app = start_app("demo", columns=40, rows=10)
+    app.wait_for(is_ready, LOAD_S)
+    send(app, "Hello!")
+    watch_reply(app)
+    [reply] = _saved_replies(home, 1)
+    assert words_shown(reply, app.text) >= 3
+    _quit(app)
+
+
+def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, home):
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 24})
+    app = start_app("demo", **SIZE)
+    app.wait_for(is_ready, LOAD_S)
+    send(app, "Name a colour.")
+    watch_reply(app)
+
+    # Up to the user's turn, edit it in place, and have it answered.
+    app.press("alt+up", "up")
+    app.press("e")
+    app.wait_for("Esc leaves it")
+    app.type(" Only one word.")
+    app.press("enter")
+    watch_reply(app)
+    app.wait_for("2/2")
+    app.wait_until(lambda: _contents(home, "user") == ["Name a colour. Only one word."])
+
+    # Another reply to it, on which the cursor stays, and back to the one before.
+    app.press("alt+up")
+    app.press("r")
+    watch_reply(app)
+    app.press("left")
+    app.wait_for("1/2")
+    app.wait_until(lambda: [len(chat["tree"]["turns"]) for chat in home.chats()] == [5])
+
+    # A chat of its own from here, which goes on by itself.
+    app.press("f")
+    app.wait_for("(fork)")
+    send(app, "Why?")
+    watch_reply(app)
+    _quit(app)
+    assert sorted(len(chat["chat_history"]) for chat in home.chats()) == [2, 4]
+
+    again = start_app("--continue", **SIZE)
+    again.wait_for(is_ready, LOAD_S)
+    assert "(fork)" in again.text
+    assert "Why?" in again.text
+    again.press("f3")
+    again.wait_for("2 turns")
+    again.press("down", "down")
+    again.press("enter")
+    again.wait_for(lambda screen: "2/2" in screen and "Why?" not in screen)
+    _quit(again)

@@ -1,0 +1,115 @@
+"""However the app ends, it ends soon, keeps what was said, and leaves the terminal as it found it."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.e2e.seeing import LOAD_S, is_loading, is_ready, send, wait_for_more_words
+
+# Long enough for a busy machine, far too short for a load or a reply to end by itself.
+SOON_S = 15.0
+QUESTION = "Write a very long story about a river."
+
+_CRASHING = """
+import sys
+from tui.cli import main
+from tui.screens.chat import ChatScreen
+
+def fail(self):
+    raise RuntimeError("made to fail")
+
+ChatScreen.action_app_help = fail
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def long_replies(home, converted):
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 4000})
+
+
+def _replying_app(start_app, script=""):
+    app = start_app("demo", columns=90, rows=40, script=script)
+    app.wait_for(is_ready, LOAD_S)
+    send(app, QUESTION)
+    wait_for_more_words(app, 8)
+    return app
+
+
+def _assert_reply_kept(home):
+    [chat] = home.chats()
+    question, reply = chat["chat_history"]
+    assert question == {"role": "user", "content": QUESTION}
+    assert len(reply["content"].split()) >= 8
+
+
+def _assert_reopens_as_interrupted(start_app):
+    again = start_app("--continue", columns=90, rows=40)
+    again.wait_for("Interrupted")
+    assert QUESTION in again.text
+
+
+@pytest.mark.model
+def test_ctrl_q_in_the_middle_of_a_load(start_app, home):
+    app = start_app("demo")
+    app.wait_for(is_loading)
+    app.wait_for("Converting", LOAD_S)
+    app.press("ctrl+q")
+    assert app.wait_for_exit(SOON_S) == 0
+    assert app.unrestored() == []
+    assert list((home.folder / "cache" / "gguf").glob("*/config.json")) == []
+
+
+@pytest.mark.model
+def test_ctrl_q_in_the_first_frame(start_app):
+    app = start_app("demo")
+    app.wait_for("Message")
+    app.press("ctrl+q")
+    assert app.wait_for_exit(SOON_S) == 0
+    assert app.unrestored() == []
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("long_replies")
+def test_ctrl_q_in_the_middle_of_a_reply_keeps_what_was_said(start_app, home):
+    app = _replying_app(start_app)
+    app.press("ctrl+q")
+    assert app.wait_for_exit(SOON_S) == 0
+    assert app.unrestored() == []
+    _assert_reply_kept(home)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("long_replies")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_in_the_middle_of_a_reply_keeps_what_was_said(start_app, home, number):
+    app = _replying_app(start_app)
+    app.send_signal(number)
+    app.wait_for_exit(SOON_S)
+    assert app.unrestored() == []
+    _assert_reply_kept(home)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("long_replies")
+def test_a_crash_says_so_in_a_sentence_and_the_reply_so_far_is_there_again(start_app, home):
+    app = _replying_app(start_app, _CRASHING)
+    app.press("f1")
+    assert app.wait_for_exit(SOON_S) == 1
+    assert app.unrestored() == []
+    after = app.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    assert "the app failed (RuntimeError)" in after
+    assert "Traceback" not in after
+    assert "made to fail" in (home.folder / "logs" / "chat-tui.log").read_text("utf-8")
+    _assert_reopens_as_interrupted(start_app)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("long_replies")
+def test_after_a_kill_the_reply_so_far_is_there_and_marked(start_app):
+    app = _replying_app(start_app)
+    app.send_signal(signal.SIGKILL)
+    assert app.wait_for_exit(SOON_S) == -signal.SIGKILL
+    _assert_reopens_as_interrupted(start_app)
