@@ -1,0 +1,113 @@
+"""What a long chat costs beside an empty one: opening, typing, paging, memory, a theme switch.
+
+Run it with `python benchmarks/opening.py`. Each size runs in processes of its own, in turn, on the real app and a scripted
+engine; figures are medians over the rounds, keys are timed from the press to the painted frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median, quantiles
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+PARAGRAPH = (
+    "Some **bold** words about `code`, and a list:\n\n- one\n- two\n\n```python\nx = 1\n```\n\n"
+)
+
+
+async def measure(turns: int, folder: Path) -> dict[str, float]:
+    """Open a chat of so many turns and use it."""
+    from tests.scripted import ScriptedEngine
+    from tui.app import ChatApp, Start
+    from tui.engine.base import LoadRequest
+    from tui.sessions import SessionStore
+    from tui.sessions.writer import SessionWriter
+    from tui.settings.state import AppState
+    from tui.settings.themes import shipped_themes
+
+    store = SessionStore(folder / "sessions", folder / "index.sqlite3")
+    chat_id = _saved(store, turns)
+    gc.collect()
+    started = time.perf_counter()
+    start = Start(store.load(chat_id), LoadRequest("scripted"))
+    app = ChatApp(
+        ScriptedEngine(), SessionWriter(store), AppState(), start=start, themes=shipped_themes()
+    )
+    found: dict[str, float] = {}
+    async with app.run_test(size=(80, 24)) as pilot:
+        found["open_ms"] = (time.perf_counter() - started) * 1000
+        await pilot.pause(2.0)
+        gc.collect()
+        gc.freeze()
+        found["memory_mb"] = psutil.Process().memory_info().rss / 1024**2
+        found["key_p99_ms"] = await _timed(pilot, "a", 100)
+        found["page_up_p99_ms"] = await _timed(pilot, "pageup", 100)
+        begun = time.perf_counter()
+        app.theme = shipped_themes()[1].name
+        await pilot.pause()
+        found["theme_ms"] = (time.perf_counter() - begun) * 1000
+    app.close()
+    return found
+
+
+def _saved(store: object, turns: int) -> str:
+    from tui.conversation import Conversation, Turn, new_id
+
+    made: dict[str, Turn] = {}
+    parent: str | None = None
+    for place in range(turns):
+        role = "user" if place % 2 == 0 else "assistant"
+        turn = Turn(new_id(), parent, role, PARAGRAPH * (1 + place % 3), 1.7e9 + place)
+        made[turn.id] = turn
+        parent = turn.id
+    chat = Conversation(title="long", turns=made)
+    store.save(chat)  # type: ignore[attr-defined]
+    return chat.id
+
+
+async def _timed(pilot: object, key: str, times: int) -> float:
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        await pilot.press(key)  # type: ignore[attr-defined]
+        taken.append((time.perf_counter() - begun) * 1000)
+    return quantiles(taken, n=100)[98]
+
+
+def main() -> None:
+    """Run both sizes in turn and print them side by side."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(asyncio.run(measure(given.one, Path(folder)))))
+        return
+    sizes = (0, given.turns)
+    runs: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+    for _ in range(given.rounds):
+        for size in sizes:
+            command = [sys.executable, __file__, "--one", str(size)]
+            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            runs[size].append(json.loads(out.splitlines()[-1]))
+    print(f"| | empty | {given.turns:,} turns | ratio |\n|---|--:|--:|--:|")
+    for name in runs[0][0]:
+        empty, full = (median(run[name] for run in runs[size]) for size in sizes)
+        print(f"| {name} | {empty:.1f} | {full:.1f} | {full / empty:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

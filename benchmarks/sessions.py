@@ -1,0 +1,176 @@
+"""What chats on disk cost: opening, saving and checkpointing long ones, listing and searching many.
+
+Run it with `python benchmarks/sessions.py`. It works in a temporary folder (`--folder` names another disk's) and leaves nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tui.conversation import Conversation, Generation, Status, Turn, codec, new_id
+from tui.sessions import SessionStore, SessionWriter
+
+SYLLABLES = (
+    "ka",
+    "lo",
+    "mi",
+    "ter",
+    "so",
+    "ven",
+    "ra",
+    "ul",
+    "pen",
+    "di",
+    "tor",
+    "es",
+    "an",
+    "qui",
+)
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, help="where to put the temporary folder")
+    parser.add_argument("--chats", type=int, default=1000)
+    parser.add_argument("--turns", type=int, default=40, help="in each of the many chats")
+    options = parser.parse_args()
+    words = vocabulary(random.Random(1))
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        long_chats(Path(name) / "long", words)
+        many_chats(Path(name) / "many", words, options.chats, options.turns)
+
+
+def vocabulary(rng: random.Random) -> list[str]:
+    """Return 5,000 made-up words."""
+    return ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 4))) for _ in range(5000)]
+
+
+def make_chat(rng: random.Random, words: list[str], turns: int) -> Conversation:
+    """Return a chat of turns of 20 to 200 words, as operations of a user would not make it so fast."""
+    made = Generation("org/model", parameters={"temperature": 0.7, "top_p": 0.95, "seed": 1})
+    found: dict[str, Turn] = {}
+    parent = None
+    for number in range(turns):
+        role = "assistant" if number % 2 else "user"
+        text = " ".join(rng.choices(words, k=rng.randint(20, 200)))
+        turn = Turn(
+            new_id(), parent, role, text, float(number), generation=made if number % 2 else None
+        )
+        found[turn.id] = turn
+        parent = turn.id
+    return Conversation(title=" ".join(rng.choices(words, k=4)), turns=found)
+
+
+def timed(work: Callable[[], object], runs: int = 5) -> float:
+    """Return the median time of a call in milliseconds."""
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - begin) * 1000)
+    return median(times)
+
+
+def row(what: str, ms: float, note: str = "") -> None:
+    """Print a line of the table."""
+    print(f"{what:<58}{ms:>10.2f} ms   {note}")
+
+
+def long_chats(folder: Path, words: list[str]) -> None:
+    """Measure chats of 2,000 and 5,000 turns."""
+    rng = random.Random(2)
+    store = SessionStore(folder)
+    for turns in (100, 2000, 5000):
+        chat = make_chat(rng, words, turns)
+        long_chat(store, chat, f"{turns} turns")
+    store.close()
+    hitch(folder, chat)
+
+
+def long_chat(store: SessionStore, chat: Conversation, name: str) -> None:
+    """Measure one chat."""
+    ms = timed(lambda: store.save(chat), 1)
+    row(f"{name}: first save", ms, f"{store.path(chat.id).stat().st_size / 1e6:.1f} MB")
+    row(f"{name}: save again after one turn", timed(lambda: store.save(chat.add_user("x"))))
+    row(f"{name}: open", timed(lambda: SessionStore(store.folder).load(chat.id, lock=False)))
+    streaming = chat.begin_reply(None, Generation("m"))
+    reply = streaming.path[-1].id
+    store.save(streaming)
+    piece = "some words " * 10
+    row(f"{name}: checkpoint, fsynced", timed(lambda: store.checkpoint(chat.id, reply, piece), 50))
+    store.save(streaming.finish(reply, Status.COMPLETE, text="x"))
+
+
+def hitch(folder: Path, chat: Conversation) -> None:
+    """Measure how long another thread, such as the screen's, waits while the longest chat is saved."""
+    writer = SessionWriter(SessionStore(folder))
+    chat = writer.store.load(chat.id).conversation
+    stop = threading.Event()
+    longest = 0.0
+
+    def tick() -> None:
+        nonlocal longest
+        while not stop.is_set():
+            begin = time.perf_counter()
+            time.sleep(0.001)
+            longest = max(longest, time.perf_counter() - begin - 0.001)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    asked = []
+    for number in range(10):
+        chat = chat.add_user(f"turn {number}")
+        begin = time.perf_counter()
+        future = writer.save(chat)
+        asked.append((time.perf_counter() - begin) * 1000)
+        future.result()
+    stop.set()
+    ticker.join()
+    row("5000 turns: asking the writer for a save", median(asked))
+    row("5000 turns: longest wait of another thread in 10 saves", longest * 1000)
+    writer.close(10)
+
+
+def many_chats(folder: Path, words: list[str], chats: int, turns: int) -> None:
+    """Measure lists and searches."""
+    rng = random.Random(3)
+    folder.mkdir()
+    for _ in range(chats):
+        chat = make_chat(rng, words, turns)
+        (folder / f"{chat.id}.json").write_bytes(codec.dumps(chat))
+    size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    store = SessionStore(folder)
+    many = f"{chats} chats of {turns} turns"
+    row(f"{many}: first list, without an index", timed(store.list, 1), f"{size_mb:.0f} MB of files")
+    row(f"{many}: list", timed(store.list))
+    row(f"{many}: list in a new process's store", timed(lambda: SessionStore(folder).list()))
+    row(f"{many}: all texts indexed", timed(lambda: store.index_texts(1e9), 1))
+    store.save(store.load(chat.id).conversation.add_user("one more"))
+    row(f"{many}: list after a save", timed(store.list, 1))
+    row(f"{many}: search after a save", timed(lambda: store.search("more"), 1))
+    for query in (words[7], f"{words[9]} {words[11]}", "ka", "->"):
+        hits = len(store.search(query, 50))
+        row(
+            f"{many}: search {query!r}",
+            timed(lambda query=query: store.search(query, 50)),
+            f"{hits} hits",
+        )
+    index_mb = (folder / "index.sqlite3").stat().st_size / 1e6
+    print(f"The index takes {index_mb:.0f} MB.")
+
+
+if __name__ == "__main__":
+    main()

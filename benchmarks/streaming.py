@@ -1,0 +1,366 @@
+"""What it costs to show a reply while it streams, beside Textual's own MarkdownStream.
+
+    python -m benchmarks.streaming [--quick] [--seconds 3] [--rates 20,100,400,2000] [--kinds mixed,fence,list,table]
+                                   [--depths 500,20000] [--ways transcript,MarkdownStream] [--json FILE]
+
+For every kind of text, depth (tokens that stand there already) and rate (tokens per second) it streams for some
+seconds into a headless screen of 100x40 and reports CPU seconds per 1,000 tokens above those of an idle screen, the
+99th percentile of how late a 10 ms timer fires, and how long after the last token everything is on the screen. A token
+is four characters. A way that can't keep up is not tried at higher rates. `--quick` takes less than two minutes:
+one rate, short streams, the peer on short texts only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Protocol
+
+from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
+from textual.pilot import Pilot
+from textual.widgets import Markdown
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tui.conversation import Status
+from tui.widgets.transcript import ShownTurn, Transcript
+
+SIZE = (100, 40)
+TOKEN_CHARACTERS = 4
+TICK_S = 0.01
+PATIENCE_S = 20.0
+QUICK_PATIENCE_S = 5.0
+SETTLE_S = 2.0
+IDLE_S = 1.0
+
+_PROSE = (
+    "Some *running* text with `code`, **strong** words and a [link](https://example.org/page), long enough to be "
+    "wrapped more than once on the page that it stands on.\n\n"
+)
+_ITEMS = "- An item of a list with a **few** words\n- and `another` one that goes on for a little longer\n"
+_ROWS = "| a cell | some **strong** text | 12345 |\n| another | with `code` in it | 67890 |\n"
+_CODE = 'def measure(value: int) -> str:\n    """Return it."""\n    total = value + 1  # one more\n    return str(total)\n\n'
+_MIXED = (
+    f"## A heading\n\n{_PROSE}{_ITEMS}\n```python\n{_CODE}```\n\n"
+    f"| one | two | three |\n|---|---|--:|\n{_ROWS}\n> a quote\n\n"
+)
+KINDS: dict[str, tuple[str, str]] = {
+    "mixed": ("", _MIXED),
+    "fence": ("```python\n", _CODE),
+    "list": ("", _ITEMS),
+    "table": ("| one | two | three |\n|---|---|--:|\n", _ROWS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One measurement."""
+
+    way: str
+    kind: str
+    depth_tokens: int
+    rate_tokens_per_s: int
+    cpu_s_per_1000_tokens: float
+    tick_p99_ms: float
+    lag_s: float
+    """Negative: it was given up."""
+
+
+class Shown(Protocol):
+    """One way of showing a stream."""
+
+    async def begin(self, text: str) -> None:
+        """Show what stands there already."""
+
+    async def run(self, tokens: Callable[[], str], is_over: Callable[[], bool]) -> None:
+        """Show tokens as they come until they are over and all of them are on the screen."""
+
+
+class TranscriptWay:
+    """Our transcript, drained as often as it asks for."""
+
+    def __init__(self, app: BenchmarkApp) -> None:
+        self.transcript = app.query_one(Transcript)
+        self.pilot_pause = app.wait_for_idle
+
+    async def begin(self, text: str) -> None:
+        """Show what stands there already."""
+        self.transcript.show([ShownTurn("reply", "assistant", text, status=Status.STREAMING)])
+
+    async def run(self, tokens: Callable[[], str], is_over: Callable[[], bool]) -> None:
+        """Drain what has come, at the interval that the transcript asks for."""
+        while True:
+            over = is_over()
+            text = tokens()
+            if text:
+                self.transcript.stream("reply", text)
+            if over:
+                break
+            await asyncio.sleep(self.transcript.drain_interval)
+        (turn,) = self.transcript.turns
+        self.transcript.update(ShownTurn("reply", "assistant", turn.text))
+        await self.pilot_pause()
+
+
+class MarkdownStreamWay:
+    """Textual's Markdown widget, fed token by token through its stream."""
+
+    def __init__(self, app: BenchmarkApp) -> None:
+        self.markdown = app.query_one(Markdown)
+        self.pilot_pause = app.wait_for_idle
+
+    async def begin(self, text: str) -> None:
+        """Show what stands there already."""
+        await self.markdown.update(text)
+
+    async def run(self, tokens: Callable[[], str], is_over: Callable[[], bool]) -> None:
+        """Write what has come to the widget's own stream."""
+        stream = Markdown.get_stream(self.markdown)
+        while True:
+            over = is_over()
+            text = tokens()
+            if text:
+                await stream.write(text)
+            if over:
+                break
+            await asyncio.sleep(TICK_S / 2)
+        await stream.stop()
+        await self.pilot_pause()
+
+
+WAYS: dict[str, Callable[[BenchmarkApp], Shown]] = {
+    "transcript": TranscriptWay,
+    "MarkdownStream": MarkdownStreamWay,
+}
+
+
+class BenchmarkApp(App[None]):
+    """One pane with one of the ways in it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.pilot: Pilot[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Put the pane up."""
+        if self.way == "transcript":
+            yield Transcript()
+        else:
+            with VerticalScroll() as scroll:
+                yield Markdown()
+            scroll.anchor()
+
+    async def wait_for_idle(self) -> None:
+        """Wait until everything that is due has been drawn."""
+        if self.pilot is not None:
+            await self.pilot.pause()
+
+
+def tokens_of(kind: str, count: int) -> tuple[str, Iterator[str]]:
+    """Return the text of the first `count` tokens, and the tokens after them."""
+    start, unit = KINDS[kind]
+    characters = iter(
+        start + "".join(islice(cycle([unit]), count * TOKEN_CHARACTERS // len(unit) + 1))
+    )
+    text = "".join(islice(characters, count * TOKEN_CHARACTERS))
+    rest = "".join(characters)
+    stream = cycle(unit)
+
+    def tokens() -> Iterator[str]:
+        yield rest
+        while True:
+            yield "".join(islice(stream, TOKEN_CHARACTERS))
+
+    return text, tokens()
+
+
+async def lateness(ticks: list[float]) -> None:
+    """Note how late a short timer fires, until cancelled."""
+    while True:
+        due = time.perf_counter() + TICK_S
+        await asyncio.sleep(TICK_S)
+        ticks.append(time.perf_counter() - due)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is measured."""
+
+    way: str
+    kind: str
+    depth_tokens: int
+    rate_tokens_per_s: int
+
+    def result(self, cpu_s_per_1000_tokens: float, tick_p99_ms: float, lag_s: float) -> Result:
+        """Return the figures of this case."""
+        return Result(
+            **asdict(self),
+            cpu_s_per_1000_tokens=cpu_s_per_1000_tokens,
+            tick_p99_ms=tick_p99_ms,
+            lag_s=lag_s,
+        )
+
+    def given_up(self) -> Result:
+        """Return the result of a way that can't do this."""
+        return self.result(-1, -1, -1)
+
+
+async def measure(case: Case, seconds: float, patience_s: float) -> Result:
+    """Stream one text for `seconds` and say what it cost; give up `patience_s` after it should have ended."""
+    app = BenchmarkApp(case.way)
+    rate = case.rate_tokens_per_s
+    async with app.run_test(size=SIZE) as pilot:
+        app.pilot = pilot
+        shown = WAYS[case.way](app)
+        text, stream = tokens_of(case.kind, case.depth_tokens)
+        try:
+            await asyncio.wait_for(shown.begin(text), patience_s)
+        except TimeoutError:
+            return case.given_up()
+        await pilot.pause(SETTLE_S)
+        gc.collect()
+        gc.freeze()  # as the app does once everything is imported
+        idle_from = time.process_time()
+        await asyncio.sleep(IDLE_S)
+        idle_cpu_per_s = (time.process_time() - idle_from) / IDLE_S
+        count = int(rate * seconds)
+        given = 0
+        began = time.perf_counter()
+
+        def due() -> str:
+            nonlocal given
+            wanted = min(count, int((time.perf_counter() - began) * rate))
+            pieces = list(islice(stream, max(0, wanted - given)))
+            given = max(given, wanted)
+            return "".join(pieces)
+
+        ticks: list[float] = []
+        ticker = asyncio.create_task(lateness(ticks))
+        cpu_from = time.process_time()
+        try:
+            await asyncio.wait_for(shown.run(due, lambda: given >= count), seconds + patience_s)
+            lag = time.perf_counter() - began - seconds
+        except TimeoutError:
+            lag = -1.0
+        elapsed = time.perf_counter() - began
+        cpu = time.process_time() - cpu_from - idle_cpu_per_s * elapsed
+        ticker.cancel()
+    ticks.sort()
+    p99 = ticks[int(len(ticks) * 0.99) - 1] * 1000 if ticks else -1.0
+    return case.result(cpu / max(1, given) * 1000, p99, lag)
+
+
+def markdown_table(results: list[Result]) -> str:
+    """Return the figures as a Markdown table."""
+    rows = [
+        "| way | text | depth | tokens/s | CPU s per 1,000 tokens | tick p99 ms | lag s |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for result in results:
+        figures = "gave up | | |"
+        if result.lag_s >= 0:
+            figures = f"{result.cpu_s_per_1000_tokens:.2f} | {result.tick_p99_ms:.1f} | {result.lag_s:.2f} |"
+        rows.append(
+            f"| {result.way} | {result.kind} | {result.depth_tokens:,} | {result.rate_tokens_per_s:,} "
+            f"| {figures}"
+        )
+    return "\n".join(rows)
+
+
+def growth(results: list[Result]) -> str:
+    """Return how much dearer a token is in the longest text than in the shortest, for every way and kind of text."""
+    rows = []
+    done = [result for result in results if result.lag_s >= 0]
+    for way, kind, rate in dict.fromkeys((r.way, r.kind, r.rate_tokens_per_s) for r in done):
+        costs = {
+            r.depth_tokens: r.cpu_s_per_1000_tokens
+            for r in done
+            if (r.way, r.kind, r.rate_tokens_per_s) == (way, kind, rate)
+        }
+        first, last = min(costs), max(costs)
+        if first < last and costs[first] > 0:
+            ratio = costs[last] / costs[first]
+            rows.append(
+                f"{way}, {kind}, {rate:,} tokens/s: {ratio:.2f}x from {first:,} to {last:,}"
+            )
+    return "\n".join(rows)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="take less than two minutes")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each text streams")
+    parser.add_argument("--rates", default="20,100,400,2000")
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--depths", default="500,20000")
+    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    return parser.parse_args()
+
+
+def cases(options: argparse.Namespace) -> list[Case]:
+    """Return what the command line asks for."""
+    if options.quick:
+        found = [Case("transcript", kind, depth, 400) for kind in KINDS for depth in (500, 20_000)]
+        return found + [Case("MarkdownStream", kind, 500, 400) for kind in KINDS]
+    return [
+        Case(way, kind, int(depth), int(rate))
+        for way in options.ways.split(",")
+        for kind in options.kinds.split(",")
+        for depth in options.depths.split(",")
+        for rate in sorted(options.rates.split(","), key=int)
+    ]
+
+
+def surroundings() -> dict[str, object]:
+    """Return what the figures depend on."""
+    return {
+        "python": platform.python_version(),
+        "textual": version("textual"),
+        "cores": os.cpu_count(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def main() -> None:
+    """Measure whatever the command line asks for."""
+    options = arguments()
+    seconds = min(options.seconds, 1.5) if options.quick else options.seconds
+    patience_s = QUICK_PATIENCE_S if options.quick else PATIENCE_S
+    before = surroundings()
+    results: list[Result] = []
+    hopeless: set[tuple[str, str, int]] = set()
+    for case in cases(options):
+        text = (case.way, case.kind, case.depth_tokens)
+        result = case.given_up()
+        if text not in hopeless:
+            result = asyncio.run(measure(case, seconds, patience_s))
+        if result.lag_s < 0:
+            hopeless.add(text)
+        results.append(result)
+        print(markdown_table([result]).splitlines()[-1], file=sys.stderr, flush=True)
+    print(markdown_table(results))
+    print()
+    print(growth(results))
+    print(f"\nbefore: {before}\nafter: {surroundings()}")
+    if options.json is not None:
+        figures = {"surroundings": before, "results": [asdict(result) for result in results]}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

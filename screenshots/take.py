@@ -1,0 +1,122 @@
+"""Takes the pictures in this folder: the real app, on the demo model, in terminals of three sizes.
+
+    make screenshots
+
+Each picture is written as SVG and PNG. The model answers greedily, so its text stays the same on one machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import picture
+from textual.pilot import Pilot
+
+from tui.app import ChatApp, Start
+from tui.engine.base import LoadRequest
+from tui.engine.local import LocalEngine
+from tui.screens.chat import ChatScreen
+from tui.sessions import Loaded, SessionStore
+from tui.sessions.writer import SessionWriter
+from tui.settings.paths import AppPaths
+from tui.settings.state import AppState
+from tui.settings.themes import shipped_themes
+
+FOLDER: Final = Path(__file__).parent
+SIZES: Final = ((80, 24), (120, 40), (200, 60))
+MIDDLE: Final = SIZES[1]
+STREAMED: Final = 60
+QUESTIONS: Final = (
+    "What is a generator in Python? Answer in two sentences.",
+    "Write a short Python function that yields the squares of the numbers up to n, with an example.",
+)
+UNSENT: Final = "And how would I write that as a generator expression?"
+LONGEST_S: Final = 300.0
+
+
+async def main() -> None:
+    """Take every picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = AppPaths.under(Path(folder))
+        paths.ensure()
+        cache = Path(os.environ.get("CHAT_TUI_TEST_CACHE") or paths.cache)
+        await _talk(paths, cache)
+        for size in SIZES:
+            await _show(size, paths, cache)
+
+
+async def _talk(paths: AppPaths, cache: Path) -> None:
+    """Have the chat that the pictures show, and picture it while a reply comes in."""
+    app = _app(SessionStore(paths.sessions, paths.index), cache)
+    async with app.run_test(size=MIDDLE) as pilot:
+        await _wait(pilot, lambda: _chat(app).model.ready)
+        for question in QUESTIONS:
+            _chat(app).composer.set_text(question)
+            await pilot.press("enter")
+            await _wait(pilot, lambda: (reply := _chat(app).reply) and reply.new_tokens > STREAMED)
+            if question == QUESTIONS[-1]:
+                await _write(pilot, "streaming")
+            await _wait(pilot, lambda: _chat(app).reply is None)
+    app.close()
+
+
+async def _show(size: tuple[int, int], paths: AppPaths, cache: Path) -> None:
+    store = SessionStore(paths.sessions, paths.index)
+    newest = store.newest()
+    assert newest is not None
+    app = _app(store, cache, store.load(newest))
+    async with app.run_test(size=size) as pilot:
+        await _wait(pilot, lambda: _chat(app).model.ready)
+        _chat(app).composer.set_text(UNSENT)
+        await _write(pilot, f"chat-{size[0]}x{size[1]}")
+        if size == MIDDLE:
+            for key, name in (("f3", "chats"), ("f4", "models"), ("f1", "help")):
+                await pilot.press(key)
+                await pilot.pause(1.0)
+                await _write(pilot, name)
+                await pilot.press("escape")
+    app.close()
+
+
+def _app(store: SessionStore, cache: Path, opened: Loaded | None = None) -> ChatApp:
+    return ChatApp(
+        LocalEngine(cache),
+        SessionWriter(store),
+        AppState(parameters={"temperature": 0.0, "max_new_tokens": 300}),
+        start=Start(opened, LoadRequest("demo")),
+        themes=shipped_themes(),
+    )
+
+
+def _chat(app: ChatApp) -> ChatScreen:
+    return next(screen for screen in app.screen_stack if isinstance(screen, ChatScreen))
+
+
+async def _wait(pilot: Pilot[None], happened: Callable[[], object]) -> None:
+    """Let the app run until something has happened.
+
+    Raises:
+        TimeoutError: it has not.
+    """
+    deadline = time.monotonic() + LONGEST_S
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the app does not go on; chat-tui in a terminal may tell why")
+        await pilot.pause(0.1)
+
+
+async def _write(pilot: Pilot[None], name: str) -> None:
+    pilot.app.clear_notifications()
+    await pilot.pause(0.5)
+    picture.write(pilot.app.export_screenshot(title="chat-tui"), FOLDER / name)
+    print(FOLDER.name + f"/{name}.svg, .png")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
