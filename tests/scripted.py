@@ -95,15 +95,17 @@ class ScriptedEngine:
                 if cancelled():
                     break
             if cancelled():
-                return Finished(ReplyStats(prompt_tokens, 0, count), StopReason.CANCELLED)
+                return Finished(ReplyStats(prompt_tokens, new_tokens=count), StopReason.CANCELLED)
             time.sleep(self.word_s)
             if isinstance(step, Exception):
                 raise step
             if isinstance(step, StopReason):
-                return Finished(ReplyStats(prompt_tokens, 0, count), step)
+                return Finished(ReplyStats(prompt_tokens, new_tokens=count), step)
             emit(step)
             count += isinstance(step, TextDelta | ReasoningDelta)
-        stats = ReplyStats(prompt_tokens, 0, count, ttft_s=0.1, decode_s=max(0.1, count * 0.05))
+        stats = ReplyStats(
+            prompt_tokens, new_tokens=count, ttft_s=0.1, decode_s=max(0.1, count * 0.05)
+        )
         return Finished(stats)
 
     def _steps(self) -> list[tuple[Any, bool]]:

@@ -13,7 +13,9 @@ GENERATION = Generation(
     name="Some Model",
     quantization="4bit",
     parameters={"temperature": 0.7, "min_p": None, "seed": 4711, "strange\x1b": 1},
-    stats=ReplyStats(512, 480, 88, 20, ttft_s=0.31, decode_s=8.7, reasoning_s=1.5),
+    stats=ReplyStats(
+        512, 480, new_tokens=88, reasoning_tokens=20, ttft_s=0.31, decode_s=8.7, reasoning_s=1.5
+    ),
 )
 PROMPT = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 

@@ -45,10 +45,17 @@ class ReplyStats:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     """Prompt tokens that were found in the KV cache and not computed again."""
+    dropped_tokens: int = 0
+    """Tokens that the KV cache held and that this prompt does not go on from."""
     new_tokens: int = 0
     reasoning_tokens: int = 0
+    drafted_tokens: int = 0
+    """Tokens that were drafted and checked by the model at once; of these `accepted_tokens` were right."""
+    accepted_tokens: int = 0
     ttft_s: float = 0.0
     """Seconds from the request to the first new token."""
+    prefill_s: float = 0.0
+    """Seconds that the model took to compute the prompt, without waiting and template."""
     decode_s: float = 0.0
     """Seconds from the first to the last new token."""
     reasoning_s: float = 0.0

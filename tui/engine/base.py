@@ -86,6 +86,34 @@ class StopReason(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Speculation(StrEnum):
+    """How a reply's tokens are drafted before the model checks them."""
+
+    AUTO = "auto"
+    """An assistant model where one is loaded; else prompt lookup as long as it pays."""
+    OFF = "off"
+    LOOKUP = "lookup"
+    """Prompt lookup: drafts are copied from what the chat says already."""
+    ASSISTANT = "assistant"
+    EARLY_EXIT = "early-exit"
+    """The model's own first layers draft; only for models trained for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSwitch:
+    """Something that a chat template lets the user choose.
+
+    Attributes:
+        name: the template's variable.
+        choices: the values that the template compares it with; empty where anything goes.
+        default: what holds when nothing is chosen; None when the template does not say.
+    """
+
+    name: str
+    choices: tuple[Any, ...] = ()
+    default: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
     """A model to load.
@@ -94,9 +122,14 @@ class LoadRequest:
         model: a Hub id, a local folder, a `.gguf` file, or `demo`.
         quantization: a name in `engine.quantization.QUANTIZATIONS`.
         dtype: `auto`, `bfloat16`, `float16` or `float32`.
-        device: `auto`, or a torch device such as `cuda:0` or `cpu`.
+        device: `auto`, `balanced`, `sequential`, or a torch device such as `cuda:0` or `cpu`.
         revision: a Hub branch, tag or commit; empty for the default.
         trust_remote_code: run code that the repository ships; only after the user agreed.
+        attention: the attention implementation, in transformers' names; empty for the best one here.
+        max_memory: how much of each device may be used at most, as in `{"cuda:0": "6GiB", "cpu": "20GiB"}`.
+        adapter: a folder or Hub id of a LoRA adapter; empty for none.
+        assistant: a small model that drafts for this one, named as `model` is; empty for none.
+        double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
     """
 
     model: str
@@ -105,6 +138,12 @@ class LoadRequest:
     device: str = "auto"
     revision: str = ""
     trust_remote_code: bool = False
+    attention: str = ""
+    max_memory: Mapping[str, str] = field(default_factory=dict)
+    adapter: str = ""
+    assistant: str = ""
+    double_quant: bool = True
+    compute_dtype: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +154,15 @@ class GenerateRequest:
         messages: the whole chat, oldest first.
         parameters: those that the user set; the model's defaults hold for the others.
         continue_last: write on at the end of the last message, which is the assistant's.
+        template: switches of the model's chat template, as in `{"enable_thinking": False}`.
+        speculation: how tokens are drafted.
     """
 
     messages: tuple[Message, ...]
     parameters: Mapping[str, Value] = field(default_factory=dict)
     continue_last: bool = False
+    template: Mapping[str, Any] = field(default_factory=dict)
+    speculation: Speculation = Speculation.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +181,7 @@ class ModelInfo:
         defaults: generation parameters from the model's own generation config.
         has_chat_template: without one, messages are joined as plain text.
         notes: sentences that the user should see once.
+        template_switches: what the chat template lets the user choose.
     """
 
     model: str
@@ -151,6 +195,7 @@ class ModelInfo:
     defaults: Mapping[str, Value] = field(default_factory=dict)
     has_chat_template: bool = True
     notes: tuple[str, ...] = ()
+    template_switches: tuple[TemplateSwitch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
