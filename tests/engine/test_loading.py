@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load, never
 from tui.engine.base import Cancelled, GenerationError, LoadRequest, ModelLoadError, Progress
-from tui.engine.local import loading, quantization
+from tui.engine.local import loading
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,10 @@ def test_a_loaded_model_says_what_it_is(engine, llama):
     assert info == engine.loaded
     assert (info.model, info.name) == (str(llama), "tiny-llama")
     assert (info.device, info.dtype, info.context_tokens) == ("cpu", "float32", 512)
-    assert info.weights_bytes == 4 * sum(p.numel() for p in engine._loaded.model.parameters())
+    parameters = list(engine._loaded.model.parameters())
+    assert info.parameters == sum(weight.numel() for weight in parameters)
+    buffers = sum(b.nbytes for b in engine._loaded.model.buffers())
+    assert info.weights_bytes == sum(weight.nbytes for weight in parameters) + buffers
     assert info.defaults == {"temperature": 0.7, "repetition_penalty": 1.1}  # top_p 5 is not valid
     assert info.has_chat_template
     assert (info.quantization, info.quantization_locked, info.notes) == ("none", "", ())
@@ -64,19 +68,20 @@ def test_a_template_without_system_role_is_noted(engine, tmp_path):
     assert "no system role" in info.notes[0]
 
 
+STAGES = ["Importing torch", "Reading config", "Tokenizer", "Loading weights", "Warming up"]
+
+
 def test_stages_are_reported_in_order(engine, llama):
     events = []
     engine.load(LoadRequest(str(llama)), events.append, never)
     assert all(isinstance(event, Progress) for event in events)
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["Importing torch", "Reading config", "Tokenizer", "Loading weights"]
+    assert stages == STAGES
     weights = [event for event in events if event.stage == "Loading weights"]
     assert weights[-1].done == weights[-1].total > 0
 
 
-@pytest.mark.parametrize(
-    "stage", ["Importing torch", "Reading config", "Tokenizer", "Loading weights"]
-)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_load_can_be_cancelled_at_every_stage(engine, llama, stage):
     load(engine, llama)
     seen = []
@@ -85,7 +90,7 @@ def test_a_load_can_be_cancelled_at_every_stage(engine, llama, stage):
             LoadRequest(str(llama)), seen.append, lambda: any(e.stage == stage for e in seen)
         )
     assert seen[-1].stage == stage
-    assert (engine.loaded is None) == (stage == "Loading weights")
+    assert (engine.loaded is None) == (stage in ("Loading weights", "Warming up"))
     from transformers.utils import logging
 
     assert logging.set_tqdm_hook(None) is None
@@ -193,8 +198,8 @@ def test_choices_that_are_not_there(engine, llama, options, message):
 
 
 def test_a_quantization_without_its_package(engine, llama, monkeypatch):
-    monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda _name: None)
-    assert "bitsandbytes, which is not installed" in refused(engine, llama, quantization="4bit")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert "needs the package bitsandbytes" in refused(engine, llama, quantization="4bit")
 
 
 @pytest.mark.parametrize(
@@ -295,9 +300,7 @@ def test_an_already_quantised_checkpoint_locks_the_choice(engine, broken):
     change_config(
         broken, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
     )
-    prepared = loading.checkpoint.quantization_method(
-        json.loads((broken / "config.json").read_text())
-    )
+    prepared = loading.facts.quantization_method(json.loads((broken / "config.json").read_text()))
     assert prepared == "bitsandbytes 4-bit"
 
 

@@ -15,18 +15,39 @@ from tui.conversation.turn import Message, ReplyStats
 from tui.parameters import Value
 
 
+class FailureCause(StrEnum):
+    """What made a job fail, where the app can offer more than a sentence."""
+
+    OTHER = "other"
+    MEMORY = "memory"
+    """Memory ran out, on whichever device."""
+    CODE = "code"
+    """The model needs code from its own repository, and the user has not agreed to run it."""
+
+
 class EngineError(Exception):
     """Something that an engine could not do.
 
     Attributes:
         message: one sentence that says what happened.
         hint: one sentence that says what to do about it; may be empty.
+        cause: what the app can offer a way out of.
+        subject: what the cause is about: with `CODE` the repository and revision, as in `org/model@4f2a`.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        cause: FailureCause = FailureCause.OTHER,
+        subject: str = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.cause = cause
+        self.subject = subject
 
 
 class ModelLoadError(EngineError):
@@ -40,8 +61,15 @@ class GenerationError(EngineError):
         stats: what the reply cost as far as it got.
     """
 
-    def __init__(self, message: str, hint: str = "", stats: ReplyStats | None = None) -> None:
-        super().__init__(message, hint)
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        stats: ReplyStats | None = None,
+        *,
+        cause: FailureCause = FailureCause.OTHER,
+    ) -> None:
+        super().__init__(message, hint, cause=cause)
         self.stats = stats or ReplyStats()
 
 
@@ -130,6 +158,8 @@ class LoadRequest:
         adapter: a folder or Hub id of a LoRA adapter; empty for none.
         assistant: a small model that drafts for this one, named as `model` is; empty for none.
         double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
+        trusted: repositories at a revision whose code the user has agreed to, as in `org/model@4f2a`.
+        keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
     """
 
     model: str
@@ -144,6 +174,8 @@ class LoadRequest:
     assistant: str = ""
     double_quant: bool = True
     compute_dtype: str = "auto"
+    trusted: tuple[str, ...] = ()
+    keeps_former: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +214,9 @@ class ModelInfo:
         has_chat_template: without one, messages are joined as plain text.
         notes: sentences that the user should see once.
         template_switches: what the chat template lets the user choose.
+        revision: the commit, for a model of the Hub.
+        parameters: how many numbers its weights are; 0 when not known.
+        is_mixture: whether it is a mixture of experts.
     """
 
     model: str
@@ -196,6 +231,9 @@ class ModelInfo:
     has_chat_template: bool = True
     notes: tuple[str, ...] = ()
     template_switches: tuple[TemplateSwitch, ...] = ()
+    revision: str = ""
+    parameters: int = 0
+    is_mixture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +246,8 @@ class MemoryReading:
         used: by everybody.
         total: what the device has.
         own: by this process.
+        weights, cache: how much of that are the models' weights and the KV caches.
+        others: the other devices that there are.
     """
 
     kind: str = "RAM"
@@ -215,6 +255,14 @@ class MemoryReading:
     used: int = 0
     total: int = 0
     own: int = 0
+    weights: int = 0
+    cache: int = 0
+    others: tuple[MemoryReading, ...] = ()
+
+    @property
+    def free(self) -> int:
+        """What nobody uses."""
+        return max(0, self.total - self.used)
 
 
 # -- events, in the order in which a job can emit them
@@ -301,6 +349,7 @@ class Failed:
         keeps_model: whether the model that was there before still is.
         stats: of a reply, as far as it got.
         overflow: set when the chat did not fit the context, and nothing was said for that reason.
+        cause, subject: as in `EngineError`.
     """
 
     message: str
@@ -308,6 +357,8 @@ class Failed:
     keeps_model: bool = True
     stats: ReplyStats = field(default_factory=ReplyStats)
     overflow: Overflow | None = None
+    cause: FailureCause = FailureCause.OTHER
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

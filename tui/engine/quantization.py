@@ -1,10 +1,27 @@
-"""The table of quantizations that a user can choose from. Names and facts only; `engine.local` makes them work."""
+"""The table of quantizations: what each needs, what it costs, and whether it can run here. Adding one is one entry here, and one
+way to load it in `engine.local.quantization`.
+
+Nothing heavy is imported: whether a package is there is looked up, not tried.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib.util
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+NONE: Final = "none"
+DOUBLE_QUANT_BLOCK: Final = 256
+NF4_BLOCK: Final = 64
+TORCHAO_GROUP: Final = 32
+_CODE_BYTES: Final = 64
+"""The table of 16 values that 4-bit weights stand for, kept with each layer."""
+_NESTED_CODE_BYTES: Final = 256 * 4 + 4
+
+LinearBytes = Callable[[int, int, bool], int]
+"""Takes the outputs and inputs of a linear layer and whether scales are quantised too; returns bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,29 +31,117 @@ class Quantization:
     Attributes:
         name: on the command line and in files.
         label: in the sidebar.
-        package: the Python package that it needs; empty for none.
         bits: per weight of a quantised layer.
         help: one sentence.
+        linear_bytes: what a linear layer's weights take; None where they stay as they are.
+        package: the Python package that it needs; empty for none.
+        devices: the kinds of device that it runs on.
     """
 
     name: str
     label: str
-    package: str
     bits: int
     help: str
+    linear_bytes: LinearBytes | None = None
+    package: str = ""
+    devices: Sequence[str] = ("cuda", "xpu", "mps", "cpu")
+
+
+def _int8_rows(rows: int, columns: int, _double: bool) -> int:
+    return rows * columns + rows * 4
+
+
+def _bnb_4bit(rows: int, columns: int, double: bool) -> int:
+    weights = rows * columns
+    blocks = math.ceil(weights / NF4_BLOCK)
+    scales = blocks * 4
+    if double:
+        scales = blocks + math.ceil(blocks / DOUBLE_QUANT_BLOCK) * 4 + _NESTED_CODE_BYTES
+    return math.ceil(weights / 2) + scales + _CODE_BYTES
+
+
+def _torchao_int8(rows: int, columns: int, _double: bool) -> int:
+    return rows * columns + rows * 5
+
+
+def _torchao_int4(rows: int, columns: int, _double: bool) -> int:
+    if columns % TORCHAO_GROUP:
+        return rows * columns * 2
+    return rows * columns // 2 + rows * columns // TORCHAO_GROUP * 4
 
 
 QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
     entry.name: entry
     for entry in (
-        Quantization("none", "none", "", 16, "The weights as the checkpoint has them."),
+        Quantization(NONE, "none", 16, "The weights as the checkpoint has them."),
         Quantization(
-            "8bit", "8-bit (bitsandbytes)", "bitsandbytes", 8,
+            "8bit", "8-bit (bitsandbytes)", 8,
             "LLM.int8(): about 60% of the memory of bf16, and usually slower.",
+            _int8_rows, "bitsandbytes", ("cuda", "xpu", "cpu"),
         ),
         Quantization(
-            "4bit", "4-bit nf4 (bitsandbytes)", "bitsandbytes", 4,
+            "4bit", "4-bit nf4 (bitsandbytes)", 4,
             "NF4 with double quantization: about 40% of the memory of bf16 for a small model, less for a large one.",
+            _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"),
+        ),
+        Quantization(
+            "4bit-fp4", "4-bit fp4 (bitsandbytes)", 4,
+            "FP4: the memory of nf4, and as a rule a little less exact.",
+            _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"),
+        ),
+        Quantization(
+            "torchao-int8", "int8 weight-only (torchao)", 8,
+            "One scale for each row: the memory of 8-bit, and nearly the answers of bf16.",
+            _torchao_int8, "torchao",
+        ),
+        Quantization(
+            "torchao-int4", "int4 weight-only (torchao)", 4,
+            "One scale for each 32 weights: the memory of 4-bit; on a CPU also faster than bf16.",
+            _torchao_int4, "torchao", ("cuda", "xpu", "cpu"),
         ),
     )
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a quantization can run here.
+
+    Attributes:
+        reason: why not; empty when it can.
+        command: the one command that would make it work; empty where none would.
+    """
+
+    reason: str = ""
+    command: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can."""
+        return not self.reason
+
+
+def availability(name: str, device: str) -> Availability:
+    """Return whether a quantization can run on a device; imports nothing.
+
+    Args:
+        name: of an entry in `QUANTIZATIONS`.
+        device: a torch device, as in `cuda:0`; empty when it is not known yet.
+
+    Raises:
+        KeyError: there is no such quantization.
+    """
+    entry = QUANTIZATIONS[name]
+    kind = device.partition(":")[0]
+    if kind and kind not in entry.devices:
+        return Availability(f"{entry.label} does not run on {kind}")
+    if entry.package and not _is_installed(entry.package):
+        return Availability(f"needs the package {entry.package}", f"pip install {entry.package}")
+    return Availability()
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False

@@ -22,6 +22,7 @@ from tui.engine.base import (
     EngineError,
     Event,
     Failed,
+    FailureCause,
     Finished,
     GenerateRequest,
     GenerationError,
@@ -214,7 +215,9 @@ class EngineWorker:
             return job.when_cancelled()
         except EngineError as error:
             _log.warning("job %d failed: %s", job.id, error.message, exc_info=error)
-            failed = self._failed(error.message, error.hint)
+            failed = replace(
+                self._failed(error.message, error.hint), cause=error.cause, subject=error.subject
+            )
             if isinstance(error, GenerationError):
                 failed = replace(failed, stats=error.stats)
             if isinstance(error, ContextOverflowError):
@@ -222,10 +225,11 @@ class EngineWorker:
             return failed
         except MemoryError as error:
             _log.exception("job %d ran out of memory", job.id)
-            return self._failed(
+            failed = self._failed(
                 f"There is not enough memory ({error or 'the system refused more'}).",
                 "Try a smaller model or a quantization.",
             )
+            return replace(failed, cause=FailureCause.MEMORY)
         except BaseException as error:  # noqa: BLE001 - nothing an engine raises, SystemExit included, may end the thread
             _log.exception("job %d failed unexpectedly", job.id)
             return self._failed(f"{type(error).__name__}: {error}".strip(), _UNEXPECTED_HINT)

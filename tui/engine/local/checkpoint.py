@@ -1,46 +1,20 @@
-"""Looks at a model folder before anything is loaded: is it whole, and what does its config say?
+"""Looks at a model folder before anything is loaded: are its weights all there, and whole?
 
-Only headers and sizes are read, so that a broken or mistyped model is found out while the former one is still there.
+Only headers and sizes are read, so that a broken model is found out while the former one is still there.
 """
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tui.engine.base import ModelLoadError
+from tui.engine.facts import safetensors_header
 
 _AGAIN: Final = "Download or copy it again."
 _INDEXES: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SINGLE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
-_HEADER_LIMIT_BYTES: Final = 100_000_000
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return a folder's config.json.
-
-    Raises:
-        ModelLoadError: there is none, or it can't be read.
-    """
-    config = _read_json(folder / "config.json")
-    if not isinstance(config, dict):
-        raise ModelLoadError(f"The config.json in {folder} holds no model config.", _AGAIN)
-    return config
-
-
-def quantization_method(config: Mapping[str, Any]) -> str:
-    """Return the method by which a checkpoint is already quantised; empty when it is not."""
-    for part in (config, config.get("text_config")):
-        found = part.get("quantization_config") if isinstance(part, Mapping) else None
-        if isinstance(found, Mapping):
-            method = str(found.get("quant_method") or "unknown")
-            if method == "bitsandbytes":
-                return "bitsandbytes 4-bit" if found.get("load_in_4bit") else "bitsandbytes 8-bit"
-            return method
-    return ""
 
 
 def check_weights(folder: Path) -> None:
@@ -65,49 +39,33 @@ def _weight_files(folder: Path) -> list[str]:
             return [name]
     for name in _INDEXES:
         if (folder / name).is_file():
-            index = _read_json(folder / name)
-            mapping = index.get("weight_map") if isinstance(index, dict) else None
-            if not isinstance(mapping, dict) or not mapping:
-                raise ModelLoadError(f"{folder / name} lists no weights.", _AGAIN)
-            return sorted({str(file) for file in mapping.values()})
+            return _listed(folder / name)
     hint = "Name a folder that holds model.safetensors, or download the model again."
     raise ModelLoadError(f"The folder {folder} has a config.json but no weights.", hint)
 
 
-def _check_safetensors(path: Path) -> None:
-    broken = ModelLoadError(f"The weights file {path} is broken or cut short.", _AGAIN)
+def _listed(path: Path) -> list[str]:
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (header_size,) = struct.unpack("<Q", file.read(8))
-            if header_size > min(size, _HEADER_LIMIT_BYTES):
-                raise broken
-            header = json.loads(file.read(header_size))
-        ends = [
-            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
-        ]
+        index = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelLoadError(
+            f"{path} can't be read ({error.strerror or error}).", "Check its permissions."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{path} is not valid JSON ({error}).", _AGAIN) from error
+    mapping = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(mapping, dict) or not mapping:
+        raise ModelLoadError(f"{path} lists no weights.", _AGAIN)
+    return sorted({str(file) for file in mapping.values()})
+
+
+def _check_safetensors(path: Path) -> None:
+    try:
+        safetensors_header(path)
     except OSError as error:
         raise ModelLoadError(
             f"The weights file {path} can't be read ({error.strerror or error}).",
             "Check its permissions.",
         ) from error
-    except (ValueError, struct.error, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise broken from error
-    if 8 + header_size + max(ends, default=0) != size:
-        raise broken
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ModelLoadError(
-            f"The folder {path.parent} has no {path.name}, so it holds no model.",
-            "Name the folder that holds config.json and the weights.",
-        ) from error
-    except OSError as error:
-        raise ModelLoadError(
-            f"{path} can't be read ({error.strerror or error}).", "Check its permissions."
-        ) from error
     except ValueError as error:
-        raise ModelLoadError(f"{path} is not valid JSON ({error}).", _AGAIN) from error
+        raise ModelLoadError(f"The weights file {path} is broken or cut short.", _AGAIN) from error

@@ -6,6 +6,7 @@ It runs on the worker's thread. What is heavy is imported there, in `load`, so t
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ from tui.engine.base import (
     PromptDescribed,
 )
 from tui.engine.catalog import ModelKind, ModelSource, resolve
-from tui.engine.local import gguf, quantization
+from tui.engine.gguf_header import read_header
+from tui.engine.hub import Hub
+from tui.engine.local import adapter, gguf, quantization
 from tui.engine.local.heavy import import_heavy
 from tui.engine.local.progress import Reporter
 
@@ -36,14 +39,19 @@ _log = logging.getLogger(__name__)
 class LocalEngine:
     """Runs one model at a time; implements `tui.engine.base.Engine`."""
 
-    def __init__(self, cache_folder: Path) -> None:
+    def __init__(self, cache_folder: Path, hub: Hub | None = None) -> None:
         """Start without a model.
 
         Args:
             cache_folder: where converted GGUF files are kept; made when it is needed.
+            hub: where models are downloaded from; None for the Hugging Face Hub.
         """
         self._cache_folder = cache_folder
+        self._hub = hub or Hub()
         self._loaded: LoadedModel | None = None
+        self._request: LoadRequest | None = None
+        self._kept: dict[LoadRequest, LoadedModel] = {}
+        """Models that are not in use, and whose memory the user wants to spend."""
         self._device = "cpu"
 
     @property
@@ -53,8 +61,13 @@ class LocalEngine:
         return model.info if model is not None else None
 
     def memory(self) -> MemoryReading:
-        """Return the memory of the device in use; from any thread."""
-        return memory.read(self._device)
+        """Return the memory of the devices in use; from any thread."""
+        models = [model for model in (self._loaded, *self._kept.values()) if model is not None]
+        return replace(
+            memory.read(self._device),
+            weights=sum(model.info.weights_bytes for model in models),
+            cache=sum(model.cache.bytes for model in models),
+        )
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
@@ -64,12 +77,16 @@ class LocalEngine:
             Cancelled: the job was cancelled; the same holds.
         """
         reporter = Reporter(emit, cancelled)
+        if (back := self._back_to(request)) is not None:
+            return back
         source = resolve(request.model)
         quantization.check(request.quantization)
+        if request.adapter:
+            adapter.check(request.adapter)
         if source.kind in (ModelKind.GGUF, ModelKind.DEMO):
-            gguf.check(source.path)
+            read_header(source.path)
         reporter.step("Importing torch")
-        import_heavy()
+        reporter.run(import_heavy)
         from tui.engine.local import problems
 
         try:
@@ -82,25 +99,70 @@ class LocalEngine:
         problems.release(failure)
         raise problems.load_error(failure, request.model) from failure
 
-    def _load(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> ModelInfo:
-        from tui.engine.local import loading
+    def _back_to(self, request: LoadRequest) -> ModelInfo | None:
+        """Take up a model again that was kept in memory; None when this one was not."""
+        key = _key(request)
+        model = self._kept.pop(key, None)
+        if model is None:
+            return None
+        if request.keeps_former:
+            self._keep_current()
+        elif self._loaded is not None:
+            self._drop_current()
+        self._take(key, model)
+        return model.info
 
-        prepared = loading.prepare(
-            source, self._folder(source, request, reporter), request, reporter
-        )
-        self.unload()
-        loaded = loading.load(prepared, reporter)
-        self._loaded, self._device = loaded, loaded.info.device
+    def _load(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> ModelInfo:
+        from tui.engine.local import code, loading
+
+        folder = self._folder(source, request, reporter)
+        agreed = code.agreed(source, folder, request)
+        if agreed and not request.trust_remote_code and source.kind is ModelKind.HUB:
+            request = replace(request, trust_remote_code=True, revision=folder.name)
+            folder = self._folder(source, request, reporter)
+        request = replace(request, trust_remote_code=agreed)
+        prepared = reporter.run(lambda: loading.prepare(source, folder, request, reporter))
+        if request.keeps_former:
+            self._keep_current()
+        else:
+            self.unload()
+        with reporter.alone():
+            loaded = loading.load(prepared, reporter)
+        self._take(_key(request), loaded)
         _log.info("loaded %s", loaded.info)
         return loaded.info
+
+    def _take(self, key: LoadRequest, model: LoadedModel) -> None:
+        self._loaded, self._request, self._device = model, key, model.info.device
+
+    def _keep_current(self) -> None:
+        if self._loaded is not None and self._request is not None:
+            self._loaded.cache.drop()
+            self._kept[self._request] = self._loaded
+        self._loaded = self._request = None
+
+    def _drop_current(self) -> None:
+        from tui.engine.local import problems
+
+        self._loaded = self._request = None
+        self._device = "cpu"
+        problems.free_device_memory()
 
     def _folder(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> Path:
         if source.kind is ModelKind.FOLDER:
             return source.path
         if source.kind is ModelKind.HUB:
-            from tui.engine.local import hub
-
-            return hub.snapshot(source.location, request, reporter)
+            reporter.step("Asking the Hub")
+            # It may wait for the network, and keeps out of what goes on in the process.
+            return reporter.run(
+                lambda: self._hub.snapshot(
+                    source.location,
+                    request.revision,
+                    code=request.trust_remote_code,
+                    tqdm_class=reporter.download_bar("Downloading"),
+                ),
+                alone=False,
+            )
         return gguf.convert(source.path, self._cache_folder, reporter)
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
@@ -136,11 +198,13 @@ class LocalEngine:
         return loaded.prompts.split(text) if loaded is not None else ()
 
     def unload(self) -> None:
-        """Forget the model and free its memory; does nothing without one."""
-        if self._loaded is None:
+        """Forget the model, and those that were kept beside it, and free their memory; does nothing without one."""
+        if self._loaded is None and not self._kept:
             return
-        from tui.engine.local import problems
+        self._kept.clear()
+        self._drop_current()
 
-        self._loaded = None
-        self._device = "cpu"
-        problems.free_device_memory()
+
+def _key(request: LoadRequest) -> LoadRequest:
+    """Return what tells one loaded model from another: the request without what is said of others."""
+    return replace(request, keeps_former=False, trust_remote_code=False, trusted=())

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tui.engine import facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.local import checkpoint, quantization
+from tui.engine.local import adapter, checkpoint, footprint, quantization
 from tui.engine.local.prefix_cache import PrefixCache
 from tui.engine.local.progress import Reporter
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
-from tui.engine.local.stopping import end_of_turn_ids
+from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
+from tui.engine.quantization import NONE
 from tui.parameters import Value, readable
 
+SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
+"""Ways to spread a model over devices that a request can name as its device."""
 _DTYPES: Final = ("bfloat16", "float16", "float32")
 _NO_LIMIT: Final = 10**9
 _CPU_CHUNK_BYTES: Final = 72 * 2**30
@@ -75,17 +79,19 @@ def prepare(
     from transformers import AutoConfig, AutoTokenizer
 
     reporter.step("Reading config")
-    raw = checkpoint.read_config(folder)
+    raw = facts.read_config(folder)
     checkpoint.check_weights(folder)
     options = _options(request)
     config = AutoConfig.from_pretrained(folder, **options)
     _check_writes_text(config, raw, source)
     device = choose_device(request.device)
     dtype = choose_dtype(request.dtype, device, config)
+    method = facts.quantization_method(raw)
+    if not method:
+        quantization.check(request.quantization, device)
     reporter.step("Tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(folder, **options)
     reporter.check()
-    method = checkpoint.quantization_method(raw)
     return Preparation(source, folder, request, config, tokenizer, device, dtype, method)
 
 
@@ -96,29 +102,73 @@ def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
         Cancelled: the job was cancelled.
         Exception: whatever transformers raised.
     """
-    import torch
     from transformers import AutoModelForCausalLM
 
     request, device = prepared.request, prepared.device
-    is_spread = request.device == "auto" and device == "cuda:0" and torch.cuda.device_count() > 1
+    spread = _spread(request, device)
     options: dict[str, Any] = {
         "config": prepared.config,
         "dtype": prepared.dtype,
         **_options(request),
     }
-    if not prepared.method and request.quantization != "none":
+    if not prepared.method and request.quantization != NONE:
         options["quantization_config"] = quantization.config(
-            request.quantization, prepared.dtype, "auto" if is_spread else device
+            request, prepared.dtype, "auto" if spread else device
         )
-    if is_spread:
-        options["device_map"] = "auto"
+    if spread:
+        options["device_map"] = spread
+        if request.max_memory:
+            options["max_memory"] = _device_limits(request.max_memory)
     elif device != "cpu" or "quantization_config" in options or prepared.method:
         options["device_map"] = {"": device}
+    if request.attention:
+        options["attn_implementation"] = request.attention
     reporter.step("Loading weights")
     with reporter.weights("Loading weights"):
         model: Any = AutoModelForCausalLM.from_pretrained(prepared.folder, **options)
+    if request.adapter:
+        model = adapter.attach(model, request.adapter, reporter)
     model.eval()
-    return _assembled(prepared, model)
+    loaded = _assembled(prepared, model)
+    _warm_up(loaded, reporter)
+    return loaded
+
+
+def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
+    """Compute one token, so that the first reply does not pay for what backends set up at their first use.
+
+    Raises:
+        Cancelled: the job was cancelled.
+    """
+    import torch
+
+    reporter.step("Warming up")
+    start = min(loaded.end_ids, default=0)
+    ids = torch.tensor([[start]], device=loaded.input_device)
+    with torch.inference_mode(), cancellable_layers(loaded.model, reporter.is_cancelled):
+        loaded.model(input_ids=ids, use_cache=False)
+    reporter.check()
+
+
+def _spread(request: LoadRequest, device: str) -> str:
+    """Return the way in which a model is spread over devices; empty when it goes to one."""
+    import torch
+
+    if request.device in SPREADS:
+        return request.device
+    several = device == "cuda:0" and torch.cuda.device_count() > 1
+    if request.device == "auto" and device != "cpu" and (several or request.max_memory):
+        return "auto"
+    return ""
+
+
+def _device_limits(limits: Mapping[str, str]) -> dict[int | str, str]:
+    """Return limits as accelerate wants them: GPUs by their number."""
+    found: dict[int | str, str] = {}
+    for name, limit in limits.items():
+        number = name.rpartition(":")[2]
+        found[int(number) if number.isdigit() else name] = limit
+    return found
 
 
 def _check_writes_text(config: Any, raw: Mapping[str, Any], source: ModelSource) -> None:
@@ -156,7 +206,7 @@ def choose_device(wanted: str) -> str:
     for kind, interface in (("xpu", torch.xpu), ("cuda", torch.cuda)):
         if interface.is_available():
             here[:0] = [f"{kind}:{index}" for index in range(interface.device_count())]
-    if wanted == "auto":
+    if wanted == "auto" or wanted in SPREADS:
         return here[0]
     named = f"{wanted}:0" if wanted in ("cuda", "xpu") else wanted
     if named not in here:
@@ -218,7 +268,7 @@ def _assembled(prepared: Preparation, model: Any) -> LoadedModel:
     end_ids = end_of_turn_ids(model, tokenizer)
     # The model's own settings would fill in what a reply's config leaves open.
     model.generation_config = type(settings)()
-    weights_bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    weights_bytes = footprint.model_bytes(model)
     input_device = model.get_input_embeddings().weight.device
     cache = PrefixCache(model)
     shown = {
@@ -247,6 +297,7 @@ def _info(
     prepared: Preparation, model: Any, settings: Any, prompts: PromptBuilder, weights_bytes: int
 ) -> ModelInfo:
     request, method = prepared.request, prepared.method
+    known = facts.folder_facts(prepared.folder)
     locked = f"the checkpoint is already quantised ({method})" if method else ""
     return ModelInfo(
         model=prepared.source.model,
@@ -260,12 +311,15 @@ def _info(
         defaults=model_defaults(settings),
         has_chat_template=prompts.has_template,
         notes=tuple(_notes(prepared, model, prompts)),
+        revision=prepared.folder.name if prepared.source.kind is ModelKind.HUB else "",
+        parameters=known.parameters,
+        is_mixture=known.is_mixture,
     )
 
 
 def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[str]:
     notes = []
-    if prepared.method and prepared.request.quantization != "none":
+    if prepared.method and prepared.request.quantization != NONE:
         notes.append(
             f"This checkpoint is already quantised ({prepared.method}); the chosen quantization is not used."
         )

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, Final
 
+from tui.engine.local import footprint
+
 _CUTTABLE: Final = ("DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer")
 _CUTTABLE_TYPES: Final = ("full_attention", "sliding_attention", "dummy", "moe", "mlp")
 
@@ -22,6 +24,8 @@ class PrefixCache:
         self._config = model.config
         self._cache: Any = None
         self._ids: list[int] = []
+        self.bytes = 0
+        """What the cache takes in memory; readable from any thread."""
         self.is_usable = _is_cuttable(model)
         """Whether this model's cache can be kept at all; recurrent and hybrid ones can't be cut back."""
 
@@ -47,11 +51,13 @@ class PrefixCache:
         """Keep a cache that holds the start of `ids`, as far as it got."""
         self._cache = cache
         self._ids = list(ids[: cache.get_seq_length()])
+        self.bytes = footprint.cache_bytes(cache)
 
     def drop(self) -> None:
         """Forget the cache; its memory is free when no one else holds it."""
         self._cache = None
         self._ids = []
+        self.bytes = 0
 
     @property
     def tokens(self) -> int:

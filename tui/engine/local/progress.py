@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Self, TypeVar
 
 from tui.engine.base import Cancelled, Emit, IsCancelled, Progress
+from tui.engine.local import interruptible
 
 _INTERVAL_S: Final = 0.05
+_Result = TypeVar("_Result")
 
 
 class Reporter:
@@ -21,10 +23,22 @@ class Reporter:
         self._stage = ""
         self._due_s = 0.0
 
+    def is_cancelled(self) -> bool:
+        """Return whether the job was cancelled."""
+        return self._cancelled()
+
     def check(self) -> None:
         """Raise `Cancelled` when the job was cancelled."""
         if self._cancelled():
             raise Cancelled
+
+    def run(self, work: Callable[[], _Result], *, alone: bool = True) -> _Result:
+        """Return what `work` returns, without letting a cancel wait for it; see `interruptible.run`."""
+        return interruptible.run(work, self._cancelled, alone=alone)
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Wait until work that was left to itself has ended, and keep such work out inside the block."""
+        return interruptible.alone(self._cancelled)
 
     def step(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None:
         """Report a step.

@@ -2,50 +2,123 @@
 
 from __future__ import annotations
 
-import importlib.util
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from tui.engine.base import ModelLoadError
-from tui.engine.quantization import QUANTIZATIONS
+from tui.engine.base import LoadRequest, ModelLoadError
+from tui.engine.quantization import NONE, QUANTIZATIONS, TORCHAO_GROUP, availability
+
+_CUDA_GROUP: Final = 128
 
 
-def check(name: str) -> None:
+def check(name: str, device: str = "") -> None:
     """Check that a quantization can be used here; imports nothing.
 
+    Args:
+        name: of the quantization.
+        device: the torch device that the model goes to; empty when it is not known yet.
+
     Raises:
-        ModelLoadError: there is no such quantization, or its package is not installed.
+        ModelLoadError: there is no such quantization, its package is not installed, or it does not run on the device.
     """
-    entry = QUANTIZATIONS.get(name)
-    if entry is None:
+    if name not in QUANTIZATIONS:
         raise ModelLoadError(
             f"There is no quantization {name!r}.", f"Choose one of: {', '.join(QUANTIZATIONS)}."
         )
-    if entry.package and importlib.util.find_spec(entry.package) is None:
+    found = availability(name, device)
+    if not found.ok:
+        remedy = f"Install it with: {found.command} - or choose" if found.command else "Choose"
         raise ModelLoadError(
-            f"The quantization {entry.label} needs the package {entry.package}, which is not installed.",
-            f"Install it with: pip install {entry.package} - or choose no quantization.",
+            f"The quantization {QUANTIZATIONS[name].label} can't be used here: it {found.reason}."
+            if found.command
+            else f"The quantization can't be used here: {found.reason}.",
+            f"{remedy} another quantization or none.",
         )
 
 
-def config(name: str, compute_dtype: Any, device: str) -> Any:
-    """Return a transformers quantization config; None for no quantization.
+def config(request: LoadRequest, dtype: Any, device: str) -> Any:
+    """Return what `from_pretrained` is given as `quantization_config`; None for no quantization.
 
     Args:
-        name: of an entry in `QUANTIZATIONS`.
-        compute_dtype: the torch dtype that 4-bit weights are unpacked to for each product.
-        device: where the model goes; a split between GPU and CPU needs leave to keep parts in 32 bits.
+        request: names the quantization and its options.
+        dtype: the torch dtype that 4-bit weights are unpacked to for each product, unless the request names one.
+        device: where the model goes; `auto` when it is spread over several devices.
+
+    Raises:
+        ModelLoadError: the package that it needs is of a version that can't do it.
     """
-    bits = QUANTIZATIONS[name].bits
-    if name == "none":
+    if request.quantization == NONE:
         return None
+    return _MAKERS[request.quantization](request, dtype, device)
+
+
+def _bnb_8bit(_request: LoadRequest, _dtype: Any, device: str) -> Any:
     from transformers import BitsAndBytesConfig
 
     make: Any = BitsAndBytesConfig
-    if bits == 8:
-        return make(load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=device == "auto")
+    # A split between GPU and CPU needs leave to keep the CPU's part in 32 bits.
+    return make(load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=device == "auto")
+
+
+def _bnb_4bit(request: LoadRequest, dtype: Any, device: str) -> Any:
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    make: Any = BitsAndBytesConfig
+    named = request.compute_dtype
     return make(
         load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute_dtype,
+        bnb_4bit_quant_type="fp4" if request.quantization == "4bit-fp4" else "nf4",
+        bnb_4bit_use_double_quant=request.double_quant,
+        bnb_4bit_compute_dtype=dtype if named == "auto" else getattr(torch, named),
+        llm_int8_enable_fp32_cpu_offload=device == "auto",
     )
+
+
+def _torchao_int8(_request: LoadRequest, _dtype: Any, _device: str) -> Any:
+    return _torchao(_int8_weight_only)
+
+
+def _torchao_int4(_request: LoadRequest, _dtype: Any, device: str) -> Any:
+    return _torchao(_int4_on_cpu if device == "cpu" else _int4_on_gpu)
+
+
+def _int8_weight_only() -> Any:
+    from torchao.quantization import Int8WeightOnlyConfig
+
+    return Int8WeightOnlyConfig()
+
+
+def _int4_on_cpu() -> Any:
+    # torchao keeps its CPU format among the prototypes; it is the one that torch has a kernel for.
+    from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
+
+    return PrototypeInt4WeightOnlyConfig(group_size=TORCHAO_GROUP, set_inductor_config=False)
+
+
+def _int4_on_gpu() -> Any:
+    from torchao.quantization import Int4WeightOnlyConfig
+
+    return Int4WeightOnlyConfig(group_size=_CUDA_GROUP)
+
+
+def _torchao(make: Callable[[], Any]) -> Any:
+    from transformers import TorchAoConfig
+
+    wrap: Any = TorchAoConfig
+    try:
+        return wrap(make())
+    except (ImportError, TypeError) as error:
+        raise ModelLoadError(
+            f"The installed torchao can't make this quantization ({error}).",
+            "Install another version: pip install -U torchao",
+        ) from error
+
+
+_MAKERS: Final[Mapping[str, Callable[[LoadRequest, Any, str], Any]]] = {
+    "8bit": _bnb_8bit,
+    "4bit": _bnb_4bit,
+    "4bit-fp4": _bnb_4bit,
+    "torchao-int8": _torchao_int8,
+    "torchao-int4": _torchao_int4,
+}

@@ -1,0 +1,112 @@
+"""What a model would need in memory before it is loaded, and whether that fits.
+
+The figures are worked out from the shapes in the files' headers, quantization by quantization, and compared with what is free
+now. They leave out what a backend takes for itself, which is why `tight` begins well below the brim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tui.engine.facts import ModelFacts
+from tui.engine.quantization import QUANTIZATIONS
+
+DEFAULT_CONTEXT_TOKENS: Final = 4096
+"""The context that an estimate is made for, unless the model takes less."""
+_TIGHT_SHARE: Final = 0.85
+_WORKSPACE_BYTES: Final = 128 * 2**20
+"""What activations and the backend take beside weights and cache, roughly, for a prompt computed in chunks."""
+_CACHE_BYTES_PER_NUMBER: Final = 2
+_DTYPE_BYTES: Final[Mapping[str, int]] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+
+
+class Grade(StrEnum):
+    """Whether a model fits, in plain words."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    TOO_BIG = "too big"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a model needs in memory, in bytes.
+
+    Attributes:
+        weights_bytes: its parameters, as the quantization holds them.
+        cache_bytes: keys and values of a full context.
+        context_tokens: how long that context is.
+    """
+
+    weights_bytes: int
+    cache_bytes: int
+    context_tokens: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it, with some room to work in."""
+        return self.weights_bytes + self.cache_bytes + _WORKSPACE_BYTES
+
+
+def need(
+    facts: ModelFacts,
+    quantization: str = "none",
+    *,
+    dtype: str = "bfloat16",
+    context_tokens: int = 0,
+    double_quant: bool = True,
+) -> Need | None:
+    """Return what a model needs; None when its files don't tell.
+
+    Args:
+        facts: what is known of it.
+        quantization: a name in `QUANTIZATIONS`; without effect on a checkpoint that is already quantised.
+        dtype: of the weights that are not quantised.
+        context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
+        double_quant: whether 4-bit scales are quantised too.
+    """
+    if not facts.parameters and not facts.stored_bytes:
+        return None
+    wanted = context_tokens or DEFAULT_CONTEXT_TOKENS
+    context = min(wanted, facts.context_tokens) if facts.context_tokens else wanted
+    weights = weights_bytes(facts, quantization, dtype=dtype, double_quant=double_quant)
+    return Need(weights, cache_bytes(facts, context), context)
+
+
+def weights_bytes(
+    facts: ModelFacts, quantization: str = "none", *, dtype: str, double_quant: bool = True
+) -> int:
+    """Return what a model's parameters take once they are loaded."""
+    if facts.method or not facts.parameters:
+        return facts.stored_bytes
+    size = _DTYPE_BYTES.get(dtype, 2)
+    linear_bytes = QUANTIZATIONS[quantization].linear_bytes
+    if linear_bytes is None:
+        return facts.parameters * size
+    quantised = sum(
+        linear_bytes(rows, columns, double_quant) * count
+        for (rows, columns), count in facts.linears.items()
+    )
+    return quantised + facts.other_weights * size
+
+
+def cache_bytes(facts: ModelFacts, context_tokens: int) -> int:
+    """Return what the keys and values of so many tokens take; layers with a window keep no more than that."""
+    per_token = 2 * facts.kv_heads * facts.head_dim * _CACHE_BYTES_PER_NUMBER
+    sliding = sum(min(window, context_tokens) for window in facts.windows)
+    full = facts.layers - len(facts.windows) - facts.stateless_layers
+    return per_token * (max(0, full) * context_tokens + sliding)
+
+
+def grade(needed: Need | None, free_bytes: int) -> Grade:
+    """Return whether what is needed fits what is free."""
+    if needed is None or free_bytes <= 0:
+        return Grade.UNKNOWN
+    share = needed.total_bytes / free_bytes
+    if share > 1:
+        return Grade.TOO_BIG
+    return Grade.TIGHT if share > _TIGHT_SHARE else Grade.FITS

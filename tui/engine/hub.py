@@ -1,0 +1,385 @@
+"""The Hugging Face Hub: what it has, what a download would take, and downloading. Imports neither torch nor transformers.
+
+Every function asks the network and blocks; none belongs on the screen's thread.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from tui.engine.base import ModelLoadError
+from tui.engine.facts import ModelFacts, facts_of
+
+_SMALL_FILES: Final = ("*.json", "*.jinja", "*.txt", "*.model", "tokenizer*", "*.tiktoken")
+_ELSEWHERE: Final = (
+    "original/*",
+    "onnx/*",
+    "openvino/*",
+    "coreml/*",
+    "consolidated*",
+    "*.gguf",
+    "*.msgpack",
+    "*.h5",
+)
+_LENGTH: Final = 300
+_PAGE: Final = 50
+_FIELDS: Final = (
+    "downloads", "likes", "gated", "safetensors", "config", "tags", "lastModified", "pipeline_tag",
+)  # fmt: skip
+_CONFIG_LIMIT_BYTES: Final = 5_000_000
+_SPARE_BYTES: Final = 64 * 2**20
+"""What a download leaves free on the disk."""
+
+
+class HubSort(StrEnum):
+    """In which order a search answers."""
+
+    TRENDING = "trending_score"
+    DOWNLOADS = "downloads"
+    LIKES = "likes"
+    NEWEST = "created_at"
+
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A repository that a search found. Zero and empty mean unknown.
+
+    Attributes:
+        id: as in `org/model`.
+        parameters, dtype: of its weights.
+        downloads: in the last 30 days.
+        licence: its short name.
+        is_gated: whether one has to agree to terms first.
+        method: how it is already quantised.
+        has_template: whether it is made for chatting.
+        updated: the day of its last change, as in `2026-01-31`.
+    """
+
+    id: str
+    parameters: int = 0
+    dtype: str = ""
+    downloads: int = 0
+    likes: int = 0
+    licence: str = ""
+    is_gated: bool = False
+    method: str = ""
+    architecture: str = ""
+    has_template: bool = False
+    updated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadPlan:
+    """What a download would take.
+
+    Attributes:
+        revision: the commit.
+        files: how many there are.
+        total_bytes: of all of them.
+        missing_bytes: of those that are not here yet.
+        free_bytes: on the disk that they go to.
+    """
+
+    repo_id: str
+    revision: str
+    files: int
+    total_bytes: int
+    missing_bytes: int
+    free_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room on the disk."""
+        return self.missing_bytes + _SPARE_BYTES <= self.free_bytes
+
+
+class Hub:
+    """The Hub at one address."""
+
+    def __init__(self, endpoint: str = "") -> None:
+        """Make a client.
+
+        Args:
+            endpoint: another address than huggingface_hub's own, as for a mirror.
+        """
+        self._endpoint = endpoint or None
+
+    def search(
+        self, words: str = "", sort: HubSort = HubSort.TRENDING, limit: int = _PAGE
+    ) -> list[HubModel]:
+        """Return models that write text: those made for chatting, or whatever the words find.
+
+        Raises:
+            ModelLoadError: the Hub can't be reached, or answers with an error.
+        """
+        query = words.strip()
+        chat_only = "conversational" if not query else None
+        with _sentences(query or "The list of models"):
+            found: Iterator[Any] = iter(
+                self._api().list_models(
+                    search=query or None,
+                    pipeline_tag="text-generation",
+                    filter=chat_only,
+                    sort=sort.value,
+                    limit=limit,
+                    expand=list(_FIELDS),
+                )
+            )
+            return [_model(entry) for entry in islice(found, limit)]
+
+    def facts(self, repo_id: str, revision: str = "") -> ModelFacts:
+        """Return what a repository's config and the headers of its weights say; the weights are not downloaded.
+
+        Raises:
+            ModelLoadError: the Hub can't be reached, or has no such model.
+        """
+        with _sentences(repo_id):
+            config = self._config(repo_id, revision)
+            try:
+                weights = self._api().get_safetensors_metadata(repo_id, revision=revision or None)
+            except _no_safetensors():
+                return facts_of(config, {})
+            tensors = {
+                name: (info.dtype, tuple(info.shape))
+                for file in weights.files_metadata.values()
+                for name, info in file.tensors.items()
+            }
+            return facts_of(config, tensors)
+
+    def plan(self, repo_id: str, revision: str = "", *, code: bool = False) -> DownloadPlan:
+        """Return what a download would take.
+
+        Raises:
+            ModelLoadError: the Hub can't be reached, or has no such model.
+        """
+        with _sentences(repo_id):
+            files = self._files(repo_id, revision, code=code, dry_run=True)
+            if not any(file.filename.endswith((".safetensors", ".bin")) for file in files):
+                raise _no_model(repo_id)
+            return DownloadPlan(
+                repo_id,
+                files[0].commit_hash,
+                len(files),
+                sum(file.file_size or 0 for file in files),
+                sum(file.file_size or 0 for file in files if file.will_download),
+                _free_bytes(cache_folder()),
+            )
+
+    def snapshot(
+        self,
+        repo_id: str,
+        revision: str = "",
+        *,
+        code: bool = False,
+        tqdm_class: type[Any] | None = None,
+    ) -> Path:
+        """Return the folder that holds a repository's model; downloads what is not there.
+
+        Safetensors come first; weights in torch's older format are fetched only where there are no others.
+
+        Args:
+            code: fetch Python files too.
+            tqdm_class: counts the bytes, and stops the download by raising.
+
+        Raises:
+            ModelLoadError: the repository holds no model that transformers could load.
+            Exception: whatever huggingface_hub, the network or `tqdm_class` raised.
+        """
+        folder = Path(self._files(repo_id, revision, code=code, tqdm_class=tqdm_class))
+        if not (folder / "config.json").is_file():
+            raise _no_model(repo_id)
+        return folder
+
+    def _files(self, repo_id: str, revision: str, *, code: bool, **options: Any) -> Any:
+        """Call `snapshot_download` for safetensors, else for older weights."""
+        from huggingface_hub import snapshot_download
+
+        download: Callable[..., Any] = snapshot_download
+
+        def fetch(*patterns: str) -> Any:
+            return download(
+                repo_id,
+                revision=revision or None,
+                allow_patterns=[*_SMALL_FILES, *(("*.py",) if code else ()), *patterns],
+                ignore_patterns=list(_ELSEWHERE),
+                endpoint=self._endpoint,
+                **options,
+            )
+
+        found = fetch("*.safetensors")
+        names = (
+            [file.filename for file in found]
+            if isinstance(found, list)
+            else [path.name for path in Path(found).iterdir()]
+        )
+        if any(name.endswith(".safetensors") for name in names):
+            return found
+        return fetch("*.bin")
+
+    def _config(self, repo_id: str, revision: str) -> Mapping[str, Any]:
+        from huggingface_hub import get_session, hf_hub_url
+        from huggingface_hub.utils._headers import build_hf_headers
+        from huggingface_hub.utils._http import hf_raise_for_status
+
+        url = hf_hub_url(repo_id, "config.json", revision=revision or None, endpoint=self._endpoint)
+        answer = get_session().get(
+            url, headers=build_hf_headers(), follow_redirects=True, timeout=10
+        )
+        hf_raise_for_status(answer)
+        if len(answer.content) > _CONFIG_LIMIT_BYTES:
+            return {}
+        try:
+            config = answer.json()
+        except (ValueError, RecursionError):
+            return {}
+        return config if isinstance(config, dict) else {}
+
+    def _api(self) -> Any:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self._endpoint)
+
+
+def cache_folder() -> Path:
+    """Return the folder of the Hugging Face cache."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def brief(error: BaseException) -> str:
+    """Return an error in one line that is not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"
+
+
+def problem(error: Exception, name: str) -> ModelLoadError | None:
+    """Return what the Hub, the network or the cache did as a sentence; None when it was something else.
+
+    Args:
+        error: what was raised.
+        name: what the user called the model.
+    """
+    from huggingface_hub import errors
+
+    gated = ModelLoadError(
+        f"{name} is private or asks you to agree to its terms first.",
+        f"Agree on https://huggingface.co/{name} and run: hf auth login",
+    )
+    if isinstance(error, errors.GatedRepoError):
+        return gated
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelLoadError(
+            f"There is no model {name} on the Hugging Face Hub, or it is private.",
+            "Check the spelling; for a private model run: hf auth login",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelLoadError(
+            f"{name} has no such revision.", "Check the branch, tag or commit, or leave it out."
+        )
+    if isinstance(error, errors.HFValidationError):
+        return ModelLoadError(
+            f"{name!r} is not the name of a model.", "Name a Hub id such as org/model."
+        )
+    if _status(error) in (401, 403):
+        return gated
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled) or (
+        _is_network_problem(error)
+    ):
+        return ModelLoadError(
+            f"The Hugging Face Hub can't be reached, and {name} is not completely on this machine.",
+            "Check the network, or name a model that was downloaded before, a folder or a .gguf file.",
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        return ModelLoadError(
+            f"The Hugging Face Hub answered with an error ({brief(error)}).", "Try again later."
+        )
+    return None
+
+
+def _is_network_problem(error: BaseException) -> bool:
+    seen: Any = error
+    while seen is not None:
+        module = type(seen).__module__.partition(".")[0]
+        if isinstance(seen, ConnectionError | TimeoutError) or module in (
+            "httpx",
+            "httpx2",
+            "httpcore",
+            "requests",
+            "urllib3",
+        ):
+            return _status(seen) is None
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _status(error: BaseException) -> int | None:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _no_model(repo_id: str) -> ModelLoadError:
+    return ModelLoadError(
+        f"{repo_id} has no config.json with weights beside it, so transformers can't load it.",
+        "For a GGUF repository download one .gguf file and name it; else choose another model.",
+    )
+
+
+class _sentences:  # noqa: N801 - used like a function
+    """Turns what is raised inside the block into a sentence."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise the sentence in place of the error."""
+        if not isinstance(error, Exception) or isinstance(error, ModelLoadError):
+            return
+        raise problem(error, self._name) or ModelLoadError(
+            f"The Hugging Face Hub's answer can't be used ({brief(error)}).", "Try again later."
+        ) from error
+
+
+def _no_safetensors() -> type[Exception]:
+    from huggingface_hub.errors import NotASafetensorsRepoError
+
+    return NotASafetensorsRepoError
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return what is free where a folder is, or will be."""
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return shutil.disk_usage(place).free
+    return 0
+
+
+def _model(entry: Any) -> HubModel:
+    config = entry.config if isinstance(entry.config, Mapping) else {}
+    counts = getattr(entry.safetensors, "parameters", None) or {}
+    tags: Sequence[str] = entry.tags or ()
+    licence = next((tag[8:] for tag in tags if tag.startswith("license:")), "")
+    method = config.get("quantization_config")
+    changed = entry.last_modified
+    return HubModel(
+        id=str(entry.id),
+        parameters=int(getattr(entry.safetensors, "total", 0) or 0),
+        dtype=max(counts, key=lambda kind: counts[kind], default=""),
+        downloads=int(entry.downloads or 0),
+        likes=int(entry.likes or 0),
+        licence=licence,
+        is_gated=bool(entry.gated),
+        method=str(method.get("quant_method") or "") if isinstance(method, Mapping) else "",
+        architecture=str(config.get("model_type") or ""),
+        has_template="conversational" in tags,
+        updated=f"{changed:%Y-%m-%d}" if changed is not None else "",
+    )
