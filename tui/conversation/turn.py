@@ -47,6 +47,8 @@ class ReplyStats:
     """Prompt tokens that were found in the KV cache and not computed again."""
     dropped_tokens: int = 0
     """Tokens that the KV cache held and that this prompt does not go on from."""
+    rewritten_tokens: int = 0
+    """Of these, tokens of the last reply that the chat template writes otherwise now that it is history."""
     new_tokens: int = 0
     reasoning_tokens: int = 0
     drafted_tokens: int = 0

@@ -293,11 +293,16 @@ class ModelReady:
 
 @dataclass(frozen=True, slots=True)
 class PromptReady:
-    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force."""
+    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force.
+
+    `dropped_tokens` and `rewritten_tokens` are as in `ReplyStats`.
+    """
 
     prompt_tokens: int
     cached_tokens: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    dropped_tokens: int = 0
+    rewritten_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
