@@ -70,6 +70,12 @@ class ReplyStats:
         return (self.new_tokens - 1) / self.decode_s
 
     @property
+    def prefill_tokens_per_s(self) -> float:
+        """Speed at which the part of the prompt was read that the KV cache lacked."""
+        read = self.prompt_tokens - self.cached_tokens
+        return read / self.prefill_s if self.prefill_s > 0 and read > 0 else 0.0
+
+    @property
     def context_tokens(self) -> int:
         """Tokens that the chat takes in the context after this reply."""
         return self.prompt_tokens + self.new_tokens

@@ -429,6 +429,18 @@ class Engine(Protocol):
         """
         ...
 
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead what is certain of the prompt of the next message in a chat: all before it, in the template's form.
+
+        Args:
+            request: the chat so far, with the parameters and switches of the next reply.
+            cancelled: tells when to stop at once.
+
+        Returns:
+            whether it is done, or there is nothing to do; False when it was cancelled.
+        """
+        ...
+
     def describe(self, request: GenerateRequest) -> PromptDescribed:
         """Return the prompt that the loaded model would be given, without making a reply.
 
