@@ -115,7 +115,9 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
     if stats.rewritten_tokens:
         yield Fact("read again because", _REWRITTEN.format(stats.rewritten_tokens))
     if stats.prefill_s:
-        speed = f", {stats.prefill_tokens_per_s:,.0f} tokens/s" if stats.prefill_tokens_per_s else ""
+        speed = (
+            f", {stats.prefill_tokens_per_s:,.0f} tokens/s" if stats.prefill_tokens_per_s else ""
+        )
         yield Fact("reading the prompt", f"{seconds_text(stats.prefill_s)}{speed}")
     yield Fact("reply", f"{stats.new_tokens:,} tokens")
     if stats.context_tokens:
