@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from tui.engine.local import linear
+from tui.engine.local import attention, linear
 from tui.engine.local.linear import FastLinear, Weights
 from tui.engine.local.native import GROUP, Native
 from tui.engine.quantization import INT4, INT8
@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
 """Numbers of rows at which kernels are compared."""
 _NEVER: Final = 2**31
+_SOME: Final = 32
 _REPEATS: Final = 3
 _KEPT_WHOLE: Final = ("lm_head",)
 """Layers whose errors would reach the choice of every token, kept as they are by the quantizations."""
@@ -43,6 +44,8 @@ class Installed:
 
     native: bool = False
     many_from: int = _NEVER
+    attends_to: Any = None
+    """The model whose attention is done here; None for none."""
     _places: list[tuple[nn.Module, str, nn.Module]] = field(default_factory=list)
 
     @property
@@ -61,6 +64,9 @@ class Installed:
             if original.weight is not None:
                 setattr(parent, name, original)
         self._places.clear()
+        if self.attends_to is not None:
+            attention.stop_using(self.attends_to)
+            self.attends_to = None
 
 
 def install(model: Any, quantization: str, kernels: Native | None) -> Installed:
@@ -71,7 +77,16 @@ def install(model: Any, quantization: str, kernels: Native | None) -> Installed:
         quantization: `int8` or `int4` to hold the weights in fewer bits; anything else leaves them as they are.
         kernels: the products that were compiled here; None for torch's own.
     """
-    layers = list(_plain_layers(model))
+    made = _linear_layers(list(_plain_layers(model)), quantization, kernels)
+    is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
+    if kernels is not None and is_16_bit and attention.use(model, kernels):
+        made.attends_to = model
+    return made
+
+
+def _linear_layers(
+    layers: list[tuple[nn.Module, str, nn.Linear]], quantization: str, kernels: Native | None
+) -> Installed:
     if not layers:
         return Installed()
     if quantization in (INT8, INT4):
@@ -126,6 +141,9 @@ def _quantised(
     made = Installed(kernels is not None)
     for parent, name, layer in layers:
         if name in _KEPT_WHOLE or layer.in_features % GROUP:
+            fits = not layer.in_features % GROUP
+            if kernels is not None and fits and layer.weight.dtype is torch.bfloat16:
+                made.put(parent, name, linear.DenseLinear(layer, _SOME, kernels))
             continue
         weights: Weights
         if quantization == INT8 or not linear.takes_int4(layer, kernels):

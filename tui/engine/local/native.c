@@ -170,3 +170,130 @@ void product_int4(const float *x, const float *added, const uint16_t *weights, c
 #undef DOT
     }
 }
+
+/* Attention of a few new tokens over all keys and values, in bfloat16.
+ *
+ * The heads of queries that share a head of keys are computed together, so that each key is unpacked once, and long caches are
+ * cut into pieces, so that all threads have work. Each piece leaves its greatest score, the sum of its weights and its
+ * weighted values; a second pass joins them. Query number i of `queries` sees all keys but the last `queries - 1 - i`.
+ */
+#define PIECE 256
+#define MOST_DIMENSIONS 256
+#define MOST_PER_HEAD 64
+
+/* e^x for x <= 0, to about 1e-7 of its value. */
+static inline floats exponential(floats x) {
+    const float least = -87.0f;
+    floats lower = {least, least, least, least, least, least, least, least};
+    ints below = x < lower;
+    x = (floats)((below & (ints)lower) | (~below & (ints)x));
+    floats scaled = x * 1.44269504f;
+    ints whole = __builtin_convertvector(scaled - 0.5f, ints); /* towards zero, which for these is up */
+    floats rest = x - __builtin_convertvector(whole, floats) * 0.693359375f +
+                  __builtin_convertvector(whole, floats) * 2.12194440e-4f;
+    floats p = rest * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * rest + 8.3334519073e-3f;
+    p = p * rest + 4.1665795894e-2f;
+    p = p * rest + 1.6666665459e-1f;
+    p = p * rest + 5.0000001201e-1f;
+    p = p * rest * rest + rest + 1.0f;
+    ints power = (whole + 127) << 23;
+    floats two;
+    memcpy(&two, &power, sizeof two);
+    return p * two;
+}
+
+static inline floats widened_eight(const uint16_t *at) {
+    halves v;
+    memcpy(&v, at, sizeof v);
+    words word = __builtin_convertvector(v, words) << 16;
+    floats value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+int64_t attention_pieces(int64_t keys) { return (keys + PIECE - 1) / PIECE; }
+
+/* q: [heads, per_head, dimensions], scaled; k, v: [heads, keys, dimensions] with the given distances between heads;
+ * work: [heads, pieces, per_head, dimensions + 2]; y: [heads, per_head, dimensions]. Row r of a head is query r % queries. */
+void attention_bfloat16(const float *q, const uint16_t *k, const uint16_t *v, float *work, float *y, int64_t heads,
+                        int64_t per_head, int64_t queries, int64_t keys, int64_t dimensions, int64_t k_stride,
+                        int64_t v_stride) {
+    int64_t pieces = attention_pieces(keys), width = dimensions + 2;
+#pragma omp parallel for schedule(static) collapse(2)
+    for (int64_t head = 0; head < heads; head++)
+        for (int64_t piece = 0; piece < pieces; piece++) {
+            int64_t from = piece * PIECE, count = keys - from < PIECE ? keys - from : PIECE;
+            const float *query = q + head * per_head * dimensions;
+            float scores[MOST_PER_HEAD][PIECE];
+            for (int64_t i = 0; i < count; i++) {
+                const uint16_t *key = k + head * k_stride + (from + i) * dimensions;
+                floats wide[MOST_DIMENSIONS / LANES];
+                for (int64_t d = 0; d < dimensions; d += LANES) wide[d / LANES] = widened_eight(key + d);
+                for (int64_t r = 0; r < per_head; r++) {
+                    floats even = {0}, odd = {0};
+                    const float *in = query + r * dimensions;
+                    int64_t d = 0;
+                    for (; d + 2 * LANES <= dimensions; d += 2 * LANES) {
+                        even += wide[d / LANES] * loaded(in + d);
+                        odd += wide[d / LANES + 1] * loaded(in + d + LANES);
+                    }
+                    if (d < dimensions) even += wide[d / LANES] * loaded(in + d);
+                    scores[r][i] = total(even + odd);
+                }
+            }
+            for (int64_t r = 0; r < per_head; r++) {
+                float *out = work + ((head * pieces + piece) * per_head + r) * width;
+                int64_t seen = keys - (queries - 1 - r % queries) - from;
+                if (seen > count) seen = count;
+                float greatest = -1e30f, sum = 0;
+                for (int64_t i = 0; i < seen; i++)
+                    if (scores[r][i] > greatest) greatest = scores[r][i];
+                for (int64_t i = seen < 0 ? 0 : seen; i < PIECE; i++) scores[r][i] = -1e30f;
+                for (int64_t i = 0; i < PIECE; i += LANES) {
+                    floats weight = exponential(loaded(&scores[r][i]) - greatest);
+                    memcpy(&scores[r][i], &weight, sizeof weight);
+                }
+                for (int64_t i = 0; i < PIECE; i++) {
+                    if (i >= seen) scores[r][i] = 0;
+                    sum += scores[r][i];
+                }
+                out[dimensions] = greatest;
+                out[dimensions + 1] = sum;
+                memset(out, 0, sizeof(float) * (size_t)dimensions);
+            }
+            for (int64_t i = 0; i < count; i++) {
+                const uint16_t *value = v + head * v_stride + (from + i) * dimensions;
+                for (int64_t d = 0; d < dimensions; d += LANES) {
+                    floats wide = widened_eight(value + d);
+                    for (int64_t r = 0; r < per_head; r++) {
+                        float *out = work + ((head * pieces + piece) * per_head + r) * width + d;
+                        floats sum = loaded(out) + wide * scores[r][i];
+                        memcpy(out, &sum, sizeof sum);
+                    }
+                }
+            }
+        }
+    for (int64_t row = 0; row < heads * per_head; row++) {
+        int64_t head = row / per_head, r = row % per_head;
+        const float *first = work + (head * pieces * per_head + r) * width;
+        float greatest = -1e30f, sum = 0;
+        for (int64_t piece = 0; piece < pieces; piece++) {
+            const float *part = first + piece * per_head * width;
+            if (part[dimensions + 1] > 0 && part[dimensions] > greatest) greatest = part[dimensions];
+        }
+        float *out = y + row * dimensions;
+        memset(out, 0, sizeof(float) * (size_t)dimensions);
+        for (int64_t piece = 0; piece < pieces; piece++) {
+            const float *part = first + piece * per_head * width;
+            if (part[dimensions + 1] <= 0) continue;
+            float difference = part[dimensions] - greatest;
+            floats single = {difference, difference, difference, difference,
+                             difference, difference, difference, difference};
+            float share = exponential(single)[0];
+            sum += share * part[dimensions + 1];
+            for (int64_t d = 0; d < dimensions; d++) out[d] += share * part[d];
+        }
+        for (int64_t d = 0; d < dimensions; d++) out[d] /= sum;
+    }
+}

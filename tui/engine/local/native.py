@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 GROUP: Final = 32
 """Columns of weights come in multiples of this."""
+MOST_DIMENSIONS: Final = 256
+MOST_PER_HEAD: Final = 64
+"""As in the C code: the largest head, and how many heads of queries may share a head of keys."""
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fPIC", "-std=gnu11")
 _TIMEOUT_S: Final = 60
@@ -40,7 +43,11 @@ class Native:
         self._bfloat16.argtypes = (*(_POINTER,) * 3, *_SIZES)
         self._int8.argtypes = (*(_POINTER,) * 4, *_SIZES)
         self._int4.argtypes = (*(_POINTER,) * 5, *_SIZES)
-        for product in (self._bfloat16, self._int8, self._int4):
+        self._attention = library.attention_bfloat16
+        self._attention.argtypes = (*(_POINTER,) * 5, *(ctypes.c_int64,) * 7)
+        self._pieces = library.attention_pieces
+        self._pieces.argtypes, self._pieces.restype = (ctypes.c_int64,), ctypes.c_int64
+        for product in (self._bfloat16, self._int8, self._int4, self._attention):
             product.restype = None
 
     def bfloat16(self, x: Any, weights: Any) -> Any:
@@ -87,6 +94,28 @@ class Native:
             *_shape(x, weights.shape[0]),
         )
         return made.to(x.dtype)
+
+    def attention(self, query: Any, key: Any, value: Any, scale: float) -> Any:
+        """Return what one new token attends to, of shape `(1, 1, heads, dimensions)`.
+
+        Args:
+            query: of shape `(1, heads, 1, dimensions)`, in bfloat16 as all three.
+            key, value: of shape `(1, key_heads, keys, dimensions)`; within a head they lie one after another.
+            scale: of the scores.
+        """
+        import torch
+
+        _, heads, _, dimensions = query.shape
+        key_heads, keys = key.shape[1:3]
+        per_head = heads // key_heads
+        scaled = (query.to(torch.float32) * scale).contiguous()
+        made = torch.empty((1, 1, heads, dimensions), dtype=torch.float32)
+        work = torch.empty(heads * self._pieces(keys) * (dimensions + 2), dtype=torch.float32)
+        self._attention(
+            scaled.data_ptr(), key.data_ptr(), value.data_ptr(), work.data_ptr(), made.data_ptr(),
+            key_heads, per_head, 1, keys, dimensions, key.stride(1), value.stride(1),
+        )  # fmt: skip
+        return made.to(query.dtype)
 
 
 def build(folder: Path) -> Native | None:
@@ -152,7 +181,13 @@ def _is_right(made: Native) -> bool:
         expected = x @ weights.float().T
         if not torch.allclose(made.bfloat16(x, weights), expected, atol=1e-3):
             return False
-    return True
+    query = torch.randn(1, 4, 1, 16, generator=generator).bfloat16()
+    key, value = (torch.randn(1, 2, 300, 16, generator=generator).bfloat16() for _ in range(2))
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        query.float(), key.float().repeat_interleave(2, 1), value.float().repeat_interleave(2, 1)
+    )
+    found = made.attention(query, key, value, 16**-0.5).float().transpose(1, 2)
+    return torch.allclose(found, expected, atol=2e-2)
 
 
 def _prepared(x: Any, outputs: int) -> tuple[Any, Any]:
