@@ -14,6 +14,7 @@ from tui.sanitize import sanitize
 from tui.screens.bindings import bindings
 from tui.screens.chat.reading import Reading
 from tui.screens.help import HelpScreen
+from tui.screens.stats import StatsScreen
 
 QUIT_AGAIN_S: Final = 2.0
 _WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
@@ -39,6 +40,11 @@ class ChatScreen(Reading):
     def action_app_help(self) -> None:
         """Show the keys."""
         self.app.push_screen(HelpScreen())
+
+    def action_app_stats(self) -> None:
+        """Show what replies cost."""
+        chat = [turn.generation.stats for turn in self.conversation.path if turn.generation]
+        self.app.push_screen(StatsScreen(chat, self.session_stats, self.worker.memory()))
 
     def action_app_interrupt(self) -> None:
         """Copy what is selected, else stop the reply, else quit at the second press."""

@@ -10,7 +10,7 @@ from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import Generation, Message, Status
+from tui.conversation import Generation, Message, ReplyStats, Status
 from tui.engine.base import (
     Event,
     Failed,
@@ -43,6 +43,7 @@ class Talk(Models):
 
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
+        self.session_stats: list[ReplyStats] = []
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -101,6 +102,7 @@ class Talk(Models):
             error=reply.error,
             generation=reply.generation,
         )
+        self.session_stats.append(reply.generation.stats)
         self.show_turn(reply.turn_id)
         self.save()
         self.show_status()
