@@ -16,7 +16,7 @@ import platform
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
@@ -213,11 +213,19 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 print(f"broken off: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
             finally:
                 contestant.close()
-    figures_of = {
+            made = {"surroundings": before, "missing": missing, "results": _medians(found)}
+            if options.json is not None:
+                # After each, so that a run that is broken off has not been for nothing.
+                options.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    return {"surroundings": before, "missing": missing, "results": _medians(found)}
+
+
+def _medians(found: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, float]]:
+    return {
         name: {figure: median(values) for figure, values in figures.items()}
         for name, figures in found.items()
+        if figures
     }
-    return {"surroundings": before, "missing": missing, "results": figures_of}
 
 
 def main() -> None:
@@ -225,8 +233,6 @@ def main() -> None:
     options = arguments()
     figures = run(options)
     print(markdown(figures))
-    if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

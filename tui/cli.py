@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
 
-SUBCOMMANDS = ("export", "import", "list")
+SUBCOMMANDS = ("bench", "export", "import", "list")
 USAGE_ERROR = 2
 CRASHED = 1
 
@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
         prog="chat-tui",
         description="Talk with a local language model in a full-screen terminal app.",
         epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. "
-        "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen.",
+        "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen; "
+        "'chat-tui bench' measures a model on this machine.",
     )
     result.add_argument(
         "model",

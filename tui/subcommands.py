@@ -1,4 +1,4 @@
-"""What `chat-tui list`, `chat-tui export` and `chat-tui import` do, without a screen."""
+"""What `chat-tui list`, `chat-tui export` and `chat-tui import` do, without a screen; `chat-tui bench` is in `bench`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tui import bench
 from tui.console import Parser, complain, write_out
 from tui.conversation.formats import export_text
 from tui.sanitize import sanitize_line
@@ -27,6 +28,8 @@ def run(arguments: Sequence[str]) -> int:
         the exit code: 0, or 2 with a sentence on stderr.
     """
     name, *rest = arguments
+    if name == "bench":
+        return bench.run(rest)
     given = PARSERS[name]().parse_args(rest)
     paths = AppPaths.default()
     store = SessionStore(paths.sessions, paths.index)
@@ -129,7 +132,12 @@ def _import(given: argparse.Namespace, store: SessionStore) -> int:
     return 0
 
 
-PARSERS: Final = {"export": export_parser, "import": import_parser, "list": list_parser}
+PARSERS: Final = {
+    "bench": bench.parser,
+    "export": export_parser,
+    "import": import_parser,
+    "list": list_parser,
+}
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]] = {
     "export": _export,
     "import": _import,

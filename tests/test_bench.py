@@ -1,0 +1,97 @@
+"""`chat-tui bench`: what is measured, shown and kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.scripted import ScriptedEngine
+from tui import bench
+from tui.conversation import ReplyStats
+from tui.engine.base import Finished, LoadRequest, ModelInfo, ModelLoadError
+from tui.settings.paths import AppPaths
+
+SPEEDS = {"none": 20.0, "int8": 30.0, "int4": 40.0}
+
+
+class TimedEngine(ScriptedEngine):
+    """Each quantization has a speed of its own, and one can't be loaded."""
+
+    def load(self, request, emit, cancelled):
+        self.load_requests.append(request)
+        if request.quantization == "int8":
+            raise ModelLoadError("There is not enough memory.", "")
+        self.speed = SPEEDS[request.quantization] / (1 if request.kernels else 2)
+        self._loaded = ModelInfo(request.model, "Some", "cpu", weights_bytes=2**28)
+        return self._loaded
+
+    def generate(self, request, emit, cancelled):
+        self.requests.append(request)
+        limit = request.parameters["max_new_tokens"]
+        return Finished(
+            ReplyStats(100, 20, new_tokens=limit, ttft_s=0.5, prefill_s=0.4, decode_s=(limit - 1) / self.speed)
+        )  # fmt: skip
+
+
+@pytest.fixture
+def engine():
+    return TimedEngine()
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path / "home"))
+    paths = AppPaths.default()
+    paths.ensure()
+    return paths.state
+
+
+def run(engine, *arguments):
+    return bench.run(arguments, lambda _paths: engine)
+
+
+def test_every_way_that_works_here_is_measured_and_the_fastest_kept(engine, state, capsys):
+    assert run(engine, "some", "--only", "none,int8,int4", "--keep") == 0
+    out = capsys.readouterr().out
+    lines = {line.split("  ")[0]: line for line in out.splitlines()}
+    assert "20.0 tok/s" in lines["none"]
+    assert "10.0 tok/s" in lines["none, PyTorch's kernels"]
+    assert "40.0 tok/s" in lines["int4"]
+    assert "200 tok/s" in lines["int4"]
+    assert "int8: There is not enough memory." in out
+    known = json.loads(state.read_text())
+    assert (known["model"], known["quantization"]) == ("some", "int4")
+    assert engine.loaded is None
+
+
+def test_the_same_is_not_loaded_twice(engine, state):
+    run(engine, "some", "--only", "none,int4", "--no-keep")
+    wanted = [(one.quantization, one.kernels) for one in engine.load_requests]
+    assert wanted == [("none", True), ("none", False), ("int4", True)]
+    assert not state.exists()
+
+
+def test_nothing_is_kept_unasked(engine, state):
+    assert run(engine, "some", "--only", "none") == 0
+    assert not state.exists()
+
+
+def test_a_model_that_can_not_be_loaded_is_said(engine, state, capsys):
+    engine.load = lambda *_args: (_ for _ in ()).throw(ModelLoadError("There is no such model."))
+    assert run(engine, "nowhere") == 2
+    assert "There is no such model." in capsys.readouterr().out
+
+
+def test_an_unknown_quantization_is_refused(engine, state, capsys):
+    assert run(engine, "some", "--only", "int5") == 2
+    assert "int5" in capsys.readouterr().err
+
+
+def test_choices_are_those_of_the_device():
+    on_cpu = [one.request for one in bench.choices("m", "cpu")]
+    assert LoadRequest("m", "int4") in on_cpu
+    assert LoadRequest("m", "none", kernels=False) in on_cpu
+    on_gpu = [one.request.quantization for one in bench.choices("m", "cuda:0")]
+    assert "int4" not in on_gpu
+    assert "none" in on_gpu

@@ -1,0 +1,251 @@
+"""What `chat-tui bench` does: runs a model in every way that it can be held in here, shows what each is worth, and keeps the best."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tui.console import Parser, complain
+from tui.conversation import Message, ReplyStats
+from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
+from tui.engine.quantization import NONE, QUANTIZATIONS, availability
+from tui.sanitize import sanitize_line
+from tui.settings.paths import AppPaths
+from tui.settings.state import load_state, save_state
+from tui.widgets.figures import bytes_text, seconds_text
+
+FAILED: Final = 2
+_NEW_TOKENS: Final = 32
+_SENTENCE: Final = (
+    "The river runs past the old mill, and the children of the village play there all day. "
+)
+_LONG: Final = 40
+_QUESTION: Final = "Tell me a long story about a river."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to run a model.
+
+    Attributes:
+        name: in the table.
+        request: what is asked of the engine.
+    """
+
+    name: str
+    request: LoadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a choice is worth.
+
+    Attributes:
+        choice: what was measured.
+        weights_bytes: in memory.
+        tokens_per_s: while a reply is written.
+        prompt_tokens_per_s: while a prompt is read.
+        first_token_s: of the next turn after a long one.
+        lookup_gain: how many times as fast a text is repeated with prompt lookup; 0 when not known.
+        device: that the model went to.
+        problem: why it could not be measured; empty when it was.
+    """
+
+    choice: Choice
+    weights_bytes: int = 0
+    tokens_per_s: float = 0.0
+    prompt_tokens_per_s: float = 0.0
+    first_token_s: float = 0.0
+    lookup_gain: float = 0.0
+    device: str = ""
+    problem: str = ""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui bench`."""
+    made = Parser(
+        prog="chat-tui bench",
+        description="Measure how fast a model is on this machine, in every quantization that can be used here.",
+    )
+    made.add_argument(
+        "model",
+        nargs="?",
+        default="",
+        metavar="MODEL",
+        help="as for chat-tui; the one used last without it",
+    )
+    made.add_argument(
+        "--only",
+        default="",
+        metavar="NAMES",
+        help="quantizations to measure, with commas between them",
+    )
+    keep = made.add_mutually_exclusive_group()
+    keep.add_argument("--keep", action="store_true", help="keep the fastest without asking")
+    keep.add_argument("--no-keep", action="store_true", help="keep nothing, and don't ask")
+    return made
+
+
+def choices(model: str, device: str, only: Sequence[str] = ()) -> list[Choice]:
+    """Return the ways to run a model on a device.
+
+    Args:
+        model: its name.
+        device: as torch names it.
+        only: quantizations to restrict them to; all that can be used without any.
+    """
+    found = [
+        Choice(name, LoadRequest(model, name))
+        for name in QUANTIZATIONS
+        if availability(name, device).ok and (not only or name in only)
+    ]
+    if device == "cpu" and (not only or NONE in only):
+        found.insert(0, Choice("none, PyTorch's kernels", LoadRequest(model, NONE, kernels=False)))
+    return found
+
+
+def measure(engine: Engine, choice: Choice) -> Measured:
+    """Load a model in one way, and have it reply; the engine is left without a model."""
+    try:
+        info = engine.load(choice.request, lambda _event: None, lambda: False)
+        _ask(engine, _QUESTION, 4)
+        short = _ask(engine, _QUESTION, _NEW_TOKENS)
+        text = f"{_SENTENCE * _LONG}{_QUESTION}"
+        long = _ask(engine, text, 4)
+        again = _ask(engine, f"{text} And then?", 4)
+        gain = _lookup_gain(engine)
+        return Measured(
+            choice, info.weights_bytes, short.tokens_per_s, long.prefill_tokens_per_s, again.ttft_s,
+            gain, info.device,
+        )  # fmt: skip
+    except EngineError as error:
+        return Measured(choice, problem=error.message)
+    finally:
+        engine.unload()
+
+
+def _ask(engine: Engine, text: str, limit: int, how: Speculation = Speculation.OFF) -> ReplyStats:
+    request = GenerateRequest(
+        (Message("user", text),), {"temperature": 0.0, "max_new_tokens": limit}, speculation=how
+    )
+    return engine.generate(request, lambda _event: None, lambda: False).stats
+
+
+def _lookup_gain(engine: Engine) -> float:
+    """Return how many times as fast a text is repeated with prompt lookup as without."""
+    text = f"Repeat this text word by word: {_SENTENCE * 3}"
+    without = _ask(engine, text, _NEW_TOKENS).tokens_per_s
+    with_it = _ask(engine, text, _NEW_TOKENS, Speculation.AUTO).tokens_per_s
+    return with_it / without if without else 0.0
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """Return the figures as lines of text, one way to run the model each."""
+    head = ("", "weights", "writes", "reads", "next turn", "lookup")
+    lines = [head, *(_cells(one) for one in measured if not one.problem)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
+    shown = [
+        "  ".join(
+            cell.ljust(width) if not place else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    problems = [
+        f"{one.choice.name}: {sanitize_line(one.problem)}" for one in measured if one.problem
+    ]
+    return "\n".join(shown + problems)
+
+
+def _cells(one: Measured) -> tuple[str, ...]:
+    return (
+        one.choice.name,
+        bytes_text(one.weights_bytes),
+        f"{one.tokens_per_s:.1f} tok/s",
+        f"{one.prompt_tokens_per_s:.0f} tok/s",
+        seconds_text(one.first_token_s),
+        f"x{one.lookup_gain:.1f}" if one.lookup_gain else "",
+    )
+
+
+def fastest(measured: Sequence[Measured]) -> Measured | None:
+    """Return the choice that writes fastest; None when nothing could be measured."""
+    known = [one for one in measured if not one.problem]
+    return max(known, key=lambda one: one.tokens_per_s, default=None)
+
+
+def run(
+    arguments: Sequence[str],
+    make_engine: Callable[[AppPaths], Engine] | None = None,
+    ask: Callable[[str], str] = input,
+) -> int:
+    """Run `chat-tui bench`.
+
+    Args:
+        arguments: what was given after `bench`.
+        make_engine: makes the engine to measure; None for the one that the app has.
+        ask: asks the user a question.
+
+    Returns:
+        the exit code: 0, or 2 with a sentence on stderr.
+    """
+    given = parser().parse_args(arguments)
+    paths = AppPaths.default()
+    state, _problem = load_state(paths.state)
+    model = given.model or state.model or "demo"
+    only = [name for name in given.only.split(",") if name]
+    if unknown := [name for name in only if name not in QUANTIZATIONS]:
+        complain(
+            f"chat-tui bench: there is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}"
+        )
+        return FAILED
+    engine = (make_engine or _engine)(paths)
+    measured: list[Measured] = []
+    for one in _measured(engine, model, only):
+        measured.append(one)
+        print(f"{one.choice.name}: {one.problem or _cells(one)[2]}", file=sys.stderr, flush=True)
+    print(table(measured))
+    best = fastest(measured)
+    if best is None:
+        complain(f"chat-tui bench: {model} could not be measured.")
+        return FAILED
+    if given.keep or (not given.no_keep and _wants(best, ask)):
+        save_state(
+            paths.state,
+            replace(
+                state,
+                model=best.choice.request.model,
+                quantization=best.choice.request.quantization,
+            ),
+        )
+        print(
+            f"Kept: chat-tui starts with {sanitize_line(model)}, quantization {best.choice.request.quantization}."
+        )
+    return 0
+
+
+def _measured(engine: Engine, model: str, only: Sequence[str]) -> Iterator[Measured]:
+    """Measure all choices; which there are depends on where the model goes, which the first load tells."""
+    first = measure(engine, Choice(NONE, LoadRequest(model)))
+    if first.problem:
+        yield first
+        return
+    for choice in choices(model, first.device, only):
+        yield first if choice.request == first.choice.request else measure(engine, choice)
+
+
+def _engine(paths: AppPaths) -> Engine:
+    from tui.engine.local import LocalEngine
+
+    paths.ensure()
+    return LocalEngine(paths.cache)
+
+
+def _wants(best: Measured, ask: Callable[[str], str]) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    question = f"The fastest is {best.choice.name}. Start with it from now on? [y/N] "
+    return ask(question).strip().lower() in ("y", "yes")
