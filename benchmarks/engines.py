@@ -85,7 +85,7 @@ def measure(contestant: Contestant, note: Callable[[str, float], None]) -> None:
     if not isinstance(contestant, App):
         _turns(contestant, note, fresh)
     if contestant.can_stop:
-        read = f"{fresh} {SENTENCE * STOP_SENTENCES}"
+        read = f"Read {fresh}: {SENTENCE * STOP_SENTENCES}"
         note("stop_prefill", contestant.ask([user(read)], 4, stop_after_s=1.0).stop_s)
         note("stop_decode", contestant.ask([user(f"{fresh}! {QUESTION}")], 200, 1.5).stop_s)
     if isinstance(contestant, App):
@@ -96,7 +96,7 @@ def measure(contestant: Contestant, note: Callable[[str, float], None]) -> None:
 
 def _turns(contestant: Contestant, note: Callable[[str, float], None], fresh: int) -> None:
     """Talk about a long text for ten turns, and then edit the last message and one in the middle."""
-    messages = [user(f"{fresh} {SENTENCE * DOCUMENT_SENTENCES} What is it about?")]
+    messages = [user(f"A text, {fresh}: {SENTENCE * DOCUMENT_SENTENCES} What is it about?")]
     for turn in range(1, TURNS + 1):
         said = GIVEN_REPLY
         if contestant.keeps_cache or turn in MEASURED_TURNS:

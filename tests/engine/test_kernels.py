@@ -73,6 +73,16 @@ def test_weights_are_rounded_to_the_nearest_step(compiled, form, bits):
         assert off.max() <= groups.abs().amax() / 127 * 0.51
 
 
+def test_four_bits_lie_where_the_kernel_expects_them(compiled):
+    weights = linear.Int4(layer(7, 64).weight, compiled)
+    lanes = weights.q.to(torch.int32).unsqueeze(2)
+    q = torch.cat([(lanes >> (4 * place)) & 15 for place in range(4)], dim=2).reshape(7, 2, 32)
+    scales = weights.scales.float()
+    expected = (q * scales[..., :1] + scales[..., 1:]).reshape(7, 64)
+    assert torch.allclose(weights.unpacked(0, 7), expected, atol=1e-6)
+    assert torch.equal(weights.unpacked(2, 5), weights.unpacked(0, 7)[2:5])
+
+
 def test_torchs_four_bits_hold_the_same_weights(compiled):
     original, x = layer(64, 96), numbers(1, 96).bfloat16()
     ours, theirs = linear.Int4(original.weight, compiled), linear.TorchInt4(original.weight)

@@ -201,6 +201,24 @@ def test_running_out_of_memory_in_a_reply_says_what_to_do(engine, tmp_path):
     assert engine.loaded is not None
 
 
+def test_kept_caches_are_given_up_before_memory_runs_out(engine, tmp_path):
+    load(engine, tiny.llama(tmp_path / "model"), dtype="float32")
+    expected = ask(engine, chat("hello"), max_new_tokens=6).text
+    ask(engine, chat("quite another chat"), max_new_tokens=4)
+    calls = []
+
+    def fail_once(*_args):
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    hook = engine._loaded.model.register_forward_pre_hook(fail_once)
+    heard = ask(engine, chat("hello"), max_new_tokens=6)
+    hook.remove()
+    assert heard.text == expected
+    assert engine._loaded.cache.entries == 1
+
+
 @pytest.mark.parametrize(
     ("one", "other", "length"),
     [([], [1], 0), ([1, 2], [1, 2, 3], 2), ([1, 2], [1, 3], 1), ([2], [1], 0)],

@@ -95,7 +95,7 @@ def reply(
     )
     job = _Job(loaded, request, prompt, values, streamer, account, emit, cancelled)
     try:
-        reason = job.run()
+        reason = job.run_within_memory()
     except Exception as error:
         streamer.finish()
         raise problems.generation_error(error, account.stats(streamer)) from error
@@ -129,6 +129,20 @@ class _Job:
     account: _Account
     emit: Emit
     cancelled: IsCancelled
+
+    def run_within_memory(self) -> StopReason:
+        """Make the reply; when memory runs out before its first token, give up the kept KV caches and try once more."""
+        pool = self.loaded.cache
+        try:
+            return self.run()
+        except Exception as error:
+            if self.streamer.ids or not pool.entries or not problems.is_out_of_memory(error):
+                raise
+            _log.warning("memory ran out; %d KV caches are given up", pool.entries)
+            problems.release(error)
+        pool.drop()
+        problems.free_device_memory()
+        return self.run()
 
     def run(self) -> StopReason:
         """Make the reply; return why it ended."""

@@ -171,6 +171,23 @@ void product_int4(const float *x, const float *added, const uint16_t *weights, c
     }
 }
 
+/* Unpacks whole rows, for products of many inputs that are made elsewhere. */
+void unpack_rows_int4(const uint16_t *weights, const uint16_t *scales, float *out, int64_t outputs, int64_t columns) {
+    int64_t groups = columns / GROUP;
+#pragma omp parallel for schedule(static)
+    for (int64_t n = 0; n < outputs; n++)
+        for (int64_t g = 0; g < groups; g++) {
+            floats w[PARTS];
+            const uint16_t *scaled = scales + (n * groups + g) * 2;
+            float scale = widened(scaled[0]), offset = widened(scaled[1]);
+            unpack_int4(weights + (n * groups + g) * LANES, w);
+            for (int part = 0; part < PARTS; part++) {
+                floats value = w[part] * scale + offset;
+                memcpy(out + n * columns + g * GROUP + part * LANES, &value, sizeof value);
+            }
+        }
+}
+
 /* Attention of a few new tokens over all keys and values, in bfloat16.
  *
  * The heads of queries that share a head of keys are computed together, so that each key is unpacked once, and long caches are

@@ -43,6 +43,9 @@ class Native:
         self._bfloat16.argtypes = (*(_POINTER,) * 3, *_SIZES)
         self._int8.argtypes = (*(_POINTER,) * 4, *_SIZES)
         self._int4.argtypes = (*(_POINTER,) * 5, *_SIZES)
+        self._unpack_int4 = library.unpack_rows_int4
+        self._unpack_int4.argtypes = (*(_POINTER,) * 3, *_SIZES[:2])
+        self._unpack_int4.restype = None
         self._attention = library.attention_bfloat16
         self._attention.argtypes = (*(_POINTER,) * 5, *(ctypes.c_int64,) * 7)
         self._pieces = library.attention_pieces
@@ -94,6 +97,17 @@ class Native:
             *_shape(x, weights.shape[0]),
         )
         return made.to(x.dtype)
+
+    def unpacked_int4(self, weights: Any, scales: Any) -> Any:
+        """Return weights in 4 bits, some rows of what `int4` takes, in float32."""
+        import torch
+
+        outputs, groups = weights.shape[:2]
+        made = torch.empty((outputs, groups * GROUP), dtype=torch.float32)
+        self._unpack_int4(
+            weights.data_ptr(), scales.data_ptr(), made.data_ptr(), outputs, groups * GROUP
+        )
+        return made
 
     def attention(self, query: Any, key: Any, value: Any, scale: float) -> Any:
         """Return what one new token attends to, of shape `(1, 1, heads, dimensions)`.
