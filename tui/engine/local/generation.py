@@ -136,9 +136,10 @@ class _Job:
         try:
             return self.run()
         except Exception as error:
-            if self.streamer.ids or not pool.entries or not problems.is_out_of_memory(error):
+            kept = pool.entries or (self.account.lent and self.account.lent.tokens)
+            if self.streamer.ids or not kept or not problems.is_out_of_memory(error):
                 raise
-            _log.warning("memory ran out; %d KV caches are given up", pool.entries)
+            _log.warning("memory ran out; the kept KV caches are given up")
             problems.release(error)
         pool.drop()
         problems.free_device_memory()
