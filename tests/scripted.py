@@ -130,6 +130,9 @@ class ScriptedEngine:
     def memory(self) -> MemoryReading:
         return MemoryReading("RAM", "CPU", 8 * 1024**3, 24 * 1024**3, 512 * 1024**2)
 
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        return "cpu", self.memory()
+
 
 def _tokens(request: GenerateRequest) -> int:
     return sum(len(message.content.split()) + 4 for message in request.messages)

@@ -68,6 +68,11 @@ ACTIONS: Final = (
     ),
     Action("model.cancel", "Model: cancel loading", (), "Stops loading the model.", "chat"),
     Action("model.unload", "Model: unload", (), "Frees the model's memory.", "chat"),
+    Action(
+        "model.memory", "Model: memory", ("f7",), "Shows where the memory goes: weights, KV cache, other programs.", "chat",
+        priority=True,
+    ),
+    Action("download.cancel", "Model: stop the download", (), "Stops what is being downloaded; it can go on later.", "chat"),
     Action("model.reload", "Model: load again", (), "Loads the current model once more.", "chat"),
     Action(
         "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; while a model loads, stops that.",

@@ -23,6 +23,8 @@ from textual.theme import Theme
 from tui.actions import Action, actions
 from tui.clipboard import copy_natively
 from tui.engine.base import Engine, LoadRequest
+from tui.engine.downloads import Downloads
+from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
@@ -30,6 +32,7 @@ from tui.screens.bindings import bindings
 from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionError
 from tui.sessions.writer import SessionWriter
+from tui.settings.measurements import Measurements
 from tui.settings.state import AppState
 from tui.settings.themes import ThemeColours
 
@@ -77,6 +80,8 @@ class ChatApp(App[None]):
         themes: Sequence[ThemeColours] = (),
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
+        hub: Hub | None = None,
+        measurements: Measurements | None = None,
     ) -> None:
         """Make the app.
 
@@ -87,6 +92,8 @@ class ChatApp(App[None]):
             start: what to begin with.
             themes: colour themes to offer beside Textual's own.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
+            hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
+            measurements: what was measured of models on this machine; None to keep that in memory only.
             save_state: called off the UI thread with what to remember; None to remember nothing.
         """
         super().__init__()
@@ -97,6 +104,9 @@ class ChatApp(App[None]):
         self.crash: Exception | None = None
         self._save_state = save_state
         self._copy_file = copy_file
+        self.hub = hub or Hub()
+        self.downloads = Downloads(self.hub)
+        self.measurements = measurements or Measurements(None)
         for theme in themes:
             self.register_theme(_theme(theme))
         if state.theme in self.available_themes:
@@ -114,6 +124,9 @@ class ChatApp(App[None]):
             self.worker,
             self.sessions,
             self.state,
+            hub=self.hub,
+            downloads=self.downloads,
+            measurements=self.measurements,
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,

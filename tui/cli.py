@@ -113,6 +113,7 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
     from tui.engine.local import LocalEngine
     from tui.sessions import SessionStore
     from tui.sessions.writer import SessionWriter
+    from tui.settings.measurements import Measurements
     from tui.settings.paths import PathsError
     from tui.settings.state import load_state, save_state
     from tui.settings.themes import shipped_themes, user_themes
@@ -147,6 +148,7 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
         start=Start(opened, request, tuple(notices)),
         themes=(*shipped_themes(), *themes),
         copy_file=paths.cache / "copied.txt",
+        measurements=Measurements(paths.cache / "measurements.json"),
         save_state=lambda changed: save_state(paths.state, changed),
     )
     app.run()

@@ -9,7 +9,7 @@ from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
 from tui.engine.base import GenerationError, LoadRequest, ModelLoadError, StopReason
-from tui.screens.model_picker import ModelPicker
+from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
 from tui.widgets.status_bar import StatusBar
 

@@ -5,6 +5,7 @@ Every function asks the network and blocks; none belongs on the screen's thread.
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -268,6 +269,8 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
     """
     from huggingface_hub import errors
 
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ModelLoadError(f"The disk is full, so {name} can't be stored.", "Make room there.")
     gated = ModelLoadError(
         f"{name} is private or asks you to agree to its terms first.",
         f"Agree on https://huggingface.co/{name} and run: hf auth login",
@@ -300,7 +303,8 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
         return ModelLoadError(
             f"The Hugging Face Hub answered with an error ({brief(error)}).", "Try again later."
         )
-    return None
+    # A dry run that fails says no more than that; what it failed at stands behind.
+    return problem(error.__cause__, name) if isinstance(error.__cause__, Exception) else None
 
 
 def _is_network_problem(error: BaseException) -> bool:

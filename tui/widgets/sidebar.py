@@ -16,9 +16,10 @@ from textual.widgets import Button, Label, Select, TextArea
 
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ModelInfo
-from tui.engine.quantization import QUANTIZATIONS
+from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.parameters import PARAMETERS, Value, in_force
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
 
 _POLICIES: Final = {
@@ -95,6 +96,7 @@ class Sidebar(VerticalScroll):
         self._system_prompt = system_prompt
         self._parameters = dict(parameters or {})
         self._overflow = overflow
+        self._measured: Mapping[str, tuple[int, float]] = {}
 
     def compose(self) -> ComposeResult:
         """Lay out the groups."""
@@ -176,9 +178,24 @@ class Sidebar(VerticalScroll):
         for field in self.query(ParameterField):
             field.set_value(values.get(field.parameter.name))
 
+    def show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
+        """Show what was measured of the model on this machine: by quantization, bytes after the load and tokens per second."""
+        self._measured = measured
+        if not self.query_one("#quantization", Select).disabled:
+            self._explain(self._quantization)
+
     def _explain(self, name: object) -> None:
         entry = QUANTIZATIONS.get(str(name))
-        self.query_one("#quantization-note", Label).update(entry.help if entry else "")
+        if entry is None:
+            return
+        found = availability(entry.name, "")
+        sentences = [entry.help if found.ok else f"It {found.reason}: {found.command}"]
+        weight, speed = self._measured.get(entry.name, (0, 0.0))
+        figures = [bytes_text(weight)] if weight else []
+        figures += [f"{speed:.0f} tok/s"] if speed else []
+        if figures:
+            sentences.append(f"Measured here: {', '.join(figures)}.")
+        self.query_one("#quantization-note", Label).update("\n".join(sentences))
 
     # -- messages up
 

@@ -41,6 +41,7 @@ class StatusValues:
     Attributes:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
+        download: how far the downloads are; empty for none.
     """
 
     state: ModelState = ModelState.NONE
@@ -52,6 +53,7 @@ class StatusValues:
     context_total: int = 0
     tokens_per_s: float = 0.0
     ttft_s: float = 0.0
+    download: str = ""
 
 
 class StatusBar(Widget):
@@ -88,6 +90,8 @@ class StatusBar(Widget):
         parts = [(0, self._model())]
         if values.progress is not None:
             parts.append((1, _progress(values.progress)))
+        if values.download:
+            parts.append((4, Content.styled(sanitize_line(values.download, 60), "$text-accent")))
         memory = values.memory
         if memory.total:
             share = memory.used / memory.total

@@ -70,6 +70,8 @@ class ShownTurn:
     """What the folded reasoning says, such as `thought for 3.2 s · 120 tokens`."""
     in_context: bool = True
     """False when the model no longer sees this turn."""
+    change: str = ""
+    """What marks a reply by another model than the one that spoke before."""
 
 
 @dataclass(slots=True)
@@ -346,6 +348,8 @@ class TurnView(Widget):
         if turn.variants > 1:
             spans.append(Span("  "))
             spans.append(Span(f"‹ {turn.variant}/{turn.variants} ›", "variants"))
+        if turn.change:
+            spans.append(Span(f"  ⇄ {sanitize_line(turn.change, 60)}", "status-warning"))
         if not turn.in_context:
             spans.append(Span("  out of the context", "status-quiet"))
         used = sum(cell_len(span.text) for span in spans)

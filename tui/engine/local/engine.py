@@ -50,7 +50,7 @@ class LocalEngine:
         self._hub = hub or Hub()
         self._loaded: LoadedModel | None = None
         self._request: LoadRequest | None = None
-        self._kept: dict[LoadRequest, LoadedModel] = {}
+        self._kept: list[tuple[LoadRequest, LoadedModel]] = []
         """Models that are not in use, and whose memory the user wants to spend."""
         self._device = "cpu"
 
@@ -62,12 +62,21 @@ class LocalEngine:
 
     def memory(self) -> MemoryReading:
         """Return the memory of the devices in use; from any thread."""
-        models = [model for model in (self._loaded, *self._kept.values()) if model is not None]
+        kept = [model for _, model in self._kept]
+        models = [*kept, self._loaded] if self._loaded is not None else kept
         return replace(
             memory.read(self._device),
             weights=sum(model.info.weights_bytes for model in models),
             cache=sum(model.cache.bytes for model in models),
         )
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would be loaded to, and its memory; imports torch if need be."""
+        import_heavy()
+        from tui.engine.local import loading
+
+        device = loading.choose_device("auto")
+        return device, memory.read(device)
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
@@ -102,9 +111,10 @@ class LocalEngine:
     def _back_to(self, request: LoadRequest) -> ModelInfo | None:
         """Take up a model again that was kept in memory; None when this one was not."""
         key = _key(request)
-        model = self._kept.pop(key, None)
+        model = next((kept for known, kept in self._kept if known == key), None)
         if model is None:
             return None
+        self._kept = [entry for entry in self._kept if entry[0] != key]
         if request.keeps_former:
             self._keep_current()
         elif self._loaded is not None:
@@ -138,7 +148,7 @@ class LocalEngine:
     def _keep_current(self) -> None:
         if self._loaded is not None and self._request is not None:
             self._loaded.cache.drop()
-            self._kept[self._request] = self._loaded
+            self._kept.append((self._request, self._loaded))
         self._loaded = self._request = None
 
     def _drop_current(self) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tui.engine import facts
+from tui.engine import checkpoint, facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.local import adapter, checkpoint, footprint, quantization
+from tui.engine.local import adapter, footprint, quantization
 from tui.engine.local.prefix_cache import PrefixCache
 from tui.engine.local.progress import Reporter
 from tui.engine.local.prompt import PromptBuilder

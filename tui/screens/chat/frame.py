@@ -20,6 +20,8 @@ from textual.widgets import Footer, Label, Static
 from tui.conversation import USER, Conversation, ReplyStats, new_id
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import LoadRequest, MemoryReading, ModelInfo
+from tui.engine.downloads import Downloads
+from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.parameters import Value, readable
 from tui.sanitize import sanitize, sanitize_line
@@ -29,6 +31,7 @@ from tui.screens.model_control import ModelControl
 from tui.screens.presenting import Presenter
 from tui.sessions import Loaded, SessionConflictError, SessionError
 from tui.sessions.writer import SessionWriter
+from tui.settings.measurements import Measurements
 from tui.settings.state import AppState
 from tui.widgets.composer import Composer
 from tui.widgets.find_bar import FindBar
@@ -67,6 +70,9 @@ class ChatFrame(Screen[None]):
         sessions: SessionWriter,
         state: AppState,
         *,
+        hub: Hub,
+        downloads: Downloads,
+        measurements: Measurements,
         opened: Loaded | None = None,
         request: LoadRequest | None = None,
         notices: tuple[str, ...] = (),
@@ -77,6 +83,8 @@ class ChatFrame(Screen[None]):
             worker: runs the engine's jobs.
             sessions: does all work on chat files.
             state: what was remembered from the last time.
+            hub, downloads: where models come from.
+            measurements: what was measured of models on this machine.
             opened: a chat to go on with; None for a new one.
             request: the model to load at once; None to ask for one.
             notices: sentences to show once.
@@ -84,6 +92,11 @@ class ChatFrame(Screen[None]):
         super().__init__()
         self.worker = worker
         self.sessions = sessions
+        self.state = state
+        self.hub = hub
+        self.downloads = downloads
+        self.measurements = measurements
+        self.download_text = ""
         self.model = ModelControl(worker)
         self.conversation = (
             opened.conversation if opened else Conversation(system_prompt=state.system_prompt)
@@ -206,6 +219,7 @@ class ChatFrame(Screen[None]):
         info = None if self.model.loading else self.model.info
         self.sidebar.show_model(self.model.name, info)
         self.sidebar.show_quantization(self.model.quantization)
+        self.sidebar.show_measured(self.measurements.figures.get(self.model.model, {}))
         if self.model.loading:
             text = f"Loading {self.model.name}…\nYou can already write."
         elif info is None:
@@ -251,6 +265,7 @@ class ChatFrame(Screen[None]):
             context_total=info.context_tokens if info else 0,
             tokens_per_s=stats.tokens_per_s if stats else 0.0,
             ttft_s=stats.ttft_s if stats else 0.0,
+            download=self.download_text,
         )
 
     def _context_used(self, stats: ReplyStats | None) -> int:
@@ -321,7 +336,8 @@ class ChatFrame(Screen[None]):
     def remember(self) -> None:
         """Keep for the next start what is in force now."""
         info = self.model.info
-        state = AppState(
+        self.state = replace(
+            self.state,
             model=info.model if info else "",
             quantization=self.quantization,
             parameters=dict(self.parameters),
@@ -330,7 +346,7 @@ class ChatFrame(Screen[None]):
             sidebar=self._sidebar_wanted,
             overflow=self.overflow_policy.value,
         )
-        self.post_message(self.StateChanged(state))
+        self.post_message(self.StateChanged(self.state))
 
     def chat_settings(self) -> Mapping[str, Any]:
         """Return what the chat's file says of the model and parameters in force."""

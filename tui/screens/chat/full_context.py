@@ -157,6 +157,17 @@ class FullContext(Turns):
         parameters: dict[str, Value] = {"temperature": 0.0, "max_new_tokens": _SUMMARY_TOKENS}
         self.ask_model(GenerateRequest(tuple(messages), parameters), done, blocks=True)
 
+    def shorten_and_ask(self, reply: LiveReply) -> None:
+        """Leave the older half of what was sent out of the context, and have the last message answered again."""
+        known = [
+            self.conversation.turns[one] for one in reply.sent if one in self.conversation.turns
+        ]
+        half = known[: len(known) // 2]
+        if not half or reply.again is None:
+            self.tell("There is nothing to leave out: the last message alone is too long.")
+            return
+        self._leave_out(half, "", reply.again)
+
     def action_chat_see_all(self) -> None:
         """Send the model every turn again."""
         if not self.conversation.unseen:

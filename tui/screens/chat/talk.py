@@ -14,6 +14,7 @@ from tui.conversation import Generation, Status
 from tui.engine.base import (
     Event,
     Failed,
+    FailureCause,
     GenerateRequest,
     LoadRequest,
     Overflow,
@@ -28,6 +29,8 @@ from tui.screens.live_reply import LiveReply
 from tui.widgets.composer import Composer
 from tui.widgets.waiting_message import WaitingMessage
 
+MEASURED_TOKENS: Final = 16
+"""A reply shorter than this says nothing about the speed."""
 COUNT_S: Final = 0.25
 """The tokens of a draft are counted when the typing has paused this long."""
 
@@ -74,6 +77,19 @@ class Talk(Models):
                 self.model.info = None
                 self.show_model()
             self._end_reply(reply)
+            if isinstance(event, Failed) and event.cause is FailureCause.MEMORY:
+                self.memory_ran_out(reply, event)
+
+    def memory_ran_out(self, reply: LiveReply, failed: Failed) -> None:
+        """Offer ways out after a reply for which memory did not suffice; what was said of it is kept."""
+        request = self.model.wanted
+        if request is not None and not self.quitting:
+            self.offer_ways_out(request, failed, lambda: self.shorten_and_ask(reply))
+
+    def shorten_and_ask(self, reply: LiveReply) -> None:
+        """Make a reply once more; floors above leave out a part of the chat first."""
+        if reply.again is not None:
+            reply.again()
 
     def drained(self) -> None:
         """Put on disk what the reply said since the last time."""
@@ -101,12 +117,20 @@ class Talk(Models):
         )
         self.show_turn(reply.turn_id)
         self.save()
+        self._note_speed(reply.generation)
         self.show_status()
         self.refresh_bindings()
         self.load_back()
         if not self.quitting:
             self._send_waiting(reply.status or Status.STOPPED)
             self._draft_changed()
+
+    def _note_speed(self, made: Generation) -> None:
+        """Keep how fast the model was under this quantization, for the next choice of one."""
+        stats, measurements = made.stats, self.measurements
+        if made.model and stats.new_tokens >= MEASURED_TOKENS:
+            speed = stats.tokens_per_s
+            self.sessions.run(lambda: measurements.note_speed(made.model, made.quantization, speed))
 
     def context_is_full(self, reply: LiveReply, overflow: Overflow) -> None:  # noqa: ARG002 - for floors above
         """Say that the chat no longer fits and that nothing was said."""
