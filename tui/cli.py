@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
 
-SUBCOMMANDS = ("export", "import", "list")
+SUBCOMMANDS = ("export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
 
@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
         prog="chat-tui",
         description="Talk with a local language model in a full-screen terminal app.",
         epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. "
-        "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen.",
+        "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen, and "
+        "'chat-tui models' lists models.",
     )
     result.add_argument(
         "model",
@@ -148,7 +149,7 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
         start=Start(opened, request, tuple(notices)),
         themes=(*shipped_themes(), *themes),
         copy_file=paths.cache / "copied.txt",
-        measurements=Measurements(paths.cache / "measurements.json"),
+        measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
     )
     app.run()

@@ -1,4 +1,4 @@
-"""What `chat-tui list`, `chat-tui export` and `chat-tui import` do, without a screen."""
+"""What `chat-tui list`, `export`, `import` and `models` do, without a screen."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from tui.console import Parser, complain, write_out
 from tui.conversation.formats import export_text
+from tui.engine.base import EngineError
 from tui.sanitize import sanitize_line
 from tui.sessions import SessionError, SessionStore
 from tui.settings.paths import AppPaths, PathsError
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _COMMANDS[name](given, store)
         sys.stdout.flush()
         return code
-    except (PathsError, SessionError, TransferError) as error:
+    except (PathsError, SessionError, TransferError, EngineError) as error:
         complain(f"chat-tui {name}: {error}")
         return FAILED
     except BrokenPipeError:
@@ -129,9 +130,32 @@ def _import(given: argparse.Namespace, store: SessionStore) -> int:
     return 0
 
 
-PARSERS: Final = {"export": export_parser, "import": import_parser, "list": list_parser}
+def models_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui models`."""
+    parser = Parser(
+        prog="chat-tui models",
+        description="List the models of this machine, or of the Hub, and whether they fit into the memory that is free now.",
+    )
+    parser.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    return parser
+
+
+def _models(given: argparse.Namespace, _store: SessionStore) -> int:
+    from tui.model_table import print_models
+
+    return print_models(AppPaths.default(), hub_words=given.hub, as_json=given.json)
+
+
+PARSERS: Final = {
+    "export": export_parser,
+    "import": import_parser,
+    "list": list_parser,
+    "models": models_parser,
+}
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]] = {
     "export": _export,
     "import": _import,
     "list": _list,
+    "models": _models,
 }

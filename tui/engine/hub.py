@@ -33,6 +33,7 @@ _PAGE: Final = 50
 _FIELDS: Final = (
     "downloads", "likes", "gated", "safetensors", "config", "tags", "lastModified", "pipeline_tag",
 )  # fmt: skip
+_REACH_S: Final = 5.0
 _CONFIG_LIMIT_BYTES: Final = 5_000_000
 _SPARE_BYTES: Final = 64 * 2**20
 """What a download leaves free on the disk."""
@@ -121,7 +122,8 @@ class Hub:
         """
         query = words.strip()
         chat_only = "conversational" if not query else None
-        with _sentences(query or "The list of models"):
+        with _sentences(""):
+            self._check_reachable()
             found: Iterator[Any] = iter(
                 self._api().list_models(
                     search=query or None,
@@ -241,6 +243,12 @@ class Hub:
             return {}
         return config if isinstance(config, dict) else {}
 
+    def _check_reachable(self) -> None:
+        """Raise at once where there is no network: a search tries again and again for half a minute."""
+        from huggingface_hub import constants, get_session
+
+        get_session().head(self._endpoint or constants.ENDPOINT, timeout=_REACH_S)
+
     def _api(self) -> Any:
         from huggingface_hub import HfApi
 
@@ -265,7 +273,7 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
 
     Args:
         error: what was raised.
-        name: what the user called the model.
+        name: what the user called the model; empty for a search.
     """
     from huggingface_hub import errors
 
@@ -295,8 +303,11 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled) or (
         _is_network_problem(error)
     ):
+        offline = isinstance(error, errors.OfflineModeIsEnabled)
+        why = "is switched off (HF_HUB_OFFLINE is set)" if offline else "can't be reached"
+        rest = f", and {name} is not completely on this machine." if name else "."
         return ModelLoadError(
-            f"The Hugging Face Hub can't be reached, and {name} is not completely on this machine.",
+            f"The Hugging Face Hub {why}{rest}",
             "Check the network, or name a model that was downloaded before, a folder or a .gguf file.",
         )
     if isinstance(error, errors.HfHubHTTPError):

@@ -77,6 +77,11 @@ class AppPaths:
         """The search index of the chats."""
         return self.cache / "sessions.sqlite3"
 
+    @property
+    def measurements(self) -> Path:
+        """What was measured of models on this machine."""
+        return self.cache / "measurements.json"
+
     def ensure(self) -> None:
         """Make every folder, readable by its owner alone, and check that it can be written to.
 

@@ -32,6 +32,13 @@ def count_text(count: int) -> str:
     return str(count)
 
 
+def context_text(tokens: int) -> str:
+    """Return a context length as models are named for it, as in `8k` or `128k`; empty for zero."""
+    if tokens >= 1024 and tokens % 1024 == 0:
+        return f"{tokens // 1024}k"
+    return count_text(tokens)
+
+
 def of_total(used: int, total: int) -> str:
     """Return two numbers of bytes in the unit of the second, as in `1.2/24.0 GB`."""
     whole = bytes_text(total)

@@ -34,6 +34,8 @@ from tui.settings.state import AppState
 from tui.widgets.figures import bytes_text
 
 _SEARCH_AFTER_S: Final = 0.4
+_ROOM_AFTER_S: Final = 0.3
+"""Looking for room may import torch, which must not hold up the first look at the dialog."""
 _DETAILS_AFTER_S: Final = 0.3
 _DOWNLOADS_S: Final = 0.5
 _TYPED: Final = "typed"
@@ -165,7 +167,7 @@ class ModelPicker(Dialog[LoadRequest]):
         """Begin to look for models and for room."""
         self._show_keys()
         self._look_for_models()
-        self._look_for_room()
+        self.set_timer(_ROOM_AFTER_S, self._look_for_room)
         self.set_interval(_DOWNLOADS_S, self._show_downloads)
 
     # -- finding out, on threads

@@ -15,7 +15,7 @@ from tui.engine.fit import Grade, Need, grade, need
 from tui.engine.hub import HubModel
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.sanitize import sanitize_line
-from tui.widgets.figures import bytes_text, count_text, seconds_text
+from tui.widgets.figures import bytes_text, context_text, count_text, seconds_text
 
 SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
     Grade.FITS: ("✓", "$text-success"),
@@ -151,7 +151,7 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
         count_text(facts.parameters),
         f"already {facts.method}" if facts.method else facts.dtype,
         f"{size} on disk" if size else "",
-        f"{count_text(facts.context_tokens)} context" if facts.context_tokens else "",
+        f"{context_text(facts.context_tokens)} context" if facts.context_tokens else "",
         template,
         "mixture of experts" if facts.is_mixture else "",
         facts.architecture,
@@ -161,28 +161,35 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
 def verdict_line(one: Verdict, free_bytes: int) -> Content:
     """Return one line of the table of quantizations."""
     sign, style = SIGNS[one.grade]
-    label = QUANTIZATIONS[one.quantization].label
+    label = f"{QUANTIZATIONS[one.quantization].label:<28}"
     if one.unavailable:
         remedy = f": {one.command}" if one.command else ""
-        return Content.assemble(
-            ("– ", "$text-muted"), (f"{label:<26}", "$text-muted"), (f"{one.unavailable}{remedy}", "$text-muted")
-        )  # fmt: skip
-    figures = "not known before it is loaded"
-    if one.needed is not None:
-        parts = one.needed
-        figures = (
-            f"{bytes_text(parts.total_bytes)} of {bytes_text(free_bytes)} free  "
-            f"(weights {bytes_text(parts.weights_bytes)}, cache {bytes_text(parts.cache_bytes)} "
-            f"at {count_text(parts.context_tokens)})"
-        )
-    measured = ""
-    if one.tokens_per_s:
-        measured = f"  here {one.tokens_per_s:.0f} tok/s"
-    if one.measured_bytes:
-        measured += f", {bytes_text(one.measured_bytes)} loaded"
+        return Content.styled(f"– {label}{one.unavailable}{remedy}", "$text-muted")
     return Content.assemble(
-        (f"{sign} ", style), f"{label:<26}", (f"{one.grade.value:<8}", style), (figures, "$text-muted"), measured
-    )  # fmt: skip
+        (f"{sign} ", style),
+        label,
+        (f"{one.grade.value:<8}", style),
+        measured_text(one),
+        (need_text(one, free_bytes), "$text-muted"),
+    )
+
+
+def measured_text(one: Verdict) -> str:
+    """Return what was measured on this machine, as in `here 24 tok/s, 163 MB · `; empty when nothing was."""
+    figures = [f"{one.tokens_per_s:.0f} tok/s"] if one.tokens_per_s else []
+    figures += [bytes_text(one.measured_bytes)] if one.measured_bytes else []
+    return f"here {', '.join(figures)} · " if figures else ""
+
+
+def need_text(one: Verdict, free_bytes: int) -> str:
+    """Return what a model needs and what of it is what."""
+    if one.needed is None:
+        return "not known before it is loaded"
+    needed = one.needed
+    return (
+        f"{bytes_text(needed.total_bytes)} of {bytes_text(free_bytes)} free: weights {bytes_text(needed.weights_bytes)}, "
+        f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}"
+    )
 
 
 def download_text(download: Download) -> str:
