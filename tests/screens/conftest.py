@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
+from tui.engine.hub import Hub
 from tui.screens.chat import ChatScreen
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
@@ -41,6 +42,7 @@ class Desk:
         *,
         start: Start | None = None,
         state: AppState | None = None,
+        hub: Hub | None = None,
     ) -> ChatApp:
         app = ChatApp(
             engine or ScriptedEngine(),
@@ -49,6 +51,8 @@ class Desk:
             start=start or Start(request=LoadRequest("scripted")),
             themes=shipped_themes(),
             save_state=self.states.append,
+            # Nobody listens there: what asks the network by mistake fails at once.
+            hub=hub or Hub("http://127.0.0.1:9"),
         )
         self.apps.append(app)
         return app

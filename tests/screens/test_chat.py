@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
@@ -165,7 +166,9 @@ async def test_a_message_sent_while_the_model_loads_is_answered_when_it_is_there
         await until(pilot, lambda: "late answer" in shown(pilot))
 
 
-async def test_a_failed_load_says_why_and_another_model_can_be_picked(desk: Desk) -> None:
+async def test_a_failed_load_says_why_and_another_model_can_be_picked(
+    desk: Desk, tmp_path: Path
+) -> None:
     engine = ScriptedEngine(
         load_error=ModelLoadError("There is no model 'x/y'.", "Check the name.")
     )
@@ -177,10 +180,13 @@ async def test_a_failed_load_says_why_and_another_model_can_be_picked(desk: Desk
         engine.load_error = None
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
-        pilot.app.screen.query_one("Input").focus()
-        await pilot.press(*"good", "enter")
+        folder = tmp_path / "good"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        pilot.app.screen.query_one("Input").value = str(folder)
+        await pilot.press("enter")
         await until(pilot, lambda: screen.model.ready)
-        assert engine.load_requests[-1].model == "good"
+        assert engine.load_requests[-1].model == str(folder)
 
 
 async def test_a_failed_load_keeps_the_model_that_was_there(desk: Desk) -> None:

@@ -6,6 +6,7 @@ Every function asks the network and blocks; none belongs on the screen's thread.
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -194,6 +195,7 @@ class Hub:
             ModelLoadError: the repository holds no model that transformers could load.
             Exception: whatever huggingface_hub, the network or `tqdm_class` raised.
         """
+        keep_quiet()
         folder = Path(self._files(repo_id, revision, code=code, tqdm_class=tqdm_class))
         if not (folder / "config.json").is_file():
             raise _no_model(repo_id)
@@ -253,6 +255,18 @@ class Hub:
         from huggingface_hub import HfApi
 
         return HfApi(endpoint=self._endpoint)
+
+
+def keep_quiet() -> None:
+    """Take from huggingface_hub its own ways to the terminal: bars and log handlers."""
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    logger = logging.getLogger("huggingface_hub")
+    for handler in list(logger.handlers):
+        if type(handler) is logging.StreamHandler:
+            logger.removeHandler(handler)
+    logger.propagate = True
 
 
 def cache_folder() -> Path:
@@ -354,6 +368,7 @@ class _sentences:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         """Begin."""
+        keep_quiet()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Raise the sentence in place of the error."""

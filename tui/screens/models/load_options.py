@@ -126,7 +126,7 @@ class LoadOptions(Dialog[LoadRequest]):
 
     def _quantization_label(self, name: str) -> str:
         found = availability(name, self._room.device)
-        return QUANTIZATIONS[name].label + ("" if found.ok else f" – {found.reason}")
+        return QUANTIZATIONS[name].label + ("" if found.ok else f" – {sanitize_line(found.reason)}")
 
     def _choice(
         self,

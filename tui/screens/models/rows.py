@@ -164,7 +164,8 @@ def verdict_line(one: Verdict, free_bytes: int) -> Content:
     label = f"{QUANTIZATIONS[one.quantization].label:<28}"
     if one.unavailable:
         remedy = f": {one.command}" if one.command else ""
-        return Content.styled(f"– {label}{one.unavailable}{remedy}", "$text-muted")
+        why = sanitize_line(f"{one.unavailable}{remedy}")
+        return Content.styled(f"– {label}{why}", "$text-muted")
     return Content.assemble(
         (f"{sign} ", style),
         label,
