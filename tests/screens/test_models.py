@@ -260,7 +260,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
         for answer in ("n", "y"):
             screen.choose_model(LoadRequest("org/own"))
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-            assert "Run code of org/own@4f2a?" in shown(pilot)
+            await until(pilot, lambda: "Run code of org/own@4f2a?" in shown(pilot))
             loads = len(engine.load_requests)
             engine.load_error = None if answer == "y" else engine.load_error
             await pilot.press(answer)
@@ -282,7 +282,7 @@ async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, 
         engine.load_error = ModelLoadError("There is not enough memory.", cause=FailureCause.MEMORY)
         screen.choose_model(LoadRequest(str(model)))
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        assert "8-bit (bitsandbytes): " in shown(pilot)
+        await until(pilot, lambda: "8-bit (bitsandbytes): " in shown(pilot))
         assert "of 16.0 GB" in shown(pilot)
         engine.load_error = None
         await pilot.press("4")

@@ -327,6 +327,8 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
         notes.append(
             "The GGUF weights were unpacked to 16 bits, so they take more memory than the file."
         )
+    if prepared.request.adapter:
+        notes.append(f"With the adapter {Path(prepared.request.adapter).name}.")
     if not prompts.has_template:
         notes.append(
             "This model has no chat template: it continues your text rather than answer it."

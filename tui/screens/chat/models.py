@@ -192,6 +192,8 @@ class Models(EngineDesk):
         """Ask for a model and load it."""
 
         def chosen(request: LoadRequest | None) -> None:
+            if self.downloads.all:
+                self.watch_downloads()
             if request is not None:
                 self.choose_model(request)
 

@@ -64,11 +64,11 @@ class MemoryView(Dialog[None]):
             ),
         ]
         if self._info is not None and self._info.parameters:
-            text = (
-                f"{sanitize_line(self._info.name)}: {count_text(self._info.parameters)} parameters, "
-                f"{self._info.dtype} {self._info.quantization if self._info.quantization != 'none' else ''}"
+            held = "" if self._info.quantization == "none" else f" {self._info.quantization}"
+            text = sanitize_line(
+                f"{self._info.name}: {count_text(self._info.parameters)} parameters, {self._info.dtype}{held}"
             )
-            lines += [Content(""), Content.styled(text.rstrip(), "$text-muted")]
+            lines += [Content(""), Content.styled(text, "$text-muted")]
         for other in reading.others:
             lines += [Content(""), *device_lines(other)]
         self.query_one("#figures", Static).update(Content("\n").join(lines))
