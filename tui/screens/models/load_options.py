@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Checkbox, Input, Label, Select
+from textual.widgets import Button, Input, Label, Select
 
 from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
@@ -20,6 +20,7 @@ from tui.sanitize import sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
+from tui.widgets.tick import Tick
 
 _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
 _DEVICES: Final = ("auto", "balanced", "sequential", "cpu", "cuda:0", "cuda:1", "mps", "xpu:0")
@@ -47,7 +48,7 @@ class LoadOptions(Dialog[LoadRequest]):
         & .row > Label { width: 22; color: $text-muted; }
         & .row > Select, & .row > Input { width: 1fr; }
         & #fit { height: auto; width: 1fr; margin: 1 0; }
-        & Checkbox { border: none; padding: 0; background: $surface; }
+        & Tick { border: none; padding: 0; background: $surface; }
         & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
         & Button { margin-left: 2; }
     }
@@ -83,11 +84,8 @@ class LoadOptions(Dialog[LoadRequest]):
                 )
                 with Horizontal(classes="row"):
                     yield Label("4-bit scales")
-                    yield Checkbox(
-                        "quantised too (double quantization)",
-                        request.double_quant,
-                        id="double",
-                        compact=True,
+                    yield Tick(
+                        "quantised too (double quantization)", request.double_quant, id="double"
                     )
                 yield from self._plain_choice(
                     "4-bit computes in", "compute", _DTYPES, request.compute_dtype
@@ -109,9 +107,7 @@ class LoadOptions(Dialog[LoadRequest]):
                 )
                 with Horizontal(classes="row"):
                     yield Label("The model in use")
-                    yield Checkbox(
-                        "stays in memory too", request.keeps_former, id="keep", compact=True
-                    )
+                    yield Tick("stays in memory too", request.keeps_former, id="keep")
             yield Label("", id="problem", classes="problem -none", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Load", variant="primary", compact=True, id="accept")
@@ -205,7 +201,7 @@ class LoadOptions(Dialog[LoadRequest]):
             replace(
                 self._request,
                 quantization=quantization,
-                double_quant=self.query_one("#double", Checkbox).value,
+                double_quant=self.query_one("#double", Tick).value,
                 compute_dtype=self._value("compute"),
                 dtype=self._value("dtype"),
                 device=self._value("device"),
@@ -213,7 +209,7 @@ class LoadOptions(Dialog[LoadRequest]):
                 attention=self._value("attention"),
                 revision=self.query_one("#revision", Input).value.strip(),
                 adapter=self.query_one("#adapter", Input).value.strip(),
-                keeps_former=self.query_one("#keep", Checkbox).value,
+                keeps_former=self.query_one("#keep", Tick).value,
             )
         )
 
