@@ -51,6 +51,7 @@ class ScriptedEngine:
     hold: threading.Event | None = None
     requests: list[GenerateRequest] = field(default_factory=list)
     load_requests: list[LoadRequest] = field(default_factory=list)
+    prepared: list[GenerateRequest] = field(default_factory=list)
     on_generate: Callable[[GenerateRequest], None] | None = None
     _loaded: ModelInfo | None = None
     _turn: int = 0
@@ -116,6 +117,10 @@ class ScriptedEngine:
         for part in reply if isinstance(reply, list) else [reply]:
             steps += _words(part) if type(part) is str else [part]
         return [(step, at == len(steps) - 1) for at, step in enumerate(steps)]
+
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        self.prepared.append(request)
+        return True
 
     def describe(self, request: GenerateRequest) -> PromptDescribed:
         text = "".join(f"<|{one.role}|>{one.content}" for one in request.messages)

@@ -293,11 +293,16 @@ class ModelReady:
 
 @dataclass(frozen=True, slots=True)
 class PromptReady:
-    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force."""
+    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force.
+
+    `dropped_tokens` and `rewritten_tokens` are as in `ReplyStats`.
+    """
 
     prompt_tokens: int
     cached_tokens: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    dropped_tokens: int = 0
+    rewritten_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +426,18 @@ class Engine(Protocol):
         Raises:
             ContextOverflowError: the chat leaves no room for a reply; nothing was emitted.
             GenerationError: there is no model, or the reply failed; what was emitted before holds.
+        """
+        ...
+
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead what is certain of the prompt of the next message in a chat: all before it, in the template's form.
+
+        Args:
+            request: the chat so far, with the parameters and switches of the next reply.
+            cancelled: tells when to stop at once.
+
+        Returns:
+            whether it is done, or there is nothing to do; False when it was cancelled.
         """
         ...
 

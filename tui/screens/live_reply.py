@@ -91,13 +91,17 @@ class LiveReply:
     @property
     def stats(self) -> ReplyStats:
         """What it cost so far, measured here; the engine's own figures replace it at the end."""
-        if not self._first_token:
-            prompt = self.prompt or PromptReady(0)
-            return ReplyStats(prompt.prompt_tokens, prompt.cached_tokens)
         prompt = self.prompt or PromptReady(0)
-        return ReplyStats(
+        of_prompt = ReplyStats(
             prompt_tokens=prompt.prompt_tokens,
             cached_tokens=prompt.cached_tokens,
+            dropped_tokens=prompt.dropped_tokens,
+            rewritten_tokens=prompt.rewritten_tokens,
+        )
+        if not self._first_token:
+            return of_prompt
+        return replace(
+            of_prompt,
             new_tokens=self.new_tokens,
             reasoning_tokens=self._reasoning_tokens,
             ttft_s=self._first_token - self._started,
@@ -180,6 +184,8 @@ class LiveReply:
                 reasoning_tokens=before.reasoning_tokens + stats.reasoning_tokens,
                 ttft_s=before.ttft_s or stats.ttft_s,
                 decode_s=before.decode_s + stats.decode_s,
+                drafted_tokens=before.drafted_tokens + stats.drafted_tokens,
+                accepted_tokens=before.accepted_tokens + stats.accepted_tokens,
                 reasoning_s=before.reasoning_s + stats.reasoning_s,
             ),
         )

@@ -42,6 +42,7 @@ class StatusValues:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
         download: how far the downloads are; empty for none.
+        cached_tokens, read_tokens, dropped_tokens: of its prompt: in the KV cache, computed anew, held before but of no use.
     """
 
     state: ModelState = ModelState.NONE
@@ -54,6 +55,9 @@ class StatusValues:
     tokens_per_s: float = 0.0
     ttft_s: float = 0.0
     download: str = ""
+    cached_tokens: int = 0
+    read_tokens: int = 0
+    dropped_tokens: int = 0
 
 
 class StatusBar(Widget):
@@ -110,6 +114,10 @@ class StatusBar(Widget):
             parts.append((4, Content(f"{values.tokens_per_s:.1f} tok/s")))
         if values.ttft_s:
             parts.append((5, Content(f"TTFT {seconds_text(values.ttft_s)}")))
+        if values.cached_tokens or values.read_tokens:
+            text = f"{values.cached_tokens:,} cached +{values.read_tokens:,}"
+            dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
+            parts.append((8, Content(f"{text}{dropped}")))
         return parts
 
     def _model(self) -> Content:

@@ -193,6 +193,15 @@ class LocalEngine:
         problems.release(failure)
         raise failure
 
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead what is certain of the next prompt; see `Engine.prepare`."""
+        loaded = self._loaded
+        if loaded is None:
+            return True
+        from tui.engine.local import ahead
+
+        return ahead.prepare(loaded, request, cancelled)
+
     def describe(self, request: GenerateRequest) -> PromptDescribed:
         """Return the prompt of a request as text; see `Engine.describe`."""
         loaded = self._loaded

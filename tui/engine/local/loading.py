@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +15,14 @@ from tui.engine import checkpoint, facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.local import adapter, footprint, quantization
-from tui.engine.local.prefix_cache import PrefixCache
+from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.history import LastReply
+from tui.engine.local.prefill import Forward, Prefill
+from tui.engine.local.prefix_cache import PrefixCache, proven_kind
 from tui.engine.local.progress import Reporter
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
+from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
 from tui.engine.quantization import NONE
 from tui.parameters import Value, readable
@@ -46,9 +50,9 @@ class LoadedModel:
     model_settings: Any
     """The generation config that came with the model."""
     input_device: Any
-    prefill_chunk_tokens: int
-    last_logits_only: Mapping[str, int]
-    """Arguments that keep a forward pass from computing the logits of every position."""
+    prefill: Prefill
+    speculation: Speculator
+    last_reply: LastReply = field(default_factory=LastReply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +274,9 @@ def _assembled(prepared: Preparation, model: Any) -> LoadedModel:
     model.generation_config = type(settings)()
     weights_bytes = footprint.model_bytes(model)
     input_device = model.get_input_embeddings().weight.device
-    cache = PrefixCache(model)
+    cache = PrefixCache(model, kind=proven_kind(model, input_device))
+    accepts = frozenset(inspect.signature(model.forward).parameters)
+    forward = Forward(model, cache.argument, accepts)
     shown = {
         token for tag in (OPENING, CLOSING) if (token := _token_id(tokenizer, tag)) is not None
     }
@@ -284,12 +290,8 @@ def _assembled(prepared: Preparation, model: Any) -> LoadedModel:
         silent_ids=frozenset(set(tokenizer.all_special_ids) - shown),
         model_settings=settings,
         input_device=input_device,
-        prefill_chunk_tokens=_chunk_tokens(str(input_device), weights_bytes),
-        last_logits_only=(
-            {"logits_to_keep": 1}
-            if "logits_to_keep" in inspect.signature(model.forward).parameters
-            else {}
-        ),
+        prefill=Prefill(forward, cache.kind, _chunk_tokens(str(input_device), weights_bytes)),
+        speculation=Speculator(can_cut=cache.kind is CacheKind.CUTTABLE),
     )
 
 
@@ -344,7 +346,7 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
 
 
 def _chunk_tokens(device: str, weights_bytes: int) -> int:
-    """Return how many tokens of a prompt to compute between two looks at the cancel flag.
+    """Return how many tokens of a prompt to compute at a time.
 
     It depends on the model alone, so that the same chat is computed the same way each time.
     """

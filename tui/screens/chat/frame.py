@@ -266,6 +266,9 @@ class ChatFrame(Screen[None]):
             tokens_per_s=stats.tokens_per_s if stats else 0.0,
             ttft_s=stats.ttft_s if stats else 0.0,
             download=self.download_text,
+            cached_tokens=stats.cached_tokens if stats else 0,
+            read_tokens=stats.prompt_tokens - stats.cached_tokens if stats else 0,
+            dropped_tokens=stats.dropped_tokens if stats else 0,
         )
 
     def _context_used(self, stats: ReplyStats | None) -> int:

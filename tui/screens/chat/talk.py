@@ -10,7 +10,7 @@ from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import Generation, Status
+from tui.conversation import Generation, Message, Status
 from tui.engine.base import (
     Event,
     Failed,
@@ -41,6 +41,8 @@ class Talk(Models):
     waiting_text = ""
     """The message that waits until the reply under way has ended."""
     _count_timer: Timer | None = None
+    _prepared: tuple[Message, ...] | None = None
+    """What was computed ahead last; None when that was for another model."""
 
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
@@ -200,6 +202,14 @@ class Talk(Models):
             self.split_text(self.composer.text, self._show_draft_tokens)
         if self.context_tokens is None and self.conversation.path:
             self.describe_prompt(GenerateRequest(self.conversation.messages()), self._show_context)
+        self._prepare_next()
+
+    def _prepare_next(self) -> None:
+        """Have all that comes before the next message computed ahead, while the user reads and types."""
+        messages = self.conversation.set_system_prompt(self.system_prompt).messages()
+        if messages != self._prepared:
+            self._prepared = messages
+            self.worker.prepare(GenerateRequest(messages))
 
     def _show_context(self, _text: str, event: Event) -> None:
         if isinstance(event, PromptDescribed) and self.reply is None:
@@ -215,6 +225,7 @@ class Talk(Models):
         super().show_model()
         if self.model.ready:
             self.context_tokens = None
+            self._prepared = None
             self._draft_changed()
 
     def _show_draft_tokens(self, pieces: tuple[str, ...]) -> None:
