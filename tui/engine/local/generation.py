@@ -23,7 +23,7 @@ from tui.engine.local import problems, settings
 from tui.engine.local.loading import LoadedModel
 from tui.engine.local.prompt import Prompt
 from tui.engine.local.reasoning import Splitter, TemplateSplitter, ThinkSplitter
-from tui.engine.local.stopping import CancelCriteria, cancellable_layers
+from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
 from tui.engine.local.streamer import ReplyStreamer, detokenizer
 from tui.parameters import Value
 
@@ -61,23 +61,36 @@ def reply(
         GenerationError: the chat doesn't fit, the template refuses it, or the model failed.
     """
     clock = _Clock(time.perf_counter())
-    prompt = loaded.prompts.build(request.messages, request.continue_last)
+    prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
     clock.prompt_tokens = len(prompt.ids)
     values = settings.in_force_for(loaded, request, prompt)
     splitter, silent = _splitter(loaded, prompt)
+    stops = StopTexts(values["stop_strings"] or (), emit)
     streamer = ReplyStreamer(
         detokenizer(loaded.tokenizer, prompt.ids if prompt.continues else ()),
         splitter,
-        emit,
-        ends=loaded.end_ids,
+        stops.take,
+        ends=settings.end_ids(loaded, values),
         silent=silent,
     )
     try:
-        reason = _run(loaded, prompt, values, streamer, clock, emit, cancelled)
+        reason = _run(
+            loaded,
+            prompt,
+            values,
+            streamer,
+            clock,
+            emit,
+            cancelled=lambda: cancelled() or stops.found,
+        )
     except Exception as error:
         streamer.finish()
+        stops.finish()
         raise problems.generation_error(error, clock.stats(streamer)) from error
     streamer.finish()
+    stops.finish()
+    if stops.found:
+        reason = StopReason.END
     return Finished(clock.stats(streamer), reason)
 
 
