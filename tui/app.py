@@ -30,6 +30,8 @@ from tui.screens.bindings import bindings
 from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionError
 from tui.sessions.writer import SessionWriter
+from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
 from tui.settings.themes import ThemeColours
 
@@ -77,6 +79,8 @@ class ChatApp(App[None]):
         themes: Sequence[ThemeColours] = (),
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
+        preferences: Preferences | None = None,
+        paths: AppPaths | None = None,
     ) -> None:
         """Make the app.
 
@@ -88,8 +92,12 @@ class ChatApp(App[None]):
             themes: colour themes to offer beside Textual's own.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
             save_state: called off the UI thread with what to remember; None to remember nothing.
+            preferences: the settings in force; None for the defaults.
+            paths: the app's folders; None to keep nothing in them.
         """
         super().__init__()
+        self.preferences = preferences or Preferences(state=state)
+        self.paths = paths
         self.worker = EngineWorker(engine)
         self.sessions = sessions
         self.state = state
