@@ -32,6 +32,7 @@ class AppState:
         theme: a theme's name; empty for the default.
         sidebar: whether it is shown.
         overflow: what happens when a chat no longer fits the context; names are the conversation's.
+        toured: whether the first start has said how things work.
     """
 
     model: str = ""
@@ -41,6 +42,7 @@ class AppState:
     theme: str = ""
     sidebar: bool = True
     overflow: str = "ask"
+    toured: bool = False
 
 
 def load_state(path: Path) -> tuple[AppState, str]:
@@ -97,6 +99,7 @@ def _state(document: Mapping[str, Any]) -> AppState:
         theme=_text(document, "theme", default.theme),
         sidebar=sidebar if isinstance(sidebar, bool) else default.sidebar,
         overflow=_text(document, "overflow", default.overflow),
+        toured=document.get("toured") is True,
     )
 
 

@@ -54,7 +54,7 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """What one turn looks like."""
+    """What one turn looks like. `speaker` names who speaks where that is not said by the role."""
 
     id: str
     role: str
@@ -70,6 +70,7 @@ class ShownTurn:
     """What the folded reasoning says, such as `thought for 3.2 s · 120 tokens`."""
     in_context: bool = True
     """False when the model no longer sees this turn."""
+    speaker: str = ""
 
 
 @dataclass(slots=True)
@@ -341,7 +342,12 @@ class TurnView(Widget):
     def _head(self, width: int) -> Line:
         turn = self._turn
         kind = turn.role if turn.role in (USER, ASSISTANT) else "other"
-        label = _LABELS.get(turn.role) or sanitize_line(turn.role, 24).capitalize() or "Unknown"
+        label = (
+            sanitize_line(turn.speaker, 24)
+            or _LABELS.get(turn.role)
+            or sanitize_line(turn.role, 24).capitalize()
+            or "Unknown"
+        )
         spans = [Span(label, f"label-{kind}")]
         if turn.variants > 1:
             spans.append(Span("  "))

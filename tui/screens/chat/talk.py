@@ -10,7 +10,7 @@ from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import Generation, Status
+from tui.conversation import Generation, Message, Status
 from tui.engine.base import (
     Event,
     Failed,
@@ -175,7 +175,10 @@ class Talk(Models):
         if self.composer.text:
             self.split_text(self.composer.text, self._show_draft_tokens)
         if self.context_tokens is None and self.conversation.path:
-            self.describe_prompt(GenerateRequest(self.conversation.messages()), self._show_context)
+            self.describe_prompt(
+                GenerateRequest(self.conversation.messages(), template=self.template),
+                self._show_context,
+            )
 
     def _show_context(self, _text: str, event: Event) -> None:
         if isinstance(event, PromptDescribed) and self.reply is None:
@@ -278,7 +281,7 @@ class Talk(Models):
                 parent, parameters=used, start_text=start_text, label=label
             ),
         )
-        self._begin(reply, GenerateRequest(messages, used, continue_last=bool(start_text)))
+        self._begin(reply, self._request(messages, used, continues=bool(start_text)))
 
     def continue_reply(self, turn_id: str) -> None:
         """Write on at the end of a reply that was stopped or cut off."""
@@ -307,7 +310,14 @@ class Talk(Models):
             again=lambda: self.continue_reply(turn_id),
         )
         messages = self.conversation.messages(upto=turn_id)
-        self._begin(reply, GenerateRequest(messages, used, continue_last=True))
+        self._begin(reply, self._request(messages, used, continues=True))
+
+    def _request(
+        self, messages: tuple[Message, ...], used: Mapping[str, Value], *, continues: bool
+    ) -> GenerateRequest:
+        return GenerateRequest(
+            messages, used, continue_last=continues, template=dict(self.template)
+        )
 
     def _begin(self, reply: LiveReply, request: GenerateRequest) -> None:
         self.conversation = self.conversation.with_settings(self.chat_settings())
