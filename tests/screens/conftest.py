@@ -19,6 +19,8 @@ from tui.screens.chat import ChatScreen
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
+from tui.settings.presets import Library
 from tui.settings.state import AppState
 from tui.settings.themes import shipped_themes
 
@@ -41,6 +43,7 @@ class Desk:
         *,
         start: Start | None = None,
         state: AppState | None = None,
+        command_line: dict[str, Any] | None = None,
     ) -> ChatApp:
         app = ChatApp(
             engine or ScriptedEngine(),
@@ -49,6 +52,13 @@ class Desk:
             start=start or Start(request=LoadRequest("scripted")),
             themes=shipped_themes(),
             save_state=self.states.append,
+            preferences=Preferences(
+                self.paths.config_file,
+                command_line=command_line,
+                state=state,
+                library=Library(self.paths.presets, self.paths.prompts),
+            ),
+            paths=self.paths,
         )
         self.apps.append(app)
         return app

@@ -35,6 +35,7 @@ from tui.widgets.sidebar import Sidebar, SystemPrompt
 from tui.widgets.switch_field import SwitchField
 
 _COUNT_S: Final = 0.3
+_SAID_ABOVE: Final = (GENERATION, "template", "chat.system_prompt", "model.name")
 _KEPT: Final = (Origin.CHAT, Origin.REMEMBERED)
 """What was changed in the app is remembered; what a file or the command line says is not, or it would outlive that."""
 
@@ -527,33 +528,47 @@ class Choices(Reading):
         self.app.push_screen(StatusView(self._status_rows()))
 
     def _status_rows(self) -> list[StatusRow]:
-        info, value = self.model.info, self.preferences.value
-        rows = [StatusRow("MODEL")]
+        parts = {
+            "MODEL": self._model_rows(),
+            "SYSTEM PROMPT": self._prompt_rows(),
+            **self._parameter_rows(),
+            "TEMPLATE SWITCHES": [
+                StatusRow(name, format_value(one), Origin.CHAT.value)
+                for name, one in self.template.items()
+            ],
+            "SETTINGS": [
+                StatusRow(key, format_value(one) or "none", origin.value)
+                for key, one, origin in self.preferences.items()
+                if origin is not Origin.DEFAULT and not key.startswith(_SAID_ABOVE)
+            ],
+        }
+        return [row for title, rows in parts.items() if rows for row in (StatusRow(title), *rows)]
+
+    def _model_rows(self) -> list[StatusRow]:
+        info = self.model.info
         if info is None:
-            rows.append(StatusRow("model", "none"))
-        else:
-            facts = f"{info.dtype} {info.quantization} on {info.device}"
-            rows += [
-                StatusRow(
-                    "model",
-                    info.model,
-                    self.preferences.origin("model.name").value
-                    if info.model == value("model.name")
-                    else Origin.CHAT.value,
-                ),
-                StatusRow("held as", facts),
-                StatusRow("context", f"{info.context_tokens:,} tokens"),
-            ]
-        said = self.system_prompt == value("chat.system_prompt")
-        origin = self.preferences.origin("chat.system_prompt") if said else Origin.CHAT
-        rows += [
-            StatusRow("SYSTEM PROMPT"),
-            StatusRow("prompt", self.system_prompt or "none", origin.value),
+            return [StatusRow("model", "none")]
+        is_said = info.model == self.preferences.value("model.name")
+        origin = self.preferences.origin("model.name") if is_said else Origin.CHAT
+        facts = f"{info.dtype}, quantization {info.quantization}, on {info.device}"
+        return [
+            StatusRow("model", info.model, origin.value),
+            StatusRow("held as", facts),
+            StatusRow("context", f"{info.context_tokens:,} tokens"),
         ]
-        defaults = info.defaults if info else {}
+
+    def _prompt_rows(self) -> list[StatusRow]:
+        is_said = self.system_prompt == self.preferences.value("chat.system_prompt")
+        origin = self.preferences.origin("chat.system_prompt") if is_said else Origin.CHAT
+        return [StatusRow("prompt", self.system_prompt or "none", origin.value)]
+
+    def _parameter_rows(self) -> dict[str, list[StatusRow]]:
+        """Return for each group what is set, what the model itself wants, and the common ones."""
+        defaults = self.model.info.defaults if self.model.info else {}
         force = in_force(self.parameters, defaults)
+        rows: dict[str, list[StatusRow]] = {}
         for group, members in grouped():
-            rows.append(StatusRow(group.upper()))
+            rows[group.upper()] = found = []
             for known in members:
                 name = known.name
                 is_set = self.parameters.get(name) is not None
@@ -561,23 +576,7 @@ class Choices(Reading):
                 origin = self._origins.get(name, Origin.CHAT) if is_set else whose
                 if is_set or force[name] is not None or known.is_common:
                     shown = format_value(force[name]) or ("random" if name == "seed" else "off")
-                    rows.append(StatusRow(name, shown, origin.value))
-        if self.template:
-            rows.append(StatusRow("TEMPLATE SWITCHES"))
-            rows += [
-                StatusRow(name, format_value(one), Origin.CHAT.value)
-                for name, one in self.template.items()
-            ]
-        rows.append(StatusRow("SETTINGS"))
-        rows += [
-            StatusRow(key, format_value(one) or "none", origin.value)
-            for key, one, origin in self.preferences.items()
-            if not key.startswith((GENERATION, "template", "chat.system", "model.name"))
-            and origin is not Origin.DEFAULT
-        ]
-        rows.append(
-            StatusRow("screen.theme", self.app.theme, self.preferences.origin("screen.theme").value)
-        )
+                    found.append(StatusRow(name, shown, origin.value))
         return rows
 
 
