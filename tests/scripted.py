@@ -79,6 +79,7 @@ class ScriptedEngine:
             defaults=self.info.defaults,
             quantization_locked=self.info.quantization_locked,
             notes=self.info.notes,
+            template_switches=self.info.template_switches,
         )
         return self._loaded
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from textual import events, on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
-from textual.theme import Theme
 
 from tui.actions import Action, actions
+from tui.appearance import Appearance
 from tui.clipboard import copy_natively
 from tui.engine.base import Engine, LoadRequest
 from tui.engine.downloads import Downloads
@@ -33,11 +33,14 @@ from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionError
 from tui.sessions.writer import SessionWriter
 from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
 from tui.settings.themes import ThemeColours
 
 _log = logging.getLogger(__name__)
 
+_NOT_IN_PALETTE: Final = ("app.interrupt", "app.palette")
 CLOSE_S: Final = 2.0
 """How long leaving waits for the engine to notice that it was cancelled."""
 SAVE_S: Final = 10.0
@@ -59,7 +62,7 @@ class Start:
     notices: tuple[str, ...] = ()
 
 
-class ChatApp(App[None]):
+class ChatApp(Appearance):
     """chat-tui.
 
     Takes its parts, so that tests, pictures and benchmarks run it on any engine and in any folder.
@@ -68,7 +71,7 @@ class ChatApp(App[None]):
     TITLE = "chat-tui"
     CSS_PATH = "screens/chat/chat.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False
 
     def __init__(
         self,
@@ -82,6 +85,8 @@ class ChatApp(App[None]):
         copy_file: Path | None = None,
         hub: Hub | None = None,
         measurements: Measurements | None = None,
+        preferences: Preferences | None = None,
+        paths: AppPaths | None = None,
     ) -> None:
         """Make the app.
 
@@ -95,8 +100,12 @@ class ChatApp(App[None]):
             hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
             measurements: what was measured of models on this machine; None to keep that in memory only.
             save_state: called off the UI thread with what to remember; None to remember nothing.
+            preferences: the settings in force; None for the defaults.
+            paths: the app's folders; None to keep nothing in them.
         """
-        super().__init__()
+        super().__init__(preferences or Preferences(state=state), paths)
+        # The palette's key is an action's, like any other.
+        self.use_command_palette = True
         self.worker = EngineWorker(engine)
         self.sessions = sessions
         self.state = state
@@ -107,12 +116,7 @@ class ChatApp(App[None]):
         self.hub = hub or Hub()
         self.downloads = Downloads(self.hub)
         self.measurements = measurements or Measurements(None)
-        for theme in themes:
-            self.register_theme(_theme(theme))
-        if state.theme in self.available_themes:
-            self.theme = state.theme
-        elif themes:
-            self.theme = themes[0].name
+        self.offer_themes(themes, state.theme)
 
     def get_driver_class(self) -> type[Driver]:
         """Return the terminal's driver, guarded against what pastes can hold."""
@@ -130,13 +134,14 @@ class ChatApp(App[None]):
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,
+            preferences=self.preferences,
+            paths=self.paths,
         )
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action in the command palette."""
-        yield SystemCommand("App: theme", "Changes the colours.", self.action_change_theme)
         for action in actions("app", "chat", "turn"):
-            if action.id == "app.interrupt" or not hasattr(screen, f"action_{action.method}"):
+            if action.id in _NOT_IN_PALETTE or not hasattr(screen, f"action_{action.method}"):
                 continue
             if screen.check_action(action.method, ()) is True:
                 run = partial(self._run_if_possible, screen, action)
@@ -168,6 +173,21 @@ class ChatApp(App[None]):
             save, state = self._save_state, event.state
             self.sessions.run(lambda: save(state))
 
+    @on(ChatScreen.SettingsChanged)
+    def _settings_changed(self, event: ChatScreen.SettingsChanged) -> None:
+        event.stop()
+        self.settings_changed()
+
+    @on(ChatScreen.TitleChanged)
+    def _title_changed(self, event: ChatScreen.TitleChanged) -> None:
+        event.stop()
+        self.show_terminal_title(event.title)
+
+    @on(ChatScreen.AlertWanted)
+    def _alert_wanted(self, event: ChatScreen.AlertWanted) -> None:
+        event.stop()
+        self.alert(event.text)
+
     async def on_event(self, event: events.Event) -> None:
         """Make what is pasted safe to show, for every field there is."""
         if isinstance(event, events.Paste):
@@ -189,6 +209,10 @@ class ChatApp(App[None]):
                 markup=False,
             )
 
+    def action_app_palette(self) -> None:
+        """Open the command palette."""
+        self.action_command_palette()
+
     async def action_app_help(self) -> None:
         """Show the keys."""
         await self.screen.run_action("app_help")
@@ -207,6 +231,7 @@ class ChatApp(App[None]):
         Returns:
             Whether the thread ended in time, and why chats are not on disk, by their ids.
         """
+        self.show_terminal_title("")
         ended = self.worker.close(CLOSE_S)
         self.sessions.close(SAVE_S)
         return ended, self.sessions.failures
@@ -216,7 +241,3 @@ class ChatApp(App[None]):
         self.crash = self._exception
         _log.critical("the app failed", exc_info=self._exception)
         self._close_messages_no_wait()
-
-
-def _theme(colours: ThemeColours) -> Theme:
-    return Theme(**{name: getattr(colours, name) for name in colours.__slots__})

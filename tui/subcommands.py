@@ -1,4 +1,4 @@
-"""What `chat-tui list`, `export`, `import` and `models` do, without a screen."""
+"""What `chat-tui list`, `export`, `import`, `models`, `config` and `completion` do, without a screen."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
 from tui.conversation.formats import export_text
 from tui.engine.base import EngineError
+from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
 from tui.sessions import SessionError, SessionStore
+from tui.settings.config import ConfigError, explain, write_settings
 from tui.settings.paths import AppPaths, PathsError
+from tui.settings.preferences import Origin, Preferences
+from tui.settings.schema import SETTINGS, SettingError
+from tui.settings.state import load_state
 from tui.transfer import EXPORTS, TransferError, format_for, read_chats, write_chats
 
 FAILED: Final = 2
@@ -36,7 +42,14 @@ def run(arguments: Sequence[str]) -> int:
         code = _COMMANDS[name](given, store)
         sys.stdout.flush()
         return code
-    except (PathsError, SessionError, TransferError, EngineError) as error:
+    except (
+        ConfigError,
+        PathsError,
+        SessionError,
+        SettingError,
+        TransferError,
+        EngineError,
+    ) as error:
         complain(f"chat-tui {name}: {error}")
         return FAILED
     except BrokenPipeError:
@@ -147,13 +160,88 @@ def _models(given: argparse.Namespace, _store: SessionStore) -> int:
     return print_models(AppPaths.default(), hub_words=given.hub, as_json=given.json)
 
 
+def config_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui config`."""
+    parser = Parser(
+        prog="chat-tui config",
+        description="Say where the configuration file is and whether it is right, explain every setting, or change one.",
+    )
+    parser.add_argument(
+        "changes",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="write a setting, as in screen.theme=beacon; without a value it is taken out",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="print every setting with what it does and what holds now",
+    )
+    parser.add_argument("--path", action="store_true", help="print where the file is")
+    return parser
+
+
+def completion_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui completion`."""
+    parser = Parser(
+        prog="chat-tui completion",
+        description="Print the script that completes the command line in a shell.",
+    )
+    parser.add_argument("shell", choices=list(SHELLS))
+    return parser
+
+
+def _config(given: argparse.Namespace, _store: SessionStore) -> int:
+    paths = AppPaths.default()
+    path = paths.config_file
+    if given.path:
+        write_out(str(path))
+        return 0
+    if given.changes:
+        write_settings(path, dict(map(_change, given.changes)))
+    state, _ = load_state(paths.state)
+    preferences = Preferences(path, environment=os.environ, state=state)
+    if given.explain:
+        known = list(preferences.items())
+        values = {key: value for key, value, _ in known}
+        write_out(explain(values, {key: origin.value for key, _, origin in known}).rstrip())
+    elif not given.changes:
+        there = "" if path.exists() else " (not there yet)"
+        write_out(f"{path}{there}")
+        for key, value, origin in preferences.items():
+            if origin in (Origin.FILE, Origin.ENVIRONMENT):
+                write_out(f"{key} = {value!r}  ({origin.value})")
+    for problem in preferences.problems:
+        complain(f"chat-tui config: {problem}")
+    return FAILED if preferences.problems else 0
+
+
+def _change(text: str) -> tuple[str, object]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingError(f"{text!r} is not KEY=VALUE")
+    if key not in SETTINGS:
+        raise SettingError(f"there is no setting {key!r}{did_you_mean(key, SETTINGS)}")
+    return key, SETTINGS[key].parse(value) if value else None
+
+
+def _completion(given: argparse.Namespace, _store: SessionStore) -> int:
+    about = {name: make().description or "" for name, make in PARSERS.items()}
+    write_out(script(given.shell, about).rstrip())
+    return 0
+
+
 PARSERS: Final = {
+    "completion": completion_parser,
+    "config": config_parser,
     "export": export_parser,
     "import": import_parser,
     "list": list_parser,
     "models": models_parser,
 }
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]] = {
+    "completion": _completion,
+    "config": _config,
     "export": _export,
     "import": _import,
     "list": _list,

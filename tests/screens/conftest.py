@@ -20,6 +20,8 @@ from tui.screens.chat import ChatScreen
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
+from tui.settings.presets import Library
 from tui.settings.state import AppState
 from tui.settings.themes import shipped_themes
 
@@ -43,6 +45,7 @@ class Desk:
         start: Start | None = None,
         state: AppState | None = None,
         hub: Hub | None = None,
+        command_line: dict[str, Any] | None = None,
     ) -> ChatApp:
         app = ChatApp(
             engine or ScriptedEngine(),
@@ -53,6 +56,13 @@ class Desk:
             save_state=self.states.append,
             # Nobody listens there: what asks the network by mistake fails at once.
             hub=hub or Hub("http://127.0.0.1:9"),
+            preferences=Preferences(
+                self.paths.config_file,
+                command_line=command_line,
+                state=state,
+                library=Library(self.paths.presets, self.paths.prompts),
+            ),
+            paths=self.paths,
         )
         self.apps.append(app)
         return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from tui.conversation import ASSISTANT, Conversation, Generation, ReplyStats, Turn
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Turn
 from tui.screens.model_control import short_name
 from tui.widgets.figures import seconds_text
 from tui.widgets.turn_view import ShownTurn
@@ -14,7 +14,9 @@ from tui.widgets.turn_view import ShownTurn
 class Presenter:
     """Makes what the transcript shows of a chat. Turns never change, so what was made of one is kept for the next time."""
 
-    def __init__(self) -> None:
+    def __init__(self, user: str = "") -> None:
+        """Make it; `user` is the name above the user's turns, empty for the usual one."""
+        self.user = user
         self._made: dict[str, tuple[Turn, tuple[int, int], bool, str, ShownTurn]] = {}
 
     def turn(self, conversation: Conversation, turn: Turn) -> ShownTurn:
@@ -56,6 +58,7 @@ class Presenter:
             reasoning_caption=reasoning_caption(generation.stats) if generation else "",
             in_context=in_context,
             change=change,
+            speaker=self.user if turn.role == USER else "",
         )
         self._made[turn.id] = (turn, place, in_context, change, shown)
         return shown

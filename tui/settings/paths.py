@@ -68,6 +68,31 @@ class AppPaths:
         return self.config / "themes"
 
     @property
+    def config_file(self) -> Path:
+        """What the user sets the app to."""
+        return self.config / "config.toml"
+
+    @property
+    def presets(self) -> Path:
+        """The folder of the presets."""
+        return self.config / "presets"
+
+    @property
+    def prompts(self) -> Path:
+        """The folder of the named system prompts."""
+        return self.config / "prompts"
+
+    @property
+    def history(self) -> Path:
+        """What was sent, over all chats."""
+        return self.data / "history.jsonl"
+
+    @property
+    def drafts(self) -> Path:
+        """What was written and not sent, by chat."""
+        return self.data / "drafts.json"
+
+    @property
     def state(self) -> Path:
         """The file in which the app remembers what it was last set to."""
         return self.data / "state.json"

@@ -35,6 +35,7 @@ class AppState:
         favourites, recent_models: models that stand first in the picker, named as `model` is.
         model_folders: where models are looked for beside the Hugging Face cache.
         trusted: whose code the user agreed to run, each at one revision, as in `org/model@4f2a`.
+        toured: whether the first start has said how things work.
     """
 
     model: str = ""
@@ -48,6 +49,7 @@ class AppState:
     recent_models: tuple[str, ...] = ()
     model_folders: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
+    toured: bool = False
 
     def with_recent(self, model: str) -> AppState:
         """Return the state with a model at the front of those used last."""
@@ -116,6 +118,7 @@ def _state(document: Mapping[str, Any]) -> AppState:
         recent_models=_texts(document, "recent_models")[:RECENT_MODELS],
         model_folders=_texts(document, "model_folders"),
         trusted=_texts(document, "trusted"),
+        toured=document.get("toured") is True,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -11,6 +11,8 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from tui.sanitize import sanitize
+
+_MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup", "pagedown"))
 
 
 class Composer(TextArea):
@@ -50,6 +52,21 @@ class Composer(TextArea):
             """The composer that the text came from."""
             return self.composer
 
+    @dataclass
+    class Pasted(Message):
+        """A text was pasted that is too long to stand in the box."""
+
+        text: str
+
+    @dataclass
+    class MenuKey(Message):
+        """A key was pressed that is meant for the list of completions."""
+
+        key: str
+
+    class LastAttachmentUnwanted(Message):
+        """Backspace was pressed in an empty box."""
+
     class WaitingWanted(Message):
         """The user wants the message back that waits to be sent."""
 
@@ -62,6 +79,12 @@ class Composer(TextArea):
             highlight_cursor_line=False,
             placeholder="Message…  (Enter sends, Ctrl+J for a new line)",
         )
+        self.menu_open = False
+        """Whether a list of completions is shown, which some keys go to then."""
+        self.has_attachments = False
+        """Whether something goes with the message, which then can be sent without a text."""
+        self.fold_lines = 0
+        """A paste of more lines than this is posted as `Pasted` and not put into the text; 0 never is."""
         self._sent: list[str] = []
         self._place = 0
         self._draft = ""
@@ -83,6 +106,16 @@ class Composer(TextArea):
         self._place = len(self._sent)
 
     async def _on_key(self, event: events.Key) -> None:
+        if self.menu_open and event.key in _MENU_KEYS:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.MenuKey(event.key))
+            return
+        if event.key == "backspace" and not self.text and self.has_attachments:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.LastAttachmentUnwanted())
+            return
         # TextArea takes Enter before any binding is looked at.
         if event.key == "enter":
             event.stop()
@@ -94,16 +127,19 @@ class Composer(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         text = sanitize(event.text)
-        if text:
+        if self.fold_lines and text.count("\n") >= self.fold_lines:
+            self.post_message(self.Pasted(text))
+        elif text:
             self.replace(text, *self.selection, maintain_selection_offset=False)
         event.stop()
 
     def action_submit(self) -> None:
         """Post the text and empty the box; does nothing when it is blank."""
         text = self.text.strip("\n")
-        if not text.strip():
+        if not text.strip() and not self.has_attachments:
             return
-        self._sent.append(text)
+        if text.strip():
+            self._sent.append(text)
         self._place = len(self._sent)
         self._draft = ""
         self.clear()

@@ -54,7 +54,7 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """What one turn looks like."""
+    """What one turn looks like. `speaker` names who speaks where that is not said by the role."""
 
     id: str
     role: str
@@ -72,6 +72,7 @@ class ShownTurn:
     """False when the model no longer sees this turn."""
     change: str = ""
     """What marks a reply by another model than the one that spoke before."""
+    speaker: str = ""
 
 
 @dataclass(slots=True)
@@ -343,7 +344,12 @@ class TurnView(Widget):
     def _head(self, width: int) -> Line:
         turn = self._turn
         kind = turn.role if turn.role in (USER, ASSISTANT) else "other"
-        label = _LABELS.get(turn.role) or sanitize_line(turn.role, 24).capitalize() or "Unknown"
+        label = (
+            sanitize_line(turn.speaker, 24)
+            or _LABELS.get(turn.role)
+            or sanitize_line(turn.role, 24).capitalize()
+            or "Unknown"
+        )
         spans = [Span(label, f"label-{kind}")]
         if turn.variants > 1:
             spans.append(Span("  "))

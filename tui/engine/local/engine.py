@@ -207,7 +207,7 @@ class LocalEngine:
         loaded = self._loaded
         if loaded is None:
             raise GenerationError("No model is loaded.", "Choose a model first.")
-        prompt = loaded.prompts.build(request.messages, request.continue_last)
+        prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
         text = loaded.tokenizer.decode(prompt.ids, skip_special_tokens=False)
         return PromptDescribed(text, len(prompt.ids))
 

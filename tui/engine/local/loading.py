@@ -312,6 +312,7 @@ def _info(
         weights_bytes=weights_bytes,
         defaults=model_defaults(settings),
         has_chat_template=prompts.has_template,
+        template_switches=prompts.switches,
         notes=tuple(_notes(prepared, model, prompts)),
         revision=prepared.folder.name if prepared.source.kind is ModelKind.HUB else "",
         parameters=known.parameters,

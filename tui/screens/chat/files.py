@@ -45,7 +45,7 @@ class Files(FullContext):
         self.forget_side_jobs()
         self.take_back_waiting()
         self.query(TurnEditor).remove()
-        self.presenter = Presenter()
+        self.presenter = Presenter(self.presenter.user)
         left = self.conversation.id
         if left != opened.conversation.id:
             store = self.sessions.store

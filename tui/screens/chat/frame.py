@@ -32,7 +32,11 @@ from tui.screens.presenting import Presenter
 from tui.sessions import Loaded, SessionConflictError, SessionError
 from tui.sessions.writer import SessionWriter
 from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
+from tui.widgets.attachment_bar import AttachmentBar
+from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
 from tui.widgets.find_bar import FindBar
 from tui.widgets.parameter_field import ParameterField
@@ -76,6 +80,8 @@ class ChatFrame(Screen[None]):
         opened: Loaded | None = None,
         request: LoadRequest | None = None,
         notices: tuple[str, ...] = (),
+        preferences: Preferences | None = None,
+        paths: AppPaths | None = None,
     ) -> None:
         """Make the screen.
 
@@ -88,8 +94,12 @@ class ChatFrame(Screen[None]):
             opened: a chat to go on with; None for a new one.
             request: the model to load at once; None to ask for one.
             notices: sentences to show once.
+            preferences: the settings in force; None for the defaults.
+            paths: the app's folders; None to keep nothing in them.
         """
         super().__init__()
+        self.preferences = preferences or Preferences(state=state)
+        self.paths = paths
         self.worker = worker
         self.sessions = sessions
         self.state = state
@@ -101,11 +111,13 @@ class ChatFrame(Screen[None]):
         self.conversation = (
             opened.conversation if opened else Conversation(system_prompt=state.system_prompt)
         )
-        self.presenter = Presenter()
+        self.presenter = Presenter(self.preferences.value("chat.user"))
         self.reply: LiveReply | None = None
         self.parameters: dict[str, Value] = readable(
             self.conversation.settings.get("config") or state.parameters
         )
+        self.template: dict[str, Any] = {}
+        """What is chosen of the chat template's switches."""
         self.system_prompt = self.conversation.system_prompt
         self.quantization = request.quantization if request else state.quantization
         self.overflow_policy = next(
@@ -136,6 +148,8 @@ class ChatFrame(Screen[None]):
                     yield Static("↓ new text · Ctrl+End", id="unseen")
                     yield FindBar()
                     yield WaitingMessage(id="waiting")
+                    yield AttachmentBar(id="attachments")
+                    yield CommandMenu(id="commands")
                     yield Composer(id="composer")
             yield Sidebar(
                 quantization=self.quantization,
@@ -349,11 +363,20 @@ class ChatFrame(Screen[None]):
             sidebar=self._sidebar_wanted,
             overflow=self.overflow_policy.value,
         )
+        self.state = self.remembered(self.state)
         self.post_message(self.StateChanged(self.state))
+
+    def remembered(self, state: AppState) -> AppState:
+        """Return what the next start should know of what is in force."""
+        return state
 
     def chat_settings(self) -> Mapping[str, Any]:
         """Return what the chat's file says of the model and parameters in force."""
-        settings = {**self.conversation.settings, "config": dict(self.parameters)}
+        settings = {
+            **self.conversation.settings,
+            "config": dict(self.parameters),
+            "template": dict(self.template),
+        }
         if info := self.model.info:
             settings |= {
                 "model_id": info.model,

@@ -12,14 +12,14 @@ from textual.widgets import TextArea
 from tui.actions import actions
 from tui.sanitize import sanitize
 from tui.screens.bindings import bindings
-from tui.screens.chat.reading import Reading
+from tui.screens.chat.comforts import Comforts
 from tui.screens.help import HelpScreen
 
 QUIT_AGAIN_S: Final = 2.0
 _WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
 
 
-class ChatScreen(Reading):
+class ChatScreen(Comforts):
     """One chat."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
@@ -61,5 +61,6 @@ class ChatScreen(Reading):
     async def action_app_quit(self) -> None:
         """Keep what was said of a reply, and leave."""
         self.quitting = True
+        self.keep_draft()
         self.keep_reply()
         self.app.exit()

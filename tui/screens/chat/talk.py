@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from textual import on, work
 from textual.timer import Timer
@@ -41,7 +41,7 @@ class Talk(Models):
     waiting_text = ""
     """The message that waits until the reply under way has ended."""
     _count_timer: Timer | None = None
-    _prepared: tuple[Message, ...] | None = None
+    _prepared: tuple[tuple[Message, ...], dict[str, Any]] | None = None
     """What was computed ahead last; None when that was for another model."""
 
     def on_mount(self) -> None:
@@ -201,15 +201,19 @@ class Talk(Models):
         if self.composer.text:
             self.split_text(self.composer.text, self._show_draft_tokens)
         if self.context_tokens is None and self.conversation.path:
-            self.describe_prompt(GenerateRequest(self.conversation.messages()), self._show_context)
+            self.describe_prompt(
+                GenerateRequest(self.conversation.messages(), template=self.template),
+                self._show_context,
+            )
         self._prepare_next()
 
     def _prepare_next(self) -> None:
         """Have all that comes before the next message computed ahead, while the user reads and types."""
         messages = self.conversation.set_system_prompt(self.system_prompt).messages()
-        if messages != self._prepared:
-            self._prepared = messages
-            self.worker.prepare(GenerateRequest(messages))
+        template = dict(self.template)
+        if (messages, template) != self._prepared:
+            self._prepared = (messages, template)
+            self.worker.prepare(GenerateRequest(messages, template=template))
 
     def _show_context(self, _text: str, event: Event) -> None:
         if isinstance(event, PromptDescribed) and self.reply is None:
@@ -313,7 +317,7 @@ class Talk(Models):
                 parent, parameters=used, start_text=start_text, label=label
             ),
         )
-        self._begin(reply, GenerateRequest(messages, used, continue_last=bool(start_text)))
+        self._begin(reply, self._request(messages, used, continues=bool(start_text)))
 
     def continue_reply(self, turn_id: str) -> None:
         """Write on at the end of a reply that was stopped or cut off."""
@@ -342,7 +346,14 @@ class Talk(Models):
             again=lambda: self.continue_reply(turn_id),
         )
         messages = self.conversation.messages(upto=turn_id)
-        self._begin(reply, GenerateRequest(messages, used, continue_last=True))
+        self._begin(reply, self._request(messages, used, continues=True))
+
+    def _request(
+        self, messages: tuple[Message, ...], used: Mapping[str, Value], *, continues: bool
+    ) -> GenerateRequest:
+        return GenerateRequest(
+            messages, used, continue_last=continues, template=dict(self.template)
+        )
 
     def _begin(self, reply: LiveReply, request: GenerateRequest) -> None:
         self.conversation = self.conversation.with_settings(self.chat_settings())

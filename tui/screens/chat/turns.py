@@ -500,7 +500,8 @@ class Turns(Talk):
                 said = _changed_since(event.tokens, made)
             dialog.set_prompt(text, said)
 
-        self.describe_prompt(GenerateRequest(self.conversation.messages(upto=upto)), done)
+        request = GenerateRequest(self.conversation.messages(upto=upto), template=self.template)
+        self.describe_prompt(request, done)
 
 
 def _answered(turn: Turn) -> str | None:
