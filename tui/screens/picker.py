@@ -152,4 +152,4 @@ class Picker(Dialog[str]):
 def _prompt(entry: Entry) -> Content:
     mark = "● " if entry.is_current else "  "
     detail = f"  {sanitize_line(entry.detail, 200)}" if entry.detail else ""
-    return Content.assemble(mark, sanitize_line(entry.title, 200), (detail, "$text-muted"))
+    return Content.assemble(mark, sanitize_line(entry.title, 200), detail)

@@ -106,13 +106,13 @@ class SettingsScreen(Dialog[None]):
     def _row(self, setting: Setting) -> Content:
         value, origin = self._preferences.value(setting.key), self._preferences.origin(setting.key)
         text = sanitize_line(_text(value), 60) or "not set"
-        style = "bold" if origin is not Origin.DEFAULT else "$text-muted"
+        style = "bold" if origin is not Origin.DEFAULT else ""
         mark = "• " if origin is not Origin.DEFAULT else "  "
         return Content.assemble(
             mark,
             setting.key.ljust(_NAME_CELLS),
             (text, style),
-            (f"  {origin.value}", "$text-muted"),
+            f"  {origin.value}",
         )
 
     @property

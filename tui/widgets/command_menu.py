@@ -69,7 +69,7 @@ class CommandMenu(OptionList):
             Option(
                 Content.assemble(
                     (sanitize_line(one.title, 80).ljust(min(width, 30)), "bold"),
-                    (f"  {sanitize_line(one.help, 160)}" if one.help else "", "$text-muted"),
+                    f"  {sanitize_line(one.help, 160)}" if one.help else "",
                 )
             )
             for one in shown

@@ -114,6 +114,19 @@ class Choices(Reading):
         self._last_state = replace(state, **changes)
         return self._last_state
 
+    # -- a plain screen has one column
+
+    def _show_sidebar(self) -> None:
+        super()._show_sidebar()
+        if self.preferences.value("screen.plain"):
+            self.remove_class("-sidebar")
+
+    def close_overlay(self) -> None:
+        """Hide the sidebar where it takes the chat's place."""
+        super().close_overlay()
+        if self.preferences.value("screen.plain"):
+            self.remove_class("-sidebar")
+
     # -- a preset of a model's own
 
     def take_event(self, job: JobId, event: Event) -> bool:

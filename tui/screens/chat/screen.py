@@ -10,13 +10,25 @@ from textual.binding import BindingType
 from textual.widgets import TextArea
 
 from tui.actions import actions
+from tui.keymap import keymap
 from tui.sanitize import sanitize
 from tui.screens.bindings import bindings
 from tui.screens.chat.comforts import Comforts
+from tui.screens.chat.pane import TurnPane
 from tui.screens.help import HelpScreen
+from tui.widgets.composer import Composer
+from tui.widgets.parameter_field import ValueInput
+from tui.widgets.sidebar import SystemPrompt
 
 QUIT_AGAIN_S: Final = 2.0
 _WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
+
+_PLACES: Final = {
+    Composer: "in the message",
+    TurnPane: "on a turn of the chat",
+    SystemPrompt: "in the system prompt",
+    ValueInput: "in a field of the settings",
+}
 
 
 class ChatScreen(Comforts):
@@ -38,7 +50,14 @@ class ChatScreen(Comforts):
 
     def action_app_help(self) -> None:
         """Show the keys."""
-        self.app.push_screen(HelpScreen())
+        value = self.preferences.value
+        keys = keymap(value("keys.map"), value("keys.bindings")).keys
+        where = next(
+            (text for kind, text in _PLACES.items() if isinstance(self.focused, kind)),
+            "in the chat",
+        )
+        what = str(getattr(self.focused, "HELP", None) or "").replace("**", "")
+        self.app.push_screen(HelpScreen(keys, where=where, what=what))
 
     def action_app_interrupt(self) -> None:
         """Copy what is selected, else stop the reply, else quit at the second press."""
