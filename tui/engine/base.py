@@ -159,6 +159,7 @@ class LoadRequest:
         assistant: a small model that drafts for this one, named as `model` is; empty for none.
         double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
         trusted: repositories at a revision whose code the user has agreed to, as in `org/model@4f2a`.
+        kernels: on a CPU, use this program's own linear layers where they are faster.
         keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
     """
 
@@ -176,6 +177,7 @@ class LoadRequest:
     compute_dtype: str = "auto"
     trusted: tuple[str, ...] = ()
     keeps_former: bool = False
+    kernels: bool = True
 
 
 @dataclass(frozen=True, slots=True)

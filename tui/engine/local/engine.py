@@ -32,6 +32,7 @@ from tui.engine.local.progress import Reporter
 
 if TYPE_CHECKING:
     from tui.engine.local.loading import LoadedModel
+    from tui.engine.local.native import Native
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class LocalEngine:
         self._kept: list[tuple[LoadRequest, LoadedModel]] = []
         """Models that are not in use, and whose memory the user wants to spend."""
         self._device = "cpu"
+        self._native_made: Native | None = None
+        self._native_tried = False
 
     @property
     def loaded(self) -> ModelInfo | None:
@@ -137,10 +140,19 @@ class LocalEngine:
         else:
             self.unload()
         with reporter.alone():
-            loaded = loading.load(prepared, reporter)
+            loaded = loading.load(prepared, reporter, self._native)
         self._take(_key(request), loaded)
         _log.info("loaded %s", loaded.info)
         return loaded.info
+
+    def _native(self) -> Native | None:
+        """Return the products that are compiled for this CPU; compiled at the first call."""
+        from tui.engine.local import native
+
+        if not self._native_tried:
+            self._native_tried = True
+            self._native_made = native.build(self._cache_folder / "kernels")
+        return self._native_made
 
     def _take(self, key: LoadRequest, model: LoadedModel) -> None:
         self._loaded, self._request, self._device = model, key, model.info.device
@@ -154,6 +166,8 @@ class LocalEngine:
     def _drop_current(self) -> None:
         from tui.engine.local import problems
 
+        if self._loaded is not None and self._loaded.installed is not None:
+            self._loaded.installed.undo()
         self._loaded = self._request = None
         self._device = "cpu"
         problems.free_device_memory()

@@ -6,10 +6,10 @@ Finding the folder (download, GGUF conversion) and freeing the former model is t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import checkpoint, facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
@@ -24,8 +24,12 @@ from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
 from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
-from tui.engine.quantization import NONE
+from tui.engine.quantization import INT4, INT8, NONE
 from tui.parameters import Value, readable
+
+if TYPE_CHECKING:
+    from tui.engine.local.kernels import Installed
+    from tui.engine.local.native import Native
 
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
@@ -53,6 +57,8 @@ class LoadedModel:
     prefill: Prefill
     speculation: Speculator
     last_reply: LastReply = field(default_factory=LastReply)
+    installed: Installed | None = None
+    """The faster layers that were put into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,15 @@ def prepare(
     return Preparation(source, folder, request, config, tokenizer, device, dtype, method)
 
 
-def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
+def load(
+    prepared: Preparation, reporter: Reporter, native: Callable[[], Native | None]
+) -> LoadedModel:
     """Read the weights.
+
+    Args:
+        prepared: what `prepare` found out.
+        reporter: takes the progress.
+        native: returns the products that were compiled for this CPU, if there are any; called when they are of use.
 
     Raises:
         Cancelled: the job was cancelled.
@@ -116,9 +129,9 @@ def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
         **_options(request),
     }
     if not prepared.method and request.quantization != NONE:
-        options["quantization_config"] = quantization.config(
-            request, prepared.dtype, "auto" if spread else device
-        )
+        made = quantization.config(request, prepared.dtype, "auto" if spread else device)
+        if made is not None:
+            options["quantization_config"] = made
     if spread:
         options["device_map"] = spread
         if request.max_memory:
@@ -133,9 +146,24 @@ def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
     if request.adapter:
         model = adapter.attach(model, request.adapter, reporter)
     model.eval()
+    installed = _with_kernels(prepared, model, reporter, native)
     loaded = _assembled(prepared, model)
+    loaded.installed = installed
     _warm_up(loaded, reporter)
     return loaded
+
+
+def _with_kernels(
+    prepared: Preparation, model: Any, reporter: Reporter, native: Callable[[], Native | None]
+) -> Installed | None:
+    """Put faster linear layers into a model on the CPU, in fewer bits where that was asked for; return None elsewhere."""
+    from tui.engine.local import kernels
+
+    name = "" if prepared.method else prepared.request.quantization
+    if not kernels.is_for(model) or not (prepared.request.kernels or name in (INT4, INT8)):
+        return None
+    reporter.step("Choosing kernels")
+    return kernels.install(model, name, native() if prepared.request.kernels else None)
 
 
 def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
