@@ -19,6 +19,7 @@ from tui.engine.base import ModelInfo
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.parameters import PARAMETERS, Value, in_force
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.editor import Editor
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
 
@@ -30,15 +31,10 @@ _POLICIES: Final = {
 }
 
 
-class SystemPrompt(TextArea):
+class SystemPrompt(Editor):
     """The editor of the system prompt."""
 
     HELP = "What the model is told before the chat begins. It holds from the next reply."
-
-    async def _on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
 
 
 class Sidebar(VerticalScroll):
