@@ -57,8 +57,8 @@ async def test_undoing_a_paste_of_many_lines_takes_it_back(
 
 
 _STEPS = st.sampled_from(
-    ["a", "word ", "\n", "\n\n\n", "paste", "backspace", "delete", "up", "left", "home", "ctrl+w", "ctrl+u"]
-    + ["ctrl+z", "ctrl+z", "ctrl+z", "ctrl+y", "select", "resize"]
+    ["a", "word ", "\n", "\n\n\n", "paste", "backspace", "delete", "up", "left", "home", "ctrl+w", "ctrl+u",
+     "ctrl+z", "ctrl+z", "ctrl+z", "ctrl+y", "select", "resize"]
 )  # fmt: skip
 
 

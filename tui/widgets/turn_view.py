@@ -493,6 +493,13 @@ class TurnView(Widget):
         end_y, end_x = selection.end.transpose
         return copied_text(lines, start_y, end_y, start_x, end_x), "\n"
 
+    @property
+    def shown_answer(self) -> str:
+        """What was said as it reads on the screen, without the name, the reasoning and drawn lines."""
+        lines = next((part.lines for part in self._parts if part.name == "body"), [])
+        kept = [line for line in lines if not line.is_drawn]
+        return copied_text(kept, 0, len(kept) - 1, 0, None)
+
     def on_click(self, event: events.Click) -> None:
         """Find out what was clicked and say so."""
         event.stop()

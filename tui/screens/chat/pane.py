@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.selection import Selection
 
 from tui.screens.bindings import bindings
 from tui.widgets.transcript import Transcript
@@ -30,9 +29,8 @@ class TurnPane(Transcript):
     def shown_text(self, turn_id: str) -> str:
         """Return a turn's text as it is drawn; as it was written for one that is far out of sight."""
         view = self._view_of(turn_id)
-        found = view.get_selection(Selection(None, None)) if view is not None else None
-        if found is not None:
-            return found[0]
+        if view is not None:
+            return view.shown_answer
         return next((turn.text for turn in self.turns if turn.id == turn_id), "")
 
     def _view_of(self, turn_id: str) -> TurnView | None:

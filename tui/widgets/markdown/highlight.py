@@ -19,7 +19,6 @@ _LONGEST_LINE: Final = 1_000
 _MOST_CHARACTERS: Final = 24_000
 _SOFT_END: Final = 80
 _HARD_END: Final = 160
-_TAB: Final = 4
 _STYLES: Final = (
     ("Comment", "tok-comment"),
     ("Keyword.Type", "tok-type"),
@@ -65,7 +64,6 @@ def highlight(lines: Sequence[str], language: str) -> tuple[Spans, ...]:
 
 @lru_cache(maxsize=32)
 def _highlighted(lines: tuple[str, ...], language: str) -> tuple[Spans, ...]:
-    lines = tuple(line.expandtabs(_TAB) for line in lines)
     plain = tuple((Span(line),) if line else () for line in lines)
     lexer = _lexer(language)
     if lexer is None or not lines or max(map(len, lines)) > _LONGEST_LINE:
