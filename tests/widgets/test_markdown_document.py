@@ -17,6 +17,7 @@ from tui.widgets.markdown import LiveDocument, document, highlight, table_layout
 from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, copied_text
 from tui.widgets.markdown.parser import BlockParse, references
+from tui.widgets.markdown.pieces import code_texts, pieces
 
 _FRAGMENTS = (
     "- ", "* ", "+ ", "1. ", "2) ", "10. z\n", "> ", "    ", "  ", "\t", "\n", "\n\n", "  - n\n", "   1. q\n",
@@ -522,6 +523,29 @@ def test_nothing_between_the_signs_of_a_tag_is_markup(text: str) -> None:
 def test_a_comparison_is_no_tag_and_an_address_in_brackets_a_link() -> None:
     assert texts_of(LiveDocument("x <y and **z** > w").lines(60)) == ["x <y and z > w"]
     assert LiveDocument("<https://e.co>").lines(60)[0].spans[0].link == "https://e.co"
+
+
+@_SLOW
+@given(_TEXTS, _WIDTHS)
+def test_the_blocks_of_a_text_take_all_of_its_rows(text: str, width: int) -> None:
+    lines = list(LiveDocument(text).lines(width))
+    found = pieces(text, width, verbatim=False, numbers=False)
+    rows = [row for piece in found for row in range(piece.first_row, piece.end_row)]
+    assert rows == sorted(set(rows))
+    assert (found[-1].end_row if found else 0) == len(lines)
+    assert all(not lines[row].text for row in set(range(len(lines))) - set(rows))
+
+
+def test_code_is_found_in_lists_and_quotes() -> None:
+    text = (
+        "- a\n\n  ```py\n  x\n  ```\n\n> ~~~~ sh\n> y\n>\n> z\n> ~~~~\n\n    indented\n\n```c\nopen"
+    )
+    assert [(one.text, one.language) for one in code_texts(text)] == [
+        ("x\n", "py"), ("y\n\nz\n", "sh"), ("indented\n", ""), ("open", "c"),
+    ]  # fmt: skip
+    assert [highlight.extension_of(name) for name in ("py", "bash", "nonsense")] == [
+        ".py", ".sh", ".txt",
+    ]  # fmt: skip
 
 
 def test_tasks_of_a_numbered_list_have_their_boxes() -> None:

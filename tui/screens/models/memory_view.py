@@ -65,10 +65,10 @@ class MemoryView(Dialog[None]):
         ]
         if self._info is not None and self._info.parameters:
             text = (
-                f"{sanitize_line(self._info.name)}: {count_text(self._info.parameters)} parameters, "
+                f"{self._info.name}: {count_text(self._info.parameters)} parameters, "
                 f"{self._info.dtype} {self._info.quantization if self._info.quantization != 'none' else ''}"
             )
-            lines += [Content(""), Content.styled(text.rstrip(), "$text-muted")]
+            lines += [Content(""), Content.styled(sanitize_line(text), "$text-muted")]
         for other in reading.others:
             lines += [Content(""), *device_lines(other)]
         self.query_one("#figures", Static).update(Content("\n").join(lines))

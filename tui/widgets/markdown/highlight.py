@@ -102,6 +102,15 @@ def _lexer(language: str) -> Lexer | None:
         return None
 
 
+def extension_of(language: str) -> str:
+    """Return how the names of files in a language end, as in `.py`; `.txt` for one that is not known."""
+    lexer = _lexer(language)
+    for pattern in lexer.filenames if lexer is not None else ():
+        if pattern.startswith("*.") and pattern[2:].isalnum():
+            return str(pattern[1:])
+    return ".txt"
+
+
 @lru_cache(maxsize=512)
 def _style(kind: Any) -> str:
     name = str(kind).removeprefix("Token.")
