@@ -326,12 +326,12 @@ class TurnView(Widget):
     def _lay_out(self, width: int) -> None:
         self._width = width
         text_width, _ = text_widths(width)
+        body = self._body_lines(text_width)
         parts = [_Part("head", [self._head(text_width)])]
         if self._thought.source.strip():
             parts.append(_Part("thought-head", [self._thought_head()]))
             if self.reasoning_is_open:
                 parts.append(_Part("thought", self._thought_lines(width)))
-        body = self._body_lines(text_width)
         if body and parts[-1].name == "thought":
             parts.append(_Part("gap", [EMPTY_LINE]))
         parts.append(_Part("body", body))
@@ -356,6 +356,8 @@ class TurnView(Widget):
             spans.append(Span(f"  ⇄ {sanitize_line(turn.change, 60)}", "status-warning"))
         if not turn.in_context:
             spans.append(Span("  out of the context", "status-quiet"))
+        if self._body.is_degraded and not self._state.raw:
+            spans.append(Span("  ⚠ partly as it was written", "status-warning"))
         used = sum(cell_len(span.text) for span in spans)
         caption = clipped_spans([Span(sanitize_line(turn.caption), "caption")], width - used - 2)
         taken = sum(cell_len(span.text) for span in caption)

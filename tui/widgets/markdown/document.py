@@ -153,6 +153,7 @@ class LiveDocument:
         self._table_source = ""
         self._table_rows = 0
         self._plain = 0
+        self._is_degraded = False
         self._tried = 0
         self._forget_lines()
 
@@ -285,6 +286,7 @@ class LiveDocument:
                 self._tried = complete
         if len(self._rest) > LIMIT:
             self._plain = 1
+            self._is_degraded = True
             self._tried = 0
             self._drop_open_rows()
             self._list = self._table = None
@@ -408,6 +410,11 @@ class LiveDocument:
         return blocks
 
     # Lines
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether a part was too long for Markdown, as far as the text has been laid out."""
+        return self._is_degraded
 
     @property
     def is_waiting(self) -> bool:
