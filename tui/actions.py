@@ -186,6 +186,10 @@ ACTIONS: Final = (
     Action("turn.fork", "Turn: fork", ("f",), "Goes on from this turn in a new chat.", "turn", "Fork", when="still", slash=("fork",)),
     Action("turn.copy", "Turn: copy", ("y",), "Copies a turn as it was written.", "turn", "Copy"),
     Action("turn.copy_shown", "Turn: copy as shown", ("Y",), "Copies a turn without its Markdown signs.", "turn"),
+    Action(
+        "turn.mark_block", "Turn: mark a block", ("v",),
+        "Marks a paragraph, list, table or code of the turn: Up and Down choose, y and Y copy it, Esc ends.", "turn",
+    ),
     Action("turn.copy_code", "Turn: copy code", ("b",), "Copies the last code block; again: the one before.", "turn"),
     Action("turn.save_code", "Turn: code to a file", ("w",), "Writes the last code block to a file.", "turn"),
     Action("turn.quote", "Turn: quote", ("q",), "Puts a turn, quoted, into the message.", "turn"),

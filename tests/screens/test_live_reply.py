@@ -75,3 +75,21 @@ def test_unsaved_text_is_handed_out_once_and_not_too_often(monkeypatch):
     assert live.take_unsaved() is None
     live.take(TextDelta("b"))
     assert live.take_unsaved(force=True) == ("b", "")
+
+
+def test_reasoning_has_ended_when_the_answer_begins_and_each_time_it_goes_on():
+    live = reply()
+    ended = []
+    for event in (
+        ReasoningDelta("hm", 2), ReasoningDelta("ah", 2), TextDelta("a", 1), TextDelta("b", 1),
+        ReasoningDelta("so", 1), TextDelta("c", 1),
+    ):  # fmt: skip
+        live.take(event)
+        ended.append(live.reasoning_ended)
+    assert ended == [False, False, True, False, False, True]
+
+
+def test_text_without_reasoning_ends_none():
+    live = reply()
+    live.take(TextDelta("a", 1))
+    assert not live.reasoning_ended

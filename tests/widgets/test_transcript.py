@@ -299,6 +299,23 @@ async def test_the_cursor_moves_over_turns_and_is_seen_without_colour() -> None:
         assert app.transcript.cursor == "t0"
 
 
+async def test_the_way_to_a_message_of_the_user_begins_at_what_is_in_view() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.transcript.show(chat(60))
+        await settle(pilot)
+        app.transcript.scroll_home(animate=False)
+        for _ in range(20):
+            await settle(pilot)
+            app.transcript.scroll_to(y=app.transcript.scroll_y - 30, animate=False)
+        seen = [n for n in range(0, 60, 2) if f"Turn {n}." in screen_text(app)]
+        app.transcript.move_cursor_user(-1)
+        assert app.transcript.cursor == f"t{seen[-1]}"
+        app.transcript.cursor = None
+        app.transcript.move_cursor_user(1)
+        assert app.transcript.cursor == f"t{seen[0]}"
+
+
 async def test_the_cursor_leaves_with_its_turn() -> None:
     app = TranscriptApp()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -59,6 +59,9 @@ class LiveReply:
     """Asks for the same reply once more."""
     overflow: Overflow | None = None
     """Set when the chat did not fit the context, so that nothing was said."""
+    reasoning_ended: bool = False
+    """Whether the last piece of the answer was the first one behind reasoning."""
+    _last_was_reasoning: bool = False
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _unsaved: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
@@ -125,12 +128,15 @@ class LiveReply:
                 self.progress = event
             case TextDelta(text, tokens):
                 self._count(tokens)
+                self.reasoning_ended = bool(self._reasoning) and self._last_was_reasoning
+                self._last_was_reasoning = False
                 self._text.append(text)
                 self._unsaved[0].append(text)
             case ReasoningDelta(text, tokens):
                 self._count(tokens)
                 self._reasoning_tokens += tokens
                 self._reasoning_end = time.monotonic()
+                self._last_was_reasoning = True
                 self._reasoning.append(text)
                 self._unsaved[1].append(text)
             case Finished(stats, reason):

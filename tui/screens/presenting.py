@@ -106,7 +106,8 @@ def reasoning_caption(stats: ReplyStats) -> str:
     """Return how long the model thought, as in `thought for 3.20 s · 120 tokens`; empty when it is not known."""
     if not stats.reasoning_s:
         return ""
-    tokens = f" · {stats.reasoning_tokens:,} tokens" if stats.reasoning_tokens else ""
+    count = stats.reasoning_tokens
+    tokens = f" · {count:,} token{'' if count == 1 else 's'}" if count else ""
     return f"thought for {seconds_text(stats.reasoning_s)}{tokens}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -19,6 +19,7 @@ from tui.engine.base import ModelInfo, TemplateSwitch
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.parameters import Value, grouped, in_force
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.editor import Editor
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
 from tui.widgets.parameter_group import Group, ParameterGroup
@@ -32,15 +33,10 @@ _POLICIES: Final = {
 }
 
 
-class SystemPrompt(TextArea):
+class SystemPrompt(Editor):
     """The editor of the system prompt."""
 
     HELP = "What the model is told before the chat begins. It holds from the next reply."
-
-    async def _on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
 
 
 class Sidebar(VerticalScroll):

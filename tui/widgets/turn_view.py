@@ -26,6 +26,7 @@ from tui.widgets.markdown.document import Lines, LiveDocument
 from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, clipped_spans, copied_text, wrap
 from tui.widgets.markdown.painting import Layers, Mark, paint
 from tui.widgets.markdown.palette import Palette
+from tui.widgets.markdown.pieces import Piece, as_shown, pieces
 from tui.widgets.markdown.raw import RawText
 from tui.widgets.markdown.search import find_in_lines
 
@@ -35,6 +36,8 @@ GUTTER: Final = 3
 _THOUGHT_BAR: Final = "┊ "
 _MOST_STRIPS: Final = 400
 """Painted rows that are kept for the next frame."""
+_MOST_FOR_BLOCKS: Final = 60_000
+"""Characters of a turn beyond which its blocks are not told apart: that would stop the screen."""
 _SLICE_S: Final = 0.03
 """Seconds that one layout may take; what is left of a huge turn follows in the next frames."""
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
@@ -148,6 +151,7 @@ class TurnView(Widget):
         self._thought = LiveDocument(turn.reasoning, finished=turn.status != Status.STREAMING)
         self._raw = RawText()
         self._goes_on = False
+        self._block_rows = range(0)
 
     @staticmethod
     def _document(turn: ShownTurn) -> LiveDocument:
@@ -323,12 +327,12 @@ class TurnView(Widget):
     def _lay_out(self, width: int) -> None:
         self._width = width
         text_width, _ = text_widths(width)
+        body = self._body_lines(text_width)
         parts = [_Part("head", [self._head(text_width)])]
         if self._thought.source.strip():
             parts.append(_Part("thought-head", [self._thought_head()]))
             if self.reasoning_is_open:
                 parts.append(_Part("thought", self._thought_lines(width)))
-        body = self._body_lines(text_width)
         if body and parts[-1].name == "thought":
             parts.append(_Part("gap", [EMPTY_LINE]))
         parts.append(_Part("body", body))
@@ -358,6 +362,8 @@ class TurnView(Widget):
             spans.append(Span(f"  ⇄ {sanitize_line(turn.change, 60)}", "status-warning"))
         if not turn.in_context:
             spans.append(Span("  out of the context", "status-quiet"))
+        if self._body.is_degraded and not self._state.raw:
+            spans.append(Span("  ⚠ partly as it was written", "status-warning"))
         used = sum(cell_len(span.text) for span in spans)
         caption = clipped_spans([Span(sanitize_line(turn.caption), "caption")], width - used - 2)
         taken = sum(cell_len(span.text) for span in caption)
@@ -430,7 +436,14 @@ class TurnView(Widget):
         marks = self._row_marks(y)
         if marks:
             return self._painted(y, name, line, marks)
-        look = (name, width, self._selected, self._turn.in_context, self._palette.version)
+        look = (
+            name,
+            width,
+            self._selected,
+            y in self._block_rows,
+            self._turn.in_context,
+            self._palette.version,
+        )
         known = self._strips.get(y)
         if known is None or known[0] is not line or known[1] != look:
             if len(self._strips) > _MOST_STRIPS:
@@ -442,11 +455,18 @@ class TurnView(Widget):
         width = self._width
         margin = Span(" " * self._margin(width))
         gutter = self._gutter(name)
+        if y in self._block_rows:
+            gutter[1] = Span("┃", "cursor")
         indent = sum(len(span.text) for span in gutter)
         room = text_widths(width)[0] + GUTTER - indent
         layers = Layers(
             "user" if self._turn.role == USER else "thinking" if name == "thought" else "",
-            "" if self._turn.in_context else "faded",
+            " ".join(
+                (
+                    "" if self._turn.in_context else "faded",
+                    "marked" if y in self._block_rows else "",
+                )
+            ),
         )
         row = [
             *paint(Line((margin,)), self._palette, len(margin.text), Layers()),
@@ -498,6 +518,42 @@ class TurnView(Widget):
             return copied_text(lines, start_y, len(lines) - 1, start_x, None), "\n"
         end_y, end_x = selection.end.transpose
         return copied_text(lines, start_y, end_y, start_x, end_x), "\n"
+
+    @property
+    def shown_answer(self) -> str:
+        """What was said as it reads on the screen, without the name, the reasoning and drawn lines."""
+        return as_shown(list(self._body_rows()))
+
+    def _body_rows(self) -> Sequence[Line]:
+        return next((part.lines for part in self._parts if part.name == "body"), [])
+
+    # Blocks
+
+    def blocks(self) -> tuple[Piece, ...]:
+        """Return the blocks of what was said; one for all of it where it is not shown as Markdown."""
+        source, lines = self._body.source, self._body_rows()
+        if not lines:
+            return ()
+        if len(source) <= _MOST_FOR_BLOCKS and not self._state.raw:
+            width, _ = text_widths(self._width)
+            verbatim = self._turn.role != ASSISTANT
+            found = pieces(source, width, verbatim=verbatim, numbers=self._numbers)
+            if found and found[-1].end_row == len(lines):
+                return found
+        return (Piece(source, self.shown_answer, 0, len(lines)),)
+
+    def mark_block(self, block: Piece | None) -> int:
+        """Mark the rows of a block, or of none; return its first row."""
+        start = 0
+        for part in self._parts:
+            if part.name == "body":
+                break
+            start += len(part.lines)
+        rows = range(start + block.first_row, start + block.end_row) if block else range(0)
+        if rows != self._block_rows:
+            self._block_rows = rows
+            self.refresh()
+        return rows.start
 
     def on_click(self, event: events.Click) -> None:
         """Find out what was clicked and say so."""

@@ -26,6 +26,7 @@ from tui.engine.worker import JobId
 from tui.parameters import Value
 from tui.screens.chat.models import Models, Pending
 from tui.screens.live_reply import LiveReply
+from tui.screens.presenting import reasoning_caption
 from tui.widgets.composer import Composer
 from tui.widgets.waiting_message import WaitingMessage
 
@@ -72,6 +73,9 @@ class Talk(Models):
         reply.take(event)
         if isinstance(event, TextDelta):
             self.transcript.stream(reply.turn_id, text=event.text)
+            if reply.reasoning_ended:
+                caption = reasoning_caption(reply.stats)
+                self.transcript.caption_reasoning(reply.turn_id, caption)
         elif isinstance(event, ReasoningDelta):
             self.transcript.stream(reply.turn_id, reasoning=event.text)
         if reply.ended:

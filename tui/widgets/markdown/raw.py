@@ -26,4 +26,4 @@ class RawText:
         return Lines(self._settled, self._wrapped(source[end:]))
 
     def _wrapped(self, text: str) -> list[Line]:
-        return wrap([Span(sanitize(text).expandtabs(4), "raw")], self._width)
+        return wrap([Span(sanitize(text), "raw")], self._width)
