@@ -79,6 +79,9 @@ ACTIONS: Final = (
         "model.memory", "Model: memory", ("f7",), "Shows where the memory goes: weights, KV cache, other programs.", "chat",
         priority=True, slash=("memory",)),
     Action(
+        "model.assistant", "Model: assistant model", (), "Chooses a small model that drafts for the loaded one, or none.",
+        "chat", slash=("assistant",)),
+    Action(
         "download.cancel", "Model: stop the download", (), "Stops what is being downloaded; it can go on later.", "chat",
         slash=("stop-download",)),
     Action("model.reload", "Model: load again", (), "Loads the current model once more.", "chat", slash=("reload",)),

@@ -35,6 +35,7 @@ class AppState:
         favourites, recent_models: models that stand first in the picker, named as `model` is.
         model_folders: where models are looked for beside the Hugging Face cache.
         trusted: whose code the user agreed to run, each at one revision, as in `org/model@4f2a`.
+        speculation: how tokens are drafted; names are the engine's.
         toured: whether the first start has said how things work.
     """
 
@@ -50,6 +51,7 @@ class AppState:
     model_folders: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     toured: bool = False
+    speculation: str = "auto"
 
     def with_recent(self, model: str) -> AppState:
         """Return the state with a model at the front of those used last."""
@@ -119,6 +121,7 @@ def _state(document: Mapping[str, Any]) -> AppState:
         model_folders=_texts(document, "model_folders"),
         trusted=_texts(document, "trusted"),
         toured=document.get("toured") is True,
+        speculation=_text(document, "speculation", default.speculation),
     )
 
 

@@ -15,10 +15,11 @@ from textual.message import Message
 from textual.widgets import Button, Label, Select, TextArea
 
 from tui.conversation.context import OverflowPolicy
-from tui.engine.base import ModelInfo, TemplateSwitch
+from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.parameters import Value, grouped, in_force
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.editor import Editor
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
@@ -90,6 +91,7 @@ class Sidebar(VerticalScroll):
         system_prompt: str = "",
         parameters: Mapping[str, Value] | None = None,
         overflow: OverflowPolicy = OverflowPolicy.ASK,
+        speculation: Speculation = Speculation.AUTO,
         id: str | None = None,  # noqa: A002 - Textual's name
     ) -> None:
         super().__init__(id=id, can_focus=False)
@@ -97,6 +99,7 @@ class Sidebar(VerticalScroll):
         self._system_prompt = system_prompt
         self._parameters = dict(parameters or {})
         self._overflow = overflow
+        self._speculation = speculation
         self._measured: Mapping[str, tuple[int, float]] = {}
         self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Any]] = ((), {})
 
@@ -128,6 +131,7 @@ class Sidebar(VerticalScroll):
         yield Button("Reset all parameters", id="reset-all", compact=True)
         with Group("Template switches", id="group-template"):
             yield Vertical(id="switches")
+        yield DraftingGroup(self._speculation, id="group-drafting")
         with Group("When the context is full", id="group-overflow"):
             yield Select(
                 [(label, policy.value) for policy, label in _POLICIES.items()],

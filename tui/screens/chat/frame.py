@@ -19,7 +19,7 @@ from textual.widgets import Footer, Label, Static
 
 from tui.conversation import USER, Conversation, ReplyStats, new_id
 from tui.conversation.context import OverflowPolicy
-from tui.engine.base import LoadRequest, MemoryReading, ModelInfo
+from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Speculation
 from tui.engine.downloads import Downloads
 from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
@@ -156,6 +156,10 @@ class ChatFrame(Screen[None]):
                 system_prompt=self.system_prompt,
                 parameters=self.parameters,
                 overflow=self.overflow_policy,
+                speculation=next(
+                    (one for one in Speculation if one.value == self.state.speculation),
+                    Speculation.AUTO,
+                ),
                 id="sidebar",
             )
         yield StatusBar(id="status")

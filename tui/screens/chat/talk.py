@@ -24,7 +24,8 @@ from tui.engine.base import (
 )
 from tui.engine.worker import JobId
 from tui.parameters import Value
-from tui.screens.chat.models import Models, Pending
+from tui.screens.chat.drafting import Drafting
+from tui.screens.chat.models import Pending
 from tui.screens.live_reply import LiveReply
 from tui.screens.presenting import reasoning_caption
 from tui.widgets.composer import Composer
@@ -36,7 +37,7 @@ COUNT_S: Final = 0.25
 """The tokens of a draft are counted when the typing has paused this long."""
 
 
-class Talk(Models):
+class Talk(Drafting):
     """Sends messages and follows replies."""
 
     waiting_text = ""
@@ -124,6 +125,7 @@ class Talk(Models):
         self.show_turn(reply.turn_id)
         self.save()
         self._note_speed(reply.generation)
+        self.show_drafting()
         self.show_status()
         self.refresh_bindings()
         self.load_back()
@@ -356,7 +358,11 @@ class Talk(Models):
         self, messages: tuple[Message, ...], used: Mapping[str, Value], *, continues: bool
     ) -> GenerateRequest:
         return GenerateRequest(
-            messages, used, continue_last=continues, template=dict(self.template)
+            messages,
+            used,
+            continue_last=continues,
+            template=dict(self.template),
+            speculation=self.speculation,
         )
 
     def _begin(self, reply: LiveReply, request: GenerateRequest) -> None:
