@@ -68,7 +68,9 @@ def test_a_template_without_system_role_is_noted(engine, tmp_path):
     assert "no system role" in info.notes[0]
 
 
-STAGES = ["Importing torch", "Reading config", "Tokenizer", "Loading weights", "Warming up"]
+STAGES = [
+    "Importing torch", "Reading config", "Tokenizer", "Loading weights", "Choosing kernels", "Warming up",
+]  # fmt: skip
 
 
 def test_stages_are_reported_in_order(engine, llama):

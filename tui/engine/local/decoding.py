@@ -106,8 +106,8 @@ class Decoder:
         past = len(known) - 1
         if self.held_tokens > past:
             cache_layers.cut_to(self.cache, past)
-        draft = tuple(self.drafter.draft(known))[: max(0, room - len(known) - 1)]
         began = time.perf_counter()
+        draft = tuple(self.drafter.draft(known))[: max(0, room - len(known) - 1)]
         if draft:
             ids[0, len(known) : len(known) + len(draft)] = ids.new_tensor(draft)
         rows = self.forward(

@@ -29,6 +29,7 @@ from tui.engine.hub import Hub
 from tui.engine.local import adapter, gguf, quantization
 from tui.engine.local.heavy import import_heavy
 from tui.engine.local.progress import Reporter
+from tui.engine.quantization import NONE
 
 if TYPE_CHECKING:
     from tui.engine.local.loading import LoadedModel
@@ -69,7 +70,11 @@ class LocalEngine:
         models = [*kept, self._loaded] if self._loaded is not None else kept
         return replace(
             memory.read(self._device),
-            weights=sum(model.info.weights_bytes for model in models),
+            weights=sum(
+                model.info.weights_bytes
+                + (model.assistant.info.weights_bytes if model.assistant else 0)
+                for model in models
+            ),
             cache=sum(model.cache.bytes for model in models),
         )
 
@@ -141,9 +146,31 @@ class LocalEngine:
             self.unload()
         with reporter.alone():
             loaded = loading.load(prepared, reporter, self._native)
+        if request.assistant:
+            self._load_assistant(loaded, request, reporter)
         self._take(_key(request), loaded)
         _log.info("loaded %s", loaded.info)
         return loaded.info
+
+    def _load_assistant(
+        self, loaded: LoadedModel, request: LoadRequest, reporter: Reporter
+    ) -> None:
+        """Load the model that drafts beside the one that it drafts for; its weights are held as they come."""
+        from tui.engine.local import loading
+
+        wanted = replace(
+            request,
+            model=request.assistant,
+            assistant="",
+            adapter="",
+            quantization=NONE,
+            revision="",
+        )
+        source = resolve(wanted.model)
+        folder = self._folder(source, wanted, reporter)
+        prepared = reporter.run(lambda: loading.prepare(source, folder, wanted, reporter))
+        with reporter.alone():
+            loading.take_assistant(loaded, loading.load(prepared, reporter, self._native))
 
     def _native(self) -> Native | None:
         """Return the products that are compiled for this CPU; compiled at the first call."""

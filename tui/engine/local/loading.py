@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tui.engine import checkpoint, facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.local import adapter, footprint, quantization
+from tui.engine.local import adapter, assistant, footprint, quantization
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.history import LastReply
 from tui.engine.local.prefill import Forward, Prefill
@@ -59,6 +59,8 @@ class LoadedModel:
     last_reply: LastReply = field(default_factory=LastReply)
     installed: Installed | None = None
     """The faster layers that were put into it."""
+    assistant: LoadedModel | None = None
+    """The model that drafts for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,28 @@ def load(
     loaded.installed = installed
     _warm_up(loaded, reporter)
     return loaded
+
+
+def take_assistant(loaded: LoadedModel, small: LoadedModel) -> None:
+    """Have a second model draft for one that is loaded.
+
+    Raises:
+        ModelLoadError: it can't.
+    """
+    if not loaded.speculation.can_cut or small.cache.kind is not CacheKind.CUTTABLE:
+        raise ModelLoadError(
+            f"{small.info.name} can't draft for {loaded.info.name}: recurrent models take no drafts back.",
+            "Choose another assistant, or none.",
+        )
+    if small.tokenizer.get_vocab() == loaded.tokenizer.get_vocab():
+        loaded.speculation.assistant = assistant.ModelDrafter(
+            small.prefill.forward, small.cache.take((0, 0)).cache, small.input_device
+        )
+    else:
+        loaded.speculation.assistant = assistant.TranslatingDrafter(
+            small.model, small.tokenizer, loaded.tokenizer, small.input_device
+        )
+    loaded.assistant = small
 
 
 def _with_kernels(
@@ -319,7 +343,12 @@ def _assembled(prepared: Preparation, model: Any) -> LoadedModel:
         model_settings=settings,
         input_device=input_device,
         prefill=Prefill(forward, cache.kind, _chunk_tokens(str(input_device), weights_bytes)),
-        speculation=Speculator(can_cut=cache.kind is CacheKind.CUTTABLE),
+        speculation=Speculator(
+            can_cut=cache.kind is CacheKind.CUTTABLE,
+            early_exit=assistant.early_exit(
+                forward, cache.kind, getattr(settings, "assistant_early_exit", None), input_device
+            ),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from tui.engine.base import Speculation
 from tui.engine.local.decoding import Drafter, NoDrafter
@@ -163,28 +163,39 @@ def _matching(ids: Sequence[int], place: int) -> int:
     return count
 
 
+class Beginning(Protocol):
+    """A drafter that goes on from reply to reply."""
+
+    def begin(self) -> Drafter:
+        """Return the drafter of one reply."""
+        ...
+
+
+@dataclass(slots=True)
 class Speculator:
-    """Chooses the drafter of each reply of one model; keeps what passes cost."""
+    """Chooses the drafter of each reply of one model; keeps what passes cost.
 
-    def __init__(self, *, can_cut: bool, assistant: Drafter | None = None) -> None:
-        """Start without measurements.
+    Attributes:
+        can_cut: whether what was drafted wrongly can be taken off the model's cache; nothing is drafted otherwise.
+        assistant: drafts with a second model, if one is loaded.
+        early_exit: drafts with the model's own first layers, where that can be done.
+    """
 
-        Args:
-            can_cut: whether what was drafted wrongly can be taken off the model's cache.
-            assistant: drafts with a second model.
-        """
-        self._can_cut = can_cut
-        self._costs = Costs()
-        self.assistant = assistant
+    can_cut: bool
+    assistant: Beginning | None = None
+    early_exit: Beginning | None = None
+    _costs: Costs = field(default_factory=Costs)
 
     def drafter(self, choice: Speculation) -> Drafter:
-        """Return the drafter of one reply."""
-        if not self._can_cut or choice is Speculation.OFF:
+        """Return the drafter of one reply; what is not there is replaced by prompt lookup as long as it pays."""
+        if not self.can_cut or choice is Speculation.OFF:
             return NoDrafter()
         if choice is Speculation.LOOKUP:
             return Lookup(self._costs)
-        if self.assistant is not None and choice in (Speculation.AUTO, Speculation.ASSISTANT):
-            return self.assistant
+        if choice is Speculation.EARLY_EXIT and self.early_exit is not None:
+            return self.early_exit.begin()
+        if choice is not Speculation.EARLY_EXIT and self.assistant is not None:
+            return self.assistant.begin()
         return Lookup(self._costs, Payoff(self._costs))
 
 
