@@ -126,7 +126,7 @@ THEIR_BEHAVIOUR = {
 
 
 def _theirs() -> str:
-    named = {flag: text for flag, text in THEIR_FLAGS.items()}
+    named = dict(THEIR_FLAGS)
     for option in OPTIONS:
         if option.is_theirs:
             named.setdefault(f"--{option.name}", f"`--{option.name}`")
