@@ -55,7 +55,7 @@ OPTIONS: Final = (
     Option("dtype", "model.dtype", "the type of the weights", aliases=("torch-dtype",)),
     Option("device", "model.device", "auto, balanced, sequential, cpu, cuda, cuda:1, mps and the like"),
     Option("attn-implementation", "model.attention", "the attention implementation, as in sdpa"),
-    Option("revision", "model.revision", "the model's branch, tag or commit on the Hub", aliases=("model-revision",)),
+    Option("revision", "model.revision", "the model's branch, tag or commit on the Hub", False, aliases=("model-revision",)),
     Option(
         "quantization", "model.quantization", "how the weights are held in memory", False, choices=tuple(QUANTIZATIONS)
     ),

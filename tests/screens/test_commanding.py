@@ -22,6 +22,7 @@ SIZE = (120, 40)
 async def typed(pilot, text):
     """Put a text into the composer and press Enter, as after typing it whole."""
     screen = pilot.app.screen
+    screen.composer.focus()
     screen.composer.set_text(text)
     await pilot.pause()
     await pilot.press("enter")

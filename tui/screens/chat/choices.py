@@ -231,6 +231,11 @@ class Choices(Reading):
         super().show_conversation(follow=follow)
         self._prompt_changed()
 
+    def show_growth(self) -> None:
+        """Show a chat that has grown; with a message, a changed system prompt has come into force."""
+        super().show_growth()
+        self._prompt_changed()
+
     def _prompt_changed(self) -> None:
         if self._prompt_timer is not None:
             self._prompt_timer.stop()

@@ -82,6 +82,9 @@ class Comforts(Commanding):
     def was_sent(self, text: str) -> None:
         """Keep what was sent for the Up key and the search."""
         super().was_sent(text)
+        # Before the chat may go on as a copy, under another id.
+        if self._drafts.pop(self.conversation.id, None) is not None:
+            self._write_drafts()
         if not text.strip() or self.temporary:
             return
         sent = Sent(text, self.conversation.id)
@@ -140,6 +143,9 @@ class Comforts(Commanding):
         self._drafts.pop(self.conversation.id, None)
         if not draft.is_empty:
             self._drafts[self.conversation.id] = draft
+        self._write_drafts()
+
+    def _write_drafts(self) -> None:
         if self.paths is not None:
             path, drafts = self.paths.drafts, dict(self._drafts)
             self.sessions.run(lambda: write_drafts(path, drafts))
@@ -176,7 +182,7 @@ class Comforts(Commanding):
 
     def _end_reply(self, reply: LiveReply) -> None:
         super()._end_reply(reply)
-        stats = reply.stats
+        stats = reply.generation.stats
         is_long = stats.ttft_s + stats.decode_s >= self.preferences.value("alerts.after_s")
         if is_long and not self.quitting and not self.app.app_focus:
             name = sanitize_line(self.conversation.title, 60) or "the chat"
