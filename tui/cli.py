@@ -6,6 +6,7 @@ Nothing heavy is imported before it is needed: `--help` and wrong arguments answ
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -17,12 +18,15 @@ from tui.console import Parser, complain
 from tui.engine.quantization import QUANTIZATIONS
 
 if TYPE_CHECKING:
+    from tui.app import ChatApp
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
 
 SUBCOMMANDS = ("export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
+HANG_UP_S = 3.0
+"""How long the app may take to end when the system asks for it, before that is done from outside, and how long then."""
 
 
 class UsageError(Exception):
@@ -75,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `chat-tui`.
 
     Returns:
-        the exit code: 0; 1 when the app failed; 2 when it could not start.
+        the exit code: 0; 1 when the app failed or a chat could not be saved; 2 when it could not start.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in SUBCOMMANDS:
@@ -151,19 +155,38 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
         copy_file=paths.cache / "copied.txt",
         measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
+        on_signal=lambda: _end_in_time(app),
     )
     app.run()
-    ended, unsaved = app.close()
-    code = CRASHED if app.crash is not None else app.return_code or 0
+    ending = app.close()
+    code = CRASHED if app.crash is not None or ending.problems else app.return_code or 0
     if app.crash is not None:
         name = type(app.crash).__name__
         where = logs.log_path(paths.logs)
         complain(f"chat-tui: the app failed ({name}); the details are in {where}")
-    for reason in unsaved.values():
-        complain(f"chat-tui: a chat is not saved: {reason}")
-    if not ended:
+    for chat_id, problem in ending.problems.items():
+        complain(f"chat-tui: {problem}")
+        if (copy := ending.copies.get(chat_id)) is not None:
+            complain(
+                f"chat-tui: a copy of it is in {copy}; open it with: chat-tui --session {copy}"
+            )
+    if not ending.ended:
         _leave(code)
     return code
+
+
+def _end_in_time(app: ChatApp) -> None:
+    """See to it that the process ends, also where the terminal is gone and something waits for it for ever."""
+    import threading
+    import time
+
+    def watch() -> None:
+        time.sleep(HANG_UP_S)
+        problems = app.close().problems
+        time.sleep(HANG_UP_S)
+        _leave(CRASHED if problems else 0)
+
+    threading.Thread(target=watch, name="end in time", daemon=True).start()
 
 
 def _opened(arguments: argparse.Namespace, store: SessionStore) -> Loaded | None:
@@ -197,6 +220,8 @@ def _leave(code: int) -> NoReturn:
     import logging
 
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # A terminal that is gone takes nothing any more.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

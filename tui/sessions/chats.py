@@ -451,7 +451,7 @@ def writing(path: Path, what: str = _NOT_SAVED, then: str = _LATER) -> Iterator[
             why = f"the folder {path.parent} is not there; bring it back"
         else:
             why = f"{path.parent}: {reason(error)}"
-        raise SessionWriteError(f"{what}: {why}.{then}") from error
+        raise SessionWriteError(f"{what}: {why}.", then) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise SessionWriteError(f"{what}: a value in it can't be written ({error}).") from error
 
