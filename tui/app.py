@@ -99,6 +99,7 @@ class ChatApp(App[None]):
         hub: Hub | None = None,
         measurements: Measurements | None = None,
         rescue_folders: Sequence[Path] | None = None,
+        drafts: Path | None = None,
         on_signal: Callable[[], object] | None = None,
     ) -> None:
         """Make the app.
@@ -114,6 +115,7 @@ class ChatApp(App[None]):
             measurements: what was measured of models on this machine; None to keep that in memory only.
             save_state: called off the UI thread with what to remember; None to remember nothing.
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
+            drafts: the file for what was written and not sent; None to keep nothing of it.
             on_signal: called when the system or a closed terminal asks the app to end.
         """
         super().__init__()
@@ -125,6 +127,7 @@ class ChatApp(App[None]):
         self._save_state = save_state
         self._copy_file = copy_file
         self._rescue_folders = rescue_folders
+        self._drafts = drafts
         self._on_signal = on_signal
         self._first: ChatScreen | None = None
         self._close_lock = threading.Lock()
@@ -155,6 +158,7 @@ class ChatApp(App[None]):
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,
+            drafts=self._drafts,
         )
         return self._first
 

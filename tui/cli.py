@@ -155,6 +155,7 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
         copy_file=paths.cache / "copied.txt",
         measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
+        drafts=paths.drafts,
         on_signal=lambda: _end_in_time(app),
     )
     app.run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 
 import pytest
@@ -109,7 +108,7 @@ def test_a_chat_that_can_not_be_saved_is_copied_before_a_signal_ends_the_app(
     home.remember(parameters={"temperature": 0.0, "max_new_tokens": 4000})
     app = _replying_app(start_app)
     sessions = home.folder / "data" / "sessions"
-    shutil.rmtree(sessions)
+    sessions.rename(tmp_path / "elsewhere")
     sessions.write_text("in the way")
     app.send_signal(signal.SIGTERM)
     assert app.wait_for_exit(SOON_S) == 1

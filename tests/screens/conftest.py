@@ -53,6 +53,7 @@ class Desk:
             save_state=self.states.append,
             # Nobody listens there: what asks the network by mistake fails at once.
             hub=hub or Hub("http://127.0.0.1:9"),
+            drafts=self.paths.drafts,
             rescue_folders=[self.paths.data.parent],
         )
         self.apps.append(app)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
+import threading
 
 import pytest
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.app import Start
+from tui.engine.base import LoadRequest
 from tui.screens.ask import Ask
 
 
@@ -94,3 +99,43 @@ async def test_a_signal_leaves_without_a_question_and_with_a_copy(desk: Desk, on
         app._leave()
         await until(pilot, lambda: not app.is_running)
     assert len(app.close().copies) == 1
+
+
+@pytest.mark.parametrize("by_signal", [False, True], ids=["ctrl+q", "signal"])
+async def test_what_waits_and_what_is_written_is_in_the_composer_again(
+    desk: Desk, by_signal: bool
+) -> None:
+    app = desk.app(ScriptedEngine(["some words more"], hold=threading.Event()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first")
+        await until(pilot, lambda: "some words" in shown(pilot))
+        await say(pilot, "queued")
+        await pilot.press(*"draft")
+        if by_signal:
+            app._leave()
+        else:
+            await pilot.press("ctrl+q")
+        await until(pilot, lambda: not app.is_running)
+    app.close()
+    assert stat.S_IMODE(desk.paths.drafts.stat().st_mode) == 0o600
+    store = desk.store
+    again = desk.app(start=Start(store.load(screen.conversation.id), LoadRequest("scripted")))
+    async with again.run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.composer.text == "queued\n\ndraft")
+        screen.composer.clear()
+        await pilot.press("ctrl+n")
+        assert screen.composer.text == ""
+
+
+async def test_a_draft_of_a_chat_that_never_began_is_there_at_the_next_start(desk: Desk) -> None:
+    app = desk.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press(*"begun", "ctrl+q")
+        await until(pilot, lambda: not app.is_running)
+    app.close()
+    async with desk.app().run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.composer.text == "begun")

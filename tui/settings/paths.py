@@ -68,6 +68,11 @@ class AppPaths:
         return self.config / "themes"
 
     @property
+    def drafts(self) -> Path:
+        """What was written and not sent, by chat."""
+        return self.data / "drafts.json"
+
+    @property
     def state(self) -> Path:
         """The file in which the app remembers what it was last set to."""
         return self.data / "state.json"

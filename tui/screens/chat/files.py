@@ -59,6 +59,7 @@ class Files(FullContext):
         self.tell_opened(opened)
         self.show_conversation()
         self.set_focus(self.composer)
+        self.bring_back_draft()
 
     def may_leave(self) -> bool:
         """Return whether the chat can be left now, and say why when it can't."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from textual import events, on
@@ -76,6 +77,7 @@ class ChatFrame(Screen[None]):
         opened: Loaded | None = None,
         request: LoadRequest | None = None,
         notices: tuple[str, ...] = (),
+        drafts: Path | None = None,
     ) -> None:
         """Make the screen.
 
@@ -88,6 +90,7 @@ class ChatFrame(Screen[None]):
             opened: a chat to go on with; None for a new one.
             request: the model to load at once; None to ask for one.
             notices: sentences to show once.
+            drafts: the file for what was written and not sent; None to keep nothing of it.
         """
         super().__init__()
         self.worker = worker
@@ -117,6 +120,7 @@ class ChatFrame(Screen[None]):
         self.opened = opened
         self.request = request
         self.notices = notices
+        self.drafts = drafts
         self._sidebar_wanted = state.sidebar
         self.context_tokens: int | None = None
         """What the chat takes as it is shown; None when only the newest reply's figures are known."""

@@ -76,12 +76,14 @@ class ChatScreen(Reading):
         if not self.quitting:
             self.quitting = True
             self.keep_reply()
+            self.keep_draft()
             self._quit()
 
     def leave_at_once(self) -> None:
         """Keep what was said of a reply, and leave without a question, since nobody may be there to answer it."""
         self.quitting = True
         self.keep_reply()
+        self.keep_draft()
         self._quit_unasked()
 
     @work(group="quit")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -26,11 +28,14 @@ from tui.engine.worker import JobId
 from tui.parameters import Value
 from tui.screens.chat.models import Models, Pending
 from tui.screens.live_reply import LiveReply
+from tui.settings.drafts import keep_draft, take_draft
 from tui.widgets.composer import Composer
 from tui.widgets.waiting_message import WaitingMessage
 
 MEASURED_TOKENS: Final = 16
 """A reply shorter than this says nothing about the speed."""
+_log = logging.getLogger(__name__)
+
 COUNT_S: Final = 0.25
 """The tokens of a draft are counted when the typing has paused this long."""
 
@@ -51,6 +56,7 @@ class Talk(Models):
             self.tell(notice, severity="warning")
         if self.opened is not None:
             self.tell_opened(self.opened)
+        self.bring_back_draft()
         if self.request is not None:
             self.load_model(self.request)
         else:
@@ -181,6 +187,42 @@ class Talk(Models):
             self.send(text)
         else:
             self.take_back_waiting()
+
+    # -- what is written and not sent, from one start of the app to the next
+
+    def keep_draft(self) -> None:
+        """Keep what waits and what is being written, for the next time that this chat is opened."""
+        path, chat_id = self.drafts, self._draft_key
+        if path is None or self.temporary:
+            return
+        text = "\n\n".join(part for part in (self.waiting_text, self.composer.text) if part.strip())
+
+        def keep() -> None:
+            try:
+                keep_draft(path, chat_id, text)
+            except OSError:
+                _log.warning("the draft could not be kept", exc_info=True)
+
+        self.sessions.run(keep)
+
+    @work(exclusive=True, group="draft")
+    async def bring_back_draft(self) -> None:
+        """Put what was written in this chat and not sent back into the composer."""
+        path, chat_id = self.drafts, self._draft_key
+        if path is None or self.composer.text:
+            return
+        try:
+            text = await asyncio.wrap_future(self.sessions.run(lambda: take_draft(path, chat_id)))
+        except OSError:
+            _log.warning("the draft could not be taken", exc_info=True)
+            return
+        if text:
+            self.composer.take_back(text)
+
+    @property
+    def _draft_key(self) -> str:
+        """The chat that a draft belongs to; a chat that has not begun is as good as any new one."""
+        return self.conversation.id if self.conversation.turns else ""
 
     # -- counting what is written
 
