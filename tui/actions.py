@@ -75,7 +75,7 @@ ACTIONS: Final = (
     Action("download.cancel", "Model: stop the download", (), "Stops what is being downloaded; it can go on later.", "chat"),
     Action("model.reload", "Model: load again", (), "Loads the current model once more.", "chat"),
     Action(
-        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; while a model loads, stops that.",
+        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; pressed twice while a model loads, stops that.",
         "chat", "Stop", when="busy",
     ),
     Action(

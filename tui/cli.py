@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 SUBCOMMANDS = ("export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
-HANG_UP_S = 3.0
-"""How long the app may take to end when the system asks for it, before that is done from outside, and how long then."""
+HANG_UP_S = 5.0
+"""How long the app may take to end when the system asks for it, before that is done from outside."""
+LAST_WORDS_S = 1.0
+"""How long it may then still take to say what became of the chats."""
 
 
 class UsageError(Exception):
@@ -168,9 +171,8 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
     for chat_id, problem in ending.problems.items():
         complain(f"chat-tui: {problem}")
         if (copy := ending.copies.get(chat_id)) is not None:
-            complain(
-                f"chat-tui: a copy of it is in {copy}; open it with: chat-tui --session {copy}"
-            )
+            opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
+            complain(f"chat-tui: a copy of it is in {copy}; open it with: {opens_it}")
     if not ending.ended:
         _leave(code)
     return code
@@ -184,7 +186,7 @@ def _end_in_time(app: ChatApp) -> None:
     def watch() -> None:
         time.sleep(HANG_UP_S)
         problems = app.close().problems
-        time.sleep(HANG_UP_S)
+        time.sleep(LAST_WORDS_S)
         _leave(CRASHED if problems else 0)
 
     threading.Thread(target=watch, name="end in time", daemon=True).start()

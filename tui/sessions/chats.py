@@ -413,7 +413,9 @@ def checked_id(chat_id: str) -> str:
         SessionFileError: it is none of ours, and could lead anywhere.
     """
     if not CHAT_ID.fullmatch(chat_id):
-        raise SessionFileError(f"{chat_id[:80]!r} is no id of a chat (32 hexadecimal digits).")
+        raise SessionFileError(
+            f"There is no saved chat and no file {chat_id[:80]!r}. The chats are listed by: chat-tui list"
+        )
     return chat_id
 
 
