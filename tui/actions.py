@@ -86,7 +86,7 @@ ACTIONS: Final = (
         slash=("stop-download",)),
     Action("model.reload", "Model: load again", (), "Loads the current model once more.", "chat", slash=("reload",)),
     Action(
-        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; while a model loads, stops that.",
+        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; pressed twice while a model loads, stops that.",
         "chat", "Stop", when="busy", slash=("stop",)),
     Action(
         "composer.focus", "Composer: write", ("escape", "ctrl+g"), "Puts the cursor into the message.", "chat", when="idle",

@@ -16,7 +16,7 @@ from tui.conversation.formats import export_text
 from tui.engine.base import EngineError
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
-from tui.sessions import SessionError, SessionStore
+from tui.sessions import SessionError, SessionFileError, SessionStore
 from tui.settings.config import ConfigError, explain, write_settings
 from tui.settings.paths import AppPaths, PathsError
 from tui.settings.preferences import Origin, Preferences
@@ -61,9 +61,17 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def whole_id(store: SessionStore, start: str) -> str:
-    """Return the id of the one chat whose id begins so; what was given where there is none or more than one."""
+    """Return the id of the one chat whose id begins so; what was given where there is none.
+
+    Raises:
+        SessionFileError: there is more than one.
+    """
     found = [one.id for one in store.list() if start and one.id.startswith(start)]
-    return found[0] if len(found) == 1 else start
+    if len(found) > 1:
+        raise SessionFileError(
+            f"{len(found)} chats have an id that begins with {start[:80]!r}; give more of it."
+        )
+    return found[0] if found else start
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -104,7 +112,9 @@ def _list(_given: argparse.Namespace, store: SessionStore) -> int:
     for one in store.list():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.updated_at))
         plural = " " if one.turns == 1 else "s"
-        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {sanitize_line(one.title, 60)}")
+        mark = f"  [{sanitize_line(one.problem, 80)}]" if one.problem else ""
+        title = sanitize_line(one.title, 60)
+        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {title}{mark}")
     return 0
 
 
@@ -123,6 +133,8 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
     if given.output is None:
         write_out(export_text([opened.conversation], EXPORTS[name]))
     else:
+        if given.output.is_dir():
+            raise TransferError(f"{given.output} is a folder; name a file in it")
         if given.output.exists() and not given.force:
             raise TransferError(f"{given.output} is there already; --force replaces it")
         write_chats([opened.conversation], name, given.output, overwrite=given.force)

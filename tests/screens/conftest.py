@@ -63,6 +63,7 @@ class Desk:
                 library=Library(self.paths.presets, self.paths.prompts),
             ),
             paths=self.paths,
+            rescue_folders=[self.paths.data.parent],
         )
         self.apps.append(app)
         return app

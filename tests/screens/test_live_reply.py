@@ -93,3 +93,24 @@ def test_text_without_reasoning_ends_none():
     live = reply()
     live.take(TextDelta("a", 1))
     assert not live.reasoning_ended
+
+
+def test_a_reply_that_is_written_on_never_has_more_of_its_prompt_cached_than_there_is():
+    first = Generation("model", stats=ReplyStats(91, 60, new_tokens=39))
+    live = LiveReply("turn", first)
+    live.take(PromptReady(131, 130))
+    live.take(Finished(ReplyStats(131, 130, new_tokens=5), StopReason.END))
+    stats = live.generation.stats
+    assert (stats.prompt_tokens, stats.cached_tokens, stats.new_tokens) == (91, 60, 44)
+
+
+@pytest.mark.parametrize(
+    ("context", "limit", "said"),
+    [(100, 10, "10 new tokens"), (30, 10, "context of 30 tokens"), (0, None, "")],
+)
+def test_which_limit_cut_a_reply_off_is_said_where_it_is_known(context, limit, said):
+    made = Generation("model", parameters={"max_new_tokens": limit})
+    live = LiveReply("turn", made, context_tokens_at_most=context)
+    live.take(Finished(ReplyStats(20, new_tokens=10), StopReason.LENGTH))
+    assert said in live.error
+    assert bool(live.error) == bool(said)

@@ -80,7 +80,7 @@ class Overflow:
     Attributes:
         prompt_tokens: what the chat takes.
         context_tokens: what the model takes at most, its reply included.
-        message_tokens: what each message of the request takes by itself, in their order.
+        message_tokens: what each message of the request takes with what the template puts around it, in their order.
     """
 
     prompt_tokens: int

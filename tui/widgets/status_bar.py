@@ -23,6 +23,7 @@ class ModelState(StrEnum):
     READY = "ready"
     READING = "reading"
     REPLYING = "replying"
+    BUSY = "busy"
 
 
 _SIGNS = {
@@ -31,6 +32,7 @@ _SIGNS = {
     ModelState.READY: ("●", "$text-success"),
     ModelState.READING: ("◐", "$text-accent"),
     ModelState.REPLYING: ("◉", "$text-accent"),
+    ModelState.BUSY: ("◉", "$text-accent"),
 }
 
 

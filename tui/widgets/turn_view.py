@@ -400,6 +400,8 @@ class TurnView(Widget):
             return wrap([Span(text, "status-error")], width)
         if self._turn.status in _ENDINGS:
             style, text = _ENDINGS[self._turn.status]
+            if self._turn.status is Status.TRUNCATED and self._turn.error:
+                text = f"… Cut off: {sanitize_line(self._turn.error)}"
             return wrap([Span(text, style)], width)
         return []
 

@@ -19,7 +19,7 @@ from textual.widgets import Footer, Label, Static
 
 from tui.conversation import USER, Conversation, ReplyStats, new_id
 from tui.conversation.context import OverflowPolicy
-from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Speculation
+from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Progress, Speculation
 from tui.engine.downloads import Downloads
 from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
@@ -132,10 +132,11 @@ class ChatFrame(Screen[None]):
         self._sidebar_wanted = state.sidebar
         self.context_tokens: int | None = None
         """What the chat takes as it is shown; None when only the newest reply's figures are known."""
-        self.draft_tokens = 0
-        """What is written in the composer takes these, and is not sent yet."""
+        self.draft_context: int | None = None
+        """What the prompt would take if what is written in the composer were sent; None when that is not known."""
         self._memory = MemoryReading()
         self._last_told = ""
+        self._told_errors: set[str] = set()
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -174,20 +175,39 @@ class ChatFrame(Screen[None]):
     # -- what is shown
 
     @property
+    def side_work(self) -> str:
+        """What the model writes beside the chat, in a few words; empty for nothing."""
+        return ""
+
+    @property
     def busy(self) -> bool:
         """Whether there is something that can be stopped."""
         return self.reply is not None or self.model.loading
 
-    def tell(self, text: str, *, title: str = "", severity: str = "information") -> None:
-        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before."""
-        if severity == "information" and self._last_told == severity:
+    def tell(
+        self,
+        text: str,
+        *,
+        title: str = "",
+        severity: str = "information",
+        is_shown: bool = False,
+    ) -> None:
+        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before,
+        an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
+        """
+        # Of one origin the newest error counts: older ones would only pile up over what one wants to do about it.
+        again = severity == "error" and title in self._told_errors
+        if again or (severity == "information" and self._last_told == severity):
             self.app.clear_notifications()
+            self._told_errors.clear()
+        if severity == "error":
+            self._told_errors.add(title)
         self._last_told = severity
         self.app.notify(
             sanitize(text),
             title=sanitize_line(title),
             severity=severity,  # type: ignore[arg-type]
-            timeout=5 if severity == "information" else 12,
+            timeout=5 if is_shown or severity == "information" else 12,
             markup=False,
         )
 
@@ -265,6 +285,8 @@ class ChatFrame(Screen[None]):
         elif reply is not None:
             state = ModelState.REPLYING if reply.new_tokens else ModelState.READING
             progress = reply.progress
+        elif self.side_work:
+            state, progress = ModelState.BUSY, Progress(self.side_work)
         else:
             state = ModelState.READY if info else ModelState.NONE
         stats = reply.stats if reply and reply.prompt else None
@@ -279,7 +301,7 @@ class ChatFrame(Screen[None]):
             detail="" if model.loading else model_detail(info),
             progress=progress,
             memory=self._memory,
-            context_used=self._context_used(stats) + self.draft_tokens,
+            context_used=self._context_used(stats),
             context_total=info.context_tokens if info else 0,
             tokens_per_s=stats.tokens_per_s if stats else 0.0,
             ttft_s=stats.ttft_s if stats else 0.0,
@@ -290,6 +312,8 @@ class ChatFrame(Screen[None]):
         )
 
     def _context_used(self, stats: ReplyStats | None) -> int:
+        if self.reply is None and self.draft_context is not None:
+            return self.draft_context
         if self.reply is None and self.context_tokens is not None:
             return self.context_tokens
         return stats.context_tokens if stats else 0
@@ -348,8 +372,8 @@ class ChatFrame(Screen[None]):
         """Say what there is to say about a chat that was opened."""
         self.read_only = opened.read_only
         title = "Opened read-only" if opened.read_only else "About this chat"
-        for problem in opened.problems:
-            self.tell(problem, title=title, severity="warning")
+        if opened.problems:
+            self.tell("\n".join(opened.problems), title=title, severity="warning")
         self.show_title()
 
     # -- settings
@@ -408,6 +432,17 @@ class ChatFrame(Screen[None]):
         """Hide the sidebar where it lies over the chat."""
         if self.size.width < SIDEBAR_WIDTH:
             self.remove_class("-sidebar")
+
+    def close_open(self) -> bool:
+        """Close what Escape closes before anything else: settings over the chat, the search. Return whether there was any."""
+        find = self.query_one(FindBar)
+        if self.size.width < SIDEBAR_WIDTH and self.has_class("-sidebar"):
+            self.action_composer_focus()
+        elif find.has_class("-open"):
+            find.action_close()
+        else:
+            return False
+        return True
 
     def action_sidebar_toggle(self) -> None:
         """Show or hide the settings; what is shown gets the cursor."""

@@ -115,7 +115,10 @@ class Models(EngineDesk):
             case Failed(message, hint):
                 kept = " The model that was loaded still is." if event.keeps_model else ""
                 self.tell(
-                    f"{message} {hint}{kept}", title="The model was not loaded", severity="error"
+                    f"{message} {hint}{kept}",
+                    title="The model was not loaded",
+                    severity="error",
+                    is_shown=not event.keeps_model and not self.conversation.path,
                 )
             case LoadCancelled():
                 self.tell("Loading was cancelled.")

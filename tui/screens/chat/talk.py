@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -10,7 +12,7 @@ from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import Generation, Message, Status
+from tui.conversation import USER, Generation, Message, Status
 from tui.engine.base import (
     Event,
     Failed,
@@ -33,6 +35,10 @@ from tui.widgets.waiting_message import WaitingMessage
 
 MEASURED_TOKENS: Final = 16
 """A reply shorter than this says nothing about the speed."""
+_log = logging.getLogger(__name__)
+
+STOP_AGAIN_S: Final = 2.0
+"""A load is stopped when Escape is pressed twice within this."""
 COUNT_S: Final = 0.25
 """The tokens of a draft are counted when the typing has paused this long."""
 
@@ -45,6 +51,7 @@ class Talk(Drafting):
     _count_timer: Timer | None = None
     _prepared: tuple[tuple[Message, ...], dict[str, Any]] | None = None
     """What was computed ahead last; None when that was for another model."""
+    _stop_asked = float("-inf")
 
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
@@ -196,16 +203,19 @@ class Talk(Drafting):
     def _draft_changed(self) -> None:
         if self._count_timer is not None:
             self._count_timer.stop()
-        if not self.composer.text:
-            self.draft_tokens = 0
+        if not self.composer.text.strip():
+            self.draft_context = None
         self._count_timer = self.set_timer(COUNT_S, self._count_draft)
 
     def _count_draft(self) -> None:
         """Count the tokens of what is being written, while the engine has nothing else to do."""
         if not self.model.ready or self.worker.busy:
             return
-        if self.composer.text:
-            self.split_text(self.composer.text, self._show_draft_tokens)
+        if self.composer.text.strip():
+            sent = self.conversation.set_system_prompt(self.system_prompt)
+            messages = (*sent.messages(), Message(USER, self.composer.text))
+            request = GenerateRequest(messages, template=self.template)
+            self.describe_prompt(request, self._show_draft_count)
         if self.context_tokens is None and self.conversation.path:
             self.describe_prompt(
                 GenerateRequest(self.conversation.messages(), template=self.template),
@@ -238,8 +248,9 @@ class Talk(Drafting):
             self._prepared = None
             self._draft_changed()
 
-    def _show_draft_tokens(self, pieces: tuple[str, ...]) -> None:
-        self.draft_tokens = len(pieces) if self.composer.text else 0
+    def _show_draft_count(self, _text: str, event: Event) -> None:
+        if isinstance(event, PromptDescribed) and self.composer.text.strip():
+            self.draft_context = event.tokens
 
     # -- talking
 
@@ -318,6 +329,7 @@ class Talk(Drafting):
             turn_id,
             generation,
             start_text,
+            context_tokens_at_most=info.context_tokens,
             sent=tuple(turn.id for turn in sent),
             again=lambda: self.begin_reply(
                 parent, parameters=used, start_text=start_text, label=label
@@ -348,6 +360,7 @@ class Talk(Drafting):
             generation,
             turn.text,
             turn.reasoning,
+            context_tokens_at_most=info.context_tokens,
             sent=tuple(one.id for one in sent),
             again=lambda: self.continue_reply(turn_id),
         )
@@ -406,7 +419,7 @@ class Talk(Drafting):
         if self.reply.job is not None:
             self.worker.cancel(self.reply.job)
 
-    def keep_reply(self) -> None:
+    def keep_reply(self, status: Status = Status.INTERRUPTED) -> None:
         """End the reply under way here and now with what was said so far, as when the app is left."""
         reply = self.reply
         if reply is None:
@@ -416,12 +429,25 @@ class Talk(Drafting):
             if job == reply.job and not reply.ended:
                 reply.take(event)
         if not reply.ended:
-            reply.status = Status.INTERRUPTED
+            reply.status = status
         self._end_reply(reply)
 
     def action_reply_stop(self) -> None:
-        """Stop the reply; without one, stop what the model writes beside the chat, or loading."""
+        """Close what is open over the chat; else stop the reply, or what the model writes beside the chat, or loading."""
+        if self.close_open():
+            return
         if self.reply is not None:
             self.stop_reply()
-        elif not self.stop_side_jobs():
+        elif not self.stop_side_jobs() and self.model.loading:
+            self._stop_loading()
+
+    def _stop_loading(self) -> None:
+        """Stop loading at the second press: a load can take minutes, and Escape is pressed for many reasons."""
+        if self.focused not in (self.composer, self.transcript):
+            self.set_focus(self.composer)
+        elif time.monotonic() - self._stop_asked < STOP_AGAIN_S:
+            self._stop_asked = float("-inf")
             self.model.cancel()
+        else:
+            self._stop_asked = time.monotonic()
+            self.tell("Press Esc again to stop loading.")

@@ -15,7 +15,7 @@ from typing import Final
 
 from textual import on, work
 
-from tui.conversation import ASSISTANT, USER, Conversation, Generation, Turn
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, Message, Turn
 from tui.engine.base import Event, Failed, GenerateRequest, LoadRequest, PromptDescribed
 from tui.engine.catalog import local_models
 from tui.parameters import in_force, readable
@@ -177,7 +177,7 @@ class Turns(Talk):
         before = sanitize(turn.text)
         text = self.edit_outside(before)
         if text not in (None, before):
-            self.apply_edit(turn.id, text or "", answer=False)
+            self.apply_edit(turn.id, text or "", answer=True)
 
     def edit_outside(self, text: str) -> str | None:
         """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
@@ -537,8 +537,13 @@ class Turns(Talk):
                 said = _changed_since(event.tokens, made)
             dialog.set_prompt(text, said)
 
-        request = GenerateRequest(self.conversation.messages(upto=upto), template=self.template)
-        self.describe_prompt(request, done)
+        messages = self.conversation.messages(upto=upto)
+        first_words = made.start_text if made is not None else ""
+        if first_words:
+            messages = (*messages, Message(ASSISTANT, first_words))
+        self.describe_prompt(
+            GenerateRequest(messages, continue_last=bool(first_words), template=self.template), done
+        )
 
 
 def _answered(turn: Turn) -> str | None:
