@@ -194,7 +194,7 @@ ACTIONS: Final = (
         "Marks a paragraph, list, table or code of the turn: Up and Down choose, y and Y copy it, Esc ends.", "turn",
     ),
     Action("turn.copy_code", "Turn: copy code", ("b",), "Copies the last code block; again: the one before.", "turn"),
-    Action("turn.save_code", "Turn: code to a file", ("w",), "Writes the last code block to a file.", "turn"),
+    Action("turn.save_code", "Turn: code to a file", ("w",), "Writes a code block to a file: the one copied last with b, else the last one.", "turn"),
     Action("turn.quote", "Turn: quote", ("q",), "Puts a turn, quoted, into the message.", "turn"),
     Action("turn.details", "Turn: details", ("i",), "Shows the exact prompt, tokens, parameters and times.", "turn"),
     Action(

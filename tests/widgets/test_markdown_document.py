@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,11 +13,13 @@ from rich.cells import cell_len
 
 from tests.widgets.markdown_examples import EXAMPLES
 from tui.sanitize import sanitize
-from tui.widgets.markdown import LiveDocument, document, highlight, table_layout
+from tui.widgets.markdown import LiveDocument, document, highlight, raw, table_layout
+from tui.widgets.markdown import lines as lines_module
 from tui.widgets.markdown.layout import lay_out
-from tui.widgets.markdown.lines import Line, copied_text
+from tui.widgets.markdown.lines import Line, Span, copied_text, wrap
 from tui.widgets.markdown.parser import BlockParse, references
 from tui.widgets.markdown.pieces import code_texts, pieces
+from tui.widgets.markdown.search import LineHits
 
 _FRAGMENTS = (
     "- ", "* ", "+ ", "1. ", "2) ", "10. z\n", "> ", "    ", "  ", "\t", "\n", "\n\n", "  - n\n", "   1. q\n",
@@ -551,3 +553,58 @@ def test_code_is_found_in_lists_and_quotes() -> None:
 def test_tasks_of_a_numbered_list_have_their_boxes() -> None:
     lines = texts_of(LiveDocument("1. [ ] one\n2. [x] two").lines(60))
     assert lines == ["1. ☐ one", "2. ☑ two"]
+
+
+def test_wrapping_looks_at_each_of_many_tabs_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    original = lines_module.slice_spans
+
+    def counted(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
+        nonlocal looked
+        looked += len(spans)
+        return original(spans, start, end)
+
+    monkeypatch.setattr(lines_module, "slice_spans", counted)
+    assert len(wrap([Span("a\t" * 4_000)], 40)) == 400
+    assert looked < 4 * 8_000
+
+
+@_SLOW
+@given(_TEXTS, _CUTS, _WIDTHS)
+def test_hits_are_found_in_growing_lines_as_in_those_that_are_there_at_once(
+    text: str, cuts: list[int], width: int
+) -> None:
+    live, hits = LiveDocument(finished=False), LineHits("o")
+    position = 0
+    for cut in cuts:
+        live.append(text[position : position + cut])
+        position += cut
+        hits.update(live.lines(width), 0.0)
+    live.append(text[position:])
+    live.finish()
+    assert hits.update(live.lines(width))
+    once = LineHits("o")
+    once.update(list(LiveDocument(text).lines(width)))
+    assert (hits.marks, hits.rows) == (once.marks, once.rows)
+
+
+@_SLOW
+@given(
+    st.lists(st.sampled_from(["word ", "\n", "\r\n", "\r", "\t", "x" * 30]), max_size=60).map(
+        "".join
+    ),
+    _CUTS,
+)
+def test_the_raw_view_is_the_same_in_pieces_and_loses_nothing(text: str, cuts: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw, "_PIECE", 50)
+        growing = raw.RawText()
+        for end in cuts:
+            growing.lines(text[:end], 20, budget_s=0.0)
+        while (lines := growing.lines(text, 20, budget_s=0.0)) and growing.is_waiting:
+            pass
+        assert list(lines) == list(raw.RawText().lines(text, 20))
+        copied = copied_text(lines, 0, len(lines) - 1, 0, None)
+        # Spaces at which a line that is full ends are nowhere to be seen, and not copied.
+        ends = [row.rstrip() for row in sanitize(text).split("\n")]
+        assert [row.rstrip() for row in copied.split("\n")] == ends

@@ -459,7 +459,15 @@ class Transcript(TurnWindow, can_focus=True):
             self._open_around(position)
         view = self._views[position - self._low]
         view.measure(width)
-        self._reveal(position, max(0, view.mark_hits(search.query, number)))
+        row = view.mark_hits(search.query, number)
+        if not view.awaits_hit:
+            self._reveal(position, max(0, row))
+
+    def on_turn_view_hit_reached(self, event: TurnView.HitReached) -> None:
+        """Go to a hit that was far down in a huge turn."""
+        event.stop()
+        if self._search is not None and self._search.turn_id == event.turn_id:
+            self._reveal(self._positions[event.turn_id], event.row)
 
     # Colours and messages
 

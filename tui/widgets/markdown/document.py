@@ -30,7 +30,7 @@ _PLAIN_PIECE: Final = 4_000
 _TAB: Final = 4
 _PLAIN_END: Final = re.compile(r"\n[ \t]*\n(?=\S)")
 _FENCE: Final = re.compile(r"^([ ]{0,3})(`{3,}|~{3,})(.*)$")
-_WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
+WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
 _NOTICE: Final = "Too long for Markdown: this part is shown as it was written."
 
 
@@ -432,13 +432,15 @@ class LiveDocument:
             self._width, self._numbers = width, numbers
         if self._lines is not None and not self._waiting:
             return self._lines
-        deadline = time.perf_counter() + budget_s
-        settled = self._settle(deadline)
+        began = time.perf_counter()
+        # What has been parsed is laid out in the same slice: the reader sees the beginning while the rest is parsed.
+        settled = self._settle(began + budget_s * 3 / 4)
+        deadline = max(began + budget_s, time.perf_counter() + budget_s / 4)
         blocks = self._open_blocks(is_last=False) if settled and not self._done else []
         self._check_table_widths()
         self._waiting = not self._lay_out_settled(deadline) or not settled
         after = bool(self._settled)
-        rest = [_WAITING]
+        rest = [WAITING]
         if not self._waiting:
             rest = lay_out(blocks, width, after=after, numbers=numbers)
         self._lines = Lines(self._settled, rest)

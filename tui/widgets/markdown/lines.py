@@ -223,13 +223,34 @@ def wrap(spans: Sequence[Span], width: int) -> list[Line]:
     width = max(1, width)
     spans = expand_tabs(spans)
     text = "".join(span.text for span in spans)
-    lines: list[Line] = []
+    breaks: list[_Break] = []
     offset = 0
     for row in text.split("\n"):
         for start, end, joint in _row_breaks(row, width):
-            cut = tuple(slice_spans(spans, offset + start, offset + end))
-            lines.append(Line(cut, joint=joint))
+            breaks.append(_Break(offset + start, offset + end, joint))
         offset += len(row) + 1
+    return _cut(spans, breaks)
+
+
+def _cut(spans: Sequence[Span], breaks: Sequence[_Break]) -> list[Line]:
+    """Return the lines that `breaks`, in order, cut `spans` into; a span is looked at once for each line it is in."""
+    lines: list[Line] = []
+    number = position = 0
+    for start, end, joint in breaks:
+        while number < len(spans) and position + len(spans[number].text) <= start:
+            position += len(spans[number].text)
+            number += 1
+        last, stop = number, position
+        while last < len(spans) and stop < end:
+            stop += len(spans[last].text)
+            last += 1
+        cut = slice_spans(spans[number:last], start - position, end - position)
+        if joint:
+            # A tab at which the line was wrapped is a tab when it is copied, like any other.
+            near = spans[number : last + len(joint)]
+            gap = slice_spans(near, end - position, end - position + len(joint))
+            joint = "".join(span.copied or span.text for span in gap)
+        lines.append(Line(tuple(cut), joint=joint))
     return lines
 
 
@@ -249,9 +270,7 @@ def chop(spans: Sequence[Span], width: int) -> list[Line]:
     breaks: list[_Break] = []
     start, _ = _split_long(text, 0, len(text), width, breaks)
     breaks.append(_Break(start, len(text), None))
-    return [
-        Line(tuple(slice_spans(spans, begin, end)), joint=joint) for begin, end, joint in breaks
-    ]
+    return _cut(spans, breaks)
 
 
 def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: int | None) -> str:
