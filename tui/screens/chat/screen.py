@@ -18,6 +18,7 @@ from tui.screens.bindings import bindings
 from tui.screens.chat.comforts import Comforts
 from tui.screens.chat.pane import TurnPane
 from tui.screens.help import HelpScreen
+from tui.screens.stats import StatsScreen
 from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
 from tui.widgets.sidebar import SystemPrompt
@@ -72,6 +73,11 @@ class ChatScreen(Comforts):
         )
         what = str(getattr(self.focused, "HELP", None) or "").replace("**", "")
         self.app.push_screen(HelpScreen(keys, where=where, what=what))
+
+    def action_app_stats(self) -> None:
+        """Show what replies cost."""
+        chat = [turn.generation.stats for turn in self.conversation.path if turn.generation]
+        self.app.push_screen(StatsScreen(chat, self.session_stats, self.worker.memory()))
 
     def action_app_interrupt(self) -> None:
         """Copy what is selected, else stop the reply, else quit at the second press."""

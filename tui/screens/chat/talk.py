@@ -12,7 +12,7 @@ from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import USER, Generation, Message, Status
+from tui.conversation import USER, Generation, Message, ReplyStats, Status
 from tui.engine.base import (
     Event,
     Failed,
@@ -55,6 +55,7 @@ class Talk(Drafting):
 
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
+        self.session_stats: list[ReplyStats] = []
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -129,6 +130,7 @@ class Talk(Drafting):
             error=reply.error,
             generation=reply.generation,
         )
+        self.session_stats.append(reply.generation.stats)
         self.show_turn(reply.turn_id)
         self.save()
         self._note_speed(reply.generation)
