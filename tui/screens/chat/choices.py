@@ -268,17 +268,17 @@ class Choices(Reading):
 
     # -- the configuration
 
-    def settings_were_changed(self) -> None:
-        """Hold by another configuration."""
-        self.post_message(self.SettingsChanged())
+    def take_configuration(self) -> None:
+        """Hold by another configuration, but for what was changed in this chat."""
+        self.presenter.user = self.preferences.value("chat.user")
         for name in PARAMETERS:
             key = f"{GENERATION}{name}"
-            if self._origins.get(name) is not Origin.CHAT and self.preferences.origin(key) in (
-                Origin.FILE,
-                Origin.ENVIRONMENT,
-            ):
+            origin = self.preferences.origin(key)
+            if self._origins.get(name) is Origin.CHAT:
+                continue
+            if origin in (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE):
                 self.parameters[name] = self.preferences.value(key)
-                self._origins[name] = self.preferences.origin(key)
+                self._origins[name] = origin
             elif self._origins.get(name) is Origin.FILE:
                 self.parameters.pop(name, None)
                 self._origins.pop(name)

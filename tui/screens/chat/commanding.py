@@ -49,6 +49,11 @@ class Commanding(NamedThings):
         """Fold pastes as the settings say."""
         self.composer.fold_lines = self.preferences.value("composer.fold_lines")
 
+    def take_configuration(self) -> None:
+        """Hold by another configuration, but for what was changed in this chat."""
+        super().take_configuration()
+        self.composer.fold_lines = self.preferences.value("composer.fold_lines")
+
     # -- sending
 
     @on(Composer.Submitted, "#composer")

@@ -280,4 +280,4 @@ class NamedThings(Choices):
         names = await asyncio.to_thread(library.preset_names)
         choices = {"screen.theme": sorted(self.app.available_themes), "chat.preset": ["", *names]}
         await self.app.push_screen_wait(SettingsScreen(self.preferences, choices=choices))
-        self.settings_were_changed()
+        self.post_message(self.SettingsChanged())
