@@ -208,6 +208,13 @@ class ChatApp(Appearance):
             save, state = self._save_state, event.state
             self.sessions.run(lambda: save(state))
 
+    def settings_changed(self) -> None:
+        """Hold by another configuration, in the chat too."""
+        super().settings_changed()
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.take_configuration()
+
     @on(ChatScreen.SettingsChanged)
     def _settings_changed(self, event: ChatScreen.SettingsChanged) -> None:
         event.stop()

@@ -181,10 +181,12 @@ class Appearance(App[None]):
     def settings_changed(self) -> None:
         """Hold by another configuration, at once."""
         self.apply_settings()
-        for problem in (*self.preferences.problems, *self.keymap_in_force.problems):
-            self.notify(
-                sanitize_line(problem, 400), title="Settings", severity="warning", markup=False
-            )
+        self._tell(*self.preferences.problems, *self.keymap_in_force.problems, self.check_theme())
+
+    def _tell(self, *problems: str) -> None:
+        said = "\n".join(sanitize_line(problem, 400) for problem in problems if problem)
+        if said:
+            self.notify(said, title="Settings", severity="warning", timeout=12, markup=False)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return what every line passes before it is drawn."""
@@ -194,6 +196,8 @@ class Appearance(App[None]):
     def on_mount(self) -> None:
         """Look every now and then whether a file was changed."""
         self.apply_settings()
+        # What is wrong with the file itself was said by who began the app.
+        self._tell(*self.keymap_in_force.problems, self.check_theme())
         self._watch_themes()
         self.set_interval(WATCH_S, self._watch)
 

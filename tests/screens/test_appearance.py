@@ -170,6 +170,34 @@ async def test_keys_change_with_the_file_and_a_clash_is_refused_in_words(desk: D
         assert "f1 is given to both app.help and sidebar.toggle" in said
 
 
+async def test_what_is_wrong_with_keys_and_theme_is_said_at_the_start(desk: Desk):
+    said = {"keys.bindings": {"chat.new": "f2"}, "screen.theme": "becon"}
+    app = desk.app(command_line=said)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await ready(pilot)
+        told = " ".join(one.message for one in app._notifications)
+        assert "The key f2 is given to both sidebar.toggle and chat.new." in told
+        assert "There is no theme 'becon'; did you mean beacon?" in told
+        assert app.keymap_in_force.is_default
+
+
+async def test_an_edit_of_the_file_holds_at_once(desk: Desk):
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        desk.paths.config_file.write_text(
+            "[generation]\ntop_k = 7\n[screen]\ntheme = 'glacier'\n[composer]\nfold_lines = 3\n"
+        )
+        await until(pilot, lambda: screen.parameters == {"top_k": 7})
+        assert app.theme == "glacier"
+        assert screen.composer.fold_lines == 3
+        desk.paths.config_file.write_text("[generation]\ntop_k = ")
+        await until(pilot, lambda: not app.preferences.is_whole)
+        assert screen.parameters == {"top_k": 7}
+        desk.paths.config_file.write_text("")
+        await until(pilot, lambda: screen.parameters == {})
+
+
 async def test_help_and_footer_show_the_keys_in_force(desk: Desk):
     app = desk.app(command_line={"keys.bindings": {"sidebar.toggle": "f12"}})
     async with app.run_test(size=SIZE) as pilot:

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
-from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.screens.dialog import Dialog, Hint, KeyHints, Result
 
 _MOST_SHOWN = 500
 
@@ -37,15 +37,41 @@ class Entry:
     is_current: bool = False
 
 
-class Picker(Dialog[str]):
-    """Returns the id of the entry that was chosen, or None."""
+class ListDialog(Dialog[Result]):
+    """A dialog with a field that narrows a list; the field keeps the focus, and the arrow keys move in the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,ctrl+n", "move(1)", show=False, priority=True),
-        Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
+        Binding("down", "move(1)", show=False, priority=True),
+        Binding("up", "move(-1)", show=False, priority=True),
         Binding("pagedown", "move(10)", show=False, priority=True),
         Binding("pageup", "move(-10)", show=False, priority=True),
     ]
+
+    def narrow(self, typed: str) -> None:
+        """List what has the words that were typed."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """List everything."""
+        self.query_one(OptionList).can_focus = False
+        self.narrow("")
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.narrow(event.value)
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor in the list."""
+        options = self.query_one(OptionList)
+        if options.option_count:
+            at = -1 if options.highlighted is None else options.highlighted
+            options.highlighted = max(0, min(options.option_count - 1, at + step))
+
+
+class Picker(ListDialog[str]):
+    """Returns the id of the entry that was chosen, or None."""
+
     CSS = """
     Picker {
         & > #dialog { width: 76; height: auto; }
@@ -93,17 +119,8 @@ class Picker(Dialog[str]):
                 ]
             )
 
-    def on_mount(self) -> None:
-        """List what there is."""
-        self.query_one(OptionList).can_focus = False
-        self._list("")
-
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._list(event.value)
-
-    def _list(self, typed: str) -> None:
+    def narrow(self, typed: str) -> None:
+        """List the entries that have the words that were typed."""
         words = typed.casefold().split()
         self._shown = [
             one
@@ -118,13 +135,6 @@ class Picker(Dialog[str]):
         current = next((at for at, one in enumerate(self._shown) if one.is_current), 0)
         if self._shown:
             options.highlighted = 0 if typed else current
-
-    def action_move(self, step: int) -> None:
-        """Move the cursor in the list."""
-        options = self.query_one(OptionList)
-        if self._shown:
-            at = options.highlighted if options.highlighted is not None else -1
-            options.highlighted = max(0, min(len(self._shown) - 1, at + step))
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:

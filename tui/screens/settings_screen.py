@@ -17,8 +17,8 @@ from textual.widgets.option_list import Option
 from tui.parameters import format_value
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import AskText
-from tui.screens.dialog import Dialog, Hint, KeyHints, show_problem
-from tui.screens.picker import Entry, Picker
+from tui.screens.dialog import Hint, KeyHints, show_problem
+from tui.screens.picker import Entry, ListDialog, Picker
 from tui.settings.config import ConfigError
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.schema import SETTINGS, Setting, SettingError
@@ -26,14 +26,10 @@ from tui.settings.schema import SETTINGS, Setting, SettingError
 _NAME_CELLS = 38
 
 
-class SettingsScreen(Dialog[None]):
+class SettingsScreen(ListDialog[None]):
     """Changes the configuration file; each change is written and holds at once."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,ctrl+n", "move(1)", show=False, priority=True),
-        Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
-        Binding("pagedown", "move(10)", show=False, priority=True),
-        Binding("pageup", "move(-10)", show=False, priority=True),
         Binding("ctrl+r", "reset", show=False, priority=True),
     ]
     CSS = """
@@ -81,17 +77,8 @@ class SettingsScreen(Dialog[None]):
                 ]
             )
 
-    def on_mount(self) -> None:
-        """List every setting."""
-        self.query_one(OptionList).can_focus = False
-        self._list("")
-
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._list(event.value)
-
-    def _list(self, typed: str, keep: int = 0) -> None:
+    def narrow(self, typed: str, keep: int = 0) -> None:
+        """List the settings that have the words that were typed."""
         words = typed.casefold().split()
         self._shown = [
             one
@@ -126,13 +113,6 @@ class SettingsScreen(Dialog[None]):
         if (setting := self._current) is not None:
             text = f"{setting.help}\n{setting.range_text}; environment: {setting.variable}"
             self.query_one("#help", Label).update(sanitize(text))
-
-    def action_move(self, step: int) -> None:
-        """Move the cursor in the list."""
-        options = self.query_one(OptionList)
-        if self._shown:
-            at = options.highlighted or 0
-            options.highlighted = max(0, min(len(self._shown) - 1, at + step))
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
@@ -187,7 +167,7 @@ class SettingsScreen(Dialog[None]):
             if hidden
             else "",
         )
-        self._list(self.query_one(Input).value, self.query_one(OptionList).highlighted or 0)
+        self.narrow(self.query_one(Input).value, self.query_one(OptionList).highlighted or 0)
         self.post_message(self.Changed())
 
 

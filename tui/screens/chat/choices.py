@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
-from textual import on, work
+from textual import on
 from textual.message import Message
-from textual.theme import BUILTIN_THEMES
 from textual.timer import Timer
 
 from tui.conversation import ASSISTANT
-from tui.engine.base import Event, LoadRequest, ModelReady
-from tui.engine.worker import JobId
+from tui.engine.base import LoadRequest
 from tui.flags import read_flags, split_words
 from tui.parameters import PARAMETERS, ParameterError, format_value, grouped, in_force, parameter
-from tui.sanitize import sanitize_line
-from tui.screens.ask import AskText
 from tui.screens.chat.reading import Reading
-from tui.screens.dialog import Dialog
-from tui.screens.picker import Entry, Picker
-from tui.screens.settings_screen import SettingsScreen
 from tui.screens.status_view import StatusRow, StatusView
 from tui.sessions import Loaded
 from tui.settings.preferences import Origin
-from tui.settings.presets import Preset, PresetError, export_preset
 from tui.settings.schema import GENERATION
 from tui.settings.state import AppState
 from tui.widgets.parameter_field import ParameterField, ValueInput
@@ -54,8 +44,6 @@ class Choices(Reading):
         super().__init__(*args, **kwargs)
         self._origins = {}
         self._last_state: AppState = args[2] if len(args) > 2 else kwargs["state"]
-        self._preset_model = self.request.model if self.request else ""
-        """The model whose preset was applied last; that of the start is among the settings already."""
         self._take_settings(self.conversation.settings)
 
     def on_mount(self) -> None:
@@ -91,7 +79,7 @@ class Choices(Reading):
         self._origins = {}
         self._take_settings(opened.conversation.settings)
         self.sidebar.show_parameters(self.parameters)
-        self._show_switches()
+        self.show_switches()
         self._prompt_changed()
 
     def remembered(self, state: AppState) -> AppState:
@@ -127,26 +115,6 @@ class Choices(Reading):
         if self.preferences.value("screen.plain"):
             self.remove_class("-sidebar")
 
-    # -- a preset of a model's own
-
-    def take_event(self, job: JobId, event: Event) -> bool:
-        """Follow one event; a model that is loaded brings its preset along."""
-        taken = super().take_event(job, event)
-        if isinstance(event, ModelReady) and event.info.model != self._preset_model:
-            self._preset_model = event.info.model
-            if name := self.preferences.value("presets").get(event.info.model):
-                self._apply_default(name)
-        return taken
-
-    @work(exclusive=True, group="preset")
-    async def _apply_default(self, name: str) -> None:
-        try:
-            preset = await asyncio.to_thread(self.preferences.library.preset, name)
-        except PresetError as error:
-            self.tell(_sentence(error), severity="warning")
-        else:
-            self.apply_preset(preset, with_model=False)
-
     # -- parameters
 
     @on(ParameterField.Changed)
@@ -158,7 +126,7 @@ class Choices(Reading):
     @on(Sidebar.ResetPressed)
     def action_settings_reset(self) -> None:
         """Have all parameters at their defaults."""
-        self._set_parameters(dict.fromkeys(PARAMETERS))
+        self.set_parameters(dict.fromkeys(PARAMETERS))
         self.tell("All parameters have their defaults.")
 
     def command_settings_reset(self, argument: str) -> None:
@@ -168,9 +136,9 @@ class Choices(Reading):
             self.action_settings_reset()
             return
         try:
-            self._set_parameters({parameter(name).name: None for name in names})
+            self.set_parameters({parameter(name).name: None for name in names})
         except ParameterError as error:
-            self.tell(f"{_sentence(error)}", severity="warning")
+            self.tell(f"{sentence_of(error)}", severity="warning")
 
     def action_settings_set(self) -> None:
         """Put the cursor into the first field for a parameter."""
@@ -184,13 +152,14 @@ class Choices(Reading):
         try:
             values = read_flags(split_words(argument))
         except ParameterError as error:
-            self.tell(_sentence(error), title="Nothing was set", severity="warning")
+            self.tell(sentence_of(error), title="Nothing was set", severity="warning")
             return
-        self._set_parameters(values)
+        self.set_parameters(values)
         said = (f"{name} = {format_value(value) or 'default'}" for name, value in values.items())
         self.tell(f"{', '.join(said)}: from the next reply.")
 
-    def _set_parameters(self, values: Mapping[str, Any]) -> None:
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Set parameters for this chat; None goes back to the default."""
         for name, value in values.items():
             if value is None:
                 self.parameters.pop(name, None)
@@ -206,9 +175,10 @@ class Choices(Reading):
     def show_model(self) -> None:
         """Show the model and the switches of its template."""
         super().show_model()
-        self._show_switches()
+        self.show_switches()
 
-    def _show_switches(self) -> None:
+    def show_switches(self) -> None:
+        """Show the switches of the model's template."""
         info = None if self.model.loading else self.model.info
         self.sidebar.show_switches(info.template_switches if info else (), self.template)
 
@@ -259,7 +229,8 @@ class Choices(Reading):
             parts.append(f"changed: holds from reply {replies + 1} on")
         self.sidebar.show_prompt_note(" · ".join(parts))
 
-    def _set_prompt(self, text: str) -> None:
+    def set_prompt(self, text: str) -> None:
+        """Have another system prompt from the next reply on."""
         self.system_prompt = text
         self.sidebar.show_system_prompt(text)
         self.remember()
@@ -276,181 +247,8 @@ class Choices(Reading):
         if not argument:
             self.action_system_edit()
             return
-        self._set_prompt("" if argument.lower() == "none" else argument)
+        self.set_prompt("" if argument.lower() == "none" else argument)
         self.tell("The system prompt holds from the next reply.")
-
-    def action_prompt_choose(self) -> None:
-        """Take a system prompt from the library."""
-        self.command_prompt_choose("")
-
-    @work(exclusive=True, group="prompt")
-    async def command_prompt_choose(self, argument: str) -> None:
-        """Take the named system prompt; ask for one without a name."""
-        library = self.preferences.library
-        names = await asyncio.to_thread(library.prompt_names)
-        empty = "The library is empty; 'System prompt: save' puts the one of this chat into it."
-        name = argument or await self._picked("System prompts", names, empty=empty)
-        if name:
-            try:
-                self._set_prompt(await asyncio.to_thread(library.prompt, name))
-            except PresetError as error:
-                self.tell(_sentence(error), severity="warning")
-            else:
-                self.tell(f"The prompt {name} holds from the next reply.")
-
-    def action_prompt_save(self) -> None:
-        """Put the system prompt into the library."""
-        self.command_prompt_save("")
-
-    @work(exclusive=True, group="prompt")
-    async def command_prompt_save(self, argument: str) -> None:
-        """Put the system prompt into the library under a name."""
-        if not self.system_prompt:
-            self.tell("There is no system prompt to save.")
-            return
-        name = argument or await self.asked(AskText("A name for this system prompt"))
-        if name:
-            await self._kept(self.preferences.library.save_prompt, name.strip(), self.system_prompt)
-
-    async def _kept(self, save: Any, *arguments: Any) -> bool:
-        try:
-            path = await asyncio.to_thread(save, *arguments)
-        except PresetError as error:
-            self.tell(_sentence(error), severity="warning")
-            return False
-        self.tell(f"Written: {path}" if path else "Done.")
-        return True
-
-    async def asked(self, dialog: Dialog[str]) -> str:
-        """Return what a dialog was answered with; empty for nothing."""
-        return await self.app.push_screen_wait(dialog) or ""
-
-    async def _picked(
-        self, title: str, names: list[str], *, current: str = "", empty: str = ""
-    ) -> str:
-        entries = [Entry(name, name, is_current=name == current) for name in names]
-        picker = Picker(title, entries, empty=empty) if empty else Picker(title, entries)
-        return await self.asked(picker)
-
-    # -- presets
-
-    def _preset_now(self, name: str) -> Preset:
-        info = self.model.info
-        return Preset(
-            name,
-            info.model if info else "",
-            self.quantization if info else "",
-            self.system_prompt,
-            dict(self.parameters),
-            dict(self.template),
-        )
-
-    def action_preset_choose(self) -> None:
-        """Ask for a preset and apply it."""
-        self.command_preset_choose("")
-
-    @work(exclusive=True, group="preset")
-    async def command_preset_choose(self, argument: str) -> None:
-        """Apply the named preset; ask for one without a name."""
-        library = self.preferences.library
-        names = await asyncio.to_thread(library.preset_names)
-        name = argument or await self._picked(
-            "Presets", names, empty="There is no preset yet; 'Preset: save' keeps what is set now."
-        )
-        if not name:
-            return
-        try:
-            preset = await asyncio.to_thread(library.preset, name)
-        except PresetError as error:
-            self.tell(_sentence(error), severity="warning")
-            return
-        self.apply_preset(preset)
-
-    def apply_preset(self, preset: Preset, *, with_model: bool = True) -> None:
-        """Have the chat set as a preset says; the model is loaded if it is another one."""
-        self._set_parameters({**dict.fromkeys(PARAMETERS), **preset.parameters})
-        self.template = dict(preset.template)
-        if preset.system_prompt is not None:
-            self._set_prompt(preset.system_prompt)
-        self._show_switches()
-        quantization = preset.quantization or self.quantization
-        wanted, have = (preset.model, quantization), (self.model.model, self.model.quantization)
-        if with_model and preset.model and wanted != have:
-            self.choose_model(LoadRequest(preset.model, quantization))
-        self.tell(f"The preset {preset.name} holds from the next reply.")
-
-    def action_preset_save(self) -> None:
-        """Keep what is set now under a name."""
-        self.command_preset_save("")
-
-    @work(exclusive=True, group="preset")
-    async def command_preset_save(self, argument: str) -> None:
-        """Keep what is set now under a name."""
-        name = argument or await self.asked(
-            AskText(
-                "A name for the preset",
-                note="It keeps the model, the system prompt and the parameters.",
-            )
-        )
-        if name:
-            await self._kept(self.preferences.library.save_preset, self._preset_now(name.strip()))
-
-    def action_preset_default(self) -> None:
-        """Have a preset applied whenever this model is loaded."""
-        self.command_preset_default("")
-
-    @work(exclusive=True, group="preset")
-    async def command_preset_default(self, argument: str) -> None:
-        """Have the named preset applied whenever this model is loaded; `none` ends that."""
-        info = self.model.info
-        if info is None:
-            self.tell("There is no model now. F4 chooses one.", severity="warning")
-            return
-        defaults = dict(self.preferences.value("presets"))
-        names = await asyncio.to_thread(self.preferences.library.preset_names)
-        title = f"The preset for {sanitize_line(info.name)}"
-        name = argument or await self._picked(
-            title, [*names, "none"], current=defaults.get(info.model, "none")
-        )
-        if not name:
-            return
-        defaults.pop(info.model, None)
-        if name != "none":
-            if name not in names:
-                self.tell(f"There is no preset {name}.", severity="warning")
-                return
-            defaults[info.model] = name
-        if await self.write_settings({"presets": defaults}):
-            self.tell(f"{info.name}: {name}.")
-
-    def action_preset_export(self) -> None:
-        """Write what is set now to one file."""
-        self.command_preset_export("")
-
-    @work(exclusive=True, group="preset")
-    async def command_preset_export(self, argument: str) -> None:
-        """Write what is set now to one file."""
-        name = argument or await self.asked(
-            AskText("Write the preset to a file", str(Path.cwd() / "preset.toml"))
-        )
-        if name:
-            path = Path(name.strip()).expanduser()
-            path = path if path.suffix else path.with_suffix(".toml")
-            if await self._kept(export_preset, self._preset_now(path.stem), path):
-                self.tell(f"Written: {path}. --preset {path} begins with it.")
-
-    def action_preset_delete(self) -> None:
-        """Take a preset out of the library."""
-        self.command_preset_delete("")
-
-    @work(exclusive=True, group="preset")
-    async def command_preset_delete(self, argument: str) -> None:
-        """Take the named preset out of the library; ask for one without a name."""
-        library = self.preferences.library
-        names = await asyncio.to_thread(library.preset_names)
-        name = argument or await self._picked("Delete a preset", names)
-        if name:
-            await self._kept(library.delete_preset, name)
 
     # -- the model
 
@@ -468,72 +266,19 @@ class Choices(Reading):
         else:
             self.action_chat_rename()
 
-    # -- colours and all other settings
+    # -- the configuration
 
-    def action_theme_choose(self) -> None:
-        """Choose the colours, which are shown on the way."""
-        self.command_theme_choose("")
-
-    @work(exclusive=True, group="theme")
-    async def command_theme_choose(self, argument: str) -> None:
-        """Take the named theme; ask for one without a name, and show each on the way."""
-        before = self.app.theme
-        names = sorted(self.app.available_themes, key=lambda name: (name in BUILTIN_THEMES, name))
-        if argument and argument not in names:
-            self.tell(f"There is no theme {argument}. /theme shows them all.", severity="warning")
-            return
-        chosen = argument
-        if not chosen:
-            themes = self.app.available_themes
-            entries = [
-                Entry(
-                    name, name, "dark" if themes[name].dark else "light", is_current=name == before
-                )
-                for name in names
-            ]
-            chosen = await self.asked(Picker("Themes", entries, preview=self._preview))
-        self.app.theme = chosen or before
-        if not chosen or chosen == before:
-            return
-        if self.preferences.origin("screen.theme") is Origin.FILE:
-            await self.write_settings({"screen.theme": chosen})
-        self.remember()
-
-    def _preview(self, name: str) -> None:
-        self.app.theme = name
-
-    async def write_settings(self, changes: Mapping[str, Any]) -> bool:
-        """Write settings to the configuration file; return whether they are there."""
-        from tui.settings.config import ConfigError
-        from tui.settings.schema import SettingError
-
-        try:
-            await asyncio.to_thread(self.preferences.write, changes)
-        except (ConfigError, SettingError) as error:
-            self.tell(str(error), severity="warning")
-            return False
-        return True
-
-    @work(exclusive=True, group="settings")
-    async def action_settings_open(self) -> None:
-        """Show every setting."""
-        library = self.preferences.library
-        names = await asyncio.to_thread(library.preset_names)
-        choices = {"screen.theme": sorted(self.app.available_themes), "chat.preset": ["", *names]}
-        await self.app.push_screen_wait(SettingsScreen(self.preferences, choices=choices))
-        self.settings_were_changed()
-
-    def settings_were_changed(self) -> None:
-        """Hold by another configuration."""
-        self.post_message(self.SettingsChanged())
+    def take_configuration(self) -> None:
+        """Hold by another configuration, but for what was changed in this chat."""
+        self.presenter.user = self.preferences.value("chat.user")
         for name in PARAMETERS:
             key = f"{GENERATION}{name}"
-            if self._origins.get(name) is not Origin.CHAT and self.preferences.origin(key) in (
-                Origin.FILE,
-                Origin.ENVIRONMENT,
-            ):
+            origin = self.preferences.origin(key)
+            if self._origins.get(name) is Origin.CHAT:
+                continue
+            if origin in (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE):
                 self.parameters[name] = self.preferences.value(key)
-                self._origins[name] = self.preferences.origin(key)
+                self._origins[name] = origin
             elif self._origins.get(name) is Origin.FILE:
                 self.parameters.pop(name, None)
                 self._origins.pop(name)
@@ -598,6 +343,7 @@ class Choices(Reading):
         return rows
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
+    """Return what an error says as a whole sentence."""
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

@@ -19,7 +19,7 @@ from tui.conversation import Conversation
 from tui.files import read_regular, reason
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import AskText
-from tui.screens.chat.choices import Choices
+from tui.screens.chat.named_things import NamedThings
 from tui.screens.picker import Entry, Picker
 from tui.sessions import Loaded
 from tui.settings.examples import ExamplesError
@@ -36,7 +36,7 @@ _LARGEST_FILE: Final = 1_000_000
 _FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
 
 
-class Commanding(Choices):
+class Commanding(NamedThings):
     """Does what is typed with `/` or `!` in front, and gathers what goes with a message."""
 
     attachments: tuple[Attachment, ...] = ()
@@ -47,6 +47,11 @@ class Commanding(Choices):
 
     def on_mount(self) -> None:
         """Fold pastes as the settings say."""
+        self.composer.fold_lines = self.preferences.value("composer.fold_lines")
+
+    def take_configuration(self) -> None:
+        """Hold by another configuration, but for what was changed in this chat."""
+        super().take_configuration()
         self.composer.fold_lines = self.preferences.value("composer.fold_lines")
 
     # -- sending
@@ -302,7 +307,7 @@ class Commanding(Choices):
         if isinstance(self.focused, SystemPrompt):
             text = self.edit_outside(self.system_prompt)
             if text is not None:
-                self._set_prompt(text)
+                self.set_prompt(text)
             return
         text = self.edit_outside(self.composer.text)
         if text is not None:
