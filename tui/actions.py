@@ -68,8 +68,7 @@ ACTIONS: Final = (
         "Leaves the app; a reply that is being written is kept as far as it got.", "app", "Quit", priority=True, slash=("exit", "quit")),
     Action(
         "app.stats", "App: figures", (), "Shows speed, cached share and memory: of the last reply, the chat, and since the start.",
-        "chat",
-    ),
+        "chat", slash=("stats",)),
     Action(
         "sidebar.toggle", "Settings: show or hide", ("f2",),
         "Shows or hides the model, system prompt and generation parameters.", "chat", "Settings", slash=("sidebar",)),
