@@ -51,6 +51,7 @@ class ScriptedEngine:
     hold: threading.Event | None = None
     requests: list[GenerateRequest] = field(default_factory=list)
     load_requests: list[LoadRequest] = field(default_factory=list)
+    prepared: list[GenerateRequest] = field(default_factory=list)
     on_generate: Callable[[GenerateRequest], None] | None = None
     _loaded: ModelInfo | None = None
     _turn: int = 0
@@ -118,6 +119,10 @@ class ScriptedEngine:
             steps += _words(part) if type(part) is str else [part]
         return [(step, at == len(steps) - 1) for at, step in enumerate(steps)]
 
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        self.prepared.append(request)
+        return True
+
     def describe(self, request: GenerateRequest) -> PromptDescribed:
         text = "".join(f"<|{one.role}|>{one.content}" for one in request.messages)
         return PromptDescribed(text, _tokens(request))
@@ -130,6 +135,9 @@ class ScriptedEngine:
 
     def memory(self) -> MemoryReading:
         return MemoryReading("RAM", "CPU", 8 * 1024**3, 24 * 1024**3, 512 * 1024**2)
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        return "cpu", self.memory()
 
 
 def _tokens(request: GenerateRequest) -> int:

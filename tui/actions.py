@@ -67,6 +67,9 @@ ACTIONS: Final = (
         "app.quit", "App: quit", ("ctrl+q",),
         "Leaves the app; a reply that is being written is kept as far as it got.", "app", "Quit", priority=True, slash=("exit", "quit")),
     Action(
+        "app.stats", "App: figures", (), "Shows speed, cached share and memory: of the last reply, the chat, and since the start.",
+        "chat", slash=("stats",)),
+    Action(
         "sidebar.toggle", "Settings: show or hide", ("f2",),
         "Shows or hides the model, system prompt and generation parameters.", "chat", "Settings", slash=("sidebar",)),
     Action("chat.open", "Chat: open", ("f3", "ctrl+o"), "Lists the saved chats.", "chat", "Chats", slash=("chats", "open")),
@@ -75,9 +78,18 @@ ACTIONS: Final = (
         "model.choose", "Model: choose", ("f4",), "Loads another model, from this machine or the Hub.", "chat", "Model", slash=("model",), argument="[MODEL]"),
     Action("model.cancel", "Model: cancel loading", (), "Stops loading the model.", "chat"),
     Action("model.unload", "Model: unload", (), "Frees the model's memory.", "chat", slash=("unload",)),
+    Action(
+        "model.memory", "Model: memory", ("f7",), "Shows where the memory goes: weights, KV cache, other programs.", "chat",
+        priority=True, slash=("memory",)),
+    Action(
+        "model.assistant", "Model: assistant model", (), "Chooses a small model that drafts for the loaded one, or none.",
+        "chat", slash=("assistant",)),
+    Action(
+        "download.cancel", "Model: stop the download", (), "Stops what is being downloaded; it can go on later.", "chat",
+        slash=("stop-download",)),
     Action("model.reload", "Model: load again", (), "Loads the current model once more.", "chat", slash=("reload",)),
     Action(
-        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; while a model loads, stops that.",
+        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; pressed twice while a model loads, stops that.",
         "chat", "Stop", when="busy", slash=("stop",)),
     Action(
         "composer.focus", "Composer: write", ("escape", "ctrl+g"), "Puts the cursor into the message.", "chat", when="idle",
@@ -180,8 +192,12 @@ ACTIONS: Final = (
     Action("turn.fork", "Turn: fork", ("f",), "Goes on from this turn in a new chat.", "turn", "Fork", when="still", slash=("fork",)),
     Action("turn.copy", "Turn: copy", ("y",), "Copies a turn as it was written.", "turn", "Copy"),
     Action("turn.copy_shown", "Turn: copy as shown", ("Y",), "Copies a turn without its Markdown signs.", "turn"),
+    Action(
+        "turn.mark_block", "Turn: mark a block", ("v",),
+        "Marks a paragraph, list, table or code of the turn: Up and Down choose, y and Y copy it, Esc ends.", "turn",
+    ),
     Action("turn.copy_code", "Turn: copy code", ("b",), "Copies the last code block; again: the one before.", "turn"),
-    Action("turn.save_code", "Turn: code to a file", ("w",), "Writes the last code block to a file.", "turn"),
+    Action("turn.save_code", "Turn: code to a file", ("w",), "Writes a code block to a file: the one copied last with b, else the last one.", "turn"),
     Action("turn.quote", "Turn: quote", ("q",), "Puts a turn, quoted, into the message.", "turn"),
     Action("turn.details", "Turn: details", ("i",), "Shows the exact prompt, tokens, parameters and times.", "turn"),
     Action(

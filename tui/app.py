@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
@@ -23,13 +23,17 @@ from tui.actions import Action, actions
 from tui.appearance import Appearance
 from tui.clipboard import copy_natively
 from tui.engine.base import Engine, LoadRequest
+from tui.engine.downloads import Downloads
+from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
 from tui.screens.bindings import bindings
 from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionError
+from tui.sessions.rescue import write_copy
 from tui.sessions.writer import SessionWriter
+from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
@@ -59,6 +63,21 @@ class Start:
     notices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the app ended.
+
+    Attributes:
+        ended: whether the engine's thread ended in time.
+        problems: why chats are not where they belong, a sentence for each, by their ids.
+        copies: where copies of such chats are, by their ids.
+    """
+
+    ended: bool
+    problems: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, Path] = field(default_factory=dict)
+
+
 class ChatApp(Appearance):
     """chat-tui.
 
@@ -80,8 +99,12 @@ class ChatApp(Appearance):
         themes: Sequence[ThemeColours] = (),
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
+        hub: Hub | None = None,
+        measurements: Measurements | None = None,
         preferences: Preferences | None = None,
         paths: AppPaths | None = None,
+        rescue_folders: Sequence[Path] | None = None,
+        on_signal: Callable[[], object] | None = None,
     ) -> None:
         """Make the app.
 
@@ -92,9 +115,13 @@ class ChatApp(Appearance):
             start: what to begin with.
             themes: colour themes to offer beside Textual's own.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
+            hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
+            measurements: what was measured of models on this machine; None to keep that in memory only.
             save_state: called off the UI thread with what to remember; None to remember nothing.
             preferences: the settings in force; None for the defaults.
             paths: the app's folders; None to keep nothing in them.
+            rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
+            on_signal: called when the system or a closed terminal asks the app to end.
         """
         super().__init__(preferences or Preferences(state=state), paths)
         # The palette's key is an action's, like any other.
@@ -106,6 +133,14 @@ class ChatApp(Appearance):
         self.crash: Exception | None = None
         self._save_state = save_state
         self._copy_file = copy_file
+        self._rescue_folders = rescue_folders
+        self._on_signal = on_signal
+        self._first: ChatScreen | None = None
+        self._close_lock = threading.Lock()
+        self._ending: Ending | None = None
+        self.hub = hub or Hub()
+        self.downloads = Downloads(self.hub)
+        self.measurements = measurements or Measurements(None)
         self.offer_themes(themes, state.theme)
 
     def get_driver_class(self) -> type[Driver]:
@@ -114,16 +149,20 @@ class ChatApp(Appearance):
 
     def get_default_screen(self) -> Screen[None]:
         """Return the chat as the app's first screen."""
-        return ChatScreen(
+        self._first = ChatScreen(
             self.worker,
             self.sessions,
             self.state,
+            hub=self.hub,
+            downloads=self.downloads,
+            measurements=self.measurements,
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,
             preferences=self.preferences,
             paths=self.paths,
         )
+        return self._first
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action in the command palette."""
@@ -150,7 +189,16 @@ class ChatApp(Appearance):
                 loop.add_signal_handler(number, self._leave)
 
     def _leave(self) -> None:
-        self.run_worker(self.action_app_quit())
+        if self._on_signal is not None:
+            self._on_signal()
+        if (screen := self._chat_screen) is not None:
+            screen.leave_at_once()
+        else:
+            self.exit()
+
+    @property
+    def _chat_screen(self) -> ChatScreen | None:
+        return next((one for one in self.screen_stack if isinstance(one, ChatScreen)), None)
 
     @on(ChatScreen.StateChanged)
     def _state_changed(self, event: ChatScreen.StateChanged) -> None:
@@ -213,22 +261,37 @@ class ChatApp(Appearance):
 
     async def action_app_quit(self) -> None:
         """Leave; the chat screen keeps what was said of a reply first."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ChatScreen):
-                screen.action_app_quit()
-                return
-        self.exit()
+        if (screen := self._chat_screen) is not None:
+            screen.action_app_quit()
+        else:
+            self.exit()
 
-    def close(self) -> tuple[bool, Mapping[str, SessionError]]:
-        """End the engine's thread and put on disk what waits.
+    def close(self) -> Ending:
+        """End the engine's thread and put on disk what waits; what that fails for is copied elsewhere if it may be.
 
-        Returns:
-            Whether the thread ended in time, and why chats are not on disk, by their ids.
+        Any thread may call it, and more than once: all get the same answer.
         """
         self.show_terminal_title("")
-        ended = self.worker.close(CLOSE_S)
-        self.sessions.close(SAVE_S)
-        return ended, self.sessions.failures
+        with self._close_lock:
+            if self._ending is None:
+                ended = self.worker.close(CLOSE_S)
+                self.sessions.close(SAVE_S)
+                self._ending = self._rescue(ended)
+            return self._ending
+
+    def _rescue(self, ended: bool) -> Ending:
+        unsaved, failures = self.sessions.unsaved, self.sessions.failures
+        problems = dict.fromkeys(unsaved, "The chat is not saved: the disk does not answer.")
+        problems |= {chat_id: error.what_happened for chat_id, error in failures.items()}
+        copies: dict[str, Path] = {}
+        for chat_id, chat in (
+            unsaved.items() if not (self._first and self._first.leave_without) else ()
+        ):
+            try:
+                copies[chat_id] = write_copy(chat, self._rescue_folders)
+            except SessionError as error:
+                problems[chat_id] += f" {error.what_happened}"
+        return Ending(ended, problems, copies)
 
     def _fatal_error(self) -> None:
         # A traceback on the user's screen helps nobody: it goes to the log, and the command line says so in a sentence.

@@ -5,8 +5,10 @@ Nothing heavy is imported before it is needed: `--help` and wrong arguments answ
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from tui.console import complain, write_out
 from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
+    from tui.app import ChatApp
     from tui.engine.base import LoadRequest
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
@@ -23,9 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "parser"]
 
-SUBCOMMANDS = ("completion", "config", "export", "import", "list")
+SUBCOMMANDS = ("completion", "config", "export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
+HANG_UP_S = 5.0
+"""How long the app may take to end when the system asks for it, before that is done from outside."""
+LAST_WORDS_S = 1.0
+"""How long it may then still take to say what became of the chats."""
 
 
 class UsageError(Exception):
@@ -36,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `chat-tui`.
 
     Returns:
-        the exit code: 0; 1 when the app failed; 2 when it could not start.
+        the exit code: 0; 1 when the app failed or a chat could not be saved; 2 when it could not start.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in SUBCOMMANDS:
@@ -191,6 +198,7 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     from tui.engine.local import LocalEngine
     from tui.sessions import SessionStore
     from tui.sessions.writer import SessionWriter
+    from tui.settings.measurements import Measurements
     from tui.settings.paths import PathsError
     from tui.settings.state import save_state
     from tui.settings.themes import shipped_themes, user_themes
@@ -216,22 +224,41 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
         start=Start(opened, request, (*notices, *problems, *more, *broken)),
         themes=(*shipped_themes(), *themes),
         copy_file=paths.cache / "copied.txt",
+        measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
         preferences=preferences,
         paths=paths,
+        on_signal=lambda: _end_in_time(app),
     )
     app.run()
-    ended, unsaved = app.close()
-    code = CRASHED if app.crash is not None else app.return_code or 0
+    ending = app.close()
+    code = CRASHED if app.crash is not None or ending.problems else app.return_code or 0
     if app.crash is not None:
         name = type(app.crash).__name__
         where = logs.log_path(paths.logs)
         complain(f"chat-tui: the app failed ({name}); the details are in {where}")
-    for reason in unsaved.values():
-        complain(f"chat-tui: a chat is not saved: {reason}")
-    if not ended:
+    for chat_id, problem in ending.problems.items():
+        complain(f"chat-tui: {problem}")
+        if (copy := ending.copies.get(chat_id)) is not None:
+            opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
+            complain(f"chat-tui: a copy of it is in {copy}; open it with: {opens_it}")
+    if not ending.ended:
         _leave(code)
     return code
+
+
+def _end_in_time(app: ChatApp) -> None:
+    """See to it that the process ends, also where the terminal is gone and something waits for it for ever."""
+    import threading
+    import time
+
+    def watch() -> None:
+        time.sleep(HANG_UP_S)
+        problems = app.close().problems
+        time.sleep(LAST_WORDS_S)
+        _leave(CRASHED if problems else 0)
+
+    threading.Thread(target=watch, name="end in time", daemon=True).start()
 
 
 def _opened(arguments: Arguments, store: SessionStore) -> Loaded | None:
@@ -265,6 +292,8 @@ def _leave(code: int) -> NoReturn:
     import logging
 
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # A terminal that is gone takes nothing any more.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""What `chat-tui list`, `export`, `import`, `config` and `completion` do, without a screen."""
+"""What `chat-tui list`, `export`, `import`, `models`, `config` and `completion` do, without a screen."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Final
 from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
 from tui.conversation.formats import export_text
+from tui.engine.base import EngineError
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
-from tui.sessions import SessionError, SessionStore
+from tui.sessions import SessionError, SessionFileError, SessionStore
 from tui.settings.config import ConfigError, explain, write_settings
 from tui.settings.paths import AppPaths, PathsError
 from tui.settings.preferences import Origin, Preferences
@@ -41,7 +42,14 @@ def run(arguments: Sequence[str]) -> int:
         code = _COMMANDS[name](given, store)
         sys.stdout.flush()
         return code
-    except (ConfigError, PathsError, SessionError, SettingError, TransferError) as error:
+    except (
+        ConfigError,
+        PathsError,
+        SessionError,
+        SettingError,
+        TransferError,
+        EngineError,
+    ) as error:
         complain(f"chat-tui {name}: {error}")
         return FAILED
     except BrokenPipeError:
@@ -53,9 +61,17 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def whole_id(store: SessionStore, start: str) -> str:
-    """Return the id of the one chat whose id begins so; what was given where there is none or more than one."""
+    """Return the id of the one chat whose id begins so; what was given where there is none.
+
+    Raises:
+        SessionFileError: there is more than one.
+    """
     found = [one.id for one in store.list() if start and one.id.startswith(start)]
-    return found[0] if len(found) == 1 else start
+    if len(found) > 1:
+        raise SessionFileError(
+            f"{len(found)} chats have an id that begins with {start[:80]!r}; give more of it."
+        )
+    return found[0] if found else start
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -96,7 +112,9 @@ def _list(_given: argparse.Namespace, store: SessionStore) -> int:
     for one in store.list():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.updated_at))
         plural = " " if one.turns == 1 else "s"
-        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {sanitize_line(one.title, 60)}")
+        mark = f"  [{sanitize_line(one.problem, 80)}]" if one.problem else ""
+        title = sanitize_line(one.title, 60)
+        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {title}{mark}")
     return 0
 
 
@@ -115,6 +133,8 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
     if given.output is None:
         write_out(export_text([opened.conversation], EXPORTS[name]))
     else:
+        if given.output.is_dir():
+            raise TransferError(f"{given.output} is a folder; name a file in it")
         if given.output.exists() and not given.force:
             raise TransferError(f"{given.output} is there already; --force replaces it")
         write_chats([opened.conversation], name, given.output, overwrite=given.force)
@@ -133,6 +153,23 @@ def _import(given: argparse.Namespace, store: SessionStore) -> int:
         for problem in imported.problems:
             print(f"{sanitize_line(str(path))}: {sanitize_line(problem)}", file=sys.stderr)
     return 0
+
+
+def models_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui models`."""
+    parser = Parser(
+        prog="chat-tui models",
+        description="List the models of this machine, or of the Hub, and whether they fit into the memory that is free now.",
+    )
+    parser.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    return parser
+
+
+def _models(given: argparse.Namespace, _store: SessionStore) -> int:
+    from tui.model_table import print_models
+
+    return print_models(AppPaths.default(), hub_words=given.hub, as_json=given.json)
 
 
 def config_parser() -> argparse.ArgumentParser:
@@ -212,6 +249,7 @@ PARSERS: Final = {
     "export": export_parser,
     "import": import_parser,
     "list": list_parser,
+    "models": models_parser,
 }
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]] = {
     "completion": _completion,
@@ -219,4 +257,5 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]
     "export": _export,
     "import": _import,
     "list": _list,
+    "models": _models,
 }

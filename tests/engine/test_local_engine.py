@@ -186,7 +186,7 @@ def test_temperature_zero_is_greedy_whatever_the_seed(small):
 
 
 def test_stopping_a_model_whose_prompt_is_not_read_in_chunks(engine, tmp_path):
-    load(engine, tiny.recurrent(tmp_path / "model"), dtype="float32")
+    load(engine, tiny.forgetful(tmp_path / "model"), dtype="float32")
     finished, _ = stopped(engine, chat("hello"), PromptReady)
     assert finished.reason is StopReason.CANCELLED
     assert finished.stats.new_tokens == 0

@@ -40,6 +40,7 @@ class Engine:
         self.loaded = None
         self.on_load = lambda request, emit, cancelled: ModelInfo(request.model, request.model)
         self.on_generate = lambda request, emit, cancelled: Finished(ReplyStats())
+        self.on_prepare = lambda request, cancelled: True
         self.threads = set()
 
     def load(self, request, emit, cancelled):
@@ -50,6 +51,9 @@ class Engine:
     def generate(self, request, emit, cancelled):
         self.threads.add(threading.current_thread())
         return self.on_generate(request, emit, cancelled)
+
+    def prepare(self, request, cancelled):
+        return self.on_prepare(request, cancelled)
 
     def unload(self):
         self.loaded = None
@@ -359,3 +363,88 @@ def test_every_job_ends_with_exactly_one_end_event_under_random_cancels(worker, 
             worker.cancel(ids[-1])
     ends = [job_id for job_id, event in finish(worker) if isinstance(event, ENDS)]
     assert ends == ids
+
+
+# -- computing ahead
+
+
+def preparing(engine, worker):
+    """An engine that computes ahead until it is told to stop, and what it did."""
+    engine.loaded = ModelInfo("m", "m")
+    did, running = [], threading.Event()
+
+    def prepare(request, cancelled):
+        did.append(("begin", request))
+        running.set()
+        deadline = time.monotonic() + PATIENCE_S
+        while not cancelled():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        did.append(("end", request))
+        return False
+
+    engine.on_prepare = prepare
+    worker.load(LoadRequest("m"))
+    finish(worker)
+    return did, running
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_computing_ahead_makes_nobody_wait_and_emits_nothing(engine, worker):
+    did, running = preparing(engine, worker)
+    worker.prepare("next")
+    assert running.wait(PATIENCE_S)
+    assert not worker.busy
+    job = worker.generate("reply")
+    assert finish(worker) == [(job, Finished(ReplyStats()))]
+    assert did == [("begin", "next"), ("end", "next")]
+
+
+def test_computing_ahead_goes_on_after_a_short_job(engine, worker):
+    did, running = preparing(engine, worker)
+    engine.split = lambda text: (text,)
+    worker.prepare("next")
+    assert running.wait(PATIENCE_S)
+    worker.split("text")
+    wait_until(lambda: len(did) == 3)
+    assert did == [("begin", "next"), ("end", "next"), ("begin", "next")]
+
+
+def test_another_chat_takes_the_place_of_what_is_computed_ahead(engine, worker):
+    did, running = preparing(engine, worker)
+    worker.prepare("one")
+    assert running.wait(PATIENCE_S)
+    worker.prepare("other")
+    wait_until(lambda: len(did) == 3)
+    assert did == [("begin", "one"), ("end", "one"), ("begin", "other")]
+
+
+def test_what_was_computed_ahead_is_done_once(engine, worker):
+    did, _running = preparing(engine, worker)
+    engine.on_prepare = lambda request, cancelled: did.append(request) or True
+    worker.prepare("one")
+    wait_until(lambda: did)
+    worker.generate("reply")
+    finish(worker)
+    assert did == ["one"]
+
+
+def test_a_failure_ahead_of_time_is_nobodys_business(engine, worker):
+    did, _running = preparing(engine, worker)
+
+    def fail(request, cancelled):
+        did.append(request)
+        raise RuntimeError("no memory")
+
+    engine.on_prepare = fail
+    worker.prepare("one")
+    wait_until(lambda: did)
+    job = worker.generate("reply")
+    assert finish(worker) == [(job, Finished(ReplyStats()))]
+    assert did == ["one"]

@@ -79,8 +79,40 @@ def sliding(folder: Path) -> Path:
 
 
 def recurrent(folder: Path) -> Path:
+    """Recurrent layers only, whose state goes on exactly over any number of tokens."""
+    from transformers import Mamba2Config
+
+    config = Mamba2Config(
+        hidden_size=32, state_size=8, num_hidden_layers=2, num_heads=8, head_dim=8, n_groups=1, expand=2
+    )  # fmt: skip
+    return checkpoint(folder, config)
+
+
+def forgetful(folder: Path) -> Path:
+    """Recurrent layers whose state, in transformers, goes on exactly by one token only."""
     from transformers import MambaConfig
 
     return checkpoint(
         folder, MambaConfig(hidden_size=32, state_size=8, num_hidden_layers=2, intermediate_size=64)
     )
+
+
+def mixed(folder: Path) -> Path:
+    """Layers that see all tokens and layers that see a window, by turns."""
+    from transformers import Gemma3TextConfig
+
+    config = Gemma3TextConfig(**_sizes(num_hidden_layers=4), head_dim=8, sliding_window=16)
+    config.layer_types = ["sliding_attention", "full_attention"] * 2
+    return checkpoint(folder, config)
+
+
+def hybrid(folder: Path) -> Path:
+    """Recurrent layers and layers of attention, by turns."""
+    from transformers import Qwen3NextConfig
+
+    config = Qwen3NextConfig(
+        **_sizes(num_hidden_layers=4), head_dim=16, linear_num_key_heads=2, linear_num_value_heads=4,
+        linear_key_head_dim=8, linear_value_head_dim=8, num_experts=4, num_experts_per_tok=2,
+        moe_intermediate_size=16, shared_expert_intermediate_size=16,
+    )  # fmt: skip
+    return checkpoint(folder, config)

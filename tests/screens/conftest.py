@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
+from tui.engine.hub import Hub
 from tui.screens.chat import ChatScreen
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
@@ -43,6 +44,7 @@ class Desk:
         *,
         start: Start | None = None,
         state: AppState | None = None,
+        hub: Hub | None = None,
         command_line: dict[str, Any] | None = None,
     ) -> ChatApp:
         app = ChatApp(
@@ -52,6 +54,8 @@ class Desk:
             start=start or Start(request=LoadRequest("scripted")),
             themes=shipped_themes(),
             save_state=self.states.append,
+            # Nobody listens there: what asks the network by mistake fails at once.
+            hub=hub or Hub("http://127.0.0.1:9"),
             preferences=Preferences(
                 self.paths.config_file,
                 command_line=command_line,
@@ -59,6 +63,7 @@ class Desk:
                 library=Library(self.paths.presets, self.paths.prompts),
             ),
             paths=self.paths,
+            rescue_folders=[self.paths.data.parent],
         )
         self.apps.append(app)
         return app

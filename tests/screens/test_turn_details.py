@@ -38,12 +38,26 @@ def test_all_that_is_known_of_a_reply_is_told(chat):
     assert known["loaded as"] == "org/some-model"
     assert known["quantization"] == "4bit"
     assert (known["Temperature"], known["Min-p"], known["Seed"]) == ("0.7", "off", "4711")
-    assert known["prompt"] == "512 tokens, 480 of them from the KV cache"
+    assert known["prompt"] == "512 tokens: 480 cached, 32 new"
     assert known["reply"] == "88 tokens"
     assert known["first token after"] == "0.31 s"
     assert known["decoding"] == "8.70 s, 10.0 tokens/s"
     assert known["reasoning"] == "20 tokens, 1.50 s"
     assert not any("\x1b" in fact.name + fact.value for fact in facts(chat.path[1], chat))
+
+
+def test_what_the_cache_and_the_drafts_did_is_told(chat):
+    stats = ReplyStats(
+        512, 300, dropped_tokens=40, rewritten_tokens=38, new_tokens=88, drafted_tokens=50,
+        accepted_tokens=40, prefill_s=0.5,
+    )  # fmt: skip
+    turn = replace(chat.path[1], generation=replace(GENERATION, stats=stats))
+    known = {fact.name: fact.value for fact in facts(turn, chat)}
+    assert known["prompt"] == "512 tokens: 300 cached, 212 new, 40 dropped"
+    assert "chat template" in known["read again because"]
+    assert "38 tokens" in known["read again because"]
+    assert known["reading the prompt"] == "0.50 s, 424 tokens/s"
+    assert known["drafted"] == "50 tokens, 40 of them right (80%)"
 
 
 def test_where_an_edited_turn_comes_from_is_told(chat):
@@ -140,3 +154,9 @@ async def test_a_long_prompt_is_scrolled_by_key(chat):
         await pilot.press("end")
         await pilot.pause(0.5)
         assert "the end" in screen_text(pilot)
+
+
+def test_the_words_that_a_reply_was_given_to_begin_with_are_told(chat):
+    made = replace(chat.path[1].generation, start_text="Well,")
+    told = facts(replace(chat.path[1], generation=made), chat)
+    assert "Well," in {fact.value for fact in told}

@@ -47,6 +47,8 @@ class ReplyStats:
     """Prompt tokens that were found in the KV cache and not computed again."""
     dropped_tokens: int = 0
     """Tokens that the KV cache held and that this prompt does not go on from."""
+    rewritten_tokens: int = 0
+    """Of these, tokens of the last reply that the chat template writes otherwise now that it is history."""
     new_tokens: int = 0
     reasoning_tokens: int = 0
     drafted_tokens: int = 0
@@ -66,6 +68,12 @@ class ReplyStats:
         if self.decode_s <= 0 or self.new_tokens < 2:
             return 0.0
         return (self.new_tokens - 1) / self.decode_s
+
+    @property
+    def prefill_tokens_per_s(self) -> float:
+        """Speed at which the part of the prompt was read that the KV cache lacked."""
+        read = self.prompt_tokens - self.cached_tokens
+        return read / self.prefill_s if self.prefill_s > 0 and read > 0 else 0.0
 
     @property
     def context_tokens(self) -> int:

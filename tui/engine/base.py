@@ -80,7 +80,7 @@ class Overflow:
     Attributes:
         prompt_tokens: what the chat takes.
         context_tokens: what the model takes at most, its reply included.
-        message_tokens: what each message of the request takes by itself, in their order.
+        message_tokens: what each message of the request takes with what the template puts around it, in their order.
     """
 
     prompt_tokens: int
@@ -159,6 +159,7 @@ class LoadRequest:
         assistant: a small model that drafts for this one, named as `model` is; empty for none.
         double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
         trusted: repositories at a revision whose code the user has agreed to, as in `org/model@4f2a`.
+        kernels: on a CPU, use this program's own linear layers where they are faster.
         keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
     """
 
@@ -176,6 +177,7 @@ class LoadRequest:
     compute_dtype: str = "auto"
     trusted: tuple[str, ...] = ()
     keeps_former: bool = False
+    kernels: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,11 +295,16 @@ class ModelReady:
 
 @dataclass(frozen=True, slots=True)
 class PromptReady:
-    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force."""
+    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force.
+
+    `dropped_tokens` and `rewritten_tokens` are as in `ReplyStats`.
+    """
 
     prompt_tokens: int
     cached_tokens: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    dropped_tokens: int = 0
+    rewritten_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,7 +406,7 @@ IsCancelled = Callable[[], bool]
 
 
 class Engine(Protocol):
-    """Makes replies. All methods but `memory` block and are called from one thread, one after another."""
+    """Makes replies. All methods but `memory` and `target_memory` block and are called from one thread, one after another."""
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded.
@@ -421,6 +428,18 @@ class Engine(Protocol):
         Raises:
             ContextOverflowError: the chat leaves no room for a reply; nothing was emitted.
             GenerationError: there is no model, or the reply failed; what was emitted before holds.
+        """
+        ...
+
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead what is certain of the prompt of the next message in a chat: all before it, in the template's form.
+
+        Args:
+            request: the chat so far, with the parameters and switches of the next reply.
+            cancelled: tells when to stop at once.
+
+        Returns:
+            whether it is done, or there is nothing to do; False when it was cancelled.
         """
         ...
 
@@ -450,4 +469,11 @@ class Engine(Protocol):
 
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use. Safe from any thread, also during a job; takes well under 1 ms."""
+        ...
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would be loaded to, and its memory. Safe from any thread, but may take seconds the first time.
+
+        The device is named as torch names it, as in `cuda:0`.
+        """
         ...

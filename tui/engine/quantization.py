@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 NONE: Final = "none"
+INT8: Final = "int8"
+INT4: Final = "int4"
 DOUBLE_QUANT_BLOCK: Final = 256
 NF4_BLOCK: Final = 64
 TORCHAO_GROUP: Final = 32
+OWN_GROUP: Final = 32
 _CODE_BYTES: Final = 64
 """The table of 16 values that 4-bit weights stand for, kept with each layer."""
 _NESTED_CODE_BYTES: Final = 256 * 4 + 4
@@ -70,10 +73,30 @@ def _torchao_int4(rows: int, columns: int, _double: bool) -> int:
     return rows * columns // 2 + rows * columns // TORCHAO_GROUP * 4
 
 
+def _own_int8(rows: int, columns: int, _double: bool) -> int:
+    return rows * columns + rows * 2
+
+
+def _own_int4(rows: int, columns: int, double: bool) -> int:
+    if columns % OWN_GROUP:
+        return _own_int8(rows, columns, double)
+    return rows * columns // 2 + rows * columns // OWN_GROUP * 4
+
+
 QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
     entry.name: entry
     for entry in (
         Quantization(NONE, "none", 16, "The weights as the checkpoint has them."),
+        Quantization(
+            INT8, "int8 weight-only (CPU)", 8,
+            "One scale for each row, made at load: half the memory of bf16, nearly its answers, and faster on a CPU.",
+            _own_int8, devices=("cpu",),
+        ),
+        Quantization(
+            INT4, "int4 weight-only (CPU)", 4,
+            "A scale and an offset for each 32 weights, made at load: the least memory and the most speed on a CPU.",
+            _own_int4, devices=("cpu",),
+        ),
         Quantization(
             "8bit", "8-bit (bitsandbytes)", 8,
             "LLM.int8(): about 60% of the memory of bf16, and usually slower.",

@@ -67,6 +67,8 @@ class EngineWorker:
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
         self._closed = False
+        self._to_prepare: GenerateRequest | None = None
+        """What to compute ahead when there is no job."""
         self._events: deque[tuple[JobId, Event]] = deque()
         self._thread: threading.Thread | None = None
 
@@ -79,6 +81,7 @@ class EngineWorker:
                 self._engine.load(request, self._emitter(job), job.cancelled.is_set)
             ),
             lambda: LoadCancelled(keeps_model=self._engine.loaded is not None),
+            ends_preparing=True,
         )
 
     def generate(self, request: GenerateRequest) -> JobId:
@@ -86,6 +89,7 @@ class EngineWorker:
         return self._submit(
             lambda job: self._engine.generate(request, self._emitter(job), job.cancelled.is_set),
             lambda: Finished(ReplyStats(), StopReason.CANCELLED),
+            ends_preparing=True,
         )
 
     def unload(self) -> JobId:
@@ -95,7 +99,7 @@ class EngineWorker:
             self._engine.unload()
             return Unloaded()
 
-        return self._submit(run, None)
+        return self._submit(run, None, ends_preparing=True)
 
     def describe(self, request: GenerateRequest) -> JobId:
         """Queue the making of a prompt. It ends with `PromptDescribed` or `Failed`."""
@@ -104,6 +108,16 @@ class EngineWorker:
     def split(self, text: str) -> JobId:
         """Queue the cutting of a text into tokens. It ends with `TextSplit` or `Failed`."""
         return self._submit(lambda _job: TextSplit(self._engine.split(text)), None)
+
+    def prepare(self, request: GenerateRequest) -> None:
+        """Have what is certain of the next prompt computed ahead, while there is no job; takes the place of what was asked before.
+
+        This is no job: it emits nothing, makes nobody wait, and is given up when a reply, a load or an unload is asked for.
+        """
+        with self._wake:
+            if self._thread is not None and not self._closed:
+                self._to_prepare = request
+                self._wake.notify()
 
     def cancel(self, job_id: JobId) -> None:
         """Ask a job to end soon, whether it runs or waits; does nothing for one that has ended."""
@@ -121,6 +135,10 @@ class EngineWorker:
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use; cheap, from any thread."""
         return self._engine.memory()
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would go to, and its memory; from a thread that may wait, see `Engine`."""
+        return self._engine.target_memory()
 
     def close(self, timeout_s: float) -> bool:
         """Cancel everything, end the thread and wait for it; return whether it ended in time."""
@@ -175,11 +193,17 @@ class EngineWorker:
         return lambda event: append((job_id, event))
 
     def _submit(
-        self, run: Callable[[_Job], Event], when_cancelled: Callable[[], Event] | None
+        self,
+        run: Callable[[_Job], Event],
+        when_cancelled: Callable[[], Event] | None,
+        *,
+        ends_preparing: bool = False,
     ) -> JobId:
         with self._wake:
             if self._closed:
                 raise RuntimeError("the worker is closed")
+            if ends_preparing:
+                self._to_prepare = None
             job = _Job(next(self._ids), run, when_cancelled)
             self._jobs.append(job)
             if self._thread is None:
@@ -191,17 +215,37 @@ class EngineWorker:
     def _work(self) -> None:
         while True:
             with self._wake:
-                while not self._jobs and not self._closed:
+                while not self._jobs and not self._closed and self._to_prepare is None:
                     self._wake.wait()
                 if self._closed:
                     return
-                job = self._current = self._jobs.popleft()
+                request = self._to_prepare
+                job = self._current = self._jobs.popleft() if self._jobs else None
+            if job is None:
+                if request is not None:
+                    self._prepare(request)
+                continue
             event = self._outcome(job)
             with self._wake:
                 # Under the lock, so that whoever finds the worker idle also finds the end event.
                 self._events.append((job.id, event))
                 self._current = None
             del job, event
+
+    def _prepare(self, request: GenerateRequest) -> None:
+        """Compute ahead until that is done, a job comes, or something else is to be computed; goes on after a short job."""
+
+        def is_interrupted() -> bool:
+            return bool(self._jobs) or self._closed or self._to_prepare is not request
+
+        try:
+            done = self._engine.prepare(request, is_interrupted)
+        except BaseException:  # noqa: BLE001 - nobody waits for it, and nothing may end the thread
+            _log.warning("the prompt could not be prepared", exc_info=True)
+            done = True
+        with self._wake:
+            if done and self._to_prepare is request:
+                self._to_prepare = None
 
     def _outcome(self, job: _Job) -> Event:
         try:

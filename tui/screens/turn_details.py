@@ -24,6 +24,10 @@ from tui.widgets.long_text import LongText
 
 NO_PROMPT: Final = "The prompt is not known."
 
+_REWRITTEN: Final = (
+    "the model's chat template writes the reply before otherwise than the model did, as those do that leave out earlier "
+    "reasoning: {:,} tokens of it no longer fit"
+)
 _ROLES: Final = {USER: "you", ASSISTANT: "assistant"}
 _STATUSES: Final = {
     Status.COMPLETE: "complete",
@@ -62,7 +66,7 @@ def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
     yield Fact("role", _ROLES.get(turn.role, sanitize_line(turn.role)))
     yield Fact("status", _STATUSES[turn.status])
     if turn.error:
-        yield Fact("error", turn.error)
+        yield Fact("cut off since" if turn.status is Status.TRUNCATED else "error", turn.error)
     yield Fact("written", _time_text(turn.created_at) or "unknown")
     place = len(conversation.ancestors(turn.id)) if turn.id in conversation.turns else 0
     if place:
@@ -89,6 +93,8 @@ def _model_facts(generation: Generation) -> Iterator[Fact]:
     if generation.model:
         yield Fact("loaded as", generation.model)
     yield Fact("quantization", generation.quantization)
+    if generation.start_text:
+        yield Fact("given first words", generation.start_text)
 
 
 def _parameter_facts(generation: Generation) -> Iterator[Fact]:
@@ -107,10 +113,14 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
         return
     yield Fact("COST")
     if stats.prompt_tokens:
-        share = (
-            f", {stats.cached_tokens:,} of them from the KV cache" if stats.cached_tokens else ""
+        yield Fact("prompt", f"{stats.prompt_tokens:,} tokens: {cache_text(stats)}")
+    if stats.rewritten_tokens:
+        yield Fact("read again because", _REWRITTEN.format(stats.rewritten_tokens))
+    if stats.prefill_s:
+        speed = (
+            f", {stats.prefill_tokens_per_s:,.0f} tokens/s" if stats.prefill_tokens_per_s else ""
         )
-        yield Fact("prompt", f"{stats.prompt_tokens:,} tokens{share}")
+        yield Fact("reading the prompt", f"{seconds_text(stats.prefill_s)}{speed}")
     yield Fact("reply", f"{stats.new_tokens:,} tokens")
     if stats.context_tokens:
         yield Fact("context after it", f"{stats.context_tokens:,} tokens")
@@ -119,10 +129,23 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
     if stats.decode_s:
         speed = f", {stats.tokens_per_s:.1f} tokens/s" if stats.tokens_per_s else ""
         yield Fact("decoding", f"{seconds_text(stats.decode_s)}{speed}")
+    if stats.drafted_tokens:
+        share = stats.accepted_tokens / stats.drafted_tokens
+        right = f"{stats.accepted_tokens:,} of them right ({share:.0%})"
+        yield Fact("drafted", f"{stats.drafted_tokens:,} tokens, {right}")
     if stats.reasoning_tokens or stats.reasoning_s:
         parts = [f"{stats.reasoning_tokens:,} tokens"] if stats.reasoning_tokens else []
         parts += [seconds_text(stats.reasoning_s)] if stats.reasoning_s else []
         yield Fact("reasoning", ", ".join(parts))
+
+
+def cache_text(stats: ReplyStats) -> str:
+    """Return how much of a prompt was in the KV cache, as in `1,204 cached, 38 new, 12 dropped`."""
+    new = stats.prompt_tokens - stats.cached_tokens
+    parts = [f"{stats.cached_tokens:,} cached", f"{new:,} new"]
+    if stats.dropped_tokens:
+        parts.append(f"{stats.dropped_tokens:,} dropped")
+    return ", ".join(parts)
 
 
 def _time_text(at: float) -> str:

@@ -5,6 +5,7 @@ It makes the folders and says so when it can't. It reads and writes no file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,11 @@ class AppPaths:
         """The search index of the chats."""
         return self.cache / "sessions.sqlite3"
 
+    @property
+    def measurements(self) -> Path:
+        """What was measured of models on this machine."""
+        return self.cache / "measurements.json"
+
     def ensure(self) -> None:
         """Make every folder, readable by its owner alone, and check that it can be written to.
 
@@ -109,6 +115,10 @@ class AppPaths:
             PathsError: one can't be made or written to. Those that can, are there.
         """
         failed: list[str] = []
+        if len({folder.parent for folder in (self.config, self.data, self.cache, self.logs)}) == 1:
+            # The one folder that holds everything is private too when it is made here; one that is there stays as it is.
+            with contextlib.suppress(OSError):
+                make_private_folder(self.config.parent)
         for folder in (self.config, self.data, self.sessions, self.cache, self.logs):
             try:
                 make_private_folder(folder)

@@ -8,14 +8,14 @@ from typing import ClassVar, Final
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import TextArea
 
 from tui.sanitize import sanitize
+from tui.widgets.editor import Editor
 
 _MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup", "pagedown"))
 
 
-class Composer(TextArea):
+class Composer(Editor):
     """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) begins a new line, pasting never sends."""
 
     HELP = "Write a message. **Enter** sends it, **Ctrl+J** begins a new line."
@@ -121,8 +121,6 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.action_submit()
-            return
-        await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -144,11 +142,6 @@ class Composer(TextArea):
         self._draft = ""
         self.clear()
         self.post_message(self.Submitted(self, text))
-
-    def action_newline(self) -> None:
-        """Begin a new line at the cursor."""
-        self.replace("\n", *self.selection, maintain_selection_offset=False)
-        self.scroll_cursor_visible()
 
     def action_older_or_up(self) -> None:
         """Go a line up; on the first line, bring back the message sent before."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -15,10 +15,13 @@ from textual.message import Message
 from textual.widgets import Button, Label, Select, TextArea
 
 from tui.conversation.context import OverflowPolicy
-from tui.engine.base import ModelInfo, TemplateSwitch
-from tui.engine.quantization import QUANTIZATIONS
+from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
+from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.parameters import Value, grouped, in_force
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.drafting_group import DraftingGroup
+from tui.widgets.editor import Editor
+from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
 from tui.widgets.parameter_group import Group, ParameterGroup
 from tui.widgets.switch_field import SwitchField
@@ -31,15 +34,10 @@ _POLICIES: Final = {
 }
 
 
-class SystemPrompt(TextArea):
+class SystemPrompt(Editor):
     """The editor of the system prompt."""
 
     HELP = "What the model is told before the chat begins. It holds from the next reply."
-
-    async def _on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
 
 
 class Sidebar(VerticalScroll):
@@ -93,6 +91,7 @@ class Sidebar(VerticalScroll):
         system_prompt: str = "",
         parameters: Mapping[str, Value] | None = None,
         overflow: OverflowPolicy = OverflowPolicy.ASK,
+        speculation: Speculation = Speculation.AUTO,
         id: str | None = None,  # noqa: A002 - Textual's name
     ) -> None:
         super().__init__(id=id, can_focus=False)
@@ -100,6 +99,8 @@ class Sidebar(VerticalScroll):
         self._system_prompt = system_prompt
         self._parameters = dict(parameters or {})
         self._overflow = overflow
+        self._speculation = speculation
+        self._measured: Mapping[str, tuple[int, float]] = {}
         self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Any]] = ((), {})
 
     def compose(self) -> ComposeResult:
@@ -130,6 +131,7 @@ class Sidebar(VerticalScroll):
         yield Button("Reset all parameters", id="reset-all", compact=True)
         with Group("Template switches", id="group-template"):
             yield Vertical(id="switches")
+        yield DraftingGroup(self._speculation, id="group-drafting")
         with Group("When the context is full", id="group-overflow"):
             yield Select(
                 [(label, policy.value) for policy, label in _POLICIES.items()],
@@ -212,9 +214,24 @@ class Sidebar(VerticalScroll):
         found = (group.reveal(name) for group in self.query(ParameterGroup))
         return next((field for field in found if field is not None), None)
 
+    def show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
+        """Show what was measured of the model on this machine: by quantization, bytes after the load and tokens per second."""
+        self._measured = measured
+        if not self.query_one("#quantization", Select).disabled:
+            self._explain(self._quantization)
+
     def _explain(self, name: object) -> None:
         entry = QUANTIZATIONS.get(str(name))
-        self.query_one("#quantization-note", Label).update(entry.help if entry else "")
+        if entry is None:
+            return
+        found = availability(entry.name, "")
+        sentences = [entry.help if found.ok else f"It {found.reason}: {found.command}"]
+        weight, speed = self._measured.get(entry.name, (0, 0.0))
+        figures = [bytes_text(weight)] if weight else []
+        figures += [f"{speed:.0f} tok/s"] if speed else []
+        if figures:
+            sentences.append(f"Measured here: {', '.join(figures)}.")
+        self.query_one("#quantization-note", Label).update("\n".join(sentences))
 
     def _show_reset(self, values: Mapping[str, Value]) -> None:
         self._parameters = {name: value for name, value in values.items() if value is not None}

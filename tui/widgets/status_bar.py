@@ -23,6 +23,7 @@ class ModelState(StrEnum):
     READY = "ready"
     READING = "reading"
     REPLYING = "replying"
+    BUSY = "busy"
 
 
 _SIGNS = {
@@ -31,6 +32,7 @@ _SIGNS = {
     ModelState.READY: ("●", "$text-success"),
     ModelState.READING: ("◐", "$text-accent"),
     ModelState.REPLYING: ("◉", "$text-accent"),
+    ModelState.BUSY: ("◉", "$text-accent"),
 }
 
 
@@ -41,6 +43,8 @@ class StatusValues:
     Attributes:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
+        download: how far the downloads are; empty for none.
+        cached_tokens, read_tokens, dropped_tokens: of its prompt: in the KV cache, computed anew, held before but of no use.
     """
 
     state: ModelState = ModelState.NONE
@@ -52,6 +56,10 @@ class StatusValues:
     context_total: int = 0
     tokens_per_s: float = 0.0
     ttft_s: float = 0.0
+    download: str = ""
+    cached_tokens: int = 0
+    read_tokens: int = 0
+    dropped_tokens: int = 0
 
 
 class StatusBar(Widget):
@@ -88,6 +96,8 @@ class StatusBar(Widget):
         parts = [(0, self._model())]
         if values.progress is not None:
             parts.append((1, _progress(values.progress)))
+        if values.download:
+            parts.append((4, Content.styled(sanitize_line(values.download, 60), "$text-accent")))
         memory = values.memory
         if memory.total:
             share = memory.used / memory.total
@@ -106,6 +116,10 @@ class StatusBar(Widget):
             parts.append((4, Content(f"{values.tokens_per_s:.1f} tok/s")))
         if values.ttft_s:
             parts.append((5, Content(f"TTFT {seconds_text(values.ttft_s)}")))
+        if values.cached_tokens or values.read_tokens:
+            text = f"{values.cached_tokens:,} cached +{values.read_tokens:,}"
+            dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
+            parts.append((8, Content(f"{text}{dropped}")))
         return parts
 
     def _model(self) -> Content:

@@ -29,9 +29,11 @@ from tui.engine.hub import Hub
 from tui.engine.local import adapter, gguf, quantization
 from tui.engine.local.heavy import import_heavy
 from tui.engine.local.progress import Reporter
+from tui.engine.quantization import NONE
 
 if TYPE_CHECKING:
     from tui.engine.local.loading import LoadedModel
+    from tui.engine.local.native import Native
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +52,11 @@ class LocalEngine:
         self._hub = hub or Hub()
         self._loaded: LoadedModel | None = None
         self._request: LoadRequest | None = None
-        self._kept: dict[LoadRequest, LoadedModel] = {}
+        self._kept: list[tuple[LoadRequest, LoadedModel]] = []
         """Models that are not in use, and whose memory the user wants to spend."""
         self._device = "cpu"
+        self._native_made: Native | None = None
+        self._native_tried = False
 
     @property
     def loaded(self) -> ModelInfo | None:
@@ -62,12 +66,25 @@ class LocalEngine:
 
     def memory(self) -> MemoryReading:
         """Return the memory of the devices in use; from any thread."""
-        models = [model for model in (self._loaded, *self._kept.values()) if model is not None]
+        kept = [model for _, model in self._kept]
+        models = [*kept, self._loaded] if self._loaded is not None else kept
         return replace(
             memory.read(self._device),
-            weights=sum(model.info.weights_bytes for model in models),
+            weights=sum(
+                model.info.weights_bytes
+                + (model.assistant.info.weights_bytes if model.assistant else 0)
+                for model in models
+            ),
             cache=sum(model.cache.bytes for model in models),
         )
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would be loaded to, and its memory; imports torch if need be."""
+        import_heavy()
+        from tui.engine.local import loading
+
+        device = loading.choose_device("auto")
+        return device, memory.read(device)
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
@@ -102,9 +119,10 @@ class LocalEngine:
     def _back_to(self, request: LoadRequest) -> ModelInfo | None:
         """Take up a model again that was kept in memory; None when this one was not."""
         key = _key(request)
-        model = self._kept.pop(key, None)
+        model = next((kept for known, kept in self._kept if known == key), None)
         if model is None:
             return None
+        self._kept = [entry for entry in self._kept if entry[0] != key]
         if request.keeps_former:
             self._keep_current()
         elif self._loaded is not None:
@@ -127,10 +145,41 @@ class LocalEngine:
         else:
             self.unload()
         with reporter.alone():
-            loaded = loading.load(prepared, reporter)
+            loaded = loading.load(prepared, reporter, self._native)
+        if request.assistant:
+            self._load_assistant(loaded, request, reporter)
         self._take(_key(request), loaded)
         _log.info("loaded %s", loaded.info)
         return loaded.info
+
+    def _load_assistant(
+        self, loaded: LoadedModel, request: LoadRequest, reporter: Reporter
+    ) -> None:
+        """Load the model that drafts beside the one that it drafts for; its weights are held as they come."""
+        from tui.engine.local import loading
+
+        wanted = replace(
+            request,
+            model=request.assistant,
+            assistant="",
+            adapter="",
+            quantization=NONE,
+            revision="",
+        )
+        source = resolve(wanted.model)
+        folder = self._folder(source, wanted, reporter)
+        prepared = reporter.run(lambda: loading.prepare(source, folder, wanted, reporter))
+        with reporter.alone():
+            loading.take_assistant(loaded, loading.load(prepared, reporter, self._native))
+
+    def _native(self) -> Native | None:
+        """Return the products that are compiled for this CPU; compiled at the first call."""
+        from tui.engine.local import native
+
+        if not self._native_tried:
+            self._native_tried = True
+            self._native_made = native.build(self._cache_folder / "kernels")
+        return self._native_made
 
     def _take(self, key: LoadRequest, model: LoadedModel) -> None:
         self._loaded, self._request, self._device = model, key, model.info.device
@@ -138,12 +187,14 @@ class LocalEngine:
     def _keep_current(self) -> None:
         if self._loaded is not None and self._request is not None:
             self._loaded.cache.drop()
-            self._kept[self._request] = self._loaded
+            self._kept.append((self._request, self._loaded))
         self._loaded = self._request = None
 
     def _drop_current(self) -> None:
         from tui.engine.local import problems
 
+        if self._loaded is not None and self._loaded.installed is not None:
+            self._loaded.installed.undo()
         self._loaded = self._request = None
         self._device = "cpu"
         problems.free_device_memory()
@@ -182,6 +233,15 @@ class LocalEngine:
             failure = error
         problems.release(failure)
         raise failure
+
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead what is certain of the next prompt; see `Engine.prepare`."""
+        loaded = self._loaded
+        if loaded is None:
+            return True
+        from tui.engine.local import ahead
+
+        return ahead.prepare(loaded, request, cancelled)
 
     def describe(self, request: GenerateRequest) -> PromptDescribed:
         """Return the prompt of a request as text; see `Engine.describe`."""

@@ -14,7 +14,14 @@ def model_bytes(model: Any) -> int:
 def cache_bytes(cache: Any) -> int:
     """Return the bytes of a KV cache, whatever its layers keep; 0 for none."""
     layers = getattr(cache, "layers", None) or ()
-    return _total(value for layer in layers for value in vars(layer).values())
+    return _total(
+        state for layer in layers for value in vars(layer).values() for state in _states(value)
+    )
+
+
+def _states(value: Any) -> Iterator[Any]:
+    """Yield what an attribute of a cache layer holds; those of recurrent models hold several states by number."""
+    yield from value.values() if isinstance(value, dict) else (value,)
 
 
 def _weights(model: Any) -> Iterator[Any]:

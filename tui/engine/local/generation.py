@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from tui.conversation.turn import ReplyStats
 from tui.engine.base import (
@@ -19,8 +19,13 @@ from tui.engine.base import (
     PromptReady,
     StopReason,
 )
-from tui.engine.local import problems, settings
+from tui.engine.local import cache_layers, problems, settings
+from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.decoding import Decoder
+from tui.engine.local.history import LastReply
 from tui.engine.local.loading import LoadedModel
+from tui.engine.local.prefill import Prefilled
+from tui.engine.local.prefix_cache import Lent
 from tui.engine.local.prompt import Prompt
 from tui.engine.local.reasoning import Splitter, TemplateSplitter, ThinkSplitter
 from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
@@ -29,21 +34,37 @@ from tui.parameters import Value
 
 _log = logging.getLogger(__name__)
 
+_READING: Final = "Reading the prompt"
+_OWN_MODES: Final = ("greedy_search", "sample")
+"""What is decoded here; the other ways of `generate` are its own."""
+
 
 @dataclass(slots=True)
-class _Clock:
-    """When a reply was asked for, and what its prompt is."""
+class _Account:
+    """What a reply costs, as far as it got."""
 
     asked_s: float
     prompt_tokens: int = 0
-    cached_tokens: int = 0
+    lent: Lent | None = None
+    rewritten_tokens: int = 0
+    prefill_s: float = 0.0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
     def stats(self, streamer: ReplyStreamer | None) -> ReplyStats:
-        if streamer is None or not streamer.new_tokens:
-            return ReplyStats(prompt_tokens=self.prompt_tokens, cached_tokens=self.cached_tokens)
-        return ReplyStats(
+        made = ReplyStats(
             prompt_tokens=self.prompt_tokens,
-            cached_tokens=self.cached_tokens,
+            cached_tokens=self.lent.tokens if self.lent else 0,
+            dropped_tokens=self.lent.dropped_tokens if self.lent else 0,
+            rewritten_tokens=self.rewritten_tokens,
+            prefill_s=self.prefill_s,
+            drafted_tokens=self.drafted_tokens,
+            accepted_tokens=self.accepted_tokens,
+        )
+        if streamer is None or not streamer.new_tokens:
+            return made
+        return replace(
+            made,
             new_tokens=streamer.new_tokens,
             reasoning_tokens=streamer.reasoning_tokens,
             ttft_s=streamer.first_token_s - self.asked_s,
@@ -60,9 +81,9 @@ def reply(
     Raises:
         GenerationError: the chat doesn't fit, the template refuses it, or the model failed.
     """
-    clock = _Clock(time.perf_counter())
+    account = _Account(time.perf_counter())
     prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
-    clock.prompt_tokens = len(prompt.ids)
+    account.prompt_tokens = len(prompt.ids)
     values = settings.in_force_for(loaded, request, prompt)
     splitter, silent = _splitter(loaded, prompt)
     stops = StopTexts(values["stop_strings"] or (), emit)
@@ -73,25 +94,26 @@ def reply(
         ends=settings.end_ids(loaded, values),
         silent=silent,
     )
+    job = _Job(
+        loaded, request, prompt, values, streamer, account, emit, lambda: cancelled() or stops.found
+    )
     try:
-        reason = _run(
-            loaded,
-            prompt,
-            values,
-            streamer,
-            clock,
-            emit,
-            cancelled=lambda: cancelled() or stops.found,
-        )
+        reason = job.run()
     except Exception as error:
         streamer.finish()
         stops.finish()
-        raise problems.generation_error(error, clock.stats(streamer)) from error
+        if problems.is_out_of_memory(error):
+            # What was kept for later turns stands in the way of this one.
+            loaded.cache.drop()
+        raise problems.generation_error(error, account.stats(streamer)) from error
     streamer.finish()
     stops.finish()
     if stops.found:
         reason = StopReason.END
-    return Finished(clock.stats(streamer), reason)
+    elif reason is StopReason.END and not prompt.continues:
+        ids = (*prompt.ids, *streamer.ids)
+        loaded.last_reply = LastReply(request.messages, streamer.answer, ids)
+    return Finished(account.stats(streamer), reason)
 
 
 def _splitter(loaded: LoadedModel, prompt: Prompt) -> tuple[Splitter, Collection[int]]:
@@ -105,72 +127,142 @@ def _splitter(loaded: LoadedModel, prompt: Prompt) -> tuple[Splitter, Collection
     return ThinkSplitter(prompt.opens_reasoning), loaded.silent_ids
 
 
-def _run(
-    loaded: LoadedModel,
-    prompt: Prompt,
-    values: Mapping[str, Value],
-    streamer: ReplyStreamer,
-    clock: _Clock,
-    emit: Emit,
-    cancelled: IsCancelled,
-) -> StopReason:
-    import torch
+@dataclass(slots=True)
+class _Job:
+    """One reply under way."""
 
-    cache = None
-    if loaded.cache.is_usable:
-        cache, clock.cached_tokens = loaded.cache.take(prompt.ids)
-    emit(PromptReady(len(prompt.ids), clock.cached_tokens, dict(values)))
-    ids = torch.tensor([prompt.ids], device=loaded.input_device)
-    with torch.inference_mode():
-        if cache is not None:
-            _prefill(loaded, ids, cache, clock.cached_tokens, emit, cancelled)
-        if cancelled():
-            return _kept(loaded, cache, prompt.ids, StopReason.CANCELLED)
-        torch.manual_seed(int(values["seed"] or 0))
-        stopping = CancelCriteria(cancelled)
-        options: dict[str, Any] = {
-            "attention_mask": torch.ones_like(ids),
-            "generation_config": settings.generation_config(loaded, values),
-            "stopping_criteria": [stopping],
-            "streamer": streamer,
-        }
-        if cache is not None:
-            loaded.model.generate(ids, past_key_values=cache, **options)
-        else:
-            try:
-                with cancellable_layers(loaded.model, cancelled):
-                    loaded.model.generate(ids, **options)
-            except Cancelled:
-                return StopReason.CANCELLED
-    reason = StopReason.END if streamer.ended else StopReason.LENGTH
-    if reason is StopReason.LENGTH and stopping.fired:
-        reason = StopReason.CANCELLED
-    return _kept(loaded, cache, (*prompt.ids, *streamer.ids), reason)
+    loaded: LoadedModel
+    request: GenerateRequest
+    prompt: Prompt
+    values: Mapping[str, Value]
+    streamer: ReplyStreamer
+    account: _Account
+    emit: Emit
+    cancelled: IsCancelled
 
+    def run(self) -> StopReason:
+        """Make the reply; return why it ended."""
+        import torch
 
-def _kept(loaded: LoadedModel, cache: Any, ids: Sequence[int], reason: StopReason) -> StopReason:
-    if cache is not None:
-        loaded.cache.keep(cache, ids)
-    return reason
+        config = settings.generation_config(self.loaded, self.values)
+        ids = torch.tensor([self.prompt.ids], device=self.loaded.input_device)
+        torch.manual_seed(int(self.values["seed"] or 0))
+        with torch.inference_mode():
+            if self.loaded.cache.is_usable and not config.cache_implementation:
+                return self._with_cache(ids, config)
+            return self._without_cache(ids, config)
 
+    # -- with a cache that is kept
 
-def _prefill(
-    loaded: LoadedModel, ids: Any, cache: Any, done: int, emit: Emit, cancelled: IsCancelled
-) -> None:
-    """Compute the prompt up to a last chunk, which `generate` computes; end early when cancelled."""
-    import torch
-
-    total, chunk = ids.shape[1], loaded.prefill_chunk_tokens
-    start = done
-    while total - done > chunk and not cancelled():
-        emit(Progress("Reading the prompt", done - start, total - start, "tokens"))
-        loaded.model(
-            input_ids=ids[:, done : done + chunk],
-            attention_mask=torch.ones((1, done + chunk), dtype=ids.dtype, device=ids.device),
-            past_key_values=cache,
-            use_cache=True,
-            **loaded.last_logits_only,
+    def _with_cache(self, ids: Any, config: Any) -> StopReason:
+        prompt_ids, cache = self.prompt.ids, self.loaded.cache
+        before = self.loaded.last_reply
+        self.account.rewritten_tokens = before.rewritten_by(self.request.messages, prompt_ids)
+        lent = cache.take(prompt_ids, keeps_tail=not self.account.rewritten_tokens)
+        self.account.lent = lent
+        self._announce()
+        decodes_here = config.get_generation_mode().value in _OWN_MODES
+        done = self._prefill(ids, lent, len(prompt_ids) - (0 if decodes_here else 1))
+        if done.tokens < len(prompt_ids) - 1 or self.cancelled():
+            cache.keep(lent.cache, prompt_ids, done.tokens)
+            return StopReason.CANCELLED
+        if decodes_here:
+            return self._decode(ids, config, lent.cache, done.logits)
+        stopping = CancelCriteria(self.cancelled)
+        self.loaded.model.generate(
+            ids,
+            attention_mask=_all_ones(ids),
+            generation_config=config,
+            stopping_criteria=[stopping],
+            streamer=self.streamer,
+            **{cache.argument: lent.cache},
         )
-        done += chunk
-    if done > start:
-        emit(Progress("Reading the prompt", done - start, total - start, "tokens"))
+        cache.keep(lent.cache, (*prompt_ids, *self.streamer.ids))
+        return self._reason(stopping)
+
+    def _announce(self) -> None:
+        account = self.account
+        self.emit(
+            PromptReady(
+                account.prompt_tokens,
+                account.lent.tokens if account.lent else 0,
+                dict(self.values),
+                dropped_tokens=account.lent.dropped_tokens if account.lent else 0,
+                rewritten_tokens=account.rewritten_tokens,
+            )
+        )
+
+    def _prefill(self, ids: Any, lent: Lent, stop: int) -> Prefilled:
+        began = time.perf_counter()
+        total = stop - lent.tokens
+
+        def on_progress(tokens: int) -> None:
+            self.emit(Progress(_READING, tokens - lent.tokens, total, "tokens"))
+
+        if total > self.loaded.prefill.chunk_tokens:
+            on_progress(lent.tokens)
+        prefill, pool = self.loaded.prefill, self.loaded.cache
+        done = Prefilled(lent.tokens)
+        if pool.kind is CacheKind.WHOLE and lent.tokens < len(self.prompt.ids) - 1:
+            # A state of its own for the prompt, so that the reply can be made again.
+            stop_before = len(self.prompt.ids) - 1
+            done = prefill(ids, lent.cache, lent.tokens, stop_before, self.cancelled, on_progress)
+            if done.tokens == stop_before:
+                pool.keep_copy(lent.cache, self.prompt.ids, done.tokens)
+        if done.tokens < stop and not self.cancelled():
+            done = prefill(ids, lent.cache, done.tokens, stop, self.cancelled, on_progress)
+        self.account.prefill_s = time.perf_counter() - began
+        return done
+
+    def _decode(self, ids: Any, config: Any, cache: Any, logits: Any) -> StopReason:
+        stopping = CancelCriteria(self.cancelled)
+        drafter = self.loaded.speculation.drafter(self.request.speculation)
+        decoder = Decoder(self.loaded.prefill.forward, cache, logits, self.streamer.take, drafter)
+        try:
+            self.loaded.model.generate(
+                ids,
+                attention_mask=_all_ones(ids),
+                generation_config=config,
+                stopping_criteria=[stopping],
+                custom_generate=decoder,
+            )
+        finally:
+            self.account.drafted_tokens = decoder.drafted_tokens
+            self.account.accepted_tokens = decoder.accepted_tokens
+        all_ids = (*self.prompt.ids, *self.streamer.ids)
+        held = min(decoder.held_tokens, len(all_ids) - 1)
+        if held == decoder.held_tokens or cache_layers.cut_to(cache, held):
+            self.loaded.cache.keep(cache, all_ids, held)
+        return self._reason(stopping)
+
+    # -- without
+
+    def _without_cache(self, ids: Any, config: Any) -> StopReason:
+        self._announce()
+        if self.cancelled():
+            return StopReason.CANCELLED
+        stopping = CancelCriteria(self.cancelled)
+        try:
+            with cancellable_layers(self.loaded.model, self.cancelled):
+                self.loaded.model.generate(
+                    ids,
+                    attention_mask=_all_ones(ids),
+                    generation_config=config,
+                    stopping_criteria=[stopping],
+                    streamer=self.streamer,
+                )
+        except Cancelled:
+            return StopReason.CANCELLED
+        return self._reason(stopping)
+
+    def _reason(self, stopping: CancelCriteria) -> StopReason:
+        if self.streamer.ended:
+            return StopReason.END
+        return StopReason.CANCELLED if stopping.fired else StopReason.LENGTH
+
+
+def _all_ones(ids: Any) -> Any:
+    """Return the mask of a prompt without padding."""
+    import torch
+
+    return torch.ones_like(ids)

@@ -6,22 +6,30 @@ Finding the folder (download, GGUF conversion) and freeing the former model is t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tui.engine import facts
+from tui.engine import checkpoint, facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.local import adapter, checkpoint, footprint, quantization
-from tui.engine.local.prefix_cache import PrefixCache
+from tui.engine.local import adapter, assistant, footprint, quantization
+from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.history import LastReply
+from tui.engine.local.prefill import Forward, Prefill
+from tui.engine.local.prefix_cache import PrefixCache, proven_kind
 from tui.engine.local.progress import Reporter
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
+from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
-from tui.engine.quantization import NONE
+from tui.engine.quantization import INT4, INT8, NONE
 from tui.parameters import Value, readable
+
+if TYPE_CHECKING:
+    from tui.engine.local.kernels import Installed
+    from tui.engine.local.native import Native
 
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
@@ -46,9 +54,13 @@ class LoadedModel:
     model_settings: Any
     """The generation config that came with the model."""
     input_device: Any
-    prefill_chunk_tokens: int
-    last_logits_only: Mapping[str, int]
-    """Arguments that keep a forward pass from computing the logits of every position."""
+    prefill: Prefill
+    speculation: Speculator
+    last_reply: LastReply = field(default_factory=LastReply)
+    installed: Installed | None = None
+    """The faster layers that were put into it."""
+    assistant: LoadedModel | None = None
+    """The model that drafts for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +107,15 @@ def prepare(
     return Preparation(source, folder, request, config, tokenizer, device, dtype, method)
 
 
-def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
+def load(
+    prepared: Preparation, reporter: Reporter, native: Callable[[], Native | None]
+) -> LoadedModel:
     """Read the weights.
+
+    Args:
+        prepared: what `prepare` found out.
+        reporter: takes the progress.
+        native: returns the products that were compiled for this CPU, if there are any; called when they are of use.
 
     Raises:
         Cancelled: the job was cancelled.
@@ -112,9 +131,9 @@ def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
         **_options(request),
     }
     if not prepared.method and request.quantization != NONE:
-        options["quantization_config"] = quantization.config(
-            request, prepared.dtype, "auto" if spread else device
-        )
+        made = quantization.config(request, prepared.dtype, "auto" if spread else device)
+        if made is not None:
+            options["quantization_config"] = made
     if spread:
         options["device_map"] = spread
         if request.max_memory:
@@ -129,9 +148,46 @@ def load(prepared: Preparation, reporter: Reporter) -> LoadedModel:
     if request.adapter:
         model = adapter.attach(model, request.adapter, reporter)
     model.eval()
+    installed = _with_kernels(prepared, model, reporter, native)
     loaded = _assembled(prepared, model)
+    loaded.installed = installed
     _warm_up(loaded, reporter)
     return loaded
+
+
+def take_assistant(loaded: LoadedModel, small: LoadedModel) -> None:
+    """Have a second model draft for one that is loaded.
+
+    Raises:
+        ModelLoadError: it can't.
+    """
+    if not loaded.speculation.can_cut or small.cache.kind is not CacheKind.CUTTABLE:
+        raise ModelLoadError(
+            f"{small.info.name} can't draft for {loaded.info.name}: recurrent models take no drafts back.",
+            "Choose another assistant, or none.",
+        )
+    if small.tokenizer.get_vocab() == loaded.tokenizer.get_vocab():
+        loaded.speculation.assistant = assistant.ModelDrafter(
+            small.prefill.forward, small.cache.take((0, 0)).cache, small.input_device
+        )
+    else:
+        loaded.speculation.assistant = assistant.TranslatingDrafter(
+            small.model, small.tokenizer, loaded.tokenizer, small.input_device
+        )
+    loaded.assistant = small
+
+
+def _with_kernels(
+    prepared: Preparation, model: Any, reporter: Reporter, native: Callable[[], Native | None]
+) -> Installed | None:
+    """Put faster linear layers into a model on the CPU, in fewer bits where that was asked for; return None elsewhere."""
+    from tui.engine.local import kernels
+
+    name = "" if prepared.method else prepared.request.quantization
+    if not kernels.is_for(model) or not (prepared.request.kernels or name in (INT4, INT8)):
+        return None
+    reporter.step("Choosing kernels")
+    return kernels.install(model, name, native() if prepared.request.kernels else None)
 
 
 def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
@@ -270,7 +326,9 @@ def _assembled(prepared: Preparation, model: Any) -> LoadedModel:
     model.generation_config = type(settings)()
     weights_bytes = footprint.model_bytes(model)
     input_device = model.get_input_embeddings().weight.device
-    cache = PrefixCache(model)
+    cache = PrefixCache(model, kind=proven_kind(model, input_device))
+    accepts = frozenset(inspect.signature(model.forward).parameters)
+    forward = Forward(model, cache.argument, accepts)
     shown = {
         token for tag in (OPENING, CLOSING) if (token := _token_id(tokenizer, tag)) is not None
     }
@@ -284,11 +342,12 @@ def _assembled(prepared: Preparation, model: Any) -> LoadedModel:
         silent_ids=frozenset(set(tokenizer.all_special_ids) - shown),
         model_settings=settings,
         input_device=input_device,
-        prefill_chunk_tokens=_chunk_tokens(str(input_device), weights_bytes),
-        last_logits_only=(
-            {"logits_to_keep": 1}
-            if "logits_to_keep" in inspect.signature(model.forward).parameters
-            else {}
+        prefill=Prefill(forward, cache.kind, _chunk_tokens(str(input_device), weights_bytes)),
+        speculation=Speculator(
+            can_cut=cache.kind is CacheKind.CUTTABLE,
+            early_exit=assistant.early_exit(
+                forward, cache.kind, getattr(settings, "assistant_early_exit", None), input_device
+            ),
         ),
     )
 
@@ -328,6 +387,8 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
         notes.append(
             "The GGUF weights were unpacked to 16 bits, so they take more memory than the file."
         )
+    if prepared.request.adapter:
+        notes.append(f"With the adapter {Path(prepared.request.adapter).name}.")
     if not prompts.has_template:
         notes.append(
             "This model has no chat template: it continues your text rather than answer it."
@@ -343,7 +404,7 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
 
 
 def _chunk_tokens(device: str, weights_bytes: int) -> int:
-    """Return how many tokens of a prompt to compute between two looks at the cancel flag.
+    """Return how many tokens of a prompt to compute at a time.
 
     It depends on the model alone, so that the same chat is computed the same way each time.
     """

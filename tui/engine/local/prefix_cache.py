@@ -1,73 +1,198 @@
-"""Keeps the KV cache of the last prompt and reply, so that the next turn computes only what is new.
+"""Keeps the KV caches of recent prompts and replies, so that only what is new is computed: over turns, edits, branches and chats.
 
-`generate` never checks that a cache fits the ids that it is given, and a wrong one gives silently wrong text. So the ids
-are kept here beside the cache, and where a cache can't be cut back exactly it is dropped.
+`generate` never checks that a cache fits the ids that it is given, and a wrong one gives silently wrong text. So the ids are
+kept here beside each cache, and what can't be cut back exactly is computed again. A cache is lent out by `take` and comes
+back by `keep`; one that does not come back, as after any exception, is gone.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
-from tui.engine.local import footprint
+from tui.engine import memory
+from tui.engine.local import cache_layers, footprint
+from tui.engine.local.cache_layers import CacheKind
 
-_CUTTABLE: Final = ("DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer")
-_CUTTABLE_TYPES: Final = ("full_attention", "sliding_attention", "dummy", "moe", "mlp")
+_TAIL_WORTH_KEEPING_TOKENS: Final = 32
+"""What a prompt does not go on from is kept for another one when it is at least so long; otherwise it is cut off."""
+_MOST_ENTRIES: Final = 32
+_PROOF_TOKENS: Final = 12
+_DEFAULT_BUDGET_BYTES: Final = 2**30
+_LEAST_BUDGET_BYTES: Final = 64 * 2**20
+_GREATEST_BUDGET_BYTES: Final = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A cache that `take` hands out.
+
+    Attributes:
+        cache: the cache; its owner extends it.
+        tokens: how many ids at the start of the prompt it holds.
+        dropped_tokens: how many more the one that it was made from held.
+    """
+
+    cache: Any
+    tokens: int = 0
+    dropped_tokens: int = 0
+
+
+@dataclass(slots=True)
+class _Entry:
+    cache: Any
+    ids: list[int]
+    bytes: int
+    used: int
 
 
 class PrefixCache:
-    """One KV cache and the ids whose keys and values it holds."""
+    """A pool of KV caches, each with the ids whose keys and values it holds."""
 
-    def __init__(self, model: Any) -> None:
-        self._config = model.config
-        self._cache: Any = None
-        self._ids: list[int] = []
-        self.bytes = 0
-        """What the cache takes in memory; readable from any thread."""
-        self.is_usable = _is_cuttable(model)
-        """Whether this model's cache can be kept at all; recurrent and hybrid ones can't be cut back."""
+    def __init__(
+        self,
+        model: Any,
+        *,
+        kind: CacheKind | None = None,
+        budget_bytes: Callable[[], int] | None = None,
+    ) -> None:
+        """Start empty.
 
-    def take(self, ids: Sequence[int]) -> tuple[Any, int]:
-        """Return a cache that holds a start of `ids` and how many ids that are; at least the last one is left to compute.
-
-        The caller extends the cache and then calls `keep`, or `drop` after any exception.
+        Args:
+            model: whose caches these are.
+            kind: how they can be used, as `proven_kind` tells; None for what the model's classes tell of themselves.
+            budget_bytes: returns what the pool may take in memory now, the newest cache whatever it takes; None for a share
+                of what is free on the model's device.
         """
-        keep = min(common_prefix(self._ids, ids), len(ids) - 1)
-        cache, held = self._cache, len(self._ids)
-        self.drop()
-        if (
-            cache is None
-            or not keep
-            or cache.get_seq_length() != held
-            or not _cut(cache, held - keep)
-        ):
-            cache, keep = self._fresh(), 0
-        _record_past(cache)
-        return cache, keep
+        self._config = model.config
+        self._entries: list[_Entry] = []
+        self._clock = 0
+        device = str(model.get_input_embeddings().weight.device)
+        self._budget_bytes = budget_bytes or (lambda: budget(device, lambda: self.bytes))
+        self.argument = cache_layers.argument_of(model)
+        """The name under which the model takes a cache."""
+        self.kind = cache_layers.kind_of(model) if kind is None else kind
+        self.bytes = 0
+        """What the pool takes in memory; readable from any thread."""
 
-    def keep(self, cache: Any, ids: Sequence[int]) -> None:
-        """Keep a cache that holds the start of `ids`, as far as it got."""
-        self._cache = cache
-        self._ids = list(ids[: cache.get_seq_length()])
-        self.bytes = footprint.cache_bytes(cache)
+    @property
+    def is_usable(self) -> bool:
+        """Whether this model's caches can be kept at all."""
+        return self.kind is not CacheKind.NONE
+
+    def take(self, ids: Sequence[int], *, keeps_tail: bool = True) -> Lent:
+        """Return a cache that holds a start of `ids`; at least the last id is left to compute.
+
+        Args:
+            ids: the whole prompt.
+            keeps_tail: keep what the cache holds beyond that for another prompt, as when the user goes back to it.
+        """
+        entry, common = self._best(ids)
+        if entry is None:
+            return Lent(cache_layers.fresh(self._config))
+        self._clock += 1
+        entry.used = self._clock
+        if self.kind is CacheKind.WHOLE:
+            return Lent(cache_layers.copy_whole(entry.cache), common)
+        dropped = len(entry.ids) - common
+        if keeps_tail and dropped >= _TAIL_WORTH_KEEPING_TOKENS and self._has_room_for(entry):
+            copied = cache_layers.copy_start(entry.cache, common)
+            if copied is not None:
+                return Lent(copied, common, dropped)
+        self._remove(entry)
+        if cache_layers.cut_to(entry.cache, common):
+            return Lent(entry.cache, common, dropped)
+        return Lent(cache_layers.fresh(self._config), 0, len(entry.ids))
+
+    def keep(self, cache: Any, ids: Sequence[int], tokens: int | None = None) -> None:
+        """Keep a cache that was taken.
+
+        Args:
+            cache: what was taken and extended.
+            ids: what it was extended over, or more.
+            tokens: how many of these it holds; None to ask the cache, which one of a recurrent model can't tell.
+        """
+        held = cache_layers.length(cache) if tokens is None else tokens
+        if not held or held > len(ids) or cache_layers.length(cache) not in (None, held):
+            return
+        self._clock += 1
+        entry = _Entry(cache, list(ids[:held]), footprint.cache_bytes(cache), self._clock)
+        if self.kind is CacheKind.CUTTABLE:
+            # The longer one can do all that the shorter can.
+            self._entries = [one for one in self._entries if not _is_start(one.ids, entry.ids)]
+        else:
+            self._entries = [one for one in self._entries if one.ids != entry.ids]
+        self._entries.append(entry)
+        self._make_room()
+
+    def keep_copy(self, cache: Any, ids: Sequence[int], tokens: int) -> None:
+        """Keep a copy of a cache that is about to be extended, where a longer one can't be cut back to it."""
+        if self.kind is CacheKind.WHOLE and tokens:
+            self.keep(cache_layers.copy_whole(cache), ids, tokens)
+
+    def covers(self, ids: Sequence[int]) -> int:
+        """Return how many ids at the start of a prompt would not be computed again."""
+        return self._best(ids)[1]
 
     def drop(self) -> None:
-        """Forget the cache; its memory is free when no one else holds it."""
-        self._cache = None
-        self._ids = []
+        """Forget all caches; their memory is free when no one else holds them."""
+        self._entries.clear()
         self.bytes = 0
+
+    def shrink(self) -> None:
+        """Forget all but the newest cache, as when memory is short."""
+        newest = max(self._entries, key=lambda one: one.used, default=None)
+        self._entries = [newest] if newest is not None else []
+        self._count()
 
     @property
     def tokens(self) -> int:
-        """How many tokens the cache holds."""
-        return len(self._ids)
+        """How many tokens the newest cache holds."""
+        return len(max(self._entries, key=lambda one: one.used).ids) if self._entries else 0
 
-    def _fresh(self) -> Any:
-        from transformers import DynamicCache
+    @property
+    def entries(self) -> int:
+        """How many caches there are."""
+        return len(self._entries)
 
-        return DynamicCache(config=self._config)
+    def _best(self, ids: Sequence[int]) -> tuple[_Entry | None, int]:
+        """Return the entry with the most to reuse, the newest of equals, and how many ids that is."""
+        best, most = None, 0
+        for entry in sorted(self._entries, key=lambda one: one.used):
+            common = min(common_prefix(entry.ids, ids), len(ids) - 1)
+            if self.kind is CacheKind.WHOLE and common < len(entry.ids):
+                continue
+            if common >= max(most, 1):
+                best, most = entry, common
+        return best, most
+
+    def _has_room_for(self, entry: _Entry) -> bool:
+        """Return whether a copy of an entry fits the budget beside it; the others may have to go."""
+        return 2 * entry.bytes <= self._budget_bytes()
+
+    def _make_room(self) -> None:
+        """Bring the pool back into its budget: first the past of windows goes, then the caches that were used longest ago."""
+        allowed = self._budget_bytes()
+        by_age = sorted(self._entries, key=lambda one: one.used)
+        if sum(one.bytes for one in by_age) > allowed:
+            for entry in by_age:
+                cache_layers.forget_past(entry.cache)
+                entry.bytes = footprint.cache_bytes(entry.cache)
+        while len(by_age) > 1 and (
+            len(by_age) > _MOST_ENTRIES or sum(one.bytes for one in by_age) > allowed
+        ):
+            by_age.pop(0)
+        self._entries = by_age
+        self._count()
+
+    def _remove(self, entry: _Entry) -> None:
+        self._entries = [one for one in self._entries if one is not entry]
+        self._count()
+
+    def _count(self) -> None:
+        self.bytes = sum(one.bytes for one in self._entries)
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
@@ -75,46 +200,61 @@ def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def _is_cuttable(model: Any) -> bool:
-    from transformers import DynamicCache
+def _is_start(short: Sequence[int], long: Sequence[int]) -> bool:
+    return len(short) <= len(long) and list(long[: len(short)]) == list(short)
 
-    if "past_key_values" not in inspect.signature(model.forward).parameters:
-        return False
-    if type(model).__module__.startswith("transformers_modules"):
-        # Code from a repository may expect a cache of its own making.
-        return False
-    text_config = model.config.get_text_config()
-    if not set(getattr(text_config, "layer_types", None) or ()) <= set(_CUTTABLE_TYPES):
-        return False
-    if getattr(text_config, "attention_chunk_size", None) is not None:
-        return False
+
+def budget(device: str, own_bytes: Callable[[], int]) -> int:
+    """Return what the pool may take on a device now: a quarter of what nobody else uses there, within bounds.
+
+    Args:
+        device: as torch names it.
+        own_bytes: returns what the pool takes already.
+    """
+    reading = memory.read(device)
+    if not reading.total:
+        return _DEFAULT_BUDGET_BYTES
+    free = reading.total - reading.used + own_bytes()
+    return max(_LEAST_BUDGET_BYTES, min(_GREATEST_BUDGET_BYTES, free // 4))
+
+
+def proven_kind(model: Any, device: Any) -> CacheKind:
+    """Return how a model's cache can be used; that of a recurrent one only when it is shown to go on exactly.
+
+    Args:
+        model: of which kind; costs it a few short passes when it is recurrent.
+        device: of its inputs.
+    """
+    kind = cache_layers.kind_of(model)
+    if kind is CacheKind.WHOLE and not _goes_on_exactly(model, device):
+        return CacheKind.NONE
+    return kind
+
+
+def _goes_on_exactly(model: Any, device: Any) -> bool:
+    """Return whether a cache gives the same logits in one piece and in several."""
+    import torch
+
+    argument = cache_layers.argument_of(model)
+    cache = cache_layers.fresh(model.config)
     try:
-        layers = DynamicCache(config=model.config).layers
-    except (AttributeError, KeyError, TypeError, ValueError):
+        with torch.inference_mode():
+            some = range(model.config.get_text_config().vocab_size)[-_PROOF_TOKENS:]
+            whole = torch.tensor([list(some)], device=device)
+            expected = _log_probabilities(model(input_ids=whole, use_cache=False))
+            forgetful = _log_probabilities(model(input_ids=whole[:, 9:], use_cache=False))
+            for part in (whole[:, :5], whole[:, 5:9], whole[:, 9:]):
+                made = model(input_ids=part, use_cache=True, **{argument: cache})
+            found = _log_probabilities(made)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        # Many can go on from a state by one token only.
         return False
-    return bool(layers) and all(type(layer).__name__ in _CUTTABLE for layer in layers)
+    difference = (expected - found).abs().max()
+    # What the state is worth here; one that is passed over must not go unnoticed where it matters little.
+    worth = (expected - forgetful).abs().max()
+    tolerance = 1e-4 if made.logits.dtype == torch.float32 else 0.25
+    return bool(difference <= tolerance and difference <= worth / 10)
 
 
-def _cut(cache: Any, count: int) -> bool:
-    """Take the last `count` tokens off a cache; return False, with the cache unchanged, where that would not be exact."""
-    if count == 0:
-        return True
-    if not all(_reaches_back(layer, count) for layer in cache.layers):
-        return False
-    cache.crop(-count)
-    return True
-
-
-def _reaches_back(layer: Any, count: int) -> bool:
-    """Return whether a layer still has the window of keys that the tokens before the cut look at."""
-    window = getattr(layer, "sliding_window", None)
-    if window is None or not layer.is_initialized:
-        return True
-    left = layer.get_seq_length() - count
-    return bool(layer.keys.shape[-2] - count >= min(window - 1, left))
-
-
-def _record_past(cache: Any) -> None:
-    """Keep what slides out of the windows until the next cut; without it they could not be moved back."""
-    if any(getattr(layer, "sliding_window", None) is not None for layer in cache.layers):
-        cache.activate_past_recording()
+def _log_probabilities(made: Any) -> Any:
+    return made.logits[0, -1].float().log_softmax(-1)

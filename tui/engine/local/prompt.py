@@ -106,6 +106,24 @@ class PromptBuilder:
         """Return how many tokens a text has by itself."""
         return len(self._encode(text))
 
+    def costs(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Return what each message takes in a prompt, with what the template puts around it."""
+        around = self._around_turns()
+        return tuple(
+            self.count(message.content) + around.get(message.role, 0) for message in messages
+        )
+
+    def _around_turns(self) -> dict[str, int]:
+        """Return what the template puts around a turn of each role: half of what it puts around an exchange."""
+        probe = Message(USER, "?")
+        exchange = (probe, Message(ASSISTANT, "?"))
+        try:
+            longer, shorter = self.build((*exchange, probe)), self.build((probe,))
+        except GenerationError:
+            return {}
+        around = max(0, len(longer.ids) - len(shorter.ids) - 2 * self.count("?"))
+        return {USER: around // 2, ASSISTANT: around - around // 2}
+
     def split(self, text: str) -> tuple[str, ...]:
         """Return a text cut into its tokens; see `Engine.split`."""
         if not getattr(self._tokenizer, "is_fast", False):

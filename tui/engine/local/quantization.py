@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tui.engine.base import LoadRequest, ModelLoadError
-from tui.engine.quantization import NONE, QUANTIZATIONS, TORCHAO_GROUP, availability
+from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS, TORCHAO_GROUP, availability
 
 _CUDA_GROUP: Final = 128
 
@@ -50,6 +50,10 @@ def config(request: LoadRequest, dtype: Any, device: str) -> Any:
     if request.quantization == NONE:
         return None
     return _MAKERS[request.quantization](request, dtype, device)
+
+
+def _made_at_load(_request: LoadRequest, _dtype: Any, _device: str) -> None:
+    """Return nothing: the weights are loaded as they are, and `kernels` puts them into fewer bits."""
 
 
 def _bnb_8bit(_request: LoadRequest, _dtype: Any, device: str) -> Any:
@@ -116,6 +120,8 @@ def _torchao(make: Callable[[], Any]) -> Any:
 
 
 _MAKERS: Final[Mapping[str, Callable[[LoadRequest, Any, str], Any]]] = {
+    INT8: _made_at_load,
+    INT4: _made_at_load,
     "8bit": _bnb_8bit,
     "4bit": _bnb_4bit,
     "4bit-fp4": _bnb_4bit,

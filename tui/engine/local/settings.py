@@ -59,7 +59,7 @@ def in_force_for(loaded: LoadedModel, request: GenerateRequest, prompt: Prompt) 
         room = context - len(prompt.ids)
         wanted = int(values["max_new_tokens"] or _LEAST_ROOM_TOKENS)
         if room < min(wanted, _LEAST_ROOM_TOKENS, max(1, context // 8)):
-            costs = tuple(loaded.prompts.count(message.content) for message in request.messages)
+            costs = loaded.prompts.costs(request.messages)
             raise ContextOverflowError(Overflow(len(prompt.ids), context, costs))
         values["max_new_tokens"] = min(int(values["max_new_tokens"] or room), room)
     return values

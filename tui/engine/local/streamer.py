@@ -116,6 +116,12 @@ class ReplyStreamer:
         self.reasoning_s = 0.0
         self.first_token_s = 0.0
         self.last_token_s = 0.0
+        self._answer: list[str] = []
+
+    @property
+    def answer(self) -> str:
+        """All of the answer so far, without the reasoning."""
+        return "".join(self._answer)
 
     def put(self, value: Any) -> None:
         """Take ids from `generate`: first the prompt's, then those of each step."""
@@ -157,6 +163,8 @@ class ReplyStreamer:
         for piece in pieces:
             tokens, self._waiting_tokens = self._waiting_tokens, 0
             delta = ReasoningDelta if piece.is_reasoning else TextDelta
+            if not piece.is_reasoning:
+                self._answer.append(piece.text)
             self._emit(delta(piece.text, tokens))
 
     def _time_reasoning(self, before: bool) -> None:

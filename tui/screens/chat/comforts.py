@@ -27,6 +27,7 @@ from tui.settings.history import (
 )
 from tui.settings.state import AppState
 
+_NOT_BEGUN: Final = ""
 _DRAFT_S: Final = 0.5
 TOUR: Final = (
     "Enter sends, Ctrl+J begins a line, Esc stops a reply.",
@@ -83,7 +84,8 @@ class Comforts(Commanding):
         """Keep what was sent for the Up key and the search."""
         super().was_sent(text)
         # Before the chat may go on as a copy, under another id.
-        if self._drafts.pop(self.conversation.id, None) is not None:
+        gone = [self._drafts.pop(key, None) for key in (self.conversation.id, _NOT_BEGUN)]
+        if any(draft is not None for draft in gone):
             self._write_drafts()
         if not text.strip() or self.temporary:
             return
@@ -138,12 +140,18 @@ class Comforts(Commanding):
     def keep_draft(self) -> None:
         """Put what is written and not sent on disk, behind the screen."""
         draft = Draft(self.composer.text, self.attachments)
-        if self.temporary or draft == self._drafts.get(self.conversation.id, Draft()):
+        key = self._draft_key
+        if self.temporary or draft == self._drafts.get(key, Draft()):
             return
-        self._drafts.pop(self.conversation.id, None)
+        self._drafts.pop(key, None)
         if not draft.is_empty:
-            self._drafts[self.conversation.id] = draft
+            self._drafts[key] = draft
         self._write_drafts()
+
+    @property
+    def _draft_key(self) -> str:
+        """The chat that a draft belongs to; a chat that has not begun is as good as any new one."""
+        return self.conversation.id if self.conversation.turns else _NOT_BEGUN
 
     def _write_drafts(self) -> None:
         if self.paths is not None:
@@ -151,7 +159,7 @@ class Comforts(Commanding):
             self.sessions.run(lambda: write_drafts(path, drafts))
 
     def _show_draft(self) -> None:
-        draft = self._drafts.get(self.conversation.id)
+        draft = self._drafts.get(self._draft_key)
         if draft is not None:
             self.composer.set_text(draft.text)
             self.set_attachments(tuple(draft.attachments))

@@ -1,0 +1,315 @@
+"""Those who are measured side by side: each answers a chat, and says when its tokens came.
+
+What can't be had on a machine raises `Missing`, whose message says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from tokenizers import Tokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import _environments
+from benchmarks._environments import Missing
+
+Messages = Sequence[dict[str, str]]
+ROOT = Path(__file__).resolve().parent.parent
+READY_S = 300.0
+REPLY_S = 900.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reply took. Zero means unknown."""
+
+    ttft_s: float
+    decode_s: float
+    new_tokens: int
+    prompt_tokens: int = 0
+    stop_s: float = 0.0
+    text: str = ""
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Decoding speed, the first token left out."""
+        return (self.new_tokens - 1) / self.decode_s if self.decode_s > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model that all run: the same weights in two forms."""
+
+    name: str
+    folder: Path
+    gguf: Path
+    cache: Path
+
+
+class Contestant:
+    """One of those who are measured.
+
+    Attributes:
+        name: in the table.
+        keeps_cache: whether a turn is cheaper when the turns before it were computed, so that these must be.
+        can_stop: whether it can say how long stopping takes.
+    """
+
+    name = ""
+    keeps_cache = False
+    can_stop = False
+
+    def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:
+        """Have a chat answered."""
+        raise NotImplementedError
+
+    @property
+    def memory_mb(self) -> float:
+        """The most memory that it took so far."""
+        return 0.0
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Child(Contestant):
+    """One that runs in `_child.py`."""
+
+    def __init__(
+        self,
+        name: str,
+        *arguments: str,
+        python: str = sys.executable,
+        keeps_cache: bool = False,
+        can_stop: bool = False,
+    ) -> None:
+        self.name, self.keeps_cache, self.can_stop = name, keeps_cache, can_stop
+        self._process = subprocess.Popen(
+            [python, str(ROOT / "benchmarks" / "_child.py"), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        if not self._read().get("ready"):
+            raise Missing(f"{name} does not start")
+
+    def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:
+        """Have a chat answered."""
+        assert self._process.stdin is not None
+        request = {"messages": list(messages), "limit": limit, "stop_after_s": stop_after_s}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        figures = self._read()
+        figures.pop("cached_tokens", None)
+        return Answer(**figures)
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise Missing(f"{self.name} ended")
+        return dict(json.loads(line))
+
+    @property
+    def memory_mb(self) -> float:
+        """What it takes now; nothing here gives memory back."""
+        with contextlib.suppress(psutil.Error):
+            return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)
+        return 0.0
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Server(Contestant):
+    """`transformers serve`, with a client that streams."""
+
+    name = "transformers serve"
+
+    def __init__(self, model: Model) -> None:
+        python = _environments.serving()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        code = "from transformers.cli.transformers import main; main()"
+        self._url = f"http://127.0.0.1:{port}"
+        self._model = str(model.folder)
+        self._tokenizer = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
+        self._process = subprocess.Popen(
+            [python, "-c", code, "serve", self._model, "--port", str(port), "--host", "127.0.0.1"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise Missing("transformers serve does not start")
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self._url}/health", timeout=2)  # noqa: S310 - our own server
+                return
+            time.sleep(0.5)
+        raise Missing("transformers serve does not answer")
+
+    def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:  # noqa: ARG002 - the others'
+        """Have a chat answered."""
+        body = {
+            "model": self._model,
+            "messages": list(messages),
+            "max_tokens": limit,
+            "temperature": 0.0,
+            "stream": True,
+        }
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            f"{self._url}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Accept": "text/event-stream"},
+        )
+        began, first, last, said = time.perf_counter(), 0.0, 0.0, []
+        with urllib.request.urlopen(request, timeout=REPLY_S) as response:  # noqa: S310 - our own server
+            for text in _pieces(response):
+                last = time.perf_counter()
+                first = first or last
+                said.append(text)
+        # Its pieces end at spaces, not at tokens.
+        tokens = len(self._tokenizer.encode("".join(said), add_special_tokens=False).ids)
+        return Answer(first - began, last - first, tokens, text="".join(said))
+
+    @property
+    def memory_mb(self) -> float:
+        """What it takes now."""
+        with contextlib.suppress(psutil.Error):
+            return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)
+        return 0.0
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _pieces(lines: Any) -> Iterator[str]:
+    for raw in lines:
+        line = raw.decode().strip()
+        if line.startswith("data:") and line != "data: [DONE]":
+            choices = json.loads(line[5:]).get("choices") or [{}]
+            text = choices[0].get("delta", {}).get("content")
+            if text:
+                yield text
+
+
+class App(Contestant):
+    """The whole app in a terminal, its figures taken from the chat that it saves."""
+
+    name = "chat-tui, the app"
+    keeps_cache = True
+
+    def __init__(self, model: Model, limit: int) -> None:
+        from tests.e2e.terminal import Terminal, clean_environment
+        from tui.settings.paths import AppPaths
+        from tui.settings.state import AppState, save_state
+
+        self._home = tempfile.TemporaryDirectory()
+        home = Path(self._home.name)
+        paths = AppPaths.under(home)
+        paths.ensure()
+        save_state(paths.state, AppState(parameters={"temperature": 0.0, "max_new_tokens": limit}))
+        paths.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ("gguf", "kernels"):
+            if (model.cache / name).is_dir():
+                (paths.cache / name).symlink_to(model.cache / name)
+        self._sessions = paths.sessions
+        environment = clean_environment(
+            CHAT_TUI_HOME=str(home), HOME=str(home), HF_HUB_OFFLINE="1", PYTHONPATH=str(ROOT)
+        )
+        began = time.perf_counter()
+        command = (sys.executable, "-m", "tui", model.name)
+        self._terminal = Terminal(command, env=environment, columns=120, rows=40)
+        self._terminal.wait_for("New chat", READY_S)
+        self.first_frame_s = time.perf_counter() - began
+        self._terminal.wait_for("is ready", READY_S)
+        self._asked = 0
+
+    def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:  # noqa: ARG002 - the others'
+        """Send the last message; those before it must have been sent to it, one after another."""
+        if len(messages) == 1 and self._asked:
+            self._terminal.press("ctrl+n")
+            self._asked = 0
+        self._terminal.paste(messages[-1]["content"])
+        time.sleep(1.0)
+        self._terminal.press("enter")
+        self._asked += 1
+        reply: dict[str, Any] = {}
+
+        def ended() -> bool:
+            reply.update(self._newest_reply())
+            return bool(reply)
+
+        self._terminal.wait_until(ended, REPLY_S)
+        stats = reply["generation"]["stats"]
+        return Answer(
+            stats.get("ttft_s", 0.0),
+            stats.get("decode_s", 0.0),
+            stats.get("new_tokens", 0),
+            stats.get("prompt_tokens", 0),
+            text=reply["content"],
+        )
+
+    def _newest_reply(self) -> dict[str, Any]:
+        """Return the last turn of the chat on the screen, as its file has it; empty while it is written."""
+        files = sorted(self._sessions.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        if not files:
+            return {}
+        with contextlib.suppress(OSError, ValueError):
+            turns = json.loads(files[-1].read_text("utf-8"))["tree"]["turns"]
+            last = turns[-1] if len(turns) == 2 * self._asked else {}
+            if last.get("status", "complete") in ("complete", "truncated") and "generation" in last:
+                return dict(last)
+        return {}
+
+    def key_echo_ms(self, keys: int = 40) -> list[float]:
+        """Type while nothing else goes on, and return how long each key took to be on the screen."""
+        found = []
+        for number in range(keys):
+            mark = f"{number % 10}"
+            before = self._terminal.text.count(mark)
+            began = time.perf_counter()
+            self._terminal.type(mark)
+            self._terminal.wait_for(
+                lambda text, mark=mark, before=before: text.count(mark) > before
+            )
+            found.append((time.perf_counter() - began) * 1000)
+        self._terminal.press("ctrl+u")
+        return found
+
+    @property
+    def memory_mb(self) -> float:
+        """What it takes now."""
+        with contextlib.suppress(psutil.Error):
+            return float(psutil.Process(self._terminal._process.pid).memory_info().rss / 1e6)  # noqa: SLF001 - of the tests
+        return 0.0
+
+    def close(self) -> None:
+        """End it."""
+        self._terminal.close()
+        self._home.cleanup()

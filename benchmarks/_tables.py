@@ -1,0 +1,64 @@
+"""The figures of `engines` as a Markdown table; also for the README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+Format = Callable[[float], str]
+
+
+def _speed(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+COLUMNS: Final[Mapping[str, tuple[str, Format]]] = {
+    "decode_64": ("tokens/s, short chat", _speed),
+    "decode_2048": ("tokens/s at 2,000 tokens", _speed),
+    "ttft_2048": ("first token of a new 2,000-token prompt, s", _seconds),
+    "ttft_turn_2": ("first token, turn 2, s", _seconds),
+    "ttft_turn_10": ("first token, turn 10, s", _seconds),
+    "ttft_edit": ("after an edit of the last message, s", _seconds),
+    "ttft_edit_middle": ("after an edit in the middle, s", _seconds),
+    "stop_prefill": ("stop while reading, s", _seconds),
+    "stop_decode": ("stop while writing, s", _seconds),
+    "memory_mb": ("memory, MB", _whole),
+}
+
+
+def markdown(figures: Mapping[str, Any]) -> str:
+    """Return the table, and a line that says what it was measured on."""
+    results: Mapping[str, Mapping[str, float]] = figures["results"]
+    shown = [name for name in COLUMNS if any(name in of_one for of_one in results.values())]
+    rows = ["| | " + " | ".join(COLUMNS[name][0] for name in shown) + " |"]
+    rows.append("|---|" + "--:|" * len(shown))
+    for contestant, of_one in results.items():
+        cells = (COLUMNS[name][1](of_one[name]) if name in of_one else "" for name in shown)
+        rows.append(f"| {contestant} | {' | '.join(cells)} |")
+    rows += ["", *_of_the_app(results), _about(figures["surroundings"])]
+    rows += [f"Left out: {why}." for why in figures["missing"].values()]
+    return "\n".join(rows)
+
+
+def _of_the_app(results: Mapping[str, Mapping[str, float]]) -> list[str]:
+    return [
+        f"The app: first frame after {of_one['first_frame']:.2f} s; a key is on the screen after "
+        f"{of_one['key_p99_ms']:.0f} ms (99th percentile)."
+        for of_one in results.values()
+        if "first_frame" in of_one and "key_p99_ms" in of_one
+    ]
+
+
+def _about(about: Mapping[str, Any]) -> str:
+    return (
+        f"{about['model']} on {about['cores']} cores of {about['cpu']}, torch {about['torch']}, "
+        f"transformers {about['transformers']}, {about['date']}; load average before the run: {about['load_average']}."
+    )

@@ -1,0 +1,246 @@
+"""The products for CPUs give the numbers of plain arithmetic, and go into a model and out of it without a trace."""
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+
+from tests.engine import tiny
+from tests.engine.conftest import ask, chat, load
+from tui.engine.local import attention, kernels, linear, native
+from tui.engine.quantization import QUANTIZATIONS
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    made = native.build(tmp_path_factory.mktemp("kernels"))
+    if made is None:
+        pytest.skip("there is no C compiler here, or no Linux")
+    return made
+
+
+@pytest.fixture(params=[True, False], ids=["compiled here", "torch's"])
+def either(request):
+    return request.getfixturevalue("compiled") if request.param else None
+
+
+def numbers(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def layer(outputs, inputs, *, bias=False, dtype=torch.bfloat16):
+    made = nn.Linear(inputs, outputs, bias=bias)
+    made.weight.data = numbers(outputs, inputs) * 0.1
+    return made.to(dtype).requires_grad_(False)
+
+
+ROWS = [1, 2, 3, 4, 5, 9, 40]
+SHAPES = [(1, 32), (7, 64), (48, 96), (130, 416)]
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+def test_products_with_weights_as_they_are(compiled, rows, outputs, inputs):
+    weight, x = layer(outputs, inputs).weight, numbers(rows, inputs)
+    found = linear.Dense(weight, compiled).few(x)
+    assert torch.allclose(found, x @ weight.float().T, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+@pytest.mark.parametrize("form", [linear.Int8, linear.Int4])
+def test_products_with_fewer_bits_are_those_of_the_unpacked_weights(
+    compiled, form, rows, outputs, inputs
+):
+    weights, x = form(layer(outputs, inputs).weight, compiled), numbers(rows, inputs)
+    unpacked = weights.unpacked(0, outputs)
+    assert torch.allclose(weights.few(x), x @ unpacked.T, atol=1e-4)
+
+
+@pytest.mark.parametrize(("form", "bits"), [(linear.Int8, 8), (linear.Int4, 4)])
+def test_weights_are_rounded_to_the_nearest_step(compiled, form, bits):
+    weight = layer(48, 96).weight
+    weights = form(weight, compiled)
+    off = (weights.unpacked(0, 48) - weight.float()).abs()
+    groups = weight.float().reshape(48, -1, 32 if bits == 4 else 96)
+    steps = (groups.amax(-1) - groups.amin(-1)) / (2**bits - 1)
+    # A clipped range cuts off up to a tenth on each side, and only where that is better on the whole.
+    assert off.square().mean().sqrt() <= steps.mean() * 0.4
+    if bits == 8:
+        assert off.max() <= groups.abs().amax() / 127 * 0.51
+
+
+def test_torchs_four_bits_hold_the_same_weights(compiled):
+    original, x = layer(64, 96), numbers(1, 96).bfloat16()
+    ours, theirs = linear.Int4(original.weight, compiled), linear.TorchInt4(original.weight)
+    assert torch.allclose(ours.few(x).float(), theirs.few(x).float(), atol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 96), (1, 7, 96), (2, 3, 96), (1, 200, 96)])
+def test_a_fast_layer_is_the_layer_it_stands_for(either, shape):
+    original, x = layer(40, 96, bias=True), numbers(*shape).bfloat16()
+    made = linear.DenseLinear(original, 32, either)
+    assert made.weight is original.weight
+    expected = original(x)
+    assert made(x).shape == expected.shape
+    assert torch.allclose(made(x).float(), expected.float(), atol=0.03)
+
+
+def test_weights_of_many_blocks_are_multiplied_one_by_one(monkeypatch):
+    monkeypatch.setattr(linear, "_BLOCK_WEIGHTS", 96 * 7)
+    original, x = layer(40, 96), numbers(50, 96)
+    found = linear.in_float32(linear.Dense(original.weight, None), x)
+    assert torch.allclose(found, x @ original.weight.float().T, atol=1e-5)
+
+
+@pytest.mark.parametrize("keys", [1, 7, 255, 256, 257, 700])
+@pytest.mark.parametrize(
+    ("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24), (8, 1, 256)]
+)
+def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions):
+    query = numbers(1, heads, 1, dimensions).bfloat16()
+    # As the growing layers have them: a view on the start of more room.
+    key, value = (
+        numbers(1, key_heads, keys + 30 + place, dimensions).bfloat16()[:, :, :keys]
+        for place in (0, 1)
+    )
+    found = compiled.attention(query, key, value, 0.3).float()
+    groups = heads // key_heads
+    expected = functional.scaled_dot_product_attention(
+        query.float(),
+        key.float().repeat_interleave(groups, 1),
+        value.float().repeat_interleave(groups, 1),
+        scale=0.3,
+    ).transpose(1, 2)
+    assert torch.allclose(found, expected.bfloat16().float(), atol=0.02)
+
+
+def model_of(make, folder, dtype=torch.bfloat16):
+    return AutoModelForCausalLM.from_pretrained(make(folder), dtype=dtype).eval()
+
+
+def log_probabilities(model, ids):
+    """Of all positions, by way of a prompt and then token by token, so that all kernels have their turn."""
+    with torch.inference_mode():
+        made = model(input_ids=ids[:, :40], use_cache=True)
+        rows = [made.logits[0]]
+        for at in range(40, ids.shape[1]):
+            made = model(input_ids=ids[:, at : at + 1], past_key_values=made.past_key_values)
+            rows.append(made.logits[0])
+    return torch.cat(rows).float().log_softmax(-1)
+
+
+IDS = torch.randint(0, 200, (1, 60), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("make", [tiny.llama, tiny.mixed, tiny.sliding])
+def test_a_model_says_the_same_with_them_and_exactly_the_same_after_them(
+    compiled, tmp_path, make, monkeypatch
+):
+    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
+    monkeypatch.setattr(kernels, "_many_from", lambda _weights: 32)
+    model = model_of(make, tmp_path / "model")
+    exact = log_probabilities(model_of(make, tmp_path / "model").float(), IDS)
+    before = log_probabilities(model, IDS)
+    installed = kernels.install(model, "none", compiled)
+    assert installed.count > 0
+    assert installed.native
+    with_them = log_probabilities(model, IDS)
+    # No further from the exact numbers than 16 bits are anyway.
+    assert (with_them - exact).abs().max() <= max(1e-4, 1.5 * (before - exact).abs().max())
+    installed.undo()
+    assert not [one for one in model.modules() if isinstance(one, linear.FastLinear)]
+    assert model.config._attn_implementation == "sdpa"
+    assert torch.equal(log_probabilities(model, IDS), before)
+
+
+def test_a_model_in_float32_keeps_its_layers(compiled, tmp_path):
+    model = model_of(tiny.llama, tmp_path / "model", torch.float32)
+    before = log_probabilities(model, IDS)
+    assert kernels.install(model, "none", compiled).count == 0
+    assert (log_probabilities(model, IDS) - before).abs().max() <= 1e-4
+
+
+def test_attention_that_is_not_plain_goes_to_torch(compiled, tmp_path):
+    model = model_of(tiny.llama, tmp_path / "model")
+    assert attention.use(model, compiled)
+    query, key = numbers(1, 4, 1, 8).bfloat16(), numbers(1, 2, 9, 8).bfloat16()
+    assert attention._can(query, key, key, None, {"scaling": 0.5, "dropout": 0.0})
+    for other in (
+        {"softcap": 30.0},
+        {"s_aux": numbers(4)},
+        {"dropout": 0.1},
+        {"position_bias": key},
+    ):
+        assert not attention._can(query, key, key, None, other)
+    assert not attention._can(query, key, key, torch.ones(1, 1, 1, 9), {})
+    assert not attention._can(query.float(), key, key, None, {})
+    assert not attention._can(numbers(1, 4, 2, 8).bfloat16(), key, key, None, {})
+    assert not attention._can(query, key, key[..., :4], None, {})
+    attention.stop_using(model)
+
+
+@pytest.mark.parametrize("name", ["int8", "int4"])
+def test_a_model_in_fewer_bits_takes_less_memory_and_still_speaks(engine, tmp_path, name):
+    sizes = {"hidden_size": 64, "intermediate_size": 128}
+    folder = tiny.llama(tmp_path / "model", sizes=tuple(sizes.items()))
+    whole = load(engine, folder, dtype="bfloat16")
+    exact = ask(engine, chat("hello"), max_new_tokens=4)
+    info = load(engine, folder, dtype="bfloat16", quantization=name)
+    assert info.quantization == name
+    layers = [one for one in engine._loaded.model.modules() if type(one) is linear.FastLinear]
+    quantised = sum(one.in_features * one.out_features for one in layers)
+    assert len(layers) == 14
+    table = QUANTIZATIONS[name].linear_bytes
+    expected = sum(table(one.out_features, one.in_features, True) for one in layers)
+    assert info.weights_bytes == whole.weights_bytes - 2 * quantised + expected
+    heard = ask(engine, chat("hello"), max_new_tokens=4)
+    assert heard.finished.stats.new_tokens == exact.finished.stats.new_tokens == 4
+    assert heard.prompt.prompt_tokens == exact.prompt.prompt_tokens
+
+
+def test_one_setting_switches_them_off(engine, tmp_path):
+    folder = tiny.llama(tmp_path / "model")
+    load(engine, folder, dtype="bfloat16", kernels=False)
+    model = engine._loaded.model
+    assert not [one for one in model.modules() if isinstance(one, linear.FastLinear)]
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_quantised_model_works_without_a_compiler(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(native.shutil, "which", lambda _name: None)
+    sizes = {"hidden_size": 64, "intermediate_size": 128}
+    folder = tiny.llama(tmp_path / "model", sizes=tuple(sizes.items()))
+    for name in ("int8", "int4"):
+        load(engine, folder, dtype="bfloat16", quantization=name)
+        assert not engine._loaded.installed.native
+        assert ask(engine, chat("hello"), max_new_tokens=4).finished.stats.new_tokens == 4
+
+
+def test_a_library_is_compiled_once_and_a_broken_one_is_not_used(
+    compiled, tmp_path, monkeypatch, caplog
+):
+    calls = []
+    run = native.subprocess.run
+    monkeypatch.setattr(native.subprocess, "run", lambda *a, **k: calls.append(a) or run(*a, **k))
+    folder = tmp_path / "kernels"
+    assert native.build(folder) is not None
+    assert len(calls) == 2
+    assert native.build(folder) is not None
+    assert len(calls) == 2
+    (library,) = folder.iterdir()
+    library.write_bytes(b"no library")
+    # A path of its own: the system has the good one open under the old name.
+    monkeypatch.setattr(native, "_fingerprint", lambda *_args: "broken")
+    library.rename(folder / "native-broken.so")
+    with caplog.at_level(logging.WARNING):
+        assert native.build(folder) is None
+    assert "can't be compiled" in caplog.text
+
+
+def test_a_library_that_gives_wrong_numbers_is_not_used(tmp_path, monkeypatch, compiled):
+    monkeypatch.setattr(native, "_is_right", lambda _made: False)
+    assert native.build(tmp_path) is None

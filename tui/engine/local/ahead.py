@@ -1,0 +1,55 @@
+"""Computes ahead, while the user reads and types, what is certain of the next prompt: everything before the next message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tui.conversation.turn import USER, Message
+from tui.engine.base import GenerateRequest, GenerationError, IsCancelled
+from tui.engine.local.loading import LoadedModel
+from tui.engine.local.prefix_cache import common_prefix
+from tui.engine.local.prompt import PromptBuilder
+
+_POSSIBLE: Final = ("7", "Why")
+"""Two next messages. What their prompts have in common, the prompt of any message has."""
+_LEAST_TOKENS: Final = 8
+"""Fewer are not worth the trouble."""
+
+
+def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+    """Compute ahead; see `Engine.prepare`.
+
+    Raises:
+        Exception: whatever torch or the model raised.
+    """
+    import torch
+
+    if not loaded.cache.is_usable:
+        return True
+    ids = certain_start(loaded.prompts, request.messages, request.template)
+    context = loaded.info.context_tokens
+    if context and len(ids) >= context:
+        return True
+    if len(ids) - loaded.cache.covers((*ids, -1)) < _LEAST_TOKENS:
+        return True
+    lent = loaded.cache.take((*ids, -1))
+    with torch.inference_mode():
+        prompt = torch.tensor([ids], device=loaded.input_device)
+        done = loaded.prefill(prompt, lent.cache, lent.tokens, len(ids), cancelled)
+    loaded.cache.keep(lent.cache, ids, done.tokens)
+    return done.tokens == len(ids)
+
+
+def certain_start(
+    prompts: PromptBuilder, messages: Sequence[Message], template: Mapping[str, Any] | None = None
+) -> tuple[int, ...]:
+    """Return the ids that the prompt of any next message begins with; none when there can't be a next message now."""
+    try:
+        one, other = (
+            prompts.build((*messages, Message(USER, text)), switches=template).ids
+            for text in _POSSIBLE
+        )
+    except GenerationError:
+        return ()
+    return one[: common_prefix(one, other)]

@@ -1,0 +1,122 @@
+"""Computes a prompt in chunks: it can be watched, it ends within a layer of being cancelled, and what was finished by then stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tui.engine.base import Cancelled, IsCancelled
+from tui.engine.local import cache_layers
+from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.stopping import cancellable_layers
+
+OnProgress = Callable[[int], None]
+"""Takes how many tokens of the prompt the cache holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """How far a prompt was computed.
+
+    Attributes:
+        tokens: how many of its ids the cache holds.
+        logits: of the last of them; None when nothing was computed.
+    """
+
+    tokens: int
+    logits: Any = None
+
+
+class Forward:
+    """Runs a model over ids that come after those that its cache holds."""
+
+    def __init__(self, model: Any, argument: str, accepts: frozenset[str]) -> None:
+        """Bind to a model.
+
+        Args:
+            model: to run.
+            argument: the name under which its forward pass takes a cache.
+            accepts: the names of all its arguments.
+        """
+        self.model = model
+        self._argument = argument
+        self._keeps_logits = "logits_to_keep" in accepts
+        self._takes_positions = "position_ids" in accepts
+
+    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+        """Extend a cache, and return the logits of the last positions.
+
+        Args:
+            ids: of shape `(1, n)`.
+            cache: holds what came before.
+            past: how many ids that is.
+            logits: of how many positions.
+        """
+        import torch
+
+        options: dict[str, Any] = {self._argument: cache}
+        if self._keeps_logits:
+            options["logits_to_keep"] = logits
+        if self._takes_positions:
+            stop = past + ids.shape[1]
+            options["position_ids"] = torch.arange(past, stop, device=ids.device).unsqueeze(0)
+        # No mask: nothing is padded, and the model need not look.
+        made = self.model(input_ids=ids, use_cache=True, return_dict=True, **options)
+        return made.logits[0, -logits:]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """Computes prompts with one model.
+
+    Attributes:
+        forward: runs the model.
+        kind: how its cache can be cut.
+        chunk_tokens: how many tokens to compute at a time. The same for each prompt, so that the same chat is computed the
+            same way each time.
+    """
+
+    forward: Forward
+    kind: CacheKind
+    chunk_tokens: int
+
+    def __call__(
+        self,
+        ids: Any,
+        cache: Any,
+        start: int,
+        stop: int,
+        cancelled: IsCancelled,
+        on_progress: OnProgress = lambda _tokens: None,
+    ) -> Prefilled:
+        """Extend a cache from `start` ids to `stop`; end early when cancelled, with all chunks that were finished.
+
+        Args:
+            ids: the whole prompt, of shape `(1, n)`.
+            cache: holds the first `start` of them.
+            start, stop: counts of ids.
+            cancelled: tells when to end.
+            on_progress: called after each chunk but the last.
+        """
+        done, logits = start, None
+        while done < stop:
+            if cancelled():
+                return Prefilled(done)
+            size = min(self.chunk_tokens, stop - done)
+            try:
+                logits = self._chunk(ids[:, done : done + size], cache, done, cancelled)
+            except Cancelled:
+                # The layers before the cancel have the chunk, and those after it don't.
+                kept = done if cache_layers.cut_to(cache, done) else 0
+                return Prefilled(kept)
+            done += size
+            if done < stop:
+                on_progress(done)
+        return Prefilled(done, logits)
+
+    def _chunk(self, ids: Any, cache: Any, past: int, cancelled: IsCancelled) -> Any:
+        if self.kind is not CacheKind.CUTTABLE:
+            return self.forward(ids, cache, past)
+        with cancellable_layers(self.forward.model, cancelled):
+            return self.forward(ids, cache, past)

@@ -1,0 +1,154 @@
+"""The panel that shows what replies cost: the last one, all of the chat, all since the app was started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Grid, Vertical
+from textual.widgets import Label, Sparkline
+
+from tui.conversation import ReplyStats
+from tui.engine.base import MemoryReading
+from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.widgets.figures import bytes_text, of_total, seconds_text
+
+_NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure, for several groups of replies."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def rows(groups: Sequence[Sequence[ReplyStats]]) -> list[Row]:
+    """Return the figures of several groups of replies, as text; those that nobody measured are left out."""
+    made = [Row(name, tuple(figure(group) for group in groups)) for name, figure in _FIGURES]
+    return [row for row in made if any(value != _NONE for value in row.values)]
+
+
+def _median(
+    pick: Callable[[ReplyStats], float], show: Callable[[float], str]
+) -> Callable[[Sequence[ReplyStats]], str]:
+    def figure(group: Sequence[ReplyStats]) -> str:
+        known = [value for one in group if (value := pick(one)) > 0]
+        return show(median(known)) if known else _NONE
+
+    return figure
+
+
+def _share(
+    part: Callable[[ReplyStats], int], whole: Callable[[ReplyStats], int]
+) -> Callable[[Sequence[ReplyStats]], str]:
+    def figure(group: Sequence[ReplyStats]) -> str:
+        total = sum(whole(one) for one in group)
+        return f"{sum(part(one) for one in group) / total:.0%}" if total else _NONE
+
+    return figure
+
+
+def _sum(pick: Callable[[ReplyStats], int]) -> Callable[[Sequence[ReplyStats]], str]:
+    def figure(group: Sequence[ReplyStats]) -> str:
+        total = sum(pick(one) for one in group)
+        return f"{total:,}" if total else _NONE
+
+    return figure
+
+
+def _per_s(value: float) -> str:
+    return f"{value:,.1f} tok/s"
+
+
+_FIGURES: tuple[tuple[str, Callable[[Sequence[ReplyStats]], str]], ...] = (
+    ("replies", lambda group: f"{len(group):,}" if group else _NONE),
+    ("first token after", _median(lambda one: one.ttft_s, seconds_text)),
+    ("reading the prompt", _median(lambda one: one.prefill_tokens_per_s, _per_s)),
+    ("writing", _median(lambda one: one.tokens_per_s, _per_s)),
+    ("prompt tokens", _sum(lambda one: one.prompt_tokens)),
+    ("of these cached", _share(lambda one: one.cached_tokens, lambda one: one.prompt_tokens)),
+    ("tokens written", _sum(lambda one: one.new_tokens)),
+    ("drafted tokens", _sum(lambda one: one.drafted_tokens)),
+    ("of these right", _share(lambda one: one.accepted_tokens, lambda one: one.drafted_tokens)),
+)
+
+
+class StatsScreen(Dialog[None]):
+    """Shows what replies cost; returns nothing."""
+
+    CSS: ClassVar[str] = """
+    StatsScreen {
+        & > #dialog { width: 84; }
+        & #figures { grid-size: 4; grid-columns: 22 1fr 1fr 1fr; grid-rows: 1; height: auto; margin-top: 1; }
+        & #figures .heading { text-align: right; }
+        & #figures .name { color: $text-muted; }
+        & #figures .value { text-align: right; width: 1fr; }
+        & Sparkline { height: 2; margin-top: 1; width: 1fr; }
+        &.-short Sparkline { height: 1; margin-top: 0; }
+        &.-short #figures { margin-top: 0; }
+        & KeyHints { margin-top: 1; }
+        &.-short KeyHints { margin-top: 0; }
+    }
+    """
+
+    def __init__(
+        self, chat: Sequence[ReplyStats], session: Sequence[ReplyStats], memory: MemoryReading
+    ) -> None:
+        """Make the panel.
+
+        Args:
+            chat: of the replies in the chat that is shown, oldest first.
+            session: of the replies since the app was started, oldest first.
+            memory: of the device in use.
+        """
+        super().__init__()
+        self._chat = [one for one in chat if one.new_tokens]
+        self._session = [one for one in session if one.new_tokens]
+        self._memory = memory
+
+    def compose(self) -> ComposeResult:
+        """Lay out the figures and the curve."""
+        with Vertical(id="dialog"):
+            yield Label("What replies cost", classes="title")
+            if not self._chat and not self._session:
+                yield Label("There is no reply yet.", classes="note")
+            else:
+                yield from self._figures()
+            yield Label(memory_text(self._memory), classes="note", markup=False)
+            yield KeyHints([Hint("Esc", "close", "close")])
+
+    def _figures(self) -> ComposeResult:
+        newest = (self._session or self._chat)[-1:]
+        with Grid(id="figures"):
+            for heading in ("", "last reply", "this chat", "since the start"):
+                yield Label(heading, classes="heading")
+            for row in rows((newest, self._chat, self._session)):
+                yield Label(row.name, classes="name")
+                for value in row.values:
+                    yield Label(value, classes="value")
+        speeds = [speed for one in self._session or self._chat if (speed := one.tokens_per_s)]
+        if len(speeds) > 1:
+            yield Sparkline(speeds, summary_function=mean)
+            yield Label(
+                f"tokens/s, reply by reply: {min(speeds):.1f} to {max(speeds):.1f}", classes="note"
+            )
+
+
+def memory_text(memory: MemoryReading) -> str:
+    """Return what memory holds, as in `RAM 8.0/24.0 GB · this app 512 MB · KV caches 30 MB`."""
+    if not memory.total:
+        return "Memory is not known."
+    parts = [f"{memory.kind} {of_total(memory.used, memory.total)}"]
+    for name, value in (
+        ("this app", memory.own),
+        ("weights", memory.weights),
+        ("KV caches", memory.cache),
+    ):
+        if value:
+            parts.append(f"{name} {bytes_text(value)}")
+    return " · ".join(parts)
