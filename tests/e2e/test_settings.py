@@ -52,3 +52,13 @@ def test_sixteen_colours_are_enough(start_app, environment):
     assert app.wait_for_exit() == 0
     assert re.search(rb"\x1b\[[0-9;]*3[0-7]", app.raw)
     assert not re.search(rb"\x1b\[[0-9;]*[34]8;[25];", app.raw)
+
+
+def test_the_first_words_are_said_once(start_app):
+    app = start_app("demo")
+    app.wait_for("finds everything by name")
+    app.press("ctrl+q")
+    assert app.wait_for_exit() == 0
+    again = start_app("demo")
+    again.wait_for("is ready")
+    assert "finds everything by name" not in again.text

@@ -24,6 +24,7 @@ from tui.settings.preferences import Origin, Preferences
 from tui.settings.schema import SETTINGS, Setting, SettingError
 
 _NAME_CELLS = 38
+_VALUE_CELLS = 18
 
 
 class SettingsScreen(ListDialog[None]):
@@ -92,7 +93,7 @@ class SettingsScreen(ListDialog[None]):
 
     def _row(self, setting: Setting) -> Content:
         value, origin = self._preferences.value(setting.key), self._preferences.origin(setting.key)
-        text = sanitize_line(_text(value), 60) or "not set"
+        text = (sanitize_line(_text(value), 40) or "not set").ljust(_VALUE_CELLS)
         style = "bold" if origin is not Origin.DEFAULT else ""
         mark = "• " if origin is not Origin.DEFAULT else "  "
         return Content.assemble(

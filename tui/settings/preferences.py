@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +65,8 @@ class Preferences:
             library: the user's presets and prompts.
         """
         self.path = path
+        self.remembered = state or AppState()
+        """What was remembered from the last time, and nothing else."""
         self.library = library or Library(Path(os.devnull), Path(os.devnull))
         self._file = Config()
         self._stamp: Stamp | None = None
@@ -71,7 +74,7 @@ class Preferences:
         self._layers: dict[Origin, Mapping[str, Any]] = {
             Origin.COMMAND_LINE: dict(command_line or {}),
             Origin.ENVIRONMENT: variables.values,
-            Origin.REMEMBERED: remembered_values(state or AppState()),
+            Origin.REMEMBERED: remembered_values(self.remembered),
         }
         self.reload()
         self.problems = (*self._file.problems, *variables.problems)
@@ -166,12 +169,10 @@ class Preferences:
         return str(self.value("chat.preset") or self.value("presets").get(model, ""))
 
     def state(self) -> AppState:
-        """Return what a chat begins with, as far as that is remembered."""
+        """Return what was remembered, with what is in force in its place: what the app begins with."""
         values = {attribute: self.value(key) for key, attribute in _REMEMBERED.items()}
-        return AppState(
-            **{**values, "quantization": values["quantization"] or "none"},
-            parameters=self.generation(),
-        )
+        values["quantization"] = values["quantization"] or "none"
+        return replace(self.remembered, **values, parameters=self.generation())
 
     # -- examples
 

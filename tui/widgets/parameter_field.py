@@ -74,7 +74,7 @@ class ResetSign(Label):
         """It was clicked."""
 
     def __init__(self) -> None:
-        super().__init__("⟲", classes="reset", markup=False)
+        super().__init__("↺", classes="reset", markup=False)
         self.tooltip = "Back to the default (Ctrl+R in the field)"
 
     def on_click(self, event: events.Click) -> None:

@@ -187,7 +187,9 @@ class Sidebar(VerticalScroll):
 
     def show_prompt_note(self, text: str) -> None:
         """Show what there is to say of the system prompt, such as its tokens."""
-        self.query_one("#system-prompt-note", Label).update(sanitize(text))
+        note = self.query_one("#system-prompt-note", Label)
+        note.update(sanitize(text))
+        note.display = bool(text)
 
     def show_parameters(self, values: Mapping[str, Value]) -> None:
         """Show parameter values without posting changes."""

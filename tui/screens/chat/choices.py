@@ -37,30 +37,31 @@ class Choices(Reading):
         """The configuration is another one; the app looks and listens otherwise now."""
 
     _prompt_timer: Timer | None = None
-    _prompt_tokens = 0
     _origins: dict[str, Origin]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._origins = {}
-        self._last_state: AppState = args[2] if len(args) > 2 else kwargs["state"]
-        self._take_settings(self.conversation.settings)
+        self._last_state = self.preferences.remembered
+        self._take_settings(self.conversation.settings, is_start=True)
 
     def on_mount(self) -> None:
         """Show what is chosen."""
         self.sidebar.show_switches((), self.template)
         self._prompt_changed()
 
-    def _take_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take over what belongs to the chat that is shown: its own settings where it has any, and what was asked for at the start."""
+    def _take_settings(self, settings: Mapping[str, Any], *, is_start: bool = False) -> None:
+        """Take over what the chat that is shown was set to, or what files and command line say where it is new.
+
+        At the start the command line goes before the chat's own: it was typed just now, for this chat.
+        """
         stored = settings.get("config")
         has_own = isinstance(stored, Mapping) and bool(stored)
         for name in PARAMETERS:
             key = f"{GENERATION}{name}"
             origin, value = self.preferences.origin(key), self.preferences.value(key)
-            if origin is Origin.COMMAND_LINE or (
-                not has_own and origin not in (*_KEPT, Origin.DEFAULT)
-            ):
+            is_asked_for = is_start and origin is Origin.COMMAND_LINE
+            if is_asked_for or (not has_own and origin not in (*_KEPT, Origin.DEFAULT)):
                 self.parameters[name] = value
                 self._origins[name] = origin
             elif name in self.parameters:
@@ -70,7 +71,7 @@ class Choices(Reading):
         template = settings.get("template")
         if isinstance(template, Mapping) and template:
             self.template = {str(name): value for name, value in template.items()}
-        elif not self.template:
+        elif has_own or not self.template:
             self.template = dict(self.preferences.value("template"))
 
     def open_conversation(self, opened: Loaded) -> None:

@@ -204,7 +204,8 @@ class Comforts(Commanding):
         if self._shows_tour and self.model.ready:
             ready = self.transcript.empty or Content("")
             self.transcript.empty = Content("\n").join([ready, Content(""), *map(Content, TOUR)])
-            self.remember()
+            if not self._last_state.toured:
+                self.remember()
 
     def remembered(self, state: AppState) -> AppState:
         """Return what the next start should know, the tour among it."""
