@@ -249,6 +249,7 @@ class App(Contestant):
         self.first_frame_s = time.perf_counter() - began
         self._terminal.wait_for("is ready", READY_S)
         self._asked = 0
+        self._seen: set[str] = set()
 
     def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:  # noqa: ARG002 - the others'
         """Send the last message; those before it must have been sent to it, one after another."""
@@ -283,7 +284,10 @@ class App(Contestant):
         with contextlib.suppress(OSError, ValueError):
             turns = json.loads(files[-1].read_text("utf-8"))["tree"]["turns"]
             last = turns[-1] if len(turns) == 2 * self._asked else {}
-            if last.get("status", "complete") in ("complete", "truncated") and "generation" in last:
+            is_over = last.get("status", "complete") in ("complete", "truncated")
+            # The chat before has as many turns, until the new one is on disk.
+            if is_over and "generation" in last and last["id"] not in self._seen:
+                self._seen.add(last["id"])
                 return dict(last)
         return {}
 

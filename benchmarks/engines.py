@@ -210,7 +210,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             try:
                 measure(contestant, note)
             except (Missing, AssertionError) as error:
-                print(f"broken off: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
+                missing[name] = f"the rest of {contestant.name}: {str(error).splitlines()[0]}"
+                print(f"broken off: {missing[name]}", file=sys.stderr, flush=True)
             finally:
                 contestant.close()
             made = {"surroundings": before, "missing": missing, "results": _medians(found)}

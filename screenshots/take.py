@@ -31,6 +31,7 @@ from tui.settings.themes import shipped_themes
 FOLDER: Final = Path(__file__).parent
 SIZES: Final = ((80, 24), (120, 40), (200, 60))
 MIDDLE: Final = SIZES[1]
+THEMES: Final = ("ember-dark", "glacier", "beacon")
 STREAMED: Final = 60
 QUESTIONS: Final = (
     "What is a generator in Python? Answer in two sentences.",
@@ -49,6 +50,8 @@ async def main() -> None:
         await _talk(paths, cache)
         for size in SIZES:
             await _show(size, paths, cache)
+        for theme in THEMES:
+            await _show_themed(theme, paths, cache)
 
 
 async def _talk(paths: AppPaths, cache: Path) -> None:
@@ -84,11 +87,33 @@ async def _show(size: tuple[int, int], paths: AppPaths, cache: Path) -> None:
     app.close()
 
 
-def _app(store: SessionStore, cache: Path, opened: Loaded | None = None) -> ChatApp:
+async def _show_themed(theme: str, paths: AppPaths, cache: Path) -> None:
+    """Picture the chat with a command being typed, all settings, and what is in force, in one theme."""
+    store = SessionStore(paths.sessions, paths.index)
+    newest = store.newest()
+    assert newest is not None
+    app = _app(store, cache, store.load(newest), theme)
+    async with app.run_test(size=MIDDLE) as pilot:
+        await _wait(pilot, lambda: _chat(app).model.ready)
+        _chat(app).composer.set_text("/pre")
+        await _write(pilot, f"commands-{theme}")
+        _chat(app).composer.set_text("")
+        await pilot.press("f10")
+        await _write(pilot, f"settings-{theme}")
+        await pilot.press("escape")
+        await pilot.pause(0.2)
+        _chat(app).action_settings_status()
+        await _write(pilot, f"status-{theme}")
+    app.close()
+
+
+def _app(
+    store: SessionStore, cache: Path, opened: Loaded | None = None, theme: str = ""
+) -> ChatApp:
     return ChatApp(
         LocalEngine(cache),
         SessionWriter(store),
-        AppState(parameters={"temperature": 0.0, "max_new_tokens": 300}),
+        AppState(parameters={"temperature": 0.0, "max_new_tokens": 300}, theme=theme),
         start=Start(opened, LoadRequest("demo")),
         themes=shipped_themes(),
     )

@@ -79,6 +79,7 @@ class ScriptedEngine:
             defaults=self.info.defaults,
             quantization_locked=self.info.quantization_locked,
             notes=self.info.notes,
+            template_switches=self.info.template_switches,
         )
         return self._loaded
 
@@ -134,6 +135,9 @@ class ScriptedEngine:
 
     def memory(self) -> MemoryReading:
         return MemoryReading("RAM", "CPU", 8 * 1024**3, 24 * 1024**3, 512 * 1024**2)
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        return "cpu", self.memory()
 
 
 def _tokens(request: GenerateRequest) -> int:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tui import __version__
-from tui.cli import UsageError, _opened, parser
+from tui.cli import UsageError, _opened
 from tui.conversation import Conversation
+from tui.options import parse
 from tui.sessions.store import SessionStore
 
 
@@ -60,13 +61,13 @@ def store(tmp_path):
 
 def test_continue_without_a_chat_says_how_to_start_one(store):
     with pytest.raises(UsageError, match="no saved chat"):
-        _opened(parser().parse_args(["--continue"]), store)
+        _opened(parse(["--continue"]), store)
 
 
 def test_session_takes_an_id_or_a_file(store):
     chat = Conversation().add_user("hello")
     store.save(chat)
-    by_id = _opened(parser().parse_args(["--session", chat.id]), store)
+    by_id = _opened(parse(["--session", chat.id]), store)
     assert by_id is not None
     assert by_id.conversation.path[0].text == "hello"
 
@@ -76,7 +77,7 @@ def test_a_session_file_that_is_no_chat_is_refused_in_a_sentence(store, tmp_path
     file = tmp_path / "chat.json"
     file.write_text(content)
     with pytest.raises(UsageError) as caught:
-        _opened(parser().parse_args(["--session", str(file)]), store)
+        _opened(parse(["--session", str(file)]), store)
     assert "chat.json" in str(caught.value)
     assert file.read_text() == content
 
@@ -87,11 +88,11 @@ def test_a_transformers_chat_save_opens(store, tmp_path):
         '{"settings": {"model_id": "org/model", "config": {"temperature": 0.6}},'
         ' "chat_history": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}'
     )
-    opened = _opened(parser().parse_args(["--session", str(file)]), store)
+    opened = _opened(parse(["--session", str(file)]), store)
     assert opened is not None
     assert [turn.text for turn in opened.conversation.path] == ["hi", "ho"]
 
 
 def test_an_unknown_session_is_refused_in_a_sentence(store):
     with pytest.raises(UsageError):
-        _opened(parser().parse_args(["--session", "no-such-chat"]), store)
+        _opened(parse(["--session", "no-such-chat"]), store)

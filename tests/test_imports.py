@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 _REPORT = """
 import sys
-loaded = {name.partition(".")[0] for name in sys.modules}
+loaded = {name.partition(".")[0] for name in globals().get("at_first_frame") or sys.modules}
 print("loaded:", *sorted(loaded & {"torch", "transformers", "textual", "tokenizers", "bitsandbytes"}))
 """
 
@@ -34,7 +34,7 @@ except SystemExit as ended:
 
 _FIRST_FRAME = (
     """
-import asyncio
+import asyncio, sys
 from tui.app import ChatApp
 from tui.engine.local import LocalEngine
 from tui.sessions.store import SessionStore
@@ -42,6 +42,11 @@ from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
 from tui.settings.state import AppState
 from tui.settings.themes import shipped_themes
+
+at_first_frame = []
+
+# What comes behind the first frame may be imported any moment from there on.
+ChatApp.on_ready = lambda self: at_first_frame.extend(sys.modules)
 
 async def paint():
     paths = AppPaths.default()
@@ -55,6 +60,7 @@ async def paint():
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "chat-tui" in app.export_screenshot()
+        assert at_first_frame
     app.close()
 
 asyncio.run(paint())

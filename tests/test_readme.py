@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 
+import pytest
+
 from tests.readme import PATH, renewed
-from tui.cli import parser
+from tui.options import parse
 from tui.subcommands import PARSERS
 
 README = PATH.read_text("utf-8")
@@ -37,4 +40,20 @@ def test_every_command_line_that_it_shows_is_understood():
         if known is not None:
             known().parse_args(words[1:])
         else:
-            parser().parse_args(words)
+            parse(words)
+
+
+def test_everything_that_transformers_chat_has_stands_in_the_table():
+    chat = pytest.importorskip("transformers.cli.chat")
+    table = README.partition("<!-- from the code: transformers chat -->")[2].partition(
+        "<!-- end -->"
+    )[0]
+    known = set(inspect.signature(chat.Chat.__init__).parameters)
+    options = {
+        f"--{name.replace('_', '-')}"
+        for name in known - {"self", "model_id", "base_url", "generate_flags"}
+    }
+    commands = set(re.findall(r"\*\*(!\w+)", chat.HELP_STRING))
+    assert options
+    assert commands
+    assert [one for one in options | commands if f"`{one}`" not in table] == []

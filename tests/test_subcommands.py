@@ -118,3 +118,41 @@ def test_a_reader_that_has_had_enough_is_no_failure(chat, paths):
     )
     assert "Traceback" not in shell.stderr
     assert "BrokenPipe" not in shell.stderr
+
+
+@pytest.mark.parametrize("name", ["zzz", "no/such/file.json"])
+def test_a_chat_that_is_not_there_is_told_with_where_to_look(paths, capsys, name):
+    assert main(["export", name]) == 2
+    said = capsys.readouterr().err
+    assert "no saved chat and no file" in said
+    assert "chat-tui list" in said
+
+
+def test_a_folder_as_output_is_refused_in_a_sentence(chat, tmp_path, capsys):
+    assert main(["export", chat.id, "--output", str(tmp_path)]) == 2
+    assert "is a folder; name a file in it" in capsys.readouterr().err
+
+
+def test_the_list_marks_what_is_damaged(chat, paths, capsys):
+    (paths.sessions / f"{'0' * 32}.json").write_text("{")
+    assert main(["list"]) == 0
+    marked = [line for line in capsys.readouterr().out.splitlines() if line.endswith("]")]
+    assert [line[:4] for line in marked] == ["0000"]
+
+
+def test_an_export_names_a_model_by_its_name(paths, capsys):
+    made = Conversation().add_user("Who?")
+    made = made.begin_reply(made.path[-1].id, Generation("demo", "SmolLM2-135M-Instruct"))
+    made = made.finish(made.path[-1].id, Status.COMPLETE, text="Me.")
+    with_store = SessionStore(paths.sessions, paths.index)
+    with_store.save(made)
+    with_store.close()
+    assert main(["export", "newest"]) == 0
+    assert "Assistant (SmolLM2-135M-Instruct)" in capsys.readouterr().out
+
+
+def test_the_list_marks_what_a_newer_version_wrote(chat, paths, capsys):
+    [file] = paths.sessions.glob("*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 99}))
+    assert main(["list"]) == 0
+    assert "newer version" in capsys.readouterr().out

@@ -8,33 +8,40 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
 from textual import events, on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
-from textual.theme import Theme
 
 from tui.actions import Action, actions
+from tui.appearance import Appearance
 from tui.clipboard import copy_natively
 from tui.engine.base import Engine, LoadRequest
+from tui.engine.downloads import Downloads
+from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
 from tui.screens.bindings import bindings
 from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionError
+from tui.sessions.rescue import write_copy
 from tui.sessions.writer import SessionWriter
+from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
 from tui.settings.themes import ThemeColours
 
 _log = logging.getLogger(__name__)
 
+_NOT_IN_PALETTE: Final = ("app.interrupt", "app.palette")
 CLOSE_S: Final = 2.0
 """How long leaving waits for the engine to notice that it was cancelled."""
 SAVE_S: Final = 10.0
@@ -56,7 +63,22 @@ class Start:
     notices: tuple[str, ...] = ()
 
 
-class ChatApp(App[None]):
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the app ended.
+
+    Attributes:
+        ended: whether the engine's thread ended in time.
+        problems: why chats are not where they belong, a sentence for each, by their ids.
+        copies: where copies of such chats are, by their ids.
+    """
+
+    ended: bool
+    problems: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, Path] = field(default_factory=dict)
+
+
+class ChatApp(Appearance):
     """chat-tui.
 
     Takes its parts, so that tests, pictures and benchmarks run it on any engine and in any folder.
@@ -65,7 +87,7 @@ class ChatApp(App[None]):
     TITLE = "chat-tui"
     CSS_PATH = "screens/chat/chat.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False
 
     def __init__(
         self,
@@ -77,6 +99,12 @@ class ChatApp(App[None]):
         themes: Sequence[ThemeColours] = (),
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
+        hub: Hub | None = None,
+        measurements: Measurements | None = None,
+        preferences: Preferences | None = None,
+        paths: AppPaths | None = None,
+        rescue_folders: Sequence[Path] | None = None,
+        on_signal: Callable[[], object] | None = None,
     ) -> None:
         """Make the app.
 
@@ -87,9 +115,17 @@ class ChatApp(App[None]):
             start: what to begin with.
             themes: colour themes to offer beside Textual's own.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
+            hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
+            measurements: what was measured of models on this machine; None to keep that in memory only.
             save_state: called off the UI thread with what to remember; None to remember nothing.
+            preferences: the settings in force; None for the defaults.
+            paths: the app's folders; None to keep nothing in them.
+            rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
+            on_signal: called when the system or a closed terminal asks the app to end.
         """
-        super().__init__()
+        super().__init__(preferences or Preferences(state=state), paths)
+        # The palette's key is an action's, like any other.
+        self.use_command_palette = True
         self.worker = EngineWorker(engine)
         self.sessions = sessions
         self.state = state
@@ -97,12 +133,15 @@ class ChatApp(App[None]):
         self.crash: Exception | None = None
         self._save_state = save_state
         self._copy_file = copy_file
-        for theme in themes:
-            self.register_theme(_theme(theme))
-        if state.theme in self.available_themes:
-            self.theme = state.theme
-        elif themes:
-            self.theme = themes[0].name
+        self._rescue_folders = rescue_folders
+        self._on_signal = on_signal
+        self._first: ChatScreen | None = None
+        self._close_lock = threading.Lock()
+        self._ending: Ending | None = None
+        self.hub = hub or Hub()
+        self.downloads = Downloads(self.hub)
+        self.measurements = measurements or Measurements(None)
+        self.offer_themes(themes, state.theme)
 
     def get_driver_class(self) -> type[Driver]:
         """Return the terminal's driver, guarded against what pastes can hold."""
@@ -110,20 +149,25 @@ class ChatApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """Return the chat as the app's first screen."""
-        return ChatScreen(
+        self._first = ChatScreen(
             self.worker,
             self.sessions,
             self.state,
+            hub=self.hub,
+            downloads=self.downloads,
+            measurements=self.measurements,
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,
+            preferences=self.preferences,
+            paths=self.paths,
         )
+        return self._first
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action in the command palette."""
-        yield SystemCommand("App: theme", "Changes the colours.", self.action_change_theme)
         for action in actions("app", "chat", "turn"):
-            if action.id == "app.interrupt" or not hasattr(screen, f"action_{action.method}"):
+            if action.id in _NOT_IN_PALETTE or not hasattr(screen, f"action_{action.method}"):
                 continue
             if screen.check_action(action.method, ()) is True:
                 run = partial(self._run_if_possible, screen, action)
@@ -145,7 +189,16 @@ class ChatApp(App[None]):
                 loop.add_signal_handler(number, self._leave)
 
     def _leave(self) -> None:
-        self.run_worker(self.action_app_quit())
+        if self._on_signal is not None:
+            self._on_signal()
+        if (screen := self._chat_screen) is not None:
+            screen.leave_at_once()
+        else:
+            self.exit()
+
+    @property
+    def _chat_screen(self) -> ChatScreen | None:
+        return next((one for one in self.screen_stack if isinstance(one, ChatScreen)), None)
 
     @on(ChatScreen.StateChanged)
     def _state_changed(self, event: ChatScreen.StateChanged) -> None:
@@ -154,6 +207,28 @@ class ChatApp(App[None]):
         if self._save_state is not None:
             save, state = self._save_state, event.state
             self.sessions.run(lambda: save(state))
+
+    def settings_changed(self) -> None:
+        """Hold by another configuration, in the chat too."""
+        super().settings_changed()
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.take_configuration()
+
+    @on(ChatScreen.SettingsChanged)
+    def _settings_changed(self, event: ChatScreen.SettingsChanged) -> None:
+        event.stop()
+        self.settings_changed()
+
+    @on(ChatScreen.TitleChanged)
+    def _title_changed(self, event: ChatScreen.TitleChanged) -> None:
+        event.stop()
+        self.show_terminal_title(event.title)
+
+    @on(ChatScreen.AlertWanted)
+    def _alert_wanted(self, event: ChatScreen.AlertWanted) -> None:
+        event.stop()
+        self.alert(event.text)
 
     async def on_event(self, event: events.Event) -> None:
         """Make what is pasted safe to show, for every field there is."""
@@ -176,34 +251,50 @@ class ChatApp(App[None]):
                 markup=False,
             )
 
+    def action_app_palette(self) -> None:
+        """Open the command palette."""
+        self.action_command_palette()
+
     async def action_app_help(self) -> None:
         """Show the keys."""
         await self.screen.run_action("app_help")
 
     async def action_app_quit(self) -> None:
         """Leave; the chat screen keeps what was said of a reply first."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ChatScreen):
-                screen.action_app_quit()
-                return
-        self.exit()
+        if (screen := self._chat_screen) is not None:
+            screen.action_app_quit()
+        else:
+            self.exit()
 
-    def close(self) -> tuple[bool, Mapping[str, SessionError]]:
-        """End the engine's thread and put on disk what waits.
+    def close(self) -> Ending:
+        """End the engine's thread and put on disk what waits; what that fails for is copied elsewhere if it may be.
 
-        Returns:
-            Whether the thread ended in time, and why chats are not on disk, by their ids.
+        Any thread may call it, and more than once: all get the same answer.
         """
-        ended = self.worker.close(CLOSE_S)
-        self.sessions.close(SAVE_S)
-        return ended, self.sessions.failures
+        self.show_terminal_title("")
+        with self._close_lock:
+            if self._ending is None:
+                ended = self.worker.close(CLOSE_S)
+                self.sessions.close(SAVE_S)
+                self._ending = self._rescue(ended)
+            return self._ending
+
+    def _rescue(self, ended: bool) -> Ending:
+        unsaved, failures = self.sessions.unsaved, self.sessions.failures
+        problems = dict.fromkeys(unsaved, "The chat is not saved: the disk does not answer.")
+        problems |= {chat_id: error.what_happened for chat_id, error in failures.items()}
+        copies: dict[str, Path] = {}
+        for chat_id, chat in (
+            unsaved.items() if not (self._first and self._first.leave_without) else ()
+        ):
+            try:
+                copies[chat_id] = write_copy(chat, self._rescue_folders)
+            except SessionError as error:
+                problems[chat_id] += f" {error.what_happened}"
+        return Ending(ended, problems, copies)
 
     def _fatal_error(self) -> None:
         # A traceback on the user's screen helps nobody: it goes to the log, and the command line says so in a sentence.
         self.crash = self._exception
         _log.critical("the app failed", exc_info=self._exception)
         self._close_messages_no_wait()
-
-
-def _theme(colours: ThemeColours) -> Theme:
-    return Theme(**{name: getattr(colours, name) for name in colours.__slots__})

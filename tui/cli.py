@@ -1,88 +1,56 @@
-"""The command line: parses arguments, finds what to begin with, and opens the app.
+"""The command line: finds what to begin with, and opens the app.
 
 Nothing heavy is imported before it is needed: `--help` and wrong arguments answer at once.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from tui import __version__
-from tui.console import Parser, complain
-from tui.engine.quantization import QUANTIZATIONS
+from tui.console import complain, write_out
+from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
+    from tui.app import ChatApp
+    from tui.engine.base import LoadRequest
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
+    from tui.settings.preferences import Preferences
 
-SUBCOMMANDS = ("bench", "export", "import", "list")
+__all__ = ["main", "parser"]
+
+SUBCOMMANDS = ("bench", "completion", "config", "export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
+HANG_UP_S = 5.0
+"""How long the app may take to end when the system asks for it, before that is done from outside."""
+LAST_WORDS_S = 1.0
+"""How long it may then still take to say what became of the chats."""
 
 
 class UsageError(Exception):
     """The app can't start; the message is a sentence for a person."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    result = Parser(
-        prog="chat-tui",
-        description="Talk with a local language model in a full-screen terminal app.",
-        epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. "
-        "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen; "
-        "'chat-tui bench' measures a model on this machine.",
-    )
-    result.add_argument(
-        "model",
-        nargs="?",
-        metavar="MODEL",
-        help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'",
-    )
-    chat = result.add_mutually_exclusive_group()
-    chat.add_argument(
-        "--continue", dest="resume", action="store_true", help="reopen the newest chat"
-    )
-    chat.add_argument(
-        "--session",
-        metavar="ID_OR_FILE",
-        help="open a saved chat, by its id, the id's beginning, or file",
-    )
-    result.add_argument(
-        "--quantization", choices=list(QUANTIZATIONS), help="how the weights are held in memory"
-    )
-    result.add_argument(
-        "--revision", default="", help="the model's branch, tag or commit on the Hub"
-    )
-    result.add_argument(
-        "--trust-remote-code",
-        action="store_true",
-        help="run Python code that the model's repository ships; only for repositories that you trust",
-    )
-    result.add_argument(
-        "--log-path", action="store_true", help="print where the log file is, and exit"
-    )
-    result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
-    return result
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `chat-tui`.
 
     Returns:
-        the exit code: 0; 1 when the app failed; 2 when it could not start.
+        the exit code: 0; 1 when the app failed or a chat could not be saved; 2 when it could not start.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in SUBCOMMANDS:
         from tui.subcommands import run
 
         return run(given)
-    arguments = parser().parse_args(given)
+    arguments = parse(given)
     try:
         return _run(arguments)
     except UsageError as error:
@@ -90,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: Arguments) -> int:
     from tui import logs
     from tui.settings.paths import AppPaths
 
@@ -98,6 +66,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.log_path:
         print(logs.log_path(paths.logs))
         return 0
+    if arguments.dry_run:
+        return _dry_run(arguments, paths)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "this is a full-screen app and needs a terminal for input and output. "
@@ -106,16 +76,132 @@ def _run(arguments: argparse.Namespace) -> int:
     return _open(arguments, paths)
 
 
-def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
-    from tui import logs
-    from tui.app import ChatApp, Start
+def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, list[str]]:
+    """Return the settings in force, and sentences about what was not used.
+
+    Raises:
+        UsageError: something that the command line names can't be used.
+    """
+    from tui.settings.preferences import Origin, Preferences
+    from tui.settings.presets import Library, PresetError
+    from tui.settings.state import load_state
+
+    state, problem = load_state(paths.state)
+    notices = [*arguments.notices, *([problem] if problem else [])]
+    command_line = dict(arguments.settings)
+    if arguments.generation_config:
+        command_line = {**_generation_config(arguments.generation_config), **command_line}
+    path = arguments.config.expanduser() if arguments.config else paths.config_file
+    if arguments.config and not path.is_file():
+        raise UsageError(f"there is no configuration file {path}")
+    preferences = Preferences(
+        path,
+        environment=os.environ,
+        command_line=command_line,
+        state=state,
+        library=Library(paths.presets, paths.prompts),
+    )
+    notices += preferences.problems
+    name = preferences.preset_name(preferences.value("model.name"))
+    try:
+        if name:
+            preferences.apply_preset(preferences.library.preset(name))
+    except PresetError as error:
+        if preferences.origin("chat.preset") is Origin.COMMAND_LINE:
+            raise UsageError(f"{error}") from error
+        notices.append(f"{error}.")
+    return preferences, notices
+
+
+def _generation_config(named: str) -> dict[str, Any]:
+    """Return the settings of a generation config: a file, a folder with one, or a Hub repository.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    path = Path(named).expanduser()
+    if path.is_dir():
+        path /= "generation_config.json"
+    try:
+        if ".json" not in named and not path.is_file():
+            from huggingface_hub import hf_hub_download
+
+            path = Path(hf_hub_download(named, "generation_config.json"))
+        return generation_settings(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"the generation config {named} can't be used: {reason}") from error
+
+
+def _load_request(
+    arguments: Arguments, preferences: Preferences
+) -> tuple[LoadRequest | None, list[str]]:
+    """Return the model to load, None where there is none to begin with, and sentences about what is not used."""
     from tui.engine.base import LoadRequest
     from tui.engine.catalog import demo_model
+    from tui.engine.quantization import QUANTIZATIONS
+    from tui.settings.preferences import Origin
+
+    value = preferences.value
+    model = value("model.name") or ("demo" if demo_model() else "")
+    if not model:
+        return None, []
+    quantization, origin = value("model.quantization"), preferences.origin("model.quantization")
+    # What was chosen for another model says nothing of the one that is named now.
+    is_named = preferences.origin("model.name") is not Origin.REMEMBERED
+    if not quantization or (origin is Origin.REMEMBERED and is_named):
+        quantization = "none"
+    notices = []
+    if quantization not in QUANTIZATIONS:
+        notices.append(
+            f"There is no quantization {quantization!r} (there are: {', '.join(QUANTIZATIONS)})."
+        )
+        quantization = "none"
+    request = LoadRequest(
+        model,
+        quantization,
+        dtype=value("model.dtype"),
+        device=value("model.device"),
+        revision=value("model.revision"),
+        trust_remote_code=arguments.trust_remote_code,
+        attention=value("model.attention"),
+        max_memory=value("model.max_memory"),
+        double_quant=value("model.double_quant"),
+        kernels=value("model.kernels"),
+        compute_dtype=value("model.compute_dtype"),
+    )
+    return request, notices
+
+
+def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
+    """Print what would be used, and where each setting comes from."""
+    preferences, notices = _preferences(arguments, paths)
+    request, more = _load_request(arguments, preferences)
+    settings = {
+        key: {"value": value, "origin": origin.value} for key, value, origin in preferences.items()
+    }
+    report = {
+        "model": None if request is None else request.model,
+        "quantization": None if request is None else request.quantization,
+        "trust_remote_code": arguments.trust_remote_code,
+        "chat": "newest" if arguments.resume else arguments.session or "new",
+        "config_file": str(preferences.path),
+        "settings": settings,
+        "notices": [*notices, *more],
+    }
+    write_out(json.dumps(report, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _open(arguments: Arguments, paths: AppPaths) -> int:
+    from tui import logs
+    from tui.app import ChatApp, Start
     from tui.engine.local import LocalEngine
     from tui.sessions import SessionStore
     from tui.sessions.writer import SessionWriter
+    from tui.settings.measurements import Measurements
     from tui.settings.paths import PathsError
-    from tui.settings.state import load_state, save_state
+    from tui.settings.state import save_state
     from tui.settings.themes import shipped_themes, user_themes
 
     notices: list[str] = []
@@ -129,42 +215,54 @@ def _open(arguments: argparse.Namespace, paths: AppPaths) -> int:
         notices.append(str(error))
     store = SessionStore(paths.sessions, paths.index)
     opened = _opened(arguments, store)
-    state, problem = load_state(paths.state)
-    notices += [problem] if problem else []
-    themes, problems = user_themes(paths.themes)
-    notices += problems
-    model = arguments.model or state.model or ("demo" if demo_model() else "")
-    quantization = arguments.quantization or (state.quantization if not arguments.model else "none")
-    request = None
-    if model:
-        trusted = arguments.trust_remote_code
-        request = LoadRequest(
-            model, quantization, revision=arguments.revision, trust_remote_code=trusted
-        )
+    preferences, problems = _preferences(arguments, paths)
+    themes, broken = user_themes(paths.themes)
+    request, more = _load_request(arguments, preferences)
     app = ChatApp(
         LocalEngine(paths.cache),
         SessionWriter(store),
-        state,
-        start=Start(opened, request, tuple(notices)),
+        preferences.state(),
+        start=Start(opened, request, (*notices, *problems, *more, *broken)),
         themes=(*shipped_themes(), *themes),
         copy_file=paths.cache / "copied.txt",
+        measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
+        preferences=preferences,
+        paths=paths,
+        on_signal=lambda: _end_in_time(app),
     )
     app.run()
-    ended, unsaved = app.close()
-    code = CRASHED if app.crash is not None else app.return_code or 0
+    ending = app.close()
+    code = CRASHED if app.crash is not None or ending.problems else app.return_code or 0
     if app.crash is not None:
         name = type(app.crash).__name__
         where = logs.log_path(paths.logs)
         complain(f"chat-tui: the app failed ({name}); the details are in {where}")
-    for reason in unsaved.values():
-        complain(f"chat-tui: a chat is not saved: {reason}")
-    if not ended:
+    for chat_id, problem in ending.problems.items():
+        complain(f"chat-tui: {problem}")
+        if (copy := ending.copies.get(chat_id)) is not None:
+            opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
+            complain(f"chat-tui: a copy of it is in {copy}; open it with: {opens_it}")
+    if not ending.ended:
         _leave(code)
     return code
 
 
-def _opened(arguments: argparse.Namespace, store: SessionStore) -> Loaded | None:
+def _end_in_time(app: ChatApp) -> None:
+    """See to it that the process ends, also where the terminal is gone and something waits for it for ever."""
+    import threading
+    import time
+
+    def watch() -> None:
+        time.sleep(HANG_UP_S)
+        problems = app.close().problems
+        time.sleep(LAST_WORDS_S)
+        _leave(CRASHED if problems else 0)
+
+    threading.Thread(target=watch, name="end in time", daemon=True).start()
+
+
+def _opened(arguments: Arguments, store: SessionStore) -> Loaded | None:
     """Return the chat that the command line asks for.
 
     Raises:
@@ -195,6 +293,8 @@ def _leave(code: int) -> NoReturn:
     import logging
 
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # A terminal that is gone takes nothing any more.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

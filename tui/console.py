@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import NoReturn
 
@@ -18,8 +19,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(sentence: str) -> None:
-    """Write a sentence to stderr."""
-    sys.stderr.write(f"{sanitize(sentence)}\n")
+    """Write a sentence to stderr; does nothing when the terminal is gone."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{sanitize(sentence)}\n")
 
 
 def write_out(text: str) -> None:

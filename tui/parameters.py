@@ -1,18 +1,30 @@
 """The one table of generation parameters.
 
-The sidebar, the command line, `/set`, validation, the session file and the README's table are made from it. A value that is
-not set (None) means the model's own default, else the one named here. Names are those of transformers'
-`GenerationConfig`, plus `seed`.
+The sidebar, the command line, `/set`, the configuration file, validation, the session file and the README's table are made from
+it. A value that is not set (None) means the model's own default, else the one named here. Names are those of transformers'
+`GenerationConfig`, plus `seed`. Those of its names that a chat has no use for stand in `UNUSED`, each with the reason.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final
 
-Value = float | int | None
+Value = Any
+"""A JSON value: a number, a boolean, a text or a list; None for "not set"."""
+
+Kind = type[float | int | bool | str | list[Any]]
+
+_WORDS: Final = {
+    "true": True, "yes": True, "on": True, "1": True,
+    "false": False, "no": False, "off": False, "0": False,
+}  # fmt: skip
+_NOT_SET: Final = ("", "none", "default", "auto")
+_MAX_ITEMS: Final = 10_000
 
 
 class ParameterError(ValueError):
@@ -26,37 +38,77 @@ class Parameter:
     Attributes:
         name: as in `GenerationConfig`.
         label: what the sidebar calls it.
-        kind: `float` or `int`.
-        minimum, maximum: the values allowed, both included; None for no bound.
+        kind: `float`, `int`, `bool`, `str` or `list`.
+        minimum, maximum: the numbers allowed, both included; None for no bound.
         step: what one press of an arrow key changes.
         default: in force when neither the user nor the model names a value; None for "none".
         help: one sentence.
+        group: what the sidebar lists it under.
+        items: of a list: `int`, `str`, or `list` for anything that is JSON.
+        choices: of a text: the ones allowed; empty where any is.
+        is_common: whether it is shown where there is room for a few only.
     """
 
     name: str
     label: str
-    kind: type[float | int]
+    kind: Kind
     minimum: float | None
     maximum: float | None
     step: float
     default: Value
     help: str
+    group: str = "Sampling"
+    items: type | None = None
+    choices: tuple[str, ...] = ()
+    is_common: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it takes a number."""
+        return self.kind is int or self.kind is float
 
     def parse(self, text: str) -> Value:
         """Return the value that a user typed; empty and `none` mean "not set".
 
         Raises:
-            ParameterError: it is no number of this kind, or out of range.
+            ParameterError: it is no value of this kind, or out of range.
         """
         typed = text.strip()
-        if not typed or typed.lower() in ("none", "default", "auto"):
+        if typed.lower() in _NOT_SET:
             return None
+        if self.kind is bool:
+            if typed.lower() not in _WORDS:
+                raise ParameterError(f"{self.label}: {_brief(typed)!r} is neither true nor false")
+            return _WORDS[typed.lower()]
+        if self.kind is list:
+            return self.check(self._list(typed))
+        if self.kind is str:
+            return self.check(typed)
         try:
             number: float = int(typed) if self.kind is int else float(typed)
         except ValueError:
             what = "a whole number" if self.kind is int else "a number"
             raise ParameterError(f"{self.label}: {_brief(typed)!r} is not {what}") from None
         return self.check(number)
+
+    def _list(self, typed: str) -> list[Any]:
+        """Return a list as people type it: as JSON, as numbers between commas, or a single text."""
+        if typed.startswith("["):
+            try:
+                found = json.loads(typed)
+            except (ValueError, RecursionError):
+                raise ParameterError(
+                    f"{self.label}: {_brief(typed)!r} is not {self.range_text}"
+                ) from None
+            return list(found)
+        if self.items is str:
+            return [typed]
+        try:
+            return [int(part) for part in typed.split(",")]
+        except ValueError:
+            raise ParameterError(
+                f"{self.label}: {_brief(typed)!r} is not {self.range_text}"
+            ) from None
 
     def check(self, value: Any) -> Value:
         """Return `value` as this parameter's kind.
@@ -66,8 +118,19 @@ class Parameter:
         """
         if value is None:
             return None
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise ParameterError(f"{self.label}: {_shown(value)} is neither true nor false")
+            return value
+        if self.kind is str:
+            return self._checked_text(value)
+        if self.kind is list:
+            return self._checked_list(value)
+        return self._checked_number(value)
+
+    def _checked_number(self, value: Any) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ParameterError(f"{self.label}: {value!r} is not a number")
+            raise ParameterError(f"{self.label}: {_shown(value)} is not a number")
         if isinstance(value, float) and not math.isfinite(value):
             raise ParameterError(f"{self.label}: {value} is not a finite number")
         if self.kind is int and value != int(value):
@@ -76,11 +139,39 @@ class Parameter:
         if (low is not None and value < low) or (high is not None and value > high):
             shown = _brief(format_value(value))
             raise ParameterError(f"{self.label}: {shown} is not {self.range_text}")
-        return self.kind(value)
+        return int(value) if self.kind is int else float(value)
+
+    def _checked_text(self, value: Any) -> Value:
+        if not isinstance(value, str) or (self.choices and value not in self.choices):
+            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}")
+        return value
+
+    def _checked_list(self, value: Any) -> Value:
+        # A single token or text stands for a list of one, as it does in transformers.
+        if self.items in (int, str) and type(value) is self.items:
+            value = [value]
+        is_list = isinstance(value, list | tuple) and 0 < len(value) <= _MAX_ITEMS
+        if not is_list or not all(self._is_item(one) for one in value):
+            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}")
+        return [_plain(one) for one in value]
+
+    def _is_item(self, value: Any) -> bool:
+        if self.items is int:
+            low = self.minimum or 0
+            return type(value) is int and low <= value < 2**31
+        if self.items is str:
+            return isinstance(value, str) and bool(value)
+        return _is_json(value)
 
     @property
     def range_text(self) -> str:
-        """The allowed range in words, as in "from 0 to 1"."""
+        """What is allowed, in words, as in "from 0 to 1"."""
+        if self.kind is bool:
+            return "true or false"
+        if self.kind is str:
+            return f"one of {', '.join(self.choices)}" if self.choices else "a text"
+        if self.kind is list:
+            return _LISTS[self.items or list]
         low, high = self.minimum, self.maximum
         if low is not None and high is not None:
             return f"from {format_value(low)} to {format_value(high)}"
@@ -89,26 +180,44 @@ class Parameter:
         return f"{format_value(high)} or less" if high is not None else "any number"
 
     def stepped(self, value: Value, steps: int, start: Value = None) -> Value:
-        """Return the value `steps` presses of an arrow key away, within the range.
+        """Return the value `steps` presses of an arrow key away, within the range; lists stay as they are.
 
         Args:
             start: where to step from when `value` is not set: the default in force.
         """
         origin = next((v for v in (value, start, self.default, self.minimum) if v is not None), 0)
+        if self.kind is bool:
+            return not origin if value is not None or origin else True
+        if self.kind is str and self.choices:
+            at = self.choices.index(origin) if origin in self.choices else -1
+            return self.choices[(at + steps) % len(self.choices)]
+        if not self.is_number:
+            return value
         moved = round(origin + steps * self.step, 6)
         if self.minimum is not None:
             moved = max(self.minimum, moved)
         if self.maximum is not None:
             moved = min(self.maximum, moved)
-        return self.kind(moved)
+        return int(moved) if self.kind is int else float(moved)
+
+
+_LISTS: Final = {
+    int: "a list of token ids, as in [1, 2]",
+    str: 'a list of texts, as in ["a", "b"]',
+    list: "a list",
+}
 
 
 def format_value(value: Any) -> str:
     """Return a value as a field shows it: no trailing zeros, empty for "not set"."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return json.dumps(value, ensure_ascii=False)
     return str(value)
 
 
@@ -116,39 +225,240 @@ def _brief(text: str, limit: int = 30) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _shown(value: Any) -> str:
+    try:
+        return _brief(repr(value))
+    except (ValueError, RecursionError):  # an int of too many digits, a list in itself
+        return "this"
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int | str | bool)
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _number(
+    name: str, label: str, kind: Kind, low: float | None, high: float | None, step: float, default: Value,
+    group: str, text: str, *, is_common: bool = False,
+) -> Parameter:  # fmt: skip
+    return Parameter(name, label, kind, low, high, step, default, text, group, is_common=is_common)
+
+
+def _switch(name: str, label: str, group: str, text: str) -> Parameter:
+    return Parameter(name, label, bool, None, None, 1, None, text, group)
+
+
+def _several(name: str, label: str, items: type, group: str, text: str, *, is_common: bool = False) -> Parameter:  # fmt: skip
+    return Parameter(
+        name, label, list, None, None, 1, None, text, group, items, is_common=is_common
+    )
+
+
+SAMPLING: Final = "Sampling"
+REPETITION: Final = "Repetition"
+LENGTH: Final = "Length and stop"
+TOKENS: Final = "Tokens"
+SPEED: Final = "Speed"
+GROUPS: Final = (SAMPLING, LENGTH, REPETITION, TOKENS, SPEED)
+
 PARAMETERS: Final[Mapping[str, Parameter]] = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter(
-            "temperature", "Temperature", float, 0.0, 2.0, 0.1, 0.7,
+    known.name: known
+    for known in (
+        _number(
+            "temperature", "Temperature", float, 0.0, 2.0, 0.1, 0.7, SAMPLING,
             "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more.",
+            is_common=True,
+        ),
+        _number(
+            "top_p", "Top-p", float, 0.0, 1.0, 0.05, 0.95, SAMPLING,
+            "Draw from the likeliest tokens that together have this probability; 1 is off.", is_common=True,
+        ),
+        _number(
+            "top_k", "Top-k", int, 0, 100_000, 5, 50, SAMPLING,
+            "Draw from this many of the likeliest tokens; 0 is off.", is_common=True,
+        ),
+        _number(
+            "min_p", "Min-p", float, 0.0, 1.0, 0.05, None, SAMPLING,
+            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.", is_common=True,
+        ),
+        _switch(
+            "do_sample", "Sample", SAMPLING,
+            "False always takes the likeliest token, whatever the temperature; empty goes by the temperature.",
+        ),
+        _number(
+            "seed", "Seed", int, 0, 2**32 - 1, 1, None, SAMPLING,
+            "Makes a reply repeatable; empty draws a new seed for each reply.", is_common=True,
+        ),
+        _number(
+            "typical_p", "Typical-p", float, 0.01, 1.0, 0.05, None, SAMPLING,
+            "Draw from the tokens that are as surprising as the text is on average, up to this probability.",
+        ),
+        _number(
+            "top_h", "Top-h", float, 0.0, 1.0, 0.05, None, SAMPLING,
+            "Keep as many tokens as this share of the distribution's entropy takes.",
+        ),
+        _number(
+            "epsilon_cutoff", "Epsilon cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
+            "Leave out tokens less likely than this; 3e-4 to 9e-4 are usual.",
+        ),
+        _number(
+            "eta_cutoff", "Eta cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
+            "Like the epsilon cut-off, milder where the model is unsure; 3e-4 to 4e-3 are usual.",
+        ),
+        _number(
+            "guidance_scale", "Guidance scale", float, 0.1, 30.0, 0.1, None, SAMPLING,
+            "Above 1 holds the reply closer to the prompt, at twice the work for each token.",
+        ),
+        _switch(
+            "renormalize_logits", "Renormalise", SAMPLING,
+            "Makes the probabilities add up to 1 again after tokens were left out.",
+        ),
+        _switch(
+            "remove_invalid_values", "Drop NaN and inf", SAMPLING,
+            "Keeps a model that computes NaN or infinities from failing, at some cost in speed.",
+        ),
+        _number(
+            "max_new_tokens", "Max new tokens", int, 1, 1_000_000, 64, 1024, LENGTH,
+            "A reply ends after this many tokens, or when the context is full.", is_common=True,
+        ),
+        _number(
+            "min_new_tokens", "Min new tokens", int, 0, 1_000_000, 16, None, LENGTH,
+            "A reply does not end before it has this many tokens.",
+        ),
+        _number(
+            "max_length", "Max length", int, 1, 10_000_000, 256, None, LENGTH,
+            "Prompt and reply together end at this many tokens.",
+        ),
+        _number(
+            "min_length", "Min length", int, 0, 10_000_000, 256, None, LENGTH,
+            "Prompt and reply together do not end before this many tokens.",
+        ),
+        _number(
+            "max_time", "Max time (s)", float, 0.1, 86_400.0, 5.0, None, LENGTH,
+            "A reply ends after this many seconds.",
+        ),
+        _several(
+            "stop_strings", "Stop at", str, LENGTH,
+            "The answer ends before the first of these texts.", is_common=True,
+        ),
+        _several(
+            "eos_token_id", "End tokens", int, LENGTH,
+            "The ids of the tokens that end a reply, in place of the model's own.",
+        ),
+        _several(
+            "forced_eos_token_id", "Forced last tokens", int, LENGTH,
+            "What a reply ends with when it reaches its greatest length.",
+        ),
+        _several(
+            "exponential_decay_length_penalty", "Length decay", list, LENGTH,
+            "[START, FACTOR]: from token START on, ending the reply grows likelier by FACTOR each time.",
+        ),
+        _number(
+            "repetition_penalty", "Repetition penalty", float, 0.1, 5.0, 0.05, 1.0, REPETITION,
+            "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True,
+        ),
+        _number(
+            "no_repeat_ngram_size", "No repeat n-gram", int, 0, 100, 1, None, REPETITION,
+            "No run of this many tokens comes twice; 0 is off.",
+        ),
+        _number(
+            "encoder_repetition_penalty", "Prompt penalty", float, 0.1, 5.0, 0.05, None, REPETITION,
+            "Above 1 favours tokens that the prompt has; 1 is off.",
+        ),
+        _number(
+            "encoder_no_repeat_ngram_size", "No prompt n-gram", int, 0, 100, 1, None, REPETITION,
+            "No run of this many tokens is taken over from the prompt; 0 is off.",
+        ),
+        _several(
+            "suppress_tokens", "Suppress tokens", int, TOKENS, "The ids of tokens that never come.",
+        ),
+        _several(
+            "begin_suppress_tokens", "Not at the start", int, TOKENS,
+            "The ids of tokens that a reply does not begin with.",
+        ),
+        _several(
+            "bad_words_ids", "Banned runs", list, TOKENS, "Runs of token ids that never come, as in [[5, 6], [7]].",
+        ),
+        _several(
+            "sequence_bias", "Sequence bias", list, TOKENS,
+            "Runs of token ids with what is added to their scores, as in [[[5, 6], -2.0]].",
+        ),
+        _number(
+            "bos_token_id", "Start token", int, 0, 2**31 - 1, 1, None, TOKENS, "The id of the token that begins a text.",
+        ),
+        _number(
+            "pad_token_id", "Padding token", int, 0, 2**31 - 1, 1, None, TOKENS, "The id of the token that pads a batch.",
+        ),
+        _number(
+            "prompt_lookup_num_tokens", "Prompt lookup", int, 1, 100, 1, None, SPEED,
+            "Drafts this many tokens at a time from what the chat says already; pays when texts are repeated.",
+        ),
+        _number(
+            "max_matching_ngram_size", "Lookup n-gram", int, 1, 20, 1, None, SPEED,
+            "The longest run of tokens that prompt lookup looks for.",
+        ),
+        _number(
+            "num_assistant_tokens", "Draft tokens", int, 1, 100, 1, None, SPEED,
+            "How many tokens an assistant model drafts at a time.",
         ),
         Parameter(
-            "top_p", "Top-p", float, 0.0, 1.0, 0.05, 0.95,
-            "Draw from the likeliest tokens that together have this probability; 1 is off.",
+            "num_assistant_tokens_schedule", "Draft schedule", str, None, None, 1, None,
+            "How the number of drafted tokens changes with how many were taken.", SPEED,
+            choices=("constant", "heuristic", "heuristic_transient"),
         ),
-        Parameter(
-            "top_k", "Top-k", int, 0, 1000, 5, 50,
-            "Draw from this many of the likeliest tokens; 0 is off.",
-        ),
-        Parameter(
-            "min_p", "Min-p", float, 0.0, 1.0, 0.05, None,
-            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.",
-        ),
-        Parameter(
-            "max_new_tokens", "Max new tokens", int, 1, 1_000_000, 64, 1024,
-            "A reply ends after this many tokens, or when the context is full.",
-        ),
-        Parameter(
-            "repetition_penalty", "Repetition penalty", float, 0.1, 5.0, 0.05, 1.0,
-            "Above 1 makes tokens that already occur less likely; 1 is off.",
-        ),
-        Parameter(
-            "seed", "Seed", int, 0, 2**32 - 1, 1, None,
-            "Makes a reply repeatable; empty draws a new seed for each reply.",
+        _number(
+            "assistant_confidence_threshold", "Draft confidence", float, 0.0, 1.0, 0.05, None, SPEED,
+            "An assistant model stops drafting when it is less sure than this.",
         ),
     )
 }  # fmt: skip
+
+_ONE_REPLY: Final = "a chat streams one reply, and beams or several replies can't be streamed"
+_REMOVED: Final = (
+    "transformers has moved this way of decoding out into repositories with code of their own"
+)
+_INTERNAL: Final = "the app sets it itself"
+_OUTPUTS: Final = "a chat shows the text alone"
+_SERVING: Final = "it is about serving many requests at once"
+_CODE: Final = "it takes a structure that only a program can give"
+_DRAFTS: Final = "it is chosen with the way of drafting"
+
+UNUSED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            "num_beams", "num_beam_groups", "num_return_sequences", "length_penalty", "early_stopping",
+            "diversity_penalty", "constraints", "force_words_ids",
+        ),
+        _ONE_REPLY,
+    ),
+    **dict.fromkeys(("penalty_alpha", "dola_layers", "low_memory"), _REMOVED),
+    **dict.fromkeys(
+        (
+            "use_cache", "cache_implementation", "cache_config", "max_cache_len", "prefill_chunk_size", "compile_config",
+            "disable_compile", "is_assistant", "token_healing", "transformers_version", "decoder_start_token_id",
+            "forced_bos_token_id", "return_dict_in_generate",
+        ),
+        _INTERNAL,
+    ),
+    **dict.fromkeys(("output_attentions", "output_hidden_states", "output_logits", "output_scores"), _OUTPUTS),
+    **dict.fromkeys(("continuous_batching_config",), _SERVING),
+    **dict.fromkeys(("watermarking_config",), _CODE),
+    **dict.fromkeys(
+        (
+            "assistant_early_exit", "assistant_ensemble_weight", "assistant_lookbehind", "target_lookbehind",
+            "speculation_type", "use_mtp",
+        ),
+        _DRAFTS,
+    ),
+}  # fmt: skip
+"""The names of `GenerationConfig` that a chat has no use for, with the reason."""
 
 
 def parameter(name: str) -> Parameter:
@@ -160,10 +470,30 @@ def parameter(name: str) -> Parameter:
     try:
         return PARAMETERS[name]
     except KeyError:
-        known = ", ".join(PARAMETERS)
-        raise ParameterError(
-            f"there is no generation parameter {name!r} (known: {known})"
-        ) from None
+        pass
+    if name in UNUSED:
+        raise ParameterError(f"{name} can't be set in a chat: {UNUSED[name]}")
+    hint = did_you_mean(name, PARAMETERS)
+    raise ParameterError(f"there is no generation parameter {_brief(name)!r}{hint}")
+
+
+def did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """Return `; did you mean ...?` with the known word that is nearest; empty when none is near."""
+    folded = {name.replace("-", "_").lower(): name for name in known}
+    near = get_close_matches(word.replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
+    return f"; did you mean {folded[near[0]]}?" if near else ""
+
+
+def grouped(*, is_common: bool | None = None) -> Iterator[tuple[str, list[Parameter]]]:
+    """Yield each group with its parameters, in the table's order."""
+    for group in GROUPS:
+        members = [
+            known
+            for known in PARAMETERS.values()
+            if known.group == group and is_common in (None, known.is_common)
+        ]
+        if members:
+            yield group, members
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Value]:

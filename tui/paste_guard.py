@@ -8,7 +8,7 @@ paste visible before the parser sees it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, TextIO
 
 import textual.drivers.linux_driver as linux_driver
 from textual._xterm_parser import XTermParser
@@ -78,8 +78,44 @@ class GuardedParser(XTermParser):
         return super().feed(filtered) if filtered or not data else ()
 
 
+class LastingOutput:
+    """A terminal to write to that may go away: from then on what is written is dropped.
+
+    Textual's thread that writes would end with the error, and the app would wait for it for ever.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._is_gone = False
+
+    def write(self, text: str) -> int:
+        """Write a text, if there is anything to write it to."""
+        if not self._is_gone:
+            try:
+                self._file.write(text)
+            except OSError:
+                self._is_gone = True
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, if there is anything to hand it to."""
+        if not self._is_gone:
+            try:
+                self._file.flush()
+            except OSError:
+                self._is_gone = True
+
+    def fileno(self) -> int:
+        """Return the terminal's descriptor."""
+        return self._file.fileno()
+
+
 class GuardedDriver(linux_driver.LinuxDriver):
-    """The terminal driver, with the guarded parser."""
+    """The terminal driver, with the guarded parser, and an output that outlasts the terminal."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._file: Any = LastingOutput(self._file)
 
     def run_input_thread(self) -> None:
         """Read the terminal until the app ends."""

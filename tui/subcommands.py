@@ -1,4 +1,4 @@
-"""What `chat-tui list`, `chat-tui export` and `chat-tui import` do, without a screen; `chat-tui bench` is in `bench`."""
+"""What `chat-tui list`, `export`, `import`, `models`, `config` and `completion` do, without a screen; `bench` has a module of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from tui import bench
+from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
 from tui.conversation.formats import export_text
+from tui.engine.base import EngineError
+from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
-from tui.sessions import SessionError, SessionStore
+from tui.sessions import SessionError, SessionFileError, SessionStore
+from tui.settings.config import ConfigError, explain, write_settings
 from tui.settings.paths import AppPaths, PathsError
+from tui.settings.preferences import Origin, Preferences
+from tui.settings.schema import SETTINGS, SettingError
+from tui.settings.state import load_state
 from tui.transfer import EXPORTS, TransferError, format_for, read_chats, write_chats
 
 FAILED: Final = 2
@@ -38,7 +45,14 @@ def run(arguments: Sequence[str]) -> int:
         code = _COMMANDS[name](given, store)
         sys.stdout.flush()
         return code
-    except (PathsError, SessionError, TransferError) as error:
+    except (
+        ConfigError,
+        PathsError,
+        SessionError,
+        SettingError,
+        TransferError,
+        EngineError,
+    ) as error:
         complain(f"chat-tui {name}: {error}")
         return FAILED
     except BrokenPipeError:
@@ -50,9 +64,17 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def whole_id(store: SessionStore, start: str) -> str:
-    """Return the id of the one chat whose id begins so; what was given where there is none or more than one."""
+    """Return the id of the one chat whose id begins so; what was given where there is none.
+
+    Raises:
+        SessionFileError: there is more than one.
+    """
     found = [one.id for one in store.list() if start and one.id.startswith(start)]
-    return found[0] if len(found) == 1 else start
+    if len(found) > 1:
+        raise SessionFileError(
+            f"{len(found)} chats have an id that begins with {start[:80]!r}; give more of it."
+        )
+    return found[0] if found else start
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -93,7 +115,9 @@ def _list(_given: argparse.Namespace, store: SessionStore) -> int:
     for one in store.list():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.updated_at))
         plural = " " if one.turns == 1 else "s"
-        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {sanitize_line(one.title, 60)}")
+        mark = f"  [{sanitize_line(one.problem, 80)}]" if one.problem else ""
+        title = sanitize_line(one.title, 60)
+        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {title}{mark}")
     return 0
 
 
@@ -112,6 +136,8 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
     if given.output is None:
         write_out(export_text([opened.conversation], EXPORTS[name]))
     else:
+        if given.output.is_dir():
+            raise TransferError(f"{given.output} is a folder; name a file in it")
         if given.output.exists() and not given.force:
             raise TransferError(f"{given.output} is there already; --force replaces it")
         write_chats([opened.conversation], name, given.output, overwrite=given.force)
@@ -132,14 +158,108 @@ def _import(given: argparse.Namespace, store: SessionStore) -> int:
     return 0
 
 
+def models_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui models`."""
+    parser = Parser(
+        prog="chat-tui models",
+        description="List the models of this machine, or of the Hub, and whether they fit into the memory that is free now.",
+    )
+    parser.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    return parser
+
+
+def _models(given: argparse.Namespace, _store: SessionStore) -> int:
+    from tui.model_table import print_models
+
+    return print_models(AppPaths.default(), hub_words=given.hub, as_json=given.json)
+
+
+def config_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui config`."""
+    parser = Parser(
+        prog="chat-tui config",
+        description="Say where the configuration file is and whether it is right, explain every setting, or change one.",
+    )
+    parser.add_argument(
+        "changes",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="write a setting, as in screen.theme=beacon; without a value it is taken out",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="print every setting with what it does and what holds now",
+    )
+    parser.add_argument("--path", action="store_true", help="print where the file is")
+    return parser
+
+
+def completion_parser() -> argparse.ArgumentParser:
+    """Return the parser of `chat-tui completion`."""
+    parser = Parser(
+        prog="chat-tui completion",
+        description="Print the script that completes the command line in a shell.",
+    )
+    parser.add_argument("shell", choices=list(SHELLS))
+    return parser
+
+
+def _config(given: argparse.Namespace, _store: SessionStore) -> int:
+    paths = AppPaths.default()
+    path = paths.config_file
+    if given.path:
+        write_out(str(path))
+        return 0
+    if given.changes:
+        write_settings(path, dict(map(_change, given.changes)))
+    state, _ = load_state(paths.state)
+    preferences = Preferences(path, environment=os.environ, state=state)
+    if given.explain:
+        known = list(preferences.items())
+        values = {key: value for key, value, _ in known}
+        write_out(explain(values, {key: origin.value for key, _, origin in known}).rstrip())
+    elif not given.changes:
+        there = "" if path.exists() else " (not there yet)"
+        write_out(f"{path}{there}")
+        for key, value, origin in preferences.items():
+            if origin in (Origin.FILE, Origin.ENVIRONMENT):
+                write_out(f"{key} = {value!r}  ({origin.value})")
+    for problem in preferences.problems:
+        complain(f"chat-tui config: {problem}")
+    return FAILED if preferences.problems else 0
+
+
+def _change(text: str) -> tuple[str, object]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingError(f"{text!r} is not KEY=VALUE")
+    if key not in SETTINGS:
+        raise SettingError(f"there is no setting {key!r}{did_you_mean(key, SETTINGS)}")
+    return key, SETTINGS[key].parse(value) if value else None
+
+
+def _completion(given: argparse.Namespace, _store: SessionStore) -> int:
+    about = {name: make().description or "" for name, make in PARSERS.items()}
+    write_out(script(given.shell, about).rstrip())
+    return 0
+
+
 PARSERS: Final = {
     "bench": bench.parser,
+    "completion": completion_parser,
+    "config": config_parser,
     "export": export_parser,
     "import": import_parser,
     "list": list_parser,
+    "models": models_parser,
 }
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, SessionStore], int]]] = {
+    "completion": _completion,
+    "config": _config,
     "export": _export,
     "import": _import,
     "list": _list,
+    "models": _models,
 }

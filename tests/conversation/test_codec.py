@@ -287,3 +287,19 @@ def test_a_streaming_reply_is_written_as_such():
     read = codec.loads(codec.dumps(chat)).conversation
     assert read.path[-1].status is Status.STREAMING
     assert read.recovered().path[-1].status is Status.INTERRUPTED
+
+
+def test_what_is_left_of_a_damaged_chat_shows_what_its_history_showed():
+    chat = Conversation()
+    for n in range(4):
+        chat = chat.add_user(f"q{n}")
+        chat = chat.begin_reply(chat.path[-1].id, Generation())
+        chat = chat.finish(chat.path[-1].id, Status.COMPLETE, text=f"a{n}")
+    damaged = codec.encode(chat)
+    turns = damaged["tree"]["turns"]
+    turns[1]["content"] = None
+    turns[4]["role"] = 7
+    decoded = codec.decode(damaged)
+    assert decoded.problems
+    assert [turn.text for turn in decoded.conversation.path][-3:] == ["a2", "q3", "a3"]
+    assert len(decoded.conversation.path) >= 6

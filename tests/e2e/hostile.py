@@ -61,6 +61,7 @@ PAYLOADS: Final = (
         "\ufffd]0;p\ufffd\ufffd8m⟪RLO⟫\ufffd",
         verbatim="&#27;]0;p&#7;&#x9b;8m&#x202e;&#xe0041;",
     ),
+    Payload("tab", "a\tb", "ab"),
     Payload("console markup", "[red]x[/red][/][@click=app.quit]y[/]", "[red]x[/red][/][@click=app.quit]y[/]"),
 )  # fmt: skip
 NAMES: Final = tuple(one for one in PAYLOADS if one.in_name and "/" not in one.raw)
@@ -161,7 +162,7 @@ _COPIED: Final = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/]*=*)\x07")
 def is_forbidden(character: str) -> bool:
     """Whether a character may not reach the terminal as text, but for line ends."""
     return (
-        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")  # a tab is one of them
         or unicodedata.bidirectional(character)
         in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
         or character in "\u061c\u200e\u200f"

@@ -165,6 +165,19 @@ class Terminal:
         code, number = self._process.exitstatus, self._process.signalstatus
         return code if code is not None else -(number or 0)
 
+    def hang_up(self, timeout_s: float = 30.0) -> None:
+        """Close the terminal under the program, and wait until that has ended.
+
+        Raises:
+            ScreenTimeoutError: it did not end in time.
+        """
+        self._process.ptyproc.fileobj.close()
+        deadline = time.monotonic() + timeout_s
+        while self._process.isalive():
+            if time.monotonic() > deadline:
+                raise ScreenTimeoutError(f"it did not end within {timeout_s:.0f} s\n{self.text}")
+            time.sleep(0.05)
+
     def unrestored(self) -> list[str]:
         """Return what the program, now ended, left other than it had found it; empty when the terminal is as before."""
         left = [name for name, mode in _MODES.items() if self._mode(mode) is True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -90,6 +91,32 @@ def test_a_signal_to_end_in_the_middle_of_a_reply_keeps_what_was_said(start_app,
     app.wait_for_exit(SOON_S)
     assert app.unrestored() == []
     _assert_reply_kept(home)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("long_replies")
+def test_a_terminal_that_is_closed_ends_the_app_and_what_was_said_is_kept(start_app, home):
+    app = _replying_app(start_app)
+    app.hang_up(SOON_S)
+    _assert_reply_kept(home)
+
+
+@pytest.mark.model
+def test_a_chat_that_can_not_be_saved_is_copied_before_a_signal_ends_the_app(
+    start_app, home, converted, tmp_path
+):
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 4000})
+    app = _replying_app(start_app)
+    sessions = home.folder / "data" / "sessions"
+    sessions.rename(tmp_path / "elsewhere")
+    sessions.write_text("in the way")
+    app.send_signal(signal.SIGTERM)
+    assert app.wait_for_exit(SOON_S) == 1
+    [copy] = tmp_path.glob("chat-tui-*.json")
+    assert len(json.loads(copy.read_text())["chat_history"][1]["content"].split()) >= 8
+    after = app.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    assert copy.name in "".join(after.split())
+    assert "in memory" not in after
 
 
 @pytest.mark.model

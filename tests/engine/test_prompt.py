@@ -1,8 +1,11 @@
 """Messages to token ids, whatever the chat template takes."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.engine import tiny
+from tui.conversation.context import KEPT_SHARE, OverflowPolicy, left_out
 from tui.conversation.turn import Message
 from tui.engine.base import GenerationError
 from tui.engine.local.prompt import PromptBuilder, neighbours_merged, system_merged
@@ -155,3 +158,35 @@ def test_merging_keeps_every_word():
     assert system_merged(chat) == messages(("user", "a\n\nd\n\nb"), ("user", "c"))
     assert neighbours_merged(chat[:3]) == messages(("system", "a"), ("user", "b\n\nc"))
     assert system_merged(messages(("system", "a"), ("assistant", "b")))[0] == Message("user", "a")
+
+
+TEMPLATES = (tiny.SIMPLE_TEMPLATE, tiny.NO_SYSTEM_TEMPLATE, tiny.THINKING_TEMPLATE, None)
+BUILDERS = [PromptBuilder(tiny.tokenizer(template)) for template in TEMPLATES]
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(BUILDERS),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=30),
+    st.integers(20, 400),
+)
+def test_what_is_kept_of_a_full_context_comes_to_its_share_and_no_more_would_fit(
+    builder, lengths, context
+):
+    pairs = [
+        ("user" if i % 2 == 0 else "assistant", "x" * n) for i, n in enumerate(sum(lengths, ()))
+    ]
+    chat = messages(("system", "Be brief."), *pairs, ("user", "And now?"))
+    costs = builder.costs(chat)[1:]
+    prompt = len(builder.build(chat).ids)
+    roles = [message.role for message in chat[1:]]
+    gone = left_out(roles, costs, prompt - sum(costs), context, OverflowPolicy.DROP_OLDEST)
+
+    def taken(first: int) -> int:
+        return len(builder.build([chat[0], *chat[1 + first :]]).ids)
+
+    budget = int(context * KEPT_SHARE)
+    first = len(gone)
+    assert taken(first) <= budget or first == len(roles) - 1
+    if first:
+        assert taken(first - 2) > budget

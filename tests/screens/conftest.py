@@ -15,10 +15,13 @@ from textual.pilot import Pilot
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
+from tui.engine.hub import Hub
 from tui.screens.chat import ChatScreen
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
+from tui.settings.presets import Library
 from tui.settings.state import AppState
 from tui.settings.themes import shipped_themes
 
@@ -41,6 +44,8 @@ class Desk:
         *,
         start: Start | None = None,
         state: AppState | None = None,
+        hub: Hub | None = None,
+        command_line: dict[str, Any] | None = None,
     ) -> ChatApp:
         app = ChatApp(
             engine or ScriptedEngine(),
@@ -49,6 +54,16 @@ class Desk:
             start=start or Start(request=LoadRequest("scripted")),
             themes=shipped_themes(),
             save_state=self.states.append,
+            # Nobody listens there: what asks the network by mistake fails at once.
+            hub=hub or Hub("http://127.0.0.1:9"),
+            preferences=Preferences(
+                self.paths.config_file,
+                command_line=command_line,
+                state=state,
+                library=Library(self.paths.presets, self.paths.prompts),
+            ),
+            paths=self.paths,
+            rescue_folders=[self.paths.data.parent],
         )
         self.apps.append(app)
         return app

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
 from tui.engine.base import GenerationError, LoadRequest, ModelLoadError, StopReason
-from tui.screens.model_picker import ModelPicker
+from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
 from tui.widgets.status_bar import StatusBar
 
@@ -165,7 +166,9 @@ async def test_a_message_sent_while_the_model_loads_is_answered_when_it_is_there
         await until(pilot, lambda: "late answer" in shown(pilot))
 
 
-async def test_a_failed_load_says_why_and_another_model_can_be_picked(desk: Desk) -> None:
+async def test_a_failed_load_says_why_and_another_model_can_be_picked(
+    desk: Desk, tmp_path: Path
+) -> None:
     engine = ScriptedEngine(
         load_error=ModelLoadError("There is no model 'x/y'.", "Check the name.")
     )
@@ -177,10 +180,13 @@ async def test_a_failed_load_says_why_and_another_model_can_be_picked(desk: Desk
         engine.load_error = None
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
-        pilot.app.screen.query_one("Input").focus()
-        await pilot.press(*"good", "enter")
+        folder = tmp_path / "good"
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        pilot.app.screen.query_one("Input").value = str(folder)
+        await pilot.press("enter")
         await until(pilot, lambda: screen.model.ready)
-        assert engine.load_requests[-1].model == "good"
+        assert engine.load_requests[-1].model == str(folder)
 
 
 async def test_a_failed_load_keeps_the_model_that_was_there(desk: Desk) -> None:
@@ -213,9 +219,60 @@ async def test_escape_cancels_a_load(desk: Desk) -> None:
         screen = pilot.app.screen
         await until(pilot, lambda: engine.load_requests)
         await pilot.press("escape")
+        assert screen.model.loading
+        await until(pilot, lambda: "Press Esc again to stop loading" in shown(pilot))
+        await pilot.press("escape")
         await until(pilot, lambda: not screen.model.loading)
         assert screen.model.info is None
         assert "no model" in shown(pilot)
+
+
+async def test_escape_closes_what_is_open_and_leaves_a_load_alone(desk: Desk) -> None:
+    engine = ScriptedEngine(load_hold=threading.Event())
+    async with desk.app(engine).run_test(size=(80, 24), notifications=True) as pilot:
+        screen = pilot.app.screen
+        await until(pilot, lambda: engine.load_requests)
+        await pilot.press("f2")
+        assert screen.has_class("-sidebar")
+        await pilot.press("escape")
+        assert not screen.has_class("-sidebar")
+        await pilot.press("ctrl+f", "escape")
+        await until(pilot, lambda: screen.focused is screen.composer)
+        assert screen.model.loading
+        assert not screen.model._is_stopping
+
+
+async def test_the_list_of_chats_opens_during_a_reply_and_leaving_keeps_what_was_said(
+    desk: Desk,
+) -> None:
+    engine = ScriptedEngine(["alpha", "kept words never"])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        await pilot.press("ctrl+n")
+        engine.hold = threading.Event()
+        await say(pilot, "two")
+        await until(pilot, lambda: "kept words" in shown(pilot))
+        left = screen.conversation.id
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SessionList))
+        assert screen.reply is not None
+        await pilot.press(*"one", "enter")
+        await until(pilot, lambda: pilot.app.screen is screen and "alpha" in shown(pilot))
+        await until(pilot, lambda: "was stopped" in shown(pilot))
+        kept = desk.store.load(left, lock=False).conversation.path[-1]
+        assert (kept.text.strip(), kept.status) == ("kept words", Status.STOPPED)
+
+
+async def test_a_newer_error_of_the_same_origin_takes_the_place_of_the_older(desk: Desk) -> None:
+    async with desk.app().run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.tell("first failure", title="The model was not loaded", severity="error")
+        await until(pilot, lambda: "first failure" in shown(pilot))
+        screen.tell("second failure", title="The model was not loaded", severity="error")
+        await until(pilot, lambda: "second failure" in shown(pilot))
+        await until(pilot, lambda: "first failure" not in shown(pilot), 3)
 
 
 async def test_a_saved_chat_is_reopened_from_the_list(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -140,4 +141,22 @@ async def test_the_meter_counts_while_one_types(desk: Desk):
         await answered(pilot, screen, 2)
         await until(pilot, lambda: "ctx 11/2,048" in shown(pilot))
         await pilot.press(*"one", "space", *"two", "space", *"three")
-        await until(pilot, lambda: "ctx 14/2,048" in shown(pilot))
+        await until(pilot, lambda: "ctx 18/2,048" in shown(pilot))
+
+
+async def test_summarising_shows_that_it_works_and_escape_stops_it(desk: Desk):
+    scripted = engine(LONG, LONG, "They counted.", "fine")
+    state = AppState(overflow="summarise")
+    async with desk.app(scripted, state=state).run_test(
+        size=(120, 40), notifications=True
+    ) as pilot:
+        screen = await ready(pilot)
+        await fill(pilot, screen, 2)
+        scripted.hold = threading.Event()
+        screen.send(LONG)
+        await until(pilot, lambda: "summarising part 1/2" in shown(pilot))
+        await until(pilot, lambda: "Stop" in shown(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen.busy)
+        await until(pilot, lambda: "summarising part" not in shown(pilot))
+        assert not screen.conversation.unseen

@@ -17,10 +17,15 @@ from textual.screen import Screen
 
 from tests.e2e.hostile import PAYLOADS, PLACES, is_forbidden
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, Status, Turn
-from tui.engine.base import MemoryReading, ModelInfo, Progress
+from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Progress
+from tui.engine.downloads import Downloads
+from tui.engine.hub import Hub
 from tui.screens.ask import Answer, Ask, AskText
 from tui.screens.export_dialog import ExportDialog
-from tui.screens.model_picker import ModelPicker
+from tui.screens.models.load_options import LoadOptions
+from tui.screens.models.memory_view import MemoryView
+from tui.screens.models.picker import ModelDesk, ModelPicker
+from tui.screens.models.rows import Room
 from tui.screens.presenting import Presenter
 from tui.screens.session_list import SessionList
 from tui.screens.session_rows import chat_row, hit_row
@@ -28,6 +33,7 @@ from tui.screens.tree_view import TreeView
 from tui.screens.turn_details import TurnDetails, facts
 from tui.sessions import SearchHit, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
+from tui.settings.state import AppState
 from tui.widgets.sidebar import Sidebar
 from tui.widgets.status_bar import ModelState, StatusBar, StatusValues
 from tui.widgets.transcript import Transcript
@@ -100,7 +106,13 @@ def dialogs(text: str, chat: Conversation, sessions: SessionWriter) -> Iterator[
     yield TreeView(chat)
     for turn in chat.turns.values():
         yield TurnDetails(turn, chat, text, text)
-    yield ModelPicker(message=text)
+    hub = Hub("http://127.0.0.1:9")
+    state = AppState(favourites=(text,), model_folders=(text,))
+    desk = ModelDesk(hub, Downloads(hub), state, lambda: Room(text, text, 1), lambda _state: None)
+    yield ModelPicker(desk, message=text, current=text)
+    yield LoadOptions(LoadRequest(text, revision=text, adapter=text), None, Room(text, text, 1))
+    reading = MemoryReading(text, text, 1, 2, 1)
+    yield MemoryView(lambda: reading, ModelInfo(text, text, text, text, parameters=1))
     yield ExportDialog([("a", text, "md")], Path(f"/{text}".replace("\0", "")))
     yield SessionList(sessions)
 

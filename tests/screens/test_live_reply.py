@@ -75,3 +75,42 @@ def test_unsaved_text_is_handed_out_once_and_not_too_often(monkeypatch):
     assert live.take_unsaved() is None
     live.take(TextDelta("b"))
     assert live.take_unsaved(force=True) == ("b", "")
+
+
+def test_reasoning_has_ended_when_the_answer_begins_and_each_time_it_goes_on():
+    live = reply()
+    ended = []
+    for event in (
+        ReasoningDelta("hm", 2), ReasoningDelta("ah", 2), TextDelta("a", 1), TextDelta("b", 1),
+        ReasoningDelta("so", 1), TextDelta("c", 1),
+    ):  # fmt: skip
+        live.take(event)
+        ended.append(live.reasoning_ended)
+    assert ended == [False, False, True, False, False, True]
+
+
+def test_text_without_reasoning_ends_none():
+    live = reply()
+    live.take(TextDelta("a", 1))
+    assert not live.reasoning_ended
+
+
+def test_a_reply_that_is_written_on_never_has_more_of_its_prompt_cached_than_there_is():
+    first = Generation("model", stats=ReplyStats(91, 60, new_tokens=39))
+    live = LiveReply("turn", first)
+    live.take(PromptReady(131, 130))
+    live.take(Finished(ReplyStats(131, 130, new_tokens=5), StopReason.END))
+    stats = live.generation.stats
+    assert (stats.prompt_tokens, stats.cached_tokens, stats.new_tokens) == (91, 60, 44)
+
+
+@pytest.mark.parametrize(
+    ("context", "limit", "said"),
+    [(100, 10, "10 new tokens"), (30, 10, "context of 30 tokens"), (0, None, "")],
+)
+def test_which_limit_cut_a_reply_off_is_said_where_it_is_known(context, limit, said):
+    made = Generation("model", parameters={"max_new_tokens": limit})
+    live = LiveReply("turn", made, context_tokens_at_most=context)
+    live.take(Finished(ReplyStats(20, new_tokens=10), StopReason.LENGTH))
+    assert said in live.error
+    assert bool(live.error) == bool(said)

@@ -20,6 +20,7 @@ from tui.engine.base import (
     StopReason,
 )
 from tui.screens.reply_options import ChosenOptions
+from tui.screens.turn_details import TurnDetails
 from tui.sessions import SessionConflictError, SessionStore
 from tui.widgets.turn_editor import TurnEditor
 
@@ -376,4 +377,29 @@ async def test_what_is_typed_during_a_reply_is_counted_when_it_has_ended(desk: D
         await pilot.press(*"one", "space", *"two")
         held.set()
         await answered(pilot, screen, 2)
-        await until(pilot, lambda: screen.draft_tokens == 2)
+        words, around = len(["x", "a", "b", "one", "two"]), 4
+        await until(pilot, lambda: screen.draft_context == words + 3 * around)
+
+
+async def test_the_meter_counts_a_draft_as_the_prompt_that_it_would_make(desk: Desk):
+    async with desk.app(ScriptedEngine(["a b"])).run_test(size=(160, 40)) as pilot:
+        screen = await ready(pilot)
+        screen.system_prompt = "Be brief"
+        await pilot.press(*"one", "space", *"two")
+        await until(pilot, lambda: "ctx 12/" in shown(pilot))
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[-1].generation.stats.prompt_tokens == 12
+        assert screen.draft_context is None
+
+
+async def test_the_prompt_of_a_reply_with_given_first_words_ends_with_them(desk: Desk):
+    async with desk.app(ScriptedEngine(["a b"])).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "x")
+        await answered(pilot, screen, 2)
+        screen.begin_reply(screen.conversation.path[0].id, start_text="Well, ")
+        await answered(pilot, screen, 2)
+        screen.action_turn_details()
+        await until(pilot, lambda: isinstance(pilot.app.screen, TurnDetails))
+        await until(pilot, lambda: pilot.app.screen._prompt.endswith("<|assistant|>Well, "))

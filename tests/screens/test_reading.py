@@ -8,6 +8,7 @@ import pytest
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
+from tui.engine.base import ReasoningDelta, TextDelta
 from tui.screens.ask import Ask
 from tui.screens.chat import reading
 from tui.screens.chat.reading import can_be_opened
@@ -50,6 +51,18 @@ async def test_ctrl_f_finds_words_in_the_chat_and_steps_through_them(desk: Desk)
         await pilot.press("escape")
         await until(pilot, lambda: screen.focused is screen.composer)
         assert "/11" not in shown(pilot)
+
+
+async def test_escape_ends_a_search_that_was_left_with_shift_tab(desk: Desk):
+    async with desk.app(ScriptedEngine([LONG])).run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "number")
+        await answered(pilot, screen, 2)
+        await pilot.press("ctrl+f", *"number 3")
+        await until(pilot, lambda: "/11" in shown(pilot))
+        await pilot.press("shift+tab", "escape")
+        await until(pilot, lambda: "/11" not in shown(pilot))
+        assert screen.focused is screen.composer
 
 
 async def test_ctrl_l_shows_line_numbers_in_code(desk: Desk):
@@ -108,3 +121,17 @@ async def test_a_link_shows_its_address_before_it_is_opened(desk: Desk, monkeypa
 )
 def test_only_plain_web_and_mail_addresses_are_handed_to_the_browser(url, may):
     assert can_be_opened(url) is may
+
+
+async def test_how_long_the_model_thought_is_told_when_the_answer_begins(desk: Desk):
+    hold = threading.Event()
+    thought = [ReasoningDelta(word, 1) for word in ("first ", "second ", "third")]
+    engine = ScriptedEngine([[*thought, TextDelta("answer ", 1), TextDelta("end", 1)]], word_s=0.05)
+    engine.hold = hold
+    async with desk.app(engine).run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await say(pilot, "think")
+        await until(pilot, lambda: "answer" in shown(pilot))
+        assert "Thought for" in shown(pilot)
+        assert "3 tokens" in shown(pilot)
+        hold.set()

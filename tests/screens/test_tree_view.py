@@ -172,3 +172,11 @@ async def test_thousands_of_turns_are_drawn_row_by_row():
         await pilot.press("home", "enter")
         await pilot.pause()
         assert app.result == "t0"
+
+
+def test_variants_of_the_first_turn_stand_in_their_order():
+    chat = Conversation().add_user("one")
+    chat = chat.edit(chat.path[0].id, "two")
+    first, second = (turn.id for turn in chat.children(None))
+    for at in (chat, chat.undo().redo()):
+        assert [place.turn_id for place in places(at)] == [first, second]

@@ -154,3 +154,9 @@ async def test_a_long_prompt_is_scrolled_by_key(chat):
         await pilot.press("end")
         await pilot.pause(0.5)
         assert "the end" in screen_text(pilot)
+
+
+def test_the_words_that_a_reply_was_given_to_begin_with_are_told(chat):
+    made = replace(chat.path[1].generation, start_text="Well,")
+    told = facts(replace(chat.path[1], generation=made), chat)
+    assert "Well," in {fact.value for fact in told}

@@ -13,6 +13,7 @@ from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.conversation import Status
 from tui.engine.base import StopReason, TextDelta
+from tui.screens.ask import Ask, AskText
 from tui.screens.tree_view import TreeView
 from tui.screens.turn_details import TurnDetails
 from tui.widgets.turn_editor import TurnEditor
@@ -238,6 +239,59 @@ async def test_w_writes_the_last_code_block_to_a_new_file(desk, tmp_path):
         await until(pilot, lambda: (tmp_path / "code.py").exists())
         await until(pilot, lambda: "Written" in shown(pilot))
         assert (tmp_path / "code.py").read_text() == "last\n"
+
+
+async def test_w_writes_the_block_that_b_chose_under_a_name_of_its_language_and_asks_before_replacing(
+    desk, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code.py").write_text("old")
+    reply = "- item\n\n  ```python\n  a = 1\n  ```\n\n> ~~~\n> quoted\n> ~~~\n"
+    async with talking(desk, [reply]) as (pilot, screen, _):
+        copied: list[str] = []
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("b", "b")
+        assert copied == ["quoted", "a = 1"]
+        await pilot.press("w")
+        await until(pilot, lambda: "1 line" in shown(pilot))
+        assert pilot.app.screen.query_one(Input).value == "code.py"
+        await pilot.press("enter")
+        await until(pilot, lambda: "already" in shown(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
+        assert pilot.app.screen.query_one(Input).value == "code.py"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("r")
+        await until(pilot, lambda: "Written" in shown(pilot))
+        assert (tmp_path / "code.py").read_text() == "a = 1\n"
+
+
+async def test_v_marks_a_block_that_keys_move_over_and_copy(desk, monkeypatch):
+    reply = "first **words**\n\n- one\n- two\n\n```py\nx = 1\n```\n\nlast"
+    async with talking(desk, [reply]) as (pilot, screen, _):
+        copied: list[str] = []
+        monkeypatch.setattr(pilot.app, "copy_to_clipboard", copied.append)
+
+        def marked() -> list[str]:
+            rows = [row for row in shown(pilot).split("\n") if "┃" in row]
+            return [row.partition("┃")[2].strip(" │▏") for row in rows]
+
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("v", "y", "Y")
+        assert copied == ["first **words**", "first words"]
+        await until(pilot, lambda: [row[:11] for row in marked()] == ["first words"])
+        await pilot.press("down", "y", "j", "y", "Y", "up", "Y")
+        assert copied[2:] == ["- one\n- two", "```py\nx = 1\n```", "\nx = 1", "• one\n• two"]
+        await until(pilot, lambda: [row[:5] for row in marked()] == ["• one", "• two"])
+        await pilot.press("escape")
+        await until(pilot, lambda: marked() == [])
+        assert screen.focused is screen.transcript
+        await pilot.press("y")
+        assert copied[-1] == reply
+        await pilot.press("v", "down", "up", "escape", "escape")
+        assert screen.focused is screen.composer
 
 
 async def test_shift_r_makes_one_reply_with_other_parameters_and_first_words(desk):

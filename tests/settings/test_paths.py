@@ -47,3 +47,11 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path, monkeypatch) -> Non
     monkeypatch.setattr("tui.settings.paths.os.access", lambda path, mode: "cache" not in str(path))
     with pytest.raises(PathsError, match=r"cache \(not writable\)"):
         AppPaths.under(tmp_path).ensure()
+
+
+def test_a_folder_for_everything_that_is_made_is_private(tmp_path):
+    AppPaths.under(tmp_path / "new").ensure()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "mine").mkdir(mode=0o755)
+    AppPaths.under(tmp_path / "mine").ensure()
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o755

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,16 +13,19 @@ from rich.cells import cell_len
 
 from tests.widgets.markdown_examples import EXAMPLES
 from tui.sanitize import sanitize
-from tui.widgets.markdown import LiveDocument, document, highlight, table_layout
+from tui.widgets.markdown import LiveDocument, document, highlight, raw, table_layout
+from tui.widgets.markdown import lines as lines_module
 from tui.widgets.markdown.layout import lay_out
-from tui.widgets.markdown.lines import Line, copied_text
+from tui.widgets.markdown.lines import Line, Span, copied_text, wrap
 from tui.widgets.markdown.parser import BlockParse, references
+from tui.widgets.markdown.pieces import code_texts, pieces
+from tui.widgets.markdown.search import LineHits
 
 _FRAGMENTS = (
     "- ", "* ", "+ ", "1. ", "2) ", "10. z\n", "> ", "    ", "  ", "\t", "\n", "\n\n", "  - n\n", "   1. q\n",
     "```\n", "```py\n", "````\n", "~~~\n", "def f(x):\n", '"""doc\n', "# ", "## ", "---\n", "***\n", "===\n", "- [x] t\n",
     "| a | b |\n", "|---|---|\n", "|--", "| c | d | e |\n", "|", "word", "foo bar", "`code`", "**b**", "*e*", "~~s~~",
-    "[x](http://u)", "[r]", "[r]: http://ref\n", "![i](s)", "<b>", "a<b>c", "&amp;", "&#27;", "\\(x_1\\)", "$$\n", "$$",
+    "[x](http://u)", "[r]", "[r]: http://ref\n", "[r]: http://other\n", "[R]: /third\n\n", "a\tb", "![i](s)", "<b>", "a<b>c", "&amp;", "&#27;", "\\(x_1\\)", "$$\n", "$$",
     "\\[\n", "\\]\n", "$x_1$", "$$\\frac{a}{b}$$", "[^1]", "[^1]: n\n", "[^n]:", "\\(\\le\\)", "$5", "[ ] ", "x", "1", "-", "=", "日本語", "👩‍👩‍👧", "\r\n", "\r", "\x1b[31m", "http://a.example/x",
 )  # fmt: skip
 _TEXTS = st.lists(st.sampled_from(_FRAGMENTS), max_size=40).map("".join)
@@ -82,6 +85,7 @@ def test_no_line_is_wider_than_the_page(text: str, width: int) -> None:
 def test_no_control_character_comes_through(text: str) -> None:
     shown = "".join(line.text for line in LiveDocument(text).lines(60))
     assert shown == sanitize(shown)
+    assert "\t" not in shown
 
 
 @_SLOW
@@ -458,3 +462,149 @@ def test_what_is_parsed_for_a_token_does_not_grow_with_the_reply(
             live.lines(60)
         costs.append(_Counted.parsed)
     assert costs[-1] <= costs[1] * 1.5
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb", "a   b"),
+        ("# a\tb", "a   b"),
+        ("> abcd\te", "▎ abcd    e"),
+        ("- a\tb", "• a   b"),
+        ("`a\tb`", "a   b"),
+        ("**a\tb**", "a   b"),
+        ("[a\tb](/u)", "a   b (/u)"),
+        ("one\nab\tc", "one ab  c"),
+        ("[^1]: a\tb", "¹ a   b"),
+        ("```\n\ta\n```", "▏     a"),
+    ],
+)
+def test_a_tab_reaches_to_its_column_and_is_copied_as_a_tab(text: str, shown: str) -> None:
+    lines = LiveDocument(text).lines(60)
+    assert " ".join(texts_of(lines)) == shown
+    assert "\t" in copied_text(lines, 0, len(lines) - 1, 0, None)
+
+
+def test_a_table_is_as_wide_with_tabs_as_it_looks_and_copied_without_its_lines() -> None:
+    lines = LiveDocument("| h | i |\n|---|---|\n| a\tb | c |").lines(60)
+    assert texts_of(lines) == ["h     │ i", "──────┼──", "a   b │ c"]
+    assert copied_text(lines, 0, 2, 0, None) == "h       i\na\tb   c"
+
+
+def test_of_two_definitions_with_one_label_the_first_holds_however_the_text_came() -> None:
+    text = "[r]: http://one.example\n\nwords\n\n[r]: http://two.example\n\n[r]"
+    assert "r (http://one.example)" in texts_of(streamed(text, [3] * 40, 60))
+    assert streamed(text, [3] * 40, 60) == list(LiveDocument(text).lines(60))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[https://mybank.example/?next=e.co](https://e.co)", "https://mybank.example/?next=e.co (https://e.co)"),
+        ("[e.co](https://e.co/)", "e.co"),
+        ("<https://e.co/a%20b>", "https://e.co/a b"),
+        ("[me@e.co](mailto:me@e.co)", "me@e.co"),
+        ("![alpha ![beta](/u)](/v)", "[image: alpha [image: beta] (/u)] (/v)"),
+    ],
+)  # fmt: skip
+def test_a_link_shows_where_it_leads_unless_its_text_is_that_address(text: str, shown: str) -> None:
+    assert texts_of(LiveDocument(text).lines(90)) == [shown]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<a href="__init__.py">*', "vector<int*> *p and list<int*> *q", "<b>x</c*d*e>", '<a b="*" c="*">',
+        "Map<String,List<T*>> *x", "</x_y_z>", "<a\nb=_x_ />",
+    ],
+)  # fmt: skip
+def test_nothing_between_the_signs_of_a_tag_is_markup(text: str) -> None:
+    assert "\n".join(texts_of(LiveDocument(text).lines(60))) == text
+
+
+def test_a_comparison_is_no_tag_and_an_address_in_brackets_a_link() -> None:
+    assert texts_of(LiveDocument("x <y and **z** > w").lines(60)) == ["x <y and z > w"]
+    assert LiveDocument("<https://e.co>").lines(60)[0].spans[0].link == "https://e.co"
+
+
+@_SLOW
+@given(_TEXTS, _WIDTHS)
+def test_the_blocks_of_a_text_take_all_of_its_rows(text: str, width: int) -> None:
+    lines = list(LiveDocument(text).lines(width))
+    found = pieces(text, width, verbatim=False, numbers=False)
+    rows = [row for piece in found for row in range(piece.first_row, piece.end_row)]
+    assert rows == sorted(set(rows))
+    assert (found[-1].end_row if found else 0) == len(lines)
+    assert all(not lines[row].text for row in set(range(len(lines))) - set(rows))
+
+
+def test_code_is_found_in_lists_and_quotes() -> None:
+    text = (
+        "- a\n\n  ```py\n  x\n  ```\n\n> ~~~~ sh\n> y\n>\n> z\n> ~~~~\n\n    indented\n\n```c\nopen"
+    )
+    assert [(one.text, one.language) for one in code_texts(text)] == [
+        ("x\n", "py"), ("y\n\nz\n", "sh"), ("indented\n", ""), ("open", "c"),
+    ]  # fmt: skip
+    assert [highlight.extension_of(name) for name in ("py", "bash", "nonsense")] == [
+        ".py", ".sh", ".txt",
+    ]  # fmt: skip
+
+
+def test_tasks_of_a_numbered_list_have_their_boxes() -> None:
+    lines = texts_of(LiveDocument("1. [ ] one\n2. [x] two").lines(60))
+    assert lines == ["1. ☐ one", "2. ☑ two"]
+
+
+def test_wrapping_looks_at_each_of_many_tabs_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    original = lines_module.slice_spans
+
+    def counted(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
+        nonlocal looked
+        looked += len(spans)
+        return original(spans, start, end)
+
+    monkeypatch.setattr(lines_module, "slice_spans", counted)
+    assert len(wrap([Span("a\t" * 4_000)], 40)) == 400
+    assert looked < 4 * 8_000
+
+
+@_SLOW
+@given(_TEXTS, _CUTS, _WIDTHS)
+def test_hits_are_found_in_growing_lines_as_in_those_that_are_there_at_once(
+    text: str, cuts: list[int], width: int
+) -> None:
+    live, hits = LiveDocument(finished=False), LineHits("o")
+    position = 0
+    for cut in cuts:
+        live.append(text[position : position + cut])
+        position += cut
+        hits.update(live.lines(width), 0.0)
+    live.append(text[position:])
+    live.finish()
+    assert hits.update(live.lines(width))
+    once = LineHits("o")
+    once.update(list(LiveDocument(text).lines(width)))
+    assert (hits.marks, hits.rows) == (once.marks, once.rows)
+
+
+@_SLOW
+@given(
+    st.lists(st.sampled_from(["word ", "\n", "\r\n", "\r", "\t", "x" * 30]), max_size=60).map(
+        "".join
+    ),
+    _CUTS,
+)
+def test_the_raw_view_is_the_same_in_pieces_and_loses_nothing(text: str, cuts: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw, "_PIECE", 50)
+        growing = raw.RawText()
+        for end in cuts:
+            growing.lines(text[:end], 20, budget_s=0.0)
+        while (lines := growing.lines(text, 20, budget_s=0.0)) and growing.is_waiting:
+            pass
+        assert list(lines) == list(raw.RawText().lines(text, 20))
+        copied = copied_text(lines, 0, len(lines) - 1, 0, None)
+        # Spaces at which a line that is full ends are nowhere to be seen, and not copied.
+        ends = [row.rstrip() for row in sanitize(text).split("\n")]
+        assert [row.rstrip() for row in copied.split("\n")] == ends

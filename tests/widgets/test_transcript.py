@@ -13,7 +13,8 @@ from textual.screen import Screen
 from textual.selection import Selection
 
 from tui.conversation import Status
-from tui.widgets import transcript
+from tui.widgets import transcript, turn_view
+from tui.widgets.markdown import LiveDocument
 from tui.widgets.transcript import ShownTurn, Transcript
 from tui.widgets.turn_view import TurnView
 
@@ -297,6 +298,23 @@ async def test_the_cursor_moves_over_turns_and_is_seen_without_colour() -> None:
         assert app.messages[-1] == Transcript.CursorMoved("t0")
         app.transcript.move_cursor(-5)
         assert app.transcript.cursor == "t0"
+
+
+async def test_the_way_to_a_message_of_the_user_begins_at_what_is_in_view() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.transcript.show(chat(60))
+        await settle(pilot)
+        app.transcript.scroll_home(animate=False)
+        for _ in range(20):
+            await settle(pilot)
+            app.transcript.scroll_to(y=app.transcript.scroll_y - 30, animate=False)
+        seen = [n for n in range(0, 60, 2) if f"Turn {n}." in screen_text(app)]
+        app.transcript.move_cursor_user(-1)
+        assert app.transcript.cursor == f"t{seen[-1]}"
+        app.transcript.cursor = None
+        app.transcript.move_cursor_user(1)
+        assert app.transcript.cursor == f"t{seen[0]}"
 
 
 async def test_the_cursor_leaves_with_its_turn() -> None:
@@ -638,6 +656,30 @@ async def test_a_long_chat_is_counted_in_idle_moments_and_the_count_is_told(
         shown = sum(turn.text.count("some") for turn in app.transcript.turns[:-1])
         assert app.messages[-1] == Transcript.HitsCounted(shown + 2)
         assert app.transcript.found == (shown + 2, shown + 2)
+
+
+async def test_a_hit_far_down_in_a_huge_turn_is_gone_to_when_it_is_come_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turn_view, "_FIND_SLICE_S", 0.0)
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = "- item\n" * 300 + "\nneedle\n\n" + "- item\n" * 300
+        app.transcript.show([ShownTurn("a", "assistant", text)])
+        await quiet(pilot)
+        assert app.transcript.find("needle") == 1
+        for _ in range(200):
+            await pilot.pause(0.01)
+            if "needle" in screen_text(app):
+                break
+        assert "needle" in screen_text(app)
+
+
+async def test_the_beginning_of_a_huge_turn_is_shown_while_the_rest_is_laid_out() -> None:
+    live = LiveDocument("- item\n" * 20_000)
+    first = live.lines(60, budget_s=0.03)
+    assert live.is_waiting
+    assert first[0].text == "• item"
 
 
 async def test_arrows_read_through_a_tall_turn_before_they_leave_it() -> None:

@@ -93,3 +93,17 @@ async def test_text_is_never_wider_than_one_can_read() -> None:
 async def test_what_the_user_typed_keeps_its_spaces_and_signs() -> None:
     rows = await rows_of(ShownTurn("a", "user", "# not a heading\n    indented *stars*"))
     assert rows[1:3] == [" │ # not a heading", " │     indented *stars*"]
+
+
+async def test_what_was_said_is_copied_without_name_reasoning_and_drawn_lines() -> None:
+    text = "| h |\n|---|\n| a |\n\n---\n\n> said\n\n```py\n\tcode\n```"
+    app = OneTurnApp(ShownTurn("a", "assistant", text, reasoning="because"))
+    async with app.run_test(size=(60, 30)) as pilot:
+        await pilot.pause()
+        shown = app.query_one(TurnView).shown_answer
+        assert shown == "h\na\n\n\nsaid\n\n\n\tcode"
+
+
+async def test_a_turn_that_is_too_long_for_markdown_says_so_in_its_head() -> None:
+    turn = ShownTurn("a", "assistant", "word " * 5_000)
+    assert "⚠ partly as it was written" in (await rows_of(turn, 80))[0]

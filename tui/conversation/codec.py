@@ -302,6 +302,9 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
         for parent, child in (chosen.items() if isinstance(chosen, Mapping) else ())
         if isinstance(child, str) and child in turns and (turns[child].parent or ROOT) == parent
     }
+    if problems:
+        # What was chosen may lie behind a turn that could not be read.
+        selected |= _best_way(turns, document.get("chat_history"))
     history, unfit = _decode_undo(document.get("history"), turns)
     problems += _count_problem(unfit, "step of its undo history", "steps of its undo history")
     system_prompt = _text(document.get("system_prompt"))
@@ -355,6 +358,36 @@ def rooted(turns: dict[str, Turn]) -> tuple[dict[str, Turn], int]:
             at = result[at].parent
         settled.update(way)
     return result, mended
+
+
+def _best_way(turns: Mapping[str, Turn], history: Any) -> dict[str, str]:
+    """Return the choices that lead to the turn whose way has most of a file's `chat_history` in it, or else most turns."""
+    entries = history if isinstance(history, list) else []
+    said = {
+        (_text(entry.get("role")), _text(entry.get("content")))
+        for entry in entries
+        if isinstance(entry, Mapping)
+    }
+    scores: dict[str | None, tuple[int, int]] = {None: (0, 0)}
+    best: str | None = None
+    for key in turns:
+        way: list[str] = []
+        at: str | None = key
+        while at is not None and at not in scores:
+            way.append(at)
+            at = turns[at].parent
+        for step in reversed(way):
+            found, depth = scores[turns[step].parent]
+            is_said = (turns[step].role, turns[step].text) in said
+            scores[step] = (found + is_said, depth + 1)
+        if scores[key] >= scores[best]:
+            best = key
+    chosen: dict[str, str] = {}
+    while best is not None:
+        parent = turns[best].parent
+        chosen[parent or ROOT] = best
+        best = parent
+    return chosen
 
 
 def decode_turn(entry: Any) -> Turn | None:

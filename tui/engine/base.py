@@ -80,7 +80,7 @@ class Overflow:
     Attributes:
         prompt_tokens: what the chat takes.
         context_tokens: what the model takes at most, its reply included.
-        message_tokens: what each message of the request takes by itself, in their order.
+        message_tokens: what each message of the request takes with what the template puts around it, in their order.
     """
 
     prompt_tokens: int
@@ -406,7 +406,7 @@ IsCancelled = Callable[[], bool]
 
 
 class Engine(Protocol):
-    """Makes replies. All methods but `memory` block and are called from one thread, one after another."""
+    """Makes replies. All methods but `memory` and `target_memory` block and are called from one thread, one after another."""
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded.
@@ -469,4 +469,11 @@ class Engine(Protocol):
 
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use. Safe from any thread, also during a job; takes well under 1 ms."""
+        ...
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would be loaded to, and its memory. Safe from any thread, but may take seconds the first time.
+
+        The device is named as torch names it, as in `cuda:0`.
+        """
         ...

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,6 @@ _NOT_LINEAR: Final = re.compile(
 )
 _EXPERT: Final = re.compile(r"\.experts\.\d+\.")
 _GGUF_NOT_LINEAR: Final = re.compile(r"^(token_embd|output|position_embd)|norm|_exps|ssm_")
-_SLIDING: Final = ("sliding_attention", "local_attention")
 _STATELESS: Final = ("linear_attention", "recurrent", "mamba", "conv", "mlp", "moe")
 _READ_BYTES: Final = 1 << 20
 
@@ -48,7 +47,6 @@ class ModelFacts:
         dtype: of most of them.
         method: how the checkpoint is already quantised; empty when it is not.
         layers, kv_heads, head_dim: the shape of the KV cache.
-        windows: for each layer with a sliding window, its length in tokens.
         stateless_layers: layers that keep no keys and values.
         context_tokens: the longest context.
         has_template: whether there is a chat template; None when that is not known.
@@ -65,7 +63,6 @@ class ModelFacts:
     layers: int = 0
     kv_heads: int = 0
     head_dim: int = 0
-    windows: tuple[int, ...] = ()
     stateless_layers: int = 0
     context_tokens: int = 0
     has_template: bool | None = None
@@ -108,8 +105,6 @@ def gguf_facts(path: Path) -> ModelFacts:
             quantised += math.prod(shape)
     heads = header.number("attention.head_count")
     width = header.number("embedding_length")
-    window = header.number("attention.sliding_window")
-    layers = header.number("block_count")
     kind = max(header.kinds, key=lambda name: header.kinds[name], default="")
     return ModelFacts(
         architecture=header.architecture,
@@ -118,10 +113,9 @@ def gguf_facts(path: Path) -> ModelFacts:
         other_weights=header.parameters - quantised,
         stored_bytes=path.stat().st_size,
         dtype=f"GGUF {kind}".strip(),
-        layers=layers,
+        layers=header.number("block_count"),
         kv_heads=header.number("attention.head_count_kv") or heads,
         head_dim=header.number("attention.key_length") or (width // heads if heads else 0),
-        windows=(window,) * layers if window else (),
         context_tokens=header.number("context_length"),
         has_template="tokenizer.chat_template" in header.values,
         is_mixture=bool(header.number("expert_count")),
@@ -162,8 +156,6 @@ def facts_of(
     stored = stored_bytes or sum(_DTYPE_BYTES.get(kind, 2) * size for kind, size in counts.items())
     heads = _number(text, "num_attention_heads", "n_head")
     width = _number(text, "hidden_size", "n_embd")
-    layers = _number(text, "num_hidden_layers", "n_layer")
-    windows, stateless = _layer_kinds(text, layers)
     common = max(counts, key=lambda kind: counts[kind], default="")
     return ModelFacts(
         architecture=str(config.get("model_type") or ""),
@@ -173,11 +165,10 @@ def facts_of(
         stored_bytes=stored,
         dtype=_DTYPE_NAMES.get(common, common.lower()) or _config_dtype(text),
         method=method,
-        layers=layers,
+        layers=_number(text, "num_hidden_layers", "n_layer"),
         kv_heads=_number(text, "num_key_value_heads") or heads,
         head_dim=_number(text, "head_dim") or (width // heads if heads else 0),
-        windows=windows,
-        stateless_layers=stateless,
+        stateless_layers=_stateless_layers(text),
         context_tokens=_number(text, "max_position_embeddings", "n_positions", "max_seq_len"),
         has_template=has_template,
         is_mixture=bool(_number(text, "num_local_experts", "num_experts", "n_routed_experts")),
@@ -265,16 +256,10 @@ def _is_kept(name: str) -> bool:
     return bool(_NOT_LINEAR.search(name) or _EXPERT.search(name))
 
 
-def _layer_kinds(text: Mapping[str, Any], layers: int) -> tuple[tuple[int, ...], int]:
-    """Return the windows of the layers that have one, and how many layers keep no keys and values."""
-    window = _number(text, "sliding_window")
+def _stateless_layers(text: Mapping[str, Any]) -> int:
+    """Return how many layers keep no keys and values."""
     kinds = text.get("layer_types")
-    if not isinstance(kinds, Iterable) or isinstance(kinds, str):
-        uses = text.get("use_sliding_window", True)
-        return ((window,) * layers if window and uses else ()), 0
-    kinds = [str(kind) for kind in kinds]
-    windows = tuple(window for kind in kinds if kind in _SLIDING and window)
-    return windows, sum(kind in _STATELESS for kind in kinds)
+    return sum(kind in _STATELESS for kind in kinds) if isinstance(kinds, list) else 0
 
 
 def _number(config: Mapping[str, Any], *names: str) -> int:

@@ -95,11 +95,12 @@ def weights_bytes(
 
 
 def cache_bytes(facts: ModelFacts, context_tokens: int) -> int:
-    """Return what the keys and values of so many tokens take; layers with a window keep no more than that."""
+    """Return what the keys and values of so many tokens take.
+
+    Layers with a sliding window count like the others: what slides out of a window is kept, so that the chat can be cut back.
+    """
     per_token = 2 * facts.kv_heads * facts.head_dim * _CACHE_BYTES_PER_NUMBER
-    sliding = sum(min(window, context_tokens) for window in facts.windows)
-    full = facts.layers - len(facts.windows) - facts.stateless_layers
-    return per_token * (max(0, full) * context_tokens + sliding)
+    return per_token * max(0, facts.layers - facts.stateless_layers) * context_tokens
 
 
 def grade(needed: Need | None, free_bytes: int) -> Grade:

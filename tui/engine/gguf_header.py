@@ -126,9 +126,9 @@ class _Reader:
         return Header(architecture, values, tensors, sum(kinds.values()), kinds, start + last)
 
     def _take(self, layout: str) -> tuple[Any, ...]:
-        values = struct.unpack_from(layout, self._data, self._at)
-        self._at += struct.calcsize(layout)
-        return values
+        start = self._at
+        self._advance(struct.calcsize(layout))
+        return struct.unpack_from(layout, self._data, start)
 
     def _string(self) -> str:
         (length,) = self._take("<Q")

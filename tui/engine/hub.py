@@ -5,6 +5,8 @@ Every function asks the network and blocks; none belongs on the screen's thread.
 
 from __future__ import annotations
 
+import errno
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ _PAGE: Final = 50
 _FIELDS: Final = (
     "downloads", "likes", "gated", "safetensors", "config", "tags", "lastModified", "pipeline_tag",
 )  # fmt: skip
+_REACH_S: Final = 5.0
 _CONFIG_LIMIT_BYTES: Final = 5_000_000
 _SPARE_BYTES: Final = 64 * 2**20
 """What a download leaves free on the disk."""
@@ -120,7 +123,8 @@ class Hub:
         """
         query = words.strip()
         chat_only = "conversational" if not query else None
-        with _sentences(query or "The list of models"):
+        with _sentences(""):
+            self._check_reachable()
             found: Iterator[Any] = iter(
                 self._api().list_models(
                     search=query or None,
@@ -191,6 +195,7 @@ class Hub:
             ModelLoadError: the repository holds no model that transformers could load.
             Exception: whatever huggingface_hub, the network or `tqdm_class` raised.
         """
+        keep_quiet()
         folder = Path(self._files(repo_id, revision, code=code, tqdm_class=tqdm_class))
         if not (folder / "config.json").is_file():
             raise _no_model(repo_id)
@@ -240,10 +245,28 @@ class Hub:
             return {}
         return config if isinstance(config, dict) else {}
 
+    def _check_reachable(self) -> None:
+        """Raise at once where there is no network: a search tries again and again for half a minute."""
+        from huggingface_hub import constants, get_session
+
+        get_session().head(self._endpoint or constants.ENDPOINT, timeout=_REACH_S)
+
     def _api(self) -> Any:
         from huggingface_hub import HfApi
 
         return HfApi(endpoint=self._endpoint)
+
+
+def keep_quiet() -> None:
+    """Take from huggingface_hub its own ways to the terminal: bars and log handlers."""
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    logger = logging.getLogger("huggingface_hub")
+    for handler in list(logger.handlers):
+        if type(handler) is logging.StreamHandler:
+            logger.removeHandler(handler)
+    logger.propagate = True
 
 
 def cache_folder() -> Path:
@@ -264,10 +287,12 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
 
     Args:
         error: what was raised.
-        name: what the user called the model.
+        name: what the user called the model; empty for a search.
     """
     from huggingface_hub import errors
 
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ModelLoadError(f"The disk is full, so {name} can't be stored.", "Make room there.")
     gated = ModelLoadError(
         f"{name} is private or asks you to agree to its terms first.",
         f"Agree on https://huggingface.co/{name} and run: hf auth login",
@@ -292,15 +317,19 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled) or (
         _is_network_problem(error)
     ):
+        offline = isinstance(error, errors.OfflineModeIsEnabled)
+        why = "is switched off (HF_HUB_OFFLINE is set)" if offline else "can't be reached"
+        rest = f", and {name} is not completely on this machine." if name else "."
         return ModelLoadError(
-            f"The Hugging Face Hub can't be reached, and {name} is not completely on this machine.",
+            f"The Hugging Face Hub {why}{rest}",
             "Check the network, or name a model that was downloaded before, a folder or a .gguf file.",
         )
     if isinstance(error, errors.HfHubHTTPError):
         return ModelLoadError(
             f"The Hugging Face Hub answered with an error ({brief(error)}).", "Try again later."
         )
-    return None
+    # A dry run that fails says no more than that; what it failed at stands behind.
+    return problem(error.__cause__, name) if isinstance(error.__cause__, Exception) else None
 
 
 def _is_network_problem(error: BaseException) -> bool:
@@ -339,6 +368,7 @@ class _sentences:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         """Begin."""
+        keep_quiet()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Raise the sentence in place of the error."""

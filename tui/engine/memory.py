@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -13,7 +14,31 @@ _PROCESS = psutil.Process()
 
 
 def read(device: str) -> MemoryReading:
-    """Return the memory of a device, named as torch names it; RAM where torch is not imported or can't tell."""
+    """Return the memory of a device, named as torch names it, and of the others; RAM where torch is not imported or can't tell."""
+    others = tuple(_read(other) for other in devices() if other != device)
+    return replace(_read(device), others=others)
+
+
+def devices() -> tuple[str, ...]:
+    """Return the devices that there are, accelerators first, as far as torch is imported and has looked at them."""
+    torch = sys.modules.get("torch")
+    found: list[str] = []
+    for kind in ("cuda", "xpu"):
+        interface = getattr(torch, kind, None)
+        # Asking a backend that nobody has used would start it, and take memory on every device.
+        if interface is not None and _is_in_use(interface):
+            found += [f"{kind}:{index}" for index in range(interface.device_count())]
+    return (*found, "cpu")
+
+
+def _is_in_use(interface: Any) -> bool:
+    try:
+        return bool(interface.is_initialized())
+    except (AttributeError, RuntimeError):
+        return False
+
+
+def _read(device: str) -> MemoryReading:
     kind, _, index = device.partition(":")
     torch = sys.modules.get("torch")
     try:

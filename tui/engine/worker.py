@@ -136,6 +136,10 @@ class EngineWorker:
         """Return the memory of the device in use; cheap, from any thread."""
         return self._engine.memory()
 
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would go to, and its memory; from a thread that may wait, see `Engine`."""
+        return self._engine.target_memory()
+
     def close(self, timeout_s: float) -> bool:
         """Cancel everything, end the thread and wait for it; return whether it ended in time."""
         with self._wake:

@@ -17,9 +17,10 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widget import Widget
-from textual.widgets import OptionList, TextArea
+from textual.widgets import OptionList
 
 from tui.sanitize import sanitize
+from tui.widgets.editor import Editor
 
 Result = TypeVar("Result")
 
@@ -151,7 +152,7 @@ class PickList(OptionList):
             self.action_select()
 
 
-class TextField(TextArea):
+class TextField(Editor):
     """Text of a few lines: Enter accepts it, Ctrl+J begins a new line, pasting never accepts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -190,18 +191,6 @@ class TextField(TextArea):
             event.stop()
             event.prevent_default()
             self.post_message(self.Submitted(self))
-            return
-        await super()._on_key(event)
-
-    async def _on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
-
-    def action_newline(self) -> None:
-        """Begin a new line at the cursor."""
-        self.replace("\n", *self.selection, maintain_selection_offset=False)
-        self.scroll_cursor_visible()
 
 
 def show_problem(dialog: Dialog[Any], problem: str) -> None:

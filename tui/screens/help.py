@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import ClassVar, Final
 
@@ -17,8 +17,9 @@ from tui.screens.dialog import ClosedOnce
 _COMPOSER_KEYS = (
     ("Enter", "Sends the message."),
     ("Ctrl+J", "Begins a new line; so do Shift+Enter and Alt+Enter where the terminal tells them apart."),
-    ("Ctrl+P", "Command palette: everything that can be done, by its name."),
-    ("Up", "On the first line: brings back the message sent before."),
+    ("Up", "On the first line: brings back what was sent before, in this chat and then in others."),
+    ("/ or !", "At the beginning: a command, as in /new; // or !! sends a text that begins so."),
+    ("@", "Completes the path of a text file, which goes with the message."),
 )  # fmt: skip
 
 
@@ -44,14 +45,33 @@ class HelpScreen(ClosedOnce[None]):
     }
     """
 
+    def __init__(
+        self, keys: Mapping[str, tuple[str, ...]] | None = None, *, where: str = "", what: str = ""
+    ) -> None:
+        """Make the screen.
+
+        Args:
+            keys: those in force, by the actions' ids; None for the defaults.
+            where: where the user is now.
+            what: what can be done there.
+        """
+        super().__init__()
+        self._keys = keys or {one.id: one.keys for one in ACTIONS}
+        self._where = where
+        self._what = what
+
     def compose(self) -> ComposeResult:
         """List the actions by area."""
         with VerticalScroll():
-            yield Label("Keys  (Esc closes)", classes="area")
+            yield Label("Keys and commands  (Esc closes)", classes="area")
+            if self._where:
+                yield Label(f"You are {self._where}. {self._what}", classes="meaning", markup=False)
             yield from _group("Message", _COMPOSER_KEYS)
             ordered = sorted(ACTIONS, key=lambda action: action.area)
             for area, group in groupby(ordered, key=lambda action: action.area):
-                yield from _group(area, [(keys_text(one), _meaning(one)) for one in group])
+                yield from _group(
+                    area, [(shown_keys(self._keys[one.id]), _meaning(one)) for one in group]
+                )
 
 
 def _group(area: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
@@ -64,12 +84,18 @@ def _group(area: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
 
 def _meaning(action: Action) -> str:
     name = action.title.partition(": ")[2]
-    return f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}"
+    command = f"  /{action.commands[0]} {action.argument}".rstrip()
+    return f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}{command}"
 
 
 def keys_text(action: Action) -> str:
     """Return an action's keys as people write them, as in `Ctrl+Q`; single letters stay as they are typed."""
-    return ", ".join(_key_text(key) for key in action.keys) or "palette"
+    return shown_keys(action.keys)
+
+
+def shown_keys(keys: tuple[str, ...]) -> str:
+    """Return keys as people write them."""
+    return ", ".join(map(_key_text, keys)) or "palette"
 
 
 def _key_text(key: str) -> str:

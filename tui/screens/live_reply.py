@@ -57,8 +57,13 @@ class LiveReply:
     """The turns that the engine is sent, oldest first."""
     again: Callable[[], None] | None = None
     """Asks for the same reply once more."""
+    context_tokens_at_most: int = 0
+    """What the model takes; 0 when that is not known."""
     overflow: Overflow | None = None
     """Set when the chat did not fit the context, so that nothing was said."""
+    reasoning_ended: bool = False
+    """Whether the last piece of the answer was the first one behind reasoning."""
+    _last_was_reasoning: bool = False
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _unsaved: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
@@ -125,22 +130,37 @@ class LiveReply:
                 self.progress = event
             case TextDelta(text, tokens):
                 self._count(tokens)
+                self.reasoning_ended = bool(self._reasoning) and self._last_was_reasoning
+                self._last_was_reasoning = False
                 self._text.append(text)
                 self._unsaved[0].append(text)
             case ReasoningDelta(text, tokens):
                 self._count(tokens)
                 self._reasoning_tokens += tokens
                 self._reasoning_end = time.monotonic()
+                self._last_was_reasoning = True
                 self._reasoning.append(text)
                 self._unsaved[1].append(text)
             case Finished(stats, reason):
                 self.status = _STATUS[reason]
+                if reason is StopReason.LENGTH:
+                    self.error = self._limit(stats)
                 self._note_stats(stats)
             case Failed():
                 self.status = Status.FAILED
                 self.error = f"{event.message} {event.hint}".strip()
                 self.overflow = event.overflow
                 self._note_stats(event.stats if event.stats.new_tokens else self.stats)
+
+    def _limit(self, stats: ReplyStats) -> str:
+        """Return which limit ended it; empty when that is not known."""
+        most = self.context_tokens_at_most
+        if most and stats.prompt_tokens and stats.prompt_tokens + stats.new_tokens >= most:
+            return f"the context of {most:,} tokens is full."
+        limit = self.generation.parameters.get("max_new_tokens")
+        if limit and stats.new_tokens >= int(limit):
+            return f"the limit of {int(limit):,} new tokens is reached."
+        return ""
 
     def take_unsaved(self, *, force: bool = False) -> tuple[str, str] | None:
         """Return the answer and reasoning that came since the last call, when it is time to put them on disk."""
@@ -180,6 +200,7 @@ class LiveReply:
             stats=replace(
                 stats,
                 prompt_tokens=before.prompt_tokens or stats.prompt_tokens,
+                cached_tokens=before.cached_tokens if before.prompt_tokens else stats.cached_tokens,
                 new_tokens=before.new_tokens + stats.new_tokens,
                 reasoning_tokens=before.reasoning_tokens + stats.reasoning_tokens,
                 ttft_s=before.ttft_s or stats.ttft_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from tui.conversation import ASSISTANT, Conversation, Generation, ReplyStats, Turn
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Turn
 from tui.screens.model_control import short_name
 from tui.widgets.figures import seconds_text
 from tui.widgets.turn_view import ShownTurn
@@ -14,25 +14,36 @@ from tui.widgets.turn_view import ShownTurn
 class Presenter:
     """Makes what the transcript shows of a chat. Turns never change, so what was made of one is kept for the next time."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[Turn, tuple[int, int], bool, ShownTurn]] = {}
+    def __init__(self, user: str = "") -> None:
+        """Make it; `user` is the name above the user's turns, empty for the usual one."""
+        self.user = user
+        self._made: dict[str, tuple[Turn, tuple[int, int], bool, str, ShownTurn]] = {}
 
     def turn(self, conversation: Conversation, turn: Turn) -> ShownTurn:
         """Return what the transcript shows of one turn."""
-        return self._shown(turn, conversation.place(turn.id), turn.id not in conversation.unseen)
+        before = ""
+        if _speaker(turn):
+            way = reversed(conversation.ancestors(turn.id)[:-1])
+            before = next((name for one in way if (name := _speaker(one))), "")
+        place, in_context = conversation.place(turn.id), turn.id not in conversation.unseen
+        return self._shown(turn, place, in_context, _change(before, turn))
 
     def turns(self, conversation: Conversation) -> Sequence[ShownTurn]:
         """Return what the transcript shows of the active path."""
         hidden = frozenset(conversation.unseen)
-        return [
-            self._shown(turn, conversation.place(turn.id), turn.id not in hidden)
-            for turn in conversation.path
-        ]
+        shown, before = [], ""
+        for turn in conversation.path:
+            place = conversation.place(turn.id)
+            shown.append(self._shown(turn, place, turn.id not in hidden, _change(before, turn)))
+            before = _speaker(turn) or before
+        return shown
 
-    def _shown(self, turn: Turn, place: tuple[int, int], in_context: bool) -> ShownTurn:
+    def _shown(
+        self, turn: Turn, place: tuple[int, int], in_context: bool, change: str
+    ) -> ShownTurn:
         made = self._made.get(turn.id)
-        if made is not None and made[0] is turn and made[1:3] == (place, in_context):
-            return made[3]
+        if made is not None and made[0] is turn and made[1:4] == (place, in_context, change):
+            return made[4]
         generation = turn.generation
         shown = ShownTurn(
             id=turn.id,
@@ -46,9 +57,23 @@ class Presenter:
             variants=place[1],
             reasoning_caption=reasoning_caption(generation.stats) if generation else "",
             in_context=in_context,
+            change=change,
+            speaker=self.user if turn.role == USER else "",
         )
-        self._made[turn.id] = (turn, place, in_context, shown)
+        self._made[turn.id] = (turn, place, in_context, change, shown)
         return shown
+
+
+def _speaker(turn: Turn) -> str:
+    """Return the model that made a reply; empty for other turns."""
+    made = turn.generation
+    return (made.name or made.model) if turn.role == ASSISTANT and made is not None else ""
+
+
+def _change(before: str, turn: Turn) -> str:
+    """Return what marks a reply by another model than the one that spoke before; empty where none has to be."""
+    speaker = _speaker(turn)
+    return f"from here on {short_name(speaker)}" if before and speaker not in ("", before) else ""
 
 
 def caption(turn: Turn) -> str:
@@ -81,7 +106,8 @@ def reasoning_caption(stats: ReplyStats) -> str:
     """Return how long the model thought, as in `thought for 3.20 s · 120 tokens`; empty when it is not known."""
     if not stats.reasoning_s:
         return ""
-    tokens = f" · {stats.reasoning_tokens:,} tokens" if stats.reasoning_tokens else ""
+    count = stats.reasoning_tokens
+    tokens = f" · {count:,} token{'' if count == 1 else 's'}" if count else ""
     return f"thought for {seconds_text(stats.reasoning_s)}{tokens}"
 
 

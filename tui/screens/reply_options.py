@@ -103,7 +103,9 @@ class ReplyOptions(Dialog[ChosenOptions]):
                 yield OptionList(id="models")
                 yield Label("GENERATION", classes="heading")
                 for parameter in PARAMETERS.values():
-                    yield ParameterField(parameter, self._parameters.get(parameter.name))
+                    # The rare ones can be set in the sidebar; those that are set are here too.
+                    if parameter.is_common or parameter.name in self._parameters:
+                        yield ParameterField(parameter, self._parameters.get(parameter.name))
             yield Label("", id="problem", classes="problem -none", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Reply", variant="primary", compact=True, id="accept")

@@ -59,6 +59,12 @@ def places(conversation: Conversation) -> Iterator[Place]:
         while children := conversation.children(at):
             on_way = [turn for turn in children if turn.id in active]
             follower = on_way[0] if on_way else max(children, key=lambda turn: sizes[turn.id])
+            if at is None:
+                # Below the top level other variants are drawn within the run that passes them; here all are on one level.
+                runs += [turn.id for turn in children if turn.id != follower.id]
+                yield from (Place(turn.id, None) for turn in children)
+                at = follower.id
+                continue
             for turn in children:
                 if turn.id != follower.id:
                     yield Place(turn.id, at)

@@ -66,7 +66,7 @@ def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
     yield Fact("role", _ROLES.get(turn.role, sanitize_line(turn.role)))
     yield Fact("status", _STATUSES[turn.status])
     if turn.error:
-        yield Fact("error", turn.error)
+        yield Fact("cut off since" if turn.status is Status.TRUNCATED else "error", turn.error)
     yield Fact("written", _time_text(turn.created_at) or "unknown")
     place = len(conversation.ancestors(turn.id)) if turn.id in conversation.turns else 0
     if place:
@@ -93,6 +93,8 @@ def _model_facts(generation: Generation) -> Iterator[Fact]:
     if generation.model:
         yield Fact("loaded as", generation.model)
     yield Fact("quantization", generation.quantization)
+    if generation.start_text:
+        yield Fact("given first words", generation.start_text)
 
 
 def _parameter_facts(generation: Generation) -> Iterator[Fact]:

@@ -413,7 +413,9 @@ def checked_id(chat_id: str) -> str:
         SessionFileError: it is none of ours, and could lead anywhere.
     """
     if not CHAT_ID.fullmatch(chat_id):
-        raise SessionFileError(f"{chat_id[:80]!r} is no id of a chat (32 hexadecimal digits).")
+        raise SessionFileError(
+            f"There is no saved chat and no file {chat_id[:80]!r}. The chats are listed by: chat-tui list"
+        )
     return chat_id
 
 
@@ -451,7 +453,7 @@ def writing(path: Path, what: str = _NOT_SAVED, then: str = _LATER) -> Iterator[
             why = f"the folder {path.parent} is not there; bring it back"
         else:
             why = f"{path.parent}: {reason(error)}"
-        raise SessionWriteError(f"{what}: {why}.{then}") from error
+        raise SessionWriteError(f"{what}: {why}.", then) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise SessionWriteError(f"{what}: a value in it can't be written ({error}).") from error
 

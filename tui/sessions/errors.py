@@ -8,11 +8,13 @@ class SessionError(Exception):
 
     Attributes:
         message: what happened and what to do.
+        what_happened: that without what the running app will do about it, for when it does not run any more.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str, then: str = "") -> None:
+        super().__init__(message + then)
+        self.message = message + then
+        self.what_happened = message
 
 
 class SessionFileError(SessionError):

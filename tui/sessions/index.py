@@ -308,6 +308,8 @@ def _read(path: Path) -> tuple[Conversation | None, str]:
     try:
         decoded = codec.loads(data)
         problem = damaged if decoded.problems else ""
+        if decoded.is_newer:
+            problem = "The file was written by a newer version of chat-tui."
     except ChatFormatError as error:
         try:
             decoded, problem = salvage(data), damaged

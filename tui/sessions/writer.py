@@ -67,6 +67,7 @@ class SessionWriter:
         self._thread: threading.Thread | None = None
         self._unwritten: dict[str, _Unwritten] = {}
         self._failures: dict[str, SessionError] = {}
+        self._unsaved: dict[str, Conversation] = {}
 
     # -- asking for work; from the UI thread
 
@@ -84,6 +85,7 @@ class SessionWriter:
             self._save(conversation)
 
         with self._wake:
+            self._unsaved[chat_id] = conversation
             waiting = self._waiting_save(chat_id)
             if waiting is not None and not self._closed:
                 waiting.work = work
@@ -133,6 +135,16 @@ class SessionWriter:
         with self._wake:
             return dict(self._failures)
 
+    @property
+    def unsaved(self) -> Mapping[str, Conversation]:
+        """The chats whose newest state is not on the disk, by their ids, for whatever reason."""
+        with self._wake:
+            return dict(self._unsaved)
+
+    def retry(self) -> Future[None]:
+        """Try again now what could not be written; the future ends after that, whether it worked or not."""
+        return self.run(self._retry)
+
     def forget(self, chat_id: str) -> None:
         """Give up what waits of a chat, since it goes on under another id; do so after all that was asked for before."""
 
@@ -140,6 +152,7 @@ class SessionWriter:
             self._unwritten.pop(chat_id, None)
             with self._wake:
                 self._failures.pop(chat_id, None)
+                self._unsaved.pop(chat_id, None)
 
         self.run(work)
 
@@ -233,6 +246,9 @@ class SessionWriter:
         try:
             if waiting.conversation is not None:
                 self.store.save(waiting.conversation)
+                with self._wake:
+                    if self._unsaved.get(chat_id) is waiting.conversation:
+                        del self._unsaved[chat_id]
                 ended = _ended(waiting.conversation, waiting.deltas)
                 waiting.conversation = None
                 for turn_id in ended:

@@ -5,6 +5,7 @@ It makes the folders and says so when it can't. It reads and writes no file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,31 @@ class AppPaths:
         return self.config / "themes"
 
     @property
+    def config_file(self) -> Path:
+        """What the user sets the app to."""
+        return self.config / "config.toml"
+
+    @property
+    def presets(self) -> Path:
+        """The folder of the presets."""
+        return self.config / "presets"
+
+    @property
+    def prompts(self) -> Path:
+        """The folder of the named system prompts."""
+        return self.config / "prompts"
+
+    @property
+    def history(self) -> Path:
+        """What was sent, over all chats."""
+        return self.data / "history.jsonl"
+
+    @property
+    def drafts(self) -> Path:
+        """What was written and not sent, by chat."""
+        return self.data / "drafts.json"
+
+    @property
     def state(self) -> Path:
         """The file in which the app remembers what it was last set to."""
         return self.data / "state.json"
@@ -77,6 +103,11 @@ class AppPaths:
         """The search index of the chats."""
         return self.cache / "sessions.sqlite3"
 
+    @property
+    def measurements(self) -> Path:
+        """What was measured of models on this machine."""
+        return self.cache / "measurements.json"
+
     def ensure(self) -> None:
         """Make every folder, readable by its owner alone, and check that it can be written to.
 
@@ -84,6 +115,10 @@ class AppPaths:
             PathsError: one can't be made or written to. Those that can, are there.
         """
         failed: list[str] = []
+        if len({folder.parent for folder in (self.config, self.data, self.cache, self.logs)}) == 1:
+            # The one folder that holds everything is private too when it is made here; one that is there stays as it is.
+            with contextlib.suppress(OSError):
+                make_private_folder(self.config.parent)
         for folder in (self.config, self.data, self.sessions, self.cache, self.logs):
             try:
                 make_private_folder(folder)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tui.files import free_name, make_private_folder, read_regular, reason, write_atomic
 from tui.parameters import Value, readable
@@ -32,6 +32,11 @@ class AppState:
         theme: a theme's name; empty for the default.
         sidebar: whether it is shown.
         overflow: what happens when a chat no longer fits the context; names are the conversation's.
+        favourites, recent_models: models that stand first in the picker, named as `model` is.
+        model_folders: where models are looked for beside the Hugging Face cache.
+        trusted: whose code the user agreed to run, each at one revision, as in `org/model@4f2a`.
+        speculation: how tokens are drafted; names are the engine's.
+        toured: whether the first start has said how things work.
     """
 
     model: str = ""
@@ -41,6 +46,20 @@ class AppState:
     theme: str = ""
     sidebar: bool = True
     overflow: str = "ask"
+    favourites: tuple[str, ...] = ()
+    recent_models: tuple[str, ...] = ()
+    model_folders: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    toured: bool = False
+    speculation: str = "auto"
+
+    def with_recent(self, model: str) -> AppState:
+        """Return the state with a model at the front of those used last."""
+        others = tuple(one for one in self.recent_models if one != model)
+        return replace(self, recent_models=(model, *others)[:RECENT_MODELS])
+
+
+RECENT_MODELS: Final = 8
 
 
 def load_state(path: Path) -> tuple[AppState, str]:
@@ -97,9 +116,22 @@ def _state(document: Mapping[str, Any]) -> AppState:
         theme=_text(document, "theme", default.theme),
         sidebar=sidebar if isinstance(sidebar, bool) else default.sidebar,
         overflow=_text(document, "overflow", default.overflow),
+        favourites=_texts(document, "favourites"),
+        recent_models=_texts(document, "recent_models")[:RECENT_MODELS],
+        model_folders=_texts(document, "model_folders"),
+        trusted=_texts(document, "trusted"),
+        toured=document.get("toured") is True,
+        speculation=_text(document, "speculation", default.speculation),
     )
 
 
 def _text(document: Mapping[str, Any], key: str, default: str) -> str:
     value = document.get(key)
     return value if isinstance(value, str) else default
+
+
+def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = document.get(key)
+    if not isinstance(values, list):
+        return ()
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, str) and value))

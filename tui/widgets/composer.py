@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import TextArea
 
 from tui.sanitize import sanitize
+from tui.widgets.editor import Editor
+
+_MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup", "pagedown"))
 
 
-class Composer(TextArea):
+class Composer(Editor):
     """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) begins a new line, pasting never sends."""
 
     HELP = "Write a message. **Enter** sends it, **Ctrl+J** begins a new line."
@@ -50,6 +52,21 @@ class Composer(TextArea):
             """The composer that the text came from."""
             return self.composer
 
+    @dataclass
+    class Pasted(Message):
+        """A text was pasted that is too long to stand in the box."""
+
+        text: str
+
+    @dataclass
+    class MenuKey(Message):
+        """A key was pressed that is meant for the list of completions."""
+
+        key: str
+
+    class LastAttachmentUnwanted(Message):
+        """Backspace was pressed in an empty box."""
+
     class WaitingWanted(Message):
         """The user wants the message back that waits to be sent."""
 
@@ -62,6 +79,12 @@ class Composer(TextArea):
             highlight_cursor_line=False,
             placeholder="Message…  (Enter sends, Ctrl+J for a new line)",
         )
+        self.menu_open = False
+        """Whether a list of completions is shown, which some keys go to then."""
+        self.has_attachments = False
+        """Whether something goes with the message, which then can be sent without a text."""
+        self.fold_lines = 0
+        """A paste of more lines than this is posted as `Pasted` and not put into the text; 0 never is."""
         self._sent: list[str] = []
         self._place = 0
         self._draft = ""
@@ -83,36 +106,42 @@ class Composer(TextArea):
         self._place = len(self._sent)
 
     async def _on_key(self, event: events.Key) -> None:
+        if self.menu_open and event.key in _MENU_KEYS:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.MenuKey(event.key))
+            return
+        if event.key == "backspace" and not self.text and self.has_attachments:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.LastAttachmentUnwanted())
+            return
         # TextArea takes Enter before any binding is looked at.
         if event.key == "enter":
             event.stop()
             event.prevent_default()
             self.action_submit()
-            return
-        await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         text = sanitize(event.text)
-        if text:
+        if self.fold_lines and text.count("\n") >= self.fold_lines:
+            self.post_message(self.Pasted(text))
+        elif text:
             self.replace(text, *self.selection, maintain_selection_offset=False)
         event.stop()
 
     def action_submit(self) -> None:
         """Post the text and empty the box; does nothing when it is blank."""
         text = self.text.strip("\n")
-        if not text.strip():
+        if not text.strip() and not self.has_attachments:
             return
-        self._sent.append(text)
+        if text.strip():
+            self._sent.append(text)
         self._place = len(self._sent)
         self._draft = ""
         self.clear()
         self.post_message(self.Submitted(self, text))
-
-    def action_newline(self) -> None:
-        """Begin a new line at the cursor."""
-        self.replace("\n", *self.selection, maintain_selection_offset=False)
-        self.scroll_cursor_visible()
 
     def action_older_or_up(self) -> None:
         """Go a line up; on the first line, bring back the message sent before."""

@@ -17,6 +17,28 @@ def bytes_text(count: int) -> str:
     return f"{size:.1f} GB"
 
 
+def count_text(count: int) -> str:
+    """Return a number in thousands, millions or billions, as in `8k`, `135M` or `1.2B`; empty for zero."""
+    if count <= 0:
+        return ""
+    if count < 1000:
+        return str(count)
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= size * 0.9995:
+            scaled = count / size
+            return (
+                f"{scaled:.1f}".removesuffix(".0") + unit if scaled < 10 else f"{scaled:.0f}{unit}"
+            )
+    return str(count)
+
+
+def context_text(tokens: int) -> str:
+    """Return a context length as models are named for it, as in `8k` or `128k`; empty for zero."""
+    if tokens >= 1024 and tokens % 1024 == 0:
+        return f"{tokens // 1024}k"
+    return count_text(tokens)
+
+
 def of_total(used: int, total: int) -> str:
     """Return two numbers of bytes in the unit of the second, as in `1.2/24.0 GB`."""
     whole = bytes_text(total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -15,17 +15,25 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from tui.parameters import Parameter, ParameterError, Value, format_value
-from tui.sanitize import sanitize
+from tui.sanitize import sanitize, sanitize_line
+
+_SHORT: Final = 6
+"""A default of fewer characters leaves room to say whose it is."""
+
+
+def _shown(value: Value) -> str:
+    return sanitize_line(format_value(value))
 
 
 class ValueInput(Input):
-    """The field itself; arrow keys step the value."""
+    """The field itself; arrow keys and the mouse's wheel step the value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "step(1)", show=False),
         Binding("down", "step(-1)", show=False),
         Binding("shift+up", "step(10)", show=False),
         Binding("shift+down", "step(-10)", show=False),
+        Binding("ctrl+r", "reset", "Default", show=False),
     ]
 
     @dataclass
@@ -34,9 +42,45 @@ class ValueInput(Input):
 
         steps: int
 
+    class ResetWanted(Message):
+        """The default is wanted."""
+
     def action_step(self, steps: int) -> None:
         """Ask for the value `steps` steps away."""
         self.post_message(self.Stepped(steps))
+
+    def action_reset(self) -> None:
+        """Ask for the default."""
+        self.post_message(self.ResetWanted())
+
+    def _wheel(self, event: events.MouseEvent, steps: int) -> None:
+        # Only in the field that is being edited: elsewhere the wheel scrolls what is around it.
+        if self.has_focus:
+            event.stop()
+            event.prevent_default()
+            self.action_step(steps * (10 if event.shift else 1))
+
+    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 1)
+
+    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, -1)
+
+
+class ResetSign(Label):
+    """Stands beside a value that was changed; a click goes back to the default."""
+
+    class Pressed(Message):
+        """It was clicked."""
+
+    def __init__(self) -> None:
+        super().__init__("↺", classes="reset", markup=False)
+        self.tooltip = "Back to the default (Ctrl+R in the field)"
+
+    def on_click(self, event: events.Click) -> None:
+        """Say so."""
+        event.stop()
+        self.post_message(self.Pressed())
 
 
 class ParameterField(Widget):
@@ -51,7 +95,9 @@ class ParameterField(Widget):
         height: auto;
         & > Horizontal { height: 1; }
         & .name { padding-right: 1; width: 1fr; height: 1; color: $foreground; text-wrap: nowrap; text-overflow: ellipsis; }
-        & ValueInput { width: 12; background: $surface-lighten-1; }
+        & ValueInput { width: 13; background: $surface-lighten-1; }
+        & .reset { width: 2; height: 1; visibility: hidden; color: $text-primary; padding-left: 1; }
+        &.-changed .reset { visibility: visible; }
         & .problem { display: none; color: $text-error; width: 1fr; height: auto; padding-left: 1; }
         &.-changed .name { text-style: bold; color: $text-primary; }
         &.-invalid .problem { display: block; }
@@ -70,13 +116,15 @@ class ParameterField(Widget):
         self.parameter = parameter
         self.value = value
         self._default: Value = parameter.default
+        self._is_models_own = False
         self.tooltip = Content(f"{parameter.help}\n{parameter.name}, {parameter.range_text}")
 
     def compose(self) -> ComposeResult:
         """Lay out the name, the field and the (hidden) reason of a refusal."""
         with Horizontal():
             yield Label(self._name_text(self.value is not None), classes="name", markup=False)
-            yield ValueInput(format_value(self.value), compact=True, select_on_focus=True)
+            yield ValueInput(_shown(self.value), compact=True, select_on_focus=True)
+            yield ResetSign()
         yield Label("", classes="problem", markup=False)
 
     def on_mount(self) -> None:
@@ -88,19 +136,25 @@ class ParameterField(Widget):
         self.value = value
         field = self.query_one(ValueInput)
         with field.prevent(Input.Changed):
-            field.value = format_value(value)
+            field.value = _shown(value)
         self._show(None)
 
-    def set_default(self, value: Value) -> None:
-        """Show what holds while the field is empty."""
-        self._default = value
+    def set_default(self, value: Value, *, is_models_own: bool = False) -> None:
+        """Show what holds while the field is empty, and whether that is the model's own wish."""
+        self._default, self._is_models_own = value, is_models_own
         if self.is_mounted:
             self._show_default()
 
     def _show_default(self) -> None:
-        default = format_value(self._default)
+        default = _shown(self._default)
         blank = "random" if self.parameter.name == "seed" else "off"
-        self.query_one(ValueInput).placeholder = default or blank
+        mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
+        self.query_one(ValueInput).placeholder = (default or blank) + mark
+        whose = "The model's own default" if self._is_models_own else "The default"
+        known = self.parameter
+        self.tooltip = Content(
+            f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default or blank}."
+        )
         self._show(None)
 
     def _name_text(self, is_set: bool) -> str:
@@ -123,6 +177,13 @@ class ParameterField(Widget):
             return
         self._show(None, is_set=value is not None)
 
+    @on(ValueInput.ResetWanted)
+    @on(ResetSign.Pressed)
+    def _reset(self, event: Message) -> None:
+        event.stop()
+        self.query_one(ValueInput).value = ""
+        self.enter()
+
     def _kept(self) -> str:
         in_force = self._default if self.value is None else self.value
         return f"{format_value(in_force) or 'off'} stays in force"
@@ -131,7 +192,7 @@ class ParameterField(Widget):
     def _stepped(self, event: ValueInput.Stepped) -> None:
         event.stop()
         value = self.parameter.stepped(self.value, event.steps, self._default)
-        self.query_one(ValueInput).value = format_value(value)
+        self.query_one(ValueInput).value = _shown(value)
         self.enter()
 
     @on(Input.Submitted)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Label, Select, TextArea
 
 from tui.conversation.context import OverflowPolicy
-from tui.engine.base import ModelInfo
-from tui.engine.quantization import QUANTIZATIONS
-from tui.parameters import PARAMETERS, Value, in_force
+from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
+from tui.engine.quantization import QUANTIZATIONS, availability
+from tui.parameters import Value, grouped, in_force
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.drafting_group import DraftingGroup
+from tui.widgets.editor import Editor
+from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
+from tui.widgets.parameter_group import Group, ParameterGroup
+from tui.widgets.switch_field import SwitchField
 
 _POLICIES: Final = {
     OverflowPolicy.ASK: "stop and ask",
@@ -29,15 +34,10 @@ _POLICIES: Final = {
 }
 
 
-class SystemPrompt(TextArea):
+class SystemPrompt(Editor):
     """The editor of the system prompt."""
 
     HELP = "What the model is told before the chat begins. It holds from the next reply."
-
-    async def _on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.replace(sanitize(event.text), *self.selection, maintain_selection_offset=False)
 
 
 class Sidebar(VerticalScroll):
@@ -50,11 +50,11 @@ class Sidebar(VerticalScroll):
         padding: 0 1;
         background: $surface;
         scrollbar-size-vertical: 1;
-        & .heading { color: $text-muted; text-style: bold; margin-top: 1; width: 1fr; }
-        & .heading.-first { margin-top: 0; }
         & #model { width: 1fr; height: 1; min-width: 10; border: none; content-align: left middle; text-align: left; }
         & .note { color: $text-muted; width: 1fr; height: auto; }
         & Select { width: 1fr; }
+        & #switches { height: auto; }
+        & #reset-all { width: 1fr; margin-bottom: 1; height: 1; border: none; color: $text-muted; background: $surface; }
         & SystemPrompt { height: 5; border: none; padding: 0 1; background: $surface-lighten-1; }
         & SystemPrompt:focus { background: $surface-lighten-2; }
     }
@@ -62,6 +62,9 @@ class Sidebar(VerticalScroll):
 
     class ModelPressed(Message):
         """The user wants another model."""
+
+    class ResetPressed(Message):
+        """All parameters are to have their defaults."""
 
     @dataclass
     class QuantizationChanged(Message):
@@ -88,6 +91,7 @@ class Sidebar(VerticalScroll):
         system_prompt: str = "",
         parameters: Mapping[str, Value] | None = None,
         overflow: OverflowPolicy = OverflowPolicy.ASK,
+        speculation: Speculation = Speculation.AUTO,
         id: str | None = None,  # noqa: A002 - Textual's name
     ) -> None:
         super().__init__(id=id, can_focus=False)
@@ -95,44 +99,53 @@ class Sidebar(VerticalScroll):
         self._system_prompt = system_prompt
         self._parameters = dict(parameters or {})
         self._overflow = overflow
+        self._speculation = speculation
+        self._measured: Mapping[str, tuple[int, float]] = {}
+        self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Any]] = ((), {})
 
     def compose(self) -> ComposeResult:
         """Lay out the groups."""
-        yield Label("MODEL", classes="heading -first")
-        yield Button("none", id="model", compact=True)
-        yield Label("", id="model-note", classes="note", markup=False)
-        yield Label("QUANTIZATION", classes="heading")
-        yield Select(
-            [(entry.label, entry.name) for entry in QUANTIZATIONS.values()],
-            value=self._quantization if self._quantization in QUANTIZATIONS else "none",
-            allow_blank=False,
-            compact=True,
-            id="quantization",
-        )
-        yield Label("", id="quantization-note", classes="note", markup=False)
-        yield Label("SYSTEM PROMPT", classes="heading")
-        yield SystemPrompt(
-            sanitize(self._system_prompt),
-            id="system-prompt",
-            compact=True,
-            highlight_cursor_line=False,
-            placeholder="none: the model's own default",
-        )
-        yield Label("GENERATION", classes="heading")
-        for parameter in PARAMETERS.values():
-            yield ParameterField(parameter, self._parameters.get(parameter.name))
-        yield Label("WHEN THE CONTEXT IS FULL", classes="heading")
-        yield Select(
-            [(label, policy.value) for policy, label in _POLICIES.items()],
-            value=self._overflow.value,
-            allow_blank=False,
-            compact=True,
-            id="overflow",
-        )
+        with Group("Model", id="group-model"):
+            yield Button("none", id="model", compact=True)
+            yield Label("", id="model-note", classes="note", markup=False)
+        with Group("Quantization", id="group-quantization"):
+            yield Select(
+                [(entry.label, entry.name) for entry in QUANTIZATIONS.values()],
+                value=self._quantization if self._quantization in QUANTIZATIONS else "none",
+                allow_blank=False,
+                compact=True,
+                id="quantization",
+            )
+            yield Label("", id="quantization-note", classes="note", markup=False)
+        with Group("System prompt", id="group-system-prompt"):
+            yield SystemPrompt(
+                sanitize(self._system_prompt),
+                id="system-prompt",
+                compact=True,
+                highlight_cursor_line=False,
+                placeholder="none: the model's own default",
+            )
+            yield Label("", id="system-prompt-note", classes="note", markup=False)
+        for group, members in grouped():
+            yield ParameterGroup(group, members, self._parameters)
+        yield Button("Reset all parameters", id="reset-all", compact=True)
+        with Group("Template switches", id="group-template"):
+            yield Vertical(id="switches")
+        yield DraftingGroup(self._speculation, id="group-drafting")
+        with Group("When the context is full", id="group-overflow"):
+            yield Select(
+                [(label, policy.value) for policy, label in _POLICIES.items()],
+                value=self._overflow.value,
+                allow_blank=False,
+                compact=True,
+                id="overflow",
+            )
 
     def on_mount(self) -> None:
-        """Explain the chosen quantization."""
+        """Explain the chosen quantization, and show only what there is."""
         self._explain(self.query_one("#quantization", Select).value)
+        self.query_one("#group-template").display = False
+        self._show_reset(self._parameters)
 
     # -- values down
 
@@ -144,9 +157,10 @@ class Sidebar(VerticalScroll):
             facts = f"{info.dtype} on {info.device}, {info.context_tokens:,} tokens"
             note = sanitize("\n".join((facts, *info.notes)))
         self.query_one("#model-note", Label).update(note)
-        defaults = in_force({}, info.defaults if info else None)
-        for field in self.query(ParameterField):
-            field.set_default(defaults[field.parameter.name])
+        own = info.defaults if info else {}
+        defaults = in_force({}, own)
+        for group in self.query(ParameterGroup):
+            group.show_defaults(defaults, frozenset(own))
         select = self.query_one("#quantization", Select)
         select.disabled = bool(info and info.quantization_locked)
         if info is not None and info.quantization_locked:
@@ -171,16 +185,76 @@ class Sidebar(VerticalScroll):
             with editor.prevent(TextArea.Changed):
                 editor.load_text(sanitize(text))
 
+    def show_prompt_note(self, text: str) -> None:
+        """Show what there is to say of the system prompt, such as its tokens."""
+        note = self.query_one("#system-prompt-note", Label)
+        note.update(sanitize(text))
+        note.display = bool(text)
+
     def show_parameters(self, values: Mapping[str, Value]) -> None:
         """Show parameter values without posting changes."""
-        for field in self.query(ParameterField):
-            field.set_value(values.get(field.parameter.name))
+        for group in self.query(ParameterGroup):
+            group.show_values(values)
+        self._show_reset(values)
+
+    def show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Any]) -> None:
+        """Show the switches of the model's chat template, and what is chosen of them."""
+        self.query_one("#group-template").display = bool(switches)
+        changed = sum(values.get(one.name) is not None for one in switches)
+        self.query_one("#group-template", Group).show_changed(changed)
+        if self._switches == (tuple(switches), dict(values)):
+            return
+        self._switches = (tuple(switches), dict(values))
+        holder = self.query_one("#switches")
+        holder.remove_children()
+        holder.mount_all(SwitchField(one, values.get(one.name)) for one in switches)
+
+    def field(self, name: str) -> ParameterField | None:
+        """Open the group of a parameter and return its field."""
+        found = (group.reveal(name) for group in self.query(ParameterGroup))
+        return next((field for field in found if field is not None), None)
+
+    def show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
+        """Show what was measured of the model on this machine: by quantization, bytes after the load and tokens per second."""
+        self._measured = measured
+        if not self.query_one("#quantization", Select).disabled:
+            self._explain(self._quantization)
 
     def _explain(self, name: object) -> None:
         entry = QUANTIZATIONS.get(str(name))
-        self.query_one("#quantization-note", Label).update(entry.help if entry else "")
+        if entry is None:
+            return
+        found = availability(entry.name, "")
+        sentences = [entry.help if found.ok else f"It {found.reason}: {found.command}"]
+        weight, speed = self._measured.get(entry.name, (0, 0.0))
+        figures = [bytes_text(weight)] if weight else []
+        figures += [f"{speed:.0f} tok/s"] if speed else []
+        if figures:
+            sentences.append(f"Measured here: {', '.join(figures)}.")
+        self.query_one("#quantization-note", Label).update("\n".join(sentences))
+
+    def _show_reset(self, values: Mapping[str, Value]) -> None:
+        self._parameters = {name: value for name, value in values.items() if value is not None}
+        self.query_one("#reset-all").display = bool(self._parameters)
 
     # -- messages up
+
+    @on(ParameterField.Changed)
+    def _parameter_changed(self, event: ParameterField.Changed) -> None:
+        # It goes on to the screen, which keeps the value.
+        self._show_reset({**self._parameters, event.name: event.value})
+
+    @on(SwitchField.Changed)
+    def _switch_changed(self, event: SwitchField.Changed) -> None:
+        switches, values = self._switches
+        values = {**values, event.name: event.value}
+        self._switches = (switches, {name: one for name, one in values.items() if one is not None})
+        self.query_one("#group-template", Group).show_changed(len(self._switches[1]))
+
+    @on(Button.Pressed, "#reset-all")
+    def _reset_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.post_message(self.ResetPressed())
 
     @on(Button.Pressed, "#model")
     def _model_pressed(self, event: Button.Pressed) -> None:

@@ -23,6 +23,7 @@ class ModelState(StrEnum):
     READY = "ready"
     READING = "reading"
     REPLYING = "replying"
+    BUSY = "busy"
 
 
 _SIGNS = {
@@ -31,6 +32,7 @@ _SIGNS = {
     ModelState.READY: ("●", "$text-success"),
     ModelState.READING: ("◐", "$text-accent"),
     ModelState.REPLYING: ("◉", "$text-accent"),
+    ModelState.BUSY: ("◉", "$text-accent"),
 }
 
 
@@ -41,6 +43,7 @@ class StatusValues:
     Attributes:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
+        download: how far the downloads are; empty for none.
         cached_tokens, read_tokens, dropped_tokens: of its prompt: in the KV cache, computed anew, held before but of no use.
     """
 
@@ -53,6 +56,7 @@ class StatusValues:
     context_total: int = 0
     tokens_per_s: float = 0.0
     ttft_s: float = 0.0
+    download: str = ""
     cached_tokens: int = 0
     read_tokens: int = 0
     dropped_tokens: int = 0
@@ -92,6 +96,8 @@ class StatusBar(Widget):
         parts = [(0, self._model())]
         if values.progress is not None:
             parts.append((1, _progress(values.progress)))
+        if values.download:
+            parts.append((4, Content.styled(sanitize_line(values.download, 60), "$text-accent")))
         memory = values.memory
         if memory.total:
             share = memory.used / memory.total

@@ -264,6 +264,16 @@ class Transcript(TurnWindow, can_focus=True):
         for view in self._views:
             view.show_line_numbers(self._line_numbers)
 
+    def caption_reasoning(self, turn_id: str, caption: str) -> None:
+        """Say how long a turn's reasoning took, while the answer may still be on its way.
+
+        Raises:
+            KeyError: if there is no such turn.
+        """
+        self.update(
+            replace(self._entries[self._positions[turn_id]].turn, reasoning_caption=caption)
+        )
+
     def _chosen(self, turn_id: str | None, fits: Callable[[ShownTurn], bool]) -> Entry | None:
         turn_id = turn_id if turn_id is not None else self.cursor
         if turn_id is not None:
@@ -317,8 +327,11 @@ class Transcript(TurnWindow, can_focus=True):
         self._put_cursor(len(self._entries) - 1)
 
     def move_cursor_user(self, step: int) -> None:
-        """Move the cursor to the previous (-1) or next (1) turn of the user."""
-        start = len(self._entries) if self.cursor is None else self._positions[self.cursor]
+        """Move the cursor to the previous (-1) or next (1) turn of the user; without a cursor, begin with those in view."""
+        if self.cursor is not None:
+            start = self._positions[self.cursor]
+        else:
+            start = self._last_visible() + 1 if step < 0 else self._first_visible() - 1
         position = start + step
         while 0 <= position < len(self._entries):
             if self._entries[position].turn.role == USER:
@@ -446,7 +459,15 @@ class Transcript(TurnWindow, can_focus=True):
             self._open_around(position)
         view = self._views[position - self._low]
         view.measure(width)
-        self._reveal(position, max(0, view.mark_hits(search.query, number)))
+        row = view.mark_hits(search.query, number)
+        if not view.awaits_hit:
+            self._reveal(position, max(0, row))
+
+    def on_turn_view_hit_reached(self, event: TurnView.HitReached) -> None:
+        """Go to a hit that was far down in a huge turn."""
+        event.stop()
+        if self._search is not None and self._search.turn_id == event.turn_id:
+            self._reveal(self._positions[event.turn_id], event.row)
 
     # Colours and messages
 

@@ -6,7 +6,8 @@ what it shows is set by the transcript.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -26,8 +27,9 @@ from tui.widgets.markdown.document import Lines, LiveDocument
 from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, clipped_spans, copied_text, wrap
 from tui.widgets.markdown.painting import Layers, Mark, paint
 from tui.widgets.markdown.palette import Palette
+from tui.widgets.markdown.pieces import Piece, as_shown, pieces
 from tui.widgets.markdown.raw import RawText
-from tui.widgets.markdown.search import find_in_lines
+from tui.widgets.markdown.search import LineHits
 
 MEASURE: Final = 100
 """Cells of text on a line at most: longer lines are hard to read."""
@@ -35,6 +37,10 @@ GUTTER: Final = 3
 _THOUGHT_BAR: Final = "┊ "
 _MOST_STRIPS: Final = 400
 """Painted rows that are kept for the next frame."""
+_FIND_SLICE_S: Final = 0.008
+"""Seconds that a search in a turn may take in one frame."""
+_MOST_FOR_BLOCKS: Final = 60_000
+"""Characters of a turn beyond which its blocks are not told apart: that would stop the screen."""
 _SLICE_S: Final = 0.03
 """Seconds that one layout may take; what is left of a huge turn follows in the next frames."""
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
@@ -54,7 +60,7 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """What one turn looks like."""
+    """What one turn looks like. `speaker` names who speaks where that is not said by the role."""
 
     id: str
     role: str
@@ -70,6 +76,9 @@ class ShownTurn:
     """What the folded reasoning says, such as `thought for 3.2 s · 120 tokens`."""
     in_context: bool = True
     """False when the model no longer sees this turn."""
+    change: str = ""
+    """What marks a reply by another model than the one that spoke before."""
+    speaker: str = ""
 
 
 @dataclass(slots=True)
@@ -126,6 +135,13 @@ class TurnView(Widget):
 
         turn_id: str
 
+    @dataclass
+    class HitReached(Message):
+        """The current hit of a search was come to at last."""
+
+        turn_id: str
+        row: int
+
     def __init__(self, turn: ShownTurn, palette: Palette, state: ViewState) -> None:
         super().__init__()
         self.auto_links = False
@@ -140,11 +156,14 @@ class TurnView(Widget):
         self._parts: list[_Part] = []
         self._height = 0
         self._strips: dict[int, tuple[Line, tuple[object, ...], Strip]] = {}
-        self._marks: dict[int, list[tuple[int, int, int]]] = {}
+        self._hits = (LineHits(""), LineHits(""))
+        self._is_searching = False
+        self._awaits_hit = False
         self._body = self._document(turn)
         self._thought = LiveDocument(turn.reasoning, finished=turn.status != Status.STREAMING)
         self._raw = RawText()
         self._goes_on = False
+        self._block_rows = range(0)
 
     @staticmethod
     def _document(turn: ShownTurn) -> LiveDocument:
@@ -218,30 +237,67 @@ class TurnView(Widget):
 
         Hits are counted through the reasoning, folded or not, and on through the answer.
         """
+        if query != self._query:
+            self._hits = (LineHits(query), LineHits(query))
         self._query, self._current_hit = query, current
+        self._awaits_hit = False
         self._find_hits()
         self.refresh()
-        rows = [row for row, marks in self._marks.items() if any(m[2] == current for m in marks)]
-        return min(rows, default=-1)
+        row = self._row_of_current()
+        self._awaits_hit = row < 0 <= current and self._is_searching
+        self._plan_rest()
+        return row
+
+    @property
+    def awaits_hit(self) -> bool:
+        """Whether the current hit has not been come to yet; `HitReached` will tell."""
+        return self._awaits_hit
 
     def _find_hits(self) -> None:
-        self._marks = {}
+        """Look for hits for a moment; in a huge turn the next frames go on."""
+        self._is_searching = False
         if not self._query:
             return
+        deadline = time.perf_counter() + _FIND_SLICE_S
+        thought, body = self._hits
+        done = True
+        if self._thought.source:
+            done = thought.update(self._thought_lines(self._width), deadline)
+        self._is_searching = not (done and body.update(self._body_rows(), deadline))
+
+    def _row_of_current(self) -> int:
+        """Return the row of the current hit; -1 where it was not found or is folded away."""
+        thought, body = (len(hits.rows) for hits in self._hits)
+        number = self._current_hit
+        if 0 <= number < thought:
+            start = self._start_of("thought")
+            return start + self._hits[0].rows[number] if start >= 0 else -1
+        if thought <= number < thought + body:
+            return self._start_of("body") + self._hits[1].rows[number - thought]
+        return -1
+
+    def _start_of(self, name: str) -> int:
         row = 0
         for part in self._parts:
-            if part.name in ("body", "thought"):
-                number = self._hits_in_reasoning() if part.name == "body" else 0
-                for hit in find_in_lines(part.lines, self._query):
-                    for line, start, end in hit:
-                        self._marks.setdefault(row + line, []).append((start, end, number))
-                    number += 1
+            if part.name == name:
+                return row
             row += len(part.lines)
+        return -1
 
-    def _hits_in_reasoning(self) -> int:
-        if not self._thought.source:
-            return 0
-        return sum(1 for _ in find_in_lines(self._thought_lines(self._width), self._query))
+    def _hits_at(self, y: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the hits in row `y`: first character, end and number within the turn."""
+        if not self._query:
+            return
+        row = y
+        for part in self._parts:
+            if row < len(part.lines):
+                before = len(self._hits[0].rows) if part.name == "body" else 0
+                if part.name in ("body", "thought"):
+                    hits = self._hits[part.name == "body"]
+                    for start, end, number in hits.marks.get(row, ()):
+                        yield start, end, before + number
+                return
+            row -= len(part.lines)
 
     # Layout
 
@@ -274,14 +330,23 @@ class TurnView(Widget):
 
     def _plan_rest(self) -> None:
         """Go on with a huge turn when the frame has been drawn."""
-        waiting = self._body.is_waiting or self._thought.is_waiting
-        if waiting and not self._goes_on and self.is_attached:
+        body = self._raw if self._state.raw else self._body
+        waiting = body.is_waiting or (self.reasoning_is_open and self._thought.is_waiting)
+        if (waiting or self._is_searching) and not self._goes_on and self.is_attached:
             self._goes_on = True
             self.set_timer(0.01, self._go_on)
 
     def _go_on(self) -> None:
         self._goes_on = False
         self._changed()
+        if self._query:
+            self.refresh()
+        if self._awaits_hit:
+            row = self._row_of_current()
+            ended = not self._is_searching and not self._body.is_waiting
+            self._awaits_hit = row < 0 and not ended
+            if row >= 0:
+                self.post_message(self.HitReached(self._turn.id, row))
 
     def on_mount(self) -> None:
         """Go on with what was begun before the view was part of a screen."""
@@ -320,12 +385,12 @@ class TurnView(Widget):
     def _lay_out(self, width: int) -> None:
         self._width = width
         text_width, _ = text_widths(width)
+        body = self._body_lines(text_width)
         parts = [_Part("head", [self._head(text_width)])]
         if self._thought.source.strip():
             parts.append(_Part("thought-head", [self._thought_head()]))
             if self.reasoning_is_open:
                 parts.append(_Part("thought", self._thought_lines(width)))
-        body = self._body_lines(text_width)
         if body and parts[-1].name == "thought":
             parts.append(_Part("gap", [EMPTY_LINE]))
         parts.append(_Part("body", body))
@@ -341,13 +406,22 @@ class TurnView(Widget):
     def _head(self, width: int) -> Line:
         turn = self._turn
         kind = turn.role if turn.role in (USER, ASSISTANT) else "other"
-        label = _LABELS.get(turn.role) or sanitize_line(turn.role, 24).capitalize() or "Unknown"
+        label = (
+            sanitize_line(turn.speaker, 24)
+            or _LABELS.get(turn.role)
+            or sanitize_line(turn.role, 24).capitalize()
+            or "Unknown"
+        )
         spans = [Span(label, f"label-{kind}")]
         if turn.variants > 1:
             spans.append(Span("  "))
             spans.append(Span(f"‹ {turn.variant}/{turn.variants} ›", "variants"))
+        if turn.change:
+            spans.append(Span(f"  ⇄ {sanitize_line(turn.change, 60)}", "status-warning"))
         if not turn.in_context:
             spans.append(Span("  out of the context", "status-quiet"))
+        if self._body.is_degraded and not self._state.raw:
+            spans.append(Span("  ⚠ partly as it was written", "status-warning"))
         used = sum(cell_len(span.text) for span in spans)
         caption = clipped_spans([Span(sanitize_line(turn.caption), "caption")], width - used - 2)
         taken = sum(cell_len(span.text) for span in caption)
@@ -370,7 +444,7 @@ class TurnView(Widget):
 
     def _body_lines(self, width: int) -> Sequence[Line]:
         if self._state.raw:
-            return self._raw.lines(self._body.source, width)
+            return self._raw.lines(self._body.source, width, budget_s=_SLICE_S)
         if not self._body.source and not self._thought.source:
             if self._turn.status == Status.STREAMING:
                 return [Line((Span("…", "status-quiet"),))]
@@ -384,6 +458,8 @@ class TurnView(Widget):
             return wrap([Span(text, "status-error")], width)
         if self._turn.status in _ENDINGS:
             style, text = _ENDINGS[self._turn.status]
+            if self._turn.status is Status.TRUNCATED and self._turn.error:
+                text = f"… Cut off: {sanitize_line(self._turn.error)}"
             return wrap([Span(text, style)], width)
         return []
 
@@ -420,7 +496,14 @@ class TurnView(Widget):
         marks = self._row_marks(y)
         if marks:
             return self._painted(y, name, line, marks)
-        look = (name, width, self._selected, self._turn.in_context, self._palette.version)
+        look = (
+            name,
+            width,
+            self._selected,
+            y in self._block_rows,
+            self._turn.in_context,
+            self._palette.version,
+        )
         known = self._strips.get(y)
         if known is None or known[0] is not line or known[1] != look:
             if len(self._strips) > _MOST_STRIPS:
@@ -432,11 +515,18 @@ class TurnView(Widget):
         width = self._width
         margin = Span(" " * self._margin(width))
         gutter = self._gutter(name)
+        if y in self._block_rows:
+            gutter[1] = Span("┃", "cursor")
         indent = sum(len(span.text) for span in gutter)
         room = text_widths(width)[0] + GUTTER - indent
         layers = Layers(
             "user" if self._turn.role == USER else "thinking" if name == "thought" else "",
-            "" if self._turn.in_context else "faded",
+            " ".join(
+                (
+                    "" if self._turn.in_context else "faded",
+                    "marked" if y in self._block_rows else "",
+                )
+            ),
         )
         row = [
             *paint(Line((margin,)), self._palette, len(margin.text), Layers()),
@@ -464,7 +554,7 @@ class TurnView(Widget):
 
     def _row_marks(self, y: int) -> list[Mark]:
         marks: list[Mark] = []
-        for start, end, number in self._marks.get(y, ()):
+        for start, end, number in self._hits_at(y):
             name = "hit-current" if number == self._current_hit else "hit"
             marks.append(Mark(start, end, self._palette.mark(name)))
         # A view that was just taken away is painted once more before the screen is laid out anew.
@@ -488,6 +578,42 @@ class TurnView(Widget):
             return copied_text(lines, start_y, len(lines) - 1, start_x, None), "\n"
         end_y, end_x = selection.end.transpose
         return copied_text(lines, start_y, end_y, start_x, end_x), "\n"
+
+    @property
+    def shown_answer(self) -> str:
+        """What was said as it reads on the screen, without the name, the reasoning and drawn lines."""
+        return as_shown(list(self._body_rows()))
+
+    def _body_rows(self) -> Sequence[Line]:
+        return next((part.lines for part in self._parts if part.name == "body"), [])
+
+    # Blocks
+
+    def blocks(self) -> tuple[Piece, ...]:
+        """Return the blocks of what was said; one for all of it where it is not shown as Markdown."""
+        source, lines = self._body.source, self._body_rows()
+        if not lines:
+            return ()
+        if len(source) <= _MOST_FOR_BLOCKS and not self._state.raw:
+            width, _ = text_widths(self._width)
+            verbatim = self._turn.role != ASSISTANT
+            found = pieces(source, width, verbatim=verbatim, numbers=self._numbers)
+            if found and found[-1].end_row == len(lines):
+                return found
+        return (Piece(source, self.shown_answer, 0, len(lines)),)
+
+    def mark_block(self, block: Piece | None) -> int:
+        """Mark the rows of a block, or of none; return its first row."""
+        start = 0
+        for part in self._parts:
+            if part.name == "body":
+                break
+            start += len(part.lines)
+        rows = range(start + block.first_row, start + block.end_row) if block else range(0)
+        if rows != self._block_rows:
+            self._block_rows = rows
+            self.refresh()
+        return rows.start
 
     def on_click(self, event: events.Click) -> None:
         """Find out what was clicked and say so."""

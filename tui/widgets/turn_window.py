@@ -315,6 +315,12 @@ class TurnWindow(VerticalScroll):
             self._trim(above=True)
             self._plan_fill()
 
+    def _first_visible(self) -> int:
+        for number, view in enumerate(self._views):
+            if view.virtual_region.bottom > self.scroll_y:
+                return self._low + number
+        return 0
+
     def _last_visible(self) -> int:
         bottom = self.scroll_y + self.size.height
         for number in range(len(self._views) - 1, -1, -1):

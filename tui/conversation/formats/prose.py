@@ -18,7 +18,8 @@ _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 def heading(turn: Turn) -> str:
     """Return who said a turn, with the model's name and how it ended unless that is as usual; sanitised."""
     label = LABELS.get(turn.role, turn.role)
-    model = turn.generation.model if turn.generation else ""
+    made = turn.generation
+    model = (made.name or made.model) if made else ""
     ended = turn.status.value if turn.status is not Status.COMPLETE else ""
     notes = ", ".join(note for note in (model, ended) if note)
     return sanitize_line(f"{label} ({notes})" if notes else label)

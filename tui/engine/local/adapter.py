@@ -55,9 +55,9 @@ def attach(model: Any, adapter: str, reporter: Reporter) -> Any:
             "Load the model that it was made for, or no adapter.",
         ) from error
     reporter.check()
-    # A merged model is one of the plain kind again, as fast as without; quantised weights can't take the sum.
+    # A merged model is as fast as one without an adapter; quantised weights can't take the sum and keep it beside them.
     if getattr(model, "is_quantized", False):
-        return wrapped
+        return wrapped.get_base_model()
     return wrapped.merge_and_unload()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from tui.conversation.turn import USER, Message
 from tui.engine.base import GenerateRequest, GenerationError, IsCancelled
@@ -27,7 +27,7 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
 
     if not loaded.cache.is_usable:
         return True
-    ids = certain_start(loaded.prompts, request.messages)
+    ids = certain_start(loaded.prompts, request.messages, request.template)
     context = loaded.info.context_tokens
     if context and len(ids) >= context:
         return True
@@ -41,10 +41,15 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
     return done.tokens == len(ids)
 
 
-def certain_start(prompts: PromptBuilder, messages: Sequence[Message]) -> tuple[int, ...]:
+def certain_start(
+    prompts: PromptBuilder, messages: Sequence[Message], template: Mapping[str, Any] | None = None
+) -> tuple[int, ...]:
     """Return the ids that the prompt of any next message begins with; none when there can't be a next message now."""
     try:
-        one, other = (prompts.build((*messages, Message(USER, text))).ids for text in _POSSIBLE)
+        one, other = (
+            prompts.build((*messages, Message(USER, text)), switches=template).ids
+            for text in _POSSIBLE
+        )
     except GenerationError:
         return ()
     return one[: common_prefix(one, other)]

@@ -52,7 +52,7 @@ class LocalEngine:
         self._hub = hub or Hub()
         self._loaded: LoadedModel | None = None
         self._request: LoadRequest | None = None
-        self._kept: dict[LoadRequest, LoadedModel] = {}
+        self._kept: list[tuple[LoadRequest, LoadedModel]] = []
         """Models that are not in use, and whose memory the user wants to spend."""
         self._device = "cpu"
         self._native_made: Native | None = None
@@ -66,7 +66,8 @@ class LocalEngine:
 
     def memory(self) -> MemoryReading:
         """Return the memory of the devices in use; from any thread."""
-        models = [model for model in (self._loaded, *self._kept.values()) if model is not None]
+        kept = [model for _, model in self._kept]
+        models = [*kept, self._loaded] if self._loaded is not None else kept
         return replace(
             memory.read(self._device),
             weights=sum(
@@ -76,6 +77,14 @@ class LocalEngine:
             ),
             cache=sum(model.cache.bytes for model in models),
         )
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would be loaded to, and its memory; imports torch if need be."""
+        import_heavy()
+        from tui.engine.local import loading
+
+        device = loading.choose_device("auto")
+        return device, memory.read(device)
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
@@ -110,9 +119,10 @@ class LocalEngine:
     def _back_to(self, request: LoadRequest) -> ModelInfo | None:
         """Take up a model again that was kept in memory; None when this one was not."""
         key = _key(request)
-        model = self._kept.pop(key, None)
+        model = next((kept for known, kept in self._kept if known == key), None)
         if model is None:
             return None
+        self._kept = [entry for entry in self._kept if entry[0] != key]
         if request.keeps_former:
             self._keep_current()
         elif self._loaded is not None:
@@ -177,7 +187,7 @@ class LocalEngine:
     def _keep_current(self) -> None:
         if self._loaded is not None and self._request is not None:
             self._loaded.cache.drop()
-            self._kept[self._request] = self._loaded
+            self._kept.append((self._request, self._loaded))
         self._loaded = self._request = None
 
     def _drop_current(self) -> None:
@@ -238,7 +248,7 @@ class LocalEngine:
         loaded = self._loaded
         if loaded is None:
             raise GenerationError("No model is loaded.", "Choose a model first.")
-        prompt = loaded.prompts.build(request.messages, request.continue_last)
+        prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
         text = loaded.tokenizer.decode(prompt.ids, skip_special_tokens=False)
         return PromptDescribed(text, len(prompt.ids))
 

@@ -28,7 +28,7 @@ from tui.engine.local.prefill import Prefilled
 from tui.engine.local.prefix_cache import Lent
 from tui.engine.local.prompt import Prompt
 from tui.engine.local.reasoning import Splitter, TemplateSplitter, ThinkSplitter
-from tui.engine.local.stopping import CancelCriteria, cancellable_layers
+from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
 from tui.engine.local.streamer import ReplyStreamer, detokenizer
 from tui.parameters import Value
 
@@ -82,25 +82,35 @@ def reply(
         GenerationError: the chat doesn't fit, the template refuses it, or the model failed.
     """
     account = _Account(time.perf_counter())
-    prompt = loaded.prompts.build(request.messages, request.continue_last)
+    prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
     account.prompt_tokens = len(prompt.ids)
     values = settings.in_force_for(loaded, request, prompt)
     splitter, silent = _splitter(loaded, prompt)
+    stops = StopTexts(values["stop_strings"] or (), emit)
     streamer = ReplyStreamer(
         detokenizer(loaded.tokenizer, prompt.ids if prompt.continues else ()),
         splitter,
-        emit,
-        ends=loaded.end_ids,
+        stops.take,
+        ends=settings.end_ids(loaded, values),
         silent=silent,
     )
-    job = _Job(loaded, request, prompt, values, streamer, account, emit, cancelled)
+    job = _Job(
+        loaded, request, prompt, values, streamer, account, emit, lambda: cancelled() or stops.found
+    )
     try:
         reason = job.run_within_memory()
     except Exception as error:
         streamer.finish()
+        stops.finish()
+        if problems.is_out_of_memory(error):
+            # What was kept for later turns stands in the way of this one.
+            loaded.cache.drop()
         raise problems.generation_error(error, account.stats(streamer)) from error
     streamer.finish()
-    if reason is StopReason.END and not prompt.continues:
+    stops.finish()
+    if stops.found:
+        reason = StopReason.END
+    elif reason is StopReason.END and not prompt.continues:
         ids = (*prompt.ids, *streamer.ids)
         loaded.last_reply = LastReply(request.messages, streamer.answer, ids)
     return Finished(account.stats(streamer), reason)

@@ -15,6 +15,8 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 _LEAST_TOKENS: Final = 256
 """A layer begins with room for this many tokens."""
+_SPARE_TOKENS: Final = 256
+"""A layer that has to grow makes room for this many more at most: memory that is not used is missing elsewhere."""
 
 
 class Room:
@@ -34,8 +36,9 @@ class Room:
             # Somebody put other states in their place, as when beams are reordered.
             or (kept and held.data_ptr() != space.data_ptr())
         ):
-            # Half as much again, so that a token's share of all the copying is the same at any length.
-            shape = (*new.shape[:-2], max(_LEAST_TOKENS, total + total // 2), new.shape[-1])
+            # Copying all of it once in so many tokens costs next to nothing beside the attention over it.
+            shape = (*new.shape[:-2], total + min(total // 2, _SPARE_TOKENS), new.shape[-1])
+            shape = (*shape[:-2], max(_LEAST_TOKENS, shape[-2]), shape[-1])
             space = torch.empty(shape, dtype=new.dtype, device=new.device)
             if kept:
                 space[..., :kept, :] = held

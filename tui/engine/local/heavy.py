@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
+from tui.engine.hub import keep_quiet
 
 _LIBRARIES: Final = ("c10", "torch_cpu", "torch", "torch_python")
 _SWITCH_INTERVAL_S: Final = 0.0005
 _TALKATIVE: Final = (
     "transformers",
-    "huggingface_hub",
     "torch",
     "accelerate",
     "bitsandbytes",
@@ -61,14 +61,13 @@ def import_heavy() -> None:
 
 def route_output_to_logging() -> None:
     """Take from the libraries their own ways to the terminal: log handlers, warnings and progress bars."""
-    from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging as transformers_logging
 
     hide_bars: Callable[..., Any] = transformers_logging.disable_progress_bar
 
     logging.captureWarnings(True)
     hide_bars()
-    disable_progress_bars()
+    keep_quiet()
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         for handler in list(logger.handlers):

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tui.engine import facts
+from tui.engine import checkpoint, facts
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.local import adapter, assistant, checkpoint, footprint, quantization
+from tui.engine.local import adapter, assistant, footprint, quantization
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.history import LastReply
 from tui.engine.local.prefill import Forward, Prefill
@@ -369,6 +369,7 @@ def _info(
         weights_bytes=weights_bytes,
         defaults=model_defaults(settings),
         has_chat_template=prompts.has_template,
+        template_switches=prompts.switches,
         notes=tuple(_notes(prepared, model, prompts)),
         revision=prepared.folder.name if prepared.source.kind is ModelKind.HUB else "",
         parameters=known.parameters,
@@ -386,6 +387,8 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
         notes.append(
             "The GGUF weights were unpacked to 16 bits, so they take more memory than the file."
         )
+    if prepared.request.adapter:
+        notes.append(f"With the adapter {Path(prepared.request.adapter).name}.")
     if not prompts.has_template:
         notes.append(
             "This model has no chat template: it continues your text rather than answer it."

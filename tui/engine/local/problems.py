@@ -97,8 +97,6 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
         return ModelLoadError(
             f"There is not enough memory to load {name}.", _SMALLER, cause=FailureCause.MEMORY
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return ModelLoadError(f"The disk is full, so {name} can't be stored.", "Make room there.")
     if "custom code" in text or "trust_remote_code" in text:
         return ModelLoadError(
             f"{name} needs code from its own repository, which is not run unasked.",

@@ -7,13 +7,14 @@ insists on alternating roles gets neighbours of the same role merged, and a mode
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
 from tui.engine.base import GenerationError
 from tui.engine.local.reasoning import CLOSING, OPENING
+from tui.engine.local.template import template_switches
 
 _PROBE: Final = "chat-tui-probe"
 _TAIL_IDS: Final = 16
@@ -41,18 +42,25 @@ class PromptBuilder:
         self._tokenizer = tokenizer
         self.has_template = bool(getattr(tokenizer, "chat_template", None))
         self.takes_system = self.has_template and self._renders_system()
+        self.switches = template_switches(tokenizer) if self.has_template else ()
         known = inspect.signature(tokenizer.apply_chat_template).parameters
         # Without it a typed `<|im_end|>` would end the user's turn and forge another role.
         self._guard = (
             {"sanitize_control_tokens": True} if "sanitize_control_tokens" in known else {}
         )
 
-    def build(self, messages: Sequence[Message], continue_last: bool = False) -> Prompt:
+    def build(
+        self,
+        messages: Sequence[Message],
+        continue_last: bool = False,
+        switches: Mapping[str, Any] | None = None,
+    ) -> Prompt:
         """Return the prompt of a chat.
 
         Args:
             messages: oldest first.
             continue_last: the prompt ends in the middle of the last message, which is the assistant's.
+            switches: what the user chose of the template's switches; names that it does not know are left out.
 
         Raises:
             GenerationError: there is nothing to reply to, or the chat template refuses the chat.
@@ -66,22 +74,24 @@ class PromptBuilder:
             raise GenerationError("There is no message to reply to.", "Send a message first.")
         if not self.has_template:
             return self._plain(chat, continue_last)
-        return self._continued(chat) if continue_last else self._fresh(chat)
+        known = {switch.name for switch in self.switches}
+        chosen = {name: value for name, value in (switches or {}).items() if name in known}
+        return self._continued(chat, chosen) if continue_last else self._fresh(chat, chosen)
 
     # -- with a chat template
 
-    def _fresh(self, chat: list[Message]) -> Prompt:
-        ids = self._first_accepted(chat, add_generation_prompt=True)
+    def _fresh(self, chat: list[Message], switches: Mapping[str, Any]) -> Prompt:
+        ids = self._first_accepted(chat, add_generation_prompt=True, **switches)
         tail = self._tokenizer.decode(ids[-_TAIL_IDS:], skip_special_tokens=False)
         return Prompt(tuple(ids), opens_reasoning=tail.rstrip().endswith(OPENING))
 
-    def _continued(self, chat: list[Message]) -> Prompt:
+    def _continued(self, chat: list[Message], switches: Mapping[str, Any]) -> Prompt:
         """Return a prompt that ends with what the assistant said so far.
 
         The head of the turn is the template's; what was said is encoded after it as plain text, so that no template can
         strip its last space or close the turn.
         """
-        head, last = self._fresh(chat[:-1]), chat[-1]
+        head, last = self._fresh(chat[:-1], switches), chat[-1]
         in_reasoning = bool(last.reasoning and not last.content)
         ids = list(head.ids)
         if last.reasoning:
@@ -95,6 +105,24 @@ class PromptBuilder:
     def count(self, text: str) -> int:
         """Return how many tokens a text has by itself."""
         return len(self._encode(text))
+
+    def costs(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Return what each message takes in a prompt, with what the template puts around it."""
+        around = self._around_turns()
+        return tuple(
+            self.count(message.content) + around.get(message.role, 0) for message in messages
+        )
+
+    def _around_turns(self) -> dict[str, int]:
+        """Return what the template puts around a turn of each role: half of what it puts around an exchange."""
+        probe = Message(USER, "?")
+        exchange = (probe, Message(ASSISTANT, "?"))
+        try:
+            longer, shorter = self.build((*exchange, probe)), self.build((probe,))
+        except GenerationError:
+            return {}
+        around = max(0, len(longer.ids) - len(shorter.ids) - 2 * self.count("?"))
+        return {USER: around // 2, ASSISTANT: around - around // 2}
 
     def split(self, text: str) -> tuple[str, ...]:
         """Return a text cut into its tokens; see `Engine.split`."""

@@ -24,6 +24,21 @@ _KEPT_SETTINGS: Final = (
     "sequence_bias",
     "no_repeat_ngram_size",
 )
+_DRAWN: Final = ("top_p", "min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff")
+"""Settings that only drawing has a use for, and that are off when they are empty."""
+_APART: Final = frozenset(
+    (
+        *_DRAWN,
+        "do_sample",
+        "temperature",
+        "top_k",
+        "max_length",
+        "stop_strings",
+        "eos_token_id",
+        "seed",
+    )
+)
+"""Settings that are not handed on as they are."""
 
 
 def in_force_for(loaded: LoadedModel, request: GenerateRequest, prompt: Prompt) -> dict[str, Value]:
@@ -35,15 +50,37 @@ def in_force_for(loaded: LoadedModel, request: GenerateRequest, prompt: Prompt) 
     values = in_force(request.parameters, loaded.info.defaults)
     if values["seed"] is None:
         values["seed"] = random.SystemRandom().randint(0, _GREATEST_SEED)
+    if (longest := request.parameters.get("max_length")) is not None:
+        # A model's own says how it was trained or evaluated, not how long a chat may get.
+        rest = max(1, int(longest) - len(prompt.ids))
+        values["max_new_tokens"] = min(int(values["max_new_tokens"] or rest), rest)
     context = loaded.info.context_tokens
     if context:
         room = context - len(prompt.ids)
         wanted = int(values["max_new_tokens"] or _LEAST_ROOM_TOKENS)
         if room < min(wanted, _LEAST_ROOM_TOKENS, max(1, context // 8)):
-            costs = tuple(loaded.prompts.count(message.content) for message in request.messages)
+            costs = loaded.prompts.costs(request.messages)
             raise ContextOverflowError(Overflow(len(prompt.ids), context, costs))
         values["max_new_tokens"] = min(int(values["max_new_tokens"] or room), room)
     return values
+
+
+def end_ids(loaded: LoadedModel, values: Mapping[str, Value]) -> frozenset[int]:
+    """Return the ids that end this reply: those that the user named, else the model's."""
+    named = values.get("eos_token_id")
+    if not named or named == loaded.info.defaults.get("eos_token_id"):
+        return loaded.end_ids
+    return frozenset(named)
+
+
+def is_greedy(loaded: LoadedModel, values: Mapping[str, Value]) -> bool:
+    """Return whether each token is the likeliest one: at temperature 0, and where the user wants no sampling.
+
+    That a model's own config says `do_sample: false` is in its default temperature already, which the user may have changed.
+    """
+    wanted = values.get("do_sample")
+    is_own = wanted == loaded.info.defaults.get("do_sample")
+    return not values["temperature"] or (wanted is False and not is_own)
 
 
 def generation_config(loaded: LoadedModel, values: Mapping[str, Value]) -> Any:
@@ -54,24 +91,25 @@ def generation_config(loaded: LoadedModel, values: Mapping[str, Value]) -> Any:
     """
     from transformers import GenerationConfig
 
-    greedy = not values["temperature"]
+    greedy = is_greedy(loaded, values)
     make: Any = GenerationConfig
     config = make(
-        eos_token_id=sorted(loaded.end_ids) or None,
-        max_new_tokens=values["max_new_tokens"],
+        eos_token_id=sorted(end_ids(loaded, values)) or None,
         do_sample=not greedy,
-        repetition_penalty=values["repetition_penalty"],
         use_cache=True,
     )
     for name in _KEPT_SETTINGS:
         value = getattr(loaded.model_settings, name, None)
         if value is not None:
             setattr(config, name, copy.deepcopy(value))
+    for name, value in values.items():
+        if name not in _APART and value is not None:
+            setattr(config, name, copy.deepcopy(value))
     if config.pad_token_id is None:
         config.pad_token_id = min(loaded.end_ids, default=0)
     if not greedy:
         config.temperature = values["temperature"]
         config.top_k = int(values["top_k"] or 0)
-        config.top_p = values["top_p"]
-        config.min_p = values["min_p"] or None
+        for name in _DRAWN:
+            setattr(config, name, values[name] or None)
     return config

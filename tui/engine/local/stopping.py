@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tui.engine.base import Cancelled, IsCancelled
+from tui.engine.base import Cancelled, Emit, Event, IsCancelled, TextDelta
 
 
 class CancelCriteria:
@@ -24,6 +24,53 @@ class CancelCriteria:
         return torch.full(
             (input_ids.shape[0],), self.fired, dtype=torch.bool, device=input_ids.device
         )
+
+
+class StopTexts:
+    """Ends an answer before the first of some texts: passes events on, and holds back what may be the beginning of one."""
+
+    def __init__(self, texts: Sequence[str], emit: Emit) -> None:
+        """Watch for `texts` in what is given to `take`, which goes on to `emit`."""
+        self._texts = tuple(text for text in texts if text)
+        self._emit = emit
+        self._held = ""
+        self._tokens = 0
+        self.found = False
+
+    def take(self, event: Event) -> None:
+        """Pass an event on; of an answer's text, what stands before a stop text."""
+        if not isinstance(event, TextDelta) or not self._texts:
+            self._emit(event)
+            return
+        if self.found:
+            return
+        self._held += event.text
+        self._tokens += event.tokens
+        places = [at for text in self._texts if (at := self._held.find(text)) >= 0]
+        if places:
+            self.found = True
+            self._pass_on(min(places))
+        else:
+            self._pass_on(len(self._held) - self._beginning())
+
+    def finish(self) -> None:
+        """Pass on what was held back, as the reply ended without a stop text."""
+        if not self.found:
+            self._pass_on(len(self._held))
+
+    def _beginning(self) -> int:
+        """Return how much of the held text's end may be the beginning of a stop text."""
+        longest = min(len(self._held), max(map(len, self._texts)) - 1)
+        ends = (size for size in range(longest, 0, -1))
+        return next(
+            (n for n in ends if any(text.startswith(self._held[-n:]) for text in self._texts)), 0
+        )
+
+    def _pass_on(self, size: int) -> None:
+        text, self._held = self._held[:size], self._held[size:]
+        if text:
+            self._emit(TextDelta(text, self._tokens))
+            self._tokens = 0
 
 
 def end_of_turn_ids(model: Any, tokenizer: Any) -> frozenset[int]:

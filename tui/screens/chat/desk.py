@@ -34,12 +34,14 @@ class SideJob:
         is_writing: whether the model writes, so that the user may want to stop it.
         blocks: whether a message has to wait until it has ended.
         one_line: whether it can stop after the first line.
+        label: what it is, in a few words for the status bar.
     """
 
     done: Callable[[str, Event], None]
     is_writing: bool = False
     blocks: bool = False
     one_line: bool = False
+    label: str = ""
     text: str = ""
 
     def take(self, event: Event) -> bool:
@@ -111,6 +113,11 @@ class EngineDesk(ChatFrame):
         return super().busy or any(side.is_writing for side in self._side_jobs.values())
 
     @property
+    def side_work(self) -> str:
+        """What the model writes beside the chat, in a few words; empty for nothing."""
+        return next((side.label for side in self._side_jobs.values() if side.is_writing), "")
+
+    @property
     def is_blocked(self) -> bool:
         """Whether a message has to wait for something that the model writes beside the chat."""
         return any(side.blocks for side in self._side_jobs.values())
@@ -119,7 +126,10 @@ class EngineDesk(ChatFrame):
         """Stop what the model writes beside the chat; return whether there was anything."""
         writing = [job for job, side in self._side_jobs.items() if side.is_writing]
         for job in writing:
+            self._side_jobs[job].label = "stopping"
             self.worker.cancel(job)
+        if writing:
+            self.show_status()
         return bool(writing)
 
     def forget_side_jobs(self) -> None:
@@ -134,11 +144,13 @@ class EngineDesk(ChatFrame):
         *,
         blocks: bool = False,
         one_line: bool = False,
+        label: str = "writing",
     ) -> None:
         """Have the model write something that is no turn of the chat, such as a title; see `SideJob`."""
-        side = SideJob(done, is_writing=True, blocks=blocks, one_line=one_line)
+        side = SideJob(done, is_writing=True, blocks=blocks, one_line=one_line, label=label)
         self._side_jobs[self.worker.generate(request)] = side
         self.engine_asked()
+        self.show_status()
         self.refresh_bindings()
 
     def describe_prompt(self, request: GenerateRequest, done: Callable[[str, Event], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from textual import work
 
-from tui.conversation import USER, Conversation, Message
+from tui.conversation import USER, Conversation, Message, Status
 from tui.conversation.formats import FORMATS, export_text
 from tui.engine.base import Event, Finished, GenerateRequest
 from tui.parameters import readable
@@ -40,12 +40,12 @@ class Files(FullContext):
 
     def open_conversation(self, opened: Loaded) -> None:
         """Go on with another chat; the one before gives its lock back. A reply under way ends here with what was said."""
-        self.keep_reply()
+        self.keep_reply(Status.STOPPED)
         self.drop_pending("another chat was opened")
         self.forget_side_jobs()
         self.take_back_waiting()
         self.query(TurnEditor).remove()
-        self.presenter = Presenter()
+        self.presenter = Presenter(self.presenter.user)
         left = self.conversation.id
         if left != opened.conversation.id:
             store = self.sessions.store
@@ -69,8 +69,6 @@ class Files(FullContext):
     @work(exclusive=True, group="open")
     async def action_chat_open(self) -> None:
         """List the saved chats and open the one that is chosen."""
-        if not self.may_leave():
-            return
         chosen = await self.app.push_screen_wait(
             SessionList(self.sessions, self.conversation.id, self._current_changed)
         )
@@ -85,10 +83,10 @@ class Files(FullContext):
             except SessionError as error:
                 self.tell(str(error), title="The chat was not opened", severity="error")
                 return
-            if not self.may_leave():
-                self.sessions.run(partial(store.unlock, chosen.chat_id))
-                return
+            was_replying = self.reply is not None
             self.open_conversation(opened)
+            if was_replying:
+                self.tell("The reply in the chat before was stopped; what it said is kept there.")
         if chosen.turn_id and self.reply is None:
             self.go_to_turn(chosen.turn_id)
 
@@ -171,7 +169,9 @@ class Files(FullContext):
 
             messages = (*self.conversation.messages(), Message(USER, _ASK_FOR_TITLE))
             parameters = {"temperature": 0.0, "max_new_tokens": _TITLE_TOKENS}
-            self.ask_model(GenerateRequest(messages, parameters), done, one_line=True)
+            self.ask_model(
+                GenerateRequest(messages, parameters), done, one_line=True, label="finding a title"
+            )
 
     # -- files of other tools
 

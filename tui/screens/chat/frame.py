@@ -19,7 +19,9 @@ from textual.widgets import Footer, Label, Static
 
 from tui.conversation import USER, Conversation, ReplyStats, new_id
 from tui.conversation.context import OverflowPolicy
-from tui.engine.base import LoadRequest, MemoryReading, ModelInfo
+from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Progress, Speculation
+from tui.engine.downloads import Downloads
+from tui.engine.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.parameters import Value, readable
 from tui.sanitize import sanitize, sanitize_line
@@ -29,7 +31,12 @@ from tui.screens.model_control import ModelControl
 from tui.screens.presenting import Presenter
 from tui.sessions import Loaded, SessionConflictError, SessionError
 from tui.sessions.writer import SessionWriter
+from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
+from tui.widgets.attachment_bar import AttachmentBar
+from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
 from tui.widgets.find_bar import FindBar
 from tui.widgets.parameter_field import ParameterField
@@ -67,9 +74,14 @@ class ChatFrame(Screen[None]):
         sessions: SessionWriter,
         state: AppState,
         *,
+        hub: Hub,
+        downloads: Downloads,
+        measurements: Measurements,
         opened: Loaded | None = None,
         request: LoadRequest | None = None,
         notices: tuple[str, ...] = (),
+        preferences: Preferences | None = None,
+        paths: AppPaths | None = None,
     ) -> None:
         """Make the screen.
 
@@ -77,22 +89,35 @@ class ChatFrame(Screen[None]):
             worker: runs the engine's jobs.
             sessions: does all work on chat files.
             state: what was remembered from the last time.
+            hub, downloads: where models come from.
+            measurements: what was measured of models on this machine.
             opened: a chat to go on with; None for a new one.
             request: the model to load at once; None to ask for one.
             notices: sentences to show once.
+            preferences: the settings in force; None for the defaults.
+            paths: the app's folders; None to keep nothing in them.
         """
         super().__init__()
+        self.preferences = preferences or Preferences(state=state)
+        self.paths = paths
         self.worker = worker
         self.sessions = sessions
+        self.state = state
+        self.hub = hub
+        self.downloads = downloads
+        self.measurements = measurements
+        self.download_text = ""
         self.model = ModelControl(worker)
         self.conversation = (
             opened.conversation if opened else Conversation(system_prompt=state.system_prompt)
         )
-        self.presenter = Presenter()
+        self.presenter = Presenter(self.preferences.value("chat.user"))
         self.reply: LiveReply | None = None
         self.parameters: dict[str, Value] = readable(
             self.conversation.settings.get("config") or state.parameters
         )
+        self.template: dict[str, Any] = {}
+        """What is chosen of the chat template's switches."""
         self.system_prompt = self.conversation.system_prompt
         self.quantization = request.quantization if request else state.quantization
         self.overflow_policy = next(
@@ -107,10 +132,11 @@ class ChatFrame(Screen[None]):
         self._sidebar_wanted = state.sidebar
         self.context_tokens: int | None = None
         """What the chat takes as it is shown; None when only the newest reply's figures are known."""
-        self.draft_tokens = 0
-        """What is written in the composer takes these, and is not sent yet."""
+        self.draft_context: int | None = None
+        """What the prompt would take if what is written in the composer were sent; None when that is not known."""
         self._memory = MemoryReading()
         self._last_told = ""
+        self._told_errors: set[str] = set()
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -123,12 +149,18 @@ class ChatFrame(Screen[None]):
                     yield Static("↓ new text · Ctrl+End", id="unseen")
                     yield FindBar()
                     yield WaitingMessage(id="waiting")
+                    yield AttachmentBar(id="attachments")
+                    yield CommandMenu(id="commands")
                     yield Composer(id="composer")
             yield Sidebar(
                 quantization=self.quantization,
                 system_prompt=self.system_prompt,
                 parameters=self.parameters,
                 overflow=self.overflow_policy,
+                speculation=next(
+                    (one for one in Speculation if one.value == self.state.speculation),
+                    Speculation.AUTO,
+                ),
                 id="sidebar",
             )
         yield StatusBar(id="status")
@@ -143,20 +175,39 @@ class ChatFrame(Screen[None]):
     # -- what is shown
 
     @property
+    def side_work(self) -> str:
+        """What the model writes beside the chat, in a few words; empty for nothing."""
+        return ""
+
+    @property
     def busy(self) -> bool:
         """Whether there is something that can be stopped."""
         return self.reply is not None or self.model.loading
 
-    def tell(self, text: str, *, title: str = "", severity: str = "information") -> None:
-        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before."""
-        if severity == "information" and self._last_told == severity:
+    def tell(
+        self,
+        text: str,
+        *,
+        title: str = "",
+        severity: str = "information",
+        is_shown: bool = False,
+    ) -> None:
+        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before,
+        an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
+        """
+        # Of one origin the newest error counts: older ones would only pile up over what one wants to do about it.
+        again = severity == "error" and title in self._told_errors
+        if again or (severity == "information" and self._last_told == severity):
             self.app.clear_notifications()
+            self._told_errors.clear()
+        if severity == "error":
+            self._told_errors.add(title)
         self._last_told = severity
         self.app.notify(
             sanitize(text),
             title=sanitize_line(title),
             severity=severity,  # type: ignore[arg-type]
-            timeout=5 if severity == "information" else 12,
+            timeout=5 if is_shown or severity == "information" else 12,
             markup=False,
         )
 
@@ -206,6 +257,7 @@ class ChatFrame(Screen[None]):
         info = None if self.model.loading else self.model.info
         self.sidebar.show_model(self.model.name, info)
         self.sidebar.show_quantization(self.model.quantization)
+        self.sidebar.show_measured(self.measurements.figures.get(self.model.model, {}))
         if self.model.loading:
             text = f"Loading {self.model.name}…\nYou can already write."
         elif info is None:
@@ -233,6 +285,8 @@ class ChatFrame(Screen[None]):
         elif reply is not None:
             state = ModelState.REPLYING if reply.new_tokens else ModelState.READING
             progress = reply.progress
+        elif self.side_work:
+            state, progress = ModelState.BUSY, Progress(self.side_work)
         else:
             state = ModelState.READY if info else ModelState.NONE
         stats = reply.stats if reply and reply.prompt else None
@@ -247,16 +301,19 @@ class ChatFrame(Screen[None]):
             detail="" if model.loading else model_detail(info),
             progress=progress,
             memory=self._memory,
-            context_used=self._context_used(stats) + self.draft_tokens,
+            context_used=self._context_used(stats),
             context_total=info.context_tokens if info else 0,
             tokens_per_s=stats.tokens_per_s if stats else 0.0,
             ttft_s=stats.ttft_s if stats else 0.0,
+            download=self.download_text,
             cached_tokens=stats.cached_tokens if stats else 0,
             read_tokens=stats.prompt_tokens - stats.cached_tokens if stats else 0,
             dropped_tokens=stats.dropped_tokens if stats else 0,
         )
 
     def _context_used(self, stats: ReplyStats | None) -> int:
+        if self.reply is None and self.draft_context is not None:
+            return self.draft_context
         if self.reply is None and self.context_tokens is not None:
             return self.context_tokens
         return stats.context_tokens if stats else 0
@@ -315,8 +372,8 @@ class ChatFrame(Screen[None]):
         """Say what there is to say about a chat that was opened."""
         self.read_only = opened.read_only
         title = "Opened read-only" if opened.read_only else "About this chat"
-        for problem in opened.problems:
-            self.tell(problem, title=title, severity="warning")
+        if opened.problems:
+            self.tell("\n".join(opened.problems), title=title, severity="warning")
         self.show_title()
 
     # -- settings
@@ -324,7 +381,8 @@ class ChatFrame(Screen[None]):
     def remember(self) -> None:
         """Keep for the next start what is in force now."""
         info = self.model.info
-        state = AppState(
+        self.state = replace(
+            self.state,
             model=info.model if info else "",
             quantization=self.quantization,
             parameters=dict(self.parameters),
@@ -333,11 +391,20 @@ class ChatFrame(Screen[None]):
             sidebar=self._sidebar_wanted,
             overflow=self.overflow_policy.value,
         )
-        self.post_message(self.StateChanged(state))
+        self.state = self.remembered(self.state)
+        self.post_message(self.StateChanged(self.state))
+
+    def remembered(self, state: AppState) -> AppState:
+        """Return what the next start should know of what is in force."""
+        return state
 
     def chat_settings(self) -> Mapping[str, Any]:
         """Return what the chat's file says of the model and parameters in force."""
-        settings = {**self.conversation.settings, "config": dict(self.parameters)}
+        settings = {
+            **self.conversation.settings,
+            "config": dict(self.parameters),
+            "template": dict(self.template),
+        }
         if info := self.model.info:
             settings |= {
                 "model_id": info.model,
@@ -365,6 +432,17 @@ class ChatFrame(Screen[None]):
         """Hide the sidebar where it lies over the chat."""
         if self.size.width < SIDEBAR_WIDTH:
             self.remove_class("-sidebar")
+
+    def close_open(self) -> bool:
+        """Close what Escape closes before anything else: settings over the chat, the search. Return whether there was any."""
+        find = self.query_one(FindBar)
+        if self.size.width < SIDEBAR_WIDTH and self.has_class("-sidebar"):
+            self.action_composer_focus()
+        elif find.has_class("-open"):
+            find.action_close()
+        else:
+            return False
+        return True
 
     def action_sidebar_toggle(self) -> None:
         """Show or hide the settings; what is shown gets the cursor."""

@@ -128,7 +128,7 @@ class FullContext(Turns):
         parts = _parts(turns, int(context_tokens * _PART_SHARE))
         gone = [turn for turn, _ in turns]
         self.tell("The oldest turns are being summarised. Esc stops it.")
-        self._summarise_part(parts, self.conversation.summary, gone, again)
+        self._summarise_part(parts, self.conversation.summary, gone, again, len(parts))
 
     def _summarise_part(
         self,
@@ -136,6 +136,7 @@ class FullContext(Turns):
         so_far: str,
         gone: list[Turn],
         again: Callable[[], None],
+        count: int,
     ) -> None:
         chat_id = self.conversation.id
 
@@ -147,7 +148,7 @@ class FullContext(Turns):
                 self.tell("No summary was made, and nothing was left out.", severity="error")
                 self._give_up()
             elif len(parts) > 1:
-                self._summarise_part(parts[1:], text.strip(), gone, again)
+                self._summarise_part(parts[1:], text.strip(), gone, again, count)
             else:
                 self._leave_out(gone, text.strip(), again)
 
@@ -155,7 +156,20 @@ class FullContext(Turns):
         messages += [Message(turn.role, turn.text) for turn in parts[0]]
         messages.append(Message(USER, _ASK_FOR_SUMMARY))
         parameters: dict[str, Value] = {"temperature": 0.0, "max_new_tokens": _SUMMARY_TOKENS}
-        self.ask_model(GenerateRequest(tuple(messages), parameters), done, blocks=True)
+        place = f" part {count - len(parts) + 1}/{count}" if count > 1 else ""
+        request = GenerateRequest(tuple(messages), parameters)
+        self.ask_model(request, done, blocks=True, label=f"summarising{place}")
+
+    def shorten_and_ask(self, reply: LiveReply) -> None:
+        """Leave the older half of what was sent out of the context, and have the last message answered again."""
+        known = [
+            self.conversation.turns[one] for one in reply.sent if one in self.conversation.turns
+        ]
+        half = known[: len(known) // 2]
+        if not half or reply.again is None:
+            self.tell("There is nothing to leave out: the last message alone is too long.")
+            return
+        self._leave_out(half, "", reply.again)
 
     def action_chat_see_all(self) -> None:
         """Send the model every turn again."""

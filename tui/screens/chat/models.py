@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from textual import on
+from textual import on, work
+from textual.timer import Timer
 
-from tui.engine.base import Event, Failed, LoadCancelled, LoadRequest, ModelReady, Unloaded
+from tui.engine import catalog
+from tui.engine.base import (
+    EngineError,
+    Event,
+    Failed,
+    FailureCause,
+    LoadCancelled,
+    LoadRequest,
+    ModelInfo,
+    ModelLoadError,
+    ModelReady,
+    Unloaded,
+)
+from tui.engine.downloads import Download, DownloadStatus
+from tui.engine.facts import ModelFacts
+from tui.engine.quantization import availability
 from tui.engine.worker import JobId
+from tui.screens.ask import Answer, Ask
 from tui.screens.chat.desk import EngineDesk
-from tui.screens.model_picker import ChosenModel, ModelPicker
+from tui.screens.models.memory_view import MemoryView
+from tui.screens.models.picker import ModelDesk, ModelPicker
+from tui.screens.models.rescue import PICKER, SHORTER, ways_out
+from tui.screens.models.rows import Room, download_text
+from tui.settings.state import AppState
 from tui.widgets.sidebar import Sidebar
+
+DOWNLOADS_S: Final = 0.5
+"""How often downloads are looked at while there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +65,14 @@ class Models(EngineDesk):
     _return_to: LoadRequest | None = None
     """The model to go back to after a reply by another one."""
     quitting = False
+    _download_timer: Timer | None = None
 
     # -- loading
 
     def load_model(self, request: LoadRequest) -> None:
         """Load a model behind the screen."""
         self._loading = request
-        self.model.load(request)
+        self.model.load(replace(request, trusted=self.state.trusted))
         self.engine_asked()
         self.show_model()
 
@@ -77,12 +104,21 @@ class Models(EngineDesk):
         match event:
             case ModelReady():
                 self.quantization = self.model.quantization
+                self._note_load(event.info)
                 if self._return_to is None and (self.pending is None or not self.pending.back_to):
+                    self.state = self.state.with_recent(event.info.model)
                     self.remember()
+            case Failed(cause=FailureCause.CODE) if self._loading is not None:
+                self._ask_to_trust(self._loading, event)
+            case Failed(cause=FailureCause.MEMORY) if self._loading is not None:
+                self.offer_ways_out(self._loading, event)
             case Failed(message, hint):
                 kept = " The model that was loaded still is." if event.keeps_model else ""
                 self.tell(
-                    f"{message} {hint}{kept}", title="The model was not loaded", severity="error"
+                    f"{message} {hint}{kept}",
+                    title="The model was not loaded",
+                    severity="error",
+                    is_shown=not event.keeps_model and not self.conversation.path,
                 )
             case LoadCancelled():
                 self.tell("Loading was cancelled.")
@@ -92,6 +128,13 @@ class Models(EngineDesk):
                 pass
         self.show_model()
         self._settle_pending(event)
+
+    def _note_load(self, info: ModelInfo) -> None:
+        """Keep what the model takes, for the next choice of a quantization."""
+        measurements = self.measurements
+        self.sessions.run(
+            lambda: measurements.note_load(info.model, info.quantization, info.weights_bytes)
+        )
 
     # -- replies that wait for a load
 
@@ -129,6 +172,15 @@ class Models(EngineDesk):
 
     @on(Sidebar.QuantizationChanged)
     def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:
+        device = self.model.info.device if self.model.info else ""
+        found = availability(event.name, device)
+        if not found.ok:
+            remedy = f" Install it with: {found.command}" if found.command else ""
+            self.tell(
+                f"This quantization can't be used here: {found.reason}.{remedy}", severity="warning"
+            )
+            self.sidebar.show_quantization(self.model.quantization)
+            return
         self.quantization = event.name
         if (request := self.model.requantized(event.name)) is not None:
             self.choose_model(request)
@@ -142,11 +194,153 @@ class Models(EngineDesk):
     def action_model_choose(self, message: str = "") -> None:
         """Ask for a model and load it."""
 
-        def chosen(choice: ChosenModel | None) -> None:
-            if choice is not None:
-                self.choose_model(LoadRequest(choice.model, self.quantization))
+        def chosen(request: LoadRequest | None) -> None:
+            if self.downloads.all:
+                self.watch_downloads()
+            if request is not None:
+                self.choose_model(request)
 
-        self.app.push_screen(ModelPicker(message=message, current=self.model.model), chosen)
+        picker = ModelPicker(
+            self.model_desk,
+            message=message,
+            current=self.model.model,
+            request=LoadRequest("", self.quantization),
+        )
+        self.app.push_screen(picker, chosen)
+
+    @property
+    def model_desk(self) -> ModelDesk:
+        """What the picker works with."""
+        return ModelDesk(
+            self.hub, self.downloads, self.state, self.look_for_room, self.remember_models
+        )
+
+    def look_for_room(self) -> Room:
+        """Find out what there is room for; on a thread, since it may import torch."""
+        try:
+            device, reading = self.worker.target_memory()
+        except EngineError:
+            device, reading = "", self.worker.memory()
+        own = self.worker.memory()
+        # The model in use goes before another one comes, so that its place counts as free.
+        freed = own.weights + own.cache if own.device == reading.device else 0
+        return Room(
+            device,
+            f"{reading.device} ({reading.kind})",
+            reading.free + freed,
+            measured=self.measurements.figures,
+        )
+
+    def remember_models(self, state: AppState) -> None:
+        """Keep favourites and folders for the next start."""
+        self.state = replace(
+            self.state, favourites=state.favourites, model_folders=state.model_folders
+        )
+        self.remember()
+        self.watch_downloads()
+
+    def action_model_memory(self) -> None:
+        """Show where the memory goes."""
+        self.app.push_screen(MemoryView(self.worker.memory, self.model.info))
+
+    # -- downloads
+
+    def watch_downloads(self) -> None:
+        """Look at downloads now and then as long as there are any."""
+        if self._download_timer is None:
+            self._download_timer = self.set_interval(DOWNLOADS_S, self._look_at_downloads)
+
+    def _look_at_downloads(self) -> None:
+        for one in self.downloads.all:
+            if one.status.has_ended:
+                self.downloads.forget(one.repo_id)
+                self._download_ended(one)
+        running = self.downloads.running
+        self.download_text = " · ".join(f"{one.repo_id} {download_text(one)}" for one in running)
+        self.show_status()
+        if not running and self._download_timer is not None:
+            self._download_timer.stop()
+            self._download_timer = None
+        self.refresh_bindings()
+
+    def _download_ended(self, one: Download) -> None:
+        match one.status:
+            case DownloadStatus.FAILED:
+                self.tell(one.problem, title="The download failed", severity="error")
+            case DownloadStatus.CANCELLED:
+                self.tell(
+                    f"The download of {one.repo_id} was stopped; it goes on where it was when it is started again."
+                )
+            case DownloadStatus.DONE if one.load and not self.quitting:
+                self.tell(f"{one.repo_id} is here and is being loaded.")
+                self.choose_model(
+                    LoadRequest(one.repo_id, self.quantization, revision=one.revision)
+                )
+            case DownloadStatus.DONE:
+                self.tell(f"{one.repo_id} is here; F4 loads it.")
+
+    def action_download_cancel(self) -> None:
+        """Stop what is being downloaded."""
+        for one in self.downloads.running:
+            self.downloads.cancel(one.repo_id)
+        self._look_at_downloads()
+
+    # -- ways out of a failure
+
+    @work(exclusive=True, group="trust")
+    async def _ask_to_trust(self, request: LoadRequest, failed: Failed) -> None:
+        """Ask whether a model's own code may run; agreement holds for this revision of it."""
+        text = (
+            f"{failed.message}\n\nSuch code can do all that you can do on this machine. If you agree, it is run for this "
+            f"revision from now on; another revision is asked for again."
+        )
+        answers = (
+            Answer("no", "Don't run it", "n"),
+            Answer("yes", "I trust its authors", "y", "error"),
+        )
+        answer = await self.app.push_screen_wait(
+            Ask(f"Run code of {failed.subject}?", text, answers)
+        )
+        if answer == "yes":
+            self.state = replace(
+                self.state, trusted=tuple(dict.fromkeys((*self.state.trusted, failed.subject)))
+            )
+            self.remember()
+            self.choose_model(request)
+
+    @work(exclusive=True, group="rescue")
+    async def offer_ways_out(
+        self, request: LoadRequest, failed: Failed, shorten: Callable[[], None] | None = None
+    ) -> None:
+        """Offer what can be done when memory ran out.
+
+        Args:
+            request: the load that failed, or that the reply was made with.
+            failed: what happened.
+            shorten: leaves out a part of the chat and asks again; None where no reply failed.
+        """
+        facts, room = await asyncio.to_thread(self._look_at, request)
+        ways = ways_out(request, facts, room, in_reply=shorten is not None)
+        answers = [Answer("no", "Leave it", "n"), *(way.answer for way in ways)]
+        answer = await self.app.push_screen_wait(
+            Ask("There is not enough memory", failed.message, answers)
+        )
+        if answer == SHORTER and shorten is not None:
+            shorten()
+        elif answer == PICKER:
+            self.action_model_choose()
+        for way in ways:
+            if way.answer.id == answer and way.request is not None:
+                self.choose_model(way.request)
+
+    def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, Room]:
+        room = self.look_for_room()
+        try:
+            sources = {one.model: one for one in catalog.local_models(self.state.model_folders)}
+            source = sources.get(request.model) or catalog.resolve(request.model)
+            return catalog.facts(source), room
+        except ModelLoadError:
+            return None, room
 
     def action_model_cancel(self) -> None:
         """Stop loading."""

@@ -86,6 +86,12 @@ class Reading(Files):
     def _hits_counted(self) -> None:
         self._find_bar.show_count(*self.transcript.found)
 
+    def action_composer_focus(self) -> None:
+        """Put the cursor into the composer, and end a search that was left with Shift+Tab."""
+        if self._find_bar.has_class("-open"):
+            self._find_bar.action_close()
+        super().action_composer_focus()
+
     @on(FindBar.Closed)
     def _find_closed(self) -> None:
         self.transcript.clear_find()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import Generation, Message, ReplyStats, Status
+from tui.conversation import USER, Generation, Message, ReplyStats, Status
 from tui.engine.base import (
     Event,
     Failed,
+    FailureCause,
     GenerateRequest,
     LoadRequest,
     Overflow,
@@ -23,23 +26,32 @@ from tui.engine.base import (
 )
 from tui.engine.worker import JobId
 from tui.parameters import Value
-from tui.screens.chat.models import Models, Pending
+from tui.screens.chat.drafting import Drafting
+from tui.screens.chat.models import Pending
 from tui.screens.live_reply import LiveReply
+from tui.screens.presenting import reasoning_caption
 from tui.widgets.composer import Composer
 from tui.widgets.waiting_message import WaitingMessage
 
+MEASURED_TOKENS: Final = 16
+"""A reply shorter than this says nothing about the speed."""
+_log = logging.getLogger(__name__)
+
+STOP_AGAIN_S: Final = 2.0
+"""A load is stopped when Escape is pressed twice within this."""
 COUNT_S: Final = 0.25
 """The tokens of a draft are counted when the typing has paused this long."""
 
 
-class Talk(Models):
+class Talk(Drafting):
     """Sends messages and follows replies."""
 
     waiting_text = ""
     """The message that waits until the reply under way has ended."""
     _count_timer: Timer | None = None
-    _prepared: tuple[Message, ...] | None = None
+    _prepared: tuple[tuple[Message, ...], dict[str, Any]] | None = None
     """What was computed ahead last; None when that was for another model."""
+    _stop_asked = float("-inf")
 
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
@@ -70,6 +82,9 @@ class Talk(Models):
         reply.take(event)
         if isinstance(event, TextDelta):
             self.transcript.stream(reply.turn_id, text=event.text)
+            if reply.reasoning_ended:
+                caption = reasoning_caption(reply.stats)
+                self.transcript.caption_reasoning(reply.turn_id, caption)
         elif isinstance(event, ReasoningDelta):
             self.transcript.stream(reply.turn_id, reasoning=event.text)
         if reply.ended:
@@ -77,6 +92,19 @@ class Talk(Models):
                 self.model.info = None
                 self.show_model()
             self._end_reply(reply)
+            if isinstance(event, Failed) and event.cause is FailureCause.MEMORY:
+                self.memory_ran_out(reply, event)
+
+    def memory_ran_out(self, reply: LiveReply, failed: Failed) -> None:
+        """Offer ways out after a reply for which memory did not suffice; what was said of it is kept."""
+        request = self.model.wanted
+        if request is not None and not self.quitting:
+            self.offer_ways_out(request, failed, lambda: self.shorten_and_ask(reply))
+
+    def shorten_and_ask(self, reply: LiveReply) -> None:
+        """Make a reply once more; floors above leave out a part of the chat first."""
+        if reply.again is not None:
+            reply.again()
 
     def drained(self) -> None:
         """Put on disk what the reply said since the last time."""
@@ -105,12 +133,21 @@ class Talk(Models):
         self.session_stats.append(reply.generation.stats)
         self.show_turn(reply.turn_id)
         self.save()
+        self._note_speed(reply.generation)
+        self.show_drafting()
         self.show_status()
         self.refresh_bindings()
         self.load_back()
         if not self.quitting:
             self._send_waiting(reply.status or Status.STOPPED)
             self._draft_changed()
+
+    def _note_speed(self, made: Generation) -> None:
+        """Keep how fast the model was under this quantization, for the next choice of one."""
+        stats, measurements = made.stats, self.measurements
+        if made.model and stats.new_tokens >= MEASURED_TOKENS:
+            speed = stats.tokens_per_s
+            self.sessions.run(lambda: measurements.note_speed(made.model, made.quantization, speed))
 
     def context_is_full(self, reply: LiveReply, overflow: Overflow) -> None:  # noqa: ARG002 - for floors above
         """Say that the chat no longer fits and that nothing was said."""
@@ -168,26 +205,33 @@ class Talk(Models):
     def _draft_changed(self) -> None:
         if self._count_timer is not None:
             self._count_timer.stop()
-        if not self.composer.text:
-            self.draft_tokens = 0
+        if not self.composer.text.strip():
+            self.draft_context = None
         self._count_timer = self.set_timer(COUNT_S, self._count_draft)
 
     def _count_draft(self) -> None:
         """Count the tokens of what is being written, while the engine has nothing else to do."""
         if not self.model.ready or self.worker.busy:
             return
-        if self.composer.text:
-            self.split_text(self.composer.text, self._show_draft_tokens)
+        if self.composer.text.strip():
+            sent = self.conversation.set_system_prompt(self.system_prompt)
+            messages = (*sent.messages(), Message(USER, self.composer.text))
+            request = GenerateRequest(messages, template=self.template)
+            self.describe_prompt(request, self._show_draft_count)
         if self.context_tokens is None and self.conversation.path:
-            self.describe_prompt(GenerateRequest(self.conversation.messages()), self._show_context)
+            self.describe_prompt(
+                GenerateRequest(self.conversation.messages(), template=self.template),
+                self._show_context,
+            )
         self._prepare_next()
 
     def _prepare_next(self) -> None:
         """Have all that comes before the next message computed ahead, while the user reads and types."""
         messages = self.conversation.set_system_prompt(self.system_prompt).messages()
-        if messages != self._prepared:
-            self._prepared = messages
-            self.worker.prepare(GenerateRequest(messages))
+        template = dict(self.template)
+        if (messages, template) != self._prepared:
+            self._prepared = (messages, template)
+            self.worker.prepare(GenerateRequest(messages, template=template))
 
     def _show_context(self, _text: str, event: Event) -> None:
         if isinstance(event, PromptDescribed) and self.reply is None:
@@ -206,8 +250,9 @@ class Talk(Models):
             self._prepared = None
             self._draft_changed()
 
-    def _show_draft_tokens(self, pieces: tuple[str, ...]) -> None:
-        self.draft_tokens = len(pieces) if self.composer.text else 0
+    def _show_draft_count(self, _text: str, event: Event) -> None:
+        if isinstance(event, PromptDescribed) and self.composer.text.strip():
+            self.draft_context = event.tokens
 
     # -- talking
 
@@ -286,12 +331,13 @@ class Talk(Models):
             turn_id,
             generation,
             start_text,
+            context_tokens_at_most=info.context_tokens,
             sent=tuple(turn.id for turn in sent),
             again=lambda: self.begin_reply(
                 parent, parameters=used, start_text=start_text, label=label
             ),
         )
-        self._begin(reply, GenerateRequest(messages, used, continue_last=bool(start_text)))
+        self._begin(reply, self._request(messages, used, continues=bool(start_text)))
 
     def continue_reply(self, turn_id: str) -> None:
         """Write on at the end of a reply that was stopped or cut off."""
@@ -316,11 +362,23 @@ class Talk(Models):
             generation,
             turn.text,
             turn.reasoning,
+            context_tokens_at_most=info.context_tokens,
             sent=tuple(one.id for one in sent),
             again=lambda: self.continue_reply(turn_id),
         )
         messages = self.conversation.messages(upto=turn_id)
-        self._begin(reply, GenerateRequest(messages, used, continue_last=True))
+        self._begin(reply, self._request(messages, used, continues=True))
+
+    def _request(
+        self, messages: tuple[Message, ...], used: Mapping[str, Value], *, continues: bool
+    ) -> GenerateRequest:
+        return GenerateRequest(
+            messages,
+            used,
+            continue_last=continues,
+            template=dict(self.template),
+            speculation=self.speculation,
+        )
 
     def _begin(self, reply: LiveReply, request: GenerateRequest) -> None:
         self.conversation = self.conversation.with_settings(self.chat_settings())
@@ -363,7 +421,7 @@ class Talk(Models):
         if self.reply.job is not None:
             self.worker.cancel(self.reply.job)
 
-    def keep_reply(self) -> None:
+    def keep_reply(self, status: Status = Status.INTERRUPTED) -> None:
         """End the reply under way here and now with what was said so far, as when the app is left."""
         reply = self.reply
         if reply is None:
@@ -373,12 +431,25 @@ class Talk(Models):
             if job == reply.job and not reply.ended:
                 reply.take(event)
         if not reply.ended:
-            reply.status = Status.INTERRUPTED
+            reply.status = status
         self._end_reply(reply)
 
     def action_reply_stop(self) -> None:
-        """Stop the reply; without one, stop what the model writes beside the chat, or loading."""
+        """Close what is open over the chat; else stop the reply, or what the model writes beside the chat, or loading."""
+        if self.close_open():
+            return
         if self.reply is not None:
             self.stop_reply()
-        elif not self.stop_side_jobs():
+        elif not self.stop_side_jobs() and self.model.loading:
+            self._stop_loading()
+
+    def _stop_loading(self) -> None:
+        """Stop loading at the second press: a load can take minutes, and Escape is pressed for many reasons."""
+        if self.focused not in (self.composer, self.transcript):
+            self.set_focus(self.composer)
+        elif time.monotonic() - self._stop_asked < STOP_AGAIN_S:
+            self._stop_asked = float("-inf")
             self.model.cancel()
+        else:
+            self._stop_asked = time.monotonic()
+            self.tell("Press Esc again to stop loading.")

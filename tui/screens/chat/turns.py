@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import shlex
 import subprocess
 import tempfile
@@ -16,24 +15,23 @@ from typing import Final
 
 from textual import on, work
 
-from tui.conversation import ASSISTANT, USER, Conversation, Generation, Turn
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, Message, Turn
 from tui.engine.base import Event, Failed, GenerateRequest, LoadRequest, PromptDescribed
 from tui.engine.catalog import local_models
 from tui.parameters import in_force, readable
 from tui.sanitize import sanitize
-from tui.screens.ask import AskText
+from tui.screens.ask import Answer, Ask, AskText
 from tui.screens.chat.models import Pending
 from tui.screens.chat.talk import Talk
 from tui.screens.reply_options import ChosenOptions, ReplyOptions
 from tui.screens.tree_view import TreeView
 from tui.screens.turn_details import TurnDetails
 from tui.transfer import TransferError, write_new
+from tui.widgets.markdown.highlight import extension_of
+from tui.widgets.markdown.pieces import CodeText, code_texts
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn_editor import TurnEditor
 
-_CODE_BLOCK: Final = re.compile(
-    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)^(?P=fence)", re.MULTILINE | re.DOTALL
-)
 _EDITOR: Final = "nano"
 
 
@@ -98,6 +96,9 @@ class Turns(Talk):
 
     def action_scroll_or_move(self, step: int) -> None:
         """Scroll within a turn that is taller than the screen, else move the cursor; below the end is the composer."""
+        if self.transcript.block is not None:
+            self.transcript.move_block(step)
+            return
         path = self.conversation.path
         at_end = self.transcript.scroll_offset.y >= self.transcript.max_scroll_y
         if step > 0 and at_end and path and self.transcript.cursor == path[-1].id:
@@ -176,7 +177,7 @@ class Turns(Talk):
         before = sanitize(turn.text)
         text = self.edit_outside(before)
         if text not in (None, before):
-            self.apply_edit(turn.id, text or "", answer=False)
+            self.apply_edit(turn.id, text or "", answer=True)
 
     def edit_outside(self, text: str) -> str | None:
         """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
@@ -392,21 +393,35 @@ class Turns(Talk):
     # -- copying and looking
 
     def action_turn_copy(self) -> None:
-        """Copy the turn under the cursor as it was written."""
-        if turn := self.acted_turn(ASSISTANT):
+        """Copy the turn under the cursor, or its marked block, as it was written."""
+        if block := self.transcript.block:
+            self.copy(block.source, "The block")
+        elif turn := self.acted_turn(ASSISTANT):
             self.copy(turn.text, "The turn")
 
     def action_turn_copy_shown(self) -> None:
-        """Copy the turn under the cursor as it is shown."""
-        if turn := self.acted_turn(ASSISTANT):
+        """Copy the turn under the cursor, or its marked block, as it is shown."""
+        if block := self.transcript.block:
+            self.copy(block.shown, "The block as shown")
+        elif turn := self.acted_turn(ASSISTANT):
             self.copy(self.transcript.shown_text(turn.id), "The turn as shown")
+
+    def action_turn_mark_block(self) -> None:
+        """Mark a block of the turn under the cursor, which keys then move over and copy."""
+        turn = self.acted_turn(ASSISTANT)
+        if turn is None or self.transcript.block is not None:
+            return
+        self.set_focus(self.transcript)
+        self.transcript.cursor = turn.id
+        if not self.transcript.move_block(0):
+            self.tell("There is nothing to mark in this turn.")
 
     def action_turn_copy_code(self) -> None:
         """Copy the last code block of the turn under the cursor; pressed again, the one before."""
         turn = self.acted_turn(ASSISTANT)
         if turn is None:
             return
-        blocks = [found["code"] for found in _CODE_BLOCK.finditer(turn.text)]
+        blocks = _code_of(turn)
         if not blocks:
             self.tell("There is no code block in this turn.")
             return
@@ -414,28 +429,50 @@ class Turns(Talk):
         number = again if again <= len(blocks) else 1
         self._code_copied = (turn.id, number)
         place = len(blocks) - number
-        self.copy(blocks[place].removesuffix("\n"), f"Code block {place + 1} of {len(blocks)}")
+        code = blocks[place].text.removesuffix("\n")
+        self.copy(code, f"Code block {place + 1} of {len(blocks)}")
 
     @work(exclusive=True, group="code")
     async def action_turn_save_code(self) -> None:
-        """Write the last code block of the turn under the cursor to a file."""
+        """Write a code block of the turn under the cursor to a file: the one copied last, else the last one."""
         turn = self.acted_turn(ASSISTANT)
-        blocks = [found["code"] for found in _CODE_BLOCK.finditer(turn.text)] if turn else []
-        if not blocks:
+        blocks = _code_of(turn) if turn else ()
+        if turn is None or not blocks:
             self.tell("There is no code block in this turn.")
             return
-        name = await self.app.push_screen_wait(
-            AskText("Write the code to a file", note=f"{len(blocks[-1].splitlines())} lines")
-        )
-        if name is None:
-            return
-        path = Path(name.strip()).expanduser().absolute()
+        number = self._code_copied[1] if self._code_copied[0] == turn.id else 1
+        place = max(0, len(blocks) - number)
+        code = blocks[place]
+        count = len(code.text.splitlines())
+        note = f"Code block {place + 1} of {len(blocks)}, {count} line{'' if count == 1 else 's'}"
+        name: str | None = f"code{extension_of(code.language)}"
+        while True:
+            name = await self.app.push_screen_wait(
+                AskText("Write the code to a file", name or "", note=note)
+            )
+            if name is None or not name.strip():
+                return
+            if await self._written(Path(name.strip()).expanduser().absolute(), code.text):
+                return
+
+    async def _written(self, path: Path, text: str) -> bool:
+        """Write a new file; replace one that is there if that is wanted. Returns False to ask for another name."""
+        overwrite = await asyncio.to_thread(path.is_file)
+        if overwrite:
+            answers = [
+                Answer("name", "Another name", "n"),
+                Answer("replace", "Replace it", "r", "error"),
+            ]
+            question = Ask("There is such a file already", str(path), answers)
+            if await self.app.push_screen_wait(question) != "replace":
+                return False
         try:
-            await asyncio.to_thread(write_new, path, blocks[-1])
+            await asyncio.to_thread(write_new, path, text, overwrite=overwrite)
         except TransferError as error:
             self.tell(f"Nothing was written: {error}.", severity="error")
-        else:
-            self.tell(f"Written: {path}")
+            return False
+        self.tell(f"Written: {path}")
+        return True
 
     def action_turn_quote(self) -> None:
         """Put the turn under the cursor, quoted, into the message."""
@@ -500,12 +537,22 @@ class Turns(Talk):
                 said = _changed_since(event.tokens, made)
             dialog.set_prompt(text, said)
 
-        self.describe_prompt(GenerateRequest(self.conversation.messages(upto=upto)), done)
+        messages = self.conversation.messages(upto=upto)
+        first_words = made.start_text if made is not None else ""
+        if first_words:
+            messages = (*messages, Message(ASSISTANT, first_words))
+        self.describe_prompt(
+            GenerateRequest(messages, continue_last=bool(first_words), template=self.template), done
+        )
 
 
 def _answered(turn: Turn) -> str | None:
     """The turn that a new reply answers: a user turn itself, else what the reply stands below."""
     return turn.id if turn.role == USER else turn.parent
+
+
+def _code_of(turn: Turn) -> tuple[CodeText, ...]:
+    return code_texts(turn.text, verbatim=turn.role != ASSISTANT)
 
 
 def _changed_since(tokens: int, made: Generation) -> str:

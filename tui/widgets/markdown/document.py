@@ -30,7 +30,7 @@ _PLAIN_PIECE: Final = 4_000
 _TAB: Final = 4
 _PLAIN_END: Final = re.compile(r"\n[ \t]*\n(?=\S)")
 _FENCE: Final = re.compile(r"^([ ]{0,3})(`{3,}|~{3,})(.*)$")
-_WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
+WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
 _NOTICE: Final = "Too long for Markdown: this part is shown as it was written."
 
 
@@ -153,6 +153,7 @@ class LiveDocument:
         self._table_source = ""
         self._table_rows = 0
         self._plain = 0
+        self._is_degraded = False
         self._tried = 0
         self._forget_lines()
 
@@ -285,6 +286,7 @@ class LiveDocument:
                 self._tried = complete
         if len(self._rest) > LIMIT:
             self._plain = 1
+            self._is_degraded = True
             self._tried = 0
             self._drop_open_rows()
             self._list = self._table = None
@@ -306,13 +308,18 @@ class LiveDocument:
         if len(units) < 2 and opening is None:
             return 0
         self._blocks.extend(parse.build(units[:-1], self._list))
-        self._definitions.update(parse.definitions)
+        self._define(parse.definitions)
         self._list = parse.open_list_before(last)
         consumed = parse.offset(last.line)
         if opening is not None:
             self._fence = _Fence(opening)
             consumed = parse.offset(last.line + 1)
         return consumed
+
+    def _define(self, definitions: dict[str, str]) -> None:
+        """Take link definitions in; of several with one label the first holds."""
+        for label, target in definitions.items():
+            self._definitions.setdefault(label, target)
 
     @staticmethod
     def _opening(parse: BlockParse, unit: Unit) -> re.Match[str] | None:
@@ -327,7 +334,7 @@ class LiveDocument:
         """Settle what stands before a table that may go on, and the rows that it has."""
         units = parse.units
         self._blocks.extend(parse.build(units[:-1], self._list))
-        self._definitions.update(parse.definitions)
+        self._define(parse.definitions)
         self._list = None
         last = units[-1]
         table = parse.table(last.first, last.last)
@@ -371,7 +378,7 @@ class LiveDocument:
         parse = self._parse(self._rest)
         if self._table is None:
             blocks = parse.build(parse.units, self._list)
-            self._definitions.update(parse.definitions if is_last else {})
+            self._define(parse.definitions if is_last else {})
             return blocks
         return self._open_rows(parse, self._table, is_last=is_last)
 
@@ -386,7 +393,7 @@ class LiveDocument:
             rows = TableRows(table, self._table_rows, len(table.rows), has_header=False)
             blocks.append(Placed(rows, gap=False))
         blocks.extend(parse.build(parse.units[1:], None))
-        self._definitions.update(parse.definitions if is_last else {})
+        self._define(parse.definitions if is_last else {})
         return blocks
 
     def _open_code(self, fence: _Fence, *, is_last: bool) -> list[Placed]:
@@ -405,6 +412,11 @@ class LiveDocument:
     # Lines
 
     @property
+    def is_degraded(self) -> bool:
+        """Whether a part was too long for Markdown, as far as the text has been laid out."""
+        return self._is_degraded
+
+    @property
     def is_waiting(self) -> bool:
         """Whether `lines` ran out of its time: call it again for more."""
         return self._waiting
@@ -420,13 +432,15 @@ class LiveDocument:
             self._width, self._numbers = width, numbers
         if self._lines is not None and not self._waiting:
             return self._lines
-        deadline = time.perf_counter() + budget_s
-        settled = self._settle(deadline)
+        began = time.perf_counter()
+        # What has been parsed is laid out in the same slice: the reader sees the beginning while the rest is parsed.
+        settled = self._settle(began + budget_s * 3 / 4)
+        deadline = max(began + budget_s, time.perf_counter() + budget_s / 4)
         blocks = self._open_blocks(is_last=False) if settled and not self._done else []
         self._check_table_widths()
         self._waiting = not self._lay_out_settled(deadline) or not settled
         after = bool(self._settled)
-        rest = [_WAITING]
+        rest = [WAITING]
         if not self._waiting:
             rest = lay_out(blocks, width, after=after, numbers=numbers)
         self._lines = Lines(self._settled, rest)

@@ -19,7 +19,6 @@ _LONGEST_LINE: Final = 1_000
 _MOST_CHARACTERS: Final = 24_000
 _SOFT_END: Final = 80
 _HARD_END: Final = 160
-_TAB: Final = 4
 _STYLES: Final = (
     ("Comment", "tok-comment"),
     ("Keyword.Type", "tok-type"),
@@ -65,7 +64,6 @@ def highlight(lines: Sequence[str], language: str) -> tuple[Spans, ...]:
 
 @lru_cache(maxsize=32)
 def _highlighted(lines: tuple[str, ...], language: str) -> tuple[Spans, ...]:
-    lines = tuple(line.expandtabs(_TAB) for line in lines)
     plain = tuple((Span(line),) if line else () for line in lines)
     lexer = _lexer(language)
     if lexer is None or not lines or max(map(len, lines)) > _LONGEST_LINE:
@@ -102,6 +100,15 @@ def _lexer(language: str) -> Lexer | None:
         return get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except (ClassNotFound, ValueError):
         return None
+
+
+def extension_of(language: str) -> str:
+    """Return how the names of files in a language end, as in `.py`; `.txt` for one that is not known."""
+    lexer = _lexer(language)
+    for pattern in lexer.filenames if lexer is not None else ():
+        if pattern.startswith("*.") and pattern[2:].isalnum():
+            return str(pattern[1:])
+    return ".txt"
 
 
 @lru_cache(maxsize=512)

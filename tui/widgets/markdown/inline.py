@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from tui.sanitize import sanitize
 from tui.widgets.markdown.formulas import readable
@@ -31,6 +32,12 @@ _FORMULA_SIGN: Final = re.compile(r"[\\^_=<>+*/|{}()-]")
 _SURE_SIGN: Final = re.compile(r"[\\^_=<>]")
 _PROSE: Final = re.compile(r"[^\W\d_]{3,}[,.;:]?\s+[^\W\d_]{2,}")
 _TEXT_COMMAND: Final = re.compile(r"\\(?:text\w*|mbox|operatorname)\{[^{}]*\}")
+_TAG: Final = re.compile(
+    r"""</?[A-Za-z][^\s<>`]*> | <[A-Za-z][\w:.-]*
+    (?:\s+[A-Za-z_:@][\w:.-]*(?:\s*=\s*(?:"[^"\n]*"|'[^'\n]*'|[^\s"'=<>`]+))?)*\s*/?>""",
+    re.VERBOSE,
+)
+"""An HTML tag, or the parameters of a type: nothing in it is markup."""
 _KEPT_ESCAPES: Final = frozenset((r"\(", r"\)", r"\[", r"\]"))
 
 
@@ -58,6 +65,17 @@ def math_rule(state: StateInline, silent: bool) -> bool:
         return False
     if not silent:
         state.push("math", "", 0).content = match[0]
+    state.pos = match.end()
+    return True
+
+
+def tag_rule(state: StateInline, silent: bool) -> bool:
+    """Take what looks like an HTML tag whole and as it is written, for markdown-it's inline parser."""
+    match = _TAG.match(state.src, state.pos, state.posMax)
+    if match is None:
+        return False
+    if not silent:
+        state.push("text", "", 0).content = match[0]
     state.pos = match.end()
     return True
 
@@ -151,10 +169,17 @@ def _walk(tokens: list[Token]) -> Iterator[Span]:
 
 def _target(link: str, shown: str, title: str) -> str:
     """Return the address and title as they stand behind a link, or nothing where the link shows it all anyway."""
-    bare = link.removeprefix("mailto:").removeprefix("http://").removeprefix("https://").rstrip("/")
-    if not title and (not link or bare in shown):
+    if not title and (not link or _bare(link) == _bare(shown)):
         return ""
     return f" ({_shortened(link, title)})"
+
+
+def _bare(address: str) -> str:
+    """Return an address without what makes no difference for where it leads."""
+    scheme = address.partition(":")[0].lower()
+    if scheme in ("http", "https", "mailto"):
+        address = address[len(scheme) + 1 :].removeprefix("//")
+    return unquote(address.strip().rstrip("/"))
 
 
 def _shortened(link: str, title: str) -> str:
@@ -170,7 +195,7 @@ def footnote_mark(label: str) -> str:
 
 def _image(token: Token) -> tuple[str, str]:
     source = _shortened(str(token.attrGet("src") or ""), str(token.attrGet("title") or ""))
-    alt = "".join(child.content for child in token.children or ()) or token.content
+    alt = "".join(span.text for span in _walk(token.children or [])) or token.content
     return (f"[image: {alt}] ({source})" if alt else f"[image] ({source})"), "quiet"
 
 

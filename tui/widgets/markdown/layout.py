@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from tui.sanitize import sanitize
+from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.markdown.blocks import (
     Block,
     Code,
@@ -72,7 +72,7 @@ def lay_out_block(block: Block, width: int, *, numbers: bool = False) -> list[Li
 
 
 def _plain(block: Plain, width: int) -> list[Line]:
-    text = sanitize(block.text).expandtabs(4)
+    text = sanitize(block.text)
     lines = wrap([Span(text, block.style)], width)
     if block.notice:
         notice = wrap([Span(f"⚠ {block.notice}", "notice")], width)
@@ -83,7 +83,7 @@ def _plain(block: Plain, width: int) -> list[Line]:
 def _code(block: Code, width: int, *, numbers: bool) -> list[Line]:
     lines: list[Line] = []
     if block.label and block.is_first:
-        label = Span(block.label[: max(1, width - 2)], "fence-label")
+        label = Span(sanitize_line(block.label)[: max(1, width - 2)], "fence-label")
         lines.append(Line((_CODE_EDGE, label), fill="fence", lead=2 + len(label.text)))
     for number, spans in enumerate(block.lines, block.first_number):
         digits = f"{number:>{_DIGITS}} " if numbers and width > 2 * _LEAST else ""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len, split_graphemes
 
+_TABS: Final = re.compile(r"(\t)")
 _TOKENS: Final = re.compile(r"[^\S\n]+|[^\s]+")
 _NO_LINE_START: Final = frozenset("。、，．！？：；）」』】〉》”’…・ー,.!?:;)]}%")
 _NO_LINE_END: Final = frozenset("（「『【〈《“‘([{")
@@ -24,6 +25,8 @@ class Span(NamedTuple):
     text: str
     style: str = ""
     link: str = ""
+    copied: str = ""
+    """What is copied instead of the text; empty for the text itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,33 @@ class Line:
         """The characters of the line."""
         return "".join(span.text for span in self.spans)
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the line is nothing but a drawn one, such as that below the head of a table."""
+        return bool(self.spans) and all(span.style.endswith("rule") for span in self.spans)
+
 
 EMPTY_LINE: Final = Line()
+_TAB: Final = 4
+
+
+def expand_tabs(spans: Sequence[Span]) -> Sequence[Span]:
+    """Return `spans` with every tab as spaces up to its column; a terminal would jump. Copied, they are tabs again."""
+    if not any("\t" in span.text for span in spans):
+        return spans
+    expanded: list[Span] = []
+    column = 0
+    for span in spans:
+        for piece in _TABS.split(span.text):
+            if piece == "\t":
+                spaces = " " * (_TAB - column % _TAB)
+                expanded.append(span._replace(text=spaces, copied=piece))
+                column += len(spaces)
+            elif piece:
+                expanded.append(span._replace(text=piece))
+                row = piece.rpartition("\n")
+                column = cell_len(row[2]) + (0 if row[1] else column)
+    return expanded
 
 
 def restyled(spans: Iterable[Span], style: str) -> tuple[Span, ...]:
@@ -85,7 +113,8 @@ def slice_spans(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
         if stop > start and position < end:
             text = span.text[max(0, start - position) : end - position]
             if text:
-                yield span if len(text) == len(span.text) else span._replace(text=text)
+                whole = len(text) == len(span.text)
+                yield span if whole else span._replace(text=text, copied="")
         position = stop
         if position >= end:
             return
@@ -192,14 +221,36 @@ def _pieces(token: str) -> Iterator[tuple[str, int]]:
 def wrap(spans: Sequence[Span], width: int) -> list[Line]:
     """Return `spans` as lines of at most `width` cells; a newline in them is kept."""
     width = max(1, width)
+    spans = expand_tabs(spans)
     text = "".join(span.text for span in spans)
-    lines: list[Line] = []
+    breaks: list[_Break] = []
     offset = 0
     for row in text.split("\n"):
         for start, end, joint in _row_breaks(row, width):
-            cut = tuple(slice_spans(spans, offset + start, offset + end))
-            lines.append(Line(cut, joint=joint))
+            breaks.append(_Break(offset + start, offset + end, joint))
         offset += len(row) + 1
+    return _cut(spans, breaks)
+
+
+def _cut(spans: Sequence[Span], breaks: Sequence[_Break]) -> list[Line]:
+    """Return the lines that `breaks`, in order, cut `spans` into; a span is looked at once for each line it is in."""
+    lines: list[Line] = []
+    number = position = 0
+    for start, end, joint in breaks:
+        while number < len(spans) and position + len(spans[number].text) <= start:
+            position += len(spans[number].text)
+            number += 1
+        last, stop = number, position
+        while last < len(spans) and stop < end:
+            stop += len(spans[last].text)
+            last += 1
+        cut = slice_spans(spans[number:last], start - position, end - position)
+        if joint:
+            # A tab at which the line was wrapped is a tab when it is copied, like any other.
+            near = spans[number : last + len(joint)]
+            gap = slice_spans(near, end - position, end - position + len(joint))
+            joint = "".join(span.copied or span.text for span in gap)
+        lines.append(Line(tuple(cut), joint=joint))
     return lines
 
 
@@ -212,15 +263,14 @@ def _row_breaks(row: str, width: int) -> Sequence[_Break]:
 def chop(spans: Sequence[Span], width: int) -> list[Line]:
     """Return one line of code as lines of exactly `width` cells but the last; spaces are kept."""
     width = max(2, width)
+    spans = expand_tabs(spans)
     text = "".join(span.text for span in spans)
     if len(text) * 2 <= width or cell_len(text) <= width:
         return [Line(tuple(spans))]
     breaks: list[_Break] = []
     start, _ = _split_long(text, 0, len(text), width, breaks)
     breaks.append(_Break(start, len(text), None))
-    return [
-        Line(tuple(slice_spans(spans, begin, end)), joint=joint) for begin, end, joint in breaks
-    ]
+    return _cut(spans, breaks)
 
 
 def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: int | None) -> str:
@@ -232,12 +282,15 @@ def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: i
     joined = False
     for number in range(first, min(last, len(lines) - 1) + 1):
         line = lines[number]
+        if first < number < last and line.is_drawn:
+            continue
         text = line.text
         begin = max(0, start) if number == first else 0
         if joined or not line.copies_lead:
             begin = max(begin, line.lead)
         stop = end if number == last and end is not None else len(text)
-        parts.append(text[begin:stop])
+        cut = slice_spans(line.spans, begin, stop)
+        parts.append("".join(span.copied or span.text for span in cut))
         if number < last:
             parts.append("\n" if line.joint is None else line.joint)
         joined = line.joint is not None

@@ -62,6 +62,7 @@ _RULES: Final = {
     "status-warning": "color: $text-warning;",
     "status-error": "color: $text-error; text-style: bold;",
     "faded": "color: $text-disabled;",
+    "marked": "background: $primary 20%;",
     "hit": "background: $warning 40%; text-style: bold;",
     "hit-current": "background: $warning; color: $background; text-style: bold underline;",
 }

@@ -30,8 +30,8 @@ from tui.widgets.markdown.blocks import (
 )
 from tui.widgets.markdown.formulas import readable
 from tui.widgets.markdown.highlight import highlight, stretches
-from tui.widgets.markdown.inline import footnote_mark, inline_spans, math_rule
-from tui.widgets.markdown.lines import Span
+from tui.widgets.markdown.inline import footnote_mark, inline_spans, math_rule, tag_rule
+from tui.widgets.markdown.lines import Span, expand_tabs
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -108,6 +108,7 @@ def _parser(verbatim: bool) -> MarkdownIt:
     parser = MarkdownIt("gfm-like", {"html": False}).disable("reference")
     parser.block.ruler.before("fence", "math_block", _math_block, {"alt": ["paragraph", "list"]})
     parser.inline.ruler.before("escape", "math", math_rule)
+    parser.inline.ruler.after("autolink", "tag", tag_rule)
     footnote_plugin(parser, inline=False, move_to_end=False, always_match_refs=True)
     if parser.linkify is not None:
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
@@ -295,11 +296,12 @@ class BlockParse:
         else:
             marker = _BULLETS[min(depth, len(_BULLETS) - 1)]
         inline = self.tokens[first + 2] if last - first > 3 else None
-        if inline is not None and inline.type == "inline" and not token.info:
+        if inline is not None and inline.type == "inline":
             task = _TASK.match(inline.content)
             if task is not None:
                 inline.content = inline.content[task.end() :]
-                marker = "☐" if task[1] == " " else "☑"
+                box = "☐" if task[1] == " " else "☑"
+                marker = f"{marker} {box}" if token.info else box
         inner = self._sequence(first + 1, last - 1, in_item=True, depth=depth + 1)
         return Placed(Item(marker, inner or self._skipped_item(token)), open_list.gap)
 
@@ -322,7 +324,7 @@ class BlockParse:
             elif token.type in ("th_open", "td_open"):
                 if token.type == "th_open":
                     alignments.append(str(token.attrGet("style") or "").removeprefix("text-align:"))
-                cells.append(self._inline(self.tokens[number + 1]))
+                cells.append(tuple(expand_tabs(self._inline(self.tokens[number + 1]))))
             elif token.type == "tr_close":
                 rows.append(self._with_surplus(tuple(cells), line) if rows else tuple(cells))
         table = Table(rows[0], tuple(alignments))
@@ -342,7 +344,7 @@ class BlockParse:
         surplus = " | ".join(part.strip() for part in parts[len(cells) :])
         if not surplus or not cells:
             return cells
-        added = inline_spans(self._parser, surplus, self._env)
+        added = expand_tabs(inline_spans(self._parser, surplus, self._env))
         return (*cells[:-1], (*cells[-1], Span(" | ", "quiet"), *added))
 
 

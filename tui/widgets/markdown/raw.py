@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+import math
+import time
+from dataclasses import replace
+from typing import Final
+
 from tui.sanitize import sanitize
-from tui.widgets.markdown.document import Lines
+from tui.widgets.markdown.document import WAITING, Lines
 from tui.widgets.markdown.lines import Line, Span, wrap
+
+_PIECE: Final = 4_000
+"""Characters that are wrapped between two looks at the clock; a longer line is wrapped in pieces."""
 
 
 class RawText:
-    """Lays a growing source out; complete lines are wrapped once."""
+    """Lays a growing source out; what is complete is wrapped once."""
 
     def __init__(self) -> None:
         self._width = 0
         self._upto = 0
         self._settled: list[Line] = []
+        self.is_waiting = False
+        """Whether `lines` ran out of its time: call it again for more."""
 
-    def lines(self, source: str, width: int) -> Lines:
-        """Return `source`, which only grows from one call to the next, at `width` cells."""
+    def lines(self, source: str, width: int, *, budget_s: float = math.inf) -> Lines:
+        """Return `source`, which only grows from one call to the next, at `width` cells.
+
+        After about `budget_s` seconds what is ready is returned, and `is_waiting` says so.
+        """
         if width != self._width:
             self._width, self._upto, self._settled = width, 0, []
-        end = source.rfind("\n") + 1
-        if end > self._upto:
-            self._settled.extend(self._wrapped(source[self._upto : end - 1]))
-            self._upto = end
-        return Lines(self._settled, self._wrapped(source[end:]))
+        deadline = time.perf_counter() + budget_s
+        self.is_waiting = False
+        while cut := self._cut(source):
+            line_ends = source[cut - 1] == "\n"
+            piece = source[self._upto : cut]
+            lines = self._wrapped(
+                piece.removesuffix("\n").removesuffix("\r") if line_ends else piece
+            )
+            if not line_ends:
+                lines[-1] = replace(lines[-1], joint="")
+            self._settled.extend(lines)
+            self._upto = cut
+            if time.perf_counter() > deadline:
+                self.is_waiting = True
+                return Lines(self._settled, [WAITING])
+        return Lines(self._settled, self._wrapped(source[self._upto :]))
+
+    def _cut(self, source: str) -> int:
+        """Return where the next piece ends; 0 where nothing is complete. It depends on nothing but the source."""
+        limit = self._upto + _PIECE
+        if len(source) < limit:
+            end = source.rfind("\n", self._upto) + 1
+        else:
+            end = source.rfind("\n", self._upto, limit) + 1
+            # A carriage return and the newline behind it are one line end.
+            end = end or (limit - 1 if source[limit - 1] == "\r" else limit)
+        return end if end > self._upto else 0
 
     def _wrapped(self, text: str) -> list[Line]:
-        return wrap([Span(sanitize(text).expandtabs(4), "raw")], self._width)
+        return wrap([Span(sanitize(text), "raw")], self._width)

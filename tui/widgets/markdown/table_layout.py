@@ -17,7 +17,7 @@ MEASURED_ROWS: Final = 200
 """Rows that decide on the widths of the columns."""
 _LEAST: Final = 6
 """Cells of a column below which a table is shown as records."""
-_EDGE: Final = Span(" │ ", "rule")
+_EDGE: Final = Span(" │ ", "rule", copied="   ")
 
 
 def column_widths(table: Table, width: int) -> tuple[int, ...]:

@@ -1,0 +1,194 @@
+"""What a model would need, told from its files' headers, against what loading it then takes."""
+
+import json
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine import tiny
+from tests.engine.conftest import ask, chat, load
+from tests.engine.test_gguf import write_gguf
+from tui.engine import catalog
+from tui.engine.base import ModelLoadError
+from tui.engine.facts import ModelFacts, facts_of, folder_facts, gguf_facts, safetensors_header
+from tui.engine.fit import Grade, Need, cache_bytes, grade, need, weights_bytes
+from tui.engine.quantization import QUANTIZATIONS, availability
+
+SIZES = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 3}
+
+
+def llama(folder):
+    return tiny.llama(folder, sizes=SIZES)
+
+
+def qwen2(folder):
+    from transformers import Qwen2Config
+
+    return tiny.checkpoint(folder, Qwen2Config(**tiny._sizes(**SIZES, tie_word_embeddings=False)))
+
+
+def gemma3(folder):
+    from transformers import Gemma3TextConfig
+
+    sizes = tiny._sizes(**SIZES, sliding_window=16, head_dim=32)
+    kinds = ["sliding_attention", "full_attention", "sliding_attention"]
+    return tiny.checkpoint(folder, Gemma3TextConfig(**sizes, layer_types=kinds))
+
+
+@pytest.mark.parametrize("quantization", ["none", "8bit", "4bit", "torchao-int8", "torchao-int4"])
+@pytest.mark.parametrize("make", [llama, qwen2, gemma3])
+def test_the_estimate_is_what_loading_takes(engine, tmp_path, make, quantization):
+    folder = make(tmp_path / "model")
+    facts = folder_facts(folder)
+    info = load(engine, folder, quantization=quantization, dtype="bfloat16")
+    estimate = weights_bytes(facts, quantization, dtype="bfloat16")
+    assert estimate == pytest.approx(info.weights_bytes, rel=0.1)
+    assert facts.parameters == info.parameters > 0
+
+
+@pytest.mark.parametrize("make", [llama, qwen2, gemma3])
+def test_the_estimate_of_the_cache_is_what_a_chat_takes(engine, tmp_path, make):
+    folder = make(tmp_path / "model")
+    load(engine, folder, dtype="bfloat16")
+    heard = ask(engine, chat("word " * 70), max_new_tokens=30)
+    cache, facts = engine._loaded.cache, folder_facts(folder)
+    tokens = heard.finished.stats.context_tokens
+    # Room is made for up to 256 tokens more at a time.
+    assert cache_bytes(facts, tokens - 1) <= cache.bytes <= cache_bytes(facts, tokens + 256) * 1.01
+    assert engine.memory().cache == cache.bytes
+    assert engine.memory().weights == engine.loaded.weights_bytes
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "quantization", ["none", "8bit", "4bit", "4bit-fp4", "torchao-int8", "torchao-int4"]
+)
+def test_the_demo_model_answers_in_every_quantization_and_takes_what_was_said(demo, quantization):
+    source = catalog.resolve("demo")
+    facts = catalog.facts(source)
+    info = load(demo, "demo", quantization=quantization)
+    estimate = need(facts, quantization)
+    assert estimate.weights_bytes == pytest.approx(info.weights_bytes, rel=0.1)
+    said = ask(demo, chat("What is the capital of France?"), max_new_tokens=12)
+    assert "Paris" in said.text
+    tokens = said.finished.stats.context_tokens
+    assert tokens < 256
+    assert cache_bytes(facts, 256) == pytest.approx(demo._loaded.cache.bytes, rel=0.1)
+    load(demo, "demo")
+
+
+def test_a_gguf_file_and_its_conversion_say_the_same():
+    path = catalog.demo_model()
+    if path is None:
+        pytest.skip("the demo model is not installed")
+    facts = gguf_facts(path)
+    assert (facts.layers, facts.kv_heads, facts.head_dim) == (30, 3, 64)
+    assert facts.parameters == 134_515_008
+    assert (facts.context_tokens, facts.has_template) == (8192, True)
+    assert facts.dtype == "GGUF Q4_1"
+
+
+def test_layers_without_keys_and_values_cost_no_cache():
+    facts = ModelFacts(layers=4, kv_heads=2, head_dim=8, stateless_layers=3)
+    assert cache_bytes(facts, 10) == 2 * 2 * 8 * 2 * 10
+
+
+def test_the_three_grades():
+    needed = Need(weights_bytes=800 * 2**20, cache_bytes=72 * 2**20, context_tokens=4096)
+    assert needed.total_bytes == 1000 * 2**20
+    assert grade(needed, 2000 * 2**20) is Grade.FITS
+    assert grade(needed, 1100 * 2**20) is Grade.TIGHT
+    assert grade(needed, 999 * 2**20) is Grade.TOO_BIG
+    assert grade(None, 10) is Grade.UNKNOWN
+    assert grade(needed, 0) is Grade.UNKNOWN
+
+
+def test_no_more_context_is_reckoned_with_than_the_model_takes():
+    facts = ModelFacts(parameters=10, layers=1, kv_heads=1, head_dim=1, context_tokens=512)
+    assert need(facts).context_tokens == 512
+    assert need(facts, context_tokens=100).context_tokens == 100
+    assert need(ModelFacts()) is None
+
+
+def test_a_quantised_checkpoint_takes_what_it_has_on_the_disk():
+    config = {"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
+    facts = facts_of(config, {"a.qweight": ("I32", (8, 8))}, 1234)
+    assert facts.method == "gptq"
+    assert weights_bytes(facts, "4bit", dtype="bfloat16") == 1234
+
+
+@given(
+    st.sampled_from(list(QUANTIZATIONS)),
+    st.integers(1, 4096).map(lambda n: n * 32),
+    st.integers(1, 4096).map(lambda n: n * 64),
+)
+def test_fewer_bits_never_take_more(name, rows, columns):
+    cost = QUANTIZATIONS[name].linear_bytes
+    if cost is not None and rows * columns > 20_000:
+        assert cost(rows, columns, True) < rows * columns * 2
+        assert cost(rows, columns, True) >= rows * columns * QUANTIZATIONS[name].bits // 8
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+KEYS = st.sampled_from(
+    ["model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "layer_types", "sliding_window",
+     "text_config", "quantization_config", "head_dim", "max_position_embeddings", "tie_word_embeddings"]
+)  # fmt: skip
+
+
+@given(st.dictionaries(KEYS, JSON, max_size=8))
+def test_any_config_has_facts_and_a_need_that_is_no_less_than_nothing(config):
+    facts = facts_of(config, {"model.layers.0.q_proj.weight": ("BF16", (64, 64))})
+    assert cache_bytes(facts, 100) >= 0
+    assert facts.parameters == 4096
+    for name in QUANTIZATIONS:
+        assert need(facts, name).total_bytes > 0
+
+
+def test_headers_that_lie_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for data in (
+        b"",
+        b"\xff" * 8,
+        (2).to_bytes(8, "little") + b"[]",
+        (2).to_bytes(8, "little") + b"{}x",
+        (20).to_bytes(8, "little") + json.dumps({"a": {"dtype": 1}}).encode(),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"."):
+            safetensors_header(path)
+
+
+def test_a_folder_is_looked_through_for_models(tmp_path):
+    model = llama(tmp_path / "shelf" / "a" / "tiny")
+    write_gguf(tmp_path / "shelf" / "b.gguf")
+    (tmp_path / "shelf" / "c.gguf").write_text("not a model")
+    (tmp_path / "shelf" / ".hidden").mkdir()
+    shutil.copytree(model, tmp_path / "shelf" / ".hidden" / "m")
+    found = [one for one in catalog.local_models([str(tmp_path / "shelf")]) if one.kind != "demo"]
+    names = sorted(one.name for one in found if str(tmp_path) in one.location)
+    assert names == ["b", "tiny"]
+    assert catalog.local_models([str(tmp_path / "nothing-here")]) is not None
+
+
+def test_a_broken_model_in_a_folder_says_so_when_it_is_looked_at(tmp_path):
+    folder = llama(tmp_path / "m")
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ModelLoadError, match="not valid JSON"):
+        catalog.facts(catalog.resolve(str(folder)))
+
+
+def test_what_can_not_run_here_says_why_and_what_would_help(monkeypatch):
+    import importlib.util
+
+    assert availability("none", "cpu").ok
+    assert "does not run on mps" in availability("8bit", "mps").reason
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    missing = availability("torchao-int8", "cpu")
+    assert (missing.reason, missing.command) == ("needs the package torchao", "pip install torchao")

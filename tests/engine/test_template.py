@@ -1,0 +1,61 @@
+"""The switches that a chat template has are read from the template itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.engine import tiny
+from tui.conversation.turn import Message
+from tui.engine.base import TemplateSwitch
+from tui.engine.local.prompt import PromptBuilder
+from tui.engine.local.template import template_switches
+
+THINKING = tiny.SIMPLE_TEMPLATE + (
+    "{% if add_generation_prompt and enable_thinking is defined and enable_thinking is false %}"
+    "<think></think>{% endif %}"
+)
+
+
+def switches(template: object) -> tuple[TemplateSwitch, ...]:
+    return template_switches(SimpleNamespace(chat_template=template, special_tokens_map={}))
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        (tiny.SIMPLE_TEMPLATE, ()),
+        (THINKING, (TemplateSwitch("enable_thinking", (True, False)),)),
+        (
+            "{{ enable_thinking | default(true) }}",
+            (TemplateSwitch("enable_thinking", (True, False), True),),
+        ),
+        ("{% if not verbose %}x{% endif %}", (TemplateSwitch("verbose", (True, False)),)),
+        (
+            (
+                "{% if reasoning_effort is not defined %}{% set reasoning_effort = 'medium' %}{% endif %}"
+                "{% if reasoning_effort == 'high' %}{% elif reasoning_effort in ['low', 'medium'] %}{% endif %}"
+            ),
+            (TemplateSwitch("reasoning_effort", ("high", "low", "medium"), "medium"),),
+        ),
+        ("{{ persona }}", (TemplateSwitch("persona"),)),
+        ("{{ bos_token }}{{ strftime_now('%Y') }}{{ raise_exception('x') }}", ()),
+        ("{% set x = 1 %}{{ x }}{% for m in messages %}{% break %}{% endfor %}", ()),
+        ("{% generation %}{{ mood }}{% endgeneration %}", (TemplateSwitch("mood"),)),
+        ("{% if %}", ()),
+        (None, ()),
+        ({"default": "{{ mood }}", "tool_use": "{{ x }}"}, (TemplateSwitch("mood"),)),
+    ],
+)
+def test_switches_with_their_choices_and_default(template, found):
+    assert switches(template) == found
+
+
+def test_a_chosen_switch_is_in_the_prompt_and_an_unknown_one_is_not_asked_for():
+    prompts = PromptBuilder(tiny.tokenizer(THINKING))
+    chat = [Message("user", "hi")]
+    plain = prompts.build(chat)
+    off = prompts.build(chat, switches={"enable_thinking": False, "messages": []})
+    assert prompts.build(chat, switches={"enable_thinking": True}) == plain
+    assert prompts._tokenizer.decode(off.ids).endswith("<think></think>")

@@ -1,0 +1,273 @@
+"""What a chat is set to: sidebar, system prompt, presets, settings, and where each value comes from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual import events
+
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.test_commanding import typed
+from tests.scripted import ScriptedEngine
+from tui.app import Start
+from tui.engine.base import LoadRequest, TemplateSwitch
+from tui.screens.settings_screen import SettingsScreen
+from tui.settings.config import read_config
+from tui.settings.state import AppState
+from tui.widgets.parameter_field import ParameterField, ValueInput
+from tui.widgets.parameter_group import Group
+
+SIZE = (120, 40)
+SWITCHES = (TemplateSwitch("enable_thinking", (True, False), True), TemplateSwitch("persona"))
+
+
+def engine_with(*, switches=(), defaults=None):
+    engine = ScriptedEngine()
+    engine.info = replace(engine.info, template_switches=switches, defaults=defaults or {})
+    return engine
+
+
+def sidebar(pilot):
+    """The words in the sidebar, in the order in which they are read."""
+    return " ".join(" ".join(line[-36:] for line in shown(pilot).splitlines()).split())
+
+
+def field(screen, name):
+    return screen.query_one(f"#parameter-{name}", ParameterField)
+
+
+async def test_a_changed_value_is_seen_and_goes_back_by_key_click_and_all_at_once(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        entry = field(screen, "temperature").query_one(ValueInput)
+        entry.focus()
+        await pilot.press("shift+up", "down")
+        assert screen.parameters == {"temperature": 1.6}
+        await until(
+            pilot,
+            lambda: "• Temperature" in shown(pilot) and "Sampling • 1 changed" in shown(pilot),
+        )
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: screen.parameters == {})
+        entry.post_message(events.MouseScrollUp(entry, 1, 0, 0, -1, 0, False, False, False))
+        await until(pilot, lambda: screen.parameters == {"temperature": 0.8})
+        await pilot.click("#parameter-temperature .reset")
+        await until(pilot, lambda: screen.parameters == {})
+        await typed(pilot, "/set temperature=1 top_k=9")
+        await until(pilot, lambda: screen.query_one("#reset-all").display)
+        screen.query_one("#reset-all").scroll_visible(animate=False)
+        await until(pilot, lambda: "Reset all parameters" in shown(pilot))
+        await pilot.click("#reset-all")
+        await until(pilot, lambda: screen.parameters == {} and "changed" not in shown(pilot))
+
+
+async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        field(screen, "temperature").query_one(ValueInput).focus()
+        await pilot.press("9")
+        await until(pilot, lambda: "9 is not from 0 to 2; 0.7 stays in force" in sidebar(pilot))
+        await pilot.press("enter")
+        assert screen.parameters == {}
+
+
+async def test_the_models_own_default_is_marked_so(desk: Desk):
+    async with desk.app(engine_with(defaults={"temperature": 0.3})).run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "0.3 (model)" in shown(pilot))
+        assert "0.95 (model)" not in shown(pilot)
+
+
+async def test_groups_close_and_rare_fields_come_when_they_are_wanted_or_set(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        assert "Typical-p" not in shown(pilot)
+        await typed(pilot, "/set typical_p=0.9")
+        await until(pilot, lambda: "• Typical-p" in shown(pilot))
+        sampling = screen.query_one("#group-sampling", Group)
+        sampling.query_one("CollapsibleTitle").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "Temperature" not in shown(pilot))
+        assert "Sampling • 1 changed" in shown(pilot)
+
+
+async def test_switches_of_the_template_are_chosen_in_the_sidebar_and_sent(desk: Desk):
+    engine = engine_with(switches=SWITCHES)
+    async with desk.app(engine).run_test(size=(120, 60)) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "enable_thinking" in shown(pilot))
+        select = screen.query_one("SwitchField Select")
+        select.value = 1
+        screen.query_one("SwitchField Input").focus()
+        await pilot.press(*"pirate", "enter")
+        await until(pilot, lambda: len(screen.template) == 2)
+        await until(pilot, lambda: "Template switches • 2 changed" in shown(pilot))
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+    assert engine.requests[0].template == {"enable_thinking": False, "persona": "pirate"}
+    (file,) = desk.files()
+    assert file["settings"]["template"] == {"enable_thinking": False, "persona": "pirate"}
+
+
+async def test_a_model_without_switches_has_no_group_for_them(desk: Desk):
+    async with desk.app().run_test(size=(120, 60)) as pilot:
+        await ready(pilot)
+        assert "Template switches" not in shown(pilot)
+
+
+async def test_the_system_prompt_has_its_tokens_and_says_from_where_a_change_holds(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/system Be very brief.")
+        await until(pilot, lambda: "3 tokens" in shown(pilot))
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await typed(pilot, "/system Be kind.")
+        await until(pilot, lambda: "changed: holds from reply 2 on" in sidebar(pilot))
+        await say(pilot, "ho")
+        await answered(pilot, screen, 4)
+        await until(pilot, lambda: "holds from" not in shown(pilot))
+
+
+async def test_prompts_are_kept_in_a_library(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/system Talk like a pirate.")
+        await typed(pilot, "/prompt-save pirate")
+        await until(pilot, (desk.paths.prompts / "pirate.txt").exists)
+        await typed(pilot, "/system none")
+        await until(pilot, lambda: screen.system_prompt == "")
+        await typed(pilot, "/prompt pirate")
+        await until(pilot, lambda: screen.system_prompt == "Talk like a pirate.")
+
+
+async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp_path):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/set temperature=0.1")
+        await typed(pilot, "/system Be right.")
+        await typed(pilot, "/preset-save careful")
+        await until(pilot, (desk.paths.presets / "careful.toml").exists)
+        await typed(pilot, f"/preset-export {tmp_path / 'mine.toml'}")
+        await until(pilot, (tmp_path / "mine.toml").exists)
+        await typed(pilot, "/reset")
+        await typed(pilot, "/system none")
+        await typed(pilot, "/model other/model")
+        await until(pilot, lambda: screen.model.ready and screen.model.info.model == "other/model")
+        await typed(pilot, "/preset careful")
+        await until(pilot, lambda: screen.parameters == {"temperature": 0.1})
+        assert screen.system_prompt == "Be right."
+        await until(pilot, lambda: screen.model.ready and screen.model.info.model == "scripted")
+        await typed(pilot, "/preset-delete careful")
+        await until(pilot, lambda: not (desk.paths.presets / "careful.toml").exists())
+        await typed(pilot, f"/preset {tmp_path / 'mine.toml'}")
+        await until(pilot, lambda: screen.parameters == {"temperature": 0.1})
+
+
+async def test_a_model_brings_its_default_preset_along(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/set temperature=0.1")
+        await typed(pilot, "/preset-save cold")
+        await until(pilot, (desk.paths.presets / "cold.toml").exists)
+        await typed(pilot, "/preset-default cold")
+        await until(
+            pilot,
+            lambda: read_config(desk.paths.config_file).values == {"presets": {"scripted": "cold"}},
+        )
+        await typed(pilot, "/model other/model")
+        await until(pilot, lambda: screen.model.ready and screen.model.info.model == "other/model")
+        await typed(pilot, "/reset")
+        await typed(pilot, "/model scripted")
+        await until(pilot, lambda: screen.parameters == {"temperature": 0.1})
+
+
+async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/set temperature=0.1 top_k=3")
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        chat = screen.conversation.id
+    app = desk.apps[-1]
+    app.close()
+    opened = desk.store.load(chat)
+    start = Start(opened, LoadRequest("scripted"))
+    async with desk.app(start=start, command_line={"generation.top_k": 9}).run_test(
+        size=SIZE
+    ) as pilot:
+        screen = await ready(pilot)
+        assert screen.parameters == {"temperature": 0.1, "top_k": 9}
+
+
+async def test_what_a_file_says_is_not_remembered_beyond_it(desk: Desk):
+    desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        assert screen.parameters == {"top_k": 7}
+        await typed(pilot, "/set temperature=0.1")
+        await until(pilot, lambda: desk.states and desk.states[-1].parameters)
+    assert desk.states[-1].parameters == {"temperature": 0.1}
+
+
+async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_at_once(desk: Desk):
+    desk.paths.config_file.write_text("# mine\n[screen]\nplain = false # for now\n")
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        await pilot.press(*"screen.plain", "enter")
+        await until(
+            pilot, lambda: read_config(desk.paths.config_file).values.get("screen.plain") is True
+        )
+        assert "true" in shown(pilot)
+        await pilot.press(*["backspace"] * 12, *"top_k", "enter")
+        await until(pilot, lambda: "generation.top_k" in shown(pilot) and app.screen.query("#text"))
+        await pilot.press(*["backspace"] * 3, *"12", "enter")
+        await until(
+            pilot, lambda: read_config(desk.paths.config_file).values.get("generation.top_k") == 12
+        )
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen and app.has_class("-plain"))
+        assert screen.parameters == {"top_k": 12}
+    text = desk.paths.config_file.read_text()
+    assert "# mine" in text
+    assert "# for now" in text
+
+
+@pytest.mark.parametrize("content", ["[screen\nplain = tru", "\x00"])
+async def test_a_broken_file_stops_nothing_and_is_left_alone(desk: Desk, content):
+    desk.paths.config_file.write_text(content)
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        await pilot.press(*"screen.plain", "enter")
+        await until(pilot, lambda: "not valid TOML" in " ".join(shown(pilot).split()))
+    assert desk.paths.config_file.read_text() == content
+
+
+async def test_the_sidebar_opens_over_a_narrow_chat(desk: Desk):
+    async with desk.app().run_test(size=(60, 20)) as pilot:
+        screen = await ready(pilot)
+        assert not screen.has_class("-sidebar")
+        await pilot.press("f2")
+        await until(pilot, lambda: "▾ Model" in shown(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "▾ Model" not in shown(pilot))
+
+
+async def test_the_first_start_says_in_three_lines_how_things_work_and_never_again(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "Ctrl+P finds everything by name" in shown(pilot))
+        await until(pilot, lambda: desk.states and desk.states[-1].toured)
+    async with desk.app(state=AppState(toured=True)).run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "Ask anything" in shown(pilot))
+        assert "finds everything by name" not in shown(pilot)

@@ -1,0 +1,309 @@
+"""Commands, completion, attachments: what a user types, sees and finds on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from textual.widgets import Input
+
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.host import type_text
+from tests.scripted import ScriptedEngine
+from tui.app import Start
+from tui.screens.picker import Picker
+from tui.screens.status_view import StatusView
+from tui.settings.examples import BUILT_IN
+
+SIZE = (120, 40)
+
+
+async def typed(pilot, text):
+    """Put a text into the composer and press Enter, as after typing it whole."""
+    screen = pilot.app.screen
+    screen.composer.focus()
+    screen.composer.set_text(text)
+    await pilot.pause()
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+async def test_set_changes_what_the_next_reply_is_made_with(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, '!set temperature=.9 stop_strings=["a b", "c"] top_h=1e-1')
+        await until(pilot, lambda: screen.parameters)
+        assert "temperature = 0.9" in shown(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+    assert engine.requests[0].parameters == {
+        "temperature": 0.9,
+        "stop_strings": ["a b", "c"],
+        "top_h": 0.1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("/set temprature=1", "did you mean temperature?"),
+        ("/set temperature", "has no '='"),
+        ("/reset temprature", "did you mean temperature?"),
+        ("/theme nope", "There is no theme nope"),
+        ("/preset nope", "There is no preset 'nope'"),
+        ("/prompt nope", "There is no prompt 'nope'"),
+        ("/example nope", "There is no example nope"),
+        ("/attach nope.txt", "nope.txt can't be attached"),
+        ("/save", "There is nothing to save yet"),
+    ],
+)
+async def test_a_command_that_can_not_be_done_says_why(desk: Desk, command, words):
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, command)
+        await until(
+            pilot, lambda: words in " ".join(one.message for one in pilot.app._notifications)
+        )
+        assert screen.conversation.path == ()
+
+
+async def test_what_is_no_command_goes_back_into_the_composer(desk: Desk):
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/hlep me")
+        await until(pilot, lambda: "did you mean /help?" in shown(pilot))
+        assert screen.composer.text == "/hlep me"
+        assert screen.conversation.path == ()
+
+
+async def test_a_doubled_sign_and_a_path_are_sent(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        for text in ("//help", "!!exit", "/usr/bin/env is what?"):
+            await typed(pilot, text)
+            await until(
+                pilot,
+                lambda: (
+                    screen.reply is None and not screen.composer.text and screen.conversation.path
+                ),
+            )
+            await answered(pilot, screen, len(screen.conversation.path))
+        sent = [turn.text for turn in screen.conversation.path if turn.role == "user"]
+    assert sent == ["/help", "!exit", "/usr/bin/env is what?"]
+
+
+async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Desk):
+    async with desk.app().run_test(size=(80, 24)) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        await type_text(pilot, "/sta")
+        await until(pilot, lambda: "Says what is in force" in shown(pilot))
+        await pilot.press("tab")
+        assert screen.composer.text == "/status"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView))
+        await pilot.press("escape")
+        await type_text(pilot, "/pre")
+        await until(pilot, lambda: "/preset [NAME]" in shown(pilot))
+        await pilot.press("down", "enter")
+        assert screen.composer.text == "/preset-default "
+        await pilot.press(*["backspace"] * 16, "slash", "escape")
+        await until(pilot, lambda: "/preset" not in shown(pilot))
+        assert screen.composer.text == "/"
+
+
+async def test_status_says_where_each_value_comes_from(desk: Desk):
+    desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
+    app = desk.app(command_line={"generation.top_p": 0.5, "chat.system_prompt": "Be brief."})
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await typed(pilot, "/set temperature=0.3")
+        await typed(pilot, "/status")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView))
+        lines = [" ".join(line.replace("│", " ").split()) for line in shown(pilot).splitlines()]
+    for line in ("temperature 0.3 this chat", "top_p 0.5 command line", "top_k 7 file"):
+        assert any(line in one for one in lines), line
+
+
+async def test_an_example_begins_a_chat_with_its_text(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "before")
+        await answered(pilot, screen, 2)
+        first = screen.conversation.id
+        await typed(pilot, "!example socks")
+        await until(pilot, lambda: screen.conversation.id != first)
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[0].text == BUILT_IN["socks"]
+
+
+async def test_examples_come_from_the_file_that_is_named(desk: Desk, tmp_path):
+    file = tmp_path / "mine.yml"
+    file.write_text("pets: {text: 'Cats or dogs?'}\n")
+    async with desk.app(command_line={"chat.examples": str(file)}).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/example")
+        await until(
+            pilot, lambda: isinstance(pilot.app.screen, Picker) and "Cats or dogs?" in shown(pilot)
+        )
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[0].text == "Cats or dogs?"
+
+
+async def test_save_writes_what_transformers_chat_reads(desk: Desk, tmp_path):
+    folder = tmp_path / "saves"
+    async with desk.app(command_line={"chat.save_folder": str(folder)}).run_test(
+        size=SIZE
+    ) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await typed(pilot, "!save")
+        await until(pilot, lambda: list(folder.rglob("*.json")))
+        await typed(pilot, f"/save {tmp_path / 'named'}")
+        await until(pilot, (tmp_path / "named.json").exists)
+    (file,) = folder.rglob("*.json")
+    assert file.parent.name == "scripted"
+    for path in (file, tmp_path / "named.json"):
+        saved = json.loads(path.read_text())
+        assert saved["settings"]["model_id"] == "scripted"
+        assert saved["chat_history"] == [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "Hello there."},
+        ]
+
+
+async def test_exit_leaves(desk: Desk):
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await typed(pilot, "!exit")
+        await until(pilot, lambda: app._exit)
+
+
+async def test_a_command_works_while_a_reply_is_written_and_without_a_model(desk: Desk):
+    async with desk.app(start=Start()).run_test(size=SIZE) as pilot:
+        await pilot.press("escape")
+        screen = pilot.app.screen
+        await typed(pilot, "/model other/model")
+        await until(pilot, lambda: screen.model.ready)
+        assert screen.worker.memory() is not None
+        assert screen.model.info.model == "other/model"
+
+
+async def test_a_long_paste_becomes_a_chip_that_goes_with_the_message(desk: Desk):
+    from textual import events
+
+    engine = ScriptedEngine()
+    text = "\n".join(f"line {number}" for number in range(60)) + "\n```\ncode\n```"
+    async with desk.app(engine).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        pilot.app.post_message(events.Paste(text))
+        await until(pilot, lambda: "[pasted text, 63 lines]" in shown(pilot))
+        assert screen.composer.text == ""
+        assert screen.conversation.path == ()
+        await say(pilot, "what")
+        await answered(pilot, screen, 2)
+        assert "pasted text," not in shown(pilot)
+    sent = engine.requests[0].messages[-1].content
+    assert sent == f"what\n\npasted text:\n````\n{text}\n````"
+
+
+async def test_a_chip_is_unfolded_by_a_click_and_taken_away_by_backspace(desk: Desk):
+    from textual import events
+
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        pilot.app.post_message(events.Paste("x\n" * 50))
+        await until(pilot, lambda: screen.attachments)
+        await pilot.press("backspace")
+        await until(pilot, lambda: not screen.attachments)
+        pilot.app.post_message(events.Paste("y\n" * 50))
+        await until(pilot, lambda: screen.attachments)
+        await pilot.pause()
+        assert await pilot.click("#attachments", offset=(4, 0))
+        await until(pilot, lambda: screen.composer.text == "y\n" * 50)
+        assert not screen.attachments
+
+
+async def test_a_file_is_completed_behind_an_at_and_sent_along(desk: Desk, tmp_path, monkeypatch):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("buy milk\n")
+    monkeypatch.chdir(tmp_path)
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        await pilot.press(*"see", "space", "at", *"no")
+        await until(pilot, lambda: screen.composer.menu_open)
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.composer.menu_open and "notes/todo.txt" in shown(pilot))
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.attachments)
+        assert screen.composer.text == "see @notes/todo.txt "
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+    assert "buy milk" in engine.requests[0].messages[-1].content
+
+
+@pytest.mark.parametrize("content", [b"a\0b", b"x" * 1_000_001])
+async def test_a_file_that_is_no_text_is_not_sent(desk: Desk, tmp_path, content):
+    file = tmp_path / "data.bin"
+    file.write_bytes(content)
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, f"/attach {file}")
+        await until(pilot, lambda: "can't be attached" in " ".join(shown(pilot).split()))
+        assert not screen.attachments
+
+
+async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        monkeypatch.setattr(type(screen), "edit_outside", lambda _self, text: f"{text} and more")
+        screen.composer.set_text("some")
+        screen.composer.focus()
+        await pilot.press("alt+e")
+        assert screen.composer.text == "some and more"
+        screen.query_one("#system-prompt").focus()
+        await pilot.press("alt+e")
+        assert screen.system_prompt == " and more"
+
+
+async def test_the_palette_leads_to_the_pickers(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        for command, title in (
+            ("/theme", "Themes"),
+            ("/preset", "Presets"),
+            ("/prompt", "System prompts"),
+            ("/example", "Examples"),
+            ("/history", "What you sent"),
+        ):
+            await typed(pilot, command)
+            await until(
+                pilot,
+                lambda title=title: isinstance(pilot.app.screen, Picker) and title in shown(pilot),
+            )
+            assert isinstance(pilot.app.screen.focused, Input)
+            await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is screen)
+
+
+def test_hidden_files_are_offered_only_when_asked_for(tmp_path, monkeypatch):
+    from tui.screens.chat.commanding import _files
+
+    for name in (".env", "a.txt", "with blank"):
+        (tmp_path / name).write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert _files("") == ["a.txt"]
+    assert _files(".e") == [".env"]
+    assert _files(f"{tmp_path}{os.sep}A") == [f"{tmp_path}{os.sep}a.txt"]
+    assert _files("no/such/") == []

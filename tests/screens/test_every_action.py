@@ -1,0 +1,167 @@
+"""Every action is reached by its keys, by the palette and by its command, at every size; the list is the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from textual.command import CommandList, CommandPalette
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.screens.conftest import Desk, answered, ready, say, until
+from tests.scripted import ScriptedEngine
+from tui.actions import ACTIONS, Action
+from tui.app import ChatApp
+from tui.keymap import MAPS
+from tui.screens.chat import ChatScreen
+
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+EACH_SIZE = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+IDLE = [one for one in ACTIONS if one.when != "busy"]
+UNLISTED = ("app.interrupt", "app.palette")
+"""What the palette does not offer: to open itself, and what a key alone can mean."""
+BUSY = [one for one in ACTIONS if one.when == "busy"]
+
+
+class Record:
+    """Takes the place of everything that can be done, and notes what was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        for action in ACTIONS:
+            for owner in (ChatScreen, ChatApp):
+                for prefix in ("action", "command"):
+                    name = f"{prefix}_{action.method}"
+                    if hasattr(owner, name):
+                        monkeypatch.setattr(owner, name, self._noting(action.id))
+
+    def _noting(self, action_id: str) -> Any:
+        def note(_self: object, *_argument: str) -> None:
+            self.done.append(action_id)
+
+        return note
+
+
+async def look(pilot: Pilot[Any], record: Record, action: Action, how: str) -> None:
+    """Wait until an action was asked for, and nothing else."""
+    for _ in range(200):
+        if record.done:
+            break
+        await asyncio.sleep(0.005)
+        await pilot.pause()
+    assert record.done[:1] == [action.id], f"{action.id} by {how}"
+    record.done.clear()
+
+
+async def two_turns(pilot: Pilot[Any]) -> ChatScreen:
+    screen = await ready(pilot)
+    await say(pilot, "hi")
+    await answered(pilot, screen, 2)
+    return screen
+
+
+@EACH_SIZE
+async def test_every_action_with_a_key_is_reached_by_each_of_them(desk: Desk, size, monkeypatch):
+    async with desk.app(ScriptedEngine(["Hello."])).run_test(size=size) as pilot:
+        screen = await two_turns(pilot)
+        record = Record(monkeypatch)
+        for action in IDLE:
+            for key in action.keys:
+                screen.set_focus(screen.transcript if action.scope == "turn" else screen.composer)
+                screen.transcript.cursor = (
+                    screen.conversation.path[-1].id if action.scope == "turn" else None
+                )
+                await pilot.press(key)
+                await look(pilot, record, action, key)
+
+
+@EACH_SIZE
+async def test_every_action_is_reached_by_its_command(desk: Desk, size, monkeypatch):
+    async with desk.app(ScriptedEngine(["Hello."])).run_test(size=size) as pilot:
+        screen = await two_turns(pilot)
+        record = Record(monkeypatch)
+        for action in IDLE:
+            for name in action.commands:
+                screen.set_focus(screen.composer)
+                screen.composer.set_text(f"/{name}")
+                await pilot.press("enter")
+                await look(pilot, record, action, f"/{name}")
+                assert screen.composer.text == ""
+
+
+@EACH_SIZE
+async def test_every_action_is_reached_by_the_palette(desk: Desk, size, monkeypatch):
+    async with desk.app(ScriptedEngine(["Hello."])).run_test(size=size) as pilot:
+        await two_turns(pilot)
+        record = Record(monkeypatch)
+        for action in IDLE:
+            if action.id not in UNLISTED:
+                await by_palette(pilot, action)
+                await look(pilot, record, action, "palette")
+
+
+async def by_palette(pilot: Pilot[Any], action: Action) -> None:
+    """Open the palette, type the action's title and take the first that is found."""
+    pilot.app.action_command_palette()
+    await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
+    palette = pilot.app.screen
+    await until(pilot, lambda: palette.query(CommandList) and palette.query(Input))
+    palette.query_one(Input).value = action.title
+    found = palette.query_one(CommandList)
+    await until(
+        pilot, lambda: found.option_count and _title(found.get_option_at_index(0)) == action.title
+    )
+    await pilot.press("enter")
+    if isinstance(pilot.app.screen, CommandPalette):
+        await pilot.press("enter")
+    await until(pilot, lambda: not isinstance(pilot.app.screen, CommandPalette))
+
+
+def _title(option: Any) -> str:
+    return str(option.prompt).partition("\n")[0]
+
+
+@EACH_SIZE
+async def test_what_only_a_busy_app_can_do_is_reached_while_it_is_busy(
+    desk: Desk, size, monkeypatch
+):
+    hold = threading.Event()
+    async with desk.app(ScriptedEngine(["one two"], hold=hold)).run_test(size=size) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await until(pilot, lambda: screen.reply is not None)
+        record = Record(monkeypatch)
+        for action in BUSY:
+            screen.set_focus(screen.composer)
+            for key in action.keys:
+                await pilot.press(key)
+                await look(pilot, record, action, key)
+            for name in action.commands:
+                screen.composer.set_text(f"!{name}")
+                await pilot.press("enter")
+                await look(pilot, record, action, f"!{name}")
+            await by_palette(pilot, action)
+            await look(pilot, record, action, "palette")
+        hold.set()
+
+
+@pytest.mark.parametrize("name", [one for one in MAPS if one != "default"])
+async def test_every_action_is_reached_by_the_keys_of_a_ready_made_map(
+    desk: Desk, name, monkeypatch
+):
+    app = desk.app(ScriptedEngine(["Hello."]), command_line={"keys.map": name})
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await two_turns(pilot)
+        record = Record(monkeypatch)
+        for action in IDLE:
+            for key in app.keymap_in_force.keys[action.id]:
+                screen.set_focus(screen.transcript if action.scope == "turn" else screen.composer)
+                screen.transcript.cursor = (
+                    screen.conversation.path[-1].id if action.scope == "turn" else None
+                )
+                if len(key) > 1 or action.scope == "turn":
+                    await pilot.press(key)
+                    await look(pilot, record, action, key)

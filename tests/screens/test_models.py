@@ -1,0 +1,416 @@
+"""The model side of the app: finding one, what would fit, downloading, loading with options, ways out of failures."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.engine import tiny
+from tests.hub_server import HubServer, Repo, serving
+from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.app import Start
+from tui.engine.base import (
+    FailureCause,
+    GenerationError,
+    LoadRequest,
+    MemoryReading,
+    ModelInfo,
+    ModelLoadError,
+    TextDelta,
+)
+from tui.engine.facts import ModelFacts
+from tui.engine.hub import Hub
+from tui.screens.ask import Ask
+from tui.screens.chat import ChatScreen
+from tui.screens.models.load_options import LoadOptions, parse_limits
+from tui.screens.models.memory_view import MemoryView
+from tui.screens.models.picker import ModelPicker
+from tui.screens.models.rescue import ways_out
+from tui.screens.models.rows import Room
+from tui.settings.state import AppState
+
+WIDE = (140, 44)
+GB = 2**30
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return tiny.llama(tmp_path_factory.mktemp("shelf") / "tiny-llama")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 16_384)
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
+
+
+def state(model: Path, **values) -> AppState:
+    return AppState(model_folders=(str(model.parent),), **values)
+
+
+async def picker(pilot) -> ModelPicker:
+    await pilot.press("f4")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
+    return pilot.app.screen
+
+
+async def test_models_of_this_machine_with_figures_and_a_verdict(desk: Desk, model):
+    async with desk.app(state=state(model)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await until(pilot, lambda: "27k · float32" in shown(pilot))
+        await until(pilot, lambda: "fits" in shown(pilot))
+        await pilot.press("t", "i", "n", "y")
+        await until(pilot, lambda: "4-bit nf4" in shown(pilot))
+        assert "YOUR FOLDERS" in shown(pilot)
+        assert "of 16.0 GB free" in shown(pilot)
+
+
+async def test_enter_loads_what_is_highlighted(desk: Desk, model):
+    engine = ScriptedEngine()
+    async with desk.app(engine, state=state(model)).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await picker(pilot)
+        await until(pilot, lambda: "27k · float32" in shown(pilot))
+        await pilot.press("t", "i", "n", "y", "enter")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == str(model))
+        await until(pilot, lambda: desk.states and desk.states[-1].recent_models)
+        assert desk.states[-1].recent_models[0] == str(model)
+
+
+async def test_a_favourite_stands_first_and_is_remembered(desk: Desk, model):
+    async with desk.app(state=state(model)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        chosen = await picker(pilot)
+        await until(pilot, lambda: "27k · float32" in shown(pilot))
+        await pilot.press("t", "i", "n", "y", "down", "f")
+        await until(pilot, lambda: desk.states and desk.states[-1].favourites == (str(model),))
+        assert "FAVOURITES AND LAST USED" in shown(pilot)
+        assert "★" in shown(pilot)
+        await pilot.press("f")
+        await until(pilot, lambda: desk.states[-1].favourites == ())
+        assert isinstance(chosen, ModelPicker)
+
+
+async def test_a_folder_is_added_and_forgotten_and_its_files_stay(desk: Desk, model):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await pilot.press("down", "a")
+        await until(pilot, lambda: "Add a folder" in shown(pilot))
+        pilot.app.screen.query_one("Input").value = "/no/such/folder"
+        await pilot.press("enter")
+        await until(pilot, lambda: "There is no folder" in shown(pilot))
+        pilot.app.screen.query_one("Input").value = str(model.parent)
+        await pilot.press("enter")
+        await until(pilot, lambda: "tiny-llama" in shown(pilot))
+        await until(pilot, lambda: desk.states[-1].model_folders == (str(model.parent),))
+        chosen = pilot.app.screen
+        options = chosen.query_one("PickList")
+        options.highlighted = next(
+            n for n, one in enumerate(options.options) if one.id == str(model)
+        )
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("f")
+        await until(pilot, lambda: desk.states[-1].model_folders == ())
+        await until(pilot, lambda: "tiny-llama" not in shown(pilot))
+        assert (model / "config.json").is_file()
+
+
+async def test_the_hub_is_searched_and_a_model_downloaded_and_loaded_while_one_chats(
+    desk: Desk, server: HubServer, model
+):
+    server.add_folder("org/tiny-chat", model, downloads=1200)
+    server.add(Repo("org/locked", {"config.json": b"{}"}, gated=True, downloads=5))
+    engine = ScriptedEngine()
+    app = desk.app(engine, hub=Hub(server.url))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await picker(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "org/tiny-chat" in shown(pilot))
+        assert "1.2k downloads · apache-2.0" in shown(pilot)
+        assert "gated" in shown(pilot)
+        await until(pilot, lambda: "weights" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Download org/tiny-chat?" in shown(pilot))
+        assert "free on the disk" in shown(pilot)
+        server.repos["org/tiny-chat"].piece_s = 0.01
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await say(pilot, "hello")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat", 30)
+        assert not app.downloads.running
+        # It is a model of this machine from now on, and needs no question any more.
+        await picker(pilot)
+        await until(
+            pilot, lambda: "HUGGING FACE CACHE" in shown(pilot) or "LAST USED" in shown(pilot)
+        )
+
+
+async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: HubServer, model):
+    server.add_folder("org/locked", model, gated=True)
+    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        chosen = await picker(pilot)
+        chosen.query_one("#words").value = "org/locked"
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        assert "hf auth login" in shown(pilot)
+
+
+async def test_without_a_network_the_picker_says_so(desk: Desk):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "can't be reached" in shown(pilot))
+
+
+async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer, model):
+    server.add_folder("org/slow", model, piece_s=0.05)
+    app = desk.app(hub=Hub(server.url))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        app.downloads.start("org/slow")
+        screen.watch_downloads()
+        await until(pilot, lambda: "↓" in shown(pilot))
+        await pilot.app.run_action("screen.download_cancel")
+        await until(pilot, lambda: "was stopped" in shown(pilot))
+        assert not app.downloads.running
+
+
+async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: HubServer, model):
+    server.add_folder("org/tiny-chat", model)
+    Hub(server.url).snapshot("org/tiny-chat")
+    app = desk.app(hub=Hub(server.url))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await ready(pilot)
+        chosen = await picker(pilot)
+        await until(pilot, lambda: "tiny-chat" in shown(pilot))
+        options = chosen.query_one("PickList")
+        for answer, stays in (("k", True), ("d", False)):
+            options.focus()
+            options.highlighted = next(
+                n for n, one in enumerate(options.options) if one.id == "org/tiny-chat"
+            )
+            await pilot.press("delete")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await pilot.press(answer)
+            await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
+            if not stays:
+                await until(pilot, lambda: "free again" in shown(pilot))
+                await until(pilot, lambda: "org/tiny-chat" not in {o.id for o in options.options})
+
+
+async def test_a_model_is_loaded_with_options(desk: Desk, model):
+    engine = ScriptedEngine()
+    async with desk.app(engine, state=state(model)).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        chosen = await picker(pilot)
+        await until(pilot, lambda: "27k · float32" in shown(pilot))
+        chosen.query_one("#words").value = str(model)
+        await pilot.pause()
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LoadOptions))
+        options = pilot.app.screen
+        options.query_one("#limits").value = "nonsense"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "is not of the form" in shown(pilot))
+        options.query_one("#limits").value = "cpu=2GiB"
+        options.query_one("#quantization").value = "8bit"
+        options.query_one("#dtype").value = "float32"
+        options.query_one("#keep").value = True
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: screen.model.ready and len(engine.load_requests) == 2)
+        request = engine.load_requests[-1]
+        assert (request.model, request.quantization, request.dtype) == (
+            str(model),
+            "8bit",
+            "float32",
+        )
+        assert (request.max_memory, request.keeps_former) == ({"cpu": "2GiB"}, True)
+
+
+async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        engine.load_error = ModelLoadError(
+            "own needs code.", "Allow it.", cause=FailureCause.CODE, subject="org/own@4f2a"
+        )
+        for answer in ("n", "y"):
+            screen.choose_model(LoadRequest("org/own"))
+            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await until(pilot, lambda: "Run code of org/own@4f2a?" in shown(pilot))
+            loads = len(engine.load_requests)
+            engine.load_error = None if answer == "y" else engine.load_error
+            await pilot.press(answer)
+            await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+            if answer == "n":
+                await pilot.pause(0.1)
+                assert len(engine.load_requests) == loads
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/own")
+        assert engine.load_requests[-1].trusted == ("org/own@4f2a",)
+        await until(pilot, lambda: desk.states[-1].trusted == ("org/own@4f2a",))
+
+
+async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, model):
+    engine = ScriptedEngine()
+    async with desk.app(engine, state=state(model)).run_test(
+        size=WIDE, notifications=True
+    ) as pilot:
+        screen = await ready(pilot)
+        engine.load_error = ModelLoadError("There is not enough memory.", cause=FailureCause.MEMORY)
+        screen.choose_model(LoadRequest(str(model)))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await until(pilot, lambda: "8-bit (bitsandbytes): " in shown(pilot))
+        assert "of 16.0 GB" in shown(pilot)
+        engine.load_error = None
+        await pilot.press("4")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == str(model))
+        assert engine.load_requests[-1].quantization == "4bit"
+
+
+async def test_memory_that_runs_out_in_a_reply_keeps_its_text_and_can_shorten_the_chat(desk: Desk):
+    failure = GenerationError("There is not enough memory.", cause=FailureCause.MEMORY)
+    engine = ScriptedEngine(["one", [TextDelta("half a "), failure], "whole"])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first")
+        await answered(pilot, screen, 2)
+        await say(pilot, "second")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        assert screen.conversation.path[-1].text == "half a "
+        await pilot.press("s")
+        await until(
+            pilot, lambda: screen.conversation.path[-1].text == "whole" and not screen.reply
+        )
+        assert screen.conversation.unseen
+        assert [one.content for one in engine.requests[-1].messages][-1] == "second"
+        assert len(engine.requests[-1].messages) < len(engine.requests[-2].messages)
+        assert "half a " in json.dumps(desk.files()[-1])
+
+
+def test_ways_out_have_numbers_and_leave_out_what_would_not_fit():
+    facts = ModelFacts(parameters=8 * 10**9, linears={(4096, 4096): 400}, other_weights=10**9)
+    room = Room("cuda:0", "GPU", 8 * GB)
+    ways = ways_out(LoadRequest("m"), facts, room, in_reply=False)
+    labels = [way.answer.label for way in ways]
+    assert any(label.startswith("4-bit nf4 (bitsandbytes): ") for label in labels)
+    offload = next(way.request for way in ways if way.answer.id == "offload")
+    assert offload.max_memory == {"cuda:0": f"{int(8 * GB * 0.8) // 2**20}MiB", "cpu": "1TiB"}
+    tiny_room = replace(room, free_bytes=GB)
+    small = ways_out(LoadRequest("m"), facts, tiny_room, in_reply=True)
+    assert [way.answer.id for way in small] == ["shorter", "offload", "picker"]
+    on_cpu = ways_out(LoadRequest("m"), None, Room("cpu", "CPU", GB), in_reply=False)
+    assert [way.answer.id for way in on_cpu] == ["picker"]
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("", {}),
+        ("cuda:0=6GiB, cpu = 20 GiB", {"cuda:0": "6GiB", "cpu": "20GiB"}),
+        ("cuda:1=1.5gb,", {"cuda:1": "1.5gb"}),
+    ],
+)
+def test_limits_as_a_person_types_them(text, limits):
+    assert parse_limits(text) == limits
+
+
+@pytest.mark.parametrize("text", ["6GiB", "cuda:0", "cuda:0=much", "=6GiB", "cpu=6"])
+def test_limits_that_mean_nothing(text):
+    with pytest.raises(ValueError, match="Most memory"):
+        parse_limits(text)
+
+
+async def test_where_the_memory_goes(desk: Desk):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MemoryView))
+        for word in ("RAM of CPU", "chat-tui", "other programs", "model weights", "KV cache"):
+            assert word in shown(pilot)
+
+
+async def test_a_quantization_that_can_not_run_here_is_refused_with_the_reason(
+    desk: Desk, monkeypatch
+):
+    from tui.engine import quantization
+
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        monkeypatch.setattr(quantization, "_is_installed", lambda _package: False)
+        screen.query_one("#quantization").value = "8bit"
+        await until(pilot, lambda: "pip install bitsandbytes" in shown(pilot))
+        assert screen.query_one("#quantization").value == "none"
+        assert len(engine.load_requests) == 1
+
+
+async def test_what_was_measured_stands_beside_the_choice(desk: Desk):
+    engine = ScriptedEngine(["word " * 40])
+    app = desk.app(engine)
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hello")
+        await answered(pilot, screen, 2)
+        await until(
+            pilot, lambda: app.measurements.figures.get("scripted", {}).get("none", (0, 0))[1]
+        )
+        screen.show_model()
+        await until(pilot, lambda: "Measured here" in shown(pilot))
+
+
+async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        assert "from here on" not in shown(pilot)
+        engine.info = replace(engine.info, name="Other-2B")
+        screen.choose_model(LoadRequest("other"))
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "other")
+        for number, text in enumerate(("two", "three")):
+            await say(pilot, text)
+            await answered(pilot, screen, 4 + 2 * number)
+        assert shown(pilot).count("from here on Other-2B") == 1
+
+
+async def test_the_picker_is_usable_in_a_small_terminal(desk: Desk, model):
+    for size in ((60, 20), (80, 24), (200, 60)):
+        async with desk.app(state=state(model)).run_test(size=size) as pilot:
+            await ready(pilot)
+            await picker(pilot)
+            await until(pilot, lambda: "tiny-llama" in shown(pilot))
+            assert "Esc close" in shown(pilot)
+
+
+async def test_the_first_start_without_a_model_looks_for_room_behind_the_dialog(desk: Desk):
+    looked = threading.Event()
+    engine = ScriptedEngine()
+    engine.target_memory = lambda: looked.set() or ("cpu", MemoryReading("RAM", "CPU", 1, GB))
+    async with desk.app(engine, start=Start()).run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
+        await until(pilot, looked.is_set)
+        assert ModelInfo("m", "m").parameters == 0

@@ -1,0 +1,72 @@
+"""Where each value comes from, layer upon layer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui.settings.preferences import Origin, Preferences
+from tui.settings.presets import Preset
+from tui.settings.state import AppState
+
+LAYERS = ["default", "remembered", "preset", "file", "environment", "command line"]
+
+
+@pytest.mark.parametrize("top", range(len(LAYERS)), ids=LAYERS)
+def test_each_layer_goes_before_those_below_it(tmp_path, top):
+    path = tmp_path / "config.toml"
+    if top >= 3:
+        path.write_text("[generation]\ntop_k = 3\n")
+    preferences = Preferences(
+        path,
+        state=AppState(parameters={"top_k": 1}) if top >= 1 else None,
+        environment={"CHAT_TUI_GENERATION_TOP_K": "4"} if top >= 4 else {},
+        command_line={"generation.top_k": 5} if top >= 5 else {},
+    )
+    if top >= 2:
+        preferences.apply_preset(Preset("p", parameters={"top_k": 2}))
+    assert preferences.value("generation.top_k") == (top or None)
+    assert preferences.origin("generation.top_k") == LAYERS[top]
+    assert preferences.generation() == ({"top_k": top} if top else {})
+
+
+def test_what_the_app_begins_with_is_what_is_in_force_and_all_else_that_was_remembered():
+    state = AppState(model="a", theme="x", toured=True, parameters={"seed": 1})
+    preferences = Preferences(
+        state=state, command_line={"screen.theme": "y", "generation.top_k": 5}
+    )
+    begun = preferences.state()
+    assert (begun.model, begun.theme, begun.toured) == ("a", "y", True)
+    assert begun.parameters == {"seed": 1, "top_k": 5}
+    assert preferences.remembered == state
+
+
+def test_a_written_setting_holds_at_once_with_and_without_a_file(tmp_path):
+    for path in (None, tmp_path / "config.toml"):
+        preferences = Preferences(path)
+        preferences.write({"screen.plain": True})
+        assert preferences.value("screen.plain") is True
+        assert preferences.origin("screen.plain") is Origin.FILE
+        preferences.write({"screen.plain": None})
+        assert preferences.origin("screen.plain") is Origin.DEFAULT
+
+
+def test_a_file_that_is_half_written_changes_nothing_until_it_is_whole(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("[screen]\nplain = true\n")
+    preferences = Preferences(path)
+    path.write_text("[screen]\nplain = fal")
+    assert preferences.reload()
+    assert preferences.value("screen.plain") is True
+    assert "not valid TOML" in preferences.problems[0]
+    path.write_text("[screen]\nplain = false\n")
+    assert preferences.reload()
+    assert preferences.value("screen.plain") is False
+    assert not preferences.reload()
+
+
+def test_the_preset_of_a_model_is_found_unless_one_is_named(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[presets]\n"org/m" = "careful"\n')
+    assert Preferences(path).preset_name("org/m") == "careful"
+    assert Preferences(path).preset_name("other") == ""
+    assert Preferences(path, command_line={"chat.preset": "x"}).preset_name("org/m") == "x"

@@ -1,0 +1,103 @@
+"""What is typed with `/` or `!` in front."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.actions import ACTIONS
+from tui.commands import COMMANDS, CommandError, completions, message_text, parse_command
+
+THEIRS = ("help", "status", "clear", "set", "example", "save", "exit")
+OURS = ("model", "system", "preset", "theme", "export", "new")
+
+
+def test_every_action_has_a_command_of_its_own_and_every_command_of_theirs_is_there():
+    assert {one.id for one in COMMANDS.values()} == {one.id for one in ACTIONS}
+    assert len(COMMANDS) == sum(len(one.commands) for one in ACTIONS)
+    assert {*THEIRS, *OURS} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("sign", ["/", "!"])
+def test_each_command_is_found_with_either_sign(sign, name):
+    command = parse_command(f"{sign}{name}")
+    assert command is not None
+    assert command.action is COMMANDS[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "argument"),
+    [
+        ("/set temperature=0.5 top_k=3", "set", "temperature=0.5 top_k=3"),
+        ("!save my chat", "save", "my chat"),
+        ("/system  Be brief.\nAlways.", "system", "Be brief.\nAlways."),
+        ("/Theme beacon ", "theme", "beacon"),
+        ("/preset_save x", "preset-save", "x"),
+    ],
+)
+def test_what_stands_behind_the_name_is_the_argument(text, name, argument):
+    command = parse_command(text)
+    assert command is not None
+    assert (command.action, command.argument) == (COMMANDS[name], argument)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello",
+        "/usr/bin/env what?",
+        "/",
+        "! hi",
+        "a /help",
+        "//help",
+        "!!exit",
+        "/2",
+        "!=",
+        "</help>",
+    ],
+)
+def test_a_message_is_no_command(text):
+    assert parse_command(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("/hlep", "There is no command /hlep; did you mean /help? // sends"),
+        ("!xyzzy", "There is no command !xyzzy. !! sends"),
+        ("/copy that", "/copy takes nothing behind it"),
+    ],
+)
+def test_what_looks_like_a_command_and_is_none_is_said(text, words):
+    with pytest.raises(CommandError) as caught:
+        parse_command(text)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [("//help", "/help"), ("!!exit", "!exit"), ("/x", "/x"), ("a//b", "a//b"), ("///", "//")],
+)
+def test_a_doubled_sign_sends_one(typed, sent):
+    assert message_text(typed) == sent
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_command_a_message_or_refused(text):
+    try:
+        command = parse_command(text)
+    except CommandError:
+        return
+    assert command is None or command.action in ACTIONS
+
+
+@pytest.mark.parametrize("name", [one.commands[0] for one in ACTIONS])
+def test_a_command_is_completed_from_its_beginning(name):
+    assert f"/{name}" in [found for found, _ in completions(f"/{name[:2]}")]
+    assert completions(f"!{name}")[0][0] == f"!{name}"
+
+
+def test_nothing_is_completed_in_a_message():
+    assert completions("hello") == completions("/set x") == completions("//") == []

@@ -1,0 +1,75 @@
+"""Keys can be remapped, and a clash never takes an action's key away."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.actions import ACTIONS
+from tui.keymap import MAPS, keymap
+
+DEFAULTS = {one.id: one.keys for one in ACTIONS}
+PALETTE_ONLY = {one.id for one in ACTIONS if not one.keys}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_ready_made_map_has_no_clash_and_takes_no_action_its_key(name):
+    found = keymap(name)
+    assert found.problems == ()
+    assert {one for one, keys in found.keys.items() if not keys} == PALETTE_ONLY
+
+
+def test_a_key_of_the_users_own_goes_before_the_maps():
+    found = keymap("vim", {"turn.details": "f12, ctrl+b"})
+    assert found.problems == ()
+    assert found.keys["turn.details"] == ("f12", "ctrl+b")
+    assert found.keys["turn.delete"] == ("x",)
+    assert not found.is_default
+    assert keymap().is_default
+
+
+@pytest.mark.parametrize(
+    ("bindings", "words"),
+    [
+        ({"chat.new": "f2"}, "The key f2 is given to both sidebar.toggle and chat.new."),
+        ({"turn.fork": "f1"}, "The key f1 is given to both app.help and turn.fork."),
+        ({"transcript.find": "enter"}, "enter is needed for typing"),
+        ({"transcript.find": "a"}, "a is needed for typing"),
+    ],
+)
+def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
+    found = keymap("vim", bindings)
+    assert words in " ".join(found.problems)
+    assert found.keys == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("bindings", "words"),
+    [
+        ({"chat.nwe": "f12"}, "There is no action 'chat.nwe'; did you mean chat.new?"),
+        ({"chat.new": "ctrl+banana"}, "'ctrl+banana' is no key; chat.new keeps its own."),
+    ],
+)
+def test_what_is_misspelt_is_said_and_the_rest_holds(bindings, words):
+    found = keymap("default", {**bindings, "chat.undo": "f12"})
+    assert words in found.problems
+    assert found.keys["chat.undo"] == ("f12",)
+    assert found.keys["chat.new"] == DEFAULTS["chat.new"]
+
+
+def test_an_action_can_do_without_a_key():
+    assert keymap("default", {"chat.new": "none"}).keys["chat.new"] == ()
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([one.id for one in ACTIONS]),
+        st.sampled_from(["f1", "f2", "x", "ctrl+b", "alt+z", "enter", "none", "?+"]),
+    )
+)
+def test_no_map_in_force_ever_has_a_clash(bindings):
+    found = keymap("default", bindings)
+    assert found.keys.keys() == DEFAULTS.keys()
+    again = keymap("default", {one: ",".join(keys) or "none" for one, keys in found.keys.items()})
+    assert again.problems == ()

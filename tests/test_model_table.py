@@ -1,0 +1,77 @@
+"""`chat-tui models`, as a shell sees it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.engine import tiny
+from tests.hub_server import serving
+from tui.cli import main
+from tui.engine.hub import Hub
+from tui.model_table import print_models
+from tui.settings.paths import AppPaths
+from tui.settings.state import AppState, save_state
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path / "home"))
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    made = AppPaths.default()
+    made.ensure()
+    return made
+
+
+@pytest.fixture
+def shelf(tmp_path, paths):
+    tiny.llama(tmp_path / "shelf" / "tiny\x1b[31m")
+    save_state(paths.state, AppState(model_folders=(str(tmp_path / "shelf"),)))
+    return tmp_path / "shelf"
+
+
+def test_the_models_of_this_machine_with_what_they_need(shelf, capsys):
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert "27k · float32" in said
+    assert "\x1b" not in said
+    assert "4bit" in said
+    assert "fits" in said
+    assert "free on CPU" in said
+
+
+def test_the_same_as_json(shelf, capsys):
+    assert main(["models", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    [model] = [one for one in answer["models"] if one["kind"] == "folder"]
+    assert model["parameters"] == 27008
+    assert model["has_template"] is True
+    fits = {one["quantization"]: one for one in model["fit"]}
+    assert fits["none"]["grade"] == "fits"
+    assert fits["4bit"]["weights_bytes"] < fits["none"]["weights_bytes"] == 54016
+    assert answer["memory"]["free_bytes"] > 0
+
+
+def test_a_search_of_the_hub(paths, tmp_path, capsys):
+    with serving() as server:
+        server.add_folder("org/tiny-chat", tiny.llama(tmp_path / "tiny"), downloads=1200)
+        print_models(paths, hub_words="tiny", as_json=False, hub=Hub(server.url))
+    said = capsys.readouterr().out
+    assert "org/tiny-chat" in said
+    assert "1.2k downloads · apache-2.0" in said
+    assert "1 model;" in said
+
+
+def test_without_a_network_there_is_a_sentence(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "models", "--hub", "x"],
+        capture_output=True, text=True, check=False,
+        env={"CHAT_TUI_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("chat-tui models: The Hugging Face Hub can't be reached")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,243 @@
+"""The command line: that of `transformers chat`, old and new, and our own."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.test_cli import run
+from tui.completion import SHELLS, script
+from tui.options import OPTIONS, generation_settings, parse, parser
+from tui.parameters import PARAMETERS, ParameterError
+from tui.settings.schema import SETTINGS
+
+
+def settings(*words):
+    return dict(parse(words).settings)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["org/m"], {"model.name": "org/m"}),
+        (["org/m", "http://localhost:8000", "max_new_tokens=100", "do_sample=False", "eos_token_id=[1,2]"],
+         {"model.name": "org/m", "generation.max_new_tokens": 100, "generation.do_sample": False, "generation.eos_token_id": [1, 2]}),
+        (["temperature=.9", "org/m", "top_p=1e-1"], {"model.name": "org/m", "generation.temperature": 0.9, "generation.top_p": 0.1}),
+        (["org/m", 'stop_strings=["a b", "c"]'], {"model.name": "org/m", "generation.stop_strings": ["a b", "c"]}),
+        (["--user", "Ada", "org/m", "--system-prompt", "Be brief.", "--save-folder", "x", "--examples-path", "e.yml"],
+         {"chat.user": "Ada", "model.name": "org/m", "chat.system_prompt": "Be brief.", "chat.save_folder": "x", "chat.examples": "e.yml"}),
+        (["org/m", "--system_prompt=x", "--save_folder", "y"], {"model.name": "org/m", "chat.system_prompt": "x", "chat.save_folder": "y"}),
+        (["--load_in_4bit", "org/m"], {"model.name": "org/m", "model.quantization": "4bit"}),
+        (["--load-in-4bit", "True", "org/m"], {"model.name": "org/m", "model.quantization": "4bit"}),
+        (["--load_in_4bit", "--bnb_4bit_quant_type", "fp4", "--use_bnb_nested_quant", "False"], {"model.quantization": "4bit-fp4", "model.double_quant": False}),
+        (["--load_in_8bit", "--load_in_4bit", "false"], {"model.quantization": "8bit"}),
+        (["--torch_dtype", "bfloat16", "--device", "cpu", "--attn_implementation", "sdpa", "--model_revision", "v1"],
+         {"model.dtype": "bfloat16", "model.device": "cpu", "model.attention": "sdpa", "model.revision": "v1"}),
+        (["--model_name_or_path", "org/m", "--temperature", "0.5", "--max_new_tokens=9", "--eos_token_ids", "1,2"],
+         {"model.name": "org/m", "generation.temperature": 0.5, "generation.max_new_tokens": 9, "generation.eos_token_id": [1, 2]}),
+        (["org/m", "--preset", "careful", "--theme", "beacon"], {"model.name": "org/m", "chat.preset": "careful", "screen.theme": "beacon"}),
+        (["temperature=None"], {}),
+    ],
+)  # fmt: skip
+def test_words_become_settings(words, expected):
+    assert settings(*words) == expected
+
+
+def test_every_option_of_theirs_is_one_of_ours():
+    chat = pytest.importorskip("transformers.cli.chat").Chat
+    ours = {name for action in parser()._actions for name in action.option_strings}
+    theirs = set(inspect.signature(chat.__init__).parameters) - {
+        "self",
+        "model_id",
+        "generate_flags",
+    }
+    assert {f"--{name.replace('_', '-')}" for name in theirs} <= ours
+
+
+def test_every_option_is_a_setting():
+    assert all(option.key in SETTINGS for option in OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--temprature", "1"], "there is no option --temprature; did you mean --temperature?"),
+        (["--contine"], "did you mean --continue?"),
+        (["temprature=1"], "did you mean temperature?"),
+        (["temperature=9"], "9 is not from 0 to 2"),
+        (["a", "b"], "'b' is neither a model nor name=value"),
+        (["--load-in-4bit", "--load-in-8bit"], "exclude each other"),
+        (["--dtype", "int3"], "invalid choice"),
+        (["--continue", "--session", "x"], "not allowed with"),
+        (["--load-in-4bit=maybe"], "neither true nor false"),
+    ],
+)
+def test_what_can_not_be_understood_is_said_with_what_was_perhaps_meant(words, sentence, capsys):
+    with pytest.raises(SystemExit) as left:
+        parse(words)
+    assert left.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["m", "num_beams=4"], "num_beams is not used in a chat: a chat streams one reply"),
+        (["m", "http://localhost:8000/v1"], "http://localhost:8000/v1 is not asked"),
+        (["m", "--host", "localhost"], "--host has no meaning here"),
+    ],
+)
+def test_what_has_no_meaning_here_is_said_and_stops_nothing(words, sentence):
+    (notice,) = parse(words).notices
+    assert sentence in notice
+
+
+def test_a_generation_config_is_read_as_far_as_a_chat_has_a_use_for_it():
+    text = json.dumps({"temperature": 0.3, "num_beams": 4, "eos_token_id": 5, "top_k": "x"})
+    assert generation_settings(text) == {
+        "generation.temperature": 0.3,
+        "generation.eos_token_id": [5],
+    }
+    with pytest.raises(ParameterError):
+        generation_settings("[1]")
+
+
+def report(*words, home):
+    result = run(*words, "--dry-run", home=home)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_dry_run_says_every_setting_and_where_it_comes_from(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(
+        "[generation]\ntemperature = 0.1\ntop_p = 0.2\ntop_k = 3\n[chat]\npreset = 'p'\n"
+    )
+    (tmp_path / "config" / "presets").mkdir()
+    (tmp_path / "config" / "presets" / "p.toml").write_text(
+        "system_prompt = 'Hi'\n[parameters]\ntemperature = 1.5\nmin_p = 0.3\n"
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "state.json").write_text('{"parameters": {"min_p": 0.9, "seed": 7}}')
+    monkeypatch.setenv("CHAT_TUI_GENERATION_TOP_P", "0.6")
+    monkeypatch.setenv("CHAT_TUI_GENERATION_TOP_K", "6")
+    said = report("org/m", "top_k=9", "--load-in-8bit", home=tmp_path)
+    found = {
+        name: said["settings"][f"generation.{name}"]
+        for name in ("temperature", "top_p", "top_k", "min_p", "seed", "max_time")
+    }
+    assert found == {
+        "temperature": {"value": 0.1, "origin": "file"},
+        "top_p": {"value": 0.6, "origin": "environment"},
+        "top_k": {"value": 9, "origin": "command line"},
+        "min_p": {"value": 0.3, "origin": "preset"},
+        "seed": {"value": 7, "origin": "remembered"},
+        "max_time": {"value": None, "origin": "default"},
+    }
+    assert (said["model"], said["quantization"]) == ("org/m", "8bit")
+    assert said["settings"]["chat.system_prompt"] == {"value": "Hi", "origin": "preset"}
+    assert said["settings"].keys() == SETTINGS.keys()
+
+
+def test_a_preset_named_on_the_command_line_goes_before_the_file(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text("[generation]\ntemperature = 0.1\n")
+    preset = tmp_path / "mine.toml"
+    preset.write_text("[parameters]\ntemperature = 1.5\n")
+    said = report("--preset", str(preset), home=tmp_path)
+    assert said["settings"]["generation.temperature"] == {"value": 1.5, "origin": "preset"}
+
+
+def test_flags_go_before_a_generation_config(tmp_path):
+    file = tmp_path / "generation_config.json"
+    file.write_text('{"temperature": 0.3, "top_k": 3}')
+    said = report("m", "top_k=9", "--generation-config", str(file), home=tmp_path)["settings"]
+    assert (said["generation.temperature"]["value"], said["generation.top_k"]["value"]) == (0.3, 9)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--config", "nowhere.toml"], "there is no configuration file nowhere.toml"),
+        (["--generation-config", "nowhere.json"], "nowhere.json can't be used"),
+        (["--preset", "none"], "there is no preset 'none'"),
+    ],
+)
+def test_a_named_file_that_is_not_there_is_said(words, sentence, tmp_path):
+    result = run(*words, "--dry-run", home=tmp_path)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+
+
+def test_a_broken_configuration_file_is_a_notice(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text("[screen")
+    said = report(home=tmp_path)
+    assert any("not valid TOML" in notice for notice in said["notices"])
+
+
+def test_config_explains_writes_and_takes_out(tmp_path):
+    file = tmp_path / "config" / "config.toml"
+    assert run("config", "--path", home=tmp_path).stdout.strip() == str(file)
+    assert run("config", "screen.theme=beacon", "generation.top_k=5", home=tmp_path).returncode == 0
+    assert 'theme = "beacon"' in file.read_text()
+    assert run("config", "screen.theme=", home=tmp_path).returncode == 0
+    assert "theme" not in file.read_text()
+    text = run("config", "--explain", home=tmp_path).stdout
+    assert "\ntop_k = 5\n" in text
+    assert "# Environment: CHAT_TUI_SCREEN_THEME. Now: default." in text
+    wrong = run("config", "screen.them=x", home=tmp_path)
+    assert wrong.returncode == 2
+    assert "did you mean screen.theme?" in wrong.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_completion_script_has_every_option_parameter_and_subcommand(shell):
+    text = script(shell, {"list": "List the chats."})
+    for name in ("continue", "quantization", "attn-implementation", "dry-run"):
+        assert name in text
+    assert all(f"{name}=" in text for name in PARAMETERS)
+    assert "torchao-int4" in text
+    assert "list" in text
+
+
+def completed(line):
+    words = line.split(" ")
+    program = f"""{script("bash", {"list": "x"})}
+COMP_WORDS=({" ".join(words[:-1])} "{words[-1]}"); COMP_CWORD={len(words) - 1}
+compopt() {{ :; }}; _chat_tui; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    result = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    return result.stdout.split()
+
+
+def test_bash_completes():
+    assert completed("chat-tui --quantization 4") == ["4bit", "4bit-fp4"]
+    assert completed("chat-tui --contin") == ["--continue"]
+    assert completed("chat-tui tempera") == ["temperature="]
+    assert completed("chat-tui li") == ["list"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_other_shells_accept_their_script(shell):
+    import shutil
+
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run(
+        [shell, "-n"],
+        input=script(shell, {"list": "x"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_arguments_answer_without_anything_heavy(tmp_path):
+    code = "import sys; from tui.options import parse; parse(['m']); print([m for m in ('torch', 'transformers', 'textual', 'tomlkit', 'yaml') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,94 @@
+"""Commands in the composer: `/name argument` or, as in `transformers chat`, `!name argument`.
+
+Says what a text means and what could be completed; doing it is the screen's business. `//` and `!!` begin a message with that sign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tui.actions import ACTIONS, Action
+from tui.parameters import did_you_mean
+
+SIGNS: Final = ("/", "!")
+_COMMAND: Final = re.compile(r"[/!]([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
+_BEGUN: Final = re.compile(r"[/!][\w-]*")
+
+
+class CommandError(Exception):
+    """A text that looks like a command is none; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a text asks for.
+
+    Attributes:
+        action: what to do.
+        argument: what stands behind the name.
+    """
+
+    action: Action
+    argument: str = ""
+
+
+COMMANDS: Final[Mapping[str, Action]] = {name: one for one in ACTIONS for name in one.commands}
+
+
+def parse_command(text: str) -> Command | None:
+    """Return the command that a text is; None for a message.
+
+    Raises:
+        CommandError: it looks like a command, and there is none of that name, or it takes no argument.
+    """
+    found = _COMMAND.fullmatch(text.strip())
+    if found is None or text.startswith(tuple(2 * sign for sign in SIGNS)):
+        return None
+    sign, name, argument = (
+        text.strip()[0],
+        found[1].lower().replace("_", "-"),
+        (found[2] or "").strip(),
+    )
+    action = COMMANDS.get(name)
+    if action is None:
+        near = did_you_mean(name, COMMANDS).replace("did you mean ", f"did you mean {sign}")
+        raise CommandError(
+            f"There is no command {sign}{name[:40]}{near or '.'} {2 * sign} sends a text that begins so."
+        )
+    if argument and not action.argument:
+        raise CommandError(
+            f"{sign}{name} takes nothing behind it. {2 * sign} sends a text that begins so."
+        )
+    return Command(action, argument)
+
+
+def message_text(text: str) -> str:
+    """Return what is sent of a message: of a doubled sign at its beginning, one stays."""
+    return text[1:] if text.startswith(tuple(2 * sign for sign in SIGNS)) else text
+
+
+def completions(text: str) -> list[tuple[str, Action]]:
+    """Return the commands that a text that is being typed may become, each as it would stand there; best first."""
+    if not _BEGUN.fullmatch(text):
+        return []
+    sign, typed = text[0], text[1:].lower()
+    first = {one.commands[0]: one for one in ACTIONS}
+    begins = [(name, one) for name, one in sorted(first.items()) if name.startswith(typed)]
+    aliases = [
+        (name, one)
+        for name, one in sorted(COMMANDS.items())
+        if name.startswith(typed)
+        and name not in first
+        and one.slash
+        and name in one.slash
+        and typed
+    ]
+    inside = [
+        (name, one)
+        for name, one in sorted(first.items())
+        if len(typed) > 1 and typed in name and not name.startswith(typed)
+    ]
+    return [(sign + name, one) for name, one in (*begins, *aliases, *inside)]

@@ -1,0 +1,140 @@
+"""Completion of the command line in a shell: scripts for bash, zsh and fish, made from the parser."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tui.options import parser
+from tui.parameters import PARAMETERS
+from tui.sanitize import sanitize_line
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One option as a shell completes it."""
+
+    names: tuple[str, ...]
+    help: str
+    choices: tuple[str, ...]
+    takes_value: bool
+
+
+def _options() -> Iterator[_Shown]:
+    for action in parser()._actions:  # noqa: SLF001 - argparse has no other way to list them
+        if action.option_strings and action.help is not argparse.SUPPRESS:
+            yield _Shown(
+                tuple(action.option_strings),
+                sanitize_line(action.help or "").replace("%%", "%"),
+                tuple(map(str, action.choices or ())),
+                action.nargs is None,
+            )
+
+
+def script(shell: str, subcommands: Mapping[str, str]) -> str:
+    """Return the completion script for a shell.
+
+    Args:
+        shell: a name in `SHELLS`.
+        subcommands: their names with one line of help each.
+    """
+    return SHELLS[shell](list(_options()), dict(subcommands))
+
+
+def _bash(options: list[_Shown], subcommands: dict[str, str]) -> str:
+    words = " ".join([*(name for one in options for name in one.names), *subcommands])
+    flags = " ".join(f"{name}=" for name in PARAMETERS)
+    cases = "\n".join(
+        f'        {"|".join(one.names)}) COMPREPLY=($(compgen -W {shlex.quote(" ".join(one.choices))} -- "$cur")); return ;;'
+        for one in options
+        if one.choices
+    )
+    return f"""# bash completion for chat-tui;  eval "$(chat-tui completion bash)"
+_chat_tui() {{
+    local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}"
+    case "$prev" in
+{cases}
+    esac
+    COMPREPLY=($(compgen -W {shlex.quote(f"{words} {flags}")} -- "$cur"))
+    [[ ${{#COMPREPLY[@]}} -eq 1 && ${{COMPREPLY[0]}} == *= ]] && compopt -o nospace
+    [[ ${{#COMPREPLY[@]}} -eq 0 ]] && compopt -o default
+    return 0
+}}
+complete -F _chat_tui chat-tui
+"""
+
+
+def _zsh(options: list[_Shown], subcommands: dict[str, str]) -> str:
+    def text(words: str) -> str:
+        return (
+            words.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
+        )
+
+    lines = []
+    for one in options:
+        value = ""
+        if one.choices:
+            value = f":value:({' '.join(one.choices)})"
+        elif one.takes_value:
+            value = ":value:_files"
+        lines += [shlex.quote(f"{name}[{text(one.help)}]{value}") for name in one.names]
+    words = [f"{name}:{text(help_text)}" for name, help_text in subcommands.items()]
+    words += [f"{known.name}=:{text(known.help)}" for known in PARAMETERS.values()]
+    described = "\n        ".join(shlex.quote(word) for word in words)
+    joined = " \\\n        ".join(lines)
+    return f"""#compdef chat-tui
+# zsh completion for chat-tui;  eval "$(chat-tui completion zsh)"
+_chat_tui_words() {{
+    local -a words
+    words=(
+        {described}
+    )
+    _describe -t words 'command or parameter' words -S ''
+    _files
+}}
+_chat_tui() {{
+    _arguments -s \\
+        {joined} \\
+        '*:word:_chat_tui_words'
+}}
+compdef _chat_tui chat-tui
+"""
+
+
+def _fish(options: list[_Shown], subcommands: dict[str, str]) -> str:
+    lines = ["# fish completion for chat-tui;  chat-tui completion fish | source"]
+    for one in options:
+        parts = ["complete -c chat-tui"]
+        parts += [
+            f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in one.names
+        ]
+        if one.choices:
+            parts.append(f"-x -a {shlex.quote(' '.join(one.choices))}")
+        elif one.takes_value:
+            parts.append("-r")
+        lines.append(" ".join([*parts, f"-d {_fish_quoted(one.help)}"]))
+    first = "__fish_is_first_token"
+    lines += [
+        f"complete -c chat-tui -n {first} -a {name} -d {_fish_quoted(text)}"
+        for name, text in subcommands.items()
+    ]
+    lines += [
+        f"complete -c chat-tui -a {known.name}= -d {_fish_quoted(known.help)}"
+        for known in PARAMETERS.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fish_quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+SHELLS: Final[Mapping[str, Callable[[list[_Shown], dict[str, str]], str]]] = {
+    "bash": _bash,
+    "zsh": _zsh,
+    "fish": _fish,
+}

@@ -1,0 +1,150 @@
+"""The table of models on a plain terminal: what the picker shows, as lines or as JSON."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from tui.console import write_out
+from tui.engine import catalog
+from tui.engine.base import ModelLoadError
+from tui.engine.facts import ModelFacts
+from tui.engine.hub import Hub
+from tui.engine.local import LocalEngine
+from tui.logs import LogError, start_logging
+from tui.sanitize import sanitize_line
+from tui.screens.models import rows
+from tui.screens.models.rows import Room, Verdict
+from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.settings.state import load_state
+from tui.widgets.figures import bytes_text, count_text
+
+
+def print_models(
+    paths: AppPaths, *, hub_words: str | None, as_json: bool, hub: Hub | None = None
+) -> int:
+    """Print the models of this machine, or those that the Hub finds.
+
+    Args:
+        hub_words: what to search the Hub for; None for this machine.
+        as_json: print JSON rather than lines.
+
+    Returns:
+        the exit code, 0.
+
+    Raises:
+        ModelLoadError: the Hub can't be reached.
+    """
+    with suppress(LogError):
+        start_logging(paths.logs)
+    device, reading = LocalEngine(paths.cache).target_memory()
+    figures = Measurements(paths.measurements).figures
+    room = Room(device, f"{reading.device} ({reading.kind})", reading.free, measured=figures)
+    entries = _local(paths, room) if hub_words is None else _hub(hub or Hub(), hub_words, room)
+    if as_json:
+        memory = {"device": device, "name": room.name, "free_bytes": room.free_bytes}
+        write_out(json.dumps({"memory": memory, "models": entries}, indent=2))
+        return 0
+    for entry in entries:
+        write_out("\n".join(_lines(entry)))
+    found = f"{len(entries)} model{'' if len(entries) == 1 else 's'}"
+    write_out(f"{found}; {bytes_text(room.free_bytes)} free on {sanitize_line(room.name)}")
+    return 0
+
+
+def _local(paths: AppPaths, room: Room) -> list[dict[str, Any]]:
+    state, _ = load_state(paths.state)
+    found = []
+    for source in catalog.local_models(state.model_folders):
+        problem = ""
+        facts = ModelFacts()
+        try:
+            facts = catalog.facts(source)
+        except ModelLoadError as error:
+            problem = error.message
+        size = bytes_text(source.size_bytes) if source.size_bytes else ""
+        found.append(
+            {
+                "model": source.model,
+                "name": source.name,
+                "kind": source.kind.value,
+                "location": source.location,
+                "size_bytes": source.size_bytes,
+                "complete": catalog.is_complete(source),
+                "problem": problem,
+                **_facts(facts),
+                "summary": rows.facts_parts(facts, size),
+                "fit": [_verdict(one) for one in rows.verdicts(source.model, facts, room)],
+            }
+        )
+    return found
+
+
+def _hub(hub: Hub, words: str, room: Room) -> list[dict[str, Any]]:
+    found = []
+    for model in hub.search(words):
+        one = rows.verdict(model.id, rows.hub_facts(model), "none", room)
+        downloads = f"{count_text(model.downloads)} downloads" if model.downloads else ""
+        found.append(
+            {
+                "model": model.id,
+                "name": model.id,
+                "kind": "hub",
+                **{key: value for key, value in asdict(model).items() if key != "id"},
+                "summary": [
+                    count_text(model.parameters),
+                    model.method or model.dtype,
+                    downloads,
+                    model.licence,
+                    "gated" if model.is_gated else "",
+                ],
+                "fit": [_verdict(one)],
+            }
+        )
+    return found
+
+
+def _facts(facts: ModelFacts) -> dict[str, Any]:
+    return {
+        "architecture": facts.architecture,
+        "parameters": facts.parameters,
+        "dtype": facts.dtype,
+        "method": facts.method,
+        "context_tokens": facts.context_tokens,
+        "has_template": facts.has_template,
+        "is_mixture": facts.is_mixture,
+    }
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "quantization": one.quantization,
+        "grade": one.grade.value,
+        "weights_bytes": one.needed.weights_bytes if one.needed else None,
+        "cache_bytes": one.needed.cache_bytes if one.needed else None,
+        "context_tokens": one.needed.context_tokens if one.needed else None,
+        "unavailable": one.unavailable,
+        "measured_bytes": one.measured_bytes,
+        "tokens_per_s": one.tokens_per_s,
+    }
+
+
+def _lines(entry: dict[str, Any]) -> list[str]:
+    facts = [part for part in entry["summary"] if part]
+    if not entry.get("complete", True):
+        facts.append("not complete")
+    if entry.get("problem"):
+        facts.append(entry["problem"])
+    lines = [sanitize_line(str(entry["model"])), "    " + sanitize_line(" · ".join(facts))]
+    fits = [_fit_text(one) for one in entry["fit"] if one["weights_bytes"] is not None]
+    return [*lines, *(f"    {text}" for text in fits)]
+
+
+def _fit_text(one: dict[str, Any]) -> str:
+    needed = one["weights_bytes"] + one["cache_bytes"]
+    note = f"  ({one['unavailable']})" if one["unavailable"] else ""
+    speed = f"  {one['tokens_per_s']:.0f} tok/s here" if one["tokens_per_s"] else ""
+    return f"{one['quantization']:<13}{one['grade']:<8}{bytes_text(needed):>9}{speed}{note}"

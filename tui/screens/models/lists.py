@@ -1,0 +1,457 @@
+"""What the model picker lists: the models of this machine and of the Hub, and what each would take.
+
+Everything that reads files or asks the network happens on threads; what came of it is shown when it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, Label, Static
+from textual.widgets.option_list import Option
+
+from tui.engine import catalog
+from tui.engine.base import LoadRequest, ModelLoadError
+from tui.engine.catalog import ModelKind, ModelSource
+from tui.engine.downloads import Downloads
+from tui.engine.facts import ModelFacts
+from tui.engine.hub import Hub, HubModel, HubSort
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
+from tui.screens.models import rows
+from tui.screens.models.rows import Room
+from tui.settings.state import AppState
+from tui.widgets.figures import bytes_text
+
+_SEARCH_AFTER_S: Final = 0.4
+_ROOM_AFTER_S: Final = 0.3
+"""Looking for room may import torch, which must not hold up the first look at the dialog."""
+_DETAILS_AFTER_S: Final = 0.3
+_DOWNLOADS_S: Final = 0.5
+TYPED: Final = "typed"
+ASK_HUB: Final = "ask-hub"
+SORTS: Final = (HubSort.TRENDING, HubSort.DOWNLOADS, HubSort.LIKES, HubSort.NEWEST)
+_SORT_NAMES: Final = {
+    HubSort.TRENDING: "trending",
+    HubSort.DOWNLOADS: "most downloads",
+    HubSort.LIKES: "most likes",
+    HubSort.NEWEST: "newest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDesk:
+    """What the picker works with.
+
+    Attributes:
+        hub, downloads: the Hub, and what comes from it.
+        state: favourites, models used last, the user's folders.
+        look: finds out how much room there is; called on a thread, may take seconds.
+        remember: called with a state that was changed.
+    """
+
+    hub: Hub
+    downloads: Downloads
+    state: AppState
+    look: Callable[[], Room]
+    remember: Callable[[AppState], object]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was read of the models of this machine."""
+
+    sources: dict[str, ModelSource] = field(default_factory=dict)
+    facts: dict[str, ModelFacts] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    complete: dict[str, bool] = field(default_factory=dict)
+
+
+class ModelLists(Dialog[LoadRequest]):
+    """Finds out which models there are and shows them; what can be done with one is the picker's."""
+
+    CSS = """
+    ModelLists {
+        & > #dialog { width: 112; height: 90%; }
+        &.-short > #dialog { height: 100%; }
+        & .message { color: $text-warning; height: auto; width: 1fr; margin-bottom: 1; }
+        & #words { margin: 1 0; }
+        &.-short #words { margin: 0; }
+        & PickList { height: 1fr; }
+        & #details { height: auto; max-height: 8; width: 1fr; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-short #details { display: none; }
+        & KeyHints { margin-top: 1; }
+        &.-short KeyHints { margin-top: 0; }
+    }
+    """
+
+    def __init__(
+        self,
+        desk: ModelDesk,
+        *,
+        message: str = "",
+        current: str = "",
+        request: LoadRequest | None = None,
+        assistant: bool = False,
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            desk: what it works with.
+            message: why it was opened; shown on top.
+            current: the model that is in use.
+            request: what a load begins from: quantization and options in force.
+            assistant: whether the model is to draft for another one.
+        """
+        super().__init__()
+        self._desk = desk
+        self._state = desk.state
+        self._message = message
+        self._current = current
+        self._request = request or LoadRequest("")
+        self._assistant = assistant
+        self._room = Room()
+        self._known = _Known()
+        self._is_loaded = False
+        self._in_hub = False
+        self._sort = HubSort.TRENDING
+        self._found: Sequence[HubModel] | None = None
+        self._found_for: tuple[str, HubSort] | None = None
+        self._hub_problem = ""
+        self._hub_facts: dict[str, ModelFacts] = {}
+        self._busy = ""
+        self._later: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the field, the list and the table of quantizations."""
+        with Vertical(id="dialog"):
+            yield Label("", classes="title", id="title")
+            if self._message:
+                yield Label(Content(sanitize(self._message)), classes="message")
+            yield Input(
+                placeholder="Find a model, or type a Hub id (org/name), a folder or a .gguf file",
+                compact=True,
+                id="words",
+            )
+            yield PickList(id="models")
+            yield Static("", id="details")
+            yield Label("", id="problem", classes="problem -none", markup=False)
+            yield Label(
+                "Looking for models on this machine…", id="note", classes="note", markup=False
+            )
+            yield KeyHints(id="keys")
+
+    def on_mount(self) -> None:
+        """Begin to look for models and for room."""
+        self._show_keys()
+        self._look_for_models()
+        self.set_timer(_ROOM_AFTER_S, self._look_for_room)
+        self.set_interval(_DOWNLOADS_S, self._show_downloads)
+
+    # -- finding out, on threads
+
+    @work(thread=True, exit_on_error=False, group="models", exclusive=True)
+    def _look_for_models(self, select: str | None = None) -> None:
+        known = _Known()
+        for source in catalog.local_models(self._state.model_folders):
+            known.sources[source.model] = source
+        self.app.call_from_thread(self._take_models, known, select, False)
+        for model, source in known.sources.items():
+            known.complete[model] = catalog.is_complete(source)
+            try:
+                known.facts[model] = catalog.facts(source)
+            except ModelLoadError as error:
+                known.problems[model] = error.message
+            except OSError as error:
+                known.problems[model] = f"It can't be read ({error.strerror})."
+        self.app.call_from_thread(self._take_models, known, None, True)
+
+    def _take_models(self, known: _Known, select: str | None, is_whole: bool) -> None:
+        if not is_whole and self._known.facts:
+            # What was read before is shown until it has been read anew.
+            known = replace(known, facts=self._known.facts, complete=self._known.complete)
+        self._known = known
+        self._is_loaded = True
+        self._show(select)
+
+    @work(thread=True, exit_on_error=False, group="room")
+    def _look_for_room(self) -> None:
+        room = self._desk.look()
+        self.app.call_from_thread(self._take_room, room)
+
+    def _take_room(self, room: Room) -> None:
+        self._room = room
+        self._show()
+
+    @work(thread=True, exit_on_error=False, group="hub", exclusive=True)
+    def _search(self, words: str, sort: HubSort) -> None:
+        problem = ""
+        found: Sequence[HubModel] = ()
+        try:
+            found = self._desk.hub.search(words, sort)
+        except ModelLoadError as error:
+            problem = f"{error.message} {error.hint}"
+        self.app.call_from_thread(self._take_found, (words, sort), found, problem)
+
+    def _take_found(
+        self, asked: tuple[str, HubSort], found: Sequence[HubModel], problem: str
+    ) -> None:
+        if asked != (self._words, self._sort):
+            return
+        self._found, self._found_for, self._hub_problem = found, asked, problem
+        self._show()
+
+    @work(thread=True, exit_on_error=False, group="hub-facts", exclusive=True)
+    def _read_hub_facts(self, repo_id: str) -> None:
+        try:
+            facts = self._desk.hub.facts(repo_id)
+        except ModelLoadError:
+            return
+        self.app.call_from_thread(self._take_hub_facts, repo_id, facts)
+
+    def _take_hub_facts(self, repo_id: str, facts: ModelFacts) -> None:
+        self._hub_facts[repo_id] = facts
+        self._show_details()
+
+    # -- what is shown
+
+    @property
+    def _is_open(self) -> bool:
+        return self.is_attached and bool(self.query("#models"))
+
+    @property
+    def _words(self) -> str:
+        return self.query_one("#words", Input).value.strip()
+
+    def _show(self, select: str | None = None) -> None:
+        """Show what fits the words; the highlight stays on the model that it was on."""
+        if not self._is_open:
+            return
+        options = self.query_one("#models", PickList)
+        highlighted = options.highlighted_option
+        wanted = select or (highlighted.id if highlighted else None) or self._first_choice()
+        made = self._hub_options() if self._in_hub else self._local_options()
+        options.set_options(made)
+        places = [option.id for option in made]
+        if wanted in places and not made[places.index(wanted)].disabled:
+            options.highlighted = places.index(wanted)
+        else:
+            options.action_first()
+        self._show_note(sum(not option.disabled for option in made))
+        self._show_keys()
+        self._show_details()
+
+    def _first_choice(self) -> str | None:
+        return None if self._words or self._in_hub else self._current or None
+
+    def _typed_option(self) -> list[Option]:
+        """Offer to load what was typed, when it looks like the name of a model."""
+        words = self._words
+        if not words or words in self._known.sources:
+            return []
+        try:
+            source = catalog.resolve(words)
+        except ModelLoadError as error:
+            if "/" in words or words.endswith(".gguf"):
+                return [Option(Content(f"   {sanitize_line(error.message)}"), disabled=True)]
+            return []
+        what = "from the Hub" if source.kind is ModelKind.HUB else rows.kind_text(source)
+        prompt = Content.assemble(
+            "   Load ", (sanitize_line(words, 80), "bold"), (f"  {what}", "$text-muted")
+        )
+        return [Option(prompt, id=TYPED)]
+
+    def _local_options(self) -> list[Option]:
+        wanted = self._words.casefold().split()
+        sources = [
+            source
+            for source in self._known.sources.values()
+            if all(word in f"{source.name} {source.location}".casefold() for word in wanted)
+        ]
+        first = [*self._state.favourites, *self._state.recent_models]
+        groups: dict[str, list[ModelSource]] = {}
+        for source in sources:
+            groups.setdefault(self._group(source, first), []).append(source)
+        typed = self._typed_option()
+        exact = "/" in self._words or not sources
+        made = list(typed) if exact else []
+        top = groups.pop("FAVOURITES AND LAST USED", [])
+        for title, members in (
+            ("FAVOURITES AND LAST USED", sorted(top, key=lambda one: first.index(one.model))),
+            *groups.items(),
+        ):
+            if members:
+                made.append(
+                    Option(
+                        Content.styled(f"   {sanitize_line(title)}", "$text-muted"), disabled=True
+                    )
+                )
+                made += [self._local_option(source) for source in members]
+        if typed and not exact:
+            made += typed
+        if self._words and not self._in_hub:
+            prompt = Content.assemble(
+                "   Search the Hub for ", (f"“{sanitize_line(self._words, 60)}”", "bold")
+            )
+            made.append(Option(prompt, id=ASK_HUB))
+        return made
+
+    def _group(self, source: ModelSource, first: Sequence[str]) -> str:
+        if source.model in first:
+            return "FAVOURITES AND LAST USED"
+        if source.kind is ModelKind.DEMO:
+            return "DEMO"
+        if source.kind is ModelKind.HUB:
+            return "HUGGING FACE CACHE"
+        return "YOUR FOLDERS"
+
+    def _local_option(self, source: ModelSource) -> Option:
+        model = source.model
+        facts = self._known.facts.get(model)
+        fits = None
+        if facts is not None:
+            name = "none" if facts.method else self._request.quantization
+            fits = rows.verdict(model, facts, name, self._room)
+        prompt = rows.local_row(
+            source,
+            facts,
+            fits,
+            is_current=model == self._current,
+            is_favourite=model in self._state.favourites,
+            is_complete=self._known.complete.get(model, True),
+            problem=self._known.problems.get(model, ""),
+        )
+        return Option(prompt, id=model)
+
+    def _hub_options(self) -> list[Option]:
+        typed = self._typed_option() if "/" in self._words else []
+        if self._found_for != (self._words, self._sort):
+            return [*typed, Option(Content("   Asking the Hub…"), disabled=True)]
+        downloads = {one.repo_id: one for one in self._desk.downloads.all}
+        made = [
+            Option(
+                rows.hub_row(
+                    model,
+                    rows.verdict(model.id, rows.hub_facts(model), "none", self._room),
+                    is_here=self._known.complete.get(model.id, False),
+                    is_favourite=model.id in self._state.favourites,
+                    download=downloads.get(model.id),
+                ),
+                id=model.id,
+            )
+            for model in self._found or ()
+        ]
+        return [*typed, *made]
+
+    def _show_note(self, count: int) -> None:
+        note = self.query_one("#note", Label)
+        if self._busy:
+            note.update(self._busy)
+        elif self._in_hub:
+            text = (
+                f"{count} models · {_SORT_NAMES[self._sort]}"
+                if self._found_for
+                else "Asking the Hub…"
+            )
+            note.update(sanitize(self._hub_problem) or text)
+        elif not self._is_loaded:
+            note.update("Looking for models on this machine…")
+        elif not self._known.sources:
+            note.update(
+                "There is no model on this machine yet. Ctrl+T lists those of the Hub; or type a Hub id such as "
+                "HuggingFaceTB/SmolLM2-360M-Instruct, or the path of a model folder or .gguf file."
+            )
+        else:
+            room = self._room
+            free = (
+                f" · {bytes_text(room.free_bytes)} free on {sanitize_line(room.name)}"
+                if room.free_bytes
+                else ""
+            )
+            note.update(f"{len(self._known.sources)} on this machine{free}")
+
+    def _show_keys(self) -> None:
+        place = "the Hub" if self._in_hub else "this machine"
+        what = "Choose a model to draft for this one" if self._assistant else "Choose a model"
+        self.query_one("#title", Label).update(f"{what} · {place}")
+        in_list = isinstance(self.focused, PickList)
+        hints = [
+            Hint("Enter", "get" if self._in_hub else "load", "accept"),
+            Hint("^T", "this machine" if self._in_hub else "the Hub", "switch"),
+            Hint("F2", "load with …", "options"),
+        ]
+        if in_list:
+            hints += [Hint("f", "favourite", "favourite")]
+            if self._in_hub:
+                hints += [Hint("s", "sort", "sort")]
+            else:
+                hints += [Hint("a", "add folder", "add_folder"), Hint("x", "delete", "remove")]
+            if self._desk.downloads.running:
+                hints += [Hint("c", "stop download", "cancel_download")]
+            hints += [Hint("/", "find", "to_field")]
+        else:
+            hints += [Hint("↓", "list, with more keys", "to_list")]
+        self.query_one("#keys", KeyHints).show([*hints, Hint("Esc", "close", "close")])
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """List the keys that hold now."""
+        self._show_keys()
+
+    def _show_details(self) -> None:
+        """Show what the highlighted model takes under each quantization."""
+        model = self._chosen()
+        facts = self._known.facts.get(model) or self._hub_facts.get(model)
+        lines: list[Content] = []
+        if facts is not None and (facts.parameters or facts.stored_bytes):
+            lines = [
+                rows.verdict_line(one, self._room.free_bytes)
+                for one in rows.verdicts(model, facts, self._room)
+            ]
+            if facts.method:
+                text = f"The checkpoint is already quantised ({sanitize_line(facts.method)}): the choice is off."
+                lines.append(Content.styled(text, "$text-muted"))
+        elif self._in_hub and model and model not in (TYPED, ASK_HUB):
+            lines = [Content.styled("Reading what it would take…", "$text-muted")]
+        self.query_one("#details", Static).update(Content("\n").join(lines))
+
+    def _show_downloads(self) -> None:
+        """Show how downloads get on."""
+        if self._in_hub and self._desk.downloads.running:
+            self._show()
+
+    @on(PickList.OptionHighlighted)
+    def _highlighted(self, event: PickList.OptionHighlighted) -> None:
+        event.stop()
+        self._show_details()
+        model = self._chosen()
+        if self._later is not None:
+            self._later.stop()
+        if self._in_hub and model and model != TYPED and model not in self._hub_facts:
+            self._later = self.set_timer(_DETAILS_AFTER_S, lambda: self._read_hub_facts(model))
+
+    # -- finding
+
+    @on(Input.Changed, "#words")
+    def _typed_words(self, event: Input.Changed) -> None:
+        event.stop()
+        show_problem(self, "")
+        self.query_one("#models", PickList).highlighted = None
+        if self._in_hub:
+            self._search_later()
+        self._show()
+
+    def _search_later(self) -> None:
+        if self._later is not None:
+            self._later.stop()
+        self._later = self.set_timer(_SEARCH_AFTER_S, lambda: self._search(self._words, self._sort))
+
+    def _chosen(self) -> str:
+        option = self.query_one("#models", PickList).highlighted_option
+        return option.id or "" if option is not None else ""

@@ -1,0 +1,232 @@
+"""The dialog that says how a model is loaded: quantization, dtype, devices, limits, attention, revision, adapter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Input, Label, Select
+
+from tui.engine.base import LoadRequest
+from tui.engine.facts import ModelFacts
+from tui.engine.quantization import NONE, QUANTIZATIONS, availability
+from tui.sanitize import sanitize_line
+from tui.screens.dialog import Dialog, Hint, KeyHints, show_problem
+from tui.screens.models import rows
+from tui.screens.models.rows import Room
+from tui.widgets.tick import Tick
+
+_DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
+_DEVICES: Final = ("auto", "balanced", "sequential", "cpu", "cuda:0", "cuda:1", "mps", "xpu:0")
+_ATTENTION: Final = (
+    "",
+    "sdpa",
+    "eager",
+    "flash_attention_2",
+    "flash_attention_3",
+    "flex_attention",
+)
+_LIMIT: Final = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
+
+
+class LoadOptions(Dialog[LoadRequest]):
+    """Returns the load as it is to be, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
+    CSS = """
+    LoadOptions {
+        & > #dialog { width: 84; height: auto; max-height: 94%; }
+        & #fields { height: auto; max-height: 24; background: $surface; }
+        &.-short #fields { height: 1fr; }
+        & .row { height: auto; width: 1fr; }
+        & .row > Label { width: 22; color: $text-muted; }
+        & .row > Select, & .row > Input { width: 1fr; }
+        & #fit { height: auto; width: 1fr; margin: 1 0; }
+        & Tick { border: none; padding: 0; background: $surface; }
+        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
+        & Button { margin-left: 2; }
+    }
+    """
+
+    def __init__(self, request: LoadRequest, facts: ModelFacts | None, room: Room) -> None:
+        """Make the dialog.
+
+        Args:
+            request: the load as it would be.
+            facts: what is known of the model; None when nothing is.
+            room: what there is room for.
+        """
+        super().__init__()
+        self._request = request
+        self._facts = facts
+        self._room = room
+
+    def compose(self) -> ComposeResult:
+        """Lay out the fields."""
+        request = self._request
+        locked = bool(self._facts and self._facts.method)
+        with Vertical(id="dialog"):
+            yield Label(f"Load {sanitize_line(request.model, 60)}", classes="title", markup=False)
+            yield Label("", id="fit", markup=False)
+            with VerticalScroll(id="fields", can_focus=False):
+                yield from self._choice(
+                    "Quantization",
+                    "quantization",
+                    [(self._quantization_label(name), name) for name in QUANTIZATIONS],
+                    NONE if locked else request.quantization,
+                    disabled=locked,
+                )
+                with Horizontal(classes="row"):
+                    yield Label("4-bit scales")
+                    yield Tick(
+                        "quantised too (double quantization)", request.double_quant, id="double"
+                    )
+                yield from self._plain_choice(
+                    "4-bit computes in", "compute", _DTYPES, request.compute_dtype
+                )
+                yield from self._plain_choice("Weights in", "dtype", _DTYPES, request.dtype)
+                yield from self._plain_choice("Device", "device", _DEVICES, request.device)
+                yield from self._text(
+                    "Most memory",
+                    "limits",
+                    ", ".join(f"{name}={limit}" for name, limit in request.max_memory.items()),
+                    "cuda:0=6GiB, cpu=20GiB",
+                )
+                yield from self._plain_choice(
+                    "Attention", "attention", _ATTENTION, request.attention
+                )
+                yield from self._text("Revision", "revision", request.revision, "main")
+                yield from self._text(
+                    "LoRA adapter", "adapter", request.adapter, "a folder or Hub id"
+                )
+                with Horizontal(classes="row"):
+                    yield Label("The model in use")
+                    yield Tick("stays in memory too", request.keeps_former, id="keep")
+            yield Label("", id="problem", classes="problem -none", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Load", variant="primary", compact=True, id="accept")
+                yield Button("Cancel", compact=True, id="cancel")
+            yield KeyHints(
+                [
+                    Hint("^S", "load", "accept"),
+                    Hint("Tab", "next field", "app.focus_next"),
+                    Hint("Esc", "close", "close"),
+                ]
+            )
+
+    def _quantization_label(self, name: str) -> str:
+        found = availability(name, self._room.device)
+        return QUANTIZATIONS[name].label + ("" if found.ok else f" – {sanitize_line(found.reason)}")
+
+    def _choice(
+        self,
+        label: str,
+        field: str,
+        options: list[tuple[str, str]],
+        value: str,
+        *,
+        disabled: bool = False,
+    ) -> ComposeResult:
+        with Horizontal(classes="row"):
+            yield Label(label)
+            yield Select(
+                options, value=value, allow_blank=False, compact=True, id=field, disabled=disabled
+            )
+
+    def _plain_choice(
+        self, label: str, field: str, values: tuple[str, ...], value: str
+    ) -> ComposeResult:
+        known = values if value in values else (*values, value)
+        options = [(sanitize_line(one) or "the best one here", one) for one in known]
+        yield from self._choice(label, field, options, value)
+
+    def _text(self, label: str, field: str, value: str, placeholder: str) -> ComposeResult:
+        with Horizontal(classes="row"):
+            yield Label(label)
+            yield Input(sanitize_line(value), placeholder=placeholder, compact=True, id=field)
+
+    def on_mount(self) -> None:
+        """Say whether it fits."""
+        self._show_fit()
+
+    def _show_fit(self) -> None:
+        if self._facts is None:
+            return
+        name = str(self.query_one("#quantization", Select).value)
+        one = rows.verdict(self._request.model, self._facts, name, self._room)
+        line = rows.verdict_line(one, self._room.free_bytes)
+        if self._facts.method:
+            locked = f"The checkpoint is already quantised ({sanitize_line(self._facts.method)}): the choice is off."
+            line = Content("\n").join((line, Content.styled(locked, "$text-muted")))
+        self.query_one("#fit", Label).update(line)
+
+    @on(Select.Changed, "#quantization")
+    def _quantization_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        self._show_fit()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_accept()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "accept":
+            self.action_accept()
+        else:
+            self.dismiss(None)
+
+    def action_accept(self) -> None:
+        """Return the load, or say what is wrong with a field."""
+        try:
+            limits = parse_limits(self.query_one("#limits", Input).value)
+        except ValueError as error:
+            show_problem(self, str(error))
+            return
+        quantization = self._value("quantization")
+        found = availability(quantization, self._room.device)
+        if not found.ok:
+            remedy = f" Install it with: {found.command}" if found.command else ""
+            show_problem(self, f"This quantization can't be used here: {found.reason}.{remedy}")
+            return
+        self.dismiss(
+            replace(
+                self._request,
+                quantization=quantization,
+                double_quant=self.query_one("#double", Tick).value,
+                compute_dtype=self._value("compute"),
+                dtype=self._value("dtype"),
+                device=self._value("device"),
+                max_memory=limits,
+                attention=self._value("attention"),
+                revision=self.query_one("#revision", Input).value.strip(),
+                adapter=self.query_one("#adapter", Input).value.strip(),
+                keeps_former=self.query_one("#keep", Tick).value,
+            )
+        )
+
+    def _value(self, field: str) -> str:
+        return str(self.query_one(f"#{field}", Select).value)
+
+
+def parse_limits(text: str) -> dict[str, str]:
+    """Return the limits that a user typed, as in `cuda:0=6GiB, cpu=20GiB`, by device.
+
+    Raises:
+        ValueError: an entry is no device with an amount; the message is a sentence.
+    """
+    limits: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        device, _, amount = (part.strip() for part in entry.partition("="))
+        if not device or _LIMIT.fullmatch(amount) is None:
+            raise ValueError(f"Most memory: {entry!r} is not of the form cuda:0=6GiB.")
+        limits[device] = amount.replace(" ", "")
+    return limits

@@ -1,0 +1,276 @@
+"""The dialog in which a model is chosen: one of this machine's, one of the Hub's, or whatever is typed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from tui.engine import catalog
+from tui.engine.base import LoadRequest, ModelLoadError
+from tui.engine.catalog import ModelKind, ModelSource
+from tui.engine.hub import DownloadPlan
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.ask import Answer, Ask, AskText
+from tui.screens.dialog import PickList, show_problem
+from tui.screens.models.lists import ASK_HUB, SORTS, TYPED, ModelDesk, ModelLists
+from tui.screens.models.load_options import LoadOptions
+from tui.settings.state import AppState
+from tui.widgets.figures import bytes_text
+
+__all__ = ["ModelDesk", "ModelPicker"]
+
+
+class ModelPicker(ModelLists):
+    """Returns the load that the user asks for, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "to_list", show=False),
+        Binding("slash", "to_field", show=False),
+        Binding("ctrl+t", "switch", show=False),
+        Binding("h", "switch", show=False),
+        Binding("s", "sort", show=False),
+        Binding("f", "favourite", show=False),
+        Binding("o,f2", "options", show=False),
+        Binding("a", "add_folder", show=False),
+        Binding("delete,x", "remove", show=False),
+        Binding("c", "cancel_download", show=False),
+    ]
+
+    def action_accept(self) -> None:
+        """Load the highlighted model, or what was typed."""
+        chosen = self._chosen()
+        if chosen == ASK_HUB:
+            self.action_switch()
+        elif chosen:
+            self._ask_for(replace(self._request, model=self._words if chosen == TYPED else chosen))
+        elif self._words:
+            show_problem(self, f"There is no model {self._words!r} on this machine.")
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_accept()
+
+    @on(PickList.OptionSelected)
+    def _picked(self, event: PickList.OptionSelected) -> None:
+        event.stop()
+        self.action_accept()
+
+    def _ask_for(self, request: LoadRequest) -> None:
+        """Return a load; a model that is not here is downloaded first."""
+        try:
+            source = catalog.resolve(request.model)
+        except ModelLoadError as error:
+            show_problem(self, f"{error.message} {error.hint}")
+            return
+        if source.kind is not ModelKind.HUB or self._known.complete.get(source.model):
+            self.dismiss(request)
+            return
+        self._busy = f"Asking the Hub about {sanitize_line(source.model)}…"
+        self._show_note(0)
+        self._plan(request)
+
+    def _take_plan(self, request: LoadRequest, plan: DownloadPlan | None, problem: str) -> None:
+        self._busy = ""
+        if not self._is_open:
+            return
+        self._show()
+        if plan is None:
+            show_problem(self, problem)
+        elif not plan.missing_bytes:
+            self.dismiss(request)
+        elif not plan.fits:
+            show_problem(
+                self,
+                f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, and {bytes_text(plan.free_bytes)} are free on the "
+                "disk of the Hugging Face cache. Make room there, or set HF_HOME to another disk.",
+            )
+        else:
+            self._ask_to_download(request, plan)
+
+    def _ask_to_download(self, request: LoadRequest, plan: DownloadPlan) -> None:
+        here = plan.total_bytes - plan.missing_bytes
+        parts = [f"{bytes_text(plan.missing_bytes)} in {plan.files} files"]
+        if here:
+            parts.append(f"{bytes_text(here)} are here already")
+        parts.append(f"{bytes_text(plan.free_bytes)} are free on the disk")
+        text = "; ".join(parts) + ". You can go on chatting meanwhile."
+        answers = (
+            Answer("load", "Download and load", "l", "primary"),
+            Answer("get", "Only download", "d"),
+            Answer("no", "Cancel", "n"),
+        )
+
+        def answered(answer: str | None) -> None:
+            if answer in ("load", "get"):
+                self._desk.downloads.start(request.model, request.revision, load=answer == "load")
+                self.dismiss(None)
+
+        self.app.push_screen(
+            Ask(f"Download {sanitize_line(request.model)}?", text, answers), answered
+        )
+
+    def action_options(self) -> None:
+        """Choose how the highlighted model is loaded, and load it."""
+        chosen = self._chosen()
+        if not chosen or chosen == ASK_HUB:
+            return
+        model = self._words if chosen == TYPED else chosen
+        facts = self._known.facts.get(model) or self._hub_facts.get(model)
+
+        def answered(request: LoadRequest | None) -> None:
+            if request is not None:
+                self._ask_for(request)
+
+        dialog = LoadOptions(replace(self._request, model=model), facts, self._room)
+        self.app.push_screen(dialog, answered)
+
+    def action_switch(self) -> None:
+        """List the Hub's models, or this machine's again."""
+        self._in_hub = not self._in_hub
+        self.query_one("#models", PickList).highlighted = None
+        if self._in_hub and self._found_for != (self._words, self._sort):
+            self._search(self._words, self._sort)
+        self._show()
+
+    def action_sort(self) -> None:
+        """List the Hub's models in another order."""
+        if self._in_hub:
+            self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
+            self._search(self._words, self._sort)
+            self._show()
+
+    def action_favourite(self) -> None:
+        """Put the highlighted model first, or not any more."""
+        model = self._chosen()
+        if not model or model in (TYPED, ASK_HUB):
+            return
+        others = tuple(one for one in self._state.favourites if one != model)
+        favourites = others if model in self._state.favourites else (model, *others)
+        self._remember(replace(self._state, favourites=favourites))
+        self._show(model)
+
+    def action_cancel_download(self) -> None:
+        """Stop the highlighted model's download, or else whatever is downloaded."""
+        running = self._desk.downloads.running
+        chosen = [one for one in running if one.repo_id == self._chosen()] or running
+        for one in chosen:
+            self._desk.downloads.cancel(one.repo_id)
+        self._show()
+
+    def action_add_folder(self) -> None:
+        """Ask for a folder to look for models in."""
+
+        def answered(path: str | None) -> None:
+            if path and path.strip():
+                folders = dict.fromkeys((*self._state.model_folders, path.strip()))
+                self._remember(replace(self._state, model_folders=tuple(folders)))
+                self._look_for_models()
+
+        dialog = AskText(
+            "Add a folder",
+            note="Models in it, and a few levels below it, are listed here.",
+            placeholder="~/models",
+            check=_folder_problem,
+        )
+        self.app.push_screen(dialog, answered)
+
+    def action_remove(self) -> None:
+        """Delete the highlighted model from the cache, or forget the folder that it is in; asked first."""
+        source = self._known.sources.get(self._chosen())
+        if source is None or self._in_hub:
+            return
+        if source.kind is ModelKind.HUB:
+            self._ask_to_delete(source)
+        elif folder := self._folder_of(source):
+            self._ask_to_forget(folder)
+        else:
+            show_problem(
+                self,
+                f"{source.name} is not in the Hugging Face cache; it is not deleted from here.",
+            )
+
+    def _folder_of(self, source: ModelSource) -> str:
+        for folder in self._state.model_folders:
+            if Path(source.location).is_relative_to(Path(folder).expanduser().absolute()):
+                return folder
+        return ""
+
+    def _ask_to_forget(self, folder: str) -> None:
+        def answered(answer: str | None) -> None:
+            if answer == "forget":
+                rest = tuple(one for one in self._state.model_folders if one != folder)
+                self._remember(replace(self._state, model_folders=rest))
+                self._look_for_models()
+
+        text = f"Models in {folder} are not listed any more. The files stay where they are."
+        answers = (Answer("no", "Keep", "k"), Answer("forget", "Forget the folder", "f"))
+        self.app.push_screen(Ask("Forget this folder?", text, answers), answered)
+
+    def _ask_to_delete(self, source: ModelSource) -> None:
+        if source.model == self._current:
+            show_problem(self, f"{source.name} is in use. Unload it first.")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "delete":
+                self._delete(source)
+
+        text = f"It takes {bytes_text(source.size_bytes)} in the Hugging Face cache, which other programs use too."
+        answers = (Answer("no", "Keep", "k"), Answer("delete", "Delete", "d", "error"))
+        self.app.push_screen(Ask(f"Delete {source.name}?", text, answers), answered)
+
+    @work(thread=True, exit_on_error=False, group="delete")
+    def _delete(self, source: ModelSource) -> None:
+        try:
+            freed = catalog.delete(source)
+        except ModelLoadError as error:
+            self.app.call_from_thread(self._deleted, f"{error.message} {error.hint}", "")
+            return
+        self.app.call_from_thread(
+            self._deleted, "", f"{source.name} was deleted; {bytes_text(freed)} are free again."
+        )
+
+    def _deleted(self, problem: str, done: str) -> None:
+        if done:
+            self.app.notify(sanitize(done), markup=False)
+        if self._is_open:
+            show_problem(self, problem)
+            self._look_for_models()
+
+    def _remember(self, state: AppState) -> None:
+        self._state = state
+        self._desk.remember(state)
+
+    def action_to_list(self) -> None:
+        """Move from the field to the list."""
+        self.set_focus(self.query_one(PickList))
+
+    def action_to_field(self) -> None:
+        """Move from the list to the field."""
+        self.set_focus(self.query_one("#words", Input))
+
+    @work(thread=True, exit_on_error=False, group="plan", exclusive=True)
+    def _plan(self, request: LoadRequest) -> None:
+        try:
+            plan = self._desk.hub.plan(request.model, request.revision)
+        except ModelLoadError as error:
+            self.app.call_from_thread(
+                self._take_plan, request, None, f"{error.message} {error.hint}"
+            )
+            return
+        self.app.call_from_thread(self._take_plan, request, plan, "")
+
+
+def _folder_problem(text: str) -> str | None:
+    try:
+        if Path(text.strip()).expanduser().is_dir():
+            return None
+    except (OSError, RuntimeError, ValueError):
+        pass
+    return f"There is no folder {text.strip() or '…'}."

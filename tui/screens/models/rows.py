@@ -1,0 +1,243 @@
+"""What the model picker and `chat-tui models` say of a model: figures, one line, one verdict. No widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from textual.content import Content
+
+from tui.engine.catalog import ModelKind, ModelSource
+from tui.engine.downloads import Download, DownloadStatus
+from tui.engine.facts import ModelFacts
+from tui.engine.fit import Grade, Need, grade, need
+from tui.engine.hub import HubModel
+from tui.engine.quantization import QUANTIZATIONS, availability
+from tui.sanitize import sanitize_line
+from tui.widgets.figures import bytes_text, context_text, count_text, seconds_text
+
+SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
+    Grade.FITS: ("✓", "$text-success"),
+    Grade.TIGHT: ("~", "$text-warning"),
+    Grade.TOO_BIG: ("✗", "$text-error"),
+    Grade.UNKNOWN: ("?", "$text-muted"),
+}
+_NAME_LIMIT: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a model fits under one quantization, and what was measured of it here.
+
+    Attributes:
+        quantization: its name.
+        needed: None when the files don't tell.
+        unavailable: why the quantization can't be used here; empty when it can.
+        command: what would make it work.
+        measured_bytes, tokens_per_s: as it was the last times; 0 when it never ran here.
+    """
+
+    quantization: str
+    needed: Need | None
+    grade: Grade
+    unavailable: str = ""
+    command: str = ""
+    measured_bytes: int = 0
+    tokens_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What there is room for.
+
+    Attributes:
+        device: a torch device, as in `cuda:0`; empty when not known.
+        name: of the device, for people.
+        free_bytes: what is free now, the model in use counted as free: it goes before another one comes.
+        context_tokens: the context to reckon with; 0 for the usual one.
+    """
+
+    device: str = ""
+    name: str = ""
+    free_bytes: int = 0
+    context_tokens: int = 0
+    measured: Mapping[str, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
+    """By model and quantization: bytes after the load, and tokens per second of the last replies."""
+
+
+def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
+    """Return a verdict for each quantization; for a checkpoint that is already quantised only one."""
+    names: Sequence[str] = ("none",) if facts.method else tuple(QUANTIZATIONS)
+    return tuple(verdict(model, facts, name, room) for name in names)
+
+
+def verdict(model: str, facts: ModelFacts, quantization: str, room: Room) -> Verdict:
+    """Return whether a model fits under one quantization."""
+    needed = need(facts, quantization, context_tokens=room.context_tokens)
+    found = availability(quantization, room.device)
+    weight, speed = room.measured.get(model, {}).get(quantization, (0, 0.0))
+    return Verdict(
+        quantization,
+        needed,
+        grade(needed, room.free_bytes),
+        found.reason,
+        found.command,
+        weight,
+        speed,
+    )
+
+
+def local_row(
+    source: ModelSource,
+    facts: ModelFacts | None,
+    fits: Verdict | None,
+    *,
+    is_current: bool = False,
+    is_favourite: bool = False,
+    is_complete: bool = True,
+    problem: str = "",
+) -> Content:
+    """Return two lines about a model of this machine: name and verdict; figures."""
+    size = bytes_text(source.size_bytes) if source.size_bytes else ""
+    parts = facts_parts(facts, size) if facts is not None else [source.kind.value, size, "…"]
+    if not is_complete:
+        parts.append("not complete: Enter downloads the rest")
+    if problem:
+        parts.append(problem)
+    return _row(source.name, parts, fits, is_current, is_favourite)
+
+
+def hub_row(
+    model: HubModel,
+    fits: Verdict | None,
+    *,
+    is_here: bool = False,
+    is_favourite: bool = False,
+    download: Download | None = None,
+) -> Content:
+    """Return two lines about a model of the Hub."""
+    parts = [
+        count_text(model.parameters),
+        model.method or model.dtype,
+        f"{count_text(model.downloads)} downloads" if model.downloads else "",
+        model.licence,
+        "gated" if model.is_gated else "",
+        "chat template" if model.has_template else "",
+        model.updated,
+    ]
+    if download is not None:
+        parts.insert(0, download_text(download))
+    elif is_here:
+        parts.insert(0, "on this machine")
+    return _row(model.id, parts, fits, False, is_favourite)
+
+
+def hub_facts(model: HubModel) -> ModelFacts:
+    """Return what the list alone tells of a Hub model: enough for a first verdict without quantization."""
+    return ModelFacts(
+        architecture=model.architecture,
+        parameters=model.parameters,
+        other_weights=model.parameters,
+        dtype=model.dtype,
+        has_template=model.has_template,
+    )
+
+
+def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
+    """Return figures of a model, the weightiest first; empty ones are to be left out."""
+    template = {True: "chat template", False: "no chat template", None: ""}[facts.has_template]
+    return [
+        count_text(facts.parameters),
+        f"already {facts.method}" if facts.method else facts.dtype,
+        f"{size} on disk" if size else "",
+        f"{context_text(facts.context_tokens)} context" if facts.context_tokens else "",
+        template,
+        "mixture of experts" if facts.is_mixture else "",
+        facts.architecture,
+    ]
+
+
+def verdict_line(one: Verdict, free_bytes: int) -> Content:
+    """Return one line of the table of quantizations."""
+    sign, style = SIGNS[one.grade]
+    label = f"{QUANTIZATIONS[one.quantization].label:<28}"
+    if one.unavailable:
+        remedy = f": {one.command}" if one.command else ""
+        why = sanitize_line(f"{one.unavailable}{remedy}")
+        return Content.styled(f"– {label}{why}", "$text-muted")
+    return Content.assemble(
+        (f"{sign} ", style),
+        label,
+        (f"{one.grade.value:<8}", style),
+        measured_text(one),
+        (need_text(one, free_bytes), "$text-muted"),
+    )
+
+
+def measured_text(one: Verdict) -> str:
+    """Return what was measured on this machine, as in `here 24 tok/s, 163 MB · `; empty when nothing was."""
+    figures = [f"{one.tokens_per_s:.0f} tok/s"] if one.tokens_per_s else []
+    figures += [bytes_text(one.measured_bytes)] if one.measured_bytes else []
+    return f"here {', '.join(figures)} · " if figures else ""
+
+
+def need_text(one: Verdict, free_bytes: int) -> str:
+    """Return what a model needs and what of it is what."""
+    if one.needed is None:
+        return "not known before it is loaded"
+    needed = one.needed
+    return (
+        f"{bytes_text(needed.total_bytes)} of {bytes_text(free_bytes)} free: weights {bytes_text(needed.weights_bytes)}, "
+        f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}"
+    )
+
+
+def download_text(download: Download) -> str:
+    """Return how far a download is, as in `↓ 45% of 1.2 GB · 12 MB/s · 1:20 min left`."""
+    match download.status:
+        case DownloadStatus.DONE:
+            return "downloaded"
+        case DownloadStatus.CANCELLED:
+            return "download stopped; Enter goes on"
+        case DownloadStatus.FAILED:
+            return "download failed"
+    if not download.total_bytes:
+        return "↓ asking the Hub"
+    parts = [
+        f"↓ {download.done_bytes / download.total_bytes:.0%} of {bytes_text(download.total_bytes)}"
+    ]
+    if download.bytes_per_s:
+        parts.append(f"{bytes_text(round(download.bytes_per_s))}/s")
+    if download.left_s:
+        parts.append(f"{seconds_text(download.left_s)} left")
+    return " · ".join(parts)
+
+
+def kind_text(source: ModelSource) -> str:
+    """Return where a model of this machine comes from, in words."""
+    return {
+        ModelKind.DEMO: "demo",
+        ModelKind.FOLDER: "folder",
+        ModelKind.GGUF: "GGUF file",
+        ModelKind.HUB: "Hugging Face cache",
+    }[source.kind]
+
+
+def _row(
+    name: str, parts: Sequence[str], fits: Verdict | None, is_current: bool, is_favourite: bool
+) -> Content:
+    verdict_part: tuple[str, str] = ("", "")
+    if fits is not None and fits.grade is not Grade.UNKNOWN:
+        sign, style = SIGNS[fits.grade]
+        needed = f" {bytes_text(fits.needed.total_bytes)}" if fits.needed else ""
+        verdict_part = (f"  {sign} {fits.grade.value}{needed}", style)
+    facts = " · ".join(sanitize_line(part) for part in parts if part)
+    return Content.assemble(
+        ("●" if is_current else " ", "$text-success"),
+        ("★" if is_favourite else " ", "$text-warning"),
+        " ",
+        (sanitize_line(name, _NAME_LIMIT), "bold"),
+        verdict_part,
+        ("\n   " + facts, "$text-muted"),
+    )

@@ -1,0 +1,245 @@
+"""The configuration file: read strictly, written with its comments kept, explained key by key.
+
+Reading never fails: what can't be used is left out and said in a sentence. A file that is no TOML, as one that is being written,
+is never overwritten.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tui.files import make_private_folder, read_regular, reason, write_atomic
+from tui.parameters import did_you_mean
+from tui.settings.schema import (
+    SECTIONS,
+    SETTINGS,
+    VARIABLE_PREFIX,
+    Setting,
+    SettingError,
+    settings_of,
+)
+
+_MAX_BYTES: Final = 4_000_000
+_OTHER_VARIABLES: Final = frozenset(("CHAT_TUI_HOME", "CHAT_TUI_TEST_CACHE"))
+
+
+class ConfigError(Exception):
+    """The configuration file could not be written; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a configuration file says.
+
+    Attributes:
+        values: the settings that it sets, by their keys; all of them are valid.
+        problems: a sentence for each thing that is left out.
+        is_whole: whether it could be read as TOML; one that could not is never written to.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    is_whole: bool = True
+
+
+def read_config(path: Path) -> Config:
+    """Return what a configuration file says; nothing where there is none."""
+    try:
+        data = read_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Config()
+    except OSError as error:
+        return _unreadable(path, reason(error))
+    if len(data) > _MAX_BYTES:
+        return _unreadable(path, "it is too large")
+    try:
+        return parse_config(data.decode("utf-8-sig"), path.name)
+    except UnicodeDecodeError:
+        return _unreadable(path, "it is not a text in UTF-8")
+
+
+def _unreadable(path: Path, why: str) -> Config:
+    sentence = f"{path} can't be read ({why}); it is left as it is, and the defaults are used."
+    return Config(problems=(sentence,), is_whole=False)
+
+
+def parse_config(text: str, name: str = "config.toml") -> Config:
+    """Return what the text of a configuration file says."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        sentence = (
+            f"{name} is not valid TOML ({error}); it is left as it is, and the defaults are used."
+        )
+        return Config(problems=(sentence,), is_whole=False)
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, value in _entries(document, "", problems):
+        try:
+            values[key] = SETTINGS[key].check(value)
+        except SettingError as error:
+            problems.append(f"{name}: {error}.")
+    return Config(values, tuple(problems))
+
+
+def _entries(
+    table: Mapping[str, Any], above: str, problems: list[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of a table and the tables in it; note what is not known."""
+    for name, value in table.items():
+        key = f"{above}{name}"
+        if key in SETTINGS:
+            yield key, value
+        elif isinstance(value, Mapping) and any(known.startswith(f"{key}.") for known in SETTINGS):
+            yield from _entries(value, f"{key}.", problems)
+        else:
+            near = ("" if above else did_you_mean(key, SECTIONS)) or did_you_mean(key, SETTINGS)
+            problems.append(f"There is no setting {key[:60]!r}{near}")
+
+
+def read_environment(environment: Mapping[str, str]) -> Config:
+    """Return what the environment variables of the settings say."""
+    known = {setting.variable: setting for setting in SETTINGS.values()}
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, text in sorted(environment.items()):
+        if name in known:
+            try:
+                values[known[name].key] = known[name].parse(text)
+            except SettingError as error:
+                problems.append(f"{name}: {error}.")
+        elif name.startswith(VARIABLE_PREFIX) and name not in _OTHER_VARIABLES:
+            problems.append(f"There is no setting for {name[:60]}{did_you_mean(name, known)}")
+    return Config(values, tuple(problems))
+
+
+def write_setting(path: Path, key: str, value: Any) -> None:
+    """Set one key in a configuration file, or take it out when `value` is None. All else stays as it is, comments included.
+
+    Raises:
+        ConfigError: the file is no TOML now, or can't be written.
+        SettingError: the value is not allowed.
+    """
+    write_settings(path, {key: value})
+
+
+def write_settings(path: Path, changes: Mapping[str, Any]) -> None:
+    """Set several keys in a configuration file at once; see `write_setting`.
+
+    Raises:
+        ConfigError: the file is no TOML now, or can't be written.
+        SettingError: a value is not allowed.
+    """
+    checked = {
+        key: None if value is None else SETTINGS[key].check(value) for key, value in changes.items()
+    }
+    found = read_config(path)
+    if not found.is_whole:
+        raise ConfigError(f"Not saved. {found.problems[0]}")
+    try:
+        text = read_regular(path).decode("utf-8-sig") if path.exists() else ""
+        changed = changed_text(text, checked)
+        make_private_folder(path.parent)
+        # A link, as people have them who keep such files in a repository, stays one.
+        write_atomic(path.resolve() if path.is_symlink() else path, changed.encode())
+    except OSError as error:
+        raise ConfigError(f"Not saved: {path} can't be written ({reason(error)}).") from error
+
+
+def changed_text(text: str, changes: Mapping[str, Any]) -> str:
+    """Return the text of a configuration file with some keys set or taken out.
+
+    Raises:
+        ConfigError: the text is no TOML.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+        for key, value in changes.items():
+            *tables, name = key.split(".")
+            _set(document, tables, name, value)
+        return str(tomlkit.dumps(document))
+    except (TOMLKitError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"Not saved: the configuration file can't be changed ({error})."
+        ) from error
+
+
+def _set(document: Any, tables: list[str], name: str, value: Any) -> None:
+    import tomlkit
+
+    table = document
+    for part in tables:
+        if part not in table:
+            if value is None:
+                return
+            table[part] = tomlkit.table()
+        table = table[part]
+    if value is None:
+        table.pop(name, None)
+    elif isinstance(value, Mapping) and isinstance(table.get(name), Mapping):
+        _replace(table[name], value)
+    elif isinstance(value, str) and "\n" in value and "\r" not in value:
+        table[name] = tomlkit.string(value, multiline=True)
+    else:
+        table[name] = tomlkit.item(value)
+
+
+def _replace(table: Any, value: Mapping[str, Any]) -> None:
+    for gone in [name for name in table if name not in value]:
+        table.pop(gone)
+    for name, one in value.items():
+        if table.get(name) != one:
+            table[name] = one
+
+
+def explain(values: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    """Return a commented configuration file with every key there is, each with its meaning and what is in force now.
+
+    What a file sets stands in it as it is; all other keys are commented out, so that the text is a file to begin with.
+    """
+    lines = [
+        "# The settings of chat-tui. A line that begins with # says what holds when it is not set."
+    ]
+    for section, meaning in SECTIONS.items():
+        lines += ["", f"# {meaning}", f"[{section}]"]
+        for setting in settings_of(section):
+            lines += _explained(setting, values.get(setting.key), origins.get(setting.key, ""))
+    return "\n".join(lines) + "\n"
+
+
+def _explained(setting: Setting, value: Any, origin: str) -> list[str]:
+    from_where = f" Now: {origin}." if origin else ""
+    lines = [f"# {setting.help} {setting.range_text[:1].upper()}{setting.range_text[1:]}."]
+    if setting.kind is not dict:
+        lines.append(f"# Environment: {setting.variable}.{from_where}")
+    shown = value if value is not None else setting.default
+    if setting.key in SECTIONS:
+        entries = [f"{_key(name)} = {_toml(one)}" for name, one in (shown or {}).items()]
+        return [*lines, *(entries or [f"# {setting.example}"])]
+    text = _toml(shown) if shown not in (None, {}) else setting.example
+    line = f"{setting.name} = {text}".rstrip()
+    return [*lines, line if origin == "file" else f"# {line}"]
+
+
+def _key(name: str) -> str:
+    return name if name.replace("-", "_").isidentifier() and name.isascii() else _toml(name)
+
+
+def _toml(value: Any) -> str:
+    """Return a value as it is written in TOML, on one line."""
+    import tomlkit
+
+    return (
+        str(tomlkit.item(value).as_string())
+        if not isinstance(value, Mapping)
+        else (
+            "{ " + ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items()) + " }"
+        )
+    )

@@ -1,0 +1,56 @@
+"""Examples: messages to try a model with, from a YAML file as `transformers chat` has them, or the ones that are built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tui.files import read_regular, reason
+
+_MAX_BYTES: Final = 4_000_000
+
+
+class ExamplesError(Exception):
+    """A file of examples can't be used; the message is a sentence for a person."""
+
+
+BUILT_IN: Final[Mapping[str, str]] = {
+    "llama": "A llama has moved into my garden and will not leave. What can I do?",
+    "code": "Write a Python function that integrates a function f numerically from a to b.",
+    "helicopter": "How many helicopters does it take to make a meal for one person?",
+    "numbers": "Count from 1 to 10, but leave out every number whose name ends with the letter e.",
+    "birds": "Explain why birds are not real.",
+    "socks": "Why should one eat one's socks after meditating?",
+    "numbers2": "Is 9.9 larger than 9.11, or is it the other way round?",
+}
+"""Questions of nonsense, traps and small tasks, under the names that `transformers chat` uses."""
+
+
+def read_examples(path: Path) -> dict[str, str]:
+    """Return the examples of a YAML file by their names, as in `name: {text: "..."}` or `name: "..."`.
+
+    Raises:
+        ExamplesError: it can't be read, or holds something else.
+    """
+    import yaml
+
+    try:
+        data = read_regular(path)
+        if len(data) > _MAX_BYTES:
+            raise ExamplesError(f"{path} is too large for a file of examples.")
+        document = yaml.safe_load(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise ExamplesError(f"The examples in {path} can't be read ({reason(error)}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        first = str(error).partition("\n")[0]
+        raise ExamplesError(f"The examples in {path} are not valid YAML ({first}).") from error
+    if not isinstance(document, Mapping):
+        raise ExamplesError(f'{path} holds no examples; write them as  name: {{text: "..."}}')
+    found: dict[str, str] = {}
+    for name, entry in document.items():
+        text = entry.get("text") if isinstance(entry, Mapping) else entry
+        if not isinstance(text, str):
+            raise ExamplesError(f"{path}: the example {str(name)[:40]!r} has no text.")
+        found[str(name)] = text
+    return found

@@ -1,0 +1,136 @@
+"""What was sent, over all chats, and what was written and not sent, by chat. Private files; losing them does no harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tui.files import FILE_MODE, make_private_folder, read_regular, write_atomic
+
+MOST_SENT: Final = 2000
+_MOST_BYTES: Final = 8_000_000
+_LONGEST: Final = 20_000
+"""A longer message is found in its chat, and does not fill the history."""
+_MOST_DRAFTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that was sent.
+
+    Attributes:
+        text: as it was typed.
+        chat_id: the chat it was sent in.
+    """
+
+    text: str
+    chat_id: str = ""
+
+
+def read_history(path: Path) -> list[Sent]:
+    """Return what was sent, the newest last; what can't be read is left out."""
+    try:
+        lines = read_regular(path)[-_MOST_BYTES:].decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    found: list[Sent] = []
+    for line in lines[-MOST_SENT:]:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("text"), str):
+            found.append(Sent(entry["text"], str(entry.get("chat", ""))))
+    return found
+
+
+def add_to_history(path: Path, sent: Sent) -> None:
+    """Put a message at the end of the history, which is cut where it has become long.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if len(sent.text) > _LONGEST:
+        return
+    make_private_folder(path.parent)
+    line = json.dumps({"text": sent.text, "chat": sent.chat_id}) + "\n"
+    if path.exists() and path.stat().st_size > _MOST_BYTES:
+        kept = read_history(path)[-MOST_SENT // 2 :]
+        text = "".join(json.dumps({"text": one.text, "chat": one.chat_id}) + "\n" for one in kept)
+        write_atomic(path, text.encode())
+    if not path.exists():
+        path.touch(mode=FILE_MODE)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text that goes with a message without standing in the composer.
+
+    Attributes:
+        name: a file's name, or what it is.
+        text: its content.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What was written in a chat and not sent."""
+
+    text: str = ""
+    attachments: Sequence[Attachment] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not self.text.strip() and not self.attachments
+
+
+def read_drafts(path: Path) -> dict[str, Draft]:
+    """Return the drafts by their chats' ids; what can't be read is left out."""
+    try:
+        document = json.loads(read_regular(path).decode("utf-8", "replace"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {chat: draft for chat, entry in document.items() if (draft := _draft(entry)) is not None}
+
+
+def _draft(entry: Any) -> Draft | None:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("text", ""), str):
+        return None
+    given = entry.get("attachments", [])
+    attachments = [
+        Attachment(one["name"], one["text"])
+        for one in (given if isinstance(given, list) else [])
+        if isinstance(one, dict)
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("text"), str)
+    ]
+    return Draft(entry.get("text", ""), tuple(attachments))
+
+
+def write_drafts(path: Path, drafts: Mapping[str, Draft]) -> None:
+    """Keep the drafts; those that are empty are left out.
+
+    Raises:
+        OSError: they can't be written.
+    """
+    document = {
+        chat: {
+            "text": draft.text,
+            "attachments": [{"name": one.name, "text": one.text} for one in draft.attachments],
+        }
+        for chat, draft in list(drafts.items())[-_MOST_DRAFTS:]
+        if not draft.is_empty
+    }
+    make_private_folder(path.parent)
+    write_atomic(path, json.dumps(document).encode())

@@ -1,0 +1,104 @@
+"""What was measured on this machine: memory and speed of each model under each quantization. It can be deleted without harm."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from tui.files import make_private_folder, read_regular, write_atomic
+
+_log = logging.getLogger(__name__)
+
+_RUNS: Final = 5
+"""Replies of which the speed is kept."""
+_MODELS: Final = 200
+
+Figures = Mapping[str, Mapping[str, tuple[int, float]]]
+"""By model and quantization: bytes after the load, and tokens per second; zero when not known."""
+
+
+class Measurements:
+    """Keeps figures in one file. Reading never fails, and a file that can't be written is no more than a line in the log."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Make them.
+
+        Args:
+            path: the file; None to keep them in memory only.
+        """
+        self._path = path
+        self._known: dict[str, dict[str, dict[str, Any]]] | None = None
+
+    @property
+    def figures(self) -> Figures:
+        """What is known, speeds as medians."""
+        return {
+            model: {
+                name: (_count(entry.get("memory_bytes")), median(_speeds(entry) or [0.0]))
+                for name, entry in quantizations.items()
+            }
+            for model, quantizations in self._read().items()
+        }
+
+    def note_load(self, model: str, quantization: str, memory_bytes: int) -> None:
+        """Keep what a model took after it was loaded."""
+        self._entry(model, quantization)["memory_bytes"] = memory_bytes
+        self._write()
+
+    def note_speed(self, model: str, quantization: str, tokens_per_s: float) -> None:
+        """Keep the speed of a reply."""
+        entry = self._entry(model, quantization)
+        entry["tokens_per_s"] = [*_speeds(entry), round(tokens_per_s, 2)][-_RUNS:]
+        self._write()
+
+    def _entry(self, model: str, quantization: str) -> dict[str, Any]:
+        known = self._read()
+        entry = known.pop(model, {})
+        known[model] = entry
+        for oldest in list(known)[:-_MODELS]:
+            del known[oldest]
+        return entry.setdefault(quantization, {})
+
+    def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
+        if self._known is None:
+            document: Any = None
+            if self._path is not None:
+                with suppress(OSError, ValueError, RecursionError):
+                    document = json.loads(read_regular(self._path))
+            self._known = _valid(document)
+        return self._known
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        try:
+            make_private_folder(self._path.parent)
+            write_atomic(self._path, json.dumps(self._read(), indent=1).encode())
+        except OSError as error:
+            _log.warning("measurements can't be written: %s", error)
+
+
+def _valid(document: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    if not isinstance(document, dict):
+        return {}
+    return {
+        model: {name: entry for name, entry in quantizations.items() if isinstance(entry, dict)}
+        for model, quantizations in document.items()
+        if isinstance(quantizations, dict)
+    }
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _speeds(entry: Mapping[str, Any]) -> list[float]:
+    values = entry.get("tokens_per_s")
+    if not isinstance(values, list):
+        return []
+    return [float(value) for value in values if isinstance(value, int | float) and value > 0]

@@ -1,0 +1,66 @@
+"""The texts that go with a message, as chips above the composer: files, and pastes that were too long to stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.message import Message
+from textual.style import Style
+from textual.widgets import Static
+
+from tui.sanitize import sanitize_line
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """What is shown of one attachment."""
+
+    name: str
+    lines: int
+
+
+class AttachmentBar(Static):
+    """Shows chips; a click on one puts its text into the composer, a click on its cross takes it away."""
+
+    DEFAULT_CSS = """
+    AttachmentBar { display: none; height: auto; padding: 0 2; max-width: 105; color: $text-muted; }
+    AttachmentBar.-some { display: block; }
+    """
+
+    @dataclass
+    class Removed(Message):
+        """The attachment at a place is not wanted any more."""
+
+        place: int
+
+    @dataclass
+    class Unfolded(Message):
+        """The text of the attachment at a place is to stand in the composer."""
+
+        place: int
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.auto_links = False
+
+    def show(self, chips: Sequence[Chip]) -> None:
+        """Show other chips."""
+        self.set_class(bool(chips), "-some")
+        parts: list[Content] = []
+        for place, chip in enumerate(chips):
+            plural = "" if chip.lines == 1 else "s"
+            text = f"[{sanitize_line(chip.name, 40)}, {chip.lines} line{plural}]"
+            unfold = Content(text).stylize(Style.from_meta({"@click": ("unfold", (place,))}))
+            cross = Content("×").stylize(Style.from_meta({"@click": ("remove", (place,))}))
+            parts.append(Content.assemble(unfold, " ", cross))
+        self.update(Content("   ").join(parts))
+
+    def action_unfold(self, place: int) -> None:
+        """Ask for the text of an attachment."""
+        self.post_message(self.Unfolded(place))
+
+    def action_remove(self, place: int) -> None:
+        """Ask for an attachment to be taken away."""
+        self.post_message(self.Removed(place))

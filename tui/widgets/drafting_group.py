@@ -1,0 +1,100 @@
+"""The sidebar's group about speculative decoding: how tokens are drafted, by which model, and whether it paid last time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from textual import on
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Label, Select
+
+from tui.conversation import ReplyStats
+from tui.engine.base import ModelInfo, Speculation
+from tui.sanitize import sanitize_line
+from tui.widgets.parameter_group import Group
+
+_LABELS: Final = {
+    Speculation.AUTO: "when it pays",
+    Speculation.OFF: "off",
+    Speculation.LOOKUP: "prompt lookup",
+    Speculation.ASSISTANT: "a small assistant model",
+    Speculation.EARLY_EXIT: "the model's first layers",
+}
+_HELP: Final = {
+    Speculation.AUTO: "Copies from the chat or asks the assistant model as long as enough of it is right.",
+    Speculation.OFF: "Every token is computed by itself.",
+    Speculation.LOOKUP: "Drafts are copied from what the chat says: good for editing and quoting.",
+    Speculation.ASSISTANT: "A small model drafts, and this one checks several tokens at once.",
+    Speculation.EARLY_EXIT: "Only for models that were trained for it.",
+}
+
+
+class DraftingGroup(Group):
+    """Shows and changes how tokens are drafted. The text is the same in any case."""
+
+    DEFAULT_CSS = """
+    DraftingGroup {
+        & #assistant { width: 1fr; height: 1; min-width: 10; border: none; content-align: left middle; text-align: left; }
+    }
+    """
+
+    @dataclass
+    class Changed(Message):
+        """Tokens are to be drafted in another way."""
+
+        choice: Speculation
+
+    class AssistantPressed(Message):
+        """The user wants another assistant model, or none."""
+
+    def __init__(self, choice: Speculation, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(
+            "Drafting",
+            Select(
+                [(label, one.value) for one, label in _LABELS.items()],
+                value=choice.value,
+                allow_blank=False,
+                compact=True,
+                id="speculation",
+            ),
+            Button("no assistant model ▾", id="assistant", compact=True),
+            Label(_HELP[choice], id="drafting-note", classes="note", markup=False),
+            collapsed=True,
+            id=id,
+        )
+        self._choice = choice
+
+    def show_state(self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None) -> None:
+        """Show the assistant model, what the last reply's drafts were worth, and a word about mixtures of experts."""
+        name = sanitize_line(assistant, 40) or "no assistant model"
+        self.query_one("#assistant", Button).label = Content(f"{name} ▾")
+        sentences = []
+        if stats is not None and stats.drafted_tokens:
+            share = stats.accepted_tokens / stats.drafted_tokens
+            sentences.append(
+                f"Last reply: {stats.accepted_tokens:,} of {stats.drafted_tokens:,} drafted tokens were right ({share:.0%})."
+            )
+        if info is not None and info.is_mixture:
+            sentences.append(
+                "This is a mixture of experts: checking several tokens loads more experts, so that drafting rarely pays."
+            )
+        self._explain("\n".join(sentences))
+
+    def _explain(self, more: str) -> None:
+        text = f"{_HELP[self._choice]}\n{more}".rstrip()
+        self.query_one("#drafting-note", Label).update(text)
+
+    @on(Select.Changed, "#speculation")
+    def _chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        if isinstance(event.value, str) and event.value != self._choice.value:
+            self._choice = Speculation(event.value)
+            self._explain("")
+            self.post_message(self.Changed(self._choice))
+
+    @on(Button.Pressed, "#assistant")
+    def _assistant_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.post_message(self.AssistantPressed())

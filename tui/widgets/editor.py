@@ -1,0 +1,52 @@
+"""A `TextArea` to type untrusted text into: what every editor of the app has in common, and where Textual's own falls short.
+
+Keys act in the order in which they were typed, pasted text is made safe to show, and undoing never leaves a cursor
+behind the end of the text.
+"""
+
+from __future__ import annotations
+
+from textual import events
+from textual.geometry import Offset
+from textual.widgets import TextArea
+
+from tui.sanitize import sanitize
+
+
+class Editor(TextArea):
+    """A text area; what Enter and the arrow keys mean is up to its subclasses."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        # A character is taken here, but a binding only after the key has bubbled up to the app: of keys that come in
+        # one burst, characters would overtake the newline or the backspace before them.
+        if event.is_printable:
+            return
+        active = self.screen.active_bindings.get(event.key)
+        if active is None or active.node is not self or active.binding.priority:
+            return
+        if await self.app.run_action(active.binding.action, self):
+            event.stop()
+            event.prevent_default()
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        text = sanitize(event.text)
+        if text and not self.read_only:
+            self.replace(text, *self.selection, maintain_selection_offset=False)
+
+    def action_newline(self) -> None:
+        """Begin a new line at the cursor."""
+        self.replace("\n", *self.selection, maintain_selection_offset=False)
+        self.scroll_cursor_visible()
+
+    def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
+        """Scroll so that the cursor is in view.
+
+        While an undo takes lines away the scrollbar may go, and Textual scrolls before it has moved the cursor up: it
+        is moved by the undo afterwards, which scrolls again.
+        """
+        row, column = self.selection.end
+        if row >= self.document.line_count or column > len(self.document[row]):
+            return Offset(0, 0)
+        return super().scroll_cursor_visible(center, animate)

@@ -1,0 +1,162 @@
+"""A group of generation parameters in the sidebar, which opens and closes; its rarer fields are made when they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual import on
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Button, Collapsible
+
+from tui.parameters import Parameter, Value
+from tui.widgets.parameter_field import ParameterField
+
+
+class Group(Collapsible):
+    """A part of the sidebar that opens and closes; its title says how many of its values were changed."""
+
+    DEFAULT_CSS = """
+    Group {
+        border: none; padding: 0; margin: 0 0 1 0; background: $surface; width: 1fr; height: auto;
+        & CollapsibleTitle {
+            padding: 0; width: 1fr; color: $text-muted; text-style: bold; background: $surface;
+            &:hover { background: $surface-lighten-1; color: $foreground; }
+            &:focus { background: $surface-lighten-2; color: $foreground; text-style: bold underline; }
+        }
+        & Contents { padding: 0; height: auto; width: 1fr; }
+        &:focus-within { background-tint: $foreground 0%; }
+    }
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *children: object,
+        collapsed: bool = False,
+        id: str | None = None,  # noqa: A002 - Textual's name
+    ) -> None:
+        super().__init__(
+            *children,  # type: ignore[arg-type]
+            title=title,
+            collapsed=collapsed,
+            collapsed_symbol="▸",
+            expanded_symbol="▾",
+            id=id,
+        )
+        self._name_text = title
+
+    def show_changed(self, count: int) -> None:
+        """Say in the title how many values were changed."""
+        self.title = f"{self._name_text} • {count} changed" if count else self._name_text
+
+
+class ParameterGroup(Group):
+    """Fields for parameters of one group: the common ones and those that are set; `more` makes the others."""
+
+    DEFAULT_CSS = """
+    ParameterGroup {
+        & .fields { height: auto; width: 1fr; }
+        & .more { width: 1fr; height: 1; border: none; color: $text-muted; text-align: left; content-align: left middle; background: $surface; }
+    }
+    """
+
+    def __init__(
+        self, title: str, parameters: Sequence[Parameter], values: Mapping[str, Value]
+    ) -> None:
+        self._parameters = tuple(parameters)
+        self._values: Mapping[str, Value] = dict(values)
+        self._defaults: Mapping[str, Value] = {}
+        self._models_own: frozenset[str] = frozenset()
+        self._shows_all = False
+        self._fields = Vertical(*map(self._field, self._wanted()), classes="fields")
+        common = [one for one in parameters if one.is_common]
+        super().__init__(
+            title,
+            self._fields,
+            Button(self._more_text(), compact=True, classes="more"),
+            collapsed=len(common) < 2 and not self._wanted(only_set=True),
+            id=f"group-{title.lower().replace(' ', '-')}",
+        )
+
+    def on_mount(self) -> None:
+        """Show what was changed."""
+        self._show_state()
+
+    def _wanted(self, *, only_set: bool = False) -> list[Parameter]:
+        return [
+            one
+            for one in self._parameters
+            if self._values.get(one.name) is not None
+            or (not only_set and (one.is_common or self._shows_all))
+        ]
+
+    def _field(self, parameter: Parameter) -> ParameterField:
+        field = ParameterField(parameter, self._values.get(parameter.name))
+        name = parameter.name
+        field.set_default(
+            self._defaults.get(name, parameter.default), is_models_own=name in self._models_own
+        )
+        return field
+
+    def show_values(self, values: Mapping[str, Value]) -> None:
+        """Show values without posting changes."""
+        self._values = dict(values)
+        for field in self.query(ParameterField):
+            field.set_value(values.get(field.parameter.name))
+        self._make_missing()
+        self._show_state()
+
+    def show_defaults(self, defaults: Mapping[str, Value], models_own: frozenset[str]) -> None:
+        """Show what holds where nothing is set, and which of that the model itself wants."""
+        self._defaults, self._models_own = defaults, models_own
+        for field in self.query(ParameterField):
+            name = field.parameter.name
+            field.set_default(defaults[name], is_models_own=name in models_own)
+
+    def reveal(self, name: str) -> ParameterField | None:
+        """Open the group and return the field of a parameter that it has; make that if need be."""
+        if name not in {one.name for one in self._parameters}:
+            return None
+        self.collapsed = False
+        if not self._fields.query(f"#parameter-{name}"):
+            self._shows_all = True
+            self._make_missing()
+        return self._fields.query_one(f"#parameter-{name}", ParameterField)
+
+    def _make_missing(self) -> None:
+        """Make the fields that are wanted and not there, each in its place."""
+        made = {field.parameter.name: field for field in self._fields.query(ParameterField)}
+        before: ParameterField | None = None
+        for parameter in self._parameters:
+            field = made.get(parameter.name)
+            if field is None and parameter in self._wanted():
+                field = self._field(parameter)
+                if before is None:
+                    self._fields.mount(field, before=0 if made else None)
+                else:
+                    self._fields.mount(field, after=before)
+            before = field or before
+        self.query_one(".more", Button).label = self._more_text()
+
+    def _more_text(self) -> Content:
+        hidden = len(self._parameters) - len(self._wanted())
+        return Content(f"  {hidden} more …" if hidden else "")
+
+    def _show_state(self) -> None:
+        self.show_changed(sum(self._values.get(one.name) is not None for one in self._parameters))
+        if buttons := self.query(".more"):
+            buttons.first().display = len(self._wanted()) < len(self._parameters)
+
+    @on(ParameterField.Changed)
+    def _changed(self, event: ParameterField.Changed) -> None:
+        # It goes on to the screen, which keeps the value.
+        self._values = {**self._values, event.name: event.value}
+        self._show_state()
+
+    @on(Button.Pressed, ".more")
+    def _more_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._shows_all = True
+        self._make_missing()
+        self._show_state()
