@@ -72,6 +72,7 @@ class Contestant:
     name = ""
     keeps_cache = False
     can_stop = False
+    _process: subprocess.Popen[Any]
 
     def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:
         """Have a chat answered."""
@@ -79,11 +80,15 @@ class Contestant:
 
     @property
     def memory_mb(self) -> float:
-        """The most memory that it took so far."""
+        """What it takes now, after all that it was asked."""
+        with contextlib.suppress(psutil.Error):
+            return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)
         return 0.0
 
     def close(self) -> None:
         """End it."""
+        self._process.kill()
+        self._process.wait()
 
 
 class Child(Contestant):
@@ -124,18 +129,6 @@ class Child(Contestant):
         if not line:
             raise Missing(f"{self.name} ended")
         return dict(json.loads(line))
-
-    @property
-    def memory_mb(self) -> float:
-        """What it takes now; nothing here gives memory back."""
-        with contextlib.suppress(psutil.Error):
-            return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)
-        return 0.0
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
 
 
 class Server(Contestant):
@@ -194,18 +187,6 @@ class Server(Contestant):
         # Its pieces end at spaces, not at tokens.
         tokens = len(self._tokenizer.encode("".join(said), add_special_tokens=False).ids)
         return Answer(first - began, last - first, tokens, text="".join(said))
-
-    @property
-    def memory_mb(self) -> float:
-        """What it takes now."""
-        with contextlib.suppress(psutil.Error):
-            return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)
-        return 0.0
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
 
 
 def _pieces(lines: Any) -> Iterator[str]:
