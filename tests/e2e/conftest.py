@@ -69,6 +69,8 @@ def environment(home, tmp_path) -> dict[str, str]:
         HOME=str(tmp_path),
         HF_HOME=str(tmp_path / "hub"),
         HF_HUB_OFFLINE="1",
+        # A bell after a long reply would be a control character among what the app writes.
+        CHAT_TUI_ALERTS_KIND="off",
         PYTHONPATH=str(ROOT),
     )
 

@@ -153,9 +153,11 @@ _OWN: Final = re.compile(
     | \x1b\[>[0-9]+u | \x1b\[<u                                           # keyboard protocol
     | \x1b\]22;[a-z-]*\x07                                                # shape of the pointer
     | \x1b\]52;c;[A-Za-z0-9+/]*=*\x07                                     # copying
+    | \x1b\[2[23];2t                                                      # the title from before
     """,
     re.VERBOSE,
 )
+_TITLE: Final = re.compile(rb"\x1b\]2;([^\x07\x1b]*)\x07")
 _COPIED: Final = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/]*=*)\x07")
 
 
@@ -172,7 +174,8 @@ def is_forbidden(character: str) -> bool:
 
 def foreign(raw: bytes) -> list[str]:
     """Return what is in an app's whole output beside plain text and the sequences that Textual writes, with what is around it."""
-    text = _OWN.sub(b"\xff", raw).replace(b"\r\n", b"").replace(b"\xff", b"")
+    # What the window's title says is looked at like any other text.
+    text = _OWN.sub(b"\xff", _TITLE.sub(rb"\1", raw)).replace(b"\r\n", b"").replace(b"\xff", b"")
     shown = text.decode("utf-8")
     return [
         shown[max(0, at - 20) : at + 20]
