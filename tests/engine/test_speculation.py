@@ -55,7 +55,7 @@ class Oracle:
 def with_drafter(engine, drafter, messages, monkeypatch, **parameters):
     prompt = engine._loaded.prompts.build(messages)
     drafter.start = len(prompt.ids)
-    monkeypatch.setattr(engine._loaded.speculation, "drafter", lambda _choice: drafter)
+    monkeypatch.setattr(Speculator, "drafter", lambda _self, _choice: drafter)
     return ask(engine, messages, Speculation.AUTO, **parameters)
 
 
@@ -94,6 +94,7 @@ def test_right_drafts_are_taken_and_wrong_ones_taken_back(small, monkeypatch, wr
     if not wrong_at:
         assert passes == 4
     # What the cache holds afterwards is right: the next turn goes on from it.
+    monkeypatch.undo()
     again = ask(small, QUOTING, Speculation.OFF, max_new_tokens=20)
     assert again.prompt.cached_tokens == again.prompt.prompt_tokens - 1
     assert again.text == expected.text

@@ -100,5 +100,5 @@ async def test_what_comes_before_the_next_message_is_computed_ahead(desk: Desk) 
         assert roles == ["user", "assistant"]
         count = len(engine.prepared)
         await pilot.press("a")
-        await until(pilot, lambda: screen.draft_tokens)
+        await until(pilot, lambda: screen.draft_context is not None)
         assert len(engine.prepared) == count
