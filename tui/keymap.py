@@ -49,7 +49,7 @@ MAPS: Final[Mapping[str, Mapping[str, str]]] = {
         "transcript.find": "ctrl+s,alt+s",
         "turn.previous": "alt+p,alt+up,ctrl+up",
         "turn.next": "alt+n,alt+down,ctrl+down",
-        "chat.new": "alt+c,f7",
+        "chat.new": "alt+c,f11",
         "chat.open": "f3,alt+b",
         "chat.undo": "f8,ctrl+underscore",
         "transcript.page_down": "pagedown,ctrl+v",

@@ -99,7 +99,7 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
     async with desk.app().run_test(size=(80, 24)) as pilot:
         screen = await ready(pilot)
         screen.composer.focus()
-        await type_text(pilot, "/sta")
+        await type_text(pilot, "/statu")
         await until(pilot, lambda: "Says what is in force" in shown(pilot))
         await pilot.press("tab")
         assert screen.composer.text == "/status"
