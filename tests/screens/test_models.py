@@ -282,12 +282,12 @@ async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, 
         engine.load_error = ModelLoadError("There is not enough memory.", cause=FailureCause.MEMORY)
         screen.choose_model(LoadRequest(str(model)))
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        await until(pilot, lambda: "8-bit (bitsandbytes): " in shown(pilot))
+        await until(pilot, lambda: "int8 weight-only (CPU): " in shown(pilot))
         assert "of 16.0 GB" in shown(pilot)
         engine.load_error = None
         await pilot.press("4")
         await until(pilot, lambda: screen.model.ready and screen.model.model == str(model))
-        assert engine.load_requests[-1].quantization == "4bit"
+        assert engine.load_requests[-1].quantization == "int4"
 
 
 async def test_memory_that_runs_out_in_a_reply_keeps_its_text_and_can_shorten_the_chat(desk: Desk):
@@ -403,7 +403,7 @@ async def test_the_picker_is_usable_in_a_small_terminal(desk: Desk, model):
             await ready(pilot)
             await picker(pilot)
             await until(pilot, lambda: "tiny-llama" in shown(pilot))
-            assert "Esc close" in shown(pilot)
+            await until(pilot, lambda: "Esc close" in shown(pilot))
 
 
 async def test_the_first_start_without_a_model_looks_for_room_behind_the_dialog(desk: Desk):

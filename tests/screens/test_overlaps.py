@@ -141,7 +141,7 @@ async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load
         await answered(pilot, screen, 2)
         screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
         await pilot.pause(0.1)
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         await until(pilot, lambda: screen.model.ready)
         await pilot.pause(0.2)
         assert len(engine.requests) == 1

@@ -136,7 +136,13 @@ class LoadOptions(Dialog[LoadRequest]):
         with Horizontal(classes="row"):
             yield Label(label)
             yield Select(
-                options, value=value, allow_blank=False, compact=True, id=field, disabled=disabled
+                # As content: a text would be read as markup.
+                [(Content(prompt), one) for prompt, one in options],
+                value=value,
+                allow_blank=False,
+                compact=True,
+                id=field,
+                disabled=disabled,
             )
 
     def _plain_choice(

@@ -41,6 +41,21 @@ class ModelPicker(ModelLists):
         Binding("c", "cancel_download", show=False),
     ]
 
+    CSS = """
+    ModelPicker {
+        & > #dialog { width: 112; height: 90%; }
+        &.-short > #dialog { height: 100%; }
+        & .message { color: $text-warning; height: auto; width: 1fr; margin-bottom: 1; }
+        & #words { margin: 1 0; }
+        &.-short #words { margin: 0; }
+        & PickList { height: 1fr; }
+        & #details { height: auto; max-height: 8; width: 1fr; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-short #details { display: none; }
+        & KeyHints { margin-top: 1; }
+        &.-short KeyHints { margin-top: 0; }
+    }
+    """
+
     def action_accept(self) -> None:
         """Load the highlighted model, or what was typed."""
         chosen = self._chosen()
