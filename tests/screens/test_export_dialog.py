@@ -41,6 +41,14 @@ async def test_the_extension_follows_the_format(tmp_path):
         assert app.result == ExportChoice("md", tmp_path / "chat.md")
 
 
+async def test_the_focus_is_there_at_once_so_that_no_key_overtakes_it(tmp_path):
+    app = Host(dialog(tmp_path / "chat"))
+    async with app.run_test():
+        app.dialog.set_focus(app.dialog.query_one("#path"))
+        app.dialog.on_mount()
+        assert app.dialog.focused is app.dialog.query_one("#formats")
+
+
 async def test_arrow_keys_choose_the_format_also_from_the_path(tmp_path):
     app = Host(dialog(tmp_path / "chat"))
     async with app.run_test() as pilot:

@@ -133,7 +133,7 @@ class ExportDialog(Dialog[ExportChoice]):
         """Begin in the list of formats."""
         formats = self.query_one("#formats", OptionList)
         formats.highlighted = self._format
-        formats.focus()
+        self.set_focus(formats)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show all formats where there is room; where there is none, the list alone scrolls."""
@@ -154,7 +154,7 @@ class ExportDialog(Dialog[ExportChoice]):
     def _picked(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         path = self.query_one("#path", Input)
-        path.focus()
+        self.set_focus(path)
         path.cursor_position = len(path.value)
 
     def action_to_formats(self) -> None:

@@ -169,7 +169,7 @@ class ReplyOptions(Dialog[ChosenOptions]):
         model = self._offered[event.option_index].model
         typed = self.query_one("#model", Input)
         typed.value = "" if model == self._current_model else sanitize_line(model)
-        typed.focus()
+        self.set_focus(typed)
 
     # -- parameters and the end
 

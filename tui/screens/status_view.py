@@ -70,4 +70,4 @@ class StatusView(Dialog[None]):
 
     def on_mount(self) -> None:
         """Have the keys scroll at once."""
-        self.query_one(VerticalScroll).focus()
+        self.set_focus(self.query_one(VerticalScroll))

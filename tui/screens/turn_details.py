@@ -320,7 +320,7 @@ class TurnDetails(Dialog[None]):
     @on(TabbedContent.TabActivated)
     def _activated(self, event: TabbedContent.TabActivated) -> None:
         event.stop()
-        _scroller(event.pane).focus(scroll_visible=False)
+        self.set_focus(_scroller(event.pane), scroll_visible=False)
 
 
 def _scroller(pane: TabPane) -> Widget:
