@@ -270,9 +270,12 @@ async def test_a_newer_error_of_the_same_origin_takes_the_place_of_the_older(des
         screen = await ready(pilot)
         screen.tell("first failure", title="The model was not loaded", severity="error")
         await until(pilot, lambda: "first failure" in shown(pilot))
+        screen.tell("something else", title="The chat was not saved", severity="error")
+        screen.tell("a warning", severity="warning")
         screen.tell("second failure", title="The model was not loaded", severity="error")
         await until(pilot, lambda: "second failure" in shown(pilot))
         await until(pilot, lambda: "first failure" not in shown(pilot), 3)
+        await until(pilot, lambda: "something else" in shown(pilot) and "a warning" in shown(pilot))
 
 
 async def test_a_saved_chat_is_reopened_from_the_list(desk: Desk) -> None:

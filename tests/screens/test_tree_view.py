@@ -174,9 +174,12 @@ async def test_thousands_of_turns_are_drawn_row_by_row():
         assert app.result == "t0"
 
 
-def test_variants_of_the_first_turn_stand_in_their_order():
+def test_the_active_first_turn_stands_right_before_what_follows_it():
     chat = Conversation().add_user("one")
-    chat = chat.edit(chat.path[0].id, "two")
-    first, second = (turn.id for turn in chat.children(None))
-    for at in (chat, chat.undo().redo()):
-        assert [place.turn_id for place in places(at)] == [first, second]
+    first = chat.path[0].id
+    chat = chat.edit(first, "two")
+    second = chat.path[0].id
+    chat = chat.edit(first, "three")
+    third = chat.path[0].id
+    chat = chat.page(third, -1).add_user("more")
+    assert [place.turn_id for place in places(chat)] == [first, third, second, chat.path[1].id]

@@ -60,9 +60,10 @@ def places(conversation: Conversation) -> Iterator[Place]:
             on_way = [turn for turn in children if turn.id in active]
             follower = on_way[0] if on_way else max(children, key=lambda turn: sizes[turn.id])
             if at is None:
-                # Below the top level other variants are drawn within the run that passes them; here all are on one level.
-                runs += [turn.id for turn in children if turn.id != follower.id]
-                yield from (Place(turn.id, None) for turn in children)
+                # Nothing is passed here that could hold them: they stand before the run, whose turns follow one another.
+                others = [turn.id for turn in children if turn.id != follower.id]
+                runs += others
+                yield from (Place(turn_id, None) for turn_id in (*others, follower.id))
                 at = follower.id
                 continue
             for turn in children:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, Final
 
 from textual import events, on
@@ -48,6 +49,24 @@ MEMORY_S: Final = 2.0
 SIDEBAR_WIDTH: Final = 100
 """On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
 NO_MODEL: Final = "No model is loaded. F4 chooses one."
+
+
+@dataclass
+class _Told:
+    """A passing message, already safe to show, and until when on the monotonic clock it stands."""
+
+    text: str
+    title: str
+    severity: str
+    until: float = 0.0
+
+    def replaces(self, older: _Told) -> bool:
+        """Whether the older one says nothing any more: of one origin the newest error counts, of quiet words the last."""
+        if self.severity != older.severity:
+            return False
+        return self.severity == "information" or (
+            self.severity == "error" and self.title == older.title
+        )
 
 
 class ChatFrame(Screen[None]):
@@ -135,8 +154,7 @@ class ChatFrame(Screen[None]):
         self.draft_context: int | None = None
         """What the prompt would take if what is written in the composer were sent; None when that is not known."""
         self._memory = MemoryReading()
-        self._last_told = ""
-        self._told_errors: set[str] = set()
+        self._told: list[_Told] = []
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -195,19 +213,24 @@ class ChatFrame(Screen[None]):
         """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before,
         an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
         """
-        # Of one origin the newest error counts: older ones would only pile up over what one wants to do about it.
-        again = severity == "error" and title in self._told_errors
-        if again or (severity == "information" and self._last_told == severity):
+        new = _Told(sanitize(text), sanitize_line(title), severity)
+        new.until = monotonic() + (5 if is_shown or severity == "information" else 12)
+        self._told = [told for told in self._told if told.until > monotonic()]
+        kept = [told for told in self._told if not new.replaces(told)]
+        if len(kept) < len(self._told):
+            # Textual takes away all of them or none.
             self.app.clear_notifications()
-            self._told_errors.clear()
-        if severity == "error":
-            self._told_errors.add(title)
-        self._last_told = severity
+            for told in kept:
+                self._notify(told)
+        self._told = [*kept, new]
+        self._notify(new)
+
+    def _notify(self, told: _Told) -> None:
         self.app.notify(
-            sanitize(text),
-            title=sanitize_line(title),
-            severity=severity,  # type: ignore[arg-type]
-            timeout=5 if is_shown or severity == "information" else 12,
+            told.text,
+            title=told.title,
+            severity=told.severity,  # type: ignore[arg-type]
+            timeout=told.until - monotonic(),
             markup=False,
         )
 
