@@ -10,6 +10,7 @@ from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
 from tui.engine.base import GenerationError, LoadRequest, ModelLoadError, StopReason
+from tui.screens.ask import AskText
 from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
 from tui.widgets.status_bar import StatusBar
@@ -263,6 +264,32 @@ async def test_the_list_of_chats_opens_during_a_reply_and_leaving_keeps_what_was
         await until(pilot, lambda: "was stopped" in shown(pilot))
         kept = desk.store.load(left, lock=False).conversation.path[-1]
         assert (kept.text.strip(), kept.status) == ("kept words", Status.STOPPED)
+
+
+async def test_the_open_chat_is_renamed_in_the_list_while_its_reply_is_written(desk: Desk) -> None:
+    engine = ScriptedEngine(["kept words and more"], hold=threading.Event())
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "question")
+        await until(pilot, lambda: "kept words and" in shown(pilot))
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SessionList))
+        await until(pilot, lambda: "question" in shown(pilot))
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskText))
+        await pilot.press("ctrl+u", *"Named", "enter")
+        await until(pilot, lambda: screen.conversation.title == "Named")
+        assert screen.reply is not None
+        engine.hold.set()
+        await pilot.press("escape")
+        await answered(pilot, screen, 2)
+        assert "Named" in shown(pilot)
+        assert "kept words and more" in shown(pilot)
+        await until(pilot, lambda: not desk.store.load(screen.conversation.id, lock=False).problems)
+        kept = desk.store.load(screen.conversation.id, lock=False).conversation
+        assert kept.title == "Named"
+        assert [turn.text.strip() for turn in kept.path] == ["question", "kept words and more"]
+        assert kept.path[-1].status is Status.COMPLETE
 
 
 async def test_a_newer_error_of_the_same_origin_takes_the_place_of_the_older(desk: Desk) -> None:
