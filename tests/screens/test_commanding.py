@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
@@ -43,6 +44,16 @@ async def test_set_changes_what_the_next_reply_is_made_with(desk: Desk):
         "stop_strings": ["a b", "c"],
         "top_h": 0.1,
     }
+
+
+async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_command(desk: Desk):
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await type_text(pilot, "/statu")
+        await until(pilot, lambda: screen.composer.menu_open)
+        screen.composer.post_message(Key("s", "s"))
+        screen.composer.post_message(Key("enter", None))
+        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView), 3)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,9 @@ class Commanding(NamedThings):
                 self.composer.action_submit()
             else:
                 self._take_offer(offer)
+        elif event.key == "enter":
+            # It was pressed before the list was gone that the last letter closed.
+            self.composer.action_submit()
 
     @on(CommandMenu.Taken)
     def _offer_clicked(self, event: CommandMenu.Taken) -> None:
