@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from threading import Event
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -608,3 +609,67 @@ def test_the_raw_view_is_the_same_in_pieces_and_loses_nothing(text: str, cuts: l
         # Spaces at which a line that is full ends are nowhere to be seen, and not copied.
         ends = [row.rstrip() for row in sanitize(text).split("\n")]
         assert [row.rstrip() for row in copied.split("\n")] == ends
+
+
+@pytest.fixture
+def lexers(monkeypatch: pytest.MonkeyPatch) -> Iterator[highlight.Lexers]:
+    """Lexers that are made in a thread, which waits for `go`."""
+    made = highlight.Lexers()
+    monkeypatch.setattr(highlight, "LEXERS", made)
+    highlight._highlighted.cache_clear()
+    yield made
+    highlight._highlighted.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nif x:\n```\n\nend\n",
+        "> - ```python\n>   if x:\n>   ```\n",
+        "```python\nif x:\n",
+    ],
+)
+def test_code_is_plain_until_its_lexer_was_made_in_a_thread(
+    lexers: highlight.Lexers, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    go, done = Event(), Event()
+    make = highlight._made
+
+    def late(language: str) -> object:
+        assert go.wait(10)
+        return make(language)
+
+    monkeypatch.setattr(highlight, "_made", late)
+    lexers.when_made = done.set
+    live = LiveDocument(text)
+    plain = live.lines(60)
+    assert not any("tok-" in span.style for line in plain for span in line.spans)
+    go.set()
+    assert done.wait(10)
+    assert live.colour()
+    coloured = live.lines(60)
+    assert [span.text for line in coloured for span in line.spans if "tok-k" in span.style] == [
+        "if"
+    ]
+    assert [line.text for line in coloured] == [line.text for line in plain]
+    live.finish()
+    lexers.when_made = None
+    at_once = LiveDocument(text)
+    at_once.finish()
+    assert list(live.lines(60)) == list(at_once.lines(60))
+
+
+def test_a_finished_text_without_waiting_code_is_not_laid_out_again() -> None:
+    live = LiveDocument("```python\nif x:\n```\n")
+    live.finish()
+    live.lines(60)
+    assert not live.colour()
+
+
+def test_names_of_languages_that_a_model_makes_up_cost_nothing_for_long(
+    lexers: highlight.Lexers,
+) -> None:
+    for number in range(500):
+        assert lexers.get(f"nonsense-{number}") is None
+    assert lexers.get("x" * 100_000) is None
+    assert len(lexers._made) < 100

@@ -20,6 +20,7 @@ from textual.timer import Timer
 
 from tui.conversation import USER
 from tui.widgets.markdown import warm_up
+from tui.widgets.markdown.highlight import LEXERS
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
 from tui.widgets.shown_texts import ShownTexts
 from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
@@ -80,6 +81,9 @@ class Transcript(TurnWindow, can_focus=True):
 
         hits: int
 
+    class LexersMade(Message, bubble=False):
+        """Code that was shown plain can have its colours now."""
+
     @dataclass
     class VariantPaged(Message):
         """The reader wants to see the previous (-1) or next (1) variant of a turn."""
@@ -130,6 +134,22 @@ class Transcript(TurnWindow, can_focus=True):
         """Load what rendering needs while nobody waits for it."""
         super().on_mount()
         self.set_timer(_WARM_UP_S, self._warm_up)
+        LEXERS.when_made = self._lexers_made
+
+    def on_unmount(self) -> None:
+        """Leave the lexers to whatever comes after."""
+        if LEXERS.when_made == self._lexers_made:
+            LEXERS.when_made = None
+
+    def _lexers_made(self) -> None:
+        # Called in another thread, which may outlive the app.
+        self.post_message(self.LexersMade())
+
+    def on_transcript_lexers_made(self, event: LexersMade) -> None:
+        """Colour the code that was waiting."""
+        event.stop()
+        for view in self._views:
+            view.colour_code()
 
     def _warm_up(self) -> None:
         self.run_worker(warm_up, thread=True, exit_on_error=False)

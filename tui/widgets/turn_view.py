@@ -219,6 +219,12 @@ class TurnView(Widget):
             self._numbers = shown
             self._changed(everything=True)
 
+    def colour_code(self) -> None:
+        """Show code in its colours that was plain until its lexer was there."""
+        is_body, is_thought = self._body.colour(), self._thought.colour()
+        if is_body or is_thought:
+            self._changed(everything=True)
+
     def state_changed(self) -> None:
         """Show the turn after its `ViewState` was changed."""
         self._changed(everything=True)

@@ -41,6 +41,8 @@ class Code:
     is_last: bool = True
     first_number: int = 1
     """The number of the first of the lines in the whole block, from 1."""
+    awaited: str = ""
+    """The language of lines that are plain as yet, since its lexer is still being made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +117,10 @@ class Placed:
 
     block: Block
     gap: bool = True
+
+
+def waits_for_colours(block: Block) -> bool:
+    """Whether there is code in a block of which the lexer was still being made when it was parsed."""
+    if isinstance(block, Quote | Item):
+        return any(waits_for_colours(placed.block) for placed in block.blocks)
+    return isinstance(block, Code) and bool(block.awaited)

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, overload
 
 from tui.sanitize import sanitize
-from tui.widgets.markdown.blocks import Code, Placed, Plain, Table, TableRows
-from tui.widgets.markdown.highlight import GrowingCode, ends_stretch, highlight
+from tui.widgets.markdown.blocks import Code, Placed, Plain, Table, TableRows, waits_for_colours
+from tui.widgets.markdown.highlight import GrowingCode, awaited, ends_stretch, highlight
 from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, Span
 from tui.widgets.markdown.parser import BlockParse, OpenList, Unit, language_of, references
@@ -97,17 +97,20 @@ class _Fence:
 
     def settled(self, *, is_last: bool) -> Placed:
         """Return the stretch that was read as a block, and begin the next one."""
+        language = language_of(self.label)
+        wait = awaited(language)
         code = Code(
-            highlight(self.lines, language_of(self.label)),
+            highlight(self.lines, language),
             self.label if self.is_first else "",
             is_first=self.is_first,
             is_last=is_last,
             first_number=self._first_number,
+            awaited=wait,
         )
         placed = Placed(code, self.is_first)
         self._first_number += len(self.lines)
         self.lines, self.is_first = [], False
-        self._growing = GrowingCode(language_of(self.label))
+        self._growing = GrowingCode(language)
         return placed
 
     def growing(self, rest: str) -> Placed:
@@ -445,6 +448,13 @@ class LiveDocument:
             rest = lay_out(blocks, width, after=after, numbers=numbers)
         self._lines = Lines(self._settled, rest)
         return self._lines
+
+    def colour(self) -> bool:
+        """Have code laid out anew that waited for its lexer; return whether there may be such code."""
+        waits = not self._done or any(waits_for_colours(placed.block) for placed in self._blocks)
+        if waits:
+            self._forget_lines()
+        return waits
 
     def _lay_out_settled(self, deadline: float) -> bool:
         while self._laid_out < len(self._blocks):

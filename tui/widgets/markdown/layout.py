@@ -19,6 +19,7 @@ from tui.widgets.markdown.blocks import (
     Rule,
     TableRows,
 )
+from tui.widgets.markdown.highlight import highlight
 from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, chop, prefixed, restyled, wrap
 from tui.widgets.markdown.table_layout import lay_out_rows
 
@@ -85,7 +86,10 @@ def _code(block: Code, width: int, *, numbers: bool) -> list[Line]:
     if block.label and block.is_first:
         label = Span(sanitize_line(block.label)[: max(1, width - 2)], "fence-label")
         lines.append(Line((_CODE_EDGE, label), fill="fence", lead=2 + len(label.text)))
-    for number, spans in enumerate(block.lines, block.first_number):
+    code = block.lines
+    if block.awaited:
+        code = highlight(["".join(span.text for span in row) for row in code], block.awaited)
+    for number, spans in enumerate(code, block.first_number):
         digits = f"{number:>{_DIGITS}} " if numbers and width > 2 * _LEAST else ""
         inner = width - len(_CODE_EDGE.text) - len(digits)
         rows = chop([span._replace(style=f"fence {span.style}") for span in spans], inner)

@@ -29,7 +29,7 @@ from tui.widgets.markdown.blocks import (
     TableRows,
 )
 from tui.widgets.markdown.formulas import readable
-from tui.widgets.markdown.highlight import highlight, stretches
+from tui.widgets.markdown.highlight import awaited, highlight, stretches
 from tui.widgets.markdown.inline import footnote_mark, inline_spans, math_rule, tag_rule
 from tui.widgets.markdown.lines import Span, expand_tabs
 
@@ -354,15 +354,19 @@ def code_blocks(token: Token, *, gap: bool) -> list[Placed]:
     label = sanitize(token.info.strip())
     parts = stretches(content.split("\n") if token.content else [])
     last = len(parts) - 1
+    language = language_of(label)
+    # Asked before the lexer is used: made in between, the code would stay plain.
+    wait = awaited(language)
     starts = list(accumulate((len(part) for part in parts), initial=1))
     return [
         Placed(
             Code(
-                highlight([sanitize(line) for line in part], language_of(label)),
+                highlight([sanitize(line) for line in part], language),
                 label if number == 0 else "",
                 is_first=number == 0,
                 is_last=number == last,
                 first_number=starts[number],
+                awaited=wait,
             ),
             gap and number == 0,
         )
