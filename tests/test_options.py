@@ -207,7 +207,8 @@ def test_a_completion_script_has_every_option_parameter_and_subcommand(shell):
 
 def completed(line):
     words = line.split(" ")
-    program = f"""{script("bash", {"list": "x"})}
+    values = {"theme": ["graphite", "glacier"], "preset": ["coder", "two words", "$(touch x)", "'"]}
+    program = f"""{script("bash", {"list": "x"}, values)}
 COMP_WORDS=({" ".join(words[:-1])} "{words[-1]}"); COMP_CWORD={len(words) - 1}
 compopt() {{ :; }}; _chat_tui; printf '%s\\n' "${{COMPREPLY[@]}}" """
     result = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
@@ -219,6 +220,18 @@ def test_bash_completes():
     assert completed("chat-tui --contin") == ["--continue"]
     assert completed("chat-tui tempera") == ["temperature="]
     assert completed("chat-tui li") == ["list"]
+    assert completed("chat-tui --theme g") == ["graphite", "glacier"]
+    assert completed("chat-tui --preset ") == ["coder"]
+
+
+def test_completion_knows_the_presets_and_themes_of_the_user(tmp_path):
+    folder = tmp_path / "config" / "presets"
+    folder.mkdir(parents=True)
+    (folder / "coder.toml").write_text("")
+    for shell in SHELLS:
+        text = run("completion", shell, home=tmp_path).stdout
+        assert "coder" in text
+        assert "graphite" in text
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

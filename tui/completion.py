@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,25 +24,33 @@ class _Shown:
     takes_value: bool
 
 
-def _options() -> Iterator[_Shown]:
+_WORD: Final = re.compile(r"[\w.@+-]+")
+"""What needs no quotes in any shell."""
+
+
+def _options(values: Mapping[str, Iterable[str]]) -> Iterator[_Shown]:
     for action in parser()._actions:  # noqa: SLF001 - argparse has no other way to list them
         if action.option_strings and action.help is not argparse.SUPPRESS:
+            known = action.choices or values.get(action.option_strings[0].lstrip("-"), ())
             yield _Shown(
                 tuple(action.option_strings),
                 sanitize_line(action.help or "").replace("%%", "%"),
-                tuple(map(str, action.choices or ())),
+                tuple(str(one) for one in known if _WORD.fullmatch(str(one))),
                 action.nargs is None,
             )
 
 
-def script(shell: str, subcommands: Mapping[str, str]) -> str:
+def script(
+    shell: str, subcommands: Mapping[str, str], values: Mapping[str, Iterable[str]] | None = None
+) -> str:
     """Return the completion script for a shell.
 
     Args:
         shell: a name in `SHELLS`.
         subcommands: their names with one line of help each.
+        values: by an option's name without dashes, what it can be given; those that a shell would take apart are left out.
     """
-    return SHELLS[shell](list(_options()), dict(subcommands))
+    return SHELLS[shell](list(_options(values or {})), dict(subcommands))
 
 
 def _bash(options: list[_Shown], subcommands: dict[str, str]) -> str:

@@ -21,8 +21,10 @@ from tui.sessions import SessionError, SessionFileError, SessionStore
 from tui.settings.config import ConfigError, explain, write_settings
 from tui.settings.paths import AppPaths, PathsError
 from tui.settings.preferences import Origin, Preferences
+from tui.settings.presets import Library
 from tui.settings.schema import SETTINGS, SettingError
 from tui.settings.state import load_state
+from tui.settings.themes import shipped_themes, user_themes
 from tui.transfer import EXPORTS, TransferError, format_for, read_chats, write_chats
 
 FAILED: Final = 2
@@ -242,7 +244,13 @@ def _change(text: str) -> tuple[str, object]:
 
 def _completion(given: argparse.Namespace, _store: SessionStore) -> int:
     about = {name: make().description or "" for name, make in PARSERS.items()}
-    write_out(script(given.shell, about).rstrip())
+    paths = AppPaths.default()
+    themes = (*shipped_themes(), *user_themes(paths.themes)[0])
+    values = {
+        "preset": Library(paths.presets, paths.prompts).preset_names(),
+        "theme": sorted({theme.name for theme in themes}),
+    }
+    write_out(script(given.shell, about, values).rstrip())
     return 0
 
 

@@ -254,3 +254,13 @@ def test_a_library_is_compiled_once_and_a_broken_one_is_not_used(
 def test_a_library_that_gives_wrong_numbers_is_not_used(tmp_path, monkeypatch, compiled):
     monkeypatch.setattr(native, "_is_right", lambda _made: False)
     assert native.build(tmp_path) is None
+
+
+@pytest.mark.parametrize("product", ["bfloat16", "int8", "int4", "attention"])
+def test_the_numbers_of_each_product_are_looked_at(compiled, monkeypatch, product):
+    assert native._is_right(compiled)
+    right = getattr(native.Native, product)
+    monkeypatch.setattr(
+        native.Native, product, lambda self, *inputs: right(self, *inputs) * 1.5 + 0.1
+    )
+    assert not native._is_right(compiled)

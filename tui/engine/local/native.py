@@ -195,6 +195,16 @@ def _is_right(made: Native) -> bool:
         expected = x @ weights.float().T
         if not torch.allclose(made.bfloat16(x, weights), expected, atol=1e-3):
             return False
+        eights = torch.randint(-127, 128, weights.shape, generator=generator, dtype=torch.int8)
+        scales = (torch.rand(5, generator=generator) / 127).bfloat16()
+        expected = x @ (eights.float() * scales.float().unsqueeze(1)).T
+        if not torch.allclose(made.int8(x, eights, scales), expected, atol=1e-3):
+            return False
+        fours = torch.randint(-(2**15), 2**15, (5, 3, 8), generator=generator).to(torch.int16)
+        both = (torch.randn(5, 3, 2, generator=generator) / 16).bfloat16()
+        expected = x @ made.unpacked_int4(fours, both).T
+        if not torch.allclose(made.int4(x, fours, both), expected, atol=1e-3):
+            return False
     query = torch.randn(1, 4, 1, 16, generator=generator).bfloat16()
     key, value = (torch.randn(1, 2, 300, 16, generator=generator).bfloat16() for _ in range(2))
     expected = torch.nn.functional.scaled_dot_product_attention(
