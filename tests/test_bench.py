@@ -23,6 +23,9 @@ class TimedEngine(ScriptedEngine):
         if request.quantization == "int8":
             raise ModelLoadError("There is not enough memory.", "")
         self.speed = SPEEDS[request.quantization] / (1 if request.kernels else 2)
+        if request.dtype == "float32":
+            self.speed /= 3
+        self.speed += request.threads
         self._loaded = ModelInfo(request.model, "Some", "cpu", weights_bytes=2**28)
         return self._loaded
 
@@ -41,6 +44,7 @@ def engine():
 
 @pytest.fixture
 def state(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench.os, "cpu_count", lambda: 8)
     monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path / "home"))
     paths = AppPaths.default()
     paths.ensure()
@@ -65,10 +69,27 @@ def test_every_way_that_works_here_is_measured_and_the_fastest_kept(engine, stat
     assert engine.loaded is None
 
 
+def test_the_best_number_of_threads_and_type_are_kept_in_the_configuration(engine, state, capsys):
+    file = AppPaths.default().config_file
+    file.write_text("# mine\n[model]\nkernels = false\n")
+    assert run(engine, "some", "--only", "none,int4", "--keep") == 0
+    assert "Kept: chat-tui starts with some, int4, 7 threads." in capsys.readouterr().out
+    text = file.read_text()
+    assert "threads = 7" in text
+    assert "# mine" in text
+    assert "kernels" not in text
+    assert "dtype" not in text
+
+
 def test_the_same_is_not_loaded_twice(engine, state):
     run(engine, "some", "--only", "none,int4", "--no-keep")
     wanted = [(one.quantization, one.kernels) for one in engine.load_requests]
-    assert wanted == [("none", True), ("none", False), ("int4", True)]
+    assert wanted == [
+        *[("none", True), ("none", False), ("int4", True)],
+        *[("none", True), ("int4", True), ("int4", True)],
+    ]
+    assert [one.threads for one in engine.load_requests] == [0, 0, 0, 0, 7, 4]
+    assert engine.load_requests[3].dtype == "float32"
     assert not state.exists()
 
 
@@ -86,6 +107,14 @@ def test_a_model_that_can_not_be_loaded_is_said(engine, state, capsys):
 def test_an_unknown_quantization_is_refused(engine, state, capsys):
     assert run(engine, "some", "--only", "int5") == 2
     assert "int5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("cores", "counts"), [(1, []), (2, [1]), (3, [2, 1]), (16, [15, 8])])
+def test_other_numbers_of_threads_are_tried(cores, counts):
+    best = bench.Choice("int8", LoadRequest("m", "int8"))
+    found = bench.thread_choices(best, cores)
+    assert [one.request.threads for one in found] == counts
+    assert all(one.request.quantization == "int8" for one in found)
 
 
 def test_choices_are_those_of_the_device():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +14,10 @@ from tui.conversation import Message, ReplyStats
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.sanitize import sanitize_line
+from tui.settings.config import ConfigError, read_config, write_settings
 from tui.settings.paths import AppPaths
-from tui.settings.state import load_state, save_state
+from tui.settings.schema import SETTINGS
+from tui.settings.state import AppState, load_state, save_state
 from tui.widgets.figures import bytes_text, seconds_text
 
 FAILED: Final = 2
@@ -68,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui bench`."""
     made = Parser(
         prog="chat-tui bench",
-        description="Measure how fast a model is on this machine, in every quantization that can be used here.",
+        description="Measure how fast a model is on this machine, in every quantization that can be used here,"
+        " and on a CPU with other types and numbers of threads.",
     )
     made.add_argument(
         "model",
@@ -104,7 +108,24 @@ def choices(model: str, device: str, only: Sequence[str] = ()) -> list[Choice]:
     ]
     if device == "cpu" and (not only or NONE in only):
         found.insert(0, Choice("none, PyTorch's kernels", LoadRequest(model, NONE, kernels=False)))
+        found.append(Choice("none, float32", LoadRequest(model, NONE, dtype="float32")))
     return found
+
+
+def thread_choices(best: Choice, cores: int) -> list[Choice]:
+    """Return a way to run a model with other numbers of threads: one for each core but one, and half of that many.
+
+    Args:
+        best: the way, with as many threads as there are cores.
+        cores: of the CPU.
+    """
+    return [
+        Choice(
+            f"{best.name}, {count} thread{'' if count == 1 else 's'}",
+            replace(best.request, threads=count),
+        )
+        for count in sorted({cores - 1, cores // 2} - {0, cores}, reverse=True)
+    ]
 
 
 def measure(engine: Engine, choice: Choice) -> Measured:
@@ -213,17 +234,31 @@ def run(
         complain(f"chat-tui bench: {model} could not be measured.")
         return FAILED
     if given.keep or (not given.no_keep and _wants(best, ask)):
-        save_state(
-            paths.state,
-            replace(
-                state,
-                model=best.choice.request.model,
-                quantization=best.choice.request.quantization,
-            ),
-        )
-        print(
-            f"Kept: chat-tui starts with {sanitize_line(model)}, quantization {best.choice.request.quantization}."
-        )
+        return _keep(best.choice, paths, state)
+    return 0
+
+
+def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
+    request = choice.request
+    save_state(paths.state, replace(state, model=request.model, quantization=request.quantization))
+    wanted = {
+        "model.threads": request.threads,
+        "model.dtype": request.dtype,
+        "model.kernels": request.kernels,
+    }
+    now = read_config(paths.config_file).values
+    changes = {
+        key: None if value == SETTINGS[key].default else value
+        for key, value in wanted.items()
+        if value != now.get(key, SETTINGS[key].default)
+    }
+    try:
+        if changes:
+            write_settings(paths.config_file, changes)
+    except ConfigError as error:
+        complain(f"chat-tui bench: {error}")
+        return FAILED
+    print(f"Kept: chat-tui starts with {sanitize_line(request.model)}, {choice.name}.")
     return 0
 
 
@@ -233,8 +268,15 @@ def _measured(engine: Engine, model: str, only: Sequence[str]) -> Iterator[Measu
     if first.problem:
         yield first
         return
+    found = []
     for choice in choices(model, first.device, only):
-        yield first if choice.request == first.choice.request else measure(engine, choice)
+        is_first = choice.request == first.choice.request
+        found.append(first if is_first else measure(engine, choice))
+        yield found[-1]
+    best = fastest(found)
+    if best is not None and first.device == "cpu":
+        for choice in thread_choices(best.choice, os.cpu_count() or 1):
+            yield measure(engine, choice)
 
 
 def _engine(paths: AppPaths) -> Engine:

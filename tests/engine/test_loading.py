@@ -358,3 +358,12 @@ def test_libraries_write_nothing_to_the_terminal(llama, tmp_path):
     log = (tmp_path / "log").read_text()
     assert "spoken" in log
     assert "warned" in log
+
+
+def test_a_model_computes_with_the_threads_that_were_asked_for(engine, tmp_path):
+    folder = tiny.llama(tmp_path / "model")
+    own = torch.get_num_threads()
+    load(engine, folder, threads=1)
+    assert torch.get_num_threads() == 1
+    load(engine, folder)
+    assert torch.get_num_threads() == own

@@ -161,6 +161,7 @@ class LoadRequest:
         trusted: repositories at a revision whose code the user has agreed to, as in `org/model@4f2a`.
         kernels: on a CPU, use this program's own linear layers where they are faster.
         keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
+        threads: that compute on a CPU; 0 for torch's own choice.
     """
 
     model: str
@@ -178,6 +179,7 @@ class LoadRequest:
     trusted: tuple[str, ...] = ()
     keeps_former: bool = False
     kernels: bool = True
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,6 +125,8 @@ def load(
     from transformers import AutoModelForCausalLM
 
     request, device = prepared.request, prepared.device
+    # First, since the fastest kernels are chosen for the threads that there will be.
+    _use_threads(request.threads)
     spread = _spread(request, device)
     options: dict[str, Any] = {
         "config": prepared.config,
@@ -204,6 +207,20 @@ def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
     with torch.inference_mode(), cancellable_layers(loaded.model, reporter.is_cancelled):
         loaded.model(input_ids=ids, use_cache=False)
     reporter.check()
+
+
+@cache
+def _own_threads() -> int:
+    """Return how many threads torch took before it was told."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count or _own_threads())
 
 
 def _spread(request: LoadRequest, device: str) -> str:
