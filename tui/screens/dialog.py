@@ -1,5 +1,5 @@
 """What the dialogs share: the frame, the line of keys that can also be clicked, a field for text of several lines, a list
-that a click moves in. No dialog of its own.
+that a click moves in, what a form ends with. No dialog of its own.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from textual import events
+from textual import events, on
+from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widget import Widget
-from textual.widgets import OptionList
+from textual.widgets import Button, Input, Label, OptionList
 
 from tui.sanitize import sanitize
 from tui.widgets.editor import Editor
@@ -191,6 +193,50 @@ class TextField(Editor):
             event.stop()
             event.prevent_default()
             self.post_message(self.Submitted(self))
+
+
+class FormDialog(Dialog[Result]):
+    """A dialog of fields. Enter in a text, Ctrl+S and the first button accept what they hold; the second button leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
+    DEFAULT_CSS = """
+    FormDialog {
+        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
+        &.-short #buttons { margin-top: 0; }
+        & Button { margin-left: 2; }
+    }
+    """
+
+    def compose_end(self, accept: str, hints: Sequence[Hint]) -> ComposeResult:
+        """Lay out what stands below the fields: the label for problems, the buttons, the keys.
+
+        Args:
+            accept: what accepting does, on its button.
+            hints: of the keys.
+        """
+        yield Label("", id="problem", classes="problem -none", markup=False)
+        with Horizontal(id="buttons"):
+            yield Button(accept, variant="primary", compact=True, id="accept")
+            yield Button("Cancel", compact=True, id="cancel")
+        yield KeyHints(hints)
+
+    @on(Input.Submitted)
+    @on(TextField.Submitted)
+    def _entered(self, event: Message) -> None:
+        event.stop()
+        self.action_accept()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "accept":
+            self.action_accept()
+        else:
+            self.dismiss(None)
+
+    def action_accept(self) -> object:
+        """Close with what the fields hold, or say in `problem` what is wrong with them."""
+        raise NotImplementedError
 
 
 def show_problem(dialog: Dialog[Any], problem: str) -> None:

@@ -7,19 +7,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Button, Checkbox, Input, Label, OptionList
+from textual.widgets import Checkbox, Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
 from tui.screens.ask import Answer, Ask
-from tui.screens.dialog import TALL, Dialog, Hint, KeyHints, show_problem
+from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
 
 _OTHER_LINES: Final = 16
 _OTHER_LINES_SHORT: Final = 10
@@ -59,10 +58,9 @@ class Target:
     exists: bool = False
 
 
-class ExportDialog(Dialog[ExportChoice]):
+class ExportDialog(FormDialog[ExportChoice]):
     """Returns what to write, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
     CSS = """
     ExportDialog {
         & > #dialog { width: 84; }
@@ -72,9 +70,6 @@ class ExportDialog(Dialog[ExportChoice]):
         & Checkbox { margin-top: 1; background: $surface; }
         &.-short Checkbox { margin-top: 0; }
         & .problem { margin-top: 1; }
-        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
-        & Button { margin-left: 2; }
-        &.-short #buttons { margin-top: 0; }
     }
     """
 
@@ -113,17 +108,14 @@ class ExportDialog(Dialog[ExportChoice]):
             yield Input(sanitize_line(self._first_path()), compact=True, id="path")
             if self._has_selection:
                 yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
-            yield Label("", id="problem", classes="problem -none", markup=False)
-            with Horizontal(id="buttons"):
-                yield Button("Export", variant="primary", compact=True, id="accept")
-                yield Button("Cancel", compact=True, id="cancel")
-            yield KeyHints(
+            yield from self.compose_end(
+                "Export",
                 [
                     Hint("↑/↓", "format", "to_formats"),
                     Hint("Enter", "export", "accept"),
                     Hint("Tab", "next field", "app.focus_next"),
                     Hint("Esc", "close", "close"),
-                ]
+                ],
             )
 
     def _first_path(self) -> str:
@@ -167,19 +159,6 @@ class ExportDialog(Dialog[ExportChoice]):
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         show_problem(self, "")
-
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.action_accept()
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        if event.button.id == "accept":
-            self.action_accept()
-        else:
-            self.dismiss(None)
 
     @work(exclusive=True)
     async def action_accept(self) -> None:

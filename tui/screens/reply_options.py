@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Label, OptionList
+from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.engine.base import ModelLoadError
 from tui.engine.catalog import ModelSource, resolve
 from tui.parameters import PARAMETERS, Value
 from tui.sanitize import sanitize_line
-from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
+from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
 from tui.screens.model_control import short_name
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
@@ -39,10 +37,9 @@ class ChosenOptions:
     start_text: str = ""
 
 
-class ReplyOptions(Dialog[ChosenOptions]):
+class ReplyOptions(FormDialog[ChosenOptions]):
     """Returns what to make the reply with, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
     CSS = """
     ReplyOptions {
         & > #dialog { width: 80; height: 32; }
@@ -51,8 +48,6 @@ class ReplyOptions(Dialog[ChosenOptions]):
         &.-short .heading { margin-top: 0; }
         & #models { height: auto; max-height: 4; }
         & TextField { min-height: 2; max-height: 5; }
-        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
-        & Button { margin-left: 2; }
     }
     """
 
@@ -106,16 +101,13 @@ class ReplyOptions(Dialog[ChosenOptions]):
                     # The rare ones can be set in the sidebar; those that are set are here too.
                     if parameter.is_common or parameter.name in self._parameters:
                         yield ParameterField(parameter, self._parameters.get(parameter.name))
-            yield Label("", id="problem", classes="problem -none", markup=False)
-            with Horizontal(id="buttons"):
-                yield Button("Reply", variant="primary", compact=True, id="accept")
-                yield Button("Cancel", compact=True, id="cancel")
-            yield KeyHints(
+            yield from self.compose_end(
+                "Reply",
                 [
                     Hint("Enter", "reply", "accept"),
                     Hint("Tab", "next field", "app.focus_next"),
                     Hint("Esc", "close", "close"),
-                ]
+                ],
             )
 
     def on_mount(self) -> None:
@@ -177,20 +169,6 @@ class ReplyOptions(Dialog[ChosenOptions]):
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
         # It is for this reply only: the screen below must not hear of it.
         event.stop()
-
-    @on(Input.Submitted)
-    @on(TextField.Submitted)
-    def _entered(self, event: Input.Submitted | TextField.Submitted) -> None:
-        event.stop()
-        self.action_accept()
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        if event.button.id == "accept":
-            self.action_accept()
-        else:
-            self.dismiss(None)
 
     def action_accept(self) -> None:
         """Return what was chosen; stay where a field holds what can't be taken."""

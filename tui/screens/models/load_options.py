@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Label, Select
+from textual.widgets import Input, Label, Select
 
 from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.sanitize import sanitize_line
-from tui.screens.dialog import Dialog, Hint, KeyHints, show_problem
+from tui.screens.dialog import FormDialog, Hint, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
 from tui.widgets.tick import Tick
@@ -35,10 +34,9 @@ _ATTENTION: Final = (
 _LIMIT: Final = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
 
 
-class LoadOptions(Dialog[LoadRequest]):
+class LoadOptions(FormDialog[LoadRequest]):
     """Returns the load as it is to be, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
     CSS = """
     LoadOptions {
         & > #dialog { width: 84; height: auto; max-height: 94%; }
@@ -49,8 +47,6 @@ class LoadOptions(Dialog[LoadRequest]):
         & .row > Select, & .row > Input { width: 1fr; }
         & #fit { height: auto; width: 1fr; margin: 1 0; }
         & Tick { border: none; padding: 0; background: $surface; }
-        & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
-        & Button { margin-left: 2; }
     }
     """
 
@@ -108,16 +104,13 @@ class LoadOptions(Dialog[LoadRequest]):
                 with Horizontal(classes="row"):
                     yield Label("The model in use")
                     yield Tick("stays in memory too", request.keeps_former, id="keep")
-            yield Label("", id="problem", classes="problem -none", markup=False)
-            with Horizontal(id="buttons"):
-                yield Button("Load", variant="primary", compact=True, id="accept")
-                yield Button("Cancel", compact=True, id="cancel")
-            yield KeyHints(
+            yield from self.compose_end(
+                "Load",
                 [
                     Hint("^S", "load", "accept"),
                     Hint("Tab", "next field", "app.focus_next"),
                     Hint("Esc", "close", "close"),
-                ]
+                ],
             )
 
     def _quantization_label(self, name: str) -> str:
@@ -176,19 +169,6 @@ class LoadOptions(Dialog[LoadRequest]):
     def _quantization_changed(self, event: Select.Changed) -> None:
         event.stop()
         self._show_fit()
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.action_accept()
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        if event.button.id == "accept":
-            self.action_accept()
-        else:
-            self.dismiss(None)
 
     def action_accept(self) -> None:
         """Return the load, or say what is wrong with a field."""
