@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Event
 
 import pytest
 from textual.app import App, ComposeResult
@@ -14,7 +15,7 @@ from textual.selection import Selection
 
 from tui.conversation import Status
 from tui.widgets import transcript, turn_view
-from tui.widgets.markdown import LiveDocument
+from tui.widgets.markdown import LiveDocument, highlight
 from tui.widgets.transcript import ShownTurn, Transcript
 from tui.widgets.turn_view import TurnView
 
@@ -549,6 +550,41 @@ async def test_a_theme_switch_repaints_in_the_new_colours() -> None:
         app.theme = "textual-light"
         await settle(pilot)
         assert colour() != before
+
+
+async def test_code_gets_its_colours_when_its_lexer_was_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go = Event()
+    make = highlight._made
+    monkeypatch.setattr(highlight, "_made", lambda language: go.wait(10) and make(language))
+    monkeypatch.setattr(highlight.LEXERS, "_made", {})
+    highlight._highlighted.cache_clear()
+    app = TranscriptApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.transcript.show(
+            [ShownTurn("a", "assistant", "```ruby\nclass Thing\n```"), *chat(1)], follow=True
+        )
+        await settle(pilot)
+
+        def colours() -> set[object]:
+            strip = app.screen._compositor.render_strips()[row_of(app, "class Thing")]
+            return {
+                segment.style.color
+                for segment in strip
+                if segment.style and segment.text.strip(" ▏")
+            }
+
+        assert len(colours()) == 1
+        height = app.transcript.virtual_size.height
+        go.set()
+        for _ in range(200):
+            if len(colours()) > 1:
+                break
+            await pilot.pause(0.02)
+        assert len(colours()) > 1
+        assert app.transcript.virtual_size.height == height
+    assert highlight.LEXERS.when_made is None
 
 
 async def test_hostile_text_reaches_no_part_of_the_screen_raw() -> None:
