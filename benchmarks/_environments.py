@@ -20,7 +20,8 @@ class Missing(Exception):  # noqa: N818 - it is a notice
 def model_cache() -> Path:
     """Return the folder that the converted demo model is kept in, which the tests share."""
     named = os.environ.get("CHAT_TUI_TEST_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("chat-tui-tests"))
+    # Absolute, since apps that are measured find it through links.
+    return Path(named or platformdirs.user_cache_dir("chat-tui-tests")).absolute()
 
 
 def llama_cpp_python() -> str:

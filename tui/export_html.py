@@ -1,7 +1,8 @@
 """A chat as one self-contained HTML file: Markdown rendered, code highlighted, nothing loaded from anywhere.
 
 All text is hostile: it is sanitised and escaped, raw HTML in it stays text, images become links, and links lead only to
-http, https and mailto. It stands beside `conversation.formats`, which is standard library only.
+http, https and mailto. It stands beside `conversation.formats`, which is standard library only. What renders is imported
+when a page is written: the app's first frame does not wait for it.
 """
 
 from __future__ import annotations
@@ -9,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from html import escape
-from typing import Final
-
-from markdown_it import MarkdownIt
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
+from typing import TYPE_CHECKING, Final
 
 from tui.conversation import ChatFormatError, Conversation, Turn
 from tui.conversation.formats import Format, export_text
 from tui.conversation.formats.prose import heading
 from tui.sanitize import sanitize, sanitize_line
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _LINKS: Final = ("http:", "https:", "mailto:")
 _STYLE: Final = """
@@ -44,6 +42,11 @@ _POLICY: Final = (
 
 def _highlighted(code: str, language: str, _attributes: str) -> str:
     """Return code as coloured HTML; empty, which means plain, for a language that is not known."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
     try:
         lexer = get_lexer_by_name(language) if language else None
     except ClassNotFound:
@@ -55,6 +58,8 @@ def _highlighted(code: str, language: str, _attributes: str) -> str:
 
 @cache
 def _renderer() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
     markdown = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted, "breaks": True})
     markdown.enable(["table", "strikethrough"]).disable("image")
     markdown.validateLink = _is_safe_link  # type: ignore[method-assign]
@@ -93,6 +98,8 @@ def _chat(chat: Conversation) -> Iterator[str]:
 
 
 def _write(chats: Sequence[Conversation]) -> str:
+    from pygments.formatters import HtmlFormatter
+
     title = escape(sanitize_line(chats[0].title) or "Chat")
     colours = HtmlFormatter(style="default").get_style_defs("pre")
     body = "\n".join(block for chat in chats for block in _chat(chat))

@@ -1,0 +1,202 @@
+"""What the whole app costs above its parts: the bare engine, a bare Textual app, a script that loads the model.
+
+    python -m benchmarks.whole [--rounds 3] [--json FILE]
+
+In a round the app and what it is compared with take turns. The app runs in a pseudo-terminal of 120x40 that this process
+emulates, on the same cores. Figures are medians over the rounds; ratios are of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks._contestants import ROOT, App, Child, Model
+from benchmarks.engines import demo, surroundings, user
+
+LIMIT = 128
+KEYS_PER_S = 16.0
+IDLE_S = 10.0
+QUESTION = "What is the capital of France?"
+ANSWER = "The capital"
+STORY = "Tell me a long story about a river."
+BARE_APP = """
+from textual.app import App
+from textual.widgets import Label
+class Bare(App):
+    def compose(self):
+        yield Label("here it is")
+Bare().run()
+"""
+SCRIPT = """
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype="bfloat16")
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+ids = tokenizer.apply_chat_template(
+    [{"role": "user", "content": sys.argv[2]}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+)
+made = model.generate(**ids, max_new_tokens=1, do_sample=False)
+print(tokenizer.decode(made[0, -1]))
+"""
+
+
+class TypedApp(App):
+    """The app, with a user who may go on typing while a reply is written."""
+
+    _typing = False
+    _next_key = 0.0
+
+    def _newest_reply(self) -> dict[str, object]:
+        if self._typing and time.perf_counter() >= self._next_key:
+            self._next_key = time.perf_counter() + 1 / KEYS_PER_S
+            self._terminal.type("x")
+        return super()._newest_reply()
+
+    def decode(self, text: str, *, typing: bool) -> float:
+        """Return the tokens per second of a reply in a new chat."""
+        self._typing = typing
+        speed = self.ask([user(text)], LIMIT).tokens_per_s
+        self._typing = False
+        self._terminal.press("ctrl+u")
+        return speed
+
+    def idle_share(self) -> float:
+        """Return the share of one core that the app takes while nothing happens."""
+        process = psutil.Process(self._terminal._process.pid)  # noqa: SLF001 - of the tests
+        self._terminal.wait_until(_after(2.0), 10)
+        before = process.cpu_times()
+        self._terminal.wait_until(_after(IDLE_S), IDLE_S + 10)
+        after = process.cpu_times()
+        return (after.user + after.system - before.user - before.system) / IDLE_S
+
+
+def _after(seconds: float):  # noqa: ANN202 - a predicate
+    until = time.perf_counter() + seconds
+    return lambda: time.perf_counter() >= until
+
+
+def first_frame_of_bare_app() -> float:
+    """Return after how long the smallest Textual app is on the screen."""
+    from tests.e2e.terminal import Terminal, clean_environment
+
+    began = time.perf_counter()
+    with Terminal((sys.executable, "-c", BARE_APP), env=clean_environment()) as terminal:
+        terminal.wait_for("here it is")
+        return time.perf_counter() - began
+
+
+def opening(model: Model) -> tuple[float, float, float]:
+    """Start the app, type a question at once and keys until the model is there.
+
+    Returns:
+        seconds to the first frame, to the first words of the answer, and the longest that a key took to be on the screen.
+    """
+    from tests.e2e.terminal import Terminal, clean_environment
+    from tui.settings.paths import AppPaths
+    from tui.settings.state import AppState, save_state
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = AppPaths.under(Path(folder))
+        paths.ensure()
+        save_state(paths.state, AppState(parameters={"temperature": 0.0}))
+        for name in ("gguf", "kernels"):
+            if (model.cache / name).is_dir():
+                (paths.cache / name).symlink_to(model.cache / name)
+        environment = clean_environment(
+            CHAT_TUI_HOME=folder, HOME=folder, HF_HUB_OFFLINE="1", PYTHONPATH=str(ROOT)
+        )
+        began = time.perf_counter()
+        command = (sys.executable, "-m", "tui", model.name)
+        with Terminal(command, env=environment, columns=120, rows=40) as terminal:
+            terminal.wait_for("New chat")
+            first = time.perf_counter() - began
+            terminal.type(QUESTION)
+            terminal.press("enter")
+            worst, count = 0.0, 0
+            while ANSWER not in terminal.text:
+                pressed = time.perf_counter()
+                terminal.type("x")
+                count += 1
+                wanted = "x" * count
+                terminal.wait_for(lambda text, w=wanted: w in text or ANSWER in text, 60)
+                worst = max(worst, time.perf_counter() - pressed)
+                terminal.wait_until(_after(0.02), 10)
+                if count == 60:
+                    terminal.press("ctrl+u")
+                    terminal.wait_for(lambda text: "xx" not in text or ANSWER in text, 60)
+                    count = 0
+            return first, time.perf_counter() - began, worst * 1000
+
+
+def script(model: Model) -> float:
+    """Return how long a script takes that imports, loads and generates one token."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(model.folder), QUESTION],
+        check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    return time.perf_counter() - began
+
+
+def run(rounds: int) -> dict[str, float]:
+    """Take all figures."""
+    model = demo()
+    found: dict[str, list[float]] = defaultdict(list)
+    for number in range(rounds):
+        first, answer, worst = opening(model)
+        found["first frame, s"].append(first)
+        found["bare Textual app, first frame, s"].append(first_frame_of_bare_app())
+        found["start to first words, s"].append(answer)
+        found["script to first token, s"].append(script(model))
+        found["slowest key while loading, ms"].append(worst)
+        app = TypedApp(model, LIMIT)
+        engine = Child("engine", "engine", model.name, str(model.cache), "none")
+        for typing in (False, True):
+            text = f"{number}{typing} {STORY}"
+            speed = engine.ask([user(text)], LIMIT).tokens_per_s
+            in_app = app.decode(text, typing=typing)
+            again = engine.ask([user(f"{text}!")], LIMIT).tokens_per_s
+            name = "while one types" if typing else "while nobody types"
+            found[f"app, tokens/s {name}"].append(in_app)
+            found[f"engine, tokens/s beside it ({name})"].append((speed + again) / 2)
+        found["app, memory, MB"].append(app.memory_mb)
+        found["engine, memory, MB"].append(engine.memory_mb)
+        engine.close()
+        found["idle, share of a core"].append(app.idle_share())
+        app.close()
+        print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    return {name: median(values) for name, values in found.items()}
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    given = parser.parse_args()
+    before = surroundings()
+    figures = run(given.rounds)
+    print("| | |\n|---|--:|")
+    for name, value in figures.items():
+        print(f"| {name} | {value:.3f} |")
+    print(f"\nload average before the run: {before['load_average']}")
+    if given.json is not None:
+        made = {"surroundings": before, "figures": figures}
+        given.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
