@@ -105,10 +105,9 @@ class Choices(Reading):
 
     # -- a plain screen has one column
 
-    def _show_sidebar(self) -> None:
-        super()._show_sidebar()
-        if self.preferences.value("screen.plain"):
-            self.remove_class("-sidebar")
+    @property
+    def _shows_sidebar(self) -> bool:
+        return super()._shows_sidebar and not self.preferences.value("screen.plain")
 
     def close_overlay(self) -> None:
         """Hide the sidebar where it takes the chat's place."""

@@ -48,6 +48,7 @@ from tui.widgets.waiting_message import WaitingMessage
 MEMORY_S: Final = 2.0
 SIDEBAR_WIDTH: Final = 100
 """On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
+_TALL: Final = 16
 NO_MODEL: Final = "No model is loaded. F4 chooses one."
 
 
@@ -74,7 +75,7 @@ class ChatFrame(Screen[None]):
 
     AUTO_FOCUS = "Composer"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (SIDEBAR_WIDTH, "-wide")]  # noqa: RUF012 - Textual's type
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012 - Textual's type
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall")]  # noqa: RUF012 - Textual's type
 
     transcript = query_one("#transcript", TurnPane)
     composer = query_one("#composer", Composer)
@@ -149,6 +150,7 @@ class ChatFrame(Screen[None]):
         self.request = request
         self.notices = notices
         self._sidebar_wanted = state.sidebar
+        self._has_room = False
         self.context_tokens: int | None = None
         """What the chat takes as it is shown; None when only the newest reply's figures are known."""
         self.draft_context: int | None = None
@@ -158,6 +160,12 @@ class ChatFrame(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
+        # Known before there are widgets: each class that comes later has all of them styled once more.
+        width, height = self.app.size
+        self._has_room = width >= SIDEBAR_WIDTH
+        self.set_class(True, "-wide" if self._has_room else "-narrow", update=False)
+        self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
+        self.set_class(self._shows_sidebar, "-sidebar", update=False)
         with Horizontal(id="main"):
             with Vertical(id="chat"):
                 with Center():
@@ -188,7 +196,6 @@ class ChatFrame(Screen[None]):
         """Show the chat."""
         self.set_interval(MEMORY_S, self.read_memory)
         self.show_conversation()
-        self._show_sidebar()
 
     # -- what is shown
 
@@ -271,9 +278,10 @@ class ChatFrame(Screen[None]):
         else:
             self.show_conversation()
 
-    def _show_sidebar(self) -> None:
-        wide = self.size.width >= SIDEBAR_WIDTH
-        self.set_class(wide and self._sidebar_wanted, "-sidebar")
+    @property
+    def _shows_sidebar(self) -> bool:
+        """Whether the sidebar is to stand beside the chat."""
+        return self._has_room and self._sidebar_wanted
 
     def show_model(self) -> None:
         """Show the model, its state and its defaults."""
@@ -295,9 +303,9 @@ class ChatFrame(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Show or hide the sidebar when the width crosses its threshold."""
         wide = event.size.width >= SIDEBAR_WIDTH
-        if wide != self.has_class("-room"):
-            self.set_class(wide, "-room")
-            self._show_sidebar()
+        if wide != self._has_room:
+            self._has_room = wide
+            self.set_class(self._shows_sidebar, "-sidebar")
 
     def show_status(self) -> None:
         """Show state, memory, context and speed."""
