@@ -231,9 +231,12 @@ class ChatApp(Appearance):
         self.alert(event.text)
 
     async def on_event(self, event: events.Event) -> None:
-        """Make what is pasted safe to show, for every field there is."""
+        """Make what is pasted safe to show, and a key with Alt no text, for every field there is."""
         if isinstance(event, events.Paste):
             event.text = sanitize(event.text)
+        elif isinstance(event, events.Key) and event.key.startswith("alt+"):
+            # Most terminals send Alt with a letter as Escape and the letter, and fields would take that for typing.
+            event.character = None
         await super().on_event(event)
 
     def copy_to_clipboard(self, text: str) -> None:

@@ -50,7 +50,7 @@ MAPS: Final[Mapping[str, Mapping[str, str]]] = {
         "turn.previous": "alt+p,alt+up,ctrl+up",
         "turn.next": "alt+n,alt+down,ctrl+down",
         "chat.new": "alt+c,f11",
-        "chat.open": "f3,alt+b",
+        "chat.open": "f3,alt+o",
         "chat.undo": "f8,ctrl+underscore",
         "transcript.page_down": "pagedown,ctrl+v",
         "transcript.page_up": "pageup,alt+v",

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Label
 
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
+from tui.widgets.editor import LineInput
 
 AnswerStyle = Literal["default", "primary", "success", "warning", "error"]
 
@@ -164,7 +165,7 @@ class AskText(Dialog[str]):
             if self._multiline:
                 yield TextField(self._value, placeholder=self._placeholder, id="text")
             else:
-                yield Input(
+                yield LineInput(
                     sanitize_line(self._value),
                     placeholder=self._placeholder,
                     compact=True,

@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 from tui.sanitize import sanitize_line
 from tui.screens.ask import Answer, Ask
 from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
+from tui.widgets.editor import LineInput
 
 _OTHER_LINES: Final = 16
 _OTHER_LINES_SHORT: Final = 10
@@ -105,7 +106,7 @@ class ExportDialog(FormDialog[ExportChoice]):
             yield Label("AS", classes="heading")
             yield OptionList(*map(_format_option, self._formats), id="formats")
             yield Label("TO", classes="heading")
-            yield Input(sanitize_line(self._first_path()), compact=True, id="path")
+            yield LineInput(sanitize_line(self._first_path()), compact=True, id="path")
             if self._has_selection:
                 yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
             yield from self.compose_end(

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints, Result
+from tui.widgets.editor import LineInput
 
 _MOST_SHOWN = 500
 
@@ -108,7 +109,7 @@ class Picker(ListDialog[str]):
         """Lay out the field and the list."""
         with Vertical(id="dialog"):
             yield Label(Content(sanitize_line(self._title_text)), classes="title")
-            yield Input(placeholder="Type to narrow the list", compact=True)
+            yield LineInput(placeholder="Type to narrow the list", compact=True)
             yield OptionList(id="entries")
             yield Label("", id="none", classes="note", markup=False)
             yield KeyHints(

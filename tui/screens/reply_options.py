@@ -18,6 +18,7 @@ from tui.parameters import PARAMETERS, Value
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
 from tui.screens.model_control import short_name
+from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
 
@@ -90,7 +91,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             with VerticalScroll(id="fields", can_focus=False):
                 yield Label("MODEL", classes="heading")
                 name = sanitize_line(short_name(self._current_model))
-                yield Input(
+                yield LineInput(
                     placeholder=f"{name} (loaded now)" if name else "Hub id, folder or .gguf file",
                     compact=True,
                     id="model",

@@ -27,6 +27,7 @@ from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.session_rows import chat_row, hit_row
 from tui.sessions import SearchHit, SessionError, SessionSummary
 from tui.sessions.writer import SessionWriter
+from tui.widgets.editor import LineInput
 
 SEARCH_AFTER_S: Final = 0.15
 """How long the typing has to rest before the texts are searched."""
@@ -103,7 +104,9 @@ class SessionList(Dialog[OpenChat]):
         """Lay out the field, the list and the keys."""
         with Vertical(id="dialog"):
             yield Label("Chats", classes="title", id="title")
-            yield Input(placeholder="Find a title, or words in any chat", compact=True, id="words")
+            yield LineInput(
+                placeholder="Find a title, or words in any chat", compact=True, id="words"
+            )
             yield PickList(id="chats")
             yield Label("", id="problem", classes="problem -none", markup=False)
             yield Label("Reading the chats…", id="note", classes="note", markup=False)

@@ -22,6 +22,7 @@ from tui.screens.picker import Entry, ListDialog, Picker
 from tui.settings.config import ConfigError
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.schema import SETTINGS, Setting, SettingError
+from tui.widgets.editor import LineInput
 
 _NAME_CELLS = 38
 _VALUE_CELLS = 18
@@ -66,7 +67,7 @@ class SettingsScreen(ListDialog[None]):
             yield Label("Settings", classes="title")
             where = str(self._preferences.path) if self._preferences.path else "not kept in a file"
             yield Label(Content(sanitize_line(where, 300)), classes="note")
-            yield Input(placeholder="Type to find a setting", compact=True)
+            yield LineInput(placeholder="Type to find a setting", compact=True)
             yield OptionList(id="settings")
             yield Label("", id="help", classes="note", markup=False)
             yield Label("", id="problem", classes="problem -none", markup=False)

@@ -1,4 +1,4 @@
-"""A `TextArea` to type untrusted text into: what every editor of the app has in common, and where Textual's own falls short.
+"""Fields to type untrusted text into: what all of the app's have in common, and where Textual's own fall short.
 
 Keys act in the order in which they were typed, pasted text is made safe to show, and undoing never leaves a cursor
 behind the end of the text.
@@ -8,25 +8,40 @@ from __future__ import annotations
 
 from textual import events
 from textual.geometry import Offset
-from textual.widgets import TextArea
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from tui.sanitize import sanitize
+
+
+async def act_in_order(field: Widget, event: events.Key) -> None:
+    """Run what a key is bound to in a field at once; to be called before the field takes the key.
+
+    A character is taken by the field itself, but a binding only after the key has bubbled up to the app: of keys that come
+    in one burst, characters would overtake the newline or the backspace before them.
+    """
+    if event.is_printable:
+        return
+    active = field.screen.active_bindings.get(event.key)
+    if active is None or active.node is not field or active.binding.priority:
+        return
+    if await field.app.run_action(active.binding.action, field):
+        event.stop()
+        event.prevent_default()
+
+
+class LineInput(Input):
+    """A field of one line."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        await act_in_order(self, event)
 
 
 class Editor(TextArea):
     """A text area; what Enter and the arrow keys mean is up to its subclasses."""
 
     async def _on_key(self, event: events.Key) -> None:
-        # A character is taken here, but a binding only after the key has bubbled up to the app: of keys that come in
-        # one burst, characters would overtake the newline or the backspace before them.
-        if event.is_printable:
-            return
-        active = self.screen.active_bindings.get(event.key)
-        if active is None or active.node is not self or active.binding.priority:
-            return
-        if await self.app.run_action(active.binding.action, self):
-            event.stop()
-            event.prevent_default()
+        await act_in_order(self, event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()

@@ -12,6 +12,8 @@ from textual.containers import HorizontalGroup
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from tui.widgets.editor import LineInput
+
 
 class FindBar(HorizontalGroup):
     """Hidden until `open`; Enter and Down go to the next hit, Shift+Enter and Up to the one before, Esc closes."""
@@ -48,7 +50,7 @@ class FindBar(HorizontalGroup):
     def compose(self) -> ComposeResult:
         """Lay out the field and the count."""
         yield Label("Find")
-        yield Input(compact=True, id="find-words")
+        yield LineInput(compact=True, id="find-words")
         yield Label("", id="find-count")
 
     def open(self) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Input, Label
 
 from tui.parameters import Parameter, ParameterError, Value, format_value
 from tui.sanitize import sanitize, sanitize_line
+from tui.widgets.editor import LineInput
 
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
@@ -25,7 +26,7 @@ def _shown(value: Value) -> str:
     return sanitize_line(format_value(value))
 
 
-class ValueInput(Input):
+class ValueInput(LineInput):
     """The field itself; arrow keys and the mouse's wheel step the value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Select
 from tui.engine.base import TemplateSwitch
 from tui.parameters import format_value
 from tui.sanitize import sanitize_line
+from tui.widgets.editor import LineInput
 
 
 class SwitchField(Widget):
@@ -62,7 +63,7 @@ class SwitchField(Widget):
                     compact=True,
                 )
             else:
-                yield Input(
+                yield LineInput(
                     sanitize_line(format_value(self._value)),
                     placeholder=sanitize_line(format_value(self.switch.default)) or "default",
                     compact=True,

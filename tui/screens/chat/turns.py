@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -32,7 +33,8 @@ from tui.widgets.markdown.pieces import CodeText, code_texts
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn_editor import TurnEditor
 
-_EDITOR: Final = "nano"
+_EDITORS: Final = ("editor", "nano", "vim", "vi", "emacs", "notepad")
+"""What is tried where $EDITOR names none."""
 
 
 class Turns(Talk):
@@ -182,20 +184,26 @@ class Turns(Talk):
     def edit_outside(self, text: str) -> str | None:
         """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
         name = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+        usual = next((one for one in _EDITORS if shutil.which(one)), _EDITORS[0])
         handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")
         path = Path(file_name)
         try:
-            command = shlex.split(name) or [_EDITOR]
+            command = shlex.split(name) or [usual]
+            if shutil.which(command[0]) is None:
+                # Nothing may fail while the screen is put away: it would not come back.
+                raise FileNotFoundError("there is no such program")
             with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
             with self.app.suspend():
-                ended = subprocess.run([*command, file_name], check=False)
-            if ended.returncode:
-                self.tell(f"{command[0]} ended with {ended.returncode}; nothing was changed.")
+                code = _run(command, file_name)
+            if isinstance(code, OSError):
+                raise code
+            if code:
+                self.tell(f"{command[0]} ended with {code}; nothing was changed.")
                 return None
             changed = path.read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError) as error:
-            what = name.strip() or _EDITOR
+            what = name.strip() or usual
             self.tell(f"{what} could not be run ({error}). Set $EDITOR.", severity="error")
             return None
         finally:
@@ -564,3 +572,11 @@ def _changed_since(tokens: int, made: Generation) -> str:
         f"As it would be made now, with {tokens:,} tokens. The reply was made from {then:,}: the system prompt, the turns "
         "before it or what was left out of the context have changed since."
     )
+
+
+def _run(command: list[str], file_name: str) -> int | OSError:
+    """Run an editor on a file; return its exit code, or why it could not be started."""
+    try:
+        return subprocess.run([*command, file_name], check=False).returncode
+    except OSError as error:
+        return error

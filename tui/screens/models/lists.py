@@ -28,6 +28,7 @@ from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
 from tui.settings.state import AppState
+from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
 
 _SEARCH_AFTER_S: Final = 0.4
@@ -120,7 +121,7 @@ class ModelLists(Dialog[LoadRequest]):
             yield Label("", classes="title", id="title")
             if self._message:
                 yield Label(Content(sanitize(self._message)), classes="message")
-            yield Input(
+            yield LineInput(
                 placeholder="Find a model, or type a Hub id (org/name), a folder or a .gguf file",
                 compact=True,
                 id="words",

@@ -19,6 +19,7 @@ from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
+from tui.widgets.editor import LineInput
 from tui.widgets.tick import Tick
 
 _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
@@ -148,7 +149,7 @@ class LoadOptions(FormDialog[LoadRequest]):
     def _text(self, label: str, field: str, value: str, placeholder: str) -> ComposeResult:
         with Horizontal(classes="row"):
             yield Label(label)
-            yield Input(sanitize_line(value), placeholder=placeholder, compact=True, id=field)
+            yield LineInput(sanitize_line(value), placeholder=placeholder, compact=True, id=field)
 
     def on_mount(self) -> None:
         """Say whether it fits."""
