@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.actions import ACTIONS
-from tui.commands import COMMANDS, CommandError, completions, message_text, parse_command
+from tui.commands import (
+    COMMANDS,
+    CommandError,
+    completions,
+    message_text,
+    parse_command,
+    typed_text,
+)
 
 THEIRS = ("help", "status", "clear", "set", "example", "save", "exit")
 OURS = ("model", "system", "preset", "theme", "export", "new")
@@ -101,3 +108,27 @@ def test_a_command_is_completed_from_its_beginning(name):
 
 def test_nothing_is_completed_in_a_message():
     assert completions("hello") == completions("/set x") == completions("//") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "argument"),
+    [
+        ('/save "my dir/out.json"', "my dir/out.json"),
+        ("/preset 'two words'", "two words"),
+        ("/preset it's", "it's"),
+        ('/preset "a" "b"', '"a" "b"'),
+        ('/rename "quoted"', '"quoted"'),
+        ('/system "be brief"', '"be brief"'),
+        ('/preset "', '"'),
+    ],
+)
+def test_a_name_or_path_may_stand_between_quotes(typed, argument):
+    assert parse_command(typed).argument == argument
+
+
+@given(st.text(alphabet="/!ahelp 1\n", max_size=12))
+def test_what_is_typed_again_is_sent_again(text):
+    typed = typed_text(text)
+    assert message_text(typed) == text
+    if text.strip():
+        assert parse_command(typed) is None

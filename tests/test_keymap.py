@@ -73,3 +73,10 @@ def test_no_map_in_force_ever_has_a_clash(bindings):
     assert found.keys.keys() == DEFAULTS.keys()
     again = keymap("default", {one: ",".join(keys) or "none" for one, keys in found.keys.items()})
     assert again.problems == ()
+
+
+def test_a_letter_can_not_be_the_only_key_of_what_is_wanted_while_one_types():
+    found = keymap(bindings={"chat.new": "a"})
+    assert "it can't be the only key of chat.new" in " ".join(found.problems)
+    assert found.is_default
+    assert not keymap(bindings={"chat.new": "a,f12", "turn.copy": "z"}).problems

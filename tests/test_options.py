@@ -254,3 +254,36 @@ def test_wrong_arguments_answer_without_anything_heavy(tmp_path):
     code = "import sys; from tui.options import parse; parse(['m']); print([m for m in ('torch', 'transformers', 'textual', 'tomlkit', 'yaml') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["demo", "--quantization", "int4", "--load_in_8bit"], "exclude each other"),
+        (["demo", "--quantization", "8bit", "--load_in_4bit"], "exclude each other"),
+        (["demo", "--model_name_or_path", "other"], "two models are named"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(words, said, capsys):
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert said in capsys.readouterr().err
+
+
+def test_a_dry_run_says_on_stderr_what_is_wrong(tmp_path):
+    file = tmp_path / "config" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[chatt]\nx = 1\n")
+    done = run("http://localhost:8000", "demo", "--theme", "grafite", "--dry-run", home=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["model"] == "demo"
+    assert "chatt" in done.stderr
+    assert "http://localhost:8000 is not asked" in done.stderr
+    assert "There is no theme 'grafite'; did you mean graphite?" in done.stderr
+
+
+def test_a_theme_that_is_not_there_is_not_written(tmp_path):
+    wrong = run("config", "screen.theme=nope", home=tmp_path)
+    assert wrong.returncode == 2
+    assert "there is no theme 'nope'" in wrong.stderr
+    assert run("config", "screen.theme=nord", home=tmp_path).returncode == 0

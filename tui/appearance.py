@@ -77,10 +77,12 @@ class SignFilter(LineFilter):
 
 
 def is_ascii_terminal(environment: Mapping[str, str]) -> bool:
-    """Return whether the locale names a character set other than UTF-8, as in `en_US.ISO-8859-1`."""
+    """Return whether the locale names a character set other than UTF-8, as in `en_US.ISO-8859-1`, or is forced to be `C`."""
     named = next(
         (environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), ""
     )
+    if environment.get("LC_ALL") in ("C", "POSIX"):
+        return True
     charset = named.partition(".")[2].partition("@")[0].lower().replace("-", "")
     return bool(charset) and charset != "utf8"
 
@@ -93,6 +95,7 @@ class Appearance(App[None]):
         self.preferences = preferences
         self.paths = paths
         self.keymap_in_force: Keymap = keymap()
+        self._said = ""
         self._theme_stamps: dict[str, Stamp | None] = {}
         self._own_themes: set[str] = set()
         self._signs: SignFilter | None = None
@@ -185,7 +188,9 @@ class Appearance(App[None]):
 
     def _tell(self, *problems: str) -> None:
         said = "\n".join(sanitize_line(problem, 400) for problem in problems if problem)
-        if said:
+        # A file is read again at every change of it; what is as wrong as before was said.
+        is_new, self._said = said != self._said, said
+        if said and is_new:
             self.notify(said, title="Settings", severity="warning", timeout=12, markup=False)
 
     def get_line_filters(self) -> Sequence[LineFilter]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tui.console import complain, write_out
+from tui.files import reason
 from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
@@ -129,8 +130,10 @@ def _generation_config(named: str) -> dict[str, Any]:
             path = Path(hf_hub_download(named, "generation_config.json"))
         return generation_settings(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"the generation config {named} can't be used: {reason}") from error
+        why = str(error).partition("\n")[0]
+        if isinstance(error, OSError) and error.strerror:
+            why = reason(error)
+        raise UsageError(f"the generation config {named} can't be used: {why}") from error
 
 
 def _load_request(
@@ -175,9 +178,13 @@ def _load_request(
 
 
 def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
-    """Print what would be used, and where each setting comes from."""
+    """Print what would be used, and where each setting comes from; what is wrong goes to stderr too."""
+    from tui.subcommands import theme_problem
+
     preferences, notices = _preferences(arguments, paths)
     request, more = _load_request(arguments, preferences)
+    if problem := theme_problem(preferences.value("screen.theme"), paths):
+        more.append(f"{problem[0].upper()}{problem[1:]}")
     settings = {
         key: {"value": value, "origin": origin.value} for key, value, origin in preferences.items()
     }
@@ -191,6 +198,8 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
         "notices": [*notices, *more],
     }
     write_out(json.dumps(report, indent=2, ensure_ascii=False))
+    for notice in (*notices, *more):
+        complain(f"chat-tui: {notice}")
     return 0
 
 

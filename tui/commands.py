@@ -15,6 +15,8 @@ from tui.parameters import did_you_mean
 
 SIGNS: Final = ("/", "!")
 _COMMAND: Final = re.compile(r"[/!]([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
+_ONE_THING: Final = ("[MODEL]", "[NAME]", "[FILE]")
+"""Arguments that are one name or path, which may stand between quotes."""
 _BEGUN: Final = re.compile(r"[/!][\w-]*")
 
 
@@ -62,7 +64,20 @@ def parse_command(text: str) -> Command | None:
         raise CommandError(
             f"{sign}{name} takes nothing behind it. {2 * sign} sends a text that begins so."
         )
-    return Command(action, argument)
+    return Command(action, unquoted(argument) if action.argument in _ONE_THING else argument)
+
+
+def unquoted(text: str) -> str:
+    """Return what stands between quotes, where a text begins and ends with the same ones and has no more of them."""
+    inside = text[1:-1]
+    is_quoted = len(text) > 1 and text[0] in "'\"" and text[0] == text[-1] and text[0] not in inside
+    return inside if is_quoted else text
+
+
+def typed_text(text: str) -> str:
+    """Return what one types to send a text: a sign at its beginning is doubled where it would make it a command."""
+    is_text = not text.startswith(tuple(SIGNS)) or _COMMAND.fullmatch(text.strip()) is None
+    return text if is_text and message_text(text) == text else text[0] + text
 
 
 def message_text(text: str) -> str:

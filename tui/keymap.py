@@ -28,6 +28,10 @@ _NONE: Final = "none"
 """Stands in a configuration file for no key at all."""
 _REACH: Final = {"app": ("app", "chat", "turn"), "chat": ("chat", "turn"), "turn": ("turn",)}
 
+_FROM_ANYWHERE: Final = frozenset(
+    one.id for one in ACTIONS if one.scope == "chat" and not one.priority
+)
+
 MAPS: Final[Mapping[str, Mapping[str, str]]] = {
     "default": {},
     "vim": {
@@ -92,6 +96,10 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
         wrong = [key for key in chosen if not _is_key(key)]
         if wrong:
             problems.append(f"{wrong[0][:30]!r} is no key; {action_id} keeps its own.")
+        elif chosen and action_id in _FROM_ANYWHERE and all(map(_is_typed, chosen)):
+            problems.append(
+                f"{chosen[0]} is typed into the message, so it can't be the only key of {action_id}, which keeps its own."
+            )
         else:
             keys[action_id] = () if chosen == (_NONE,) else chosen
     clashes = list(_clashes(keys))

@@ -215,7 +215,10 @@ def _config(given: argparse.Namespace, _store: SessionStore) -> int:
         write_out(str(path))
         return 0
     if given.changes:
-        write_settings(path, dict(map(_change, given.changes)))
+        changes = dict(map(_change, given.changes))
+        if problem := theme_problem(str(changes.get("screen.theme") or ""), paths):
+            raise SettingError(problem)
+        write_settings(path, changes)
     state, _ = load_state(paths.state)
     preferences = Preferences(path, environment=os.environ, state=state)
     if given.explain:
@@ -240,6 +243,17 @@ def _change(text: str) -> tuple[str, object]:
     if key not in SETTINGS:
         raise SettingError(f"there is no setting {key!r}{did_you_mean(key, SETTINGS)}")
     return key, SETTINGS[key].parse(value) if value else None
+
+
+def theme_problem(name: str, paths: AppPaths) -> str:
+    """Return a sentence where there is no colour theme of a name; empty when there is."""
+    from textual.theme import BUILTIN_THEMES
+
+    themes = (*shipped_themes(), *user_themes(paths.themes)[0])
+    known = {*BUILTIN_THEMES, *(theme.name for theme in themes)}
+    if not name or name in known:
+        return ""
+    return f"there is no theme {sanitize_line(name, 40)!r}{did_you_mean(name, sorted(known))}"
 
 
 def _completion(given: argparse.Namespace, _store: SessionStore) -> int:

@@ -62,3 +62,17 @@ def test_the_first_words_are_said_once(start_app):
     again = start_app("demo")
     again.wait_for("is ready")
     assert "finds everything by name" not in again.text
+
+
+def test_an_editor_that_is_not_there_leaves_the_screen_as_it_was(start_app, environment):
+    environment |= {"EDITOR": "no-such-editor", "VISUAL": ""}
+    app = start_app("demo")
+    app.wait_for("is ready")
+    app.type("/editor")
+    app.press("enter")
+    app.wait_for("no-such-editor could not be run")
+    app.type("still here")
+    app.wait_for("still here")
+    app.press("ctrl+q")
+    assert app.wait_for_exit() == 0
+    assert app.unrestored() == []

@@ -130,7 +130,7 @@ async def test_an_ascii_screen_is_ascii_and_keeps_its_columns(desk: Desk):
 
 @pytest.mark.parametrize(
     ("environment", "is_ascii"),
-    [({}, False), ({"LANG": "en_US.UTF-8"}, False), ({"LANG": "C.utf8"}, False), ({"LANG": "en_US.ISO-8859-1"}, True), ({"LC_ALL": "de_DE.latin1@euro", "LANG": "C.UTF-8"}, True), ({"LANG": "C"}, False)],
+    [({}, False), ({"LANG": "en_US.UTF-8"}, False), ({"LANG": "C.utf8"}, False), ({"LANG": "en_US.ISO-8859-1"}, True), ({"LC_ALL": "de_DE.latin1@euro", "LANG": "C.UTF-8"}, True), ({"LANG": "C"}, False), ({"LC_ALL": "C", "LC_CTYPE": "C.UTF-8"}, True)],
 )  # fmt: skip
 def test_a_terminal_that_is_not_utf_8_is_known_by_its_locale(environment, is_ascii):
     assert is_ascii_terminal(environment) is is_ascii

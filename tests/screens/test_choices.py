@@ -271,3 +271,25 @@ async def test_the_first_start_says_in_three_lines_how_things_work_and_never_aga
         await ready(pilot)
         await until(pilot, lambda: "Ask anything" in shown(pilot))
         assert "finds everything by name" not in shown(pilot)
+
+
+async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk: Desk):
+    desk.paths.config_file.parent.mkdir(parents=True, exist_ok=True)
+    desk.paths.config_file.write_text("[generation]\ntop_k = 11\n")
+    app = desk.app(command_line={"generation.top_p": 0.8})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        assert screen.parameters == {"top_k": 11, "top_p": 0.8}
+        screen.set_parameters({"top_k": 5, "top_p": 0.1, "temperature": 0.3})
+        screen.action_settings_reset()
+        assert screen.parameters == {"top_k": 11, "top_p": 0.8}
+        origins = {row.name: row.origin for row in screen._status_rows()}
+        assert (origins["top_k"], origins["top_p"]) == ("file", "command line")
+        field = screen.sidebar.field("top_k").query_one("ValueInput")
+        field.value = "7"
+        field.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.parameters["top_k"] == 7)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: screen.parameters["top_k"] == 11)
+        assert field.value == "11"

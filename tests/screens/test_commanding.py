@@ -318,3 +318,73 @@ def test_hidden_files_are_offered_only_when_asked_for(tmp_path, monkeypatch):
     assert _files(".e") == [".env"]
     assert _files(f"{tmp_path}{os.sep}A") == [f"{tmp_path}{os.sep}a.txt"]
     assert _files("no/such/") == []
+
+
+async def test_a_file_that_is_named_with_an_at_sign_goes_with_the_message(desk: Desk, tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("alpha\nbeta")
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, f"look at @{file} and tell @nobody ")
+        await answered(pilot, screen, 2)
+        said = screen.conversation.path[0].text
+        assert "alpha\nbeta" in said
+        assert "@nobody" in said
+        assert not screen.attachments
+
+
+async def test_a_named_file_that_can_not_go_along_is_said_and_a_second_enter_sends_without(
+    desk: Desk, tmp_path
+):
+    file = tmp_path / "program"
+    file.write_bytes(b"\x7fELF\0\0")
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, f"see @{file} x")
+        await until(pilot, lambda: "can't be attached" in " ".join(shown(pilot).split()))
+        assert screen.composer.text == f"see @{file} x"
+        assert not screen.conversation.path
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[0].text == f"see @{file} x"
+
+
+async def test_what_goes_with_a_message_is_counted_while_one_types_and_a_command_is_not(
+    desk: Desk, tmp_path
+):
+    file = tmp_path / "long.txt"
+    file.write_text("word " * 500)
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.composer.set_text("short")
+        await until(pilot, lambda: screen.draft_context)
+        short = screen.draft_context
+        screen.command_composer_attach(str(file))
+        await until(pilot, lambda: (screen.draft_context or 0) > short + 400)
+        screen.set_attachments(())
+        screen.composer.set_text("/save some words that are not sent")
+        await until(pilot, lambda: screen.draft_context is None)
+
+
+async def test_up_goes_on_through_messages_that_look_like_commands(desk: Desk):
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.composer.remember(["first", "/save", "/preset"])
+        for expected in ("/preset", "/save", "first"):
+            await pilot.press("up")
+            await pilot.pause()
+            assert screen.composer.text == expected
+        await pilot.press("down")
+        assert screen.composer.text == "/save"
+
+
+async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed(desk: Desk):
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "//help me")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.path[0].text == "/help me"
+        screen.show_conversation()
+        await pilot.press("up")
+        assert screen.composer.text == "//help me"

@@ -100,6 +100,11 @@ class Composer(Editor):
         """Put a text that could not be sent back in front of what has been typed since."""
         self.set_text(f"{text}\n{self.text}" if self.text.strip() else text)
 
+    @property
+    def is_recalling(self) -> bool:
+        """Whether what stands in the box is an earlier message that the Up key brought back."""
+        return self._place < len(self._sent) and self.text == sanitize(self._sent[self._place])
+
     def remember(self, texts: list[str]) -> None:
         """Set what the Up key brings back: earlier messages, the newest last."""
         self._sent = list(texts)

@@ -18,6 +18,8 @@ from tui.parameters import Parameter, ParameterError, Value, format_value
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.editor import LineInput
 
+_BLANKS: Final = {"seed": "random", "do_sample": "by itself"}
+"""What a parameter without a value and a default means, where that is not "off"."""
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
 
@@ -148,7 +150,7 @@ class ParameterField(Widget):
 
     def _show_default(self) -> None:
         default = _shown(self._default)
-        blank = "random" if self.parameter.name == "seed" else "off"
+        blank = _BLANKS.get(self.parameter.name, "off")
         mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
         self.query_one(ValueInput).placeholder = (default or blank) + mark
         whose = "The model's own default" if self._is_models_own else "The default"

@@ -121,13 +121,16 @@ class Choices(Reading):
     def _parameter_chosen(self, event: ParameterField.Changed) -> None:
         self._origins[event.name] = Origin.CHAT
         if event.value is None:
-            self._origins.pop(event.name)
+            # Once all have heard of it: the field then shows what holds instead.
+            self.call_later(self.set_parameters, {event.name: None})
 
     @on(Sidebar.ResetPressed)
     def action_settings_reset(self) -> None:
-        """Have all parameters at their defaults."""
+        """Have all parameters as they are without what was set in this chat."""
         self.set_parameters(dict.fromkeys(PARAMETERS))
-        self.tell("All parameters have their defaults.")
+        kept = sorted(name for name in self.parameters if name in self._origins)
+        more = f" The configuration or command line sets {', '.join(kept)}." if kept else ""
+        self.tell(f"All parameters have their defaults.{more}")
 
     def command_settings_reset(self, argument: str) -> None:
         """Have the named parameters, or all, at their defaults."""
@@ -159,14 +162,18 @@ class Choices(Reading):
         self.tell(f"{', '.join(said)}: from the next reply.")
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
-        """Set parameters for this chat; None goes back to the default."""
+        """Set parameters for this chat; None goes back to what holds without the chat's own: a file's value, or the default."""
         for name, value in values.items():
-            if value is None:
-                self.parameters.pop(name, None)
-                self._origins.pop(name, None)
-            else:
+            origin = self.preferences.origin(f"{GENERATION}{name}")
+            if value is not None:
                 self.parameters[name] = value
                 self._origins[name] = Origin.CHAT
+            elif origin not in (*_KEPT, Origin.DEFAULT):
+                self.parameters[name] = self.preferences.value(f"{GENERATION}{name}")
+                self._origins[name] = origin
+            else:
+                self.parameters.pop(name, None)
+                self._origins.pop(name, None)
         self.sidebar.show_parameters(self.parameters)
         self.remember()
 

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from tui.commands import typed_text
 from tui.conversation import USER
 from tui.sanitize import sanitize_line
 from tui.screens.chat.commanding import Commanding
@@ -101,7 +102,7 @@ class Comforts(Commanding):
         self._offer_history()
 
     def _offer_history(self) -> None:
-        own = [turn.text for turn in self.conversation.path if turn.role == USER]
+        own = [typed_text(turn.text) for turn in self.conversation.path if turn.role == USER]
         elsewhere = [one.text for one in self._history if one.chat_id != self.conversation.id]
         self.composer.remember([*elsewhere, *own])
 
@@ -109,7 +110,7 @@ class Comforts(Commanding):
     async def action_composer_history(self) -> None:
         """Search what was sent."""
         own = [
-            Sent(turn.text, self.conversation.id)
+            Sent(typed_text(turn.text), self.conversation.id)
             for turn in self.conversation.path
             if turn.role == USER
         ]

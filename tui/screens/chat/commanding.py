@@ -31,6 +31,7 @@ from tui.widgets.composer import Composer
 from tui.widgets.sidebar import SystemPrompt
 
 _AT_WORD: Final = re.compile(r"(?:^|\s)@([^\s@]*)$")
+_AT_NAMES: Final = re.compile(r"(?:^|(?<=\s))@([^\s@]+)")
 _MOST_FILES: Final = 400
 _LARGEST_FILE: Final = 1_000_000
 _FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
@@ -40,6 +41,8 @@ class Commanding(NamedThings):
     """Does what is typed with `/` or `!` in front, and gathers what goes with a message."""
 
     attachments: tuple[Attachment, ...] = ()
+    _looked_at = ""
+    """The message whose names of files were looked for last."""
 
     @property
     def _menu(self) -> CommandMenu:
@@ -74,9 +77,39 @@ class Commanding(NamedThings):
             return
         if not self.must_wait and not self.model.ready and not self.model.loading:
             return  # the text goes back into the composer, and what goes with it stays
+        if named := self._not_attached(event.text):
+            event.stop()
+            event.prevent_default()
+            self._attach_and_send(event.text, named)
+            return
+        self._looked_at = ""
         self.was_sent(event.text)
         event.text = self._with_attachments(message_text(event.text))
         self.set_attachments(())
+
+    def _not_attached(self, text: str) -> list[str]:
+        """Return what a message names with an @ and does not have with it; nothing if it was looked at already."""
+        if text == self._looked_at:
+            return []
+        there = {one.name for one in self.attachments}
+        return [
+            one
+            for one in dict.fromkeys(_AT_NAMES.findall(text))
+            if _attachment_name(one) not in there
+        ]
+
+    @work(group="attach")
+    async def _attach_and_send(self, text: str, names: list[str]) -> None:
+        """Send a message with the files that it names; where one can't go along, leave it to the user to send it without."""
+        self._looked_at = text
+        for name in names:
+            path = Path(name).expanduser()
+            if not await asyncio.to_thread(_is_there, path):
+                continue
+            if not await self._take_along(path):
+                self.composer.take_back(text)
+                return
+        self.composer.post_message(Composer.Submitted(self.composer, text))
 
     def was_sent(self, text: str) -> None:
         """A message was sent, as it was typed; for floors above."""
@@ -112,7 +145,9 @@ class Commanding(NamedThings):
             )
             for name, action in completions(text)
         ]
-        if len(offers) == 1 and offers[0].text.strip() == text:
+        is_whole = len(offers) == 1 and offers[0].text.strip() == text
+        if is_whole or self.composer.is_recalling:
+            # A list would take the Up key, which is on its way through earlier messages.
             offers = []
         self._show_offers(offers)
         row, column = self.composer.cursor_location
@@ -179,12 +214,21 @@ class Commanding(NamedThings):
 
     # -- what goes with a message
 
+    def draft_message(self) -> str:
+        """Return what would be sent: nothing of a command, and a message with what goes with it."""
+        try:
+            is_command = parse_command(self.composer.text) is not None
+        except CommandError:
+            is_command = True
+        return "" if is_command else self._with_attachments(message_text(self.composer.text))
+
     def set_attachments(self, attachments: tuple[Attachment, ...]) -> None:
         """Have other texts go with the message."""
         self.attachments = attachments
         self.composer.has_attachments = bool(attachments)
         chips = [Chip(one.name, one.text.count("\n") + 1) for one in attachments]
         self.query_one("#attachments", AttachmentBar).show(chips)
+        self.draft_changed()
 
     def _with_attachments(self, text: str) -> str:
         """Return a message with its attachments behind it, each in a fence that its text can't close."""
@@ -235,15 +279,19 @@ class Commanding(NamedThings):
         name = argument or await self.asked(AskText("Attach a text file", placeholder="its path"))
         if not name or not name.strip():
             return
-        path = Path(name.strip()).expanduser()
+        if await self._take_along(Path(name.strip()).expanduser()):
+            self.set_focus(self.composer)
+
+    async def _take_along(self, path: Path) -> bool:
+        """Have a file go with the message; return whether it does, having said why it does not."""
         try:
             text = await asyncio.to_thread(_text_of, path)
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
             self.tell(f"{path} can't be attached: {why}.", severity="warning")
-            return
-        self.set_attachments((*self.attachments, Attachment(sanitize_line(str(path), 200), text)))
-        self.set_focus(self.composer)
+            return False
+        self.set_attachments((*self.attachments, Attachment(_attachment_name(str(path)), text)))
+        return True
 
     # -- examples and saving
 
@@ -316,6 +364,17 @@ class Commanding(NamedThings):
         if text is not None:
             self.composer.set_text(text)
         self.set_focus(self.composer)
+
+
+def _attachment_name(path: str) -> str:
+    return sanitize_line(str(Path(path).expanduser()), 200)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _files(typed: str) -> list[str]:

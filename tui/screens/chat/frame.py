@@ -49,6 +49,8 @@ MEMORY_S: Final = 2.0
 SIDEBAR_WIDTH: Final = 100
 """On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
 _TALL: Final = 16
+_MOST_TOLD: Final = 3
+"""Messages at one time: more of them would cover what one works with, and the newest would find no room."""
 NO_MODEL: Final = "No model is loaded. F4 chooses one."
 
 
@@ -197,6 +199,14 @@ class ChatFrame(Screen[None]):
         self.set_interval(MEMORY_S, self.read_memory)
         self.show_conversation()
 
+    def on_screen_suspend(self) -> None:
+        """Leave messages to the screen above, which shows all of them too."""
+        self.query("ToastRack").set(display=False)
+
+    def on_screen_resume(self) -> None:
+        """Show messages again."""
+        self.query("ToastRack").set(display=True)
+
     # -- what is shown
 
     @property
@@ -223,7 +233,7 @@ class ChatFrame(Screen[None]):
         new = _Told(sanitize(text), sanitize_line(title), severity)
         new.until = monotonic() + (5 if is_shown or severity == "information" else 12)
         self._told = [told for told in self._told if told.until > monotonic()]
-        kept = [told for told in self._told if not new.replaces(told)]
+        kept = [told for told in self._told if not new.replaces(told)][-(_MOST_TOLD - 1) :]
         if len(kept) < len(self._told):
             # Textual takes away all of them or none.
             self.app.clear_notifications()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ from tui.widgets.waiting_message import WaitingMessage
 MEASURED_TOKENS: Final = 16
 """A reply shorter than this says nothing about the speed."""
 _log = logging.getLogger(__name__)
-
+_MOST_NOTICES: Final = 3
 STOP_AGAIN_S: Final = 2.0
 """A load is stopped when Escape is pressed twice within this."""
 COUNT_S: Final = 0.25
@@ -58,9 +58,20 @@ class Talk(Drafting):
         self.session_stats: list[ReplyStats] = []
         self.call_after_refresh(self._start)
 
+    def _tell_notices(self, notices: Sequence[str]) -> None:
+        """Say what was wrong at the start in one message; the log has all of it."""
+        for notice in notices:
+            _log.warning("%s", notice)
+        shown = list(notices[:_MOST_NOTICES])
+        if more := len(notices) - len(shown):
+            shown.append(
+                f"… and {more} more: `chat-tui config` says what is wrong with the configuration, the log has all."
+            )
+        self.tell("\n".join(shown), severity="warning")
+
     def _start(self) -> None:
-        for notice in self.notices:
-            self.tell(notice, severity="warning")
+        if self.notices:
+            self._tell_notices(self.notices)
         if self.opened is not None:
             self.tell_opened(self.opened)
         if self.request is not None:
@@ -140,7 +151,7 @@ class Talk(Drafting):
         self.load_back()
         if not self.quitting:
             self._send_waiting(reply.status or Status.STOPPED)
-            self._draft_changed()
+            self.draft_changed()
 
     def _note_speed(self, made: Generation) -> None:
         """Keep how fast the model was under this quantization, for the next choice of one."""
@@ -201,11 +212,16 @@ class Talk(Drafting):
 
     # -- counting what is written
 
+    def draft_message(self) -> str:
+        """Return the message that would be sent if Enter were pressed now; floors above know more of it."""
+        return self.composer.text
+
     @on(TextArea.Changed, "#composer")
-    def _draft_changed(self) -> None:
+    def draft_changed(self) -> None:
+        """Count the draft anew when there is a moment."""
         if self._count_timer is not None:
             self._count_timer.stop()
-        if not self.composer.text.strip():
+        if not self.draft_message().strip():
             self.draft_context = None
         self._count_timer = self.set_timer(COUNT_S, self._count_draft)
 
@@ -213,9 +229,9 @@ class Talk(Drafting):
         """Count the tokens of what is being written, while the engine has nothing else to do."""
         if not self.model.ready or self.worker.busy:
             return
-        if self.composer.text.strip():
+        if (draft := self.draft_message()).strip():
             sent = self.conversation.set_system_prompt(self.system_prompt)
-            messages = (*sent.messages(), Message(USER, self.composer.text))
+            messages = (*sent.messages(), Message(USER, draft))
             request = GenerateRequest(messages, template=self.template)
             self.describe_prompt(request, self._show_draft_count)
         if self.context_tokens is None and self.conversation.path:
@@ -240,7 +256,7 @@ class Talk(Drafting):
     def show_conversation(self, *, follow: bool = True) -> None:
         """Show the chat's active path, title and settings, and count what it takes when there is time."""
         super().show_conversation(follow=follow)
-        self._draft_changed()
+        self.draft_changed()
 
     def show_model(self) -> None:
         """Show the model, and count what the chat takes for it."""
@@ -248,10 +264,10 @@ class Talk(Drafting):
         if self.model.ready:
             self.context_tokens = None
             self._prepared = None
-            self._draft_changed()
+            self.draft_changed()
 
     def _show_draft_count(self, _text: str, event: Event) -> None:
-        if isinstance(event, PromptDescribed) and self.composer.text.strip():
+        if isinstance(event, PromptDescribed) and self.draft_message().strip():
             self.draft_context = event.tokens
 
     # -- talking

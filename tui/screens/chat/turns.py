@@ -45,13 +45,16 @@ class Turns(Talk):
     # -- which turn
 
     def acted_turn(self, role: str = "") -> Turn | None:
-        """Return the turn under the cursor; without a cursor the last one, of that role if one is given."""
+        """Return the turn under the cursor; without a cursor the last one, of that role if one is given. Say so if there is none."""
         path = self.conversation.path
         cursor = self.transcript.cursor
         under = next((turn for turn in path if turn.id == cursor), None)
         if under is not None:
             return under
-        return next((turn for turn in reversed(path) if role in ("", turn.role)), None)
+        found = next((turn for turn in reversed(path) if role in ("", turn.role)), None)
+        if found is None:
+            self.tell("There is no turn yet that this could be done to.")
+        return found
 
     def _changed(self, conversation: Conversation) -> None:
         """Show and save a chat that an action changed; where one only looks around, a read-only chat is not saved."""
