@@ -493,7 +493,9 @@ class ChatFrame(Screen[None]):
             self._sidebar_wanted = shown
             self.remember()
         if shown:
-            self.set_focus(self.query_one("#model"))
+            # Where the button is comes with the next layout; scrolling to it before that goes a line too far.
+            self.set_focus(self.query_one("#model"), scroll_visible=False)
+            self.sidebar.scroll_home(animate=False)
         else:
             self.set_focus(self.composer)
 
