@@ -293,3 +293,15 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: screen.parameters["top_k"] == 11)
         assert field.value == "11"
+
+
+async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f10")
+        await pilot.pause()
+        await pilot.press(*"zzz")
+        await until(pilot, lambda: "No setting has these words." in shown(pilot))
+        await pilot.press("ctrl+u", *"theme")
+        await until(pilot, lambda: "screen.theme" in shown(pilot))
+        await until(pilot, lambda: "No setting has these words." not in shown(pilot))

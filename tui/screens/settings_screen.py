@@ -91,6 +91,8 @@ class SettingsScreen(ListDialog[None]):
         options.set_options(Option(self._row(one)) for one in self._shown)
         if self._shown:
             options.highlighted = min(keep, len(self._shown) - 1)
+        else:
+            self.query_one("#help", Label).update("No setting has these words.")
 
     def _row(self, setting: Setting) -> Content:
         value, origin = self._preferences.value(setting.key), self._preferences.origin(setting.key)

@@ -96,7 +96,9 @@ class NamedThings(Choices):
         except PresetError as error:
             self.tell(sentence_of(error), severity="warning")
             return False
-        self.tell(f"Written: {path}" if path else "Done.")
+        self.tell(
+            f"Written: {path}" if path else f"{sanitize_line(str(arguments[0]), 80)} is gone."
+        )
         return True
 
     async def asked(self, dialog: Dialog[str]) -> str:
