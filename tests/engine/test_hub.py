@@ -196,23 +196,21 @@ def test_a_disk_that_is_full_is_said_and_nothing_half_is_taken_for_whole(
     import errno
     import os
 
-    import huggingface_hub.file_download as file_download
+    import tui.engine.fetching as fetching
 
     server.add_folder("org/tiny", folder)
-    real = file_download.http_get
 
-    def full(url, temp_file, **options):
-        if url.endswith("model.safetensors"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(url, temp_file, **options)
+    def full(_file, _piece):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(file_download, "http_get", full)
+    monkeypatch.setattr(fetching._Growing, "add", full)
     downloads = Downloads(Hub(server.url))
     downloads.start("org/tiny")
     ended = wait(downloads, "org/tiny")
     assert ended.status is DownloadStatus.FAILED
     assert "disk is full" in ended.problem
     assert not any(is_complete(one) for one in local_models() if one.kind is ModelKind.HUB)
+    assert fetching.partial_bytes("org/tiny") == 0
 
 
 def test_a_load_that_waits_for_the_hub_can_be_cancelled(server, cache, folder, tmp_path):
