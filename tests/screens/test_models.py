@@ -212,12 +212,14 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
             options.highlighted = next(
                 n for n, one in enumerate(options.options) if one.id == "org/tiny-chat"
             )
+            assert "org/tiny-chat" in shown(pilot)
             await pilot.press("delete")
-            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await until(pilot, lambda: "Delete org/tiny-chat?" in shown(pilot))
             await pilot.press(answer)
             await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
             if not stays:
-                await until(pilot, lambda: "free again" in shown(pilot))
+                await until(pilot, lambda: "org/tiny-chat was deleted" in shown(pilot))
+                assert "free again" in shown(pilot)
                 await until(pilot, lambda: "org/tiny-chat" not in {o.id for o in options.options})
 
 

@@ -24,6 +24,7 @@ SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
     Grade.UNKNOWN: ("?", "$text-muted"),
 }
 _NAME_LIMIT: Final = 80
+_OWNER_LIMIT: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,14 @@ def local_row(
         parts.append("not complete: Enter downloads the rest")
     if problem:
         parts.append(problem)
-    return _row(source.name, parts, fits, is_current, is_favourite)
+    return _row(
+        source.full_name,
+        parts,
+        fits,
+        is_current,
+        is_favourite,
+        has_owner=source.kind is ModelKind.HUB,
+    )
 
 
 def hub_row(
@@ -130,7 +138,7 @@ def hub_row(
         parts.insert(0, download_text(download))
     elif is_here:
         parts.insert(0, "on this machine")
-    return _row(model.id, parts, fits, False, is_favourite)
+    return _row(model.id, parts, fits, False, is_favourite, has_owner=True)
 
 
 def hub_facts(model: HubModel) -> ModelFacts:
@@ -225,8 +233,15 @@ def kind_text(source: ModelSource) -> str:
 
 
 def _row(
-    name: str, parts: Sequence[str], fits: Verdict | None, is_current: bool, is_favourite: bool
+    name: str,
+    parts: Sequence[str],
+    fits: Verdict | None,
+    is_current: bool,
+    is_favourite: bool,
+    *,
+    has_owner: bool = False,
 ) -> Content:
+    owner, slash, short = name.rpartition("/") if has_owner else ("", "", name)
     verdict_part: tuple[str, str] = ("", "")
     if fits is not None and fits.grade is not Grade.UNKNOWN:
         sign, style = SIGNS[fits.grade]
@@ -237,7 +252,8 @@ def _row(
         ("●" if is_current else " ", "$text-success"),
         ("★" if is_favourite else " ", "$text-warning"),
         " ",
-        (sanitize_line(name, _NAME_LIMIT), "bold"),
+        (sanitize_line(owner, _OWNER_LIMIT) + slash, "$text-muted"),
+        (sanitize_line(short, _NAME_LIMIT), "bold"),
         verdict_part,
         ("\n   " + facts, "$text-muted"),
     )
