@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -196,6 +197,20 @@ async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer
         await pilot.app.run_action("screen.download_cancel")
         await until(pilot, lambda: "was stopped" in shown(pilot))
         assert not app.downloads.running
+
+
+async def test_a_download_is_seen_in_a_small_terminal(desk: Desk, server: HubServer, model):
+    server.add_folder("org/a-model-with-a-name-of-some-length", model, piece_s=0.05)
+    app = desk.app(hub=Hub(server.url))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hello")
+        await answered(pilot, screen, 2)
+        app.downloads.start("org/a-model-with-a-name-of-some-length")
+        screen.watch_downloads()
+        await until(pilot, lambda: re.search(r"↓ \d+% ", shown(pilot)))
+        await until(pilot, lambda: not app.downloads.running, 30)
+        await until(pilot, lambda: "↓" not in shown(pilot))
 
 
 async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: HubServer, model):

@@ -222,6 +222,14 @@ def download_text(download: Download) -> str:
     return " · ".join(parts)
 
 
+def downloads_text(downloads: Sequence[Download]) -> str:
+    """Return how far running downloads are together, in few cells, as in `↓ 45%`; empty for none."""
+    if not downloads:
+        return ""
+    total = sum(one.total_bytes for one in downloads)
+    return f"↓ {sum(one.done_bytes for one in downloads) / total:.0%}" if total else "↓ …"
+
+
 def kind_text(source: ModelSource) -> str:
     """Return where a model of this machine comes from, in words."""
     return {
