@@ -177,9 +177,18 @@ def test_what_the_hub_refuses_is_a_sentence(
 
 
 def test_a_hub_that_is_out_of_order_or_not_there(server, cache):
-    server.broken = 500
-    with pytest.raises(ModelLoadError, match="answered with an error"):
-        Hub(server.url).search("x")
+    hub = Hub(server.url)
+    for server.broken in (500, 503):
+        before = len(server.requests)
+        for call in (hub.search, hub.facts, hub.plan):
+            with pytest.raises(ModelLoadError, match="answered with an error") as raised:
+                call("org/x")
+            said = f"{raised.value.message} {raised.value.hint}"
+            assert said == (
+                f"The Hugging Face Hub answered with an error ({server.broken}). Try again later."
+            )
+        # A person waits for each of them.
+        assert len(server.requests) - before <= 5
     with pytest.raises(ModelLoadError, match="can't be reached"):
         Hub("http://127.0.0.1:9").search("x")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +37,8 @@ _FIELDS: Final = (
     "downloads", "likes", "gated", "safetensors", "config", "tags", "lastModified", "pipeline_tag",
 )  # fmt: skip
 _REACH_S: Final = 5.0
+_AGAIN_AFTER_S: Final = 1.0
+_OUT_OF_ORDER: Final = (500, 502, 503, 504)
 _CONFIG_LIMIT_BYTES: Final = 5_000_000
 
 
@@ -265,10 +268,17 @@ class Hub:
         return config if isinstance(config, dict) else {}
 
     def _check_reachable(self) -> None:
-        """Raise at once where there is no network: a search tries again and again for half a minute."""
+        """Raise soon where there is no network or no answer: a search tries again and again for half a minute."""
         from huggingface_hub import constants, get_session
+        from huggingface_hub.utils._http import hf_raise_for_status
 
-        get_session().head(self._endpoint or constants.ENDPOINT, timeout=_REACH_S)
+        address = f"{self._endpoint or constants.ENDPOINT}/api/models?limit=1"
+        answer = get_session().head(address, timeout=_REACH_S)
+        if answer.status_code in _OUT_OF_ORDER:
+            time.sleep(_AGAIN_AFTER_S)
+            answer = get_session().head(address, timeout=_REACH_S)
+        if answer.status_code in _OUT_OF_ORDER:
+            hf_raise_for_status(answer)
 
     def _api(self) -> Any:
         from huggingface_hub import HfApi
@@ -344,8 +354,10 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
             "Check the network, or name a model that was downloaded before, a folder or a .gguf file.",
         )
     if isinstance(error, errors.HfHubHTTPError):
+        # The library's own words hold the whole address that was asked for.
+        why = status_of(error) or brief(error)
         return ModelLoadError(
-            f"The Hugging Face Hub answered with an error ({brief(error)}).", "Try again later."
+            f"The Hugging Face Hub answered with an error ({why}).", "Try again later."
         )
     # A dry run that fails says no more than that; what it failed at stands behind.
     return problem(error.__cause__, name) if isinstance(error.__cause__, Exception) else None
