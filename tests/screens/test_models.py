@@ -79,7 +79,9 @@ async def test_models_of_this_machine_with_figures_and_a_verdict(desk: Desk, mod
         await pilot.press("t", "i", "n", "y")
         await until(pilot, lambda: "4-bit nf4" in shown(pilot))
         assert "YOUR FOLDERS" in shown(pilot)
-        assert "of 16.0 GB free" in shown(pilot)
+        assert "16.0 GB free" in shown(pilot)
+        # What the total consists of adds up.
+        assert "other 128 MB" in shown(pilot)
 
 
 async def test_enter_loads_what_is_highlighted(desk: Desk, model):

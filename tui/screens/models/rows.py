@@ -169,7 +169,7 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
 def verdict_line(one: Verdict, free_bytes: int) -> Content:
     """Return one line of the table of quantizations."""
     sign, style = SIGNS[one.grade]
-    label = f"{QUANTIZATIONS[one.quantization].label:<28}"
+    label = f"{QUANTIZATIONS[one.quantization].label:<27}"
     if one.unavailable:
         remedy = f": {one.command}" if one.command else ""
         why = sanitize_line(f"{one.unavailable}{remedy}")
@@ -196,8 +196,9 @@ def need_text(one: Verdict, free_bytes: int) -> str:
         return "not known before it is loaded"
     needed = one.needed
     return (
-        f"{bytes_text(needed.total_bytes)} of {bytes_text(free_bytes)} free: weights {bytes_text(needed.weights_bytes)}, "
-        f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}"
+        f"{bytes_text(needed.total_bytes)}: weights {bytes_text(needed.weights_bytes)}, "
+        f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}, "
+        f"other {bytes_text(needed.other_bytes)}; {bytes_text(free_bytes)} free"
     )
 
 
