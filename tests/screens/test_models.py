@@ -180,6 +180,35 @@ async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: Hub
         assert "hf auth login" in shown(pilot)
 
 
+async def test_a_name_typed_in_whole_finds_its_row(desk: Desk, server: HubServer, model):
+    server.add_folder("org/tiny-chat", model, downloads=1200)
+    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        chosen = await picker(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "org/tiny-chat" in shown(pilot))
+        for letter in "org/tiny-chat":
+            await pilot.press("slash" if letter == "/" else "minus" if letter == "-" else letter)
+        await until(pilot, lambda: "1.2k downloads" in shown(pilot))
+        await until(pilot, lambda: "weights" in shown(pilot))
+        assert "Asking the Hub" not in shown(pilot)
+        assert "1 model ·" in shown(pilot)
+        assert [option.id for option in chosen.query_one("PickList").options] == ["org/tiny-chat"]
+
+
+async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
+    desk: Desk, server: HubServer, model
+):
+    server.add_folder("org/locked", model, gated=True)
+    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "Reading what it would take" in shown(pilot))
+        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        assert "Reading what it would take" not in shown(pilot)
+
+
 async def test_without_a_network_the_picker_says_so(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
         await ready(pilot)
