@@ -28,6 +28,7 @@ class Repo:
         gated: who asks for it is refused.
         piece_s: seconds between two pieces of a large file.
         breaks_after: bytes after which a large file's connection is cut; 0 for never. It is cut once only.
+        ranges: whether parts of files can be asked for.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Repo:
     piece_s: float = 0.0
     breaks_after: int = 0
     private: bool = False
+    ranges: bool = True
 
     @property
     def sha(self) -> str:
@@ -212,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, repo: Repo, data: bytes, with_body: bool) -> None:
         start, end, status = 0, len(data), 200
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if asked:
+        if asked and repo.ranges:
             start, end, status = (
                 int(asked[1]),
                 min(end, int(asked[2]) + 1 if asked[2] else end),
@@ -221,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("ETag", f'"{_etag(data)}"')
         self.send_header("X-Repo-Commit", repo.sha)
-        self.send_header("Accept-Ranges", "bytes")
+        if repo.ranges:
+            self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(end - start))
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")

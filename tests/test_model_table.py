@@ -1,6 +1,7 @@
 """`chat-tui models`, as a shell sees it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,10 +10,13 @@ import pytest
 from tests.engine import tiny
 from tests.hub_server import serving
 from tui.cli import main
+from tui.engine.facts import folder_facts
 from tui.engine.hub import Hub
 from tui.model_table import print_models
+from tui.screens.models import rows
 from tui.settings.paths import AppPaths
 from tui.settings.state import AppState, save_state
+from tui.widgets.figures import bytes_text
 
 
 @pytest.fixture
@@ -44,6 +48,15 @@ def test_the_models_of_this_machine_with_what_they_need(shelf, capsys):
     assert "free on CPU" in said
 
 
+def test_a_line_has_the_total_that_the_picker_has(shelf, capsys):
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    facts = folder_facts(next(shelf.iterdir()))
+    for one in rows.verdicts("tiny", facts, rows.Room()):
+        assert f"{bytes_text(one.needed.total_bytes)}" in rows.need_text(one, 1)
+        assert re.search(rf"{one.quantization} .* {bytes_text(one.needed.total_bytes)}", said)
+
+
 def test_the_same_as_json(shelf, capsys):
     assert main(["models", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -53,6 +66,9 @@ def test_the_same_as_json(shelf, capsys):
     fits = {one["quantization"]: one for one in model["fit"]}
     assert fits["none"]["grade"] == "fits"
     assert fits["4bit"]["weights_bytes"] < fits["none"]["weights_bytes"] == 54016
+    for one in fits.values():
+        parts = one["weights_bytes"] + one["cache_bytes"] + one["other_bytes"]
+        assert one["total_bytes"] == parts
     assert answer["memory"]["free_bytes"] > 0
 
 

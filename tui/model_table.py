@@ -125,6 +125,8 @@ def _verdict(one: Verdict) -> dict[str, Any]:
         "grade": one.grade.value,
         "weights_bytes": one.needed.weights_bytes if one.needed else None,
         "cache_bytes": one.needed.cache_bytes if one.needed else None,
+        "other_bytes": one.needed.other_bytes if one.needed else None,
+        "total_bytes": one.needed.total_bytes if one.needed else None,
         "context_tokens": one.needed.context_tokens if one.needed else None,
         "unavailable": one.unavailable,
         "measured_bytes": one.measured_bytes,
@@ -144,7 +146,6 @@ def _lines(entry: dict[str, Any]) -> list[str]:
 
 
 def _fit_text(one: dict[str, Any]) -> str:
-    needed = one["weights_bytes"] + one["cache_bytes"]
     note = f"  ({one['unavailable']})" if one["unavailable"] else ""
     speed = f"  {one['tokens_per_s']:.0f} tok/s here" if one["tokens_per_s"] else ""
-    return f"{one['quantization']:<13}{one['grade']:<8}{bytes_text(needed):>9}{speed}{note}"
+    return f"{one['quantization']:<13}{one['grade']:<8}{bytes_text(one['total_bytes']):>9}{speed}{note}"

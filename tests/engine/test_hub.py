@@ -177,9 +177,18 @@ def test_what_the_hub_refuses_is_a_sentence(
 
 
 def test_a_hub_that_is_out_of_order_or_not_there(server, cache):
-    server.broken = 500
-    with pytest.raises(ModelLoadError, match="answered with an error"):
-        Hub(server.url).search("x")
+    hub = Hub(server.url)
+    for server.broken in (500, 503):
+        before = len(server.requests)
+        for call in (hub.search, hub.facts, hub.plan):
+            with pytest.raises(ModelLoadError, match="answered with an error") as raised:
+                call("org/x")
+            said = f"{raised.value.message} {raised.value.hint}"
+            assert said == (
+                f"The Hugging Face Hub answered with an error ({server.broken}). Try again later."
+            )
+        # A person waits for each of them.
+        assert len(server.requests) - before <= 5
     with pytest.raises(ModelLoadError, match="can't be reached"):
         Hub("http://127.0.0.1:9").search("x")
 
@@ -196,23 +205,21 @@ def test_a_disk_that_is_full_is_said_and_nothing_half_is_taken_for_whole(
     import errno
     import os
 
-    import huggingface_hub.file_download as file_download
+    import tui.engine.fetching as fetching
 
     server.add_folder("org/tiny", folder)
-    real = file_download.http_get
 
-    def full(url, temp_file, **options):
-        if url.endswith("model.safetensors"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(url, temp_file, **options)
+    def full(_file, _piece):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(file_download, "http_get", full)
+    monkeypatch.setattr(fetching._Growing, "add", full)
     downloads = Downloads(Hub(server.url))
     downloads.start("org/tiny")
     ended = wait(downloads, "org/tiny")
     assert ended.status is DownloadStatus.FAILED
     assert "disk is full" in ended.problem
     assert not any(is_complete(one) for one in local_models() if one.kind is ModelKind.HUB)
+    assert fetching.partial_bytes("org/tiny") == 0
 
 
 def test_a_load_that_waits_for_the_hub_can_be_cancelled(server, cache, folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,9 @@ async def test_models_of_this_machine_with_figures_and_a_verdict(desk: Desk, mod
         await pilot.press("t", "i", "n", "y")
         await until(pilot, lambda: "4-bit nf4" in shown(pilot))
         assert "YOUR FOLDERS" in shown(pilot)
-        assert "of 16.0 GB free" in shown(pilot)
+        assert "16.0 GB free" in shown(pilot)
+        # What the total consists of adds up.
+        assert "other 128 MB" in shown(pilot)
 
 
 async def test_enter_loads_what_is_highlighted(desk: Desk, model):
@@ -177,6 +180,35 @@ async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: Hub
         assert "hf auth login" in shown(pilot)
 
 
+async def test_a_name_typed_in_whole_finds_its_row(desk: Desk, server: HubServer, model):
+    server.add_folder("org/tiny-chat", model, downloads=1200)
+    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        chosen = await picker(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "org/tiny-chat" in shown(pilot))
+        for letter in "org/tiny-chat":
+            await pilot.press("slash" if letter == "/" else "minus" if letter == "-" else letter)
+        await until(pilot, lambda: "1.2k downloads" in shown(pilot))
+        await until(pilot, lambda: "weights" in shown(pilot))
+        assert "Asking the Hub" not in shown(pilot)
+        assert "1 model ·" in shown(pilot)
+        assert [option.id for option in chosen.query_one("PickList").options] == ["org/tiny-chat"]
+
+
+async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
+    desk: Desk, server: HubServer, model
+):
+    server.add_folder("org/locked", model, gated=True)
+    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "Reading what it would take" in shown(pilot))
+        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        assert "Reading what it would take" not in shown(pilot)
+
+
 async def test_without_a_network_the_picker_says_so(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
         await ready(pilot)
@@ -198,6 +230,20 @@ async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer
         assert not app.downloads.running
 
 
+async def test_a_download_is_seen_in_a_small_terminal(desk: Desk, server: HubServer, model):
+    server.add_folder("org/a-model-with-a-name-of-some-length", model, piece_s=0.05)
+    app = desk.app(hub=Hub(server.url))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hello")
+        await answered(pilot, screen, 2)
+        app.downloads.start("org/a-model-with-a-name-of-some-length")
+        screen.watch_downloads()
+        await until(pilot, lambda: re.search(r"↓ \d+% ", shown(pilot)))
+        await until(pilot, lambda: not app.downloads.running, 30)
+        await until(pilot, lambda: "↓" not in shown(pilot))
+
+
 async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: HubServer, model):
     server.add_folder("org/tiny-chat", model)
     Hub(server.url).snapshot("org/tiny-chat")
@@ -212,12 +258,14 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
             options.highlighted = next(
                 n for n, one in enumerate(options.options) if one.id == "org/tiny-chat"
             )
+            assert "org/tiny-chat" in shown(pilot)
             await pilot.press("delete")
-            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await until(pilot, lambda: "Delete org/tiny-chat?" in shown(pilot))
             await pilot.press(answer)
             await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
             if not stays:
-                await until(pilot, lambda: "free again" in shown(pilot))
+                await until(pilot, lambda: "org/tiny-chat was deleted" in shown(pilot))
+                assert "free again" in shown(pilot)
                 await until(pilot, lambda: "org/tiny-chat" not in {o.id for o in options.options})
 
 

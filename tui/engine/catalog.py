@@ -67,6 +67,11 @@ class ModelSource:
         """The folder or file; only for kinds other than `HUB`."""
         return Path(self.location)
 
+    @property
+    def full_name(self) -> str:
+        """For people, with the owner of a Hub model: models of two owners may have one name."""
+        return self.location if self.kind is ModelKind.HUB else self.name
+
 
 def resolve(model: str) -> ModelSource:
     """Return what a model's name means; whether a Hub id exists is not asked.
@@ -169,12 +174,12 @@ def delete(source: ModelSource) -> int:
             for revision in repo.revisions
         ]
         if source.kind is not ModelKind.HUB or not commits:
-            raise ModelLoadError(f"{source.name} is not in the Hugging Face cache.", "")
+            raise ModelLoadError(f"{source.full_name} is not in the Hugging Face cache.", "")
         strategy = cache.delete_revisions(*commits)
         strategy.execute()
     except (CacheNotFound, OSError, ValueError) as error:
         raise ModelLoadError(
-            f"{source.name} can't be deleted ({error}).", "Check the permissions of the cache."
+            f"{source.full_name} can't be deleted ({error}).", "Check the permissions of the cache."
         ) from error
     return strategy.expected_freed_size
 

@@ -1,6 +1,6 @@
 """Downloads from the Hub that go on while one chats: each on a thread of its own, looked at by whoever shows them.
 
-A download that was cancelled or cut off goes on where it was when it is started again: huggingface_hub keeps the unfinished files.
+A download that was cancelled or cut off goes on where it was when it is started again; see `fetching`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 _SPEED_OVER_S: Final = 8.0
 """The speed shown is the mean over this long."""
+_SPEED_AFTER_S: Final = 1.0
+"""What comes in less than this says nothing of the speed: it may have lain in a buffer."""
 
 
 class DownloadStatus(StrEnum):
@@ -177,12 +179,16 @@ class _Counter:
         if not isinstance(event, Progress):
             return
         now_s = time.monotonic()
+        if self._marks and event.done < self._marks[-1][1]:
+            # Something was thrown away and comes again.
+            self._marks.clear()
         self._marks.append((now_s, event.done))
         while len(self._marks) > 1 and now_s - self._marks[0][0] > _SPEED_OVER_S:
             self._marks.popleft()
         (then_s, before) = self._marks[0]
         span_s = now_s - then_s
-        self._tell(event.done, event.total, (event.done - before) / span_s if span_s else 0.0)
+        speed = (event.done - before) / span_s if span_s >= _SPEED_AFTER_S else 0.0
+        self._tell(event.done, event.total, speed)
 
 
 def _sentence(error: Exception, repo_id: str) -> str:

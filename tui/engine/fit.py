@@ -49,7 +49,12 @@ class Need:
     @property
     def total_bytes(self) -> int:
         """All of it, with some room to work in."""
-        return self.weights_bytes + self.cache_bytes + _WORKSPACE_BYTES
+        return self.weights_bytes + self.cache_bytes + self.other_bytes
+
+    @property
+    def other_bytes(self) -> int:
+        """Room to work in: activations, and what the backend takes."""
+        return _WORKSPACE_BYTES
 
 
 def need(

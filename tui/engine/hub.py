@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts, facts_of
+from tui.engine.fetching import SPARE_BYTES, Fetch, is_network_problem, partial_bytes, status_of
 
 _SMALL_FILES: Final = ("*.json", "*.jinja", "*.txt", "*.model", "tokenizer*", "*.tiktoken")
 _ELSEWHERE: Final = (
@@ -35,9 +37,9 @@ _FIELDS: Final = (
     "downloads", "likes", "gated", "safetensors", "config", "tags", "lastModified", "pipeline_tag",
 )  # fmt: skip
 _REACH_S: Final = 5.0
+_AGAIN_AFTER_S: Final = 1.0
+_OUT_OF_ORDER: Final = (500, 502, 503, 504)
 _CONFIG_LIMIT_BYTES: Final = 5_000_000
-_SPARE_BYTES: Final = 64 * 2**20
-"""What a download leaves free on the disk."""
 
 
 class HubSort(StrEnum):
@@ -85,7 +87,7 @@ class DownloadPlan:
         revision: the commit.
         files: how many there are.
         total_bytes: of all of them.
-        missing_bytes: of those that are not here yet.
+        missing_bytes: of those, what is not here yet.
         free_bytes: on the disk that they go to.
     """
 
@@ -99,7 +101,7 @@ class DownloadPlan:
     @property
     def fits(self) -> bool:
         """Whether there is room on the disk."""
-        return self.missing_bytes + _SPARE_BYTES <= self.free_bytes
+        return self.missing_bytes + SPARE_BYTES <= self.free_bytes
 
 
 class Hub:
@@ -166,12 +168,14 @@ class Hub:
             files = self._files(repo_id, revision, code=code, dry_run=True)
             if not any(file.filename.endswith((".safetensors", ".bin")) for file in files):
                 raise _no_model(repo_id)
+            missing = sum(file.file_size or 0 for file in files if file.will_download)
+            missing = max(0, missing - partial_bytes(repo_id)) if missing else 0
             return DownloadPlan(
                 repo_id,
                 files[0].commit_hash,
                 len(files),
                 sum(file.file_size or 0 for file in files),
-                sum(file.file_size or 0 for file in files if file.will_download),
+                missing,
                 _free_bytes(cache_folder()),
             )
 
@@ -196,10 +200,28 @@ class Hub:
             Exception: whatever huggingface_hub, the network or `tqdm_class` raised.
         """
         keep_quiet()
-        folder = Path(self._files(repo_id, revision, code=code, tqdm_class=tqdm_class))
+        folder = self._folder(repo_id, revision, code=code, tqdm_class=tqdm_class)
         if not (folder / "config.json").is_file():
             raise _no_model(repo_id)
         return folder
+
+    def _folder(
+        self, repo_id: str, revision: str, *, code: bool, tqdm_class: type[Any] | None
+    ) -> Path:
+        """Fetch what is missing, and let the library put it together; without the Hub, take what is here."""
+        from huggingface_hub.errors import DryRunError
+
+        try:
+            files = self._files(repo_id, revision, code=code, dry_run=True)
+        except DryRunError as error:
+            try:
+                return Path(self._files(repo_id, revision, code=code, local_files_only=True))
+            except OSError:
+                raise error from error.__cause__
+        fetch = Fetch(repo_id, files, endpoint=self._endpoint, bar_class=tqdm_class)
+        if fetch.run() and tqdm_class is not None:
+            tqdm_class = _silent(tqdm_class)
+        return Path(self._files(repo_id, revision, code=code, tqdm_class=tqdm_class))
 
     def _files(self, repo_id: str, revision: str, *, code: bool, **options: Any) -> Any:
         """Call `snapshot_download` for safetensors, else for older weights."""
@@ -246,10 +268,17 @@ class Hub:
         return config if isinstance(config, dict) else {}
 
     def _check_reachable(self) -> None:
-        """Raise at once where there is no network: a search tries again and again for half a minute."""
+        """Raise soon where there is no network or no answer: a search tries again and again for half a minute."""
         from huggingface_hub import constants, get_session
+        from huggingface_hub.utils._http import hf_raise_for_status
 
-        get_session().head(self._endpoint or constants.ENDPOINT, timeout=_REACH_S)
+        address = f"{self._endpoint or constants.ENDPOINT}/api/models?limit=1"
+        answer = get_session().head(address, timeout=_REACH_S)
+        if answer.status_code in _OUT_OF_ORDER:
+            time.sleep(_AGAIN_AFTER_S)
+            answer = get_session().head(address, timeout=_REACH_S)
+        if answer.status_code in _OUT_OF_ORDER:
+            hf_raise_for_status(answer)
 
     def _api(self) -> Any:
         from huggingface_hub import HfApi
@@ -312,10 +341,10 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
         return ModelLoadError(
             f"{name!r} is not the name of a model.", "Name a Hub id such as org/model."
         )
-    if _status(error) in (401, 403):
+    if status_of(error) in (401, 403):
         return gated
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled) or (
-        _is_network_problem(error)
+        is_network_problem(error)
     ):
         offline = isinstance(error, errors.OfflineModeIsEnabled)
         why = "is switched off (HF_HUB_OFFLINE is set)" if offline else "can't be reached"
@@ -325,32 +354,13 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
             "Check the network, or name a model that was downloaded before, a folder or a .gguf file.",
         )
     if isinstance(error, errors.HfHubHTTPError):
+        # The library's own words hold the whole address that was asked for.
+        why = status_of(error) or brief(error)
         return ModelLoadError(
-            f"The Hugging Face Hub answered with an error ({brief(error)}).", "Try again later."
+            f"The Hugging Face Hub answered with an error ({why}).", "Try again later."
         )
     # A dry run that fails says no more than that; what it failed at stands behind.
     return problem(error.__cause__, name) if isinstance(error.__cause__, Exception) else None
-
-
-def _is_network_problem(error: BaseException) -> bool:
-    seen: Any = error
-    while seen is not None:
-        module = type(seen).__module__.partition(".")[0]
-        if isinstance(seen, ConnectionError | TimeoutError) or module in (
-            "httpx",
-            "httpx2",
-            "httpcore",
-            "requests",
-            "urllib3",
-        ):
-            return _status(seen) is None
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def _status(error: BaseException) -> int | None:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else None
 
 
 def _no_model(repo_id: str) -> ModelLoadError:
@@ -377,6 +387,15 @@ class _sentences:  # noqa: N801 - used like a function
         raise problem(error, self._name) or ModelLoadError(
             f"The Hugging Face Hub's answer can't be used ({brief(error)}).", "Try again later."
         ) from error
+
+
+def _silent(bar_class: type[Any]) -> type[Any]:
+    """Return a bar that can still stop the work but counts no bytes: they have been counted."""
+
+    def begin(self: Any, *args: Any, **options: Any) -> None:
+        bar_class.__init__(self, *args, **{**options, "unit": "file"})
+
+    return type("SilentBar", (bar_class,), {"__init__": begin})
 
 
 def _no_safetensors() -> type[Exception]:

@@ -14,6 +14,10 @@ from tui.engine.base import MemoryReading, Progress
 from tui.sanitize import sanitize_line
 from tui.widgets.figures import bar_text, bytes_text, of_total, seconds_text
 
+_SHORT_RANK = 2
+_LONG_RANK = 5
+"""How far the downloads are, in few cells and in many."""
+
 
 class ModelState(StrEnum):
     """What the model is doing."""
@@ -44,6 +48,7 @@ class StatusValues:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
         download: how far the downloads are; empty for none.
+        download_short: the same in few cells, for where that has no room.
         cached_tokens, read_tokens, dropped_tokens: of its prompt: in the KV cache, computed anew, held before but of no use.
     """
 
@@ -57,6 +62,7 @@ class StatusValues:
     tokens_per_s: float = 0.0
     ttft_s: float = 0.0
     download: str = ""
+    download_short: str = ""
     cached_tokens: int = 0
     read_tokens: int = 0
     dropped_tokens: int = 0
@@ -83,7 +89,14 @@ class StatusBar(Widget):
         kept = sorted(parts, key=lambda part: part[0])
         separator = Content.styled(" │ ", "$text-disabled")
         while kept:
-            shown = [content for _, content in parts if any(content is k for _, k in kept)]
+            ranks = {rank for rank, _ in kept}
+            shown = [
+                content
+                for rank, content in parts
+                if any(content is k for _, k in kept)
+                # One of the two says it all.
+                and not (rank == _SHORT_RANK and _LONG_RANK in ranks)
+            ]
             line = separator.join(shown)
             if line.cell_length <= width or len(kept) == 1:
                 return line
@@ -97,29 +110,33 @@ class StatusBar(Widget):
         if values.progress is not None:
             parts.append((1, _progress(values.progress)))
         if values.download:
-            parts.append((4, Content.styled(sanitize_line(values.download, 60), "$text-accent")))
+            text = sanitize_line(values.download, 60)
+            parts.append((_LONG_RANK, Content.styled(text, "$text-accent")))
+        if values.download_short:
+            text = sanitize_line(values.download_short, 12)
+            parts.append((_SHORT_RANK, Content.styled(text, "$text-accent")))
         memory = values.memory
         if memory.total:
             share = memory.used / memory.total
             style = "$text-error" if share > 0.92 else "$text-warning" if share > 0.8 else ""
             text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
-            parts.append((3, Content.styled(text, style)))
+            parts.append((4, Content.styled(text, style)))
             if memory.own:
-                parts.append((7, Content(f"app {bytes_text(memory.own)}")))
+                parts.append((9, Content(f"app {bytes_text(memory.own)}")))
         if values.context_total:
             share = values.context_used / values.context_total
             style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else ""
             text = f"ctx {values.context_used:,}/{values.context_total:,}"
-            parts.append((2, Content.styled(text, style)))
-            parts.append((6, Content.styled(bar_text(share, 8), style or "$text-accent")))
+            parts.append((3, Content.styled(text, style)))
+            parts.append((8, Content.styled(bar_text(share, 8), style or "$text-accent")))
         if values.tokens_per_s:
-            parts.append((4, Content(f"{values.tokens_per_s:.1f} tok/s")))
+            parts.append((6, Content(f"{values.tokens_per_s:.1f} tok/s")))
         if values.ttft_s:
-            parts.append((5, Content(f"TTFT {seconds_text(values.ttft_s)}")))
+            parts.append((7, Content(f"TTFT {seconds_text(values.ttft_s)}")))
         if values.cached_tokens or values.read_tokens:
             text = f"{values.cached_tokens:,} cached +{values.read_tokens:,}"
             dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
-            parts.append((8, Content(f"{text}{dropped}")))
+            parts.append((10, Content(f"{text}{dropped}")))
         return parts
 
     def _model(self) -> Content:

@@ -128,7 +128,7 @@ class ChatFrame(Screen[None]):
         self.hub = hub
         self.downloads = downloads
         self.measurements = measurements
-        self.download_text = ""
+        self.download_text = self.download_short = ""
         self.model = ModelControl(worker)
         self.conversation = (
             opened.conversation if opened else Conversation(system_prompt=state.system_prompt)
@@ -347,6 +347,7 @@ class ChatFrame(Screen[None]):
             tokens_per_s=stats.tokens_per_s if stats else 0.0,
             ttft_s=stats.ttft_s if stats else 0.0,
             download=self.download_text,
+            download_short=self.download_short,
             cached_tokens=stats.cached_tokens if stats else 0,
             read_tokens=stats.prompt_tokens - stats.cached_tokens if stats else 0,
             dropped_tokens=stats.dropped_tokens if stats else 0,

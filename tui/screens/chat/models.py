@@ -32,7 +32,7 @@ from tui.screens.chat.desk import EngineDesk
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelDesk, ModelPicker
 from tui.screens.models.rescue import PICKER, SHORTER, ways_out
-from tui.screens.models.rows import Room, download_text
+from tui.screens.models.rows import Room, download_text, downloads_text
 from tui.settings.state import AppState
 from tui.widgets.sidebar import Sidebar
 
@@ -257,6 +257,7 @@ class Models(EngineDesk):
                 self._download_ended(one)
         running = self.downloads.running
         self.download_text = " · ".join(f"{one.repo_id} {download_text(one)}" for one in running)
+        self.download_short = downloads_text(running)
         self.show_status()
         if not running and self._download_timer is not None:
             self._download_timer.stop()

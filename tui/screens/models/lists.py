@@ -112,8 +112,10 @@ class ModelLists(Dialog[LoadRequest]):
         self._found_for: tuple[str, HubSort] | None = None
         self._hub_problem = ""
         self._hub_facts: dict[str, ModelFacts] = {}
+        self._hub_problems: dict[str, str] = {}
         self._busy = ""
-        self._later: Timer | None = None
+        self._search_timer: Timer | None = None
+        self._details_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the field, the list and the table of quantizations."""
@@ -198,13 +200,20 @@ class ModelLists(Dialog[LoadRequest]):
     def _read_hub_facts(self, repo_id: str) -> None:
         try:
             facts = self._desk.hub.facts(repo_id)
-        except ModelLoadError:
+        except ModelLoadError as error:
+            self.app.call_from_thread(
+                self._take_hub_facts, repo_id, None, f"{error.message} {error.hint}"
+            )
             return
         self.app.call_from_thread(self._take_hub_facts, repo_id, facts)
 
-    def _take_hub_facts(self, repo_id: str, facts: ModelFacts) -> None:
-        self._hub_facts[repo_id] = facts
-        self._show_details()
+    def _take_hub_facts(self, repo_id: str, facts: ModelFacts | None, problem: str = "") -> None:
+        if facts is not None:
+            self._hub_facts[repo_id] = facts
+        else:
+            self._hub_problems[repo_id] = problem
+        if self._is_open:
+            self._show_details()
 
     # -- what is shown
 
@@ -320,6 +329,8 @@ class ModelLists(Dialog[LoadRequest]):
         typed = self._typed_option() if "/" in self._words else []
         if self._found_for != (self._words, self._sort):
             return [*typed, Option(Content("   Asking the Hub…"), disabled=True)]
+        if any(model.id == self._words for model in self._found or ()):
+            typed = []
         downloads = {one.repo_id: one for one in self._desk.downloads.all}
         made = [
             Option(
@@ -342,8 +353,8 @@ class ModelLists(Dialog[LoadRequest]):
             note.update(self._busy)
         elif self._in_hub:
             text = (
-                f"{count} models · {_SORT_NAMES[self._sort]}"
-                if self._found_for
+                f"{count} {'model' if count == 1 else 'models'} · {_SORT_NAMES[self._sort]}"
+                if self._found_for == (self._words, self._sort)
                 else "Asking the Hub…"
             )
             note.update(sanitize(self._hub_problem) or text)
@@ -403,6 +414,10 @@ class ModelLists(Dialog[LoadRequest]):
             if facts.method:
                 text = f"The checkpoint is already quantised ({sanitize_line(facts.method)}): the choice is off."
                 lines.append(Content.styled(text, "$text-muted"))
+        elif self._in_hub and model in self._hub_problems:
+            lines = [Content.styled(sanitize(self._hub_problems[model]), "$text-warning")]
+        elif self._in_hub and model in self._hub_facts:
+            lines = [Content.styled("What it would take is not known.", "$text-muted")]
         elif self._in_hub and model and model not in (TYPED, ASK_HUB):
             lines = [Content.styled("Reading what it would take…", "$text-muted")]
         self.query_one("#details", Static).update(Content("\n").join(lines))
@@ -417,10 +432,13 @@ class ModelLists(Dialog[LoadRequest]):
         event.stop()
         self._show_details()
         model = self._chosen()
-        if self._later is not None:
-            self._later.stop()
-        if self._in_hub and model and model != TYPED and model not in self._hub_facts:
-            self._later = self.set_timer(_DETAILS_AFTER_S, lambda: self._read_hub_facts(model))
+        if self._details_timer is not None:
+            self._details_timer.stop()
+        known = {*self._hub_facts, *self._hub_problems}
+        if self._in_hub and model and model != TYPED and model not in known:
+            self._details_timer = self.set_timer(
+                _DETAILS_AFTER_S, lambda: self._read_hub_facts(model)
+            )
 
     # -- finding
 
@@ -434,9 +452,11 @@ class ModelLists(Dialog[LoadRequest]):
         self._show()
 
     def _search_later(self) -> None:
-        if self._later is not None:
-            self._later.stop()
-        self._later = self.set_timer(_SEARCH_AFTER_S, lambda: self._search(self._words, self._sort))
+        if self._search_timer is not None:
+            self._search_timer.stop()
+        self._search_timer = self.set_timer(
+            _SEARCH_AFTER_S, lambda: self._search(self._words, self._sort)
+        )
 
     def _chosen(self) -> str:
         option = self.query_one("#models", PickList).highlighted_option

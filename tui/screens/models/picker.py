@@ -229,7 +229,7 @@ class ModelPicker(ModelLists):
 
     def _ask_to_delete(self, source: ModelSource) -> None:
         if source.model == self._current:
-            show_problem(self, f"{source.name} is in use. Unload it first.")
+            show_problem(self, f"{source.full_name} is in use. Unload it first.")
             return
 
         def answered(answer: str | None) -> None:
@@ -238,7 +238,9 @@ class ModelPicker(ModelLists):
 
         text = f"It takes {bytes_text(source.size_bytes)} in the Hugging Face cache, which other programs use too."
         answers = (Answer("no", "Keep", "k"), Answer("delete", "Delete", "d", "error"))
-        self.app.push_screen(Ask(f"Delete {source.name}?", text, answers), answered)
+        self.app.push_screen(
+            Ask(f"Delete {sanitize_line(source.full_name)}?", text, answers), answered
+        )
 
     @work(thread=True, exit_on_error=False, group="delete")
     def _delete(self, source: ModelSource) -> None:
@@ -248,7 +250,9 @@ class ModelPicker(ModelLists):
             self.app.call_from_thread(self._deleted, f"{error.message} {error.hint}", "")
             return
         self.app.call_from_thread(
-            self._deleted, "", f"{source.name} was deleted; {bytes_text(freed)} are free again."
+            self._deleted,
+            "",
+            f"{source.full_name} was deleted; {bytes_text(freed)} are free again.",
         )
 
     def _deleted(self, problem: str, done: str) -> None:

@@ -24,6 +24,7 @@ SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
     Grade.UNKNOWN: ("?", "$text-muted"),
 }
 _NAME_LIMIT: Final = 80
+_OWNER_LIMIT: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,14 @@ def local_row(
         parts.append("not complete: Enter downloads the rest")
     if problem:
         parts.append(problem)
-    return _row(source.name, parts, fits, is_current, is_favourite)
+    return _row(
+        source.full_name,
+        parts,
+        fits,
+        is_current,
+        is_favourite,
+        has_owner=source.kind is ModelKind.HUB,
+    )
 
 
 def hub_row(
@@ -130,7 +138,7 @@ def hub_row(
         parts.insert(0, download_text(download))
     elif is_here:
         parts.insert(0, "on this machine")
-    return _row(model.id, parts, fits, False, is_favourite)
+    return _row(model.id, parts, fits, False, is_favourite, has_owner=True)
 
 
 def hub_facts(model: HubModel) -> ModelFacts:
@@ -161,7 +169,7 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
 def verdict_line(one: Verdict, free_bytes: int) -> Content:
     """Return one line of the table of quantizations."""
     sign, style = SIGNS[one.grade]
-    label = f"{QUANTIZATIONS[one.quantization].label:<28}"
+    label = f"{QUANTIZATIONS[one.quantization].label:<27}"
     if one.unavailable:
         remedy = f": {one.command}" if one.command else ""
         why = sanitize_line(f"{one.unavailable}{remedy}")
@@ -188,8 +196,9 @@ def need_text(one: Verdict, free_bytes: int) -> str:
         return "not known before it is loaded"
     needed = one.needed
     return (
-        f"{bytes_text(needed.total_bytes)} of {bytes_text(free_bytes)} free: weights {bytes_text(needed.weights_bytes)}, "
-        f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}"
+        f"{bytes_text(needed.total_bytes)}: weights {bytes_text(needed.weights_bytes)}, "
+        f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}, "
+        f"other {bytes_text(needed.other_bytes)}; {bytes_text(free_bytes)} free"
     )
 
 
@@ -214,6 +223,14 @@ def download_text(download: Download) -> str:
     return " · ".join(parts)
 
 
+def downloads_text(downloads: Sequence[Download]) -> str:
+    """Return how far running downloads are together, in few cells, as in `↓ 45%`; empty for none."""
+    if not downloads:
+        return ""
+    total = sum(one.total_bytes for one in downloads)
+    return f"↓ {sum(one.done_bytes for one in downloads) / total:.0%}" if total else "↓ …"
+
+
 def kind_text(source: ModelSource) -> str:
     """Return where a model of this machine comes from, in words."""
     return {
@@ -225,8 +242,15 @@ def kind_text(source: ModelSource) -> str:
 
 
 def _row(
-    name: str, parts: Sequence[str], fits: Verdict | None, is_current: bool, is_favourite: bool
+    name: str,
+    parts: Sequence[str],
+    fits: Verdict | None,
+    is_current: bool,
+    is_favourite: bool,
+    *,
+    has_owner: bool = False,
 ) -> Content:
+    owner, slash, short = name.rpartition("/") if has_owner else ("", "", name)
     verdict_part: tuple[str, str] = ("", "")
     if fits is not None and fits.grade is not Grade.UNKNOWN:
         sign, style = SIGNS[fits.grade]
@@ -237,7 +261,8 @@ def _row(
         ("●" if is_current else " ", "$text-success"),
         ("★" if is_favourite else " ", "$text-warning"),
         " ",
-        (sanitize_line(name, _NAME_LIMIT), "bold"),
+        (sanitize_line(owner, _OWNER_LIMIT) + slash, "$text-muted"),
+        (sanitize_line(short, _NAME_LIMIT), "bold"),
         verdict_part,
         ("\n   " + facts, "$text-muted"),
     )
