@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tui.engine import checkpoint, facts
+from tui.engine import checkpoint, facts, fit
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.local import adapter, assistant, footprint, quantization
@@ -304,14 +304,19 @@ def choose_dtype(wanted: str, device: str, config: Any) -> Any:
             )
         return getattr(torch, wanted)
     stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
+    return getattr(torch, fit.held_dtype(str(stored).removeprefix("torch."), half_dtype(device)))
+
+
+def half_dtype(device: str) -> str:
+    """Return the 16-bit type that a device computes with as fast as it can; empty for a CPU that has none."""
+    import torch
+
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     if device == "mps":
-        return torch.float16
-    if device.startswith("xpu") or torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
-        return torch.bfloat16
-    # Half precision has no fast kernels on a CPU; bfloat16 at least keeps its memory.
-    return torch.float32 if stored == torch.float16 else stored
+        return "float16"
+    is_fast = device.startswith("xpu") or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001
+    return "bfloat16" if is_fast else ""
 
 
 def model_defaults(settings: Any) -> dict[str, Value]:
@@ -399,6 +404,15 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
     if prepared.method and prepared.request.quantization != NONE:
         notes.append(
             f"This checkpoint is already quantised ({prepared.method}); the chosen quantization is not used."
+        )
+    stored = str(getattr(prepared.config.get_text_config(), "dtype", "")).removeprefix("torch.")
+    held = str(prepared.dtype).removeprefix("torch.")
+    if (stored, held) == ("float16", "float32") and not prepared.method:
+        notes.append(
+            "The float16 weights of this checkpoint are held as float32, in twice the memory: there are no fast products "
+            "of float16 on this device."
+            if prepared.request.dtype == "auto"
+            else "The float16 weights of this checkpoint are held as float32, in twice the memory."
         )
     if prepared.source.kind in (ModelKind.GGUF, ModelKind.DEMO):
         notes.append(
