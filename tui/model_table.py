@@ -42,7 +42,13 @@ def print_models(
         start_logging(paths.logs)
     device, reading = LocalEngine(paths.cache).target_memory()
     figures = Measurements(paths.measurements).figures
-    room = Room(device, f"{reading.device} ({reading.kind})", reading.free, measured=figures)
+    room = Room(
+        device,
+        f"{reading.device} ({reading.kind})",
+        reading.free,
+        measured=figures,
+        half_dtype=reading.half_dtype,
+    )
     entries = _local(paths, room) if hub_words is None else _hub(hub or Hub(), hub_words, room)
     if as_json:
         memory = {"device": device, "name": room.name, "free_bytes": room.free_bytes}

@@ -1,6 +1,7 @@
 """LoRA adapters: on the model that they were made for, and on another."""
 
 import importlib.util
+import shutil
 
 import pytest
 
@@ -46,9 +47,12 @@ def test_an_adapter_for_another_base_is_refused_and_a_model_can_be_loaded_again(
     engine, adapter, tmp_path
 ):
     other = tiny.llama(tmp_path / "other")
+    former = load(engine, other)
     with pytest.raises(ModelLoadError, match="does not go with this model") as raised:
         load(engine, other, adapter=str(adapter))
     assert "It was made for" in raised.value.message
+    assert "state_dict" not in raised.value.message
+    assert engine.loaded == former
     assert load(engine, other)
 
 
@@ -56,6 +60,25 @@ def test_a_folder_without_an_adapter_is_refused_before_anything_is_loaded(engine
     info = load(engine, base)
     with pytest.raises(ModelLoadError, match=r"no adapter_config\.json"):
         load(engine, base, adapter=str(tmp_path))
+    assert engine.loaded == info
+
+
+@pytest.mark.parametrize("place", ["there/is/none", "/nowhere/at/all"])
+def test_a_folder_that_is_not_there_is_said_not_to_be_there(engine, base, place):
+    info = load(engine, base)
+    with pytest.raises(ModelLoadError, match="There is no folder"):
+        load(engine, base, adapter=place)
+    assert engine.loaded == info
+
+
+def test_an_adapter_whose_config_is_broken_is_refused_before_the_model_goes(
+    engine, base, adapter, tmp_path
+):
+    info = load(engine, base)
+    folder = shutil.copytree(adapter, tmp_path / "broken")
+    (folder / "adapter_config.json").write_text("{")
+    with pytest.raises(ModelLoadError, match=r"adapter_config\.json can't be read"):
+        load(engine, base, adapter=str(folder))
     assert engine.loaded == info
 
 

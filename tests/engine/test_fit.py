@@ -14,6 +14,7 @@ from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts, facts_of, folder_facts, gguf_facts, safetensors_header
 from tui.engine.fit import Grade, Need, cache_bytes, grade, need, weights_bytes
+from tui.engine.local import loading
 from tui.engine.quantization import QUANTIZATIONS, availability
 
 SIZES = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 3}
@@ -46,6 +47,36 @@ def test_the_estimate_is_what_loading_takes(engine, tmp_path, make, quantization
     estimate = weights_bytes(facts, quantization, dtype="bfloat16")
     assert estimate == pytest.approx(info.weights_bytes, rel=0.1)
     assert facts.parameters == info.parameters > 0
+
+
+@pytest.mark.parametrize("stored", ["float16", "float32", "bfloat16", None])
+@pytest.mark.parametrize("half", ["", "bfloat16"])
+def test_the_estimate_goes_by_the_dtype_that_loading_chooses(
+    engine, tmp_path, monkeypatch, stored, half
+):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = llama(tmp_path / "model")
+    kind = getattr(torch, stored or "float32")
+    AutoModelForCausalLM.from_pretrained(folder, dtype=kind).save_pretrained(folder)
+    if stored is None:
+        config = json.loads((folder / "config.json").read_text())
+        config.pop("dtype", None)
+        (folder / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(loading, "half_dtype", lambda _device: half)
+    info = load(engine, folder)
+    estimate = need(folder_facts(folder), half_dtype=half, context_tokens=100)
+    assert estimate.weights_bytes == pytest.approx(info.weights_bytes, rel=0.1)
+    ask(engine, chat("word " * 20), max_new_tokens=4)
+    layer = engine._loaded.cache._entries[0].cache.layers[0]
+    size = layer.keys.element_size()
+    assert estimate.cache_bytes == cache_bytes(folder_facts(folder), 100) * size // 2
+    assert any("held as float32" in one for one in info.notes) == (
+        (stored, half) == ("float16", "")
+    )
+    _, reading = engine.target_memory()
+    assert reading.half_dtype == half
 
 
 @pytest.mark.parametrize("make", [llama, qwen2, gemma3])

@@ -367,3 +367,67 @@ def test_a_model_computes_with_the_threads_that_were_asked_for(engine, tmp_path)
     assert torch.get_num_threads() == 1
     load(engine, folder)
     assert torch.get_num_threads() == own
+
+
+def test_a_file_that_can_not_be_mapped_is_memory_that_ran_out():
+    from tui.engine.base import FailureCause
+    from tui.engine.local import problems
+
+    text = "unable to mmap 129000000000 bytes from file <model.safetensors>: Cannot allocate memory (12)"
+    for kind in (RuntimeError, OSError):
+        error = problems.load_error(kind(text), "big")
+        assert error.cause is FailureCause.MEMORY
+        assert "not enough memory" in error.message
+
+
+def test_weights_of_another_architecture_are_refused(engine, broken):
+    change_config(
+        broken,
+        model_type="bert",
+        architectures=["BertForSequenceClassification"],
+        num_attention_heads=4,
+    )
+    assert "lacks" in refused(engine, broken)
+
+
+def test_weights_of_other_shapes_are_refused_in_a_sentence(engine, broken):
+    change_config(broken, intermediate_size=48)
+    assert "have other shapes than its config.json says" in refused(engine, broken)
+
+
+def test_a_model_without_a_tokenizer_is_refused_in_a_sentence(engine, broken):
+    for path in broken.glob("tokenizer*"):
+        path.unlink()
+    assert "has no tokenizer" in refused(engine, broken)
+
+
+def test_a_quantization_that_an_architecture_refuses(engine, llama, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    def fail(*_args, **_options):
+        raise RuntimeError("We encountered some issues during automatic conversion of the weights.")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    said = refused(engine, llama, quantization="torchao-int8")
+    assert "does not take its layers" in said
+
+
+def test_the_most_memory_of_the_cpu_holds_without_another_device(engine, llama):
+    former = load(engine, llama)
+    assert "more than the limit of 10KiB" in refused(engine, llama, max_memory={"cpu": "10KiB"})
+    assert engine.loaded == former
+    assert load(engine, llama, max_memory={"cpu": "1GiB"})
+
+
+def test_a_revision_of_a_folder_is_said_not_to_be_used(engine, llama):
+    [note] = load(engine, llama, revision="v2").notes
+    assert "revision v2 is not used" in note
+
+
+def test_a_broken_template_is_called_broken(engine, tmp_path):
+    template = "{% for m in messages %}\n{{ m['content' }}\n{% endfor %}"
+    [note] = load(engine, tiny.llama(tmp_path / "m", template)).notes
+    assert "template is broken (line 2:" in note
+    with pytest.raises(GenerationError, match="template is broken") as raised:
+        ask(engine, chat("hello"))
+    assert "alternate" not in raised.value.hint

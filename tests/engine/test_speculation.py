@@ -55,7 +55,7 @@ class Oracle:
 def with_drafter(engine, drafter, messages, monkeypatch, **parameters):
     prompt = engine._loaded.prompts.build(messages)
     drafter.start = len(prompt.ids)
-    monkeypatch.setattr(Speculator, "drafter", lambda _self, _choice: drafter)
+    monkeypatch.setattr(Speculator, "drafter", lambda *_choice: drafter)
     return ask(engine, messages, Speculation.AUTO, **parameters)
 
 
@@ -78,6 +78,22 @@ def test_a_greedy_reply_is_the_same_with_drafts(small, choice):
         drafted = ask(small, messages, choice, max_new_tokens=40)
         assert drafted.text == plain.text
         assert drafted.finished.stats.new_tokens == plain.finished.stats.new_tokens
+
+
+@pytest.mark.parametrize("gram", [None, 1, 4])
+def test_prompt_lookup_as_a_parameter_changes_no_reply(small, gram):
+    settings = {"prompt_lookup_num_tokens": 5, "max_matching_ngram_size": gram}
+    plain = ask(small, QUOTING, Speculation.OFF, max_new_tokens=40)
+    later = chat(QUOTING[0].content, plain.text, "and " + QUOTING[0].content)
+    plain_later = ask(small, later, Speculation.OFF, max_new_tokens=40)
+    small._loaded.cache.drop()
+    drafted = ask(small, QUOTING, Speculation.OFF, max_new_tokens=40, **settings)
+    assert drafted.text == plain.text
+    assert drafted.finished.stats.drafted_tokens > 0
+    # The cache that it leaves holds each token once.
+    again = ask(small, later, Speculation.OFF, max_new_tokens=40, **settings)
+    assert again.prompt.cached_tokens > 0
+    assert again.text == plain_later.text
 
 
 @pytest.mark.parametrize("wrong_at", [(), (0,), (3,), (5, 6, 13), range(20)])
@@ -203,6 +219,13 @@ def test_costs_are_measured_from_passes_with_and_without_drafts():
     assert costs.of(4) == pytest.approx(1.5, abs=0.02)
 
 
+def test_the_longest_run_that_stood_before_decides():
+    ids = [1, 2, 3, 9, 2, 3, 8, 1, 2, 3]
+    assert Lookup(Costs(), most=2, grams=(3, 2, 1)).draft(ids) == (9, 2)
+    assert Lookup(Costs(), most=2, grams=(2, 1)).draft(ids) == (8, 1)
+    assert Lookup(Costs(), most=2, grams=(4,)).draft(ids) == ()
+
+
 @given(st.lists(st.integers(0, 3), max_size=60))
 def test_a_draft_is_what_followed_the_last_tokens_before(ids):
     lookup = Lookup(Costs())
@@ -224,6 +247,7 @@ def test_the_choice_decides_who_drafts():
     small, layers = Model(), Model()
     speculator = Speculator(can_cut=True, early_exit=layers)
     assert isinstance(speculator.drafter(Speculation.OFF), NoDrafter)
+    assert isinstance(speculator.drafter(Speculation.OFF, 5), Lookup)
     assert speculator.drafter(Speculation.LOOKUP).payoff is None
     assert speculator.drafter(Speculation.AUTO).payoff is not None
     assert speculator.drafter(Speculation.ASSISTANT).payoff is not None
@@ -231,7 +255,11 @@ def test_the_choice_decides_who_drafts():
     speculator.assistant = small
     assert speculator.drafter(Speculation.ASSISTANT) is small
     assert speculator.drafter(Speculation.AUTO) is small
+    assert speculator.drafter(Speculation.AUTO, 5, 2) == Lookup(
+        Costs(), most=5, grams=range(2, 0, -1)
+    )
     assert isinstance(Speculator(can_cut=False).drafter(Speculation.LOOKUP), NoDrafter)
+    assert isinstance(Speculator(can_cut=False).drafter(Speculation.AUTO, 5), NoDrafter)
 
 
 # -- drafts by models

@@ -252,6 +252,7 @@ class MemoryReading:
         own: by this process.
         weights, cache: how much of that are the models' weights and the KV caches.
         others: the other devices that there are.
+        half_dtype: the 16-bit type that a model on it is held in whatever its files say; empty for the type of the files.
     """
 
     kind: str = "RAM"
@@ -262,6 +263,7 @@ class MemoryReading:
     weights: int = 0
     cache: int = 0
     others: tuple[MemoryReading, ...] = ()
+    half_dtype: str = "bfloat16"
 
     @property
     def free(self) -> int:

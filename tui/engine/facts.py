@@ -45,6 +45,7 @@ class ModelFacts:
         other_weights: parameters that no quantization takes: embeddings, norms, experts that are kept in one piece.
         stored_bytes: what the weights take on the disk.
         dtype: of most of them.
+        config_dtype: that the config names, and loading goes by; empty when there is no config.
         method: how the checkpoint is already quantised; empty when it is not.
         layers, kv_heads, head_dim: the shape of the KV cache.
         stateless_layers: layers that keep no keys and values.
@@ -59,6 +60,7 @@ class ModelFacts:
     other_weights: int = 0
     stored_bytes: int = 0
     dtype: str = ""
+    config_dtype: str = ""
     method: str = ""
     layers: int = 0
     kv_heads: int = 0
@@ -113,6 +115,7 @@ def gguf_facts(path: Path) -> ModelFacts:
         other_weights=header.parameters - quantised,
         stored_bytes=path.stat().st_size,
         dtype=f"GGUF {kind}".strip(),
+        config_dtype="bfloat16",
         layers=header.number("block_count"),
         kv_heads=header.number("attention.head_count_kv") or heads,
         head_dim=header.number("attention.key_length") or (width // heads if heads else 0),
@@ -164,6 +167,8 @@ def facts_of(
         other_weights=other,
         stored_bytes=stored,
         dtype=_DTYPE_NAMES.get(common, common.lower()) or _config_dtype(text),
+        # transformers takes weights for float32 where the config says nothing.
+        config_dtype=(_config_dtype(text) or _config_dtype(config) or "float32") if config else "",
         method=method,
         layers=_number(text, "num_hidden_layers", "n_layer"),
         kv_heads=_number(text, "num_key_value_heads") or heads,

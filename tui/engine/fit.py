@@ -14,12 +14,12 @@ from typing import Final
 from tui.engine.facts import ModelFacts
 from tui.engine.quantization import QUANTIZATIONS
 
+AUTO: Final = "auto"
 DEFAULT_CONTEXT_TOKENS: Final = 4096
 """The context that an estimate is made for, unless the model takes less."""
 _TIGHT_SHARE: Final = 0.85
 _WORKSPACE_BYTES: Final = 128 * 2**20
 """What activations and the backend take beside weights and cache, roughly, for a prompt computed in chunks."""
-_CACHE_BYTES_PER_NUMBER: Final = 2
 _DTYPE_BYTES: Final[Mapping[str, int]] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 
 
@@ -61,7 +61,8 @@ def need(
     facts: ModelFacts,
     quantization: str = "none",
     *,
-    dtype: str = "bfloat16",
+    dtype: str = AUTO,
+    half_dtype: str = "bfloat16",
     context_tokens: int = 0,
     double_quant: bool = True,
 ) -> Need | None:
@@ -70,7 +71,8 @@ def need(
     Args:
         facts: what is known of it.
         quantization: a name in `QUANTIZATIONS`; without effect on a checkpoint that is already quantised.
-        dtype: of the weights that are not quantised.
+        dtype: of the weights that are not quantised, and of the cache; `AUTO` for the one that loading chooses.
+        half_dtype: the 16-bit type of the device; empty when it has none.
         context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
         double_quant: whether 4-bit scales are quantised too.
     """
@@ -78,8 +80,22 @@ def need(
         return None
     wanted = context_tokens or DEFAULT_CONTEXT_TOKENS
     context = min(wanted, facts.context_tokens) if facts.context_tokens else wanted
-    weights = weights_bytes(facts, quantization, dtype=dtype, double_quant=double_quant)
-    return Need(weights, cache_bytes(facts, context), context)
+    held = held_dtype(facts.config_dtype or facts.dtype, half_dtype) if dtype == AUTO else dtype
+    weights = weights_bytes(facts, quantization, dtype=held, double_quant=double_quant)
+    return Need(weights, cache_bytes(facts, context, dtype=held), context)
+
+
+def held_dtype(stored: str, half_dtype: str) -> str:
+    """Return the dtype that a model is held in when nobody names one: 16 bits wherever the device computes with them.
+
+    Args:
+        stored: the dtype of its config; empty when that is not known.
+        half_dtype: the 16-bit type of the device; empty when it has none.
+    """
+    if half_dtype:
+        return half_dtype
+    # float16 has no fast kernels on a CPU; bfloat16 at least keeps its memory.
+    return "float32" if stored in ("", "float16") else stored
 
 
 def weights_bytes(
@@ -99,12 +115,12 @@ def weights_bytes(
     return quantised + facts.other_weights * size
 
 
-def cache_bytes(facts: ModelFacts, context_tokens: int) -> int:
+def cache_bytes(facts: ModelFacts, context_tokens: int, *, dtype: str = "bfloat16") -> int:
     """Return what the keys and values of so many tokens take.
 
     Layers with a sliding window count like the others: what slides out of a window is kept, so that the chat can be cut back.
     """
-    per_token = 2 * facts.kv_heads * facts.head_dim * _CACHE_BYTES_PER_NUMBER
+    per_token = 2 * facts.kv_heads * facts.head_dim * _DTYPE_BYTES.get(dtype, 2)
     return per_token * max(0, facts.layers - facts.stateless_layers) * context_tokens
 
 

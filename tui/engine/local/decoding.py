@@ -2,7 +2,8 @@
 
 It is the decoding method that `generate` is given, and gets its logits processors and stopping criteria. What is drafted is
 only ever a proposal: each token is drawn from the model's own distribution, and a draft saves the passes for those that it
-foresaw. So greedy text is the same with drafts and without, and sampled text has the same distribution.
+foresaw. So greedy text is the same with drafts and without, and sampled text has the same distribution, as far as a model computes
+several tokens as it computes one: in float32 it does, in 16 bits a near tie may fall the other way.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class LocalEngine:
         from tui.engine.local import loading
 
         device = loading.choose_device("auto")
-        return device, memory.read(device)
+        return device, replace(memory.read(device), half_dtype=loading.half_dtype(device))
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.

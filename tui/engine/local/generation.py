@@ -231,7 +231,11 @@ class _Job:
 
     def _decode(self, ids: Any, config: Any, cache: Any, logits: Any) -> StopReason:
         stopping = CancelCriteria(self.cancelled)
-        drafter = self.loaded.speculation.drafter(self.request.speculation)
+        drafter = self.loaded.speculation.drafter(
+            self.request.speculation,
+            int(self.values["prompt_lookup_num_tokens"] or 0),
+            int(self.values["max_matching_ngram_size"] or 0),
+        )
         decoder = Decoder(self.loaded.prefill.forward, cache, logits, self.streamer.take, drafter)
         try:
             self.loaded.model.generate(

@@ -6,13 +6,14 @@ Finding the folder (download, GGUF conversion) and freeing the former model is t
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tui.engine import checkpoint, facts
+from tui.engine import checkpoint, facts, fit
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.local import adapter, assistant, footprint, quantization
@@ -25,16 +26,21 @@ from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
 from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
-from tui.engine.quantization import INT4, INT8, NONE
+from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS
 from tui.parameters import Value, readable
 
 if TYPE_CHECKING:
     from tui.engine.local.kernels import Installed
     from tui.engine.local.native import Native
 
+_log = logging.getLogger(__name__)
+
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
 _DTYPES: Final = ("bfloat16", "float16", "float32")
+_TOKENIZER_FILES: Final = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json",
+)  # fmt: skip
 _NO_LIMIT: Final = 10**9
 _CPU_CHUNK_BYTES: Final = 72 * 2**30
 _CHUNK_TOKENS: Final = (64, 256)
@@ -103,7 +109,18 @@ def prepare(
     if not method:
         quantization.check(request.quantization, device)
     reporter.step("Tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    except (ImportError, OSError, ValueError, TypeError, KeyError) as error:
+        if any((folder / name).is_file() for name in _TOKENIZER_FILES):
+            raise
+        raise ModelLoadError(
+            f"{source.name} has no tokenizer: there is no tokenizer.json in {folder}.",
+            "Download or copy the tokenizer's files of the same model into it.",
+        ) from error
+    _check_limit(folder, request, device, dtype, source)
+    if request.adapter:
+        adapter.check_fits(request.adapter, folder)
     reporter.check()
     return Preparation(source, folder, request, config, tokenizer, device, dtype, method)
 
@@ -122,8 +139,6 @@ def load(
         Cancelled: the job was cancelled.
         Exception: whatever transformers raised.
     """
-    from transformers import AutoModelForCausalLM
-
     request, device = prepared.request, prepared.device
     # First, since the fastest kernels are chosen for the threads that there will be.
     _use_threads(request.threads)
@@ -147,7 +162,7 @@ def load(
         options["attn_implementation"] = request.attention
     reporter.step("Loading weights")
     with reporter.weights("Loading weights"):
-        model: Any = AutoModelForCausalLM.from_pretrained(prepared.folder, **options)
+        model = _read_weights(prepared, options)
     if request.adapter:
         model = adapter.attach(model, request.adapter, reporter)
     model.eval()
@@ -156,6 +171,63 @@ def load(
     loaded.installed = installed
     _warm_up(loaded, reporter)
     return loaded
+
+
+def _read_weights(prepared: Preparation, options: Mapping[str, Any]) -> Any:
+    """Return the model with its weights.
+
+    Raises:
+        ModelLoadError: the weights are not those of this model, or it can't be held in the chosen quantization.
+        Exception: whatever transformers raised.
+    """
+    from transformers import AutoModelForCausalLM
+
+    name, quantized_as = prepared.source.name, prepared.request.quantization
+    read: Any = AutoModelForCausalLM.from_pretrained
+    try:
+        made = read(prepared.folder, output_loading_info=True, **options)
+    except (RuntimeError, ValueError) as error:
+        if "quantization_config" in options and "automatic conversion" in str(error):
+            raise ModelLoadError(
+                f"{name} can't be held in {QUANTIZATIONS[quantized_as].label}: this quantization does not take its layers.",
+                "Another quantization may work; or load it with none.",
+            ) from error
+        raise
+    model, report = made
+    missing = set(report["missing_keys"])
+    weights = {key: weight.numel() for key, weight in model.named_parameters()}
+    lacking = missing & weights.keys()
+    # What a quantised checkpoint calls its weights is its library's business: only when most are missing it is another model's.
+    too_many = sum(weights.values()) // 2 if prepared.method else 0
+    if sum(weights[key] for key in lacking) > too_many:
+        _log.error("weights that are missing: %s", sorted(lacking))
+        raise ModelLoadError(
+            f"{name} lacks {len(lacking)} of the {len(weights)} weights that its config.json asks for, as in {min(lacking)}.",
+            "Its config.json may belong to another model: download or copy it again.",
+        )
+    return model
+
+
+def _check_limit(
+    folder: Path, request: LoadRequest, device: str, dtype: Any, source: ModelSource
+) -> None:
+    """Check that a model on the CPU alone stays below the most memory that the user gives it.
+
+    Raises:
+        ModelLoadError: its weights take more.
+    """
+    limit = next((size for name, size in request.max_memory.items() if name == "cpu"), "")
+    if device != "cpu" or not limit:
+        return
+    from accelerate.utils import convert_file_size_to_int
+
+    held = str(dtype).removeprefix("torch.")
+    needed = fit.weights_bytes(facts.folder_facts(folder), request.quantization, dtype=held)
+    if needed > convert_file_size_to_int(limit):
+        raise ModelLoadError(
+            f"The weights of {source.name} take about {needed / 2**20:,.0f} MiB, more than the limit of {limit} for the CPU.",
+            "Raise the limit, or choose a smaller model or a quantization.",
+        )
 
 
 def take_assistant(loaded: LoadedModel, small: LoadedModel) -> None:
@@ -304,14 +376,19 @@ def choose_dtype(wanted: str, device: str, config: Any) -> Any:
             )
         return getattr(torch, wanted)
     stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
+    return getattr(torch, fit.held_dtype(str(stored).removeprefix("torch."), half_dtype(device)))
+
+
+def half_dtype(device: str) -> str:
+    """Return the 16-bit type that a device computes with as fast as it can; empty for a CPU that has none."""
+    import torch
+
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     if device == "mps":
-        return torch.float16
-    if device.startswith("xpu") or torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001
-        return torch.bfloat16
-    # Half precision has no fast kernels on a CPU; bfloat16 at least keeps its memory.
-    return torch.float32 if stored == torch.float16 else stored
+        return "float16"
+    is_fast = device.startswith("xpu") or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001
+    return "bfloat16" if is_fast else ""
 
 
 def model_defaults(settings: Any) -> dict[str, Value]:
@@ -400,15 +477,32 @@ def _notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[st
         notes.append(
             f"This checkpoint is already quantised ({prepared.method}); the chosen quantization is not used."
         )
+    stored = str(getattr(prepared.config.get_text_config(), "dtype", "")).removeprefix("torch.")
+    held = str(prepared.dtype).removeprefix("torch.")
+    if (stored, held) == ("float16", "float32") and not prepared.method:
+        notes.append(
+            "The float16 weights of this checkpoint are held as float32, in twice the memory: there are no fast products "
+            "of float16 on this device."
+            if prepared.request.dtype == "auto"
+            else "The float16 weights of this checkpoint are held as float32, in twice the memory."
+        )
     if prepared.source.kind in (ModelKind.GGUF, ModelKind.DEMO):
         notes.append(
             "The GGUF weights were unpacked to 16 bits, so they take more memory than the file."
+        )
+    if prepared.request.revision and prepared.source.kind is not ModelKind.HUB:
+        notes.append(
+            f"The revision {prepared.request.revision} is not used: only models of the Hub have revisions."
         )
     if prepared.request.adapter:
         notes.append(f"With the adapter {Path(prepared.request.adapter).name}.")
     if not prompts.has_template:
         notes.append(
             "This model has no chat template: it continues your text rather than answer it."
+        )
+    elif prompts.problem:
+        notes.append(
+            f"This model's chat template is broken ({prompts.problem}): no reply can be made with it."
         )
     elif not prompts.takes_system:
         notes.append(

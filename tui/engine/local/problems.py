@@ -15,6 +15,9 @@ from tui.conversation.turn import ReplyStats
 from tui.engine import hub
 from tui.engine.base import FailureCause, GenerationError, ModelLoadError
 
+_NO_MEMORY: Final = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
+)  # fmt: skip
 _SMALLER: Final = "Try a smaller model, 4-bit quantization, or close other programs."
 
 
@@ -62,9 +65,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
+    if isinstance(error, RuntimeError | OSError) or type(error).__name__ == "SafetensorError":
+        return any(words in text for words in _NO_MEMORY)
+    return False
 
 
 def release(error: BaseException) -> None:
@@ -112,6 +115,11 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
         package = getattr(error, "name", None) or "a package that it needs"
         return ModelLoadError(
             f"{name} can't be loaded without {package} ({text}).", "Install it and load again."
+        )
+    if "ignore_mismatched_sizes" in str(error) or "size mismatch" in text:
+        return ModelLoadError(
+            f"The weights of {name} have other shapes than its config.json says.",
+            "They may belong to different models: download or copy both again.",
         )
     if type(error).__name__ == "SafetensorError":
         return ModelLoadError(

@@ -14,7 +14,7 @@ from typing import Any, Final
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
 from tui.engine.base import GenerationError
 from tui.engine.local.reasoning import CLOSING, OPENING
-from tui.engine.local.template import template_switches
+from tui.engine.local.template import template_problem, template_switches
 
 _PROBE: Final = "chat-tui-probe"
 _TAIL_IDS: Final = 16
@@ -41,6 +41,7 @@ class PromptBuilder:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self.has_template = bool(getattr(tokenizer, "chat_template", None))
+        self.problem = template_problem(tokenizer) if self.has_template else ""
         self.takes_system = self.has_template and self._renders_system()
         self.switches = template_switches(tokenizer) if self.has_template else ()
         known = inspect.signature(tokenizer.apply_chat_template).parameters
@@ -150,6 +151,11 @@ class PromptBuilder:
 
     def _first_accepted(self, chat: list[Message], **options: Any) -> list[int]:
         """Return the ids of the first form of the chat that the template accepts."""
+        if self.problem:
+            raise GenerationError(
+                f"The model's chat template is broken ({self.problem}).",
+                "Mend the template in the model's folder, or use another model.",
+            )
         if not self.takes_system:
             chat = system_merged(chat)
         refusal: Exception | None = None

@@ -36,6 +36,9 @@ _APART: Final = frozenset(
         "stop_strings",
         "eos_token_id",
         "seed",
+        # Its own prompt lookup reads the whole prompt again on top of a cache that holds it: it is done in `speculation`.
+        "prompt_lookup_num_tokens",
+        "max_matching_ngram_size",
     )
 )
 """Settings that are not handed on as they are."""

@@ -113,12 +113,16 @@ class Lookup:
     """Drafts what followed when the last tokens stood in the chat before.
 
     Attributes:
-        payoff: tells how much to draft; None to draft always.
         costs: of passes.
+        payoff: tells how much to draft; None to draft always.
+        most: how many tokens to draft when that is always done.
+        grams: how many of the last tokens must have stood there before; the first of these numbers that finds a place holds.
     """
 
     costs: Costs
     payoff: Payoff | None = None
+    most: int = _MOST_DRAFTED
+    grams: Sequence[int] = (_GRAM,)
     _places: dict[tuple[int, ...], int] = field(default_factory=dict)
     """Where what follows each gram begins; of its last occurrence."""
     _indexed: int = 0
@@ -126,11 +130,11 @@ class Lookup:
     def draft(self, ids: Sequence[int]) -> Sequence[int]:
         """Return what may come next; empty when nothing is found, or when it does not pay."""
         self._index(ids)
-        place = self._places.get(tuple(ids[-_GRAM:]))
-        if place is None:
-            return ()
-        count = self._length(ids, place)
-        return tuple(ids[place : place + count])
+        for gram in self.grams:
+            place = self._places.get(tuple(ids[-gram:]))
+            if place is not None:
+                return tuple(ids[place : place + self._length(ids, place)])
+        return ()
 
     def learn(self, drafted: int, accepted: int, elapsed_s: float) -> None:
         """Take note of a pass."""
@@ -140,7 +144,7 @@ class Lookup:
 
     def _length(self, ids: Sequence[int], place: int) -> int:
         if self.payoff is None:
-            return _MOST_DRAFTED
+            return self.most
         count = self.payoff.length()
         if count:
             return count
@@ -149,9 +153,9 @@ class Lookup:
 
     def _index(self, ids: Sequence[int]) -> None:
         """Note what follows each gram up to the end, but not what follows the last, which is not known yet."""
-        start = max(self._indexed, _GRAM)
-        for at in range(start, len(ids)):
-            self._places[tuple(ids[at - _GRAM : at])] = at
+        for gram in self.grams:
+            for at in range(max(self._indexed, gram), len(ids)):
+                self._places[tuple(ids[at - gram : at])] = at
         self._indexed = len(ids)
 
 
@@ -186,9 +190,20 @@ class Speculator:
     early_exit: Beginning | None = None
     _costs: Costs = field(default_factory=Costs)
 
-    def drafter(self, choice: Speculation) -> Drafter:
-        """Return the drafter of one reply; what is not there is replaced by prompt lookup as long as it pays."""
-        if not self.can_cut or choice is Speculation.OFF:
+    def drafter(self, choice: Speculation, tokens: int = 0, longest_gram: int = 0) -> Drafter:
+        """Return the drafter of one reply; what is not there is replaced by prompt lookup as long as it pays.
+
+        Args:
+            choice: how to draft.
+            tokens: draft so many by prompt lookup always, whatever the choice is; 0 to leave it to the choice.
+            longest_gram: the longest run of tokens to look for then; 0 for the usual one.
+        """
+        if not self.can_cut:
+            return NoDrafter()
+        if tokens:
+            grams = range(longest_gram, 0, -1) if longest_gram else (_GRAM,)
+            return Lookup(self._costs, most=tokens, grams=grams)
+        if choice is Speculation.OFF:
             return NoDrafter()
         if choice is Speculation.LOOKUP:
             return Lookup(self._costs)

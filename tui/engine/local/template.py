@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from jinja2 import Environment, TemplateError, meta, nodes
+from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
@@ -40,14 +40,31 @@ class _Generation(Extension):
         return nodes.Scope(body, lineno=line)
 
 
-def template_switches(tokenizer: Any) -> tuple[TemplateSwitch, ...]:
-    """Return the switches of a tokenizer's chat template, in the order of their names; none where it can't be read."""
+def template_problem(tokenizer: Any) -> str:
+    """Return what is wrong with how a tokenizer's chat template is written, with the line; empty when nothing is."""
+    try:
+        _environment().parse(_template(tokenizer))
+    except TemplateSyntaxError as error:
+        return f"line {error.lineno}: {error.message}"
+    except (TemplateError, RecursionError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _template(tokenizer: Any) -> str:
     template = getattr(tokenizer, "chat_template", None)
     if isinstance(template, Mapping):
         template = template.get("default")
-    if not isinstance(template, str):
-        return ()
-    environment = Environment(extensions=["jinja2.ext.loopcontrols", _Generation], autoescape=False)  # noqa: S701 - it is only parsed
+    return template if isinstance(template, str) else ""
+
+
+def _environment() -> Environment:
+    return Environment(extensions=["jinja2.ext.loopcontrols", _Generation], autoescape=False)  # noqa: S701 - it is only parsed
+
+
+def template_switches(tokenizer: Any) -> tuple[TemplateSwitch, ...]:
+    """Return the switches of a tokenizer's chat template, in the order of their names; none where it can't be read."""
+    template, environment = _template(tokenizer), _environment()
     try:
         tree = environment.parse(template)
         asked = meta.find_undeclared_variables(tree)

@@ -229,6 +229,7 @@ class Models(EngineDesk):
             f"{reading.device} ({reading.kind})",
             reading.free + freed,
             measured=self.measurements.figures,
+            half_dtype=reading.half_dtype,
         )
 
     def remember_models(self, state: AppState) -> None:

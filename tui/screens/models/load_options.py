@@ -159,7 +159,8 @@ class LoadOptions(FormDialog[LoadRequest]):
         if self._facts is None:
             return
         name = str(self.query_one("#quantization", Select).value)
-        one = rows.verdict(self._request.model, self._facts, name, self._room)
+        dtype = str(self.query_one("#dtype", Select).value)
+        one = rows.verdict(self._request.model, self._facts, name, self._room, dtype)
         line = rows.verdict_line(one, self._room.free_bytes)
         if self._facts.method:
             locked = f"The checkpoint is already quantised ({sanitize_line(self._facts.method)}): the choice is off."
@@ -167,6 +168,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         self.query_one("#fit", Label).update(line)
 
     @on(Select.Changed, "#quantization")
+    @on(Select.Changed, "#dtype")
     def _quantization_changed(self, event: Select.Changed) -> None:
         event.stop()
         self._show_fit()

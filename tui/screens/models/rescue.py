@@ -65,7 +65,7 @@ def _quantized(request: LoadRequest, facts: ModelFacts, room: Room) -> list[WayO
     bits = QUANTIZATIONS.get(request.quantization, QUANTIZATIONS[NONE]).bits
     found: dict[int, WayOut] = {}
     for entry in QUANTIZATIONS.values():
-        one = verdict(request.model, facts, entry.name, room)
+        one = verdict(request.model, facts, entry.name, room, request.dtype)
         if entry.bits >= bits or entry.bits in found or one.unavailable or one.needed is None:
             continue
         if one.grade is Grade.TOO_BIG:

@@ -11,7 +11,7 @@ from textual.content import Content
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.downloads import Download, DownloadStatus
 from tui.engine.facts import ModelFacts
-from tui.engine.fit import Grade, Need, grade, need
+from tui.engine.fit import AUTO, Grade, Need, grade, need
 from tui.engine.hub import HubModel
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.sanitize import sanitize_line
@@ -25,6 +25,8 @@ SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
 }
 _NAME_LIMIT: Final = 80
 _OWNER_LIMIT: Final = 40
+_DTYPES: Final[Mapping[str, str]] = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
+"""What the Hub calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Room:
         name: of the device, for people.
         free_bytes: what is free now, the model in use counted as free: it goes before another one comes.
         context_tokens: the context to reckon with; 0 for the usual one.
+        half_dtype: the device's 16-bit type; empty when it has none, and models are held as their files are.
     """
 
     device: str = ""
@@ -65,6 +68,7 @@ class Room:
     context_tokens: int = 0
     measured: Mapping[str, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
     """By model and quantization: bytes after the load, and tokens per second of the last replies."""
+    half_dtype: str = "bfloat16"
 
 
 def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
@@ -73,9 +77,17 @@ def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
     return tuple(verdict(model, facts, name, room) for name in names)
 
 
-def verdict(model: str, facts: ModelFacts, quantization: str, room: Room) -> Verdict:
-    """Return whether a model fits under one quantization."""
-    needed = need(facts, quantization, context_tokens=room.context_tokens)
+def verdict(
+    model: str, facts: ModelFacts, quantization: str, room: Room, dtype: str = AUTO
+) -> Verdict:
+    """Return whether a model fits under one quantization, with its other weights in a dtype."""
+    needed = need(
+        facts,
+        quantization,
+        dtype=dtype,
+        half_dtype=room.half_dtype,
+        context_tokens=room.context_tokens,
+    )
     found = availability(quantization, room.device)
     weight, speed = room.measured.get(model, {}).get(quantization, (0, 0.0))
     return Verdict(
@@ -147,7 +159,7 @@ def hub_facts(model: HubModel) -> ModelFacts:
         architecture=model.architecture,
         parameters=model.parameters,
         other_weights=model.parameters,
-        dtype=model.dtype,
+        dtype=_DTYPES.get(model.dtype, model.dtype),
         has_template=model.has_template,
     )
 
