@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -422,11 +423,30 @@ async def test_what_was_measured_stands_beside_the_choice(desk: Desk):
         screen = await ready(pilot)
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
+        # After the reply, without anything else that would show it.
         await until(
-            pilot, lambda: app.measurements.figures.get("scripted", {}).get("none", (0, 0))[1]
+            pilot, lambda: re.search(r"Measured here: .*\d tok/s", shown(pilot).replace("\n", " "))
         )
-        screen.show_model()
-        await until(pilot, lambda: "Measured here" in shown(pilot))
+        assert app.measurements.figures["scripted"]["none"][1] > 0
+
+
+async def test_what_another_quantization_took_stands_there_when_it_is_loaded(
+    desk: Desk, monkeypatch
+):
+    app = desk.app(ScriptedEngine())
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        note = app.measurements.note_load
+
+        def late(model, quantization, _weights_bytes):
+            time.sleep(0.3)
+            note(model, quantization, 10**8)
+
+        monkeypatch.setattr(app.measurements, "note_load", late)
+        screen.choose_model(LoadRequest("scripted", "8bit"))
+        await until(pilot, lambda: screen.model.ready and screen.model.quantization == "8bit")
+        said = screen.query_one("#quantization-note").render
+        await until(pilot, lambda: "Measured here" in str(said()))
 
 
 async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(desk: Desk):

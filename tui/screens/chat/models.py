@@ -132,9 +132,15 @@ class Models(EngineDesk):
     def _note_load(self, info: ModelInfo) -> None:
         """Keep what the model takes, for the next choice of a quantization."""
         measurements = self.measurements
-        self.sessions.run(
+        self.note_measured(
             lambda: measurements.note_load(info.model, info.quantization, info.weights_bytes)
         )
+
+    @work
+    async def note_measured(self, note: Callable[[], None]) -> None:
+        """Keep what was measured, on the thread that writes, and show it."""
+        await asyncio.wrap_future(self.sessions.run(note))
+        self.show_measured()
 
     # -- replies that wait for a load
 
