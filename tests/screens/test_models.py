@@ -218,6 +218,34 @@ async def test_without_a_network_the_picker_says_so(desk: Desk):
         await until(pilot, lambda: "can't be reached" in shown(pilot))
 
 
+async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
+    desk: Desk, server: HubServer, model
+):
+    server.add_folder("org/tiny-chat", model)
+    app = desk.app(ScriptedEngine(), hub=Hub(server.url))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "/model org/tiny-chat")
+        await until(pilot, lambda: "Download org/tiny-chat?" in shown(pilot))
+        assert "free on the disk" in shown(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert not app.downloads.all
+        assert screen.model.model == "scripted"
+        await say(pilot, "/model org/tiny-chat")
+        await until(pilot, lambda: "Download org/tiny-chat?" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat", 30)
+        await say(pilot, "/model org/not-there")
+        await until(pilot, lambda: "There is no model org/not-there" in shown(pilot))
+        # What is in the cache is loaded without a question.
+        screen.action_model_unload()
+        await until(pilot, lambda: not screen.model.ready)
+        await say(pilot, "/model org/tiny-chat")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat")
+        assert not app.downloads.all
+
+
 async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer, model):
     server.add_folder("org/slow", model, piece_s=0.05)
     app = desk.app(hub=Hub(server.url))
