@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -217,6 +218,34 @@ async def test_without_a_network_the_picker_says_so(desk: Desk):
         await until(pilot, lambda: "can't be reached" in shown(pilot))
 
 
+async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
+    desk: Desk, server: HubServer, model
+):
+    server.add_folder("org/tiny-chat", model)
+    app = desk.app(ScriptedEngine(), hub=Hub(server.url))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "/model org/tiny-chat")
+        await until(pilot, lambda: "Download org/tiny-chat?" in shown(pilot))
+        assert "free on the disk" in shown(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert not app.downloads.all
+        assert screen.model.model == "scripted"
+        await say(pilot, "/model org/tiny-chat")
+        await until(pilot, lambda: "Download org/tiny-chat?" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat", 30)
+        await say(pilot, "/model org/not-there")
+        await until(pilot, lambda: "There is no model org/not-there" in shown(pilot))
+        # What is in the cache is loaded without a question.
+        screen.action_model_unload()
+        await until(pilot, lambda: not screen.model.ready)
+        await say(pilot, "/model org/tiny-chat")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat")
+        assert not app.downloads.all
+
+
 async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer, model):
     server.add_folder("org/slow", model, piece_s=0.05)
     app = desk.app(hub=Hub(server.url))
@@ -422,11 +451,30 @@ async def test_what_was_measured_stands_beside_the_choice(desk: Desk):
         screen = await ready(pilot)
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
+        # After the reply, without anything else that would show it.
         await until(
-            pilot, lambda: app.measurements.figures.get("scripted", {}).get("none", (0, 0))[1]
+            pilot, lambda: re.search(r"Measured here: .*\d tok/s", shown(pilot).replace("\n", " "))
         )
-        screen.show_model()
-        await until(pilot, lambda: "Measured here" in shown(pilot))
+        assert app.measurements.figures["scripted"]["none"][1] > 0
+
+
+async def test_what_another_quantization_took_stands_there_when_it_is_loaded(
+    desk: Desk, monkeypatch
+):
+    app = desk.app(ScriptedEngine())
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        note = app.measurements.note_load
+
+        def late(model, quantization, _weights_bytes):
+            time.sleep(0.3)
+            note(model, quantization, 10**8)
+
+        monkeypatch.setattr(app.measurements, "note_load", late)
+        screen.choose_model(LoadRequest("scripted", "8bit"))
+        await until(pilot, lambda: screen.model.ready and screen.model.quantization == "8bit")
+        said = screen.query_one("#quantization-note").render
+        await until(pilot, lambda: "Measured here" in str(said()))
 
 
 async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(desk: Desk):

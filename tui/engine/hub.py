@@ -355,7 +355,7 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
         )
     if isinstance(error, errors.HfHubHTTPError):
         # The library's own words hold the whole address that was asked for.
-        why = status_of(error) or brief(error)
+        why = str(status_of(error) or brief(error))
         return ModelLoadError(
             f"The Hugging Face Hub answered with an error ({why}).", "Try again later."
         )

@@ -262,7 +262,7 @@ class Choices(Reading):
     def command_model_choose(self, argument: str) -> None:
         """Load the named model; ask for one without a name."""
         if argument:
-            self.choose_model(LoadRequest(argument, self.quantization))
+            self.get_model(LoadRequest(argument, self.quantization))
         else:
             self.action_model_choose()
 

@@ -293,12 +293,16 @@ class ChatFrame(Screen[None]):
         """Whether the sidebar is to stand beside the chat."""
         return self._has_room and self._sidebar_wanted
 
+    def show_measured(self) -> None:
+        """Show what was measured of the model on this machine."""
+        self.sidebar.show_measured(self.measurements.figures.get(self.model.model, {}))
+
     def show_model(self) -> None:
         """Show the model, its state and its defaults."""
         info = None if self.model.loading else self.model.info
         self.sidebar.show_model(self.model.name, info)
         self.sidebar.show_quantization(self.model.quantization)
-        self.sidebar.show_measured(self.measurements.figures.get(self.model.model, {}))
+        self.show_measured()
         if self.model.loading:
             text = f"Loading {self.model.name}…\nYou can already write."
         elif info is None:

@@ -23,12 +23,16 @@ from tui.engine.base import (
     ModelReady,
     Unloaded,
 )
+from tui.engine.catalog import ModelKind
 from tui.engine.downloads import Download, DownloadStatus
 from tui.engine.facts import ModelFacts
+from tui.engine.fetching import is_network_problem
+from tui.engine.hub import DownloadPlan
 from tui.engine.quantization import availability
 from tui.engine.worker import JobId
 from tui.screens.ask import Answer, Ask
 from tui.screens.chat.desk import EngineDesk
+from tui.screens.models.download_question import GET, LOAD, no_room, question
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelDesk, ModelPicker
 from tui.screens.models.rescue import PICKER, SHORTER, ways_out
@@ -132,9 +136,15 @@ class Models(EngineDesk):
     def _note_load(self, info: ModelInfo) -> None:
         """Keep what the model takes, for the next choice of a quantization."""
         measurements = self.measurements
-        self.sessions.run(
+        self.note_measured(
             lambda: measurements.note_load(info.model, info.quantization, info.weights_bytes)
         )
+
+    @work
+    async def note_measured(self, note: Callable[[], None]) -> None:
+        """Keep what was measured, on the thread that writes, and show it."""
+        await asyncio.wrap_future(self.sessions.run(note))
+        self.show_measured()
 
     # -- replies that wait for a load
 
@@ -280,6 +290,48 @@ class Models(EngineDesk):
                 )
             case DownloadStatus.DONE:
                 self.tell(f"{one.repo_id} is here; F4 loads it.")
+
+    @work(exclusive=True, group="get-model")
+    async def get_model(self, request: LoadRequest) -> None:
+        """Load a model; what would have to be downloaded for it is asked about first."""
+        try:
+            plan = await asyncio.to_thread(self._plan, request)
+        except ModelLoadError as error:
+            if is_network_problem(error):
+                # Without the Hub nothing is downloaded: the load takes what is here, or says what is missing.
+                self.choose_model(request)
+            else:
+                self.tell(
+                    f"{error.message} {error.hint}",
+                    title="The model was not loaded",
+                    severity="error",
+                )
+            return
+        if self.quitting:
+            return
+        if plan is None or not plan.missing_bytes:
+            self.choose_model(request)
+        elif not plan.fits:
+            self.tell(no_room(plan), title="The model was not loaded", severity="error")
+        else:
+            answer = await self.app.push_screen_wait(question(plan))
+            if answer in (LOAD, GET):
+                self.downloads.start(request.model, request.revision, load=answer == LOAD)
+                self.watch_downloads()
+
+    def _plan(self, request: LoadRequest) -> DownloadPlan | None:
+        """Return what a download would take; None for a model that is here."""
+        try:
+            source = catalog.resolve(request.model)
+        except ModelLoadError:
+            # The load says what is wrong with the name.
+            return None
+        if source.kind is not ModelKind.HUB:
+            return None
+        cached = {one.model: one for one in catalog.local_models()}.get(source.model)
+        if cached is not None and catalog.is_complete(cached):
+            return None
+        return self.hub.plan(request.model, request.revision)
 
     def action_download_cancel(self) -> None:
         """Stop what is being downloaded."""

@@ -158,7 +158,9 @@ class Talk(Drafting):
         stats, measurements = made.stats, self.measurements
         if made.model and stats.new_tokens >= MEASURED_TOKENS:
             speed = stats.tokens_per_s
-            self.sessions.run(lambda: measurements.note_speed(made.model, made.quantization, speed))
+            self.note_measured(
+                lambda: measurements.note_speed(made.model, made.quantization, speed)
+            )
 
     def context_is_full(self, reply: LiveReply, overflow: Overflow) -> None:  # noqa: ARG002 - for floors above
         """Say that the chat no longer fits and that nothing was said."""

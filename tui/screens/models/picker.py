@@ -17,6 +17,7 @@ from tui.engine.hub import DownloadPlan
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Answer, Ask, AskText
 from tui.screens.dialog import PickList, show_problem
+from tui.screens.models.download_question import GET, LOAD, no_room, question
 from tui.screens.models.lists import ASK_HUB, SORTS, TYPED, ModelDesk, ModelLists
 from tui.screens.models.load_options import LoadOptions
 from tui.settings.state import AppState
@@ -100,35 +101,17 @@ class ModelPicker(ModelLists):
         elif not plan.missing_bytes:
             self.dismiss(request)
         elif not plan.fits:
-            show_problem(
-                self,
-                f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, and {bytes_text(plan.free_bytes)} are free on the "
-                "disk of the Hugging Face cache. Make room there, or set HF_HOME to another disk.",
-            )
+            show_problem(self, no_room(plan))
         else:
             self._ask_to_download(request, plan)
 
     def _ask_to_download(self, request: LoadRequest, plan: DownloadPlan) -> None:
-        here = plan.total_bytes - plan.missing_bytes
-        parts = [f"{bytes_text(plan.missing_bytes)} in {plan.files} files"]
-        if here:
-            parts.append(f"{bytes_text(here)} are here already")
-        parts.append(f"{bytes_text(plan.free_bytes)} are free on the disk")
-        text = "; ".join(parts) + ". You can go on chatting meanwhile."
-        answers = (
-            Answer("load", "Download and load", "l", "primary"),
-            Answer("get", "Only download", "d"),
-            Answer("no", "Cancel", "n"),
-        )
-
         def answered(answer: str | None) -> None:
-            if answer in ("load", "get"):
-                self._desk.downloads.start(request.model, request.revision, load=answer == "load")
+            if answer in (LOAD, GET):
+                self._desk.downloads.start(request.model, request.revision, load=answer == LOAD)
                 self.dismiss(None)
 
-        self.app.push_screen(
-            Ask(f"Download {sanitize_line(request.model)}?", text, answers), answered
-        )
+        self.app.push_screen(question(plan), answered)
 
     def action_options(self) -> None:
         """Choose how the highlighted model is loaded, and load it."""

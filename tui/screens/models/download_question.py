@@ -1,0 +1,36 @@
+"""The question before a download: how large it is, and what is free on the disk. Asked by the picker and by `/model`."""
+
+from __future__ import annotations
+
+from tui.engine.hub import DownloadPlan
+from tui.sanitize import sanitize_line
+from tui.screens.ask import Answer, Ask
+from tui.widgets.figures import bytes_text
+
+LOAD = "load"
+GET = "get"
+"""The answers that begin a download: with the model loaded afterwards, and without."""
+
+
+def question(plan: DownloadPlan) -> Ask:
+    """Return the dialog; it answers `LOAD`, `GET` or anything else for no."""
+    here = plan.total_bytes - plan.missing_bytes
+    parts = [f"{bytes_text(plan.missing_bytes)} in {plan.files} files"]
+    if here:
+        parts.append(f"{bytes_text(here)} are here already")
+    parts.append(f"{bytes_text(plan.free_bytes)} are free on the disk")
+    text = "; ".join(parts) + ". You can go on chatting meanwhile."
+    answers = (
+        Answer(LOAD, "Download and load", "l", "primary"),
+        Answer(GET, "Only download", "d"),
+        Answer("no", "Cancel", "n"),
+    )
+    return Ask(f"Download {sanitize_line(plan.repo_id)}?", text, answers)
+
+
+def no_room(plan: DownloadPlan) -> str:
+    """Return why a download can't begin, and what to do."""
+    return (
+        f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, and {bytes_text(plan.free_bytes)} are free on the "
+        "disk of the Hugging Face cache. Make room there, or set HF_HOME to another disk."
+    )
