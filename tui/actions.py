@@ -83,7 +83,7 @@ ACTIONS: Final = (
         priority=True, slash=("memory",)),
     Action(
         "model.assistant", "Model: assistant model", (), "Chooses a small model that drafts for the loaded one, or none.",
-        "chat", slash=("assistant",)),
+        "chat", slash=("assistant",), argument="[MODEL or none]"),
     Action(
         "download.cancel", "Model: stop the download", (), "Stops what is being downloaded; it can go on later.", "chat",
         slash=("stop-download",)),

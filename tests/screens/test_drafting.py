@@ -75,6 +75,18 @@ async def test_an_assistant_model_is_picked_loaded_with_the_model_and_taken_off(
         assert engine.load_requests[-1].assistant == ""
 
 
+async def test_the_command_names_an_assistant_model_or_none(desk: Desk):
+    engine = Drafting()
+    async with desk.app(engine).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "/assistant small")
+        await until(pilot, lambda: len(engine.load_requests) == 2 and screen.model.ready)
+        assert engine.load_requests[-1].assistant == "small"
+        await say(pilot, "/assistant none")
+        await until(pilot, lambda: len(engine.load_requests) == 3 and screen.model.ready)
+        assert engine.load_requests[-1].assistant == ""
+
+
 async def test_a_mixture_of_experts_gets_a_word_about_it(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)

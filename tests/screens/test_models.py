@@ -510,3 +510,22 @@ async def test_the_first_start_without_a_model_looks_for_room_behind_the_dialog(
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
         await until(pilot, looked.is_set)
         assert ModelInfo("m", "m").parameters == 0
+
+
+async def test_a_model_that_is_too_big_is_asked_about_before_the_one_in_use_goes(desk: Desk, model):
+    engine = ScriptedEngine()
+    engine.target_memory = lambda: ("cpu", MemoryReading("RAM", "CPU", 1, 2))
+    engine.memory = lambda: MemoryReading("RAM", "CPU", 1, 2)
+    async with desk.app(engine, state=state(model)).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        for key, loads in (("enter", 1), ("l", 2)):
+            await picker(pilot)
+            await until(pilot, lambda: "too big" in shown(pilot))
+            await pilot.press("t", "i", "n", "y", "enter")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await pilot.press(key)
+            await until(pilot, lambda: not isinstance(pilot.app.screen, Ask))
+            if key == "enter":
+                await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is screen)
+            await until(pilot, lambda: len(engine.load_requests) == loads and screen.model.ready)  # noqa: B023

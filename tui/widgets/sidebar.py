@@ -154,7 +154,8 @@ class Sidebar(VerticalScroll):
         self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
         note = ""
         if info is not None:
-            facts = f"{info.dtype} on {info.device}, {info.context_tokens:,} tokens"
+            limit = f", {info.context_tokens:,} tokens" if info.context_tokens else ""
+            facts = f"{info.dtype} on {info.device}{limit}"
             note = sanitize("\n".join((facts, *info.notes)))
         self.query_one("#model-note", Label).update(note)
         own = info.defaults if info else {}

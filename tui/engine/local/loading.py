@@ -6,7 +6,6 @@ Finding the folder (download, GGUF conversion) and freeing the former model is t
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tui.engine import checkpoint, facts, fit
 from tui.engine.base import LoadRequest, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.local import adapter, assistant, footprint, quantization
+from tui.engine.local import adapter, assistant, footprint, quantization, weights
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.history import LastReply
 from tui.engine.local.prefill import Forward, Prefill
@@ -26,14 +25,12 @@ from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
 from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
-from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS
+from tui.engine.quantization import INT4, INT8, NONE
 from tui.parameters import Value, readable
 
 if TYPE_CHECKING:
     from tui.engine.local.kernels import Installed
     from tui.engine.local.native import Native
-
-_log = logging.getLogger(__name__)
 
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
@@ -118,7 +115,7 @@ def prepare(
             f"{source.name} has no tokenizer: there is no tokenizer.json in {folder}.",
             "Download or copy the tokenizer's files of the same model into it.",
         ) from error
-    _check_limit(folder, request, device, dtype, source)
+    weights.check_limit(folder, request, device, dtype, source)
     if request.adapter:
         adapter.check_fits(request.adapter, folder)
     reporter.check()
@@ -162,7 +159,9 @@ def load(
         options["attn_implementation"] = request.attention
     reporter.step("Loading weights")
     with reporter.weights("Loading weights"):
-        model = _read_weights(prepared, options)
+        model = weights.read(
+            prepared.source, prepared.folder, prepared.request, prepared.method, options
+        )
     if request.adapter:
         model = adapter.attach(model, request.adapter, reporter)
     model.eval()
@@ -171,63 +170,6 @@ def load(
     loaded.installed = installed
     _warm_up(loaded, reporter)
     return loaded
-
-
-def _read_weights(prepared: Preparation, options: Mapping[str, Any]) -> Any:
-    """Return the model with its weights.
-
-    Raises:
-        ModelLoadError: the weights are not those of this model, or it can't be held in the chosen quantization.
-        Exception: whatever transformers raised.
-    """
-    from transformers import AutoModelForCausalLM
-
-    name, quantized_as = prepared.source.name, prepared.request.quantization
-    read: Any = AutoModelForCausalLM.from_pretrained
-    try:
-        made = read(prepared.folder, output_loading_info=True, **options)
-    except (RuntimeError, ValueError) as error:
-        if "quantization_config" in options and "automatic conversion" in str(error):
-            raise ModelLoadError(
-                f"{name} can't be held in {QUANTIZATIONS[quantized_as].label}: this quantization does not take its layers.",
-                "Another quantization may work; or load it with none.",
-            ) from error
-        raise
-    model, report = made
-    missing = set(report["missing_keys"])
-    weights = {key: weight.numel() for key, weight in model.named_parameters()}
-    lacking = missing & weights.keys()
-    # What a quantised checkpoint calls its weights is its library's business: only when most are missing it is another model's.
-    too_many = sum(weights.values()) // 2 if prepared.method else 0
-    if sum(weights[key] for key in lacking) > too_many:
-        _log.error("weights that are missing: %s", sorted(lacking))
-        raise ModelLoadError(
-            f"{name} lacks {len(lacking)} of the {len(weights)} weights that its config.json asks for, as in {min(lacking)}.",
-            "Its config.json may belong to another model: download or copy it again.",
-        )
-    return model
-
-
-def _check_limit(
-    folder: Path, request: LoadRequest, device: str, dtype: Any, source: ModelSource
-) -> None:
-    """Check that a model on the CPU alone stays below the most memory that the user gives it.
-
-    Raises:
-        ModelLoadError: its weights take more.
-    """
-    limit = next((size for name, size in request.max_memory.items() if name == "cpu"), "")
-    if device != "cpu" or not limit:
-        return
-    from accelerate.utils import convert_file_size_to_int
-
-    held = str(dtype).removeprefix("torch.")
-    needed = fit.weights_bytes(facts.folder_facts(folder), request.quantization, dtype=held)
-    if needed > convert_file_size_to_int(limit):
-        raise ModelLoadError(
-            f"The weights of {source.name} take about {needed / 2**20:,.0f} MiB, more than the limit of {limit} for the CPU.",
-            "Raise the limit, or choose a smaller model or a quantization.",
-        )
 
 
 def take_assistant(loaded: LoadedModel, small: LoadedModel) -> None:

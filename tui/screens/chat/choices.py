@@ -324,7 +324,9 @@ class Choices(Reading):
         return [
             StatusRow("model", info.model, origin.value),
             StatusRow("held as", facts),
-            StatusRow("context", f"{info.context_tokens:,} tokens"),
+            StatusRow(
+                "context", f"{info.context_tokens:,} tokens" if info.context_tokens else "no limit"
+            ),
         ]
 
     def _prompt_rows(self) -> list[StatusRow]:

@@ -67,6 +67,18 @@ class Drafting(Models):
         else:
             self._pick()
 
+    def command_model_assistant(self, argument: str) -> None:
+        """Have a model draft for the loaded one, or none; with nothing named, ask."""
+        wanted = self.model.wanted
+        if not argument.strip() or self.model.info is None or wanted is None:
+            self.action_model_assistant()
+            return
+        name = "" if argument.strip().casefold() == "none" else argument.strip()
+        if name == self.assistant:
+            self.tell(f"{short_name(name)} drafts already." if name else "No model drafts.")
+        else:
+            self.choose_model(replace(wanted, assistant=name))
+
     def _asked(self, answer: str | None) -> None:
         if answer == "other":
             self._pick()

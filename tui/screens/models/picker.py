@@ -13,10 +13,12 @@ from textual.widgets import Input
 from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
+from tui.engine.fit import Grade
 from tui.engine.hub import DownloadPlan
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Answer, Ask, AskText
 from tui.screens.dialog import PickList, show_problem
+from tui.screens.models import rows
 from tui.screens.models.download_question import GET, LOAD, no_room, question
 from tui.screens.models.lists import ASK_HUB, SORTS, TYPED, ModelDesk, ModelLists
 from tui.screens.models.load_options import LoadOptions
@@ -85,11 +87,39 @@ class ModelPicker(ModelLists):
             show_problem(self, f"{error.message} {error.hint}")
             return
         if source.kind is not ModelKind.HUB or self._known.complete.get(source.model):
-            self.dismiss(request)
+            self._leave_with(request)
             return
         self._busy = f"Asking the Hub about {sanitize_line(source.model)}…"
         self._show_note(0)
         self._plan(request)
+
+    def _leave_with(self, request: LoadRequest) -> None:
+        """Return a load; asked first where it is likely to fail once the model in use has been freed for it."""
+        facts = self._known.facts.get(request.model) or self._hub_facts.get(request.model)
+        has_room_elsewhere = request.max_memory or request.device not in ("auto", self._room.device)
+        if facts is None or not self._current or self._assistant or has_room_elsewhere:
+            self.dismiss(request)
+            return
+        name = "none" if facts.method else request.quantization
+        one = rows.verdict(request.model, facts, name, self._room, request.dtype)
+        if one.grade is not Grade.TOO_BIG or one.needed is None:
+            self.dismiss(request)
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "load":
+                self.dismiss(request)
+
+        text = (
+            f"It needs about {bytes_text(one.needed.total_bytes)}, and {bytes_text(self._room.free_bytes)} would be free. "
+            "The model in use is freed first, and is gone if this one does not fit."
+        )
+        answers = (
+            Answer("no", "Keep the model in use", "k"),
+            Answer("load", "Load it anyway", "l"),
+        )
+        title = f"{sanitize_line(request.model)} is too big"
+        self.app.push_screen(Ask(title, text, answers), answered)
 
     def _take_plan(self, request: LoadRequest, plan: DownloadPlan | None, problem: str) -> None:
         self._busy = ""
@@ -99,7 +129,7 @@ class ModelPicker(ModelLists):
         if plan is None:
             show_problem(self, problem)
         elif not plan.missing_bytes:
-            self.dismiss(request)
+            self._leave_with(request)
         elif not plan.fits:
             show_problem(self, no_room(plan))
         else:
