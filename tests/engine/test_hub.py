@@ -236,6 +236,26 @@ def test_a_load_that_waits_for_the_hub_can_be_cancelled(server, cache, folder, t
     assert engine.loaded is None
 
 
+def test_a_load_tells_the_bytes_and_one_that_is_stopped_leaves_the_former_model(
+    server, cache, folder, tmp_path
+):
+    server.add_folder("org/tiny", folder)
+    server.add_folder("org/slow", folder, piece_s=0.05)
+    engine = LocalEngine(tmp_path / "cache", Hub(server.url))
+    events = []
+    info = engine.load(LoadRequest("org/tiny"), events.append, lambda: False)
+    told = [one for one in events if isinstance(one, Progress) and one.stage == "Downloading"]
+    assert told[-1].unit == "B"
+    assert told[-1].done == told[-1].total > (folder / "model.safetensors").stat().st_size
+    with pytest.raises(Cancelled):
+        engine.load(
+            LoadRequest("org/slow"),
+            events.append,
+            lambda: events[-1].stage == "Downloading" and 0 < events[-1].done < events[-1].total,
+        )
+    assert engine.loaded == info
+
+
 def test_a_model_is_deleted_from_the_cache_with_all_its_revisions(server, cache, folder):
     server.add_folder("org/tiny", folder)
     Hub(server.url).snapshot("org/tiny")

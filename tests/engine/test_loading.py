@@ -276,33 +276,6 @@ def test_a_connection_that_breaks(engine, monkeypatch):
     assert "can't be reached" in refused(engine, "org/model")
 
 
-def test_a_download_reports_bytes_and_can_be_cancelled(engine, llama, monkeypatch):
-    import huggingface_hub
-
-    def download(_repo, *, tqdm_class, allow_patterns, **_options):
-        assert "*.py" not in allow_patterns
-        with tqdm_class(total=1000, unit="B", desc="x", unit_scale=True) as bar:
-            for _ in range(10):
-                bar.update(100)
-        for _ in tqdm_class(range(3), desc="Fetching files"):
-            pass
-        return str(llama)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    events = []
-    info = engine.load(LoadRequest("org/tiny-model"), events.append, never)
-    assert (info.model, info.name) == ("org/tiny-model", "tiny-model")
-    assert Progress("Downloading", 1000, 1000, "B") in events
-    seen = []
-    with pytest.raises(Cancelled):
-        engine.load(
-            LoadRequest("org/other"),
-            seen.append,
-            lambda: any(e.stage == "Downloading" for e in seen),
-        )
-    assert engine.loaded == info
-
-
 def test_an_already_quantised_checkpoint_locks_the_choice(engine, broken):
     change_config(
         broken, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
