@@ -1,4 +1,4 @@
-"""The figures of `engines` as a Markdown table; also for the README."""
+"""The figures of `engines` and of `quality` as Markdown tables; also for the README."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ def markdown(figures: Mapping[str, Any]) -> str:
         rows.append(f"| {contestant} | {' | '.join(cells)} |")
     rows += ["", *_of_the_app(results), _about(figures["surroundings"])]
     rows += [f"Left out: {why}." for why in figures["missing"].values()]
+    return "\n".join(rows)
+
+
+def quality_markdown(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """Return the figures of `quality` as a table: by checkpoint, by how its weights are held."""
+    rows = ["| checkpoint | weights | perplexity | KL from float32, nats | same likeliest token |"]
+    rows.append("|---|---|--:|--:|--:|")
+    rows += [
+        f"| {checkpoint} | {name} | {figures['perplexity']:.3f} | {figures['divergence']:.4f} | {figures['same_token']:.1%} |"
+        for checkpoint, of_one in results.items()
+        for name, figures in of_one.items()
+    ]
     return "\n".join(rows)
 
 

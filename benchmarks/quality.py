@@ -1,6 +1,8 @@
 """What holding the weights in fewer bits costs in quality, against the same checkpoint in float32.
 
-    python -m benchmarks.quality [--steps 400] [--tokens 4096] [--only NAME,NAME] [--json FILE]
+    python -m benchmarks.quality [--steps 400] [--tokens 4096] [--only NAME,NAME] [--json benchmarks/quality.json]
+
+`make readme` puts the table of the last run that was written to `benchmarks/quality.json` into the README.
 
 Two checkpoints: a small one that is trained here, on nine tenths of the texts that Python ships about itself, and was never
 quantised; and the demo model, whose file is in 4 bits already, so that it says little about other quantizations to 4 bits.
@@ -22,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._environments import model_cache
+from benchmarks._tables import quality_markdown
 
 CONTEXT = 256
 BATCH = 16
@@ -116,19 +119,6 @@ def measure(model: str, text: str, tokens: int, names: list[str]) -> dict[str, d
     return found
 
 
-def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Return the figures as a Markdown table."""
-    rows = ["| checkpoint | weights | perplexity | KL, nats | same likeliest token |"]
-    rows.append("|---|---|--:|--:|--:|")
-    for checkpoint, of_one in results.items():
-        for name, figures in of_one.items():
-            rows.append(
-                f"| {checkpoint} | {name} | {figures['perplexity']:.3f} | "
-                f"{figures['divergence']:.4f} | {figures['same_token']:.1%} |"
-            )
-    return "\n".join(rows)
-
-
 def main() -> None:
     """Train, measure, print the table."""
     from tui.engine.quantization import QUANTIZATIONS, availability
@@ -151,7 +141,7 @@ def main() -> None:
         own = train(Path(folder), text[:cut], given.steps)
         results["trained here"] = measure(str(own), text[cut:], given.tokens, names)
     results["demo"] = measure("demo", text[cut:], given.tokens, names)
-    print(table(results))
+    print(quality_markdown(results))
     if given.json is not None:
         given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

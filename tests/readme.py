@@ -12,7 +12,7 @@ from argparse import HelpFormatter
 from functools import partial
 from pathlib import Path
 
-from benchmarks._tables import markdown
+from benchmarks._tables import markdown, quality_markdown
 from tui.actions import Action, actions
 from tui.commands import COMMANDS
 from tui.options import OPTIONS, parser
@@ -146,12 +146,18 @@ def _help() -> str:
     return f"```\n$ chat-tui --help\n{made.format_help().strip()}\n```"
 
 
+def _quality() -> str:
+    path = PATH.parent / "benchmarks" / "quality.json"
+    return quality_markdown(json.loads(path.read_text("utf-8")))
+
+
 def _speed() -> str:
     return markdown(json.loads((PATH.parent / "benchmarks" / "results.json").read_text("utf-8")))
 
 
 _MAKERS = {
     "speed": _speed,
+    "quality": _quality,
     "keys": lambda: _keys("app", "chat"),
     "keys of a turn": lambda: _keys("turn"),
     "parameters": _parameters,
