@@ -44,10 +44,17 @@ def chat(*contents):
     return tuple(Message(("user", "assistant")[i % 2], text) for i, text in enumerate(contents))
 
 
-def ask(engine, messages, *, cancelled=never, continue_last=False, **parameters):
+def ask(
+    engine, messages, *, cancelled=never, continue_last=False, cached_at_most=None, **parameters
+):
     """One reply, greedy unless said otherwise."""
     heard = Heard()
-    request = GenerateRequest(messages, {"temperature": 0.0, **parameters}, continue_last)
+    request = GenerateRequest(
+        messages,
+        {"temperature": 0.0, **parameters},
+        continue_last,
+        cached_at_most=cached_at_most,
+    )
     heard.finished = engine.generate(request, heard.events.append, cancelled)
     return heard
 

@@ -225,3 +225,12 @@ def test_kept_caches_are_given_up_before_memory_runs_out(engine, tmp_path):
 )
 def test_common_prefix(one, other, length):
     assert common_prefix(one, other) == length
+
+
+def test_no_more_is_taken_from_the_cache_than_was_asked_for(engine_of_each_kind):
+    engine = engine_of_each_kind
+    first = ask(engine, chat("one and two"), max_new_tokens=4)
+    for limit in (0, 3):
+        again = ask(engine, chat("one and two"), max_new_tokens=4, cached_at_most=limit)
+        assert again.prompt.cached_tokens <= limit
+        assert again.text == first.text

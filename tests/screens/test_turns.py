@@ -321,6 +321,7 @@ async def test_reproduce_asks_with_the_seed_and_parameters_of_the_reply(desk):
         await pilot.press("=")
         await until(pilot, lambda: len(engine.requests) == 2 and screen.reply is None)
         assert engine.requests[-1].parameters == {"seed": 1}
+        assert engine.requests[-1].cached_at_most == 0
         assert engine.requests[-1].messages == engine.requests[0].messages
 
 

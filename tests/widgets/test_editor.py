@@ -9,11 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from textual import events
 from textual.app import App, ComposeResult
+from textual.binding import Binding
 from textual.widgets import Input
 
 from tui.screens.dialog import TextField
 from tui.widgets.composer import Composer
-from tui.widgets.editor import Editor
+from tui.widgets.editor import Editor, LineInput
 from tui.widgets.sidebar import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
@@ -123,3 +124,28 @@ async def test_a_key_that_the_editor_has_no_use_for_reaches_the_screen() -> None
     async with app.run_test() as pilot:
         await pilot.press("tab")
         assert isinstance(app.focused, Input)
+
+
+async def test_keys_of_a_burst_act_in_order_in_a_field_of_one_line() -> None:
+    class Fields(App[None]):
+        BINDINGS = [Binding("down", "note('down')")]  # noqa: RUF012 - Textual's declaration
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.noted: list[str] = []
+
+        def compose(self) -> ComposeResult:
+            yield LineInput("old")
+
+        def action_note(self, word: str) -> None:
+            self.noted.append(word)
+
+        def on_input_submitted(self, event: Input.Submitted) -> None:
+            self.noted.append(event.value)
+
+    app = Fields()
+    async with app.run_test() as pilot:
+        for key in ("home", "ctrl+k", "1", ".", "5", "backspace", "7", "down", "enter"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause(0.3)
+        assert app.noted == ["down", "1.7"]

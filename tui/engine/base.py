@@ -192,6 +192,8 @@ class GenerateRequest:
         continue_last: write on at the end of the last message, which is the assistant's.
         template: switches of the model's chat template, as in `{"enable_thinking": False}`.
         speculation: how tokens are drafted.
+        cached_at_most: tokens of the prompt that may come from what was computed before; None for all. A reply that is to
+            be made again takes as many as at the first time, so that numbers are rounded in the same places.
     """
 
     messages: tuple[Message, ...]
@@ -199,6 +201,7 @@ class GenerateRequest:
     continue_last: bool = False
     template: Mapping[str, Any] = field(default_factory=dict)
     speculation: Speculation = Speculation.AUTO
+    cached_at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _own_int4(rows: int, columns: int, double: bool) -> int:
 QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
     entry.name: entry
     for entry in (
-        Quantization(NONE, "none", 16, "The weights as the checkpoint has them; on a CPU without 16-bit arithmetic float16 becomes float32."),
+        Quantization(NONE, "none", 16, "The weights unquantised, in 16 or 32 bits."),
         Quantization(
             INT8, "int8 weight-only (CPU)", 8,
             "One scale for each row, made at load: half the memory of bf16, nearly its answers, and faster on a CPU.",

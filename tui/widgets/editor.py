@@ -34,7 +34,9 @@ class LineInput(Input):
     """A field of one line."""
 
     async def _on_key(self, event: events.Key) -> None:
-        await act_in_order(self, event)
+        # Enter goes the long way: it must not overtake arrow keys that the dialog around the field takes.
+        if event.key != "enter":
+            await act_in_order(self, event)
 
 
 class Editor(TextArea):

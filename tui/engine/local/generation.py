@@ -173,7 +173,11 @@ class _Job:
         prompt_ids, cache = self.prompt.ids, self.loaded.cache
         before = self.loaded.last_reply
         self.account.rewritten_tokens = before.rewritten_by(self.request.messages, prompt_ids)
-        lent = cache.take(prompt_ids, keeps_tail=not self.account.rewritten_tokens)
+        lent = cache.take(
+            prompt_ids,
+            keeps_tail=not self.account.rewritten_tokens,
+            at_most=self.request.cached_at_most,
+        )
         self.account.lent = lent
         self._announce()
         decodes_here = config.get_generation_mode().value in _OWN_MODES

@@ -82,15 +82,21 @@ class PrefixCache:
         """Whether this model's caches can be kept at all."""
         return self.kind is not CacheKind.NONE
 
-    def take(self, ids: Sequence[int], *, keeps_tail: bool = True) -> Lent:
+    def take(
+        self, ids: Sequence[int], *, keeps_tail: bool = True, at_most: int | None = None
+    ) -> Lent:
         """Return a cache that holds a start of `ids`; at least the last id is left to compute.
 
         Args:
             ids: the whole prompt.
             keeps_tail: keep what the cache holds beyond that for another prompt, as when the user goes back to it.
+            at_most: so many ids; None for no limit.
         """
         entry, common = self._best(ids)
-        if entry is None:
+        if at_most is not None and at_most < common:
+            # States of recurrent models can't be cut.
+            common = 0 if self.kind is CacheKind.WHOLE else at_most
+        if entry is None or not common:
             return Lent(cache_layers.fresh(self._config))
         self._clock += 1
         entry.used = self._clock

@@ -22,6 +22,7 @@ from tui.engine.base import (
     Overflow,
     PromptDescribed,
     ReasoningDelta,
+    Speculation,
     TextDelta,
 )
 from tui.engine.worker import JobId
@@ -319,6 +320,7 @@ class Talk(Drafting):
         parameters: Mapping[str, Value] | None = None,
         start_text: str = "",
         label: str = "Reply",
+        as_before: ReplyStats | None = None,
     ) -> None:
         """Begin a reply to a turn: first on disk, then to the engine. Says so when that is not possible now.
 
@@ -327,6 +329,7 @@ class Talk(Drafting):
             parameters: for this reply only; None for those of the sidebar.
             start_text: words that the reply begins with.
             label: what undo calls it.
+            as_before: what the reply cost that is to come out again the same; it is computed in the same pieces.
         """
         if parent is not None and parent not in self.conversation.turns:
             self.tell("The turn that was to be answered is gone.", severity="warning")
@@ -352,10 +355,21 @@ class Talk(Drafting):
             context_tokens_at_most=info.context_tokens,
             sent=tuple(turn.id for turn in sent),
             again=lambda: self.begin_reply(
-                parent, parameters=used, start_text=start_text, label=label
+                parent,
+                parameters=used,
+                start_text=start_text,
+                label=label,
+                as_before=as_before,
             ),
         )
-        self._begin(reply, self._request(messages, used, continues=bool(start_text)))
+        request = self._request(messages, used, continues=bool(start_text))
+        if as_before is not None:
+            request = replace(
+                request,
+                cached_at_most=as_before.cached_tokens,
+                speculation=request.speculation if as_before.drafted_tokens else Speculation.OFF,
+            )
+        self._begin(reply, request)
 
     def continue_reply(self, turn_id: str) -> None:
         """Write on at the end of a reply that was stopped or cut off."""

@@ -285,6 +285,7 @@ class Turns(Talk):
                 parameters=readable(made.parameters),
                 start_text=made.start_text,
                 label="Reproduce",
+                as_before=made.stats,
             )
 
         info = self.model.info
