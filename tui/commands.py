@@ -76,8 +76,9 @@ def unquoted(text: str) -> str:
 
 def typed_text(text: str) -> str:
     """Return what one types to send a text: a sign at its beginning is doubled where it would make it a command."""
-    is_text = not text.startswith(tuple(SIGNS)) or _COMMAND.fullmatch(text.strip()) is None
-    return text if is_text and message_text(text) == text else text[0] + text
+    body = text.lstrip()
+    is_text = message_text(text) == text and _COMMAND.fullmatch(text.strip()) is None
+    return text if is_text else body[0] + body
 
 
 def message_text(text: str) -> str:
