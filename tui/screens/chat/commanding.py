@@ -8,6 +8,7 @@ import os
 import re
 import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -233,11 +234,7 @@ class Commanding(NamedThings):
     def _with_attachments(self, text: str) -> str:
         """Return a message with its attachments behind it, each in a fence that its text can't close."""
         parts = [text] if text.strip() else []
-        for one in self.attachments:
-            longest = max((len(fence) for fence in _FENCE.findall(one.text)), default=2)
-            fence = "`" * max(3, longest + 1)
-            parts.append(f"{one.name}:\n{fence}\n{one.text.rstrip()}\n{fence}")
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *map(_fenced, self.attachments)])
 
     @on(Composer.Pasted)
     def _pasted(self, event: Composer.Pasted) -> None:
@@ -364,6 +361,14 @@ class Commanding(NamedThings):
         if text is not None:
             self.composer.set_text(text)
         self.set_focus(self.composer)
+
+
+@lru_cache(maxsize=32)
+def _fenced(attachment: Attachment) -> str:
+    """Return an attachment as it is sent; kept, since it is counted at every pause of the typing."""
+    longest = max((len(fence) for fence in _FENCE.findall(attachment.text)), default=2)
+    fence = "`" * max(3, longest + 1)
+    return f"{attachment.name}:\n{fence}\n{attachment.text.rstrip()}\n{fence}"
 
 
 def _attachment_name(path: str) -> str:

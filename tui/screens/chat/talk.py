@@ -215,6 +215,11 @@ class Talk(Drafting):
 
     # -- counting what is written
 
+    @property
+    def _has_draft(self) -> bool:
+        """Whether something is being written, found out without putting it together, which each key would pay for."""
+        return bool(self.composer.text.strip()) or self.composer.has_attachments
+
     def draft_message(self) -> str:
         """Return the message that would be sent if Enter were pressed now; floors above know more of it."""
         return self.composer.text
@@ -224,7 +229,7 @@ class Talk(Drafting):
         """Count the draft anew when there is a moment."""
         if self._count_timer is not None:
             self._count_timer.stop()
-        if not self.draft_message().strip():
+        if not self._has_draft:
             self.draft_context = None
         self._count_timer = self.set_timer(COUNT_S, self._count_draft)
 
@@ -232,7 +237,10 @@ class Talk(Drafting):
         """Count the tokens of what is being written, while the engine has nothing else to do."""
         if not self.model.ready or self.worker.busy:
             return
-        if (draft := self.draft_message()).strip():
+        draft = self.draft_message()
+        if not draft.strip():
+            self.draft_context = None
+        else:
             sent = self.conversation.set_system_prompt(self.system_prompt)
             messages = (*sent.messages(), Message(USER, draft))
             request = GenerateRequest(messages, template=self.template)
@@ -270,7 +278,7 @@ class Talk(Drafting):
             self.draft_changed()
 
     def _show_draft_count(self, _text: str, event: Event) -> None:
-        if isinstance(event, PromptDescribed) and self.draft_message().strip():
+        if isinstance(event, PromptDescribed) and self._has_draft:
             self.draft_context = event.tokens
 
     # -- talking
