@@ -83,7 +83,7 @@ def test_a_flag_becomes_its_parameters_kind(flag, value):
     [
         ("temprature=1", "did you mean temperature"),
         ("temperature=hot", "'hot' is not a number"),
-        ("temperature=9", "not from 0 to 2"),
+        ("temperature=900", "not from 0 to 100"),
         ("num_beams=4", "can't be set in a chat"),
         ("temperature", "has no '='"),
         ("eos_token_id=[1,", "not a list of token ids"),
@@ -145,3 +145,12 @@ def test_parameters_survive_being_written_as_flags(values):
 )
 def test_what_is_a_flag(word, is_flag):
     assert looks_like_flag(word) is is_flag
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["temperature=5", "repetition_penalty=8", "repetition_penalty=0.05", "guidance_scale=50"],
+)
+def test_what_generate_can_use_is_taken_however_unusual(flag):
+    name, _, text = flag.partition("=")
+    assert read_flags([flag]) == {name: float(text)}

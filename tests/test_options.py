@@ -68,7 +68,7 @@ def test_every_option_is_a_setting():
         (["--temprature", "1"], "there is no option --temprature; did you mean --temperature?"),
         (["--contine"], "did you mean --continue?"),
         (["temprature=1"], "did you mean temperature?"),
-        (["temperature=9"], "9 is not from 0 to 2"),
+        (["temperature=900"], "900 is not from 0 to 100"),
         (["a", "b"], "'b' is neither a model nor name=value"),
         (["--load-in-4bit", "--load-in-8bit"], "exclude each other"),
         (["--dtype", "int3"], "invalid choice"),

@@ -125,7 +125,7 @@ def test_numbers_as_people_type_them(name, typed, value):
     ("name", "typed", "words"),
     [
         ("temperature", "hot", "Temperature: 'hot' is not a number"),
-        ("temperature", "3", "Temperature: 3 is not from 0 to 2"),
+        ("temperature", "300", "Temperature: 300 is not from 0 to 100"),
         ("temperature", "inf", "Temperature: inf is not a finite number"),
         ("top_k", "1.5", "Top-k: '1.5' is not a whole number"),
         ("max_new_tokens", "0", "Max new tokens: 0 is not from 1 to 1000000"),

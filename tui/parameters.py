@@ -272,8 +272,8 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     known.name: known
     for known in (
         _number(
-            "temperature", "Temperature", float, 0.0, 2.0, 0.1, 0.7, SAMPLING,
-            "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more.",
+            "temperature", "Temperature", float, 0.0, 100.0, 0.1, 0.7, SAMPLING,
+            "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more; above 2 little sense is left.",
             is_common=True,
         ),
         _number(
@@ -313,7 +313,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "Like the epsilon cut-off, milder where the model is unsure; 3e-4 to 4e-3 are usual.",
         ),
         _number(
-            "guidance_scale", "Guidance scale", float, 0.1, 30.0, 0.1, None, SAMPLING,
+            "guidance_scale", "Guidance scale", float, 0.01, 100.0, 0.1, None, SAMPLING,
             "Above 1 holds the reply closer to the prompt, at twice the work for each token.",
         ),
         _switch(
@@ -361,7 +361,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "[START, FACTOR]: from token START on, ending the reply grows likelier by FACTOR each time.",
         ),
         _number(
-            "repetition_penalty", "Repetition penalty", float, 0.1, 5.0, 0.05, 1.0, REPETITION,
+            "repetition_penalty", "Repetition penalty", float, 0.01, 100.0, 0.05, 1.0, REPETITION,
             "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True,
         ),
         _number(
@@ -369,7 +369,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "No run of this many tokens comes twice; 0 is off.",
         ),
         _number(
-            "encoder_repetition_penalty", "Prompt penalty", float, 0.1, 5.0, 0.05, None, REPETITION,
+            "encoder_repetition_penalty", "Prompt penalty", float, 0.01, 100.0, 0.05, None, REPETITION,
             "Above 1 favours tokens that the prompt has; 1 is off.",
         ),
         _number(

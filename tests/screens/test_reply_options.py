@@ -60,12 +60,12 @@ async def test_a_value_out_of_range_is_refused_in_place(dialog):
     app = Host(dialog)
     async with app.run_test(size=(80, 40)) as pilot:
         field(dialog, "temperature").focus()
-        field(dialog, "temperature").value = "9"
+        field(dialog, "temperature").value = "900"
         await pilot.pause()
         await pilot.press("enter")
         await pilot.pause(0.1)
         assert app.result is OPEN
-        assert "9 is not from 0 to 2" in screen_text(pilot)
+        assert "900 is not from 0 to 100" in screen_text(pilot)
 
 
 async def test_defaults_stand_in_empty_fields(dialog):

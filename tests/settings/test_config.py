@@ -54,7 +54,7 @@ def test_a_file_is_read():
         ("[screen]\nthem = 'x'", "There is no setting 'screen.them'; did you mean screen.theme?"),
         ("theme = 'x'", "There is no setting 'theme'"),
         ("[screen]\nplain = 1", "screen.plain: '1' is not true or false"),
-        ("[generation]\ntemperature = 9", "9 is not from 0 to 2"),
+        ("[generation]\ntemperature = 900", "900 is not from 0 to 100"),
         ("[keys]\nmap = 'nano'", "'nano' is not one of default, vim, emacs"),
         ("[keys.bindings]\n'chat.new' = 5", "is not a table of actions with keys"),
         ("screen = 1", "There is no setting 'screen'"),

@@ -66,7 +66,7 @@ def test_an_unknown_name_gets_the_nearest_one(library):
         ("modl = 'x'", "did you mean model"),
         ("model = 5", "model is not a text"),
         ("parameters = 5", "parameters is not a table"),
-        ("[parameters]\ntemperature = 9", "9 is not from 0 to 2"),
+        ("[parameters]\ntemperature = 900", "900 is not from 0 to 100"),
         ("[parameters]\nheat = 9", "no generation parameter 'heat'"),
         ("model = ", "not valid TOML"),
     ],

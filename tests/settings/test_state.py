@@ -50,7 +50,7 @@ def test_values_that_can_not_be_used_are_left_out(tmp_path) -> None:
                 "theme": None,
                 "sidebar": "yes",
                 "quantization": "8bit",
-                "parameters": {"temperature": 99, "top_p": 0.5, "seed": "x", "unknown": 1},
+                "parameters": {"temperature": 999, "top_p": 0.5, "seed": "x", "unknown": 1},
                 "unknown": 1,
             }
         )
