@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import weakref
 
 import pytest
@@ -15,7 +16,7 @@ import torch
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load, never
 from tui.engine.base import Cancelled, GenerationError, LoadRequest, ModelLoadError, Progress
-from tui.engine.local import loading
+from tui.engine.local import linear, loading
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,62 @@ def test_a_load_can_be_cancelled_at_every_stage(engine, llama, stage):
 
     assert logging.set_tqdm_hook(None) is None
     assert load(engine, llama)
+
+
+@pytest.mark.parametrize("quantization", ["int8", "int4"])
+def test_quantising_tells_its_layers_and_ends_between_two_when_it_is_cancelled(
+    engine, tmp_path, quantization
+):
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4}
+    folder = tiny.llama(tmp_path / "model", sizes=tuple(sizes.items()))
+    asked = 0
+
+    def cancelled():
+        nonlocal asked
+        asked += bool(seen) and seen[-1].stage == "Quantising the weights"
+        return asked > 5
+
+    seen = []
+    with pytest.raises(Cancelled):
+        engine.load(
+            LoadRequest(str(folder), quantization, dtype="bfloat16"), seen.append, cancelled
+        )
+    assert seen[-1].stage == "Quantising the weights"
+    assert asked == 6
+    assert seen[-1].total == 4 * 7 + 1
+    assert engine.loaded is None
+
+
+@pytest.mark.parametrize("kind", [linear.Int4, linear.TorchInt4])
+def test_rounding_a_large_layer_in_blocks_is_rounding_it_whole(monkeypatch, kind):
+    weight = torch.randn(48, 64, generator=torch.Generator().manual_seed(1))
+    options = (None,) if kind is linear.Int4 else ()
+    whole = kind(weight, *options)
+    monkeypatch.setattr(linear, "_BLOCK_WEIGHTS", 64 * 5)
+    checked = []
+    parts = kind(weight, *options, lambda: checked.append(1))
+    assert torch.equal(whole.q, parts.q)
+    assert torch.equal(whole.scales, parts.scales)
+    assert len(checked) == 10
+
+
+def test_a_cancel_does_not_wait_for_what_has_to_be_imported(engine, llama, monkeypatch):
+    go, ended = threading.Event(), []
+
+    def slow(_prepared):
+        go.wait(30)
+        ended.append(True)
+
+    monkeypatch.setattr(loading, "_import_needed", slow)
+    seen = []
+    with pytest.raises(Cancelled):
+        engine.load(
+            LoadRequest(str(llama)),
+            seen.append,
+            lambda: any(one.stage == "Loading weights" for one in seen),
+        )
+    assert not ended
+    go.set()
 
 
 def test_unloading_frees_the_model(engine, llama):

@@ -29,6 +29,7 @@ _ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
 _NEVER: Final = 2**31
 _SOME: Final = 32
 _REPEATS: Final = 3
+Tell = Callable[[int, int], None]
 _KEPT_WHOLE: Final = ("lm_head",)
 """Layers whose errors would reach the choice of every token, kept as they are by the quantizations."""
 
@@ -69,15 +70,18 @@ class Installed:
             self.attends_to = None
 
 
-def install(model: Any, quantization: str, kernels: Native | None) -> Installed:
+def install(
+    model: Any, quantization: str, kernels: Native | None, tell: Tell = lambda _done, _total: None
+) -> Installed:
     """Put faster layers into a model.
 
     Args:
         model: a transformers model; must be on the CPU.
         quantization: `int8` or `int4` to hold the weights in fewer bits; anything else leaves them as they are.
         kernels: the products that were compiled here; None for torch's own.
+        tell: told how many layers of how many are quantised; may raise, and the model is of no use then.
     """
-    made = _linear_layers(list(_plain_layers(model)), quantization, kernels)
+    made = _linear_layers(list(_plain_layers(model)), quantization, kernels, tell)
     is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
     if kernels is not None and is_16_bit and attention.use(model, kernels):
         made.attends_to = model
@@ -85,12 +89,15 @@ def install(model: Any, quantization: str, kernels: Native | None) -> Installed:
 
 
 def _linear_layers(
-    layers: list[tuple[nn.Module, str, nn.Linear]], quantization: str, kernels: Native | None
+    layers: list[tuple[nn.Module, str, nn.Linear]],
+    quantization: str,
+    kernels: Native | None,
+    tell: Tell,
 ) -> Installed:
     if not layers:
         return Installed()
     if quantization in (INT8, INT4):
-        return _quantised(layers, quantization, kernels)
+        return _quantised(layers, quantization, kernels, tell)
     if layers[0][2].weight.dtype is not torch.bfloat16:
         # float32 is what all kernels are best at.
         return Installed()
@@ -136,10 +143,15 @@ def _most_common(layers: list[tuple[nn.Module, str, nn.Linear]]) -> nn.Linear:
 
 
 def _quantised(
-    layers: list[tuple[nn.Module, str, nn.Linear]], quantization: str, kernels: Native | None
+    layers: list[tuple[nn.Module, str, nn.Linear]],
+    quantization: str,
+    kernels: Native | None,
+    tell: Tell,
 ) -> Installed:
     made = Installed(kernels is not None)
-    for parent, name, layer in layers:
+    for number, (parent, name, layer) in enumerate(layers):
+        check = partial(tell, number, len(layers))
+        check()
         if name in _KEPT_WHOLE or layer.in_features % GROUP:
             fits = not layer.in_features % GROUP
             if kernels is not None and fits and layer.weight.dtype is torch.bfloat16:
@@ -149,9 +161,9 @@ def _quantised(
         if quantization == INT8 or not linear.takes_int4(layer, kernels):
             weights = linear.Int8(layer.weight.detach(), kernels)
         elif kernels is not None:
-            weights = linear.Int4(layer.weight.detach(), kernels)
+            weights = linear.Int4(layer.weight.detach(), kernels, check)
         else:
-            weights = linear.TorchInt4(layer.weight.detach())
+            weights = linear.TorchInt4(layer.weight.detach(), check)
         if made.many_from == _NEVER:
             made.many_from = _many_from(weights)
         made.put(parent, name, FastLinear(weights, layer, made.many_from))

@@ -6,6 +6,7 @@ prompt several times as slowly as its kernels for float32. Imports torch: only t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import torch
@@ -20,6 +21,14 @@ _BLOCK_WEIGHTS: Final = 2**20
 """So many weights are unpacked to float32 at a time: few enough to stay in the caches."""
 _CLIPS: Final = (1.0, 0.95, 0.9, 0.85, 0.8)
 """Shares of a group's range that are tried; a smaller one has finer steps and cuts off more."""
+
+
+Check = Callable[[], None]
+"""Called in the middle of long work; raises when that is to end."""
+
+
+def _no_check() -> None:
+    """Let the work go on."""
 
 
 class Weights(Protocol):
@@ -130,10 +139,11 @@ class Int8:
 class Int4:
     """Weights in 4 bits, with a scale and an offset for each group, in the layout of this program's own kernel."""
 
-    def __init__(self, weight: Tensor, kernels: Native) -> None:
+    def __init__(self, weight: Tensor, kernels: Native, check: Check = _no_check) -> None:
+        """Round the weights; `check` is called now and then, and may raise."""
         self.rows, self.columns = weight.shape
         self._kernels = kernels
-        q, scales, offsets = _int4(weight)
+        q, scales, offsets = _int4(weight, check)
         lanes = q.reshape(self.rows, -1, _IN_LANE, GROUP // _IN_LANE).to(torch.int32)
         packed = sum(lanes[:, :, place] << (4 * place) for place in range(_IN_LANE))
         assert isinstance(packed, Tensor)
@@ -154,9 +164,10 @@ class Int4:
 class TorchInt4:
     """Weights in 4 bits, in the layout of torch's own kernel."""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, check: Check = _no_check) -> None:
+        """Round the weights; `check` is called now and then, and may raise."""
         self.rows, self.columns = weight.shape
-        q, scales, offsets = _int4(weight)
+        q, scales, offsets = _int4(weight, check)
         pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu  # noqa: SLF001 - torch has no other name for it
         self.q = pack(q.to(torch.int32), 1)
         # It counts from the middle of its sixteen values.
@@ -180,8 +191,18 @@ def takes_int4(layer: nn.Linear, kernels: Native | None) -> bool:
     return not layer.in_features % GROUP and (kernels is not None or not layer.out_features % 16)
 
 
-def _int4(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return values from 0 to 15, scales and offsets: of several ranges for each group the one that is off least."""
+def _int4(weight: Tensor, check: Check) -> tuple[Tensor, Tensor, Tensor]:
+    """Return values from 0 to 15, scales and offsets, a block of rows at a time."""
+    parts = []
+    for block in torch.split(weight, max(1, _BLOCK_WEIGHTS // weight.shape[1])):
+        check()
+        parts.append(_int4_rows(block))
+    q, scales, offsets = zip(*parts, strict=True)
+    return torch.cat(q), torch.cat(scales), torch.cat(offsets)
+
+
+def _int4_rows(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the same for some rows: of several ranges for each group the one that is off least."""
     groups = weight.float().reshape(weight.shape[0], -1, GROUP)
     low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
     best: tuple[Tensor, Tensor, Tensor] | None = None

@@ -5,10 +5,12 @@ Finding the folder (download, GGUF conversion) and freeing the former model is t
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +27,7 @@ from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.reasoning import CLOSING, OPENING
 from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import cancellable_layers, end_of_turn_ids
-from tui.engine.quantization import INT4, INT8, NONE
+from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS
 from tui.parameters import Value, readable
 
 if TYPE_CHECKING:
@@ -158,6 +160,7 @@ def load(
     if request.attention:
         options["attn_implementation"] = request.attention
     reporter.step("Loading weights")
+    reporter.run(lambda: _import_needed(prepared), alone=False)
     with reporter.weights("Loading weights"):
         model = weights.read(
             prepared.source, prepared.folder, prepared.request, prepared.method, options
@@ -170,6 +173,17 @@ def load(
     loaded.installed = installed
     _warm_up(loaded, reporter)
     return loaded
+
+
+def _import_needed(prepared: Preparation) -> None:
+    """Import what `from_pretrained` would: that takes a second or two, in which it could not be cancelled."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    # What is not there is refused by those who need it.
+    with contextlib.suppress(KeyError, ImportError):
+        MODEL_FOR_CAUSAL_LM_MAPPING[type(prepared.config)]
+        if package := QUANTIZATIONS[prepared.request.quantization].package:
+            importlib.import_module(package)
 
 
 def take_assistant(loaded: LoadedModel, small: LoadedModel) -> None:
@@ -204,7 +218,9 @@ def _with_kernels(
     if not kernels.is_for(model) or not (prepared.request.kernels or name in (INT4, INT8)):
         return None
     reporter.step("Choosing kernels")
-    return kernels.install(model, name, native() if prepared.request.kernels else None)
+    made = native() if prepared.request.kernels else None
+    tell = partial(reporter.step, "Quantising the weights", unit="layers")
+    return kernels.install(model, name, made, tell)
 
 
 def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
