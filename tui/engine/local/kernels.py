@@ -81,6 +81,8 @@ def install(
         kernels: the products that were compiled here; None for torch's own.
         tell: told how many layers of how many are quantised; may raise, and the model is of no use then.
     """
+    if kernels is not None:
+        kernels.use_threads(torch.get_num_threads())
     made = _linear_layers(list(_plain_layers(model)), quantization, kernels, tell)
     is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
     if kernels is not None and is_16_bit and attention.use(model, kernels):

@@ -3,13 +3,156 @@
  * Compiled at the first use for the CPU at hand, see native.py; with the vector extensions that GCC and Clang share. All sizes
  * are checked by the caller: columns are a multiple of GROUP.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Threads that share the work.
+ *
+ * OpenMP's wait for each other at every product: spinning, which on a desktop in use stops all of them whenever one is not
+ * run, or asleep, which costs more than a product takes. Here work is cut into pieces, and whoever runs takes the next one:
+ * a helper that is late, asleep or not run takes none, and holds nobody up. A helper without work looks for some for SPIN_NS,
+ * as long as the pause between two products of a token may be, and then sleeps until the next product.
+ */
+#define MOST_HELPERS 255
+#define SPIN_NS 300000
+#define LOOKS 64
+
+typedef void (*part_of)(const void *job, int64_t from, int64_t to);
+
+static struct {
+    part_of run;
+    const void *job;
+    int64_t units, size;
+    _Alignas(64) _Atomic uint64_t next; /* the number of pieces, and in the low half the one that is taken next */
+    _Alignas(64) _Atomic int64_t done;  /* pieces that helpers have done */
+    _Alignas(64) _Atomic int in_use;
+    _Atomic int helpers;
+    _Atomic int asleep;
+    int made;
+    pthread_mutex_t lock;
+    pthread_cond_t bell;
+} crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER};
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline void rest(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+static int there_is_work(void) {
+    uint64_t at = atomic_load(&crew.next);
+    return (at & UINT32_MAX) < at >> 32;
+}
+
+/* Does the next piece; returns whether there was one. What is read of a job here stays as it is until its last piece is done. */
+static int do_piece(void) {
+    uint64_t at = atomic_fetch_add(&crew.next, 1);
+    int64_t piece = (int64_t)(at & UINT32_MAX), from = piece * crew.size;
+    if (piece >= (int64_t)(at >> 32)) return 0;
+    crew.run(crew.job, from, from + crew.size < crew.units ? from + crew.size : crew.units);
+    return 1;
+}
+
+static void sleep_until_work(int64_t number) {
+    pthread_mutex_lock(&crew.lock);
+    atomic_fetch_add(&crew.asleep, 1);
+    while (number >= atomic_load(&crew.helpers) || !there_is_work()) pthread_cond_wait(&crew.bell, &crew.lock);
+    atomic_fetch_sub(&crew.asleep, 1);
+    pthread_mutex_unlock(&crew.lock);
+}
+
+static void *help(void *number) {
+    for (;;) {
+        sleep_until_work((int64_t)(intptr_t)number);
+        int64_t until = now_ns() + SPIN_NS;
+        for (int look = 1;; look++) {
+            if (there_is_work()) {
+                while (do_piece()) atomic_fetch_add(&crew.done, 1);
+                until = now_ns() + SPIN_NS;
+            }
+            if (look % LOOKS == 0 && now_ns() > until) break;
+            rest();
+        }
+    }
+    return NULL;
+}
+
+/* Does all units of a job, in pieces of some units; whoever comes while it is busy does all by itself. */
+static void divide(part_of run, const void *job, int64_t units, int64_t size) {
+    int64_t pieces = (units + size - 1) / size, mine = 0;
+    int is_free = 0;
+    if (pieces < 2 || !atomic_load(&crew.helpers) || !atomic_compare_exchange_strong(&crew.in_use, &is_free, 1)) {
+        run(job, 0, units);
+        return;
+    }
+    crew.run = run, crew.job = job, crew.units = units, crew.size = size;
+    atomic_store(&crew.done, 0);
+    atomic_store(&crew.next, (uint64_t)pieces << 32);
+    if (atomic_load(&crew.asleep)) {
+        pthread_mutex_lock(&crew.lock);
+        pthread_cond_broadcast(&crew.bell);
+        pthread_mutex_unlock(&crew.lock);
+    }
+    while (do_piece()) mine++;
+    for (int look = 1; atomic_load(&crew.done) + mine < pieces; look++) {
+        rest();
+        if (look % LOOKS == 0) sched_yield();
+    }
+    atomic_store(&crew.in_use, 0);
+}
+
+/* From now on so many threads share the work, the caller's one of them; returns how many it are. */
+int64_t use_threads(int64_t count) {
+    int wanted = count < 1 ? 0 : count - 1 > MOST_HELPERS ? MOST_HELPERS : (int)count - 1;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_mutex_lock(&crew.lock);
+    /* Signals are for the threads that know what to do with them. */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (pthread_t thread; crew.made < wanted; crew.made++) {
+        if (pthread_create(&thread, NULL, help, (void *)(intptr_t)crew.made)) break;
+        pthread_detach(thread);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    atomic_store(&crew.helpers, wanted < crew.made ? wanted : crew.made);
+    pthread_mutex_unlock(&crew.lock);
+    return atomic_load(&crew.helpers) + 1;
+}
+
+/* Memory of a thread's own, which only grows. */
+static _Thread_local struct {
+    float *at;
+    int64_t size;
+} scratch;
+
+static float *room(int64_t floats_wanted) {
+    if (scratch.size < floats_wanted) {
+        free(scratch.at);
+        scratch.at = malloc(sizeof(float) * (size_t)floats_wanted);
+        scratch.size = scratch.at ? floats_wanted : 0;
+    }
+    return scratch.at;
+}
 
 #define GROUP 32
 #define LANES 8
 #define PARTS (GROUP / LANES)
 #define MOST_AT_ONCE 4
+#define PIECE_WEIGHTS 32768
 
 typedef float floats __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
@@ -36,6 +179,13 @@ static inline float widened(uint16_t bits) {
     float value;
     memcpy(&value, &word, sizeof value);
     return value;
+}
+
+static inline uint16_t narrowed(float value) {
+    uint32_t word;
+    memcpy(&word, &value, sizeof word);
+    if ((word & 0x7fffffff) > 0x7f800000) return 0x7fc0;
+    return (uint16_t)((word + 0x7fff + (word >> 16 & 1)) >> 16);
 }
 
 /* Unpacks one group of weights. */
@@ -83,24 +233,20 @@ static inline void unpack_int4(const uint16_t *at, floats *w) {
         for (int part = 0; part < PARTS; part++)                                     \
             sums[m][count == 1 ? part : 0] += w[part] * loaded(x + m * columns + at + part * LANES);
 
-#define STORE(count, scale)                                                          \
-    for (int m = 0; m < count; m++) {                                                \
-        floats sum = sums[m][0];                                                     \
-        if (count == 1) sum = (sums[m][0] + sums[m][1]) + (sums[m][2] + sums[m][3]); \
-        y[m * outputs] = total(sum) * (scale);                                       \
-    }
-
 #define DEFINE_DOT(name, type, unpack)                                               \
     static inline __attribute__((always_inline)) void name(                          \
-        const int count, const float *x, const type *row, float *y, float scale,     \
-        int64_t outputs, int64_t columns) {                                          \
+        const int count, const float *x, const type *row, float *out, int64_t columns) { \
         floats sums[MOST_AT_ONCE][PARTS] = {{{0}}};                                  \
         for (int64_t at = 0; at < columns; at += GROUP) {                            \
             floats w[PARTS];                                                         \
             unpack(row + at, w);                                                     \
             ADD(count)                                                               \
         }                                                                            \
-        STORE(count, scale)                                                          \
+        for (int m = 0; m < count; m++) {                                            \
+            floats sum = sums[m][0];                                                 \
+            if (count == 1) sum = (sums[m][0] + sums[m][1]) + (sums[m][2] + sums[m][3]); \
+            out[m] = total(sum);                                                     \
+        }                                                                            \
     }
 
 DEFINE_DOT(dot_bfloat16, uint16_t, unpack_bfloat16)
@@ -108,8 +254,8 @@ DEFINE_DOT(dot_int8, int8_t, unpack_int8)
 
 /* In 4 bits each group is scaled by itself, and its offset counts as often as its inputs add up to. */
 static inline __attribute__((always_inline)) void dot_int4(
-    const int count, const float *x, const float *added, const uint16_t *row, const uint16_t *scales, float *y,
-    int64_t outputs, int64_t columns) {
+    const int count, const float *x, const float *added, const uint16_t *row, const uint16_t *scales, float *out,
+    int64_t columns) {
     int64_t groups = columns / GROUP;
     floats sums[MOST_AT_ONCE] = {{0}};
     float offsets[MOST_AT_ONCE] = {0};
@@ -125,67 +271,133 @@ static inline __attribute__((always_inline)) void dot_int4(
             offsets[m] += offset * added[m * groups + g];
         }
     }
-    for (int m = 0; m < count; m++) y[m * outputs] = total(sums[m]) + offsets[m];
+    for (int m = 0; m < count; m++) out[m] = total(sums[m]) + offsets[m];
 }
 
-/* Calls `dot` for all rows of inputs, as many at once as fit the registers. */
-#define FOR_ALL_ROWS(dot_of)                                                         \
-    int64_t m = 0;                                                                   \
-    for (; m + 4 <= rows; m += 4) dot_of(4);                                         \
-    if (m + 2 <= rows) { dot_of(2); m += 2; }                                        \
-    if (m < rows) dot_of(1);
+/* A product. Inputs and outputs are in bfloat16 if `is_half`, else in float32; weights and scales as the kind has them. */
+struct product {
+    const float *x;
+    const float *added; /* the sum of each group of inputs */
+    const void *weights;
+    const uint16_t *scales;
+    void *y;
+    int64_t is_half, rows, outputs, columns;
+};
 
-void product_bfloat16(const float *x, const uint16_t *weights, float *y, int64_t rows, int64_t outputs,
-                      int64_t columns) {
-#pragma omp parallel for schedule(static)
-    for (int64_t n = 0; n < outputs; n++) {
-#define DOT(count) dot_bfloat16(count, x + m * columns, weights + n * columns, y + m * outputs + n, 1, outputs, columns)
-        FOR_ALL_ROWS(DOT)
-#undef DOT
-    }
+static inline void put(const struct product *p, int64_t row, int64_t output, float value) {
+    int64_t at = row * p->outputs + output;
+    if (p->is_half) ((uint16_t *)p->y)[at] = narrowed(value);
+    else ((float *)p->y)[at] = value;
 }
 
-void product_int8(const float *x, const int8_t *weights, const uint16_t *scales, float *y, int64_t rows,
-                  int64_t outputs, int64_t columns) {
-#pragma omp parallel for schedule(static)
-    for (int64_t n = 0; n < outputs; n++) {
-        float scale = widened(scales[n]);
-#define DOT(count) dot_int8(count, x + m * columns, weights + n * columns, y + m * outputs + n, scale, outputs, columns)
-        FOR_ALL_ROWS(DOT)
-#undef DOT
+/* Calls DOT for all rows of inputs, as many at once as fit the registers. */
+#define SOME_ROWS(count)                                                             \
+    {                                                                                \
+        float out[count];                                                            \
+        DOT(count);                                                                  \
+        for (int i = 0; i < count; i++) put(p, m + i, n, out[i] * SCALE);            \
     }
+#define PART_OF_PRODUCT                                                              \
+    for (int64_t n = from; n < to; n++) {                                            \
+        int64_t m = 0;                                                               \
+        for (; m + 4 <= p->rows; m += 4) SOME_ROWS(4)                                \
+        if (m + 2 <= p->rows) { SOME_ROWS(2) m += 2; }                               \
+        if (m < p->rows) SOME_ROWS(1)                                                \
+    }
+
+static void part_bfloat16(const void *job, int64_t from, int64_t to) {
+    const struct product *p = job;
+    const uint16_t *weights = p->weights;
+#define DOT(count) dot_bfloat16(count, p->x + m * p->columns, weights + n * p->columns, out, p->columns)
+#define SCALE 1
+    PART_OF_PRODUCT
+#undef DOT
+#undef SCALE
 }
 
-/* `added` holds the sum of each group of inputs. */
-void product_int4(const float *x, const float *added, const uint16_t *weights, const uint16_t *scales, float *y,
-                  int64_t rows, int64_t outputs, int64_t columns) {
-    int64_t groups = columns / GROUP;
-#pragma omp parallel for schedule(static)
-    for (int64_t n = 0; n < outputs; n++) {
-        const uint16_t *row = weights + n * groups * LANES;
-        const uint16_t *scaled = scales + n * groups * 2;
-#define DOT(count) \
-        dot_int4(count, x + m * columns, added + m * groups, row, scaled, y + m * outputs + n, outputs, columns)
-        FOR_ALL_ROWS(DOT)
+static void part_int8(const void *job, int64_t from, int64_t to) {
+    const struct product *p = job;
+    const int8_t *weights = p->weights;
+#define DOT(count) dot_int8(count, p->x + m * p->columns, weights + n * p->columns, out, p->columns)
+#define SCALE widened(p->scales[n])
+    PART_OF_PRODUCT
 #undef DOT
+#undef SCALE
+}
+
+static void part_int4(const void *job, int64_t from, int64_t to) {
+    const struct product *p = job;
+    const uint16_t *weights = p->weights;
+    int64_t groups = p->columns / GROUP;
+#define DOT(count)                                                                   \
+    dot_int4(count, p->x + m * p->columns, p->added + m * groups, weights + n * groups * LANES, \
+             p->scales + n * groups * 2, out, p->columns)
+#define SCALE 1
+    PART_OF_PRODUCT
+#undef DOT
+#undef SCALE
+}
+
+/* Returns how many outputs make a piece that is worth taking. */
+static int64_t outputs_at_once(int64_t columns) {
+    return columns < PIECE_WEIGHTS ? PIECE_WEIGHTS / columns : 1;
+}
+
+/* Returns whether there was memory for it. */
+static int multiply(struct product p, part_of part, const void *x, int with_sums) {
+    int64_t inputs = p.rows * p.columns, groups = inputs / GROUP;
+    float *wide = room(inputs + groups);
+    if (!wide) return 0;
+    if (p.is_half)
+        for (int64_t i = 0; i < inputs; i++) wide[i] = widened(((const uint16_t *)x)[i]);
+    p.x = p.is_half ? wide : x;
+    if (with_sums) {
+        float *added = wide + inputs;
+        for (int64_t g = 0; g < groups; g++) {
+            const float *in = p.x + g * GROUP;
+            added[g] = total((loaded(in) + loaded(in + LANES)) + (loaded(in + 2 * LANES) + loaded(in + 3 * LANES)));
+        }
+        p.added = added;
     }
+    divide(part, &p, p.outputs, outputs_at_once(p.columns));
+    return 1;
+}
+
+int product_bfloat16(const void *x, const void *weights, const uint16_t *scales, void *y, int64_t is_half, int64_t rows,
+                     int64_t outputs, int64_t columns) {
+    return multiply((struct product){0, 0, weights, scales, y, is_half, rows, outputs, columns}, part_bfloat16, x, 0);
+}
+
+int product_int8(const void *x, const void *weights, const uint16_t *scales, void *y, int64_t is_half, int64_t rows,
+                 int64_t outputs, int64_t columns) {
+    return multiply((struct product){0, 0, weights, scales, y, is_half, rows, outputs, columns}, part_int8, x, 0);
+}
+
+int product_int4(const void *x, const void *weights, const uint16_t *scales, void *y, int64_t is_half, int64_t rows,
+                 int64_t outputs, int64_t columns) {
+    return multiply((struct product){0, 0, weights, scales, y, is_half, rows, outputs, columns}, part_int4, x, 1);
+}
+
+static void part_unpacked(const void *job, int64_t from, int64_t to) {
+    const struct product *p = job;
+    int64_t groups = p->columns / GROUP;
+    for (int64_t n = from; n < to; n++)
+        for (int64_t g = 0; g < groups; g++) {
+            floats w[PARTS];
+            const uint16_t *scaled = p->scales + (n * groups + g) * 2;
+            float scale = widened(scaled[0]), offset = widened(scaled[1]);
+            unpack_int4((const uint16_t *)p->weights + (n * groups + g) * LANES, w);
+            for (int part = 0; part < PARTS; part++) {
+                floats value = w[part] * scale + offset;
+                memcpy((float *)p->y + n * p->columns + g * GROUP + part * LANES, &value, sizeof value);
+            }
+        }
 }
 
 /* Unpacks whole rows, for products of many inputs that are made elsewhere. */
 void unpack_rows_int4(const uint16_t *weights, const uint16_t *scales, float *out, int64_t outputs, int64_t columns) {
-    int64_t groups = columns / GROUP;
-#pragma omp parallel for schedule(static)
-    for (int64_t n = 0; n < outputs; n++)
-        for (int64_t g = 0; g < groups; g++) {
-            floats w[PARTS];
-            const uint16_t *scaled = scales + (n * groups + g) * 2;
-            float scale = widened(scaled[0]), offset = widened(scaled[1]);
-            unpack_int4(weights + (n * groups + g) * LANES, w);
-            for (int part = 0; part < PARTS; part++) {
-                floats value = w[part] * scale + offset;
-                memcpy(out + n * columns + g * GROUP + part * LANES, &value, sizeof value);
-            }
-        }
+    struct product p = {0, 0, weights, scales, out, 0, 0, outputs, columns};
+    divide(part_unpacked, &p, outputs, outputs_at_once(columns));
 }
 
 /* Attention of a few new tokens over all keys and values, in bfloat16.
@@ -229,68 +441,86 @@ static inline floats widened_eight(const uint16_t *at) {
     return value;
 }
 
-int64_t attention_pieces(int64_t keys) { return (keys + PIECE - 1) / PIECE; }
+struct attention {
+    const float *q;
+    const uint16_t *k, *v;
+    float *work;
+    int64_t heads, per_head, queries, keys, pieces, dimensions, k_stride, v_stride;
+};
 
-/* q: [heads, per_head, dimensions], scaled; k, v: [heads, keys, dimensions] with the given distances between heads;
- * work: [heads, pieces, per_head, dimensions + 2]; y: [heads, per_head, dimensions]. Row r of a head is query r % queries. */
-void attention_bfloat16(const float *q, const uint16_t *k, const uint16_t *v, float *work, float *y, int64_t heads,
-                        int64_t per_head, int64_t queries, int64_t keys, int64_t dimensions, int64_t k_stride,
-                        int64_t v_stride) {
-    int64_t pieces = attention_pieces(keys), width = dimensions + 2;
-#pragma omp parallel for schedule(static) collapse(2)
-    for (int64_t head = 0; head < heads; head++)
-        for (int64_t piece = 0; piece < pieces; piece++) {
-            int64_t from = piece * PIECE, count = keys - from < PIECE ? keys - from : PIECE;
-            const float *query = q + head * per_head * dimensions;
-            float scores[MOST_PER_HEAD][PIECE];
-            for (int64_t i = 0; i < count; i++) {
-                const uint16_t *key = k + head * k_stride + (from + i) * dimensions;
-                floats wide[MOST_DIMENSIONS / LANES];
-                for (int64_t d = 0; d < dimensions; d += LANES) wide[d / LANES] = widened_eight(key + d);
-                for (int64_t r = 0; r < per_head; r++) {
-                    floats even = {0}, odd = {0};
-                    const float *in = query + r * dimensions;
-                    int64_t d = 0;
-                    for (; d + 2 * LANES <= dimensions; d += 2 * LANES) {
-                        even += wide[d / LANES] * loaded(in + d);
-                        odd += wide[d / LANES + 1] * loaded(in + d + LANES);
-                    }
-                    if (d < dimensions) even += wide[d / LANES] * loaded(in + d);
-                    scores[r][i] = total(even + odd);
-                }
-            }
+static void part_attention(const void *job, int64_t first, int64_t last) {
+    const struct attention a = *(const struct attention *)job;
+    int64_t per_head = a.per_head, queries = a.queries, keys = a.keys, pieces = a.pieces, dimensions = a.dimensions;
+    int64_t width = dimensions + 2;
+    const uint16_t *k = a.k, *v = a.v;
+    float *work = a.work;
+    for (int64_t unit = first; unit < last; unit++) {
+        int64_t head = unit / pieces, piece = unit % pieces;
+        int64_t from = piece * PIECE, count = keys - from < PIECE ? keys - from : PIECE;
+        const float *query = a.q + head * per_head * dimensions;
+        float scores[MOST_PER_HEAD][PIECE];
+        for (int64_t i = 0; i < count; i++) {
+            const uint16_t *key = k + head * a.k_stride + (from + i) * dimensions;
+            floats wide[MOST_DIMENSIONS / LANES];
+            for (int64_t d = 0; d < dimensions; d += LANES) wide[d / LANES] = widened_eight(key + d);
             for (int64_t r = 0; r < per_head; r++) {
-                float *out = work + ((head * pieces + piece) * per_head + r) * width;
-                int64_t seen = keys - (queries - 1 - r % queries) - from;
-                if (seen > count) seen = count;
-                float greatest = -1e30f, sum = 0;
-                for (int64_t i = 0; i < seen; i++)
-                    if (scores[r][i] > greatest) greatest = scores[r][i];
-                for (int64_t i = seen < 0 ? 0 : seen; i < PIECE; i++) scores[r][i] = -1e30f;
-                for (int64_t i = 0; i < PIECE; i += LANES) {
-                    floats weight = exponential(loaded(&scores[r][i]) - greatest);
-                    memcpy(&scores[r][i], &weight, sizeof weight);
+                floats even = {0}, odd = {0};
+                const float *in = query + r * dimensions;
+                int64_t d = 0;
+                for (; d + 2 * LANES <= dimensions; d += 2 * LANES) {
+                    even += wide[d / LANES] * loaded(in + d);
+                    odd += wide[d / LANES + 1] * loaded(in + d + LANES);
                 }
-                for (int64_t i = 0; i < PIECE; i++) {
-                    if (i >= seen) scores[r][i] = 0;
-                    sum += scores[r][i];
-                }
-                out[dimensions] = greatest;
-                out[dimensions + 1] = sum;
-                memset(out, 0, sizeof(float) * (size_t)dimensions);
+                if (d < dimensions) even += wide[d / LANES] * loaded(in + d);
+                scores[r][i] = total(even + odd);
             }
-            for (int64_t i = 0; i < count; i++) {
-                const uint16_t *value = v + head * v_stride + (from + i) * dimensions;
-                for (int64_t d = 0; d < dimensions; d += LANES) {
-                    floats wide = widened_eight(value + d);
-                    for (int64_t r = 0; r < per_head; r++) {
-                        float *out = work + ((head * pieces + piece) * per_head + r) * width + d;
-                        floats sum = loaded(out) + wide * scores[r][i];
-                        memcpy(out, &sum, sizeof sum);
-                    }
+        }
+        for (int64_t r = 0; r < per_head; r++) {
+            float *out = work + ((head * pieces + piece) * per_head + r) * width;
+            int64_t seen = keys - (queries - 1 - r % queries) - from;
+            if (seen > count) seen = count;
+            float greatest = -1e30f, sum = 0;
+            for (int64_t i = 0; i < seen; i++)
+                if (scores[r][i] > greatest) greatest = scores[r][i];
+            for (int64_t i = seen < 0 ? 0 : seen; i < PIECE; i++) scores[r][i] = -1e30f;
+            for (int64_t i = 0; i < PIECE; i += LANES) {
+                floats weight = exponential(loaded(&scores[r][i]) - greatest);
+                memcpy(&scores[r][i], &weight, sizeof weight);
+            }
+            for (int64_t i = 0; i < PIECE; i++) {
+                if (i >= seen) scores[r][i] = 0;
+                sum += scores[r][i];
+            }
+            out[dimensions] = greatest;
+            out[dimensions + 1] = sum;
+            memset(out, 0, sizeof(float) * (size_t)dimensions);
+        }
+        for (int64_t i = 0; i < count; i++) {
+            const uint16_t *value = v + head * a.v_stride + (from + i) * dimensions;
+            for (int64_t d = 0; d < dimensions; d += LANES) {
+                floats wide = widened_eight(value + d);
+                for (int64_t r = 0; r < per_head; r++) {
+                    float *out = work + ((head * pieces + piece) * per_head + r) * width + d;
+                    floats sum = loaded(out) + wide * scores[r][i];
+                    memcpy(out, &sum, sizeof sum);
                 }
             }
         }
+    }
+}
+
+/* q: [heads, per_head, dimensions]; k, v: [heads, keys, dimensions] with the given distances between heads;
+ * y: [heads, per_head, dimensions]; all in bfloat16. Row r of a head is query r % queries. Returns whether there was memory. */
+int attention_bfloat16(const uint16_t *q, const uint16_t *k, const uint16_t *v, uint16_t *y, double scale, int64_t heads,
+                       int64_t per_head, int64_t queries, int64_t keys, int64_t dimensions, int64_t k_stride,
+                       int64_t v_stride) {
+    int64_t pieces = (keys + PIECE - 1) / PIECE, width = dimensions + 2, inputs = heads * per_head * dimensions;
+    float *scaled = room(inputs + heads * pieces * per_head * width + dimensions);
+    if (!scaled) return 0;
+    for (int64_t i = 0; i < inputs; i++) scaled[i] = widened(q[i]) * (float)scale;
+    float *work = scaled + inputs, *sums = work + heads * pieces * per_head * width;
+    struct attention a = {scaled, k, v, work, heads, per_head, queries, keys, pieces, dimensions, k_stride, v_stride};
+    divide(part_attention, &a, heads * pieces, 1);
     for (int64_t row = 0; row < heads * per_head; row++) {
         int64_t head = row / per_head, r = row % per_head;
         const float *first = work + (head * pieces * per_head + r) * width;
@@ -299,8 +529,7 @@ void attention_bfloat16(const float *q, const uint16_t *k, const uint16_t *v, fl
             const float *part = first + piece * per_head * width;
             if (part[dimensions + 1] > 0 && part[dimensions] > greatest) greatest = part[dimensions];
         }
-        float *out = y + row * dimensions;
-        memset(out, 0, sizeof(float) * (size_t)dimensions);
+        memset(sums, 0, sizeof(float) * (size_t)dimensions);
         for (int64_t piece = 0; piece < pieces; piece++) {
             const float *part = first + piece * per_head * width;
             if (part[dimensions + 1] <= 0) continue;
@@ -309,8 +538,9 @@ void attention_bfloat16(const float *q, const uint16_t *k, const uint16_t *v, fl
                              difference, difference, difference, difference};
             float share = exponential(single)[0];
             sum += share * part[dimensions + 1];
-            for (int64_t d = 0; d < dimensions; d++) out[d] += share * part[d];
+            for (int64_t d = 0; d < dimensions; d++) sums[d] += share * part[d];
         }
-        for (int64_t d = 0; d < dimensions; d++) out[d] /= sum;
+        for (int64_t d = 0; d < dimensions; d++) y[row * dimensions + d] = narrowed(sums[d] / sum);
     }
+    return 1;
 }

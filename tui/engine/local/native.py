@@ -30,7 +30,6 @@ _COMPILERS: Final = ("cc", "gcc", "clang")
 _FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fPIC", "-std=gnu11")
 _TIMEOUT_S: Final = 60
 _POINTER: Final = ctypes.c_void_p
-_SIZES: Final = (ctypes.c_int64,) * 3
 
 
 class Native:
@@ -40,18 +39,20 @@ class Native:
         self._bfloat16 = library.product_bfloat16
         self._int8 = library.product_int8
         self._int4 = library.product_int4
-        self._bfloat16.argtypes = (*(_POINTER,) * 3, *_SIZES)
-        self._int8.argtypes = (*(_POINTER,) * 4, *_SIZES)
-        self._int4.argtypes = (*(_POINTER,) * 5, *_SIZES)
+        for product in (self._bfloat16, self._int8, self._int4):
+            product.argtypes = (*(_POINTER,) * 4, *(ctypes.c_int64,) * 4)
         self._unpack_int4 = library.unpack_rows_int4
-        self._unpack_int4.argtypes = (*(_POINTER,) * 3, *_SIZES[:2])
+        self._unpack_int4.argtypes = (*(_POINTER,) * 3, *(ctypes.c_int64,) * 2)
         self._unpack_int4.restype = None
         self._attention = library.attention_bfloat16
-        self._attention.argtypes = (*(_POINTER,) * 5, *(ctypes.c_int64,) * 7)
-        self._pieces = library.attention_pieces
-        self._pieces.argtypes, self._pieces.restype = (ctypes.c_int64,), ctypes.c_int64
-        for product in (self._bfloat16, self._int8, self._int4, self._attention):
-            product.restype = None
+        self._attention.argtypes = (*(_POINTER,) * 4, ctypes.c_double, *(ctypes.c_int64,) * 7)
+        self._use_threads = library.use_threads
+        self._use_threads.argtypes = (ctypes.c_int64,)
+        self._use_threads.restype = ctypes.c_int64
+
+    def use_threads(self, count: int) -> int:
+        """Have so many threads share the work, the caller's one of them; return how many will."""
+        return int(self._use_threads(count))
 
     def bfloat16(self, x: Any, weights: Any) -> Any:
         """Return the product with weights in bfloat16.
@@ -60,23 +61,11 @@ class Native:
             x: of shape `(rows, columns)`.
             weights: of shape `(outputs, columns)`, contiguous.
         """
-        inputs, made = _prepared(x, weights.shape[0])
-        self._bfloat16(
-            inputs.data_ptr(), weights.data_ptr(), made.data_ptr(), *_shape(x, weights.shape[0])
-        )
-        return made.to(x.dtype)
+        return _product(self._bfloat16, x, weights, None)
 
     def int8(self, x: Any, weights: Any, scales: Any) -> Any:
         """Return the product with weights in 8 bits and a scale in bfloat16 for each output."""
-        inputs, made = _prepared(x, weights.shape[0])
-        self._int8(
-            inputs.data_ptr(),
-            weights.data_ptr(),
-            scales.data_ptr(),
-            made.data_ptr(),
-            *_shape(x, weights.shape[0]),
-        )
-        return made.to(x.dtype)
+        return _product(self._int8, x, weights, scales)
 
     def int4(self, x: Any, weights: Any, scales: Any) -> Any:
         """Return the product with weights in 4 bits.
@@ -86,17 +75,7 @@ class Native:
             weights: of shape `(outputs, columns / GROUP, 8)` in int16; see `native.c` for what is where.
             scales: of shape `(outputs, columns / GROUP, 2)` in bfloat16: scale and offset of each group.
         """
-        inputs, made = _prepared(x, weights.shape[0])
-        added = inputs.reshape(x.shape[0], -1, GROUP).sum(-1)
-        self._int4(
-            inputs.data_ptr(),
-            added.data_ptr(),
-            weights.data_ptr(),
-            scales.data_ptr(),
-            made.data_ptr(),
-            *_shape(x, weights.shape[0]),
-        )
-        return made.to(x.dtype)
+        return _product(self._int4, x, weights, scales)
 
     def unpacked_int4(self, weights: Any, scales: Any) -> Any:
         """Return weights in 4 bits, some rows of what `int4` takes, in float32."""
@@ -117,19 +96,15 @@ class Native:
             key, value: of shape `(1, key_heads, keys, dimensions)`; within a head they lie one after another.
             scale: of the scores.
         """
-        import torch
-
         _, heads, _, dimensions = query.shape
         key_heads, keys = key.shape[1:3]
-        per_head = heads // key_heads
-        scaled = (query.to(torch.float32) * scale).contiguous()
-        made = torch.empty((1, 1, heads, dimensions), dtype=torch.float32)
-        work = torch.empty(heads * self._pieces(keys) * (dimensions + 2), dtype=torch.float32)
-        self._attention(
-            scaled.data_ptr(), key.data_ptr(), value.data_ptr(), work.data_ptr(), made.data_ptr(),
-            key_heads, per_head, 1, keys, dimensions, key.stride(1), value.stride(1),
+        query = query.contiguous()
+        made = query.new_empty((1, 1, heads, dimensions))
+        done = self._attention(
+            query.data_ptr(), key.data_ptr(), value.data_ptr(), made.data_ptr(), scale,
+            key_heads, heads // key_heads, 1, keys, dimensions, key.stride(1), value.stride(1),
         )  # fmt: skip
-        return made.to(query.dtype)
+        return _if_done(done, made)
 
 
 def build(folder: Path) -> Native | None:
@@ -162,14 +137,10 @@ def _compile(compiler: str, source: str, path: Path) -> None:
     """Compile to a temporary file first, so that a library that is there is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
-        code, objects, library = (Path(work) / f"native.{kind}" for kind in ("c", "o", "so"))
+        code, library = (Path(work) / f"native.{kind}" for kind in ("c", "so"))
         code.write_text(source, "utf-8")
-        # Linked without an OpenMP of its own: it finds the one that torch has loaded, and shares its threads.
-        for step in (
-            [compiler, *_FLAGS, "-fopenmp", "-c", str(code), "-o", str(objects)],
-            [compiler, "-shared", str(objects), "-o", str(library)],
-        ):
-            subprocess.run(step, check=True, capture_output=True, timeout=_TIMEOUT_S)
+        step = [compiler, *_FLAGS, "-shared", str(code), "-o", str(library), "-lpthread"]
+        subprocess.run(step, check=True, capture_output=True, timeout=_TIMEOUT_S)
         library.replace(path)
 
 
@@ -214,12 +185,34 @@ def _is_right(made: Native) -> bool:
     return torch.allclose(found, expected, atol=2e-2)
 
 
-def _prepared(x: Any, outputs: int) -> tuple[Any, Any]:
+def _product(product: Any, x: Any, weights: Any, scales: Any) -> Any:
+    """Call a product, which takes and returns bfloat16 or float32; other types go by way of float32."""
     import torch
 
-    inputs = x.to(torch.float32).contiguous()
-    return inputs, torch.empty((x.shape[0], outputs), dtype=torch.float32)
+    is_half = x.dtype is torch.bfloat16
+    inputs = (x if is_half else x.to(torch.float32)).contiguous()
+    rows, columns = x.shape
+    outputs = weights.shape[0]
+    made = inputs.new_empty((rows, outputs))
+    done = product(
+        inputs.data_ptr(),
+        weights.data_ptr(),
+        None if scales is None else scales.data_ptr(),
+        made.data_ptr(),
+        is_half,
+        rows,
+        outputs,
+        columns,
+    )
+    return _if_done(done, made if is_half else made.to(x.dtype))
 
 
-def _shape(x: Any, outputs: int) -> tuple[int, int, int]:
-    return x.shape[0], outputs, x.shape[1]
+def _if_done(done: int, made: Any) -> Any:
+    """Return what was made.
+
+    Raises:
+        MemoryError: there was no memory for it.
+    """
+    if not done:
+        raise MemoryError("no memory for a product")
+    return made
