@@ -24,8 +24,10 @@ from tui.engine.quantization import INT4, INT8
 
 _log = logging.getLogger(__name__)
 
-_ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
-"""Numbers of rows at which kernels are compared."""
+_ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Numbers of rows at which kernels are compared, up to the longest chunk of a prompt."""
+_SAMPLE_WEIGHTS: Final = 2**20
+"""So many weights of a layer are enough to compare kernels on; all of a large one would take seconds."""
 _NEVER: Final = 2**31
 _SOME: Final = 32
 _REPEATS: Final = 3
@@ -103,7 +105,7 @@ def _linear_layers(
     if layers[0][2].weight.dtype is not torch.bfloat16:
         # float32 is what all kernels are best at.
         return Installed()
-    sample = _most_common(layers).weight
+    sample = _sample(_most_common(layers).weight)
     fits = all(layer.in_features % GROUP == 0 for _, _, layer in layers)
     chosen = kernels if kernels is not None and fits and _is_faster(sample, kernels) else None
     many_from = _many_from(linear.Dense(sample, chosen))
@@ -151,6 +153,7 @@ def _quantised(
     tell: Tell,
 ) -> Installed:
     made = Installed(kernels is not None)
+    many_from: int | None = None
     for number, (parent, name, layer) in enumerate(layers):
         check = partial(tell, number, len(layers))
         check()
@@ -159,19 +162,30 @@ def _quantised(
             if kernels is not None and fits and layer.weight.dtype is torch.bfloat16:
                 made.put(parent, name, linear.DenseLinear(layer, _SOME, kernels))
             continue
-        weights: Weights
-        if quantization == INT8 or not linear.takes_int4(layer, kernels):
-            weights = linear.Int8(layer.weight.detach(), kernels)
-        elif kernels is not None:
-            weights = linear.Int4(layer.weight.detach(), kernels, check)
-        else:
-            weights = linear.TorchInt4(layer.weight.detach(), check)
-        if made.many_from == _NEVER:
-            made.many_from = _many_from(weights)
-        made.put(parent, name, FastLinear(weights, layer, made.many_from))
+        is_int8 = quantization == INT8 or not linear.takes_int4(layer, kernels)
+        if many_from is None:
+            some = _sample(layer.weight.detach())
+            many_from = made.many_from = _many_from(_rounded(some, is_int8, kernels, check))
+        weights = _rounded(layer.weight.detach(), is_int8, kernels, check)
+        made.put(parent, name, FastLinear(weights, layer, many_from))
         # Freed one by one: the whole model in both forms may not fit.
         layer.weight = None  # type: ignore[assignment]
     return made
+
+
+def _rounded(
+    weight: torch.Tensor, is_int8: bool, kernels: Native | None, check: Callable[[], None]
+) -> Weights:
+    if is_int8:
+        return linear.Int8(weight, kernels)
+    if kernels is not None:
+        return linear.Int4(weight, kernels, check)
+    return linear.TorchInt4(weight, check)
+
+
+def _sample(weight: torch.Tensor) -> torch.Tensor:
+    """Return some rows of a layer's weights, as many as kernels are compared on."""
+    return weight[: max(GROUP, _SAMPLE_WEIGHTS // weight.shape[1] // GROUP * GROUP)]
 
 
 def _is_faster(weight: torch.Tensor, kernels: Native) -> bool:
