@@ -1,6 +1,7 @@
 """The products for CPUs give the numbers of plain arithmetic, and go into a model and out of it without a trace."""
 
 import logging
+import threading
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
-from tui.engine.local import attention, kernels, linear, native
+from tui.engine.local import attention, cache_layers, kernels, linear, native
 from tui.engine.quantization import QUANTIZATIONS
 
 
@@ -128,6 +129,74 @@ def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions
     assert torch.allclose(found, expected.bfloat16().float(), atol=0.02)
 
 
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+@pytest.mark.parametrize("form", [linear.Dense, linear.Int8, linear.Int4])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_row_gives_the_same_numbers_alone_and_among_others(
+    compiled, form, outputs, inputs, dtype
+):
+    weights, x = form(layer(outputs, inputs).weight, compiled), numbers(31, inputs).to(dtype)
+    alone = torch.cat([weights.few(x[row : row + 1]) for row in range(31)])
+    for rows in range(2, 32):
+        assert torch.equal(weights.few(x[:rows]), alone[:rows]), f"{rows} rows"
+
+
+@pytest.mark.parametrize("keys", [9, 255, 256, 257, 700])
+@pytest.mark.parametrize("queries", [2, 3, 8])
+@pytest.mark.parametrize(
+    ("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24)]
+)
+def test_tokens_attend_together_as_they_would_one_after_another(
+    compiled, keys, queries, heads, key_heads, dimensions
+):
+    query = numbers(1, queries, heads, dimensions).bfloat16().transpose(1, 2)
+    key, value = (
+        numbers(1, key_heads, keys + place, dimensions).bfloat16()[:, :, :keys] for place in (0, 1)
+    )
+    together = compiled.attention(query, key, value, 0.3)
+    for at in range(queries):
+        seen = keys - queries + at + 1
+        one = compiled.attention(
+            query[:, :, at : at + 1], key[:, :, :seen], value[:, :, :seen], 0.3
+        )
+        assert torch.equal(together[:, at : at + 1], one)
+
+
+def test_work_is_shared_by_as_many_threads_as_are_wanted(compiled):
+    weights, x = layer(2000, 416).weight, numbers(3, 416)
+    expected = x @ weights.float().T
+    try:
+        for count in (3, 1, 5, 2):
+            assert compiled.use_threads(count) == count
+            for _ in range(20):
+                assert torch.allclose(compiled.bfloat16(x, weights), expected, atol=1e-3)
+    finally:
+        compiled.use_threads(torch.get_num_threads())
+
+
+def test_products_of_several_callers_do_not_get_mixed_up(compiled):
+    weights = [layer(1500 + number, 416).weight for number in range(4)]
+    inputs = [numbers(number + 1, 416) for number in range(4)]
+    wrong = []
+
+    def work(weight, x):
+        expected = x @ weight.float().T
+        for _ in range(60):
+            if not torch.allclose(compiled.bfloat16(x, weight), expected, atol=1e-3):
+                wrong.append(weight.shape)
+
+    compiled.use_threads(3)
+    threads = [
+        threading.Thread(target=work, args=pair) for pair in zip(weights, inputs, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    compiled.use_threads(torch.get_num_threads())
+    assert not wrong
+
+
 def model_of(make, folder, dtype=torch.bfloat16):
     return AutoModelForCausalLM.from_pretrained(make(folder), dtype=dtype).eval()
 
@@ -167,6 +236,48 @@ def test_a_model_says_the_same_with_them_and_exactly_the_same_after_them(
     assert torch.equal(log_probabilities(model, IDS), before)
 
 
+@pytest.mark.parametrize("quantization", ["none", "int8", "int4"])
+def test_a_model_says_the_same_of_tokens_together_and_one_after_another(
+    compiled, tmp_path, quantization, monkeypatch
+):
+    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
+    monkeypatch.setattr(kernels, "_many_from", lambda _weights: 32)
+    sizes = {"hidden_size": 64, "intermediate_size": 128}
+    model = model_of(lambda folder: tiny.llama(folder, sizes=tuple(sizes.items())), tmp_path / "m")
+    kernels.install(model, quantization, compiled)
+    with torch.inference_mode():
+        cache = cache_layers.fresh(model.config)
+        model(input_ids=IDS[:, :20], past_key_values=cache)
+        together = model(input_ids=IDS[:, 20:51], past_key_values=cache).logits
+        assert cache_layers.cut_to(cache, 20)
+        alone = [
+            model(input_ids=IDS[:, at : at + 1], past_key_values=cache).logits
+            for at in range(20, 51)
+        ]
+    assert torch.equal(together, torch.cat(alone, dim=1))
+
+
+@pytest.mark.parametrize("make", [tiny.llama, tiny.mixed, tiny.sliding])
+def test_tokens_after_others_see_all_before_them_and_none_behind(
+    compiled, tmp_path, make, monkeypatch
+):
+    """Also where there is no product for them, and torch's own attention needs a mask."""
+    model = model_of(make, tmp_path / "model")
+    exact = log_probabilities(model_of(make, tmp_path / "model").float(), IDS)
+    attention.use(model, compiled)
+    for most in (256, 0):
+        monkeypatch.setattr(attention, "MOST_PER_HEAD", most)
+        with torch.inference_mode():
+            cache = cache_layers.fresh(model.config)
+            rows = [
+                model(input_ids=IDS[:, start:stop], past_key_values=cache).logits[0]
+                for start, stop in ((0, 20), (20, 29), (29, 60))
+            ]
+        found = torch.cat(rows).float().log_softmax(-1)
+        assert (found - exact).abs().max() < 0.1
+    attention.stop_using(model)
+
+
 def test_a_model_in_float32_keeps_its_layers(compiled, tmp_path):
     model = model_of(tiny.llama, tmp_path / "model", torch.float32)
     before = log_probabilities(model, IDS)
@@ -188,7 +299,9 @@ def test_attention_that_is_not_plain_goes_to_torch(compiled, tmp_path):
         assert not attention._can(query, key, key, None, other)
     assert not attention._can(query, key, key, torch.ones(1, 1, 1, 9), {})
     assert not attention._can(query.float(), key, key, None, {})
-    assert not attention._can(numbers(1, 4, 2, 8).bfloat16(), key, key, None, {})
+    assert attention._can(numbers(1, 4, 2, 8).bfloat16(), key, key, None, {})
+    assert not attention._can(numbers(1, 4, 33, 8).bfloat16(), numbers(1, 2, 40, 8), key, None, {})
+    assert not attention._can(numbers(1, 4, 9, 8).bfloat16(), key, key, None, {})
     assert not attention._can(query, key, key[..., :4], None, {})
     attention.stop_using(model)
 

@@ -312,3 +312,24 @@ def test_a_recurrent_assistant_is_refused(engine, tmp_path):
     folder, other = tiny.llama(tmp_path / "model"), tiny.recurrent(tmp_path / "other")
     with pytest.raises(ModelLoadError, match="can't draft"):
         load(engine, folder, dtype="float32", assistant=str(other))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_drafts_change_no_token_of_the_real_model(demo, temperature):
+    """In bfloat16, where several tokens at once are usually rounded otherwise than one alone."""
+    if demo._loaded.installed is None or not demo._loaded.installed.native:
+        pytest.skip("there are no products compiled here, and others round otherwise")
+    for task in (
+        "Repeat this word by word: The old mill stands by the river, and the river runs to the sea.",
+        "Correct the spelling: I wold lik to visitt Paris, Rome, Paris, Rome, Paris and Rom in sumer.",
+        "Write the numbers from one to twenty as words, and then again.",
+    ):
+        settings = {"temperature": temperature, "seed": 5, "max_new_tokens": 60}
+        demo._loaded.cache.drop()
+        plain = ask(demo, chat(task), Speculation.OFF, **settings)
+        demo._loaded.cache.drop()
+        drafted = ask(demo, chat(task), Speculation.LOOKUP, **settings)
+        assert drafted.text == plain.text
+        assert drafted.finished.stats.new_tokens == plain.finished.stats.new_tokens
+        if not temperature:
+            assert drafted.finished.stats.accepted_tokens > 0

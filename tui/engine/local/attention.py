@@ -1,7 +1,8 @@
-"""Attention for decoding on a CPU: one new token over all keys, on the product compiled for this machine.
+"""Attention for decoding on a CPU: a few new tokens over all keys, on the product compiled for this machine.
 
-Registered with transformers under a name of its own. Whatever it does not do exactly as `sdpa` does goes there: several tokens at
-once, masks, other types than bfloat16. Imports torch and transformers.
+Registered with transformers under a name of its own. Whatever it does not do exactly as `sdpa` does goes there: a prompt's many
+tokens, masks, other types than bfloat16. A token gets the same numbers alone and among others that were drafted. Imports torch
+and transformers.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers.masking_utils import causal_mask_function, sdpa_mask
 
 from tui.engine.local.native import MOST_DIMENSIONS, MOST_PER_HEAD, Native
 
 NAME: Final = "chat_tui_cpu"
 _STOCK: Final = "sdpa"
+_FEW: Final = 32
+"""So many new tokens at once are attended to here: more than are ever drafted."""
 _HARMLESS: Final = frozenset(
     {
         "dropout",
@@ -46,6 +49,9 @@ def use(model: Any, kernels: Native) -> bool:
         **options: Any,
     ) -> tuple[Tensor, Tensor | None]:
         if not _can(query, key, value, attention_mask, options):
+            if attention_mask is None and 1 < query.shape[2] < key.shape[2]:
+                # `mask` left out what torch's own attention needs.
+                attention_mask = _causal(query.shape[2], key.shape[2], query.device)
             made: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
                 module, query, key, value, attention_mask, **options
             )
@@ -57,9 +63,45 @@ def use(model: Any, kernels: Native) -> bool:
     register: Any = AttentionInterface.register
     register_mask: Any = AttentionMaskInterface.register
     register(NAME, attend)
-    register_mask(NAME, sdpa_mask)
+    register_mask(NAME, _mask)
     model.set_attn_implementation(NAME)
     return True
+
+
+def _mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    q_offset: int = 0,
+    kv_offset: int = 0,
+    mask_function: Any = causal_mask_function,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> Tensor | None:
+    """Return the mask that `sdpa` wants; none for a few tokens after others that each see all before them."""
+    is_plain = (
+        1 < q_length <= _FEW
+        and q_length < kv_length
+        and mask_function is causal_mask_function
+        and attention_mask is None
+        and not kv_offset
+        # A cache of fixed size has room behind them.
+        and int(q_offset) + q_length == kv_length
+        and options.get("allow_is_causal_skip", True)
+    )
+    if is_plain:
+        return None
+    make: Any = sdpa_mask
+    made: Tensor | None = make(
+        batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask, **options
+    )
+    return made
+
+
+def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Return the mask of the last tokens, each of which sees all before it, of shape `(1, 1, queries, keys)`."""
+    seen = torch.arange(keys - queries, keys, device=device).unsqueeze(1)
+    return (torch.arange(keys, device=device) <= seen)[None, None]
 
 
 def stop_using(model: Any) -> None:
@@ -72,14 +114,16 @@ def _can(
 ) -> bool:
     batch, heads, length, dimensions = query.shape
     return (
-        length == 1
+        length <= _FEW
+        # All of a prompt is masked by torch's own attention.
+        and (length == 1 or length < key.shape[2])
         and batch == 1
         and mask is None
         and query.dtype is key.dtype is value.dtype is torch.bfloat16
         and key.shape == value.shape
         and dimensions == key.shape[-1] <= MOST_DIMENSIONS
         and dimensions % 8 == 0
-        and heads // key.shape[1] <= MOST_PER_HEAD
+        and heads // key.shape[1] * length <= MOST_PER_HEAD
         and key.stride()[-2:] == value.stride()[-2:] == (dimensions, 1)
         and not options.get("dropout")
         and all(value is None or name in _HARMLESS for name, value in options.items())

@@ -3,7 +3,8 @@
 It is the decoding method that `generate` is given, and gets its logits processors and stopping criteria. What is drafted is
 only ever a proposal: each token is drawn from the model's own distribution, and a draft saves the passes for those that it
 foresaw. So greedy text is the same with drafts and without, and sampled text has the same distribution, as far as a model computes
-several tokens as it computes one: in float32 it does, in 16 bits a near tie may fall the other way.
+several tokens as it computes one: with the products of `native` it does, to the last bit, and in float32 nearly so; with those of
+others in 16 bits a near tie may fall the other way.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tui.engine.local import cache_layers
 from tui.engine.local.prefill import Forward
+
+
+_MOST_DRAFTED: Final = 31
+"""More tokens at once would be computed in another way than one."""
 
 
 class Drafter(Protocol):
@@ -108,7 +113,8 @@ class Decoder:
         if self.held_tokens > past:
             cache_layers.cut_to(self.cache, past)
         began = time.perf_counter()
-        draft = tuple(self.drafter.draft(known))[: max(0, room - len(known) - 1)]
+        most = min(_MOST_DRAFTED, max(0, room - len(known) - 1))
+        draft = tuple(self.drafter.draft(known))[:most]
         if draft:
             ids[0, len(known) : len(known) + len(draft)] = ids.new_tensor(draft)
         rows = self.forward(

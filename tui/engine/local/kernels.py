@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Numbers of rows at which kernels are compared, up to the longest chunk of a prompt."""
+_LEAST_MANY: Final = 32
+"""Fewer rows are always multiplied one like the other, so that drafts change nothing."""
 _SAMPLE_WEIGHTS: Final = 2**20
 """So many weights of a layer are enough to compare kernels on; all of a large one would take seconds."""
 _NEVER: Final = 2**31
@@ -199,7 +201,7 @@ def _many_from(weights: Weights) -> int:
     if weights.unpacked(0, 1) is None:
         return _NEVER
     found = _NEVER
-    for rows in reversed(_ROWS):
+    for rows in reversed(_ROWS[_ROWS.index(_LEAST_MANY) :]):
         x = torch.randn(rows, weights.columns, dtype=torch.bfloat16)
         if _seconds(partial(linear.in_float32, weights, x)) > _seconds(partial(weights.few, x)):
             break

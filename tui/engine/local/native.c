@@ -2,6 +2,9 @@
  *
  * Compiled at the first use for the CPU at hand, see native.py; with the vector extensions that GCC and Clang share. All sizes
  * are checked by the caller: columns are a multiple of GROUP.
+ *
+ * A row of inputs gives the same numbers, to the last bit, whether it comes alone or with others: sums are added up in one order
+ * for any number of rows. So a token that is checked with others that were drafted is the token that would have come without.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -227,26 +230,22 @@ static inline void unpack_int4(const uint16_t *at, floats *w) {
 }
 
 /* One output for `count` rows of inputs. `count` is a constant wherever this is called, so that the sums stay in registers. */
-
-#define ADD(count)                                                                   \
-    for (int m = 0; m < count; m++)                                                  \
-        for (int part = 0; part < PARTS; part++)                                     \
-            sums[m][count == 1 ? part : 0] += w[part] * loaded(x + m * columns + at + part * LANES);
-
 #define DEFINE_DOT(name, type, unpack)                                               \
     static inline __attribute__((always_inline)) void name(                          \
         const int count, const float *x, const type *row, float *out, int64_t columns) { \
-        floats sums[MOST_AT_ONCE][PARTS] = {{{0}}};                                  \
+        floats even[MOST_AT_ONCE] = {{0}}, odd[MOST_AT_ONCE] = {{0}};                \
         for (int64_t at = 0; at < columns; at += GROUP) {                            \
             floats w[PARTS];                                                         \
             unpack(row + at, w);                                                     \
-            ADD(count)                                                               \
+            for (int m = 0; m < count; m++) {                                        \
+                const float *in = x + m * columns + at;                              \
+                even[m] += w[0] * loaded(in);                                        \
+                odd[m] += w[1] * loaded(in + LANES);                                 \
+                even[m] += w[2] * loaded(in + 2 * LANES);                            \
+                odd[m] += w[3] * loaded(in + 3 * LANES);                             \
+            }                                                                        \
         }                                                                            \
-        for (int m = 0; m < count; m++) {                                            \
-            floats sum = sums[m][0];                                                 \
-            if (count == 1) sum = (sums[m][0] + sums[m][1]) + (sums[m][2] + sums[m][3]); \
-            out[m] = total(sum);                                                     \
-        }                                                                            \
+        for (int m = 0; m < count; m++) out[m] = total(even[m] + odd[m]);            \
     }
 
 DEFINE_DOT(dot_bfloat16, uint16_t, unpack_bfloat16)
@@ -407,15 +406,20 @@ void unpack_rows_int4(const uint16_t *weights, const uint16_t *scales, float *ou
  * weighted values; a second pass joins them. Query number i of `queries` sees all keys but the last `queries - 1 - i`.
  */
 #define PIECE 256
+#define LEAST -1e30f
 #define MOST_DIMENSIONS 256
-#define MOST_PER_HEAD 64
+#define MOST_PER_HEAD 256
+
+static inline floats greater(floats a, floats b) {
+    ints is_first = a > b;
+    return (floats)((is_first & (ints)a) | (~is_first & (ints)b));
+}
 
 /* e^x for x <= 0, to about 1e-7 of its value. */
 static inline floats exponential(floats x) {
     const float least = -87.0f;
     floats lower = {least, least, least, least, least, least, least, least};
-    ints below = x < lower;
-    x = (floats)((below & (ints)lower) | (~below & (ints)x));
+    x = greater(x, lower);
     floats scaled = x * 1.44269504f;
     ints whole = __builtin_convertvector(scaled - 0.5f, ints); /* towards zero, which for these is up */
     floats rest = x - __builtin_convertvector(whole, floats) * 0.693359375f +
@@ -479,18 +483,20 @@ static void part_attention(const void *job, int64_t first, int64_t last) {
             float *out = work + ((head * pieces + piece) * per_head + r) * width;
             int64_t seen = keys - (queries - 1 - r % queries) - from;
             if (seen > count) seen = count;
-            float greatest = -1e30f, sum = 0;
-            for (int64_t i = 0; i < seen; i++)
-                if (scores[r][i] > greatest) greatest = scores[r][i];
-            for (int64_t i = seen < 0 ? 0 : seen; i < PIECE; i++) scores[r][i] = -1e30f;
+            if (seen < 0) seen = 0;
+            for (int64_t i = seen; i < PIECE; i++) scores[r][i] = LEAST;
+            floats most = loaded(scores[r]), sums = {0};
+            for (int64_t i = LANES; i < PIECE; i += LANES) most = greater(most, loaded(&scores[r][i]));
+            float greatest = most[0];
+            for (int lane = 1; lane < LANES; lane++)
+                if (most[lane] > greatest) greatest = most[lane];
             for (int64_t i = 0; i < PIECE; i += LANES) {
                 floats weight = exponential(loaded(&scores[r][i]) - greatest);
                 memcpy(&scores[r][i], &weight, sizeof weight);
             }
-            for (int64_t i = 0; i < PIECE; i++) {
-                if (i >= seen) scores[r][i] = 0;
-                sum += scores[r][i];
-            }
+            for (int64_t i = seen; i < PIECE; i++) scores[r][i] = 0;
+            for (int64_t i = 0; i < PIECE; i += LANES) sums += loaded(&scores[r][i]);
+            float sum = total(sums);
             out[dimensions] = greatest;
             out[dimensions + 1] = sum;
             memset(out, 0, sizeof(float) * (size_t)dimensions);
@@ -524,7 +530,7 @@ int attention_bfloat16(const uint16_t *q, const uint16_t *k, const uint16_t *v, 
     for (int64_t row = 0; row < heads * per_head; row++) {
         int64_t head = row / per_head, r = row % per_head;
         const float *first = work + (head * pieces * per_head + r) * width;
-        float greatest = -1e30f, sum = 0;
+        float greatest = LEAST, sum = 0;
         for (int64_t piece = 0; piece < pieces; piece++) {
             const float *part = first + piece * per_head * width;
             if (part[dimensions + 1] > 0 && part[dimensions] > greatest) greatest = part[dimensions];

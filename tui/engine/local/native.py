@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 GROUP: Final = 32
 """Columns of weights come in multiples of this."""
 MOST_DIMENSIONS: Final = 256
-MOST_PER_HEAD: Final = 64
-"""As in the C code: the largest head, and how many heads of queries may share a head of keys."""
+MOST_PER_HEAD: Final = 256
+"""As in the C code: the largest head, and how many queries may share a head of keys."""
 _COMPILERS: Final = ("cc", "gcc", "clang")
-_FLAGS: Final = ("-O3", "-march=native", "-ffast-math", "-fPIC", "-std=gnu11")
+_FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
 _TIMEOUT_S: Final = 60
 _POINTER: Final = ctypes.c_void_p
 
@@ -89,22 +89,22 @@ class Native:
         return made
 
     def attention(self, query: Any, key: Any, value: Any, scale: float) -> Any:
-        """Return what one new token attends to, of shape `(1, 1, heads, dimensions)`.
+        """Return what a few new tokens attend to, of shape `(1, queries, heads, dimensions)`.
 
         Args:
-            query: of shape `(1, heads, 1, dimensions)`, in bfloat16 as all three.
+            query: of shape `(1, heads, queries, dimensions)`, in bfloat16 as all three; each sees the keys up to its own.
             key, value: of shape `(1, key_heads, keys, dimensions)`; within a head they lie one after another.
             scale: of the scores.
         """
-        _, heads, _, dimensions = query.shape
+        _, heads, queries, dimensions = query.shape
         key_heads, keys = key.shape[1:3]
         query = query.contiguous()
-        made = query.new_empty((1, 1, heads, dimensions))
+        made = query.new_empty((1, heads, queries, dimensions))
         done = self._attention(
             query.data_ptr(), key.data_ptr(), value.data_ptr(), made.data_ptr(), scale,
-            key_heads, heads // key_heads, 1, keys, dimensions, key.stride(1), value.stride(1),
+            key_heads, heads // key_heads * queries, queries, keys, dimensions, key.stride(1), value.stride(1),
         )  # fmt: skip
-        return _if_done(done, made)
+        return _if_done(done, made.transpose(1, 2).contiguous())
 
 
 def build(folder: Path) -> Native | None:
