@@ -19,10 +19,12 @@ from hypothesis.stateful import (
 from transformers import AutoModelForCausalLM
 
 from tests.engine import tiny
-from tui.engine.local import cache_layers, footprint
+from tui.engine.catalog import demo_model
+from tui.engine.local import cache_layers, footprint, gguf
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.prefill import Forward, Prefill
 from tui.engine.local.prefix_cache import PrefixCache, proven_kind
+from tui.engine.local.progress import Reporter
 
 # Few ids, so that prompts have starts in common; long enough to leave a window of 16 far behind.
 IDS = st.lists(st.integers(3, 5), min_size=1, max_size=12)
@@ -56,6 +58,7 @@ class CacheMachine(RuleBasedStateMachine):
     """Prompts of a growing tree of chats, in any order, with everything that can come between."""
 
     model = None
+    tolerance = 1e-4
     prompts = Bundle("prompts")
 
     @initialize()
@@ -72,7 +75,7 @@ class CacheMachine(RuleBasedStateMachine):
     def same(self, logits, ids):
         found = logits[-1].log_softmax(-1)
         difference = (found - self.plain.logits(ids)).abs().max()
-        assert difference <= 1e-4, f"{difference} after {len(ids)} ids"
+        assert difference <= self.tolerance, f"{difference} after {len(ids)} ids"
 
     @rule(target=prompts, ids=IDS)
     def begin(self, ids):
@@ -177,19 +180,32 @@ def model_of(make, folder):
     return AutoModelForCausalLM.from_pretrained(make(folder), dtype=torch.float32).eval()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_pool_gives_the_logits_of_a_model_that_computes_everything(kind, tmp_path):
+def try_out(name, model, *, examples, tolerance=1e-4):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    assert proven_kind(model_of(KINDS[kind], tmp_path / "model"), "cpu") is not CacheKind.NONE
     try:
-        machine = type(kind, (CacheMachine,), {"model": model_of(KINDS[kind], tmp_path / "model")})
+        machine = type(name, (CacheMachine,), {"model": model, "tolerance": tolerance})
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=15, stateful_step_count=20, deadline=None,
+                max_examples=examples, stateful_step_count=20, deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )  # fmt: skip
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pool_gives_the_logits_of_a_model_that_computes_everything(kind, tmp_path):
+    model = model_of(KINDS[kind], tmp_path / "model")
+    assert proven_kind(model, "cpu") is not CacheKind.NONE
+    try_out(kind, model, examples=15)
+
+
+def test_the_pool_gives_the_logits_of_the_real_model(demo, converted):
+    """In float32: 16 bits round a token otherwise alone and among many, with any cache and with none."""
+    folder = gguf.convert(demo_model(), converted, Reporter(lambda _event: None, lambda: False))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    assert model.config.num_hidden_layers == demo._loaded.model.config.num_hidden_layers
+    try_out("real", model, examples=8, tolerance=1e-3)
