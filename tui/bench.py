@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     made = Parser(
         prog="chat-tui bench",
         description="Measure how fast a model is on this machine, in every quantization that can be used here,"
-        " and on a CPU with other types and numbers of threads.",
+        " on a GPU compiled too, and on a CPU with other types and numbers of threads.",
     )
     made.add_argument(
         "model",
@@ -106,6 +106,8 @@ def choices(model: str, device: str, only: Sequence[str] = ()) -> list[Choice]:
         for name in QUANTIZATIONS
         if availability(name, device).ok and (not only or name in only)
     ]
+    if device != "cpu" and (not only or NONE in only):
+        found.insert(1, Choice("none, compiled", LoadRequest(model, NONE, compile=True)))
     if device == "cpu" and (not only or NONE in only):
         found.insert(0, Choice("none, PyTorch's kernels", LoadRequest(model, NONE, kernels=False)))
         found.append(Choice("none, float32", LoadRequest(model, NONE, dtype="float32")))
@@ -245,6 +247,7 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
         "model.threads": request.threads,
         "model.dtype": request.dtype,
         "model.kernels": request.kernels,
+        "model.compile": request.compile,
     }
     now = read_config(paths.config_file).values
     changes = {

@@ -171,6 +171,7 @@ def _load_request(
         max_memory=value("model.max_memory"),
         double_quant=value("model.double_quant"),
         kernels=value("model.kernels"),
+        compile=value("model.compile"),
         threads=value("model.threads"),
         compute_dtype=value("model.compute_dtype"),
     )

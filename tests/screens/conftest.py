@@ -98,10 +98,10 @@ async def until(
 
 
 async def ready(pilot: Pilot[Any]) -> ChatScreen:
-    """Wait for the model and return the chat screen."""
+    """Wait for the model and the sidebar, and return the chat screen."""
     screen = pilot.app.screen
     assert isinstance(screen, ChatScreen)
-    await until(pilot, lambda: screen.model.ready)
+    await until(pilot, lambda: screen.model.ready and screen.sidebar.is_filled)
     return screen
 
 

@@ -17,6 +17,7 @@ from tui.settings.config import read_config
 from tui.settings.state import AppState
 from tui.widgets.parameter_field import ParameterField, ValueInput
 from tui.widgets.parameter_group import Group
+from tui.widgets.sidebar import SystemPrompt
 
 SIZE = (120, 40)
 SWITCHES = (TemplateSwitch("enable_thinking", (True, False), True), TemplateSwitch("persona"))
@@ -286,7 +287,8 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
         assert screen.parameters == {"top_k": 11, "top_p": 0.8}
         origins = {row.name: row.origin for row in screen._status_rows()}
         assert (origins["top_k"], origins["top_p"]) == ("file", "command line")
-        field = screen.sidebar.field("top_k").query_one("ValueInput")
+        screen.sidebar.focus_on("top_k")
+        field = screen.query_one("#parameter-top_k ValueInput")
         field.value = "7"
         field.focus()
         await pilot.press("enter")
@@ -306,3 +308,16 @@ async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
         await pilot.press("ctrl+u", *"theme")
         await until(pilot, lambda: "screen.theme" in shown(pilot))
         await until(pilot, lambda: "No setting has these words." not in shown(pilot))
+
+
+async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(desk: Desk):
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        screen = app.screen
+        assert not screen.sidebar.is_filled
+        screen.set_parameters({"top_k": 7})
+        screen.action_system_edit()
+        await until(pilot, lambda: screen.sidebar.is_filled)
+        assert isinstance(screen.focused, SystemPrompt)
+        assert screen.query_one("#parameter-top_k", ParameterField).value == 7
+        assert "• 1 changed" in sidebar(pilot)

@@ -13,6 +13,7 @@ from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.screens.host import type_text
 from tests.scripted import ScriptedEngine
 from tui.app import Start
+from tui.screens.models.picker import ModelPicker
 from tui.screens.picker import Picker
 from tui.screens.status_view import StatusView
 from tui.settings.examples import BUILT_IN
@@ -199,8 +200,10 @@ async def test_exit_leaves(desk: Desk):
 
 async def test_a_command_works_while_a_reply_is_written_and_without_a_model(desk: Desk):
     async with desk.app(start=Start()).run_test(size=SIZE) as pilot:
-        await pilot.press("escape")
         screen = pilot.app.screen
+        await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
         await typed(pilot, "/model other/model")
         await until(pilot, lambda: screen.model.ready)
         assert screen.worker.memory() is not None

@@ -160,6 +160,7 @@ class LoadRequest:
         double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
         trusted: repositories at a revision whose code the user has agreed to, as in `org/model@4f2a`.
         kernels: on a CPU, use this program's own linear layers where they are faster.
+        compile: decode with a pass that torch compiles, where the model's code is made for that.
         keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
         threads: that compute on a CPU; 0 for torch's own choice.
     """
@@ -180,6 +181,7 @@ class LoadRequest:
     keeps_former: bool = False
     kernels: bool = True
     threads: int = 0
+    compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)

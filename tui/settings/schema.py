@@ -173,6 +173,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         Setting("model.attention", str, "", "The attention implementation, as in sdpa or eager; empty takes the best one here."),
         Setting("model.double_quant", bool, True, "Whether the scales of 4-bit weights are quantised too."),
         Setting("model.kernels", bool, True, "On a CPU, use chat-tui's own linear layers and attention where they are faster than PyTorch's."),
+        Setting("model.compile", bool, False, "Decode with a pass that PyTorch compiles, for a GPU: a minute or two once for each model, then seconds at each load. On a CPU chat-tui's own kernels are faster."),
         Setting("model.threads", int, 0, "On a CPU, the threads that compute from the next load on; 0 takes as many as there are cores.", minimum=0, maximum=1024),
         Setting("model.compute_dtype", str, "auto", "What 4-bit weights are computed in.", _DTYPES),
         Setting("model.max_memory", dict, {}, "How much of each device is used at most.", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }'),

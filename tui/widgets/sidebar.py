@@ -1,28 +1,34 @@
-"""The settings sidebar: model, quantization, system prompt, generation parameters. It shows values and posts changes."""
+"""The settings sidebar: model, quantization, system prompt, generation parameters. It shows values and posts changes.
+
+It has most of the widgets on the screen, and nobody looks there first: its groups are made after the first frame, one by one, so
+that keys come through in between. What is to be shown before that is shown as soon as they are there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
-from textual import on
-from textual.app import ComposeResult
+from textual import on, work
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Button, Label, Select, TextArea
 
+from tui.conversation import ReplyStats
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
 from tui.engine.quantization import QUANTIZATIONS, availability
-from tui.parameters import Value, grouped, in_force
+from tui.parameters import PARAMETERS, Value, grouped, in_force
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.editor import Editor
 from tui.widgets.figures import bytes_text
-from tui.widgets.parameter_field import ParameterField
+from tui.widgets.parameter_field import ParameterField, ValueInput
 from tui.widgets.parameter_group import Group, ParameterGroup
 from tui.widgets.switch_field import SwitchField
 
@@ -102,55 +108,95 @@ class Sidebar(VerticalScroll):
         self._speculation = speculation
         self._measured: Mapping[str, tuple[int, float]] = {}
         self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Any]] = ((), {})
+        self._waiting: list[Callable[[], object]] | None = []
+        """What waits for the groups; None when they are there."""
 
-    def compose(self) -> ComposeResult:
-        """Lay out the groups."""
-        with Group("Model", id="group-model"):
-            yield Button("none", id="model", compact=True)
-            yield Label("", id="model-note", classes="note", markup=False)
-        with Group("Quantization", id="group-quantization"):
-            yield Select(
+    def on_mount(self) -> None:
+        """Make the groups when the first frame is painted."""
+        self.call_after_refresh(self._fill)
+
+    @work(group="fill")
+    async def _fill(self) -> None:
+        for group in self._groups():
+            await self.mount(group)
+            if not group.is_attached:
+                # The app is ending.
+                return
+        self._explain(self.query_one("#quantization", Select).value)
+        self._show_reset(self._parameters)
+        waiting, self._waiting = self._waiting, None
+        for call in waiting or ():
+            call()
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether all groups are there."""
+        return self._waiting is None
+
+    def when_filled(self, call: Callable[[], object]) -> None:
+        """Make a call that needs the groups: now, or in its turn when they are there."""
+        if self._waiting is None:
+            call()
+        else:
+            self._waiting.append(call)
+
+    def _groups(self) -> Iterator[Widget]:
+        yield Group(
+            "Model",
+            Button("none", id="model", compact=True),
+            Label("", id="model-note", classes="note", markup=False),
+            id="group-model",
+        )
+        yield Group(
+            "Quantization",
+            Select(
                 [(entry.label, entry.name) for entry in QUANTIZATIONS.values()],
                 value=self._quantization if self._quantization in QUANTIZATIONS else "none",
                 allow_blank=False,
                 compact=True,
                 id="quantization",
-            )
-            yield Label("", id="quantization-note", classes="note", markup=False)
-        with Group("System prompt", id="group-system-prompt"):
-            yield SystemPrompt(
+            ),
+            Label("", id="quantization-note", classes="note", markup=False),
+            id="group-quantization",
+        )
+        yield Group(
+            "System prompt",
+            SystemPrompt(
                 sanitize(self._system_prompt),
                 id="system-prompt",
                 compact=True,
                 highlight_cursor_line=False,
                 placeholder="none: the model's own default",
-            )
-            yield Label("", id="system-prompt-note", classes="note", markup=False)
+            ),
+            Label("", id="system-prompt-note", classes="note", markup=False),
+            id="group-system-prompt",
+        )
         for group, members in grouped():
             yield ParameterGroup(group, members, self._parameters)
         yield Button("Reset all parameters", id="reset-all", compact=True)
-        with Group("Template switches", id="group-template"):
-            yield Vertical(id="switches")
+        switches = Group("Template switches", Vertical(id="switches"), id="group-template")
+        switches.display = False
+        yield switches
         yield DraftingGroup(self._speculation, id="group-drafting")
-        with Group("When the context is full", id="group-overflow"):
-            yield Select(
+        yield Group(
+            "When the context is full",
+            Select(
                 [(label, policy.value) for policy, label in _POLICIES.items()],
                 value=self._overflow.value,
                 allow_blank=False,
                 compact=True,
                 id="overflow",
-            )
-
-    def on_mount(self) -> None:
-        """Explain the chosen quantization, and show only what there is."""
-        self._explain(self.query_one("#quantization", Select).value)
-        self.query_one("#group-template").display = False
-        self._show_reset(self._parameters)
+            ),
+            id="group-overflow",
+        )
 
     # -- values down
 
     def show_model(self, name: str, info: ModelInfo | None) -> None:
         """Show the model that is loaded or wanted, and its own defaults."""
+        self.when_filled(partial(self._show_model, name, info))
+
+    def _show_model(self, name: str, info: ModelInfo | None) -> None:
         self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
         note = ""
         if info is not None:
@@ -171,6 +217,9 @@ class Sidebar(VerticalScroll):
 
     def show_quantization(self, name: str) -> None:
         """Show a quantization without posting a change."""
+        self.when_filled(partial(self._show_quantization, name))
+
+    def _show_quantization(self, name: str) -> None:
         select = self.query_one("#quantization", Select)
         if name in QUANTIZATIONS and select.value != name:
             with select.prevent(Select.Changed):
@@ -180,6 +229,9 @@ class Sidebar(VerticalScroll):
 
     def show_system_prompt(self, text: str) -> None:
         """Show a system prompt without posting a change."""
+        self.when_filled(partial(self._show_system_prompt, text))
+
+    def _show_system_prompt(self, text: str) -> None:
         editor = self.query_one("#system-prompt", SystemPrompt)
         self._system_prompt = text
         if editor.text != sanitize(text):
@@ -188,18 +240,27 @@ class Sidebar(VerticalScroll):
 
     def show_prompt_note(self, text: str) -> None:
         """Show what there is to say of the system prompt, such as its tokens."""
+        self.when_filled(partial(self._show_prompt_note, text))
+
+    def _show_prompt_note(self, text: str) -> None:
         note = self.query_one("#system-prompt-note", Label)
         note.update(sanitize(text))
         note.display = bool(text)
 
     def show_parameters(self, values: Mapping[str, Value]) -> None:
         """Show parameter values without posting changes."""
+        self.when_filled(partial(self._show_parameters, values))
+
+    def _show_parameters(self, values: Mapping[str, Value]) -> None:
         for group in self.query(ParameterGroup):
             group.show_values(values)
         self._show_reset(values)
 
     def show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Any]) -> None:
         """Show the switches of the model's chat template, and what is chosen of them."""
+        self.when_filled(partial(self._show_switches, switches, values))
+
+    def _show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Any]) -> None:
         self.query_one("#group-template").display = bool(switches)
         changed = sum(values.get(one.name) is not None for one in switches)
         self.query_one("#group-template", Group).show_changed(changed)
@@ -210,13 +271,34 @@ class Sidebar(VerticalScroll):
         holder.remove_children()
         holder.mount_all(SwitchField(one, values.get(one.name)) for one in switches)
 
-    def field(self, name: str) -> ParameterField | None:
-        """Open the group of a parameter and return its field."""
-        found = (group.reveal(name) for group in self.query(ParameterGroup))
-        return next((field for field in found if field is not None), None)
+    def show_drafting(
+        self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None
+    ) -> None:
+        """Show the assistant model, and what drafts were worth in the last reply."""
+        self.when_filled(lambda: self.query_one(DraftingGroup).show_state(info, assistant, stats))
+
+    def focus_on(self, wanted: str) -> None:
+        """Put the cursor where something is set: the model, the system prompt or a parameter, by its name."""
+        self.when_filled(partial(self._focus_on, wanted))
+
+    def _focus_on(self, wanted: str) -> None:
+        if not self.display:
+            return
+        if wanted in PARAMETERS:
+            found = (group.reveal(wanted) for group in self.query(ParameterGroup))
+            if (field := next((one for one in found if one is not None), None)) is not None:
+                self.screen.set_focus(field.query_one(ValueInput))
+            return
+        # Where it is comes with the next layout; scrolling to it before that goes a line too far.
+        self.screen.set_focus(self.query_one(f"#{wanted}"), scroll_visible=wanted != "model")
+        if wanted == "model":
+            self.scroll_home(animate=False)
 
     def show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
         """Show what was measured of the model on this machine: by quantization, bytes after the load and tokens per second."""
+        self.when_filled(partial(self._show_measured, measured))
+
+    def _show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
         self._measured = measured
         if not self.query_one("#quantization", Select).disabled:
             self._explain(self._quantization)

@@ -93,7 +93,14 @@ def _mask(
         return None
     make: Any = sdpa_mask
     made: Tensor | None = make(
-        batch_size, q_length, kv_length, q_offset, kv_offset, mask_function, attention_mask, **options
+        batch_size,
+        q_length,
+        kv_length,
+        q_offset,
+        kv_offset,
+        mask_function,
+        attention_mask,
+        **options,
     )
     return made
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from tui.engine.local import cache_layers
-from tui.engine.local.prefill import Forward
-
+from tui.engine.local.prefill import Pass
 
 _MOST_DRAFTED: Final = 31
 """More tokens at once would be computed in another way than one."""
@@ -57,7 +56,7 @@ class Decoder:
         drafter: foresees tokens; only with a cache that can be cut.
     """
 
-    forward: Forward
+    forward: Pass
     cache: Any
     logits: Any
     take: Callable[[int], None]

@@ -32,7 +32,7 @@ from tui.engine.local.progress import Reporter
 from tui.engine.quantization import NONE
 
 if TYPE_CHECKING:
-    from tui.engine.local.loading import LoadedModel
+    from tui.engine.local.loading import LoadedModel, Preparation
     from tui.engine.local.native import Native
 
 _log = logging.getLogger(__name__)
@@ -75,7 +75,10 @@ class LocalEngine:
                 + (model.assistant.info.weights_bytes if model.assistant else 0)
                 for model in models
             ),
-            cache=sum(model.cache.bytes for model in models),
+            cache=sum(
+                model.cache.bytes + (model.compiled.bytes if model.compiled else 0)
+                for model in models
+            ),
         )
 
     def target_memory(self) -> tuple[str, MemoryReading]:
@@ -145,7 +148,7 @@ class LocalEngine:
         else:
             self.unload()
         with reporter.alone():
-            loaded = loading.load(prepared, reporter, self._native)
+            loaded = self._read(prepared, reporter)
         if request.assistant:
             self._load_assistant(loaded, request, reporter)
         self._take(_key(request), loaded)
@@ -165,12 +168,18 @@ class LocalEngine:
             adapter="",
             quantization=NONE,
             revision="",
+            compile=False,
         )
         source = resolve(wanted.model)
         folder = self._folder(source, wanted, reporter)
         prepared = reporter.run(lambda: loading.prepare(source, folder, wanted, reporter))
         with reporter.alone():
-            loading.take_assistant(loaded, loading.load(prepared, reporter, self._native))
+            loading.take_assistant(loaded, self._read(prepared, reporter))
+
+    def _read(self, prepared: Preparation, reporter: Reporter) -> LoadedModel:
+        from tui.engine.local import loading
+
+        return loading.load(prepared, reporter, self._native, self._cache_folder / "compiled")
 
     def _native(self) -> Native | None:
         """Return the products that are compiled for this CPU; compiled at the first call."""
@@ -195,6 +204,10 @@ class LocalEngine:
 
         if self._loaded is not None and self._loaded.installed is not None:
             self._loaded.installed.undo()
+        if self._loaded is not None and self._loaded.compiled is not None:
+            from tui.engine.local import compiled
+
+            compiled.forget()
         self._loaded = self._request = None
         self._device = "cpu"
         problems.free_device_memory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Mapping
@@ -24,7 +25,7 @@ from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.decoding import Decoder
 from tui.engine.local.history import LastReply
 from tui.engine.local.loading import LoadedModel
-from tui.engine.local.prefill import Prefilled
+from tui.engine.local.prefill import Pass, Prefilled
 from tui.engine.local.prefix_cache import Lent
 from tui.engine.local.prompt import Prompt
 from tui.engine.local.reasoning import Splitter, TemplateSplitter, ThinkSplitter
@@ -240,23 +241,36 @@ class _Job:
             int(self.values["prompt_lookup_num_tokens"] or 0),
             int(self.values["max_matching_ngram_size"] or 0),
         )
-        decoder = Decoder(self.loaded.prefill.forward, cache, logits, self.streamer.take, drafter)
-        try:
-            self.loaded.model.generate(
-                ids,
-                attention_mask=_all_ones(ids),
-                generation_config=config,
-                stopping_criteria=[stopping],
-                custom_generate=decoder,
-            )
-        finally:
-            self.account.drafted_tokens = decoder.drafted_tokens
-            self.account.accepted_tokens = decoder.accepted_tokens
+        with self._pass_over(cache) as forward:
+            decoder = Decoder(forward, cache, logits, self.streamer.take, drafter)
+            try:
+                self.loaded.model.generate(
+                    ids,
+                    attention_mask=_all_ones(ids),
+                    generation_config=config,
+                    stopping_criteria=[stopping],
+                    custom_generate=decoder,
+                )
+            finally:
+                self.account.drafted_tokens = decoder.drafted_tokens
+                self.account.accepted_tokens = decoder.accepted_tokens
         all_ids = (*self.prompt.ids, *self.streamer.ids)
         held = min(decoder.held_tokens, len(all_ids) - 1)
         if held == decoder.held_tokens or cache_layers.cut_to(cache, held):
             self.loaded.cache.keep(cache, all_ids, held)
         return self._reason(stopping)
+
+    def _pass_over(self, cache: Any) -> contextlib.AbstractContextManager[Pass]:
+        """Lend the pass that decodes with a cache that holds the prompt."""
+        compiled = self.loaded.compiled
+        if compiled is None:
+            return contextlib.nullcontext(self.loaded.prefill.forward)
+
+        def on_compile(size: int) -> None:
+            self.emit(Progress(f"Compiling for {size:,} tokens"))
+
+        limit = int(self.values["max_new_tokens"] or 0)
+        return compiled.over(cache, len(self.prompt.ids), limit, on_compile)
 
     # -- without
 

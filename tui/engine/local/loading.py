@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,8 +32,11 @@ from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS
 from tui.parameters import Value, readable
 
 if TYPE_CHECKING:
+    from tui.engine.local.compiled import Compiled
     from tui.engine.local.kernels import Installed
     from tui.engine.local.native import Native
+
+_log = logging.getLogger(__name__)
 
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
@@ -40,6 +44,7 @@ _DTYPES: Final = ("bfloat16", "float16", "float32")
 _TOKENIZER_FILES: Final = (
     "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json",
 )  # fmt: skip
+_LONGEST_REASON: Final = 200
 _NO_LIMIT: Final = 10**9
 _CPU_CHUNK_BYTES: Final = 72 * 2**30
 _CHUNK_TOKENS: Final = (64, 256)
@@ -67,6 +72,8 @@ class LoadedModel:
     """The faster layers that were put into it."""
     assistant: LoadedModel | None = None
     """The model that drafts for it."""
+    compiled: Compiled | None = None
+    """Its compiled decoding pass, if the user wants one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,10 @@ def prepare(
 
 
 def load(
-    prepared: Preparation, reporter: Reporter, native: Callable[[], Native | None]
+    prepared: Preparation,
+    reporter: Reporter,
+    native: Callable[[], Native | None],
+    compiled_folder: Path,
 ) -> LoadedModel:
     """Read the weights.
 
@@ -133,6 +143,7 @@ def load(
         prepared: what `prepare` found out.
         reporter: takes the progress.
         native: returns the products that were compiled for this CPU, if there are any; called when they are of use.
+        compiled_folder: where what torch compiles is kept.
 
     Raises:
         Cancelled: the job was cancelled.
@@ -157,8 +168,8 @@ def load(
             options["max_memory"] = _device_limits(request.max_memory)
     elif device != "cpu" or "quantization_config" in options or prepared.method:
         options["device_map"] = {"": device}
-    if request.attention:
-        options["attn_implementation"] = request.attention
+    if attention := choose_attention(request, device, prepared.dtype, prepared.config):
+        options["attn_implementation"] = attention
     reporter.step("Loading weights")
     reporter.run(lambda: _import_needed(prepared), alone=False)
     with reporter.weights("Loading weights"):
@@ -172,7 +183,32 @@ def load(
     loaded = _assembled(prepared, model)
     loaded.installed = installed
     _warm_up(loaded, reporter)
+    if request.compile:
+        _compile(loaded, reporter, compiled_folder)
     return loaded
+
+
+def _compile(loaded: LoadedModel, reporter: Reporter, folder: Path) -> None:
+    """Have the decoding pass compiled; a model for which that can't be done stays as it is, with a note that says why."""
+    from tui.engine.local.compiled import Compiled, why_not
+
+    if loaded.installed is not None:
+        reason = "its products are compiled here already"
+    else:
+        reason = why_not(loaded.model, loaded.cache.kind)
+    if not reason:
+        # On this thread, since a GPU's recorded graphs belong to the one that made them: a cancel waits for the end.
+        reporter.step("Compiling (a minute or two the first time)")
+        made = Compiled(loaded.prefill.forward, loaded.info.context_tokens)
+        try:
+            made.warm_up(folder)
+            loaded.compiled = made
+        except Exception as error:  # noqa: BLE001 - compilers fail in many ways, and nobody needs them
+            _log.warning("the model can't be compiled", exc_info=True)
+            reason = str(error).strip().partition("\n")[0][:_LONGEST_REASON] or type(error).__name__
+        reporter.check()
+    note = f"Not compiled: {reason}." if reason else "The decoding pass is compiled."
+    loaded.info = replace(loaded.info, notes=(*loaded.info.notes, note))
 
 
 def _import_needed(prepared: Preparation) -> None:
@@ -215,7 +251,8 @@ def _with_kernels(
     from tui.engine.local import kernels
 
     name = "" if prepared.method else prepared.request.quantization
-    if not kernels.is_for(model) or not (prepared.request.kernels or name in (INT4, INT8)):
+    wanted = prepared.request.kernels and not prepared.request.compile
+    if not kernels.is_for(model) or not (wanted or name in (INT4, INT8)):
         return None
     reporter.step("Choosing kernels")
     made = native() if prepared.request.kernels else None
@@ -335,6 +372,25 @@ def choose_dtype(wanted: str, device: str, config: Any) -> Any:
         return getattr(torch, wanted)
     stored = getattr(config.get_text_config(), "dtype", None) or torch.float32
     return getattr(torch, fit.held_dtype(str(stored).removeprefix("torch."), half_dtype(device)))
+
+
+def choose_attention(request: LoadRequest, device: str, dtype: Any, config: Any) -> str:
+    """Return the attention implementation to load with, in transformers' names; empty for transformers' own choice.
+
+    That is `sdpa`. FlashAttention is taken where its package is installed: on CUDA, in 16 bits, for models whose code takes it, and
+    not for a compiled pass, which needs a cache that it does not know.
+    """
+    import torch
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+    from transformers.utils.import_utils import is_flash_attn_2_available
+
+    if request.attention or request.compile or not device.startswith("cuda"):
+        return request.attention
+    if dtype not in (torch.bfloat16, torch.float16) or not is_flash_attn_2_available():
+        return ""
+    known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if known else None
+    return "flash_attention_2" if getattr(kind, "_supports_flash_attn", False) else ""
 
 
 def half_dtype(device: str) -> str:

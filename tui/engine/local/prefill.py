@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tui.engine.base import Cancelled, IsCancelled
 from tui.engine.local import cache_layers
@@ -26,6 +26,14 @@ class Prefilled:
 
     tokens: int
     logits: Any = None
+
+
+class Pass(Protocol):
+    """A pass of a model that extends a cache, as `Forward` is one."""
+
+    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+        """Extend a cache that holds `past` ids, and return the logits of the last positions."""
+        ...
 
 
 class Forward:

@@ -20,8 +20,8 @@ from tui.sessions import Loaded
 from tui.settings.preferences import Origin
 from tui.settings.schema import GENERATION
 from tui.settings.state import AppState
-from tui.widgets.parameter_field import ParameterField, ValueInput
-from tui.widgets.sidebar import Sidebar, SystemPrompt
+from tui.widgets.parameter_field import ParameterField
+from tui.widgets.sidebar import Sidebar
 from tui.widgets.switch_field import SwitchField
 
 _COUNT_S: Final = 0.3
@@ -147,8 +147,7 @@ class Choices(Reading):
         """Put the cursor into the first field for a parameter."""
         if not self.has_class("-sidebar"):
             self.action_sidebar_toggle()
-        if (field := self.sidebar.field(next(iter(PARAMETERS)))) is not None:
-            self.set_focus(field.query_one(ValueInput))
+        self.sidebar.focus_on(next(iter(PARAMETERS)))
 
     def command_settings_set(self, argument: str) -> None:
         """Set parameters from flags, as in `temperature=0.7 top_k=40`."""
@@ -247,7 +246,7 @@ class Choices(Reading):
         """Put the cursor into the system prompt."""
         if not self.has_class("-sidebar"):
             self.action_sidebar_toggle()
-        self.set_focus(self.query_one("#system-prompt", SystemPrompt))
+        self.sidebar.focus_on("system-prompt")
 
     def command_system_edit(self, argument: str) -> None:
         """Set the system prompt to a text."""

@@ -41,8 +41,7 @@ class Drafting(Models):
         """Show how tokens are drafted and what that was worth."""
         known = (turn.generation for turn in reversed(self.conversation.path) if turn.generation)
         stats = next((made.stats for made in known if made.stats.new_tokens), None)
-        group = self.query_one(DraftingGroup)
-        group.show_state(self.model.info, short_name(self.assistant), stats)
+        self.sidebar.show_drafting(self.model.info, short_name(self.assistant), stats)
 
     @on(DraftingGroup.Changed)
     def _drafting_changed(self, event: DraftingGroup.Changed) -> None:

@@ -498,9 +498,7 @@ class ChatFrame(Screen[None]):
             self._sidebar_wanted = shown
             self.remember()
         if shown:
-            # Where the button is comes with the next layout; scrolling to it before that goes a line too far.
-            self.set_focus(self.query_one("#model"), scroll_visible=False)
-            self.sidebar.scroll_home(animate=False)
+            self.sidebar.focus_on("model")
         else:
             self.set_focus(self.composer)
 

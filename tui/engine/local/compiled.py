@@ -1,0 +1,211 @@
+"""Decodes with a pass that torch compiled: fewer, larger steps, which on a GPU are also launched as one.
+
+Compiled code needs keys and values that stay where they are, in a cache of fixed size. The caches that are kept grow, and can be
+cut and copied. So the start of a chat that is computed goes into the fixed cache before a reply is decoded, and what was added comes
+back after it. What was compiled lies in a folder, from where it comes back in seconds. Imports torch and transformers: only to be
+imported when a model is there.
+
+See https://huggingface.co/docs/transformers/llm_optims for the static cache, and
+https://docs.pytorch.org/tutorials/recipes/torch_compile_caching_tutorial.html for the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from transformers import CompileConfig, StaticCache
+
+from tui.engine.local import cache_layers, footprint
+from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.growing_layers import GrowingSlidingLayer
+from tui.engine.local.prefill import Forward, Pass
+
+_log = logging.getLogger(__name__)
+
+_LEAST_TOKENS: Final = 1024
+"""The smallest fixed cache; larger ones have twice the size of the one before."""
+_ROOM_TOKENS: Final = 1024
+"""A cache is chosen in which so long a reply has room."""
+_WARM_UP_PASSES: Final = 3
+"""The first one compiles, and on a GPU the next ones are recorded."""
+
+
+def why_not(model: Any, kind: CacheKind) -> str:
+    """Return why a model's pass can't be compiled, as a part of a sentence; empty when it can."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    places = set((getattr(model, "hf_device_map", None) or {}).values())
+    layers = cache_layers.fresh(model.config).layers if kind is CacheKind.CUTTABLE else []
+    if not layers or any(isinstance(layer, GrowingSlidingLayer) for layer in layers):
+        return "its KV cache has no fixed size"
+    if not getattr(model, "_can_compile_fullgraph", False):
+        return f"the code of {type(model).__name__} is not made for it"
+    if quantizer is not None and not quantizer.is_compileable:
+        return "its quantization can't be compiled"
+    if len(places) > 1:
+        return "it is spread over several devices"
+    return ""
+
+
+@dataclass(slots=True)
+class Compiled:
+    """The compiled pass of one model, and its fixed cache.
+
+    Attributes:
+        forward: runs the model as it is, for passes over several tokens.
+        longest: the context in tokens; 0 for no limit.
+        options: how to compile.
+    """
+
+    forward: Forward
+    longest: int
+    options: CompileConfig = field(default_factory=lambda: CompileConfig(dynamic=False))
+    cache: Any = None
+    """The fixed cache, a `StaticCache`; None when nothing was decoded yet."""
+    size: int = 0
+    """Of it in tokens."""
+    _known: set[int] = field(default_factory=set)
+    """Sizes that there is compiled code for."""
+
+    def warm_up(self, folder: Path) -> None:
+        """Compile for the smallest cache.
+
+        Args:
+            folder: where compiled code is kept, and taken from.
+
+        Raises:
+            Exception: whatever the compiler raised.
+        """
+        import torch._inductor.config as inductor
+
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+        # Processes of its own would write to the terminal.
+        inductor.compile_threads = 1
+        model = self.forward.model
+        cache = cache_layers.fresh(model.config)
+        device = model.get_input_embeddings().weight.device
+        ids = torch.zeros((1, 1 + _WARM_UP_PASSES), dtype=torch.long, device=device)
+        with torch.inference_mode():
+            self.forward(ids[:, :1], cache, 0)
+            with self.over(cache, 1, 1) as decode:
+                for past in range(1, 1 + _WARM_UP_PASSES):
+                    decode(ids[:, past : past + 1], cache, past)
+
+    @contextlib.contextmanager
+    def over(
+        self,
+        cache: Any,
+        held: int,
+        new: int,
+        on_compile: Callable[[int], None] = lambda _size: None,
+    ) -> Iterator[Pass]:
+        """Lend a pass that extends a cache, which has all that was computed when the block is left without an error.
+
+        Args:
+            cache: a growing cache.
+            held: how many tokens it holds.
+            new: how many may be added at most.
+            on_compile: told for how many tokens of context code has to be compiled first, which takes a while.
+        """
+        wanted = held + min(max(new, 1), _ROOM_TOKENS)
+        size = _LEAST_TOKENS
+        while size < wanted:
+            size *= 2
+        if self.longest and size > self.longest:
+            size = self.longest
+        if size < wanted:
+            yield self.forward
+            return
+        if size not in self._known:
+            on_compile(size)
+        self._fill(cache, held, size)
+        steps = _Steps(self, cache, held)
+        yield steps
+        steps.bring_back()
+
+    @property
+    def bytes(self) -> int:
+        """What the fixed cache takes in memory."""
+        return footprint.cache_bytes(self.cache) if self.cache is not None else 0
+
+    def _fill(self, cache: Any, held: int, size: int) -> None:
+        if self.cache is None or self.size != size:
+            # The old one first: both may not fit.
+            self.cache = None
+            make: Any = StaticCache
+            self.cache = make(config=self.forward.model.config, max_cache_len=size)
+            self.size = size
+        for fixed, layer in zip(self.cache.layers, cache.layers, strict=True):
+            keys, values = layer.keys[..., :held, :], layer.values[..., :held, :]
+            if not fixed.is_initialized:
+                fixed.lazy_initialization(keys, values)
+            fixed.keys[..., :held, :] = keys
+            fixed.values[..., :held, :] = values
+            fixed.cumulative_length.fill_(held)
+
+    def step(self, ids: Any, past: int, logits: int) -> Any:
+        """Run over tokens after the first `past`."""
+        count = ids.shape[1]
+        options: dict[str, Any] = {"past_key_values": self.cache, "logits_to_keep": logits}
+        options["position_ids"] = torch.arange(past, past + count, device=ids.device).unsqueeze(0)
+        model = self.forward.model
+        # Cut out of a longer one it has another stride in each reply, for which it would be compiled anew.
+        own = ids.flatten().clone().unsqueeze(0)
+        run = model.get_compiled_call(self.options) if count == 1 else model
+        made = run(input_ids=own, use_cache=True, return_dict=True, **options)
+        if count == 1:
+            self._known.add(self.size)
+        return made.logits[0, -logits:]
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The passes of one reply over the fixed cache; a reply that outgrows it goes on over the growing one."""
+
+    compiled: Compiled
+    cache: Any
+    held: int
+    _brought: int = field(init=False)
+    _has_left: bool = False
+
+    def __post_init__(self) -> None:
+        self._brought = self.held
+
+    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+        """Extend what is held; see `Forward`."""
+        if not self._has_left and past + ids.shape[1] > self.compiled.size:
+            self.held = min(self.held, past)
+            self.bring_back()
+            self._has_left = True
+        if self._has_left:
+            return self.compiled.forward(ids, cache, past, logits)
+        fixed = self.compiled.cache
+        assert fixed is not None
+        if past != self.held:
+            # What was drafted wrongly is written over.
+            for layer in fixed.layers:
+                layer.cumulative_length.fill_(past)
+        made = self.compiled.step(ids, past, logits)
+        self.held = past + ids.shape[1]
+        return made
+
+    def bring_back(self) -> None:
+        """Append what was computed to the growing cache."""
+        fixed = self.compiled.cache
+        if self._has_left or fixed is None or self.held <= self._brought:
+            return
+        start, stop = self._brought, self.held
+        for layer, one in zip(self.cache.layers, fixed.layers, strict=True):
+            layer.update(one.keys[..., start:stop, :], one.values[..., start:stop, :])
+        self._brought = stop
+
+
+def forget() -> None:
+    """Free what compiled code holds; the memory of a GPU's recorded graphs above all."""
+    torch.compiler.reset()
