@@ -236,6 +236,8 @@ class App(Contestant):
         """Send the last message; those before it must have been sent to it, one after another."""
         if len(messages) == 1 and self._asked:
             self._terminal.press("ctrl+n")
+            # What is pasted before that would still be the old chat's.
+            self._terminal.wait_for("New chat", 30)
             self._asked = 0
         self._terminal.paste(messages[-1]["content"])
         time.sleep(1.0)

@@ -1,4 +1,4 @@
-"""The figures of `engines` and of `quality` as Markdown tables; also for the README."""
+"""The figures of `engines`, `whole` and `quality` as Markdown tables; also for the README."""
 
 from __future__ import annotations
 
@@ -58,6 +58,45 @@ def quality_markdown(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -
         for name, figures in of_one.items()
     ]
     return "\n".join(rows)
+
+
+WHOLE: Final = (
+    ("first frame, s", "a bare Textual app", "bare Textual app, first frame, s"),
+    ("start to first words, s", "a script, to its first token", "script to first token, s"),
+    (
+        "app, tokens/s while nobody types",
+        "the engine alone",
+        "engine, tokens/s beside it (while nobody types)",
+    ),
+    (
+        "app, tokens/s while one types",
+        "the engine alone",
+        "engine, tokens/s beside it (while one types)",
+    ),
+    ("app, memory, MB", "the engine alone", "engine, memory, MB"),
+    ("slowest key while loading, ms", "", ""),
+    ("idle, share of a core", "", ""),
+)
+"""What the app is measured by, what it is compared with, and that one's figure."""
+
+
+def whole_markdown(figures: Mapping[str, Any]) -> str:
+    """Return the figures of `whole` as a table: the app, what it is measured against, how many times as much."""
+    found: Mapping[str, float] = figures["figures"]
+    rows = ["| the whole app | | measured against | | ratio |", "|---|--:|---|--:|--:|"]
+    for name, other, of_other in WHOLE:
+        beside = found.get(of_other, 0.0)
+        ratio = f"{found[name] / beside:.2f}" if beside else ""
+        shown = _plain(beside) if beside else ""
+        rows.append(
+            f"| {name.removeprefix('app, ')} | {_plain(found[name])} | {other} | {shown} | {ratio} |"
+        )
+    load = figures["surroundings"]["load_average"]
+    return "\n".join((*rows, "", f"On the same machine; load average before the run: {load}."))
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _of_the_app(results: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -12,7 +12,7 @@ from argparse import HelpFormatter
 from functools import partial
 from pathlib import Path
 
-from benchmarks._tables import markdown, quality_markdown
+from benchmarks._tables import markdown, quality_markdown, whole_markdown
 from tui.actions import Action, actions
 from tui.commands import COMMANDS
 from tui.options import OPTIONS, parser
@@ -152,7 +152,11 @@ def _quality() -> str:
 
 
 def _speed() -> str:
-    return markdown(json.loads((PATH.parent / "benchmarks" / "results.json").read_text("utf-8")))
+    folder = PATH.parent / "benchmarks"
+    engines, whole = (
+        json.loads((folder / name).read_text("utf-8")) for name in ("results.json", "whole.json")
+    )
+    return f"{markdown(engines)}\n\n{whole_markdown(whole)}"
 
 
 _MAKERS = {

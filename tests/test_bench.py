@@ -121,6 +121,8 @@ def test_choices_are_those_of_the_device():
     on_cpu = [one.request for one in bench.choices("m", "cpu")]
     assert LoadRequest("m", "int4") in on_cpu
     assert LoadRequest("m", "none", kernels=False) in on_cpu
-    on_gpu = [one.request.quantization for one in bench.choices("m", "cuda:0")]
-    assert "int4" not in on_gpu
-    assert "none" in on_gpu
+    assert not any(one.compile for one in on_cpu)
+    on_gpu = [one.request for one in bench.choices("m", "cuda:0")]
+    assert not any(one.quantization == "int4" for one in on_gpu)
+    assert LoadRequest("m", "none") in on_gpu
+    assert LoadRequest("m", "none", compile=True) in on_gpu

@@ -21,6 +21,8 @@ from tui.settings.state import AppState, load_state, save_state
 from tui.widgets.figures import bytes_text, seconds_text
 
 FAILED: Final = 2
+_NOT_COMPILED: Final = "Not compiled"
+"""How the engine's note begins that says why."""
 _NEW_TOKENS: Final = 32
 _SENTENCE: Final = (
     "The river runs past the old mill, and the children of the village play there all day. "
@@ -134,6 +136,8 @@ def measure(engine: Engine, choice: Choice) -> Measured:
     """Load a model in one way, and have it reply; the engine is left without a model."""
     try:
         info = engine.load(choice.request, lambda _event: None, lambda: False)
+        if problem := next((note for note in info.notes if note.startswith(_NOT_COMPILED)), ""):
+            return Measured(choice, problem=problem)
         _ask(engine, _QUESTION, 4)
         short = _ask(engine, _QUESTION, _NEW_TOKENS)
         text = f"{_SENTENCE * _LONG}{_QUESTION}"

@@ -163,17 +163,9 @@ def _load_request(
     request = LoadRequest(
         model,
         quantization,
-        dtype=value("model.dtype"),
-        device=value("model.device"),
         revision=value("model.revision"),
         trust_remote_code=arguments.trust_remote_code,
-        attention=value("model.attention"),
-        max_memory=value("model.max_memory"),
-        double_quant=value("model.double_quant"),
-        kernels=value("model.kernels"),
-        compile=value("model.compile"),
-        threads=value("model.threads"),
-        compute_dtype=value("model.compute_dtype"),
+        **preferences.load_options,
     )
     return request, notices
 

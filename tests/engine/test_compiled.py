@@ -152,6 +152,9 @@ def test_models_with_other_caches_are_not_compiled(tmp_path, make, reason):
 def test_models_are_compiled_only_where_that_can_be_done(model, monkeypatch):
     assert compiled.why_not(model, CacheKind.CUTTABLE) == ""
     assert "no fixed size" in compiled.why_not(model, CacheKind.WHOLE)
+    with monkeypatch.context() as other:
+        other.setattr(model.config, "_attn_implementation", "flash_attention_2")
+        assert "flash_attention_2" in compiled.why_not(model, CacheKind.CUTTABLE)
     monkeypatch.setattr(model, "hf_device_map", {"a": "cuda:0", "b": "cpu"}, raising=False)
     assert "several devices" in compiled.why_not(model, CacheKind.CUTTABLE)
     monkeypatch.setattr(model, "hf_device_map", {"": "cuda:0"}, raising=False)
@@ -173,7 +176,10 @@ def test_on_a_gpu_the_steps_of_a_pass_are_recorded(forward):
     )
 
 
-def test_a_compiled_model_says_the_same_and_goes_on_from_its_cache(engine, tmp_path):
+def test_a_compiled_model_says_the_same_and_goes_on_from_its_cache(engine, tmp_path, monkeypatch):
+    # One for each run: what is set once holds for the process.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     folder = tiny.llama(tmp_path / "model")
     load(engine, folder, dtype="float32", kernels=False)
     first = ask(engine, chat("hello"), max_new_tokens=12)
@@ -199,6 +205,7 @@ def test_what_cannot_be_compiled_replies_as_it_is(engine, tmp_path, monkeypatch)
     monkeypatch.setattr(Compiled, "warm_up", fails)
     info = load(engine, folder, dtype="float32", compile=True)
     assert "Not compiled: no compiler." in info.notes
+    assert engine._loaded.compiled is None
     assert ask(engine, chat("hello"), max_new_tokens=4).finished.stats.new_tokens == 4
     sizes = (("hidden_size", 64), ("intermediate_size", 128))
     folder = tiny.llama(tmp_path / "other", sizes=sizes)
@@ -211,28 +218,49 @@ def test_what_was_compiled_goes_with_the_model(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(Compiled, "warm_up", lambda *_args: None)
     monkeypatch.setattr(compiled, "forget", lambda: forgotten.append(True))
     load(engine, tiny.llama(tmp_path / "model"), dtype="float32", compile=True)
+    assert engine._loaded.compiled is not None
     assert not forgotten
     engine.unload()
     assert forgotten
 
 
 @pytest.mark.parametrize(
-    ("device", "dtype", "installed", "wanted", "expected"),
+    ("device", "capability", "dtype", "installed", "wanted", "expected"),
     [
-        ("cuda:0", torch.bfloat16, True, {}, "flash_attention_2"),
-        ("cuda:0", torch.float16, True, {}, "flash_attention_2"),
-        ("cuda:0", torch.float32, True, {}, ""),
-        ("cuda:0", torch.bfloat16, False, {}, ""),
-        ("cuda:0", torch.bfloat16, True, {"attention": "sdpa"}, "sdpa"),
-        ("cuda:0", torch.bfloat16, True, {"compile": True}, ""),
-        ("cpu", torch.bfloat16, True, {}, ""),
-        ("mps", torch.float16, True, {}, ""),
+        ("cuda:0", (8, 0), torch.bfloat16, True, {}, "flash_attention_2"),
+        ("cuda:0", (9, 0), torch.float16, True, {}, "flash_attention_2"),
+        ("cuda:0", (7, 5), torch.float16, True, {}, ""),
+        ("cuda:0", (8, 0), torch.float32, True, {}, ""),
+        ("cuda:0", (8, 0), torch.bfloat16, False, {}, ""),
+        ("cuda:0", (8, 0), torch.bfloat16, True, {"attention": "sdpa"}, "sdpa"),
+        ("cuda:0", (8, 0), torch.bfloat16, True, {"compile": True}, ""),
+        ("cpu", (0, 0), torch.bfloat16, True, {}, ""),
+        ("mps", (0, 0), torch.float16, True, {}, ""),
     ],
 )
 def test_flash_attention_is_taken_where_it_is_installed_and_can_be(
-    tmp_path, monkeypatch, device, dtype, installed, wanted, expected
+    tmp_path, monkeypatch, device, capability, dtype, installed, wanted, expected
 ):
     monkeypatch.setattr(import_utils, "is_flash_attn_2_available", lambda: installed)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     config = AutoConfig.from_pretrained(tiny.llama(tmp_path / "model"))
     request = LoadRequest("model", **wanted)
     assert loading.choose_attention(request, device, dtype, config) == expected
+
+
+def test_a_size_for_which_there_is_no_room_or_code_is_decoded_without(
+    forward, model, monkeypatch, caplog
+):
+    def fails(*_args, **_kwargs):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(model, "get_compiled_call", lambda _options: fails)
+    made = Compiled(forward, 0)
+    with torch.inference_mode():
+        for _ in range(2):
+            cache, plain = cache_of(forward, 10), cache_of(forward, 10)
+            with made.over(cache, 10, 5) as decode:
+                assert decode is forward
+                same(decode(IDS[:, 10:11], cache, 10), forward(IDS[:, 10:11], plain, 10))
+    assert made.bytes == 0
+    assert caplog.text.count("nothing compiled for") == 1

@@ -448,3 +448,19 @@ def test_a_failure_ahead_of_time_is_nobodys_business(engine, worker):
     job = worker.generate("reply")
     assert finish(worker) == [(job, Finished(ReplyStats()))]
     assert did == ["one"]
+
+
+def test_jobs_wait_while_the_worker_is_held(worker, engine):
+    worker.hold()
+    job = worker.load(LoadRequest("some"))
+    cancelled = worker.load(LoadRequest("other"))
+    worker.cancel(cancelled)
+    time.sleep(0.1)
+    assert worker.busy
+    assert not engine.threads
+    worker.release()
+    came = [(job_id, type(event)) for job_id, event in finish(worker)]
+    assert came == [(job, ModelReady), (cancelled, LoadCancelled)]
+    worker.hold()
+    worker.load(LoadRequest("third"))
+    # And it can be closed while it is held.

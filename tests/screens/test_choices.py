@@ -321,3 +321,13 @@ async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(de
         assert isinstance(screen.focused, SystemPrompt)
         assert screen.query_one("#parameter-top_k", ParameterField).value == 7
         assert "• 1 changed" in sidebar(pilot)
+
+
+async def test_a_model_that_is_chosen_in_the_app_is_loaded_as_the_settings_say(desk: Desk):
+    settings = {"model.threads": 3, "model.kernels": False, "model.dtype": "float32"}
+    async with desk.app(command_line=settings).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/model other/model")
+        await until(pilot, lambda: screen.model.model == "other/model" and screen.model.ready)
+        request = screen.worker._engine.load_requests[-1]
+        assert (request.threads, request.kernels, request.dtype) == (3, False, "float32")

@@ -66,7 +66,7 @@ class EngineWorker:
         self._wake = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
-        self._closed = False
+        self._closed = self._is_held = False
         self._to_prepare: GenerateRequest | None = None
         """What to compute ahead when there is no job."""
         self._events: deque[tuple[JobId, Event]] = deque()
@@ -118,6 +118,17 @@ class EngineWorker:
             if self._thread is not None and not self._closed:
                 self._to_prepare = request
                 self._wake.notify()
+
+    def hold(self) -> None:
+        """Begin no job until `release`."""
+        with self._wake:
+            self._is_held = True
+
+    def release(self) -> None:
+        """Begin with the jobs that wait."""
+        with self._wake:
+            self._is_held = False
+            self._wake.notify()
 
     def cancel(self, job_id: JobId) -> None:
         """Ask a job to end soon, whether it runs or waits; does nothing for one that has ended."""
@@ -215,7 +226,9 @@ class EngineWorker:
     def _work(self) -> None:
         while True:
             with self._wake:
-                while not self._jobs and not self._closed and self._to_prepare is None:
+                while not self._closed and (
+                    self._is_held or (not self._jobs and self._to_prepare is None)
+                ):
                     self._wake.wait()
                 if self._closed:
                     return

@@ -21,6 +21,10 @@ from tui.settings.presets import Library, Preset
 from tui.settings.schema import GENERATION, SETTINGS
 from tui.settings.state import AppState
 
+_LOAD_OPTIONS: Final = (
+    "dtype", "device", "attention", "max_memory", "double_quant", "kernels", "compile", "threads", "compute_dtype",
+)  # fmt: skip
+
 
 class Origin(StrEnum):
     """Where a value comes from; the later ones go before the earlier ones."""
@@ -96,6 +100,11 @@ class Preferences:
             if found is not None:
                 return found
         return SETTINGS[key].default
+
+    @property
+    def load_options(self) -> dict[str, Any]:
+        """How models are loaded on this machine, whichever they are, by the names of the fields of a `LoadRequest`."""
+        return {name: self.value(f"model.{name}") for name in _LOAD_OPTIONS}
 
     def origin(self, key: str) -> Origin:
         """Return where a setting's value comes from."""

@@ -137,6 +137,9 @@ class ParameterField(Widget):
     def set_value(self, value: Value) -> None:
         """Show `value` without posting a change."""
         self.value = value
+        if not self.is_mounted:
+            # It is laid out with that value.
+            return
         field = self.query_one(ValueInput)
         with field.prevent(Input.Changed):
             field.value = _shown(value)

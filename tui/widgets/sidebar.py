@@ -118,10 +118,10 @@ class Sidebar(VerticalScroll):
     @work(group="fill")
     async def _fill(self) -> None:
         for group in self._groups():
-            await self.mount(group)
-            if not group.is_attached:
+            if not self.is_attached:
                 # The app is ending.
                 return
+            await self.mount(group)
         self._explain(self.query_one("#quantization", Select).value)
         self._show_reset(self._parameters)
         waiting, self._waiting = self._waiting, None

@@ -48,9 +48,14 @@ def use(model: Any, kernels: Native) -> bool:
         attention_mask: Tensor | None,
         **options: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        if not _can(query, key, value, attention_mask, options):
-            if attention_mask is None and 1 < query.shape[2] < key.shape[2]:
-                # `mask` left out what torch's own attention needs.
+        can = _can(query, key, value, attention_mask, options)
+        if not can or (query.shape[2] > 1 and not _is_causal(module, options)):
+            if (
+                _is_causal(module, options)
+                and attention_mask is None
+                and 1 < query.shape[2] < key.shape[2]
+            ):
+                # `_mask` left out what torch's own attention needs.
                 attention_mask = _causal(query.shape[2], key.shape[2], query.device)
             made: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
                 module, query, key, value, attention_mask, **options
@@ -58,7 +63,7 @@ def use(model: Any, kernels: Native) -> bool:
             return made
         scaling = options.get("scaling")
         scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-        return kernels.attention(query, key, value, scale), None
+        return _in_parts(kernels, query, key, value, scale), None
 
     register: Any = AttentionInterface.register
     register_mask: Any = AttentionMaskInterface.register
@@ -91,6 +96,9 @@ def _mask(
     )
     if is_plain:
         return None
+    if 1 < q_length < kv_length:
+        # None stands for what is left out above, and for nothing else.
+        options["allow_is_causal_skip"] = False
     make: Any = sdpa_mask
     made: Tensor | None = make(
         batch_size,
@@ -103,6 +111,28 @@ def _mask(
         **options,
     )
     return made
+
+
+def _is_causal(module: torch.nn.Module, options: dict[str, Any]) -> bool:
+    """Return whether a token must not see those after it, as `sdpa` finds it out."""
+    wanted = options.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if wanted is None else wanted)
+
+
+def _in_parts(kernels: Native, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Attend with as many queries at a time as the product takes; each one's numbers are the same in any company."""
+    length, keys = query.shape[2], key.shape[2]
+    at_once = MOST_PER_HEAD // (query.shape[1] // key.shape[1])
+    if length <= at_once:
+        return kernels.attention(query, key, value, scale)  # type: ignore[no-any-return]
+    parts = []
+    for start in range(0, length, at_once):
+        stop = min(start + at_once, length)
+        seen = keys - (length - stop)
+        parts.append(
+            kernels.attention(query[:, :, start:stop], key[:, :, :seen], value[:, :, :seen], scale)
+        )
+    return torch.cat(parts, dim=1)
 
 
 def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
@@ -130,7 +160,7 @@ def _can(
         and key.shape == value.shape
         and dimensions == key.shape[-1] <= MOST_DIMENSIONS
         and dimensions % 8 == 0
-        and heads // key.shape[1] * length <= MOST_PER_HEAD
+        and heads // key.shape[1] <= MOST_PER_HEAD
         and key.stride()[-2:] == value.stride()[-2:] == (dimensions, 1)
         and not options.get("dropout")
         and all(value is None or name in _HARMLESS for name, value in options.items())

@@ -29,6 +29,9 @@ from tui.engine.local.prefill import Forward, Pass
 
 _log = logging.getLogger(__name__)
 
+_KNOW_FIXED_CACHES: Final = ("sdpa", "eager")
+"""Implementations of attention that leave out what is not written yet."""
+_MOST_SIZES: Final = 64
 _LEAST_TOKENS: Final = 1024
 """The smallest fixed cache; larger ones have twice the size of the one before."""
 _ROOM_TOKENS: Final = 1024
@@ -42,6 +45,9 @@ def why_not(model: Any, kind: CacheKind) -> str:
     quantizer = getattr(model, "hf_quantizer", None)
     places = set((getattr(model, "hf_device_map", None) or {}).values())
     layers = cache_layers.fresh(model.config).layers if kind is CacheKind.CUTTABLE else []
+    attention = getattr(model.config, "_attn_implementation", "")
+    if attention not in _KNOW_FIXED_CACHES:
+        return f"the attention {attention} takes no cache of fixed size"
     if not layers or any(isinstance(layer, GrowingSlidingLayer) for layer in layers):
         return "its KV cache has no fixed size"
     if not getattr(model, "_can_compile_fullgraph", False):
@@ -70,8 +76,12 @@ class Compiled:
     """The fixed cache, a `StaticCache`; None when nothing was decoded yet."""
     size: int = 0
     """Of it in tokens."""
+    bytes: int = 0
+    """What it takes in memory; readable from any thread."""
     _known: set[int] = field(default_factory=set)
     """Sizes that there is compiled code for."""
+    _unusable: set[int] = field(default_factory=set)
+    """Sizes for which that failed."""
 
     def warm_up(self, folder: Path) -> None:
         """Compile for the smallest cache.
@@ -84,18 +94,20 @@ class Compiled:
         """
         import torch._inductor.config as inductor
 
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
         # Processes of its own would write to the terminal.
         inductor.compile_threads = 1
+        # Sizes of several models, each compiled for anew.
+        torch._dynamo.config.recompile_limit = _MOST_SIZES  # noqa: SLF001 - its only name
         model = self.forward.model
         cache = cache_layers.fresh(model.config)
-        device = model.get_input_embeddings().weight.device
-        ids = torch.zeros((1, 1 + _WARM_UP_PASSES), dtype=torch.long, device=device)
+        ids = torch.zeros((1, 1 + _WARM_UP_PASSES), dtype=torch.long, device=self._device)
         with torch.inference_mode():
             self.forward(ids[:, :1], cache, 0)
-            with self.over(cache, 1, 1) as decode:
-                for past in range(1, 1 + _WARM_UP_PASSES):
-                    decode(ids[:, past : past + 1], cache, past)
+            self._fill(cache, 1, self._size_for(2))
+            for past in range(1, 1 + _WARM_UP_PASSES):
+                self.step(ids[:, past : past + 1], past, 1)
+            self._known.add(self.size)
 
     @contextlib.contextmanager
     def over(
@@ -114,30 +126,62 @@ class Compiled:
             on_compile: told for how many tokens of context code has to be compiled first, which takes a while.
         """
         wanted = held + min(max(new, 1), _ROOM_TOKENS)
-        size = _LEAST_TOKENS
-        while size < wanted:
-            size *= 2
-        if self.longest and size > self.longest:
-            size = self.longest
-        if size < wanted:
+        size = self._size_for(wanted)
+        if size < wanted or not self._is_filled(cache, held, size, on_compile):
             yield self.forward
             return
-        if size not in self._known:
-            on_compile(size)
-        self._fill(cache, held, size)
         steps = _Steps(self, cache, held)
         yield steps
         steps.bring_back()
 
+    def _size_for(self, tokens: int) -> int:
+        size = _LEAST_TOKENS
+        while size < tokens:
+            size *= 2
+        return min(size, self.longest) if self.longest else size
+
+    def _is_filled(
+        self, cache: Any, held: int, size: int, on_compile: Callable[[int], None]
+    ) -> bool:
+        """Make the fixed cache ready for a reply, and see to it that there is code for it; return False where that fails."""
+        if size in self._unusable:
+            return False
+        try:
+            self._fill(cache, held, size)
+            if size not in self._known:
+                on_compile(size)
+                # Now, so that it does not count as the time of a token.
+                self.step(torch.zeros((1, 1), dtype=torch.long, device=self._device), held, 1)
+                self.set_length(held)
+                self._known.add(size)
+        except Exception:  # noqa: BLE001 - memory may be short, and compilers fail in many ways: it goes without
+            _log.warning("nothing compiled for %d tokens", size, exc_info=True)
+            self._unusable.add(size)
+            self.drop_cache()
+            return False
+        return True
+
+    def set_length(self, tokens: int) -> None:
+        """Have the fixed cache hold its first tokens; what comes is written over the others."""
+        for layer in self.cache.layers:
+            layer.cumulative_length.fill_(tokens)
+
+    def drop_cache(self) -> None:
+        """Free the fixed cache; the next reply makes another."""
+        self.cache, self.size, self.bytes = None, 0, 0
+
+    def forget_code(self) -> None:
+        """Take note that all compiled code is gone."""
+        self._known.clear()
+
     @property
-    def bytes(self) -> int:
-        """What the fixed cache takes in memory."""
-        return footprint.cache_bytes(self.cache) if self.cache is not None else 0
+    def _device(self) -> Any:
+        return self.forward.model.get_input_embeddings().weight.device
 
     def _fill(self, cache: Any, held: int, size: int) -> None:
         if self.cache is None or self.size != size:
             # The old one first: both may not fit.
-            self.cache = None
+            self.drop_cache()
             make: Any = StaticCache
             self.cache = make(config=self.forward.model.config, max_cache_len=size)
             self.size = size
@@ -147,7 +191,8 @@ class Compiled:
                 fixed.lazy_initialization(keys, values)
             fixed.keys[..., :held, :] = keys
             fixed.values[..., :held, :] = values
-            fixed.cumulative_length.fill_(held)
+        self.set_length(held)
+        self.bytes = footprint.cache_bytes(self.cache)
 
     def step(self, ids: Any, past: int, logits: int) -> Any:
         """Run over tokens after the first `past`."""
@@ -159,8 +204,6 @@ class Compiled:
         own = ids.flatten().clone().unsqueeze(0)
         run = model.get_compiled_call(self.options) if count == 1 else model
         made = run(input_ids=own, use_cache=True, return_dict=True, **options)
-        if count == 1:
-            self._known.add(self.size)
         return made.logits[0, -logits:]
 
 
@@ -185,12 +228,8 @@ class _Steps:
             self._has_left = True
         if self._has_left:
             return self.compiled.forward(ids, cache, past, logits)
-        fixed = self.compiled.cache
-        assert fixed is not None
         if past != self.held:
-            # What was drafted wrongly is written over.
-            for layer in fixed.layers:
-                layer.cumulative_length.fill_(past)
+            self.compiled.set_length(past)
         made = self.compiled.step(ids, past, logits)
         self.held = past + ids.shape[1]
         return made

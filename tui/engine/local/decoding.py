@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from tui.engine.local import cache_layers
 from tui.engine.local.prefill import Pass
 
-_MOST_DRAFTED: Final = 31
+_MOST_DRAFTED: Final = 30
 """More tokens at once would be computed in another way than one."""
 
 

@@ -196,6 +196,8 @@ class LocalEngine:
     def _keep_current(self) -> None:
         if self._loaded is not None and self._request is not None:
             self._loaded.cache.drop()
+            if self._loaded.compiled is not None:
+                self._loaded.compiled.drop_cache()
             self._kept.append((self._request, self._loaded))
         self._loaded = self._request = None
 
@@ -204,13 +206,21 @@ class LocalEngine:
 
         if self._loaded is not None and self._loaded.installed is not None:
             self._loaded.installed.undo()
-        if self._loaded is not None and self._loaded.compiled is not None:
-            from tui.engine.local import compiled
-
-            compiled.forget()
+        is_compiled = self._loaded is not None and self._loaded.compiled is not None
         self._loaded = self._request = None
+        if is_compiled:
+            self._forget_compiled()
         self._device = "cpu"
         problems.free_device_memory()
+
+    def _forget_compiled(self) -> None:
+        """Free what compiled code holds; that of the models that are kept goes too, and is made again when it is needed."""
+        from tui.engine.local import compiled
+
+        compiled.forget()
+        for _, kept in self._kept:
+            if kept.compiled is not None:
+                kept.compiled.forget_code()
 
     def _folder(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> Path:
         if source.kind is ModelKind.FOLDER:
@@ -274,8 +284,11 @@ class LocalEngine:
         """Forget the model, and those that were kept beside it, and free their memory; does nothing without one."""
         if self._loaded is None and not self._kept:
             return
+        were_compiled = any(kept.compiled is not None for _, kept in self._kept)
         self._kept.clear()
         self._drop_current()
+        if were_compiled:
+            self._forget_compiled()
 
 
 def _key(request: LoadRequest) -> LoadRequest:

@@ -107,10 +107,10 @@ def _linear_layers(
     if layers[0][2].weight.dtype is not torch.bfloat16:
         # float32 is what all kernels are best at.
         return Installed()
-    sample = _sample(_most_common(layers).weight)
+    weight = _most_common(layers).weight
     fits = all(layer.in_features % GROUP == 0 for _, _, layer in layers)
-    chosen = kernels if kernels is not None and fits and _is_faster(sample, kernels) else None
-    many_from = _many_from(linear.Dense(sample, chosen))
+    chosen = kernels if kernels is not None and fits and _is_faster(weight, kernels) else None
+    many_from = _many_from(linear.Dense(_sample(weight), chosen))
     made = Installed(chosen is not None, many_from)
     if chosen is None and many_from == _NEVER:
         return made

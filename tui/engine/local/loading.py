@@ -38,12 +38,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+NOT_COMPILED: Final = "Not compiled"
+"""How a model's note begins that could not be compiled."""
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
 _DTYPES: Final = ("bfloat16", "float16", "float32")
 _TOKENIZER_FILES: Final = (
     "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json",
 )  # fmt: skip
+_AMPERE: Final = 8
+_FLASH_DIMENSIONS: Final = 256
 _LONGEST_REASON: Final = 200
 _NO_LIMIT: Final = 10**9
 _CPU_CHUNK_BYTES: Final = 72 * 2**30
@@ -185,12 +189,15 @@ def load(
     _warm_up(loaded, reporter)
     if request.compile:
         _compile(loaded, reporter, compiled_folder)
+        if loaded.compiled is None and loaded.installed is None:
+            as_it_is = replace(prepared, request=replace(request, compile=False))
+            loaded.installed = _with_kernels(as_it_is, model, reporter, native)
     return loaded
 
 
 def _compile(loaded: LoadedModel, reporter: Reporter, folder: Path) -> None:
     """Have the decoding pass compiled; a model for which that can't be done stays as it is, with a note that says why."""
-    from tui.engine.local.compiled import Compiled, why_not
+    from tui.engine.local.compiled import Compiled, forget, why_not
 
     if loaded.installed is not None:
         reason = "its products are compiled here already"
@@ -206,8 +213,11 @@ def _compile(loaded: LoadedModel, reporter: Reporter, folder: Path) -> None:
         except Exception as error:  # noqa: BLE001 - compilers fail in many ways, and nobody needs them
             _log.warning("the model can't be compiled", exc_info=True)
             reason = str(error).strip().partition("\n")[0][:_LONGEST_REASON] or type(error).__name__
+        if reason or reporter.is_cancelled():
+            loaded.compiled = None
+            forget()
         reporter.check()
-    note = f"Not compiled: {reason}." if reason else "The decoding pass is compiled."
+    note = f"{NOT_COMPILED}: {reason.rstrip('.')}." if reason else "The decoding pass is compiled."
     loaded.info = replace(loaded.info, notes=(*loaded.info.notes, note))
 
 
@@ -387,6 +397,12 @@ def choose_attention(request: LoadRequest, device: str, dtype: Any, config: Any)
     if request.attention or request.compile or not device.startswith("cuda"):
         return request.attention
     if dtype not in (torch.bfloat16, torch.float16) or not is_flash_attn_2_available():
+        return ""
+    # What FlashAttention 2 itself asks for.
+    text = config.get_text_config()
+    heads = max(getattr(text, "num_attention_heads", None) or 1, 1)
+    dimensions = getattr(text, "head_dim", None) or getattr(text, "hidden_size", 0) // heads
+    if torch.cuda.get_device_capability(device)[0] < _AMPERE or dimensions > _FLASH_DIMENSIONS:
         return ""
     known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     kind = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if known else None

@@ -39,8 +39,8 @@ static struct {
     _Atomic int asleep;
     int made;
     pthread_mutex_t lock;
-    pthread_cond_t bell;
-} crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER};
+    pthread_cond_t bell, wanted;
+} crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .bell = PTHREAD_COND_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER};
 
 static int64_t now_ns(void) {
     struct timespec now;
@@ -64,25 +64,30 @@ static int there_is_work(void) {
 /* Does the next piece; returns whether there was one. What is read of a job here stays as it is until its last piece is done. */
 static int do_piece(void) {
     uint64_t at = atomic_fetch_add(&crew.next, 1);
-    int64_t piece = (int64_t)(at & UINT32_MAX), from = piece * crew.size;
+    int64_t piece = (int64_t)(at & UINT32_MAX);
     if (piece >= (int64_t)(at >> 32)) return 0;
+    int64_t from = piece * crew.size;
     crew.run(crew.job, from, from + crew.size < crew.units ? from + crew.size : crew.units);
     return 1;
 }
 
-static void sleep_until_work(int64_t number) {
+/* Returns when there is work, or was: after a short product, when it is done, the next one is near. */
+static void sleep_until_work(int number) {
     pthread_mutex_lock(&crew.lock);
+    /* Those who are too many are not woken for each product. */
+    while (number >= atomic_load(&crew.helpers)) pthread_cond_wait(&crew.wanted, &crew.lock);
     atomic_fetch_add(&crew.asleep, 1);
-    while (number >= atomic_load(&crew.helpers) || !there_is_work()) pthread_cond_wait(&crew.bell, &crew.lock);
+    if (!there_is_work()) pthread_cond_wait(&crew.bell, &crew.lock);
     atomic_fetch_sub(&crew.asleep, 1);
     pthread_mutex_unlock(&crew.lock);
 }
 
-static void *help(void *number) {
+static void *help(void *argument) {
+    int number = (int)(intptr_t)argument;
     for (;;) {
-        sleep_until_work((int64_t)(intptr_t)number);
+        sleep_until_work(number);
         int64_t until = now_ns() + SPIN_NS;
-        for (int look = 1;; look++) {
+        for (unsigned look = 1; number < atomic_load(&crew.helpers); look++) {
             if (there_is_work()) {
                 while (do_piece()) atomic_fetch_add(&crew.done, 1);
                 until = now_ns() + SPIN_NS;
@@ -111,7 +116,7 @@ static void divide(part_of run, const void *job, int64_t units, int64_t size) {
         pthread_mutex_unlock(&crew.lock);
     }
     while (do_piece()) mine++;
-    for (int look = 1; atomic_load(&crew.done) + mine < pieces; look++) {
+    for (unsigned look = 1; atomic_load(&crew.done) + mine < pieces; look++) {
         rest();
         if (look % LOOKS == 0) sched_yield();
     }
@@ -132,6 +137,7 @@ int64_t use_threads(int64_t count) {
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     atomic_store(&crew.helpers, wanted < crew.made ? wanted : crew.made);
+    pthread_cond_broadcast(&crew.wanted);
     pthread_mutex_unlock(&crew.lock);
     return atomic_load(&crew.helpers) + 1;
 }
@@ -345,7 +351,7 @@ static int64_t outputs_at_once(int64_t columns) {
 /* Returns whether there was memory for it. */
 static int multiply(struct product p, part_of part, const void *x, int with_sums) {
     int64_t inputs = p.rows * p.columns, groups = inputs / GROUP;
-    float *wide = room(inputs + groups);
+    float *wide = room(inputs + groups + 1);
     if (!wide) return 0;
     if (p.is_half)
         for (int64_t i = 0; i < inputs; i++) wide[i] = widened(((const uint16_t *)x)[i]);

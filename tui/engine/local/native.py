@@ -176,13 +176,19 @@ def _is_right(made: Native) -> bool:
         expected = x @ made.unpacked_int4(fours, both).T
         if not torch.allclose(made.int4(x, fours, both), expected, atol=1e-3):
             return False
-    query = torch.randn(1, 4, 1, 16, generator=generator).bfloat16()
     key, value = (torch.randn(1, 2, 300, 16, generator=generator).bfloat16() for _ in range(2))
-    expected = torch.nn.functional.scaled_dot_product_attention(
-        query.float(), key.float().repeat_interleave(2, 1), value.float().repeat_interleave(2, 1)
-    )
-    found = made.attention(query, key, value, 16**-0.5).float().transpose(1, 2)
-    return torch.allclose(found, expected, atol=2e-2)
+    for queries in (1, 3):
+        query = torch.randn(1, 4, queries, 16, generator=generator).bfloat16()
+        expected = torch.nn.functional.scaled_dot_product_attention(
+            query.float(),
+            key.float().repeat_interleave(2, 1),
+            value.float().repeat_interleave(2, 1),
+            attn_mask=torch.ones(queries, 300, dtype=torch.bool).tril(300 - queries),
+        )
+        found = made.attention(query, key, value, 16**-0.5).float().transpose(1, 2)
+        if not torch.allclose(found, expected, atol=2e-2):
+            return False
+    return True
 
 
 def _product(product: Any, x: Any, weights: Any, scales: Any) -> Any:

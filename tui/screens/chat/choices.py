@@ -11,7 +11,6 @@ from textual.message import Message
 from textual.timer import Timer
 
 from tui.conversation import ASSISTANT
-from tui.engine.base import LoadRequest
 from tui.flags import read_flags, split_words
 from tui.parameters import PARAMETERS, ParameterError, format_value, grouped, in_force, parameter
 from tui.screens.chat.reading import Reading
@@ -261,7 +260,7 @@ class Choices(Reading):
     def command_model_choose(self, argument: str) -> None:
         """Load the named model; ask for one without a name."""
         if argument:
-            self.get_model(LoadRequest(argument, self.quantization))
+            self.get_model(self.request_for(argument))
         else:
             self.action_model_choose()
 

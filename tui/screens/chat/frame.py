@@ -251,6 +251,12 @@ class ChatFrame(Screen[None]):
             markup=False,
         )
 
+    def request_for(self, model: str, quantization: str = "") -> LoadRequest:
+        """Return what loads a model as the settings have it, in the quantization in force if none is named."""
+        return LoadRequest(
+            model, quantization or self.quantization, **self.preferences.load_options
+        )
+
     def show_conversation(self, *, follow: bool = True) -> None:
         """Show the chat's active path, title and settings."""
         self.transcript.show(self.presenter.turns(self.conversation), follow=follow)

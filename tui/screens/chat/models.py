@@ -214,7 +214,7 @@ class Models(EngineDesk):
             self.model_desk,
             message=message,
             current=self.model.model,
-            request=LoadRequest("", self.quantization),
+            request=self.request_for(""),
         )
         self.app.push_screen(picker, chosen)
 
@@ -285,9 +285,7 @@ class Models(EngineDesk):
                 )
             case DownloadStatus.DONE if one.load and not self.quitting:
                 self.tell(f"{one.repo_id} is here and is being loaded.")
-                self.choose_model(
-                    LoadRequest(one.repo_id, self.quantization, revision=one.revision)
-                )
+                self.choose_model(replace(self.request_for(one.repo_id), revision=one.revision))
             case DownloadStatus.DONE:
                 self.tell(f"{one.repo_id} is here; F4 loads it.")
 

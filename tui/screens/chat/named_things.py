@@ -10,7 +10,7 @@ from typing import Any
 from textual import work
 from textual.theme import BUILTIN_THEMES
 
-from tui.engine.base import Event, LoadRequest, ModelReady
+from tui.engine.base import Event, ModelReady
 from tui.engine.worker import JobId
 from tui.parameters import PARAMETERS
 from tui.sanitize import sanitize_line
@@ -156,7 +156,7 @@ class NamedThings(Choices):
         quantization = preset.quantization or self.quantization
         wanted, have = (preset.model, quantization), (self.model.model, self.model.quantization)
         if with_model and preset.model and wanted != have:
-            self.choose_model(LoadRequest(preset.model, quantization))
+            self.choose_model(self.request_for(preset.model, quantization))
         self.tell(f"The preset {preset.name} holds from the next reply.")
 
     def action_preset_save(self) -> None:

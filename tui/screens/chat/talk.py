@@ -41,6 +41,8 @@ _MOST_NOTICES: Final = 3
 STOP_AGAIN_S: Final = 2.0
 """A load is stopped when Escape is pressed twice within this."""
 COUNT_S: Final = 0.25
+HOLD_S: Final = 2.0
+"""How long loading waits for the screen at most."""
 """The tokens of a draft are counted when the typing has paused this long."""
 
 
@@ -57,6 +59,10 @@ class Talk(Drafting):
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
         self.session_stats: list[ReplyStats] = []
+        # Imports would hold up what is still to be put on the screen.
+        self.worker.hold()
+        self.sidebar.when_filled(self.worker.release)
+        self.set_timer(HOLD_S, self.worker.release)
         self.call_after_refresh(self._start)
 
     def _tell_notices(self, notices: Sequence[str]) -> None:

@@ -247,7 +247,7 @@ class Turns(Talk):
 
     def _reply_with_another_model(self, parent: str | None, options: ChosenOptions) -> None:
         self._once_with(
-            LoadRequest(options.model, self.quantization),
+            self.request_for(options.model),
             lambda: self.begin_reply(
                 parent,
                 parameters=options.parameters,
@@ -292,7 +292,7 @@ class Turns(Talk):
         if info is not None and (info.model, info.quantization) == (made.model, made.quantization):
             begin()
         else:
-            self._once_with(LoadRequest(made.model, made.quantization), begin)
+            self._once_with(self.request_for(made.model, made.quantization), begin)
 
     def action_turn_continue(self) -> None:
         """Write on at the end of the reply under the cursor, else of the last."""
