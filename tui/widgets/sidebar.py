@@ -118,10 +118,11 @@ class Sidebar(VerticalScroll):
     @work(group="fill")
     async def _fill(self) -> None:
         for group in self._groups():
-            if not self.is_attached:
-                # The app is ending.
-                return
-            await self.mount(group)
+            if self.is_attached:
+                await self.mount(group)
+        if not self.is_attached or not self.query("#group-overflow"):
+            # The app is ending.
+            return
         self._explain(self.query_one("#quantization", Select).value)
         self._show_reset(self._parameters)
         waiting, self._waiting = self._waiting, None

@@ -22,6 +22,13 @@ from tui.engine.worker import JobId
 from tui.screens.chat.frame import ChatFrame
 
 TICK_S: Final = 0.05
+LONGEST_DRAIN_S: Final = 0.15
+SCREENS_SHARE: Final = 0.1
+"""Of one core, which the screen may take while a reply is written."""
+STATUS_S: Final = 0.25
+"""Figures that change with each token are read no faster than this. And a frame costs what lies in the rectangle around all that
+changed: with a line of text and the status bar that is the whole screen.
+"""
 """How often the worker is drained while it is busy."""
 
 
@@ -62,7 +69,8 @@ class SideJob:
 class EngineDesk(ChatFrame):
     """Drains the worker and hands out its events."""
 
-    _last_drain = 0.0
+    _last_drain = _last_status = _spent_s = _frame_cost_s = 0.0
+    _drain_interval_s = TICK_S
     _was_asked = False
 
     def on_mount(self) -> None:
@@ -78,9 +86,10 @@ class EngineDesk(ChatFrame):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if now - self._last_drain < self.transcript.drain_interval - TICK_S / 2:
+        if now - self._last_drain < self._drain_interval_s - TICK_S / 2:
             return
         self._last_drain = now
+        self._measure_cost()
         # Both are looked at before draining: what an ended job said is then in the buffer for certain, and a job that is
         # asked for while the events are handled has another look coming, however soon it ends.
         was_busy, self._was_asked = self.worker.busy, False
@@ -89,7 +98,25 @@ class EngineDesk(ChatFrame):
         self.drained()
         if not was_busy and not self._was_asked:
             self._drain_timer.pause()
-        self.show_status()
+            self._spent_s = 0.0
+            self.show_status()
+        elif now - self._last_status >= STATUS_S:
+            self._last_status = now
+            # In a frame of its own.
+            self.set_timer(TICK_S / 2, self.show_status)
+
+    def _measure_cost(self) -> None:
+        """Choose when to look at the worker next, by what the screen has cost since the last time.
+
+        The model computes on all cores, and what the screen takes is missing there.
+        """
+        spent_s = time.thread_time()
+        # What was spent while there was nothing to look at says nothing.
+        cost_s = spent_s - self._spent_s if self._spent_s else 0.0
+        self._spent_s = spent_s
+        self._frame_cost_s += (cost_s - self._frame_cost_s) / 4
+        wanted = self._frame_cost_s / SCREENS_SHARE
+        self._drain_interval_s = min(max(self.transcript.drain_interval, wanted), LONGEST_DRAIN_S)
 
     def drained(self) -> None:
         """Do what has to be done after each look at the worker."""
