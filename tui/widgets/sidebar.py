@@ -1,11 +1,12 @@
 """The settings sidebar: model, quantization, system prompt, generation parameters. It shows values and posts changes.
 
-It has most of the widgets on the screen, and nobody looks there first: its groups are made after the first frame, one by one, so
+It has most of the widgets on the screen, and nobody looks there first: its groups are made after the first frame, in two steps, so
 that keys come through in between. What is to be shown before that is shown as soon as they are there.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from textual import on, work
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Label, Select, TextArea
@@ -38,6 +40,10 @@ _POLICIES: Final = {
     OverflowPolicy.KEEP_ENDS: "keep the first and the last",
     OverflowPolicy.SUMMARISE: "summarise the oldest turns",
 }
+
+
+_FIRST_GROUPS: Final = 4
+"""Model, quantization, system prompt and sampling: what a small screen shows."""
 
 
 class SystemPrompt(Editor):
@@ -117,17 +123,18 @@ class Sidebar(VerticalScroll):
 
     @work(group="fill")
     async def _fill(self) -> None:
-        for group in self._groups():
+        groups = list(self._groups())
+        # Each time all is laid out anew: in many steps it would take three times as long.
+        for some in (groups[:_FIRST_GROUPS], groups[_FIRST_GROUPS:]):
             if self.is_attached:
-                await self.mount(group)
-        if not self.is_attached or not self.query("#group-overflow"):
-            # The app is ending.
-            return
-        self._explain(self.query_one("#quantization", Select).value)
-        self._show_reset(self._parameters)
-        waiting, self._waiting = self._waiting, None
-        for call in waiting or ():
-            call()
+                await self.mount_all(some)
+        # When the app ends in the middle of it, what was mounted goes again, one after another.
+        with contextlib.suppress(NoMatches):
+            self._explain(self.query_one("#quantization", Select).value)
+            self._show_reset(self._parameters)
+            waiting, self._waiting = self._waiting, None
+            for call in waiting or ():
+                call()
 
     @property
     def is_filled(self) -> bool:
