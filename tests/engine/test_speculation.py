@@ -321,10 +321,9 @@ def test_drafts_change_no_token_of_the_real_model(demo, temperature):
         pytest.skip("there are no products compiled here, and others round otherwise")
     for task in (
         "Repeat this word by word: The old mill stands by the river, and the river runs to the sea.",
-        "Correct the spelling: I wold lik to visitt Paris, Rome, Paris, Rome, Paris and Rom in sumer.",
         "Write the numbers from one to twenty as words, and then again.",
     ):
-        settings = {"temperature": temperature, "seed": 5, "max_new_tokens": 60}
+        settings = {"temperature": temperature, "seed": 5, "max_new_tokens": 40}
         demo._loaded.cache.drop()
         plain = ask(demo, chat(task), Speculation.OFF, **settings)
         demo._loaded.cache.drop()
