@@ -123,6 +123,14 @@ class Sidebar(VerticalScroll):
 
     @work(group="fill")
     async def _fill(self) -> None:
+        try:
+            await self._mount_groups()
+        except Exception:
+            # When the app ends in the middle of it, there is nothing left to mount to.
+            if self.is_attached and self.app.is_running:
+                raise
+
+    async def _mount_groups(self) -> None:
         groups = list(self._groups())
         # Each time all is laid out anew: in many steps it would take three times as long.
         for some in (groups[:_FIRST_GROUPS], groups[_FIRST_GROUPS:]):
