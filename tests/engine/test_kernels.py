@@ -262,7 +262,7 @@ def test_tokens_after_others_see_all_before_them_and_none_behind(
     model = model_of(make, tmp_path / "model")
     exact = log_probabilities(model_of(make, tmp_path / "model").float(), IDS)
     attention.use(model, compiled)
-    for most in (256, 0):
+    for most in (256, 4, 0):
         monkeypatch.setattr(attention, "MOST_PER_HEAD", most)
         with torch.inference_mode():
             cache = cache_layers.fresh(model.config)

@@ -6,7 +6,6 @@ that keys come through in between. What is to be shown before that is shown as s
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -136,13 +135,15 @@ class Sidebar(VerticalScroll):
         for some in (groups[:_FIRST_GROUPS], groups[_FIRST_GROUPS:]):
             if self.is_attached:
                 await self.mount_all(some)
-        # When the app ends in the middle of it, what was mounted goes again, one after another.
-        with contextlib.suppress(NoMatches):
+        try:
             self._explain(self.query_one("#quantization", Select).value)
             self._show_reset(self._parameters)
-            waiting, self._waiting = self._waiting, None
-            for call in waiting or ():
-                call()
+        except NoMatches:
+            # The app ends, and what was mounted goes again, one after another.
+            return
+        waiting, self._waiting = self._waiting, None
+        for call in waiting or ():
+            call()
 
     @property
     def is_filled(self) -> bool:

@@ -48,22 +48,18 @@ def use(model: Any, kernels: Native) -> bool:
         attention_mask: Tensor | None,
         **options: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        can = _can(query, key, value, attention_mask, options)
-        if not can or (query.shape[2] > 1 and not _is_causal(module, options)):
-            if (
-                _is_causal(module, options)
-                and attention_mask is None
-                and 1 < query.shape[2] < key.shape[2]
-            ):
-                # `_mask` left out what torch's own attention needs.
-                attention_mask = _causal(query.shape[2], key.shape[2], query.device)
-            made: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
-                module, query, key, value, attention_mask, **options
-            )
-            return made
-        scaling = options.get("scaling")
-        scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-        return _in_parts(kernels, query, key, value, scale), None
+        is_causal = query.shape[2] == 1 or _is_causal(module, options)
+        if is_causal and _can(query, key, value, attention_mask, options):
+            scaling = options.get("scaling")
+            scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+            return _in_parts(kernels, query, key, value, scale), None
+        if is_causal and attention_mask is None and 1 < query.shape[2] < key.shape[2]:
+            # `_mask` left out what torch's own attention needs.
+            attention_mask = _causal(query.shape[2], key.shape[2], query.device)
+        made: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, **options
+        )
+        return made
 
     register: Any = AttentionInterface.register
     register_mask: Any = AttentionMaskInterface.register
@@ -123,16 +119,14 @@ def _in_parts(kernels: Native, query: Tensor, key: Tensor, value: Tensor, scale:
     """Attend with as many queries at a time as the product takes; each one's numbers are the same in any company."""
     length, keys = query.shape[2], key.shape[2]
     at_once = MOST_PER_HEAD // (query.shape[1] // key.shape[1])
-    if length <= at_once:
-        return kernels.attention(query, key, value, scale)  # type: ignore[no-any-return]
-    parts = []
+    parts: list[Tensor] = []
     for start in range(0, length, at_once):
         stop = min(start + at_once, length)
         seen = keys - (length - stop)
         parts.append(
             kernels.attention(query[:, :, start:stop], key[:, :, :seen], value[:, :, :seen], scale)
         )
-    return torch.cat(parts, dim=1)
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
