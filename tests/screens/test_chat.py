@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
-from tui.engine.base import GenerationError, LoadRequest, ModelLoadError, StopReason
+from tui.engine.base import (
+    Event,
+    GenerationError,
+    LoadRequest,
+    ModelLoadError,
+    PromptDescribed,
+    StopReason,
+)
 from tui.screens.ask import AskText
 from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
@@ -432,6 +440,26 @@ async def test_the_status_bar_shows_memory_context_and_speed(desk: Desk) -> None
         assert "RAM 8.0/24.0 GB" in line
         assert "tok/s" in line
         assert "TTFT 0.10 s" in line
+
+
+async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_after(desk: Desk):
+    """A count that was asked for before the reply can be there only when the reply is over."""
+    async with desk.app().run_test(size=(160, 40)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "x")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "ctx 11/2,048" in shown(pilot))
+        late: list[Callable[[str, Event], None]] = []
+        screen.describe_prompt = lambda _request, done: late.append(done)
+        screen.context_tokens = None
+        screen.draft_changed()
+        await until(pilot, lambda: late)
+        await say(pilot, "y")
+        await answered(pilot, screen, 4)
+        late[0]("", PromptDescribed("", 11))
+        screen.show_status()
+        await pilot.pause()
+        assert "ctx 18/2,048" in shown(pilot)
 
 
 async def test_the_sidebar_hides_on_a_narrow_screen_and_opens_over_the_chat(desk: Desk) -> None:

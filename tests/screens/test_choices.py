@@ -323,6 +323,16 @@ async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(de
         assert "• 1 changed" in sidebar(pilot)
 
 
+async def test_what_is_known_only_when_the_app_has_ended_is_not_shown_any_more(desk: Desk):
+    """As when it is left right after a load, while what the load took is still written."""
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        sidebar_of_it = screen.sidebar
+    assert not sidebar_of_it.query("#quantization")
+    sidebar_of_it.show_measured({})
+    sidebar_of_it.show_model("some", None)
+
+
 async def test_a_model_that_is_chosen_in_the_app_is_loaded_as_the_settings_say(desk: Desk):
     settings = {"model.threads": 3, "model.kernels": False, "model.dtype": "float32"}
     async with desk.app(command_line=settings).run_test(size=SIZE) as pilot:

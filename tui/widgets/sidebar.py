@@ -151,11 +151,14 @@ class Sidebar(VerticalScroll):
         return self._waiting is None
 
     def when_filled(self, call: Callable[[], object]) -> None:
-        """Make a call that needs the groups: now, or in its turn when they are there."""
-        if self._waiting is None:
-            call()
-        else:
+        """Make a call that needs the groups: now, or in its turn when they are there.
+
+        Not when they are being taken away, as when the app is left while a call was on its way.
+        """
+        if self._waiting is not None:
             self._waiting.append(call)
+        elif self.is_running:
+            call()
 
     def _groups(self) -> Iterator[Widget]:
         yield Group(

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from textual import on, work
@@ -241,7 +242,8 @@ class Talk(Drafting):
 
     def _count_draft(self) -> None:
         """Count the tokens of what is being written, while the engine has nothing else to do."""
-        if not self.model.ready or self.worker.busy:
+        # A reply whose end has not been shown yet still stands empty in the chat, with nothing left for the engine to do.
+        if not self.model.ready or self.worker.busy or self.reply is not None:
             return
         draft = self.draft_message()
         if not draft.strip():
@@ -252,9 +254,10 @@ class Talk(Drafting):
             request = GenerateRequest(messages, template=self.template)
             self.describe_prompt(request, self._show_draft_count)
         if self.context_tokens is None and self.conversation.path:
+            counted = self.conversation.messages()
             self.describe_prompt(
-                GenerateRequest(self.conversation.messages(), template=self.template),
-                self._show_context,
+                GenerateRequest(counted, template=self.template),
+                partial(self._show_context, counted),
             )
         self._prepare_next()
 
@@ -266,8 +269,9 @@ class Talk(Drafting):
             self._prepared = (messages, template)
             self.worker.prepare(GenerateRequest(messages, template=template))
 
-    def _show_context(self, _text: str, event: Event) -> None:
-        if isinstance(event, PromptDescribed) and self.reply is None:
+    def _show_context(self, counted: tuple[Message, ...], _text: str, event: Event) -> None:
+        is_of_now = self.reply is None and self.conversation.messages() == counted
+        if isinstance(event, PromptDescribed) and is_of_now:
             self.context_tokens = event.tokens
 
     def show_conversation(self, *, follow: bool = True) -> None:
