@@ -61,6 +61,7 @@ class Terminal:
         rows: int = 30,
     ) -> None:
         self.raw = bytearray()
+        self._drawn_bytes = 0
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._process = pexpect.spawn(
@@ -112,6 +113,7 @@ class Terminal:
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the window another size."""
+        self._draw()
         self._screen.resize(rows, columns)
         self._process.setwinsize(rows, columns)
 
@@ -120,6 +122,7 @@ class Terminal:
     @property
     def text(self) -> str:
         """The screen as lines of text, without trailing spaces."""
+        self._draw()
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = 30.0) -> str:
@@ -145,7 +148,14 @@ class Terminal:
         Raises:
             ScreenTimeoutError: it was not in time, or the program ended first.
         """
-        self.wait_for(lambda _text: happened(), timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while not happened():
+            ended = not self._pump(0.05)
+            if happened():
+                break
+            if ended or time.monotonic() > deadline:
+                why = "the program ended" if ended else f"nothing after {timeout_s:.0f} s"
+                raise ScreenTimeoutError(f"waited for something outside: {why}\n{self.text}")
 
     # -- the end
 
@@ -206,8 +216,12 @@ class Terminal:
         except (pexpect.EOF, OSError):
             return False
         self.raw += data
-        self._stream.feed(data)
         return True
+
+    def _draw(self) -> None:
+        """Bring the screen up to date: only when it is looked at, for it takes a lot of time beside a program that is measured."""
+        self._stream.feed(bytes(self.raw[self._drawn_bytes :]))
+        self._drawn_bytes = len(self.raw)
 
 
 def clean_environment(**more: str) -> dict[str, str]:

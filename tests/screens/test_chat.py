@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from textual.widgets import Label
+
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
@@ -460,6 +462,20 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
         screen.show_status()
         await pilot.pause()
         assert "ctx 18/2,048" in shown(pilot)
+
+
+async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk, monkeypatch):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await pilot.pause(0.2)
+        laid_out: list[object] = []
+        monkeypatch.setattr(screen, "_refresh_layout", lambda *given, **_: laid_out.append(given))
+        for _ in range(3):
+            screen.read_memory()
+            await pilot.pause(0.05)
+        assert not laid_out
+        screen.query_one("#title", Label).update("another")
+        await until(pilot, lambda: laid_out)
 
 
 async def test_the_sidebar_hides_on_a_narrow_screen_and_opens_over_the_chat(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from tui.screens.dialog import TextField
 from tui.widgets.composer import Composer
-from tui.widgets.editor import Editor, LineInput
+from tui.widgets.editor import BLINKS, Editor, LineInput
 from tui.widgets.sidebar import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
@@ -55,6 +55,21 @@ async def test_undoing_a_paste_of_many_lines_takes_it_back(
             assert app.editor.text == ""
             await pilot.press("ctrl+y")
             await pilot.press("ctrl+z", "ctrl+z")
+
+
+async def test_the_cursor_rests_when_nothing_is_typed_for_a_while_and_blinks_again_after():
+    app = _Box(Composer())
+    async with app.run_test() as pilot:
+        await pilot.press("a")
+        seen = []
+        for _ in range(BLINKS + 3):
+            app.editor._toggle_cursor_blink_visible()
+            seen.append(app.editor._cursor_visible)
+        assert seen[:4] == [False, True, False, True]
+        assert seen[-4:] == [True] * 4
+        assert not app.editor.blink_timer._active.is_set()
+        await pilot.press("b")
+        assert app.editor.blink_timer._active.is_set()
 
 
 _STEPS = st.sampled_from(

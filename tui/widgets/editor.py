@@ -6,12 +6,17 @@ behind the end of the text.
 
 from __future__ import annotations
 
+from typing import Final
+
 from textual import events
 from textual.geometry import Offset
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from tui.sanitize import sanitize
+
+BLINKS: Final = 20
+"""How often the cursor changes, each half second, before it rests."""
 
 
 async def act_in_order(field: Widget, event: events.Key) -> None:
@@ -40,7 +45,23 @@ class LineInput(Input):
 
 
 class Editor(TextArea):
-    """A text area; what Enter and the arrow keys mean is up to its subclasses."""
+    """A text area; what Enter and the arrow keys mean is up to its subclasses.
+
+    Its cursor comes to rest when nothing is typed for a while: each time that it blinks, the screen is drawn anew.
+    """
+
+    _blinks_left = 0
+
+    def _restart_blink(self) -> None:
+        self._blinks_left = BLINKS
+        super()._restart_blink()
+
+    def _toggle_cursor_blink_visible(self) -> None:
+        self._blinks_left -= 1
+        if self._blinks_left > 0:
+            super()._toggle_cursor_blink_visible()
+        else:
+            self._pause_blink(visible=True)
 
     async def _on_key(self, event: events.Key) -> None:
         await act_in_order(self, event)

@@ -273,7 +273,10 @@ class ChatFrame(Screen[None]):
         marks = " (read-only)" if self.read_only else ""
         marks += " (temporary: not saved)" if self.temporary else ""
         marks += " (not saved yet!)" if self.conversation.id in self.sessions.failures else ""
-        self.query_one("#title", Label).update(f"{title}{marks}")
+        label = self.query_one("#title", Label)
+        # Any update has the whole screen laid out anew.
+        if label.content != f"{title}{marks}":
+            label.update(f"{title}{marks}")
 
     def show_turn(self, turn_id: str) -> None:
         """Show one turn as it is now, if it is on the screen's path."""
