@@ -109,7 +109,8 @@ def test_weights_of_many_blocks_are_multiplied_one_by_one(monkeypatch):
 
 @pytest.mark.parametrize("keys", [1, 7, 255, 256, 257, 700])
 @pytest.mark.parametrize(
-    ("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24), (8, 1, 256)]
+    ("heads", "key_heads", "dimensions"),
+    [(4, 2, 16), (9, 3, 64), (3, 3, 24), (8, 1, 256), (10, 2, 8), (4, 1, 328)],
 )
 def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions):
     query = numbers(1, heads, 1, dimensions).bfloat16()
@@ -142,8 +143,10 @@ def test_a_row_gives_the_same_numbers_alone_and_among_others(
 
 
 @pytest.mark.parametrize("keys", [9, 255, 256, 257, 700])
-@pytest.mark.parametrize("queries", [2, 3, 8])
-@pytest.mark.parametrize(("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24)])
+@pytest.mark.parametrize("queries", [2, 3, 8, 31])
+@pytest.mark.parametrize(
+    ("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24), (10, 2, 8)]
+)
 def test_tokens_attend_together_as_they_would_one_after_another(
     compiled, keys, queries, heads, key_heads, dimensions
 ):
@@ -152,7 +155,7 @@ def test_tokens_attend_together_as_they_would_one_after_another(
         numbers(1, key_heads, keys + place, dimensions).bfloat16()[:, :, :keys] for place in (0, 1)
     )
     together = compiled.attention(query, key, value, 0.3)
-    for at in range(queries):
+    for at in range(max(0, queries - keys), queries):
         seen = keys - queries + at + 1
         one = compiled.attention(
             query[:, :, at : at + 1], key[:, :, :seen], value[:, :, :seen], 0.3
@@ -262,8 +265,9 @@ def test_tokens_after_others_see_all_before_them_and_none_behind(
     model = model_of(make, tmp_path / "model")
     exact = log_probabilities(model_of(make, tmp_path / "model").float(), IDS)
     attention.use(model, compiled)
-    for most in (256, 4, 0):
-        monkeypatch.setattr(attention, "MOST_PER_HEAD", most)
+    able = attention._can
+    for can in (able, lambda *_given: False):
+        monkeypatch.setattr(attention, "_can", can)
         with torch.inference_mode():
             cache = cache_layers.fresh(model.config)
             rows = [

@@ -15,7 +15,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import causal_mask_function, sdpa_mask
 
-from tui.engine.local.native import MOST_DIMENSIONS, MOST_PER_HEAD, Native
+from tui.engine.local.native import Native
 
 NAME: Final = "chat_tui_cpu"
 _STOCK: Final = "sdpa"
@@ -52,7 +52,7 @@ def use(model: Any, kernels: Native) -> bool:
         if is_causal and _can(query, key, value, attention_mask, options):
             scaling = options.get("scaling")
             scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-            return _in_parts(kernels, query, key, value, scale), None
+            return kernels.attention(query, key, value, scale), None
         if is_causal and attention_mask is None and 1 < query.shape[2] < key.shape[2]:
             # `_mask` left out what torch's own attention needs.
             attention_mask = _causal(query.shape[2], key.shape[2], query.device)
@@ -115,20 +115,6 @@ def _is_causal(module: torch.nn.Module, options: dict[str, Any]) -> bool:
     return bool(getattr(module, "is_causal", True) if wanted is None else wanted)
 
 
-def _in_parts(kernels: Native, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """Attend with as many queries at a time as the product takes; each one's numbers are the same in any company."""
-    length, keys = query.shape[2], key.shape[2]
-    at_once = MOST_PER_HEAD // (query.shape[1] // key.shape[1])
-    parts: list[Tensor] = []
-    for start in range(0, length, at_once):
-        stop = min(start + at_once, length)
-        seen = keys - (length - stop)
-        parts.append(
-            kernels.attention(query[:, :, start:stop], key[:, :, :seen], value[:, :, :seen], scale)
-        )
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-
-
 def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
     """Return the mask of the last tokens, each of which sees all before it, of shape `(1, 1, queries, keys)`."""
     seen = torch.arange(keys - queries, keys, device=device).unsqueeze(1)
@@ -143,7 +129,7 @@ def stop_using(model: Any) -> None:
 def _can(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, options: dict[str, Any]
 ) -> bool:
-    batch, heads, length, dimensions = query.shape
+    batch, _, length, dimensions = query.shape
     return (
         length <= _FEW
         # All of a prompt is masked by torch's own attention.
@@ -152,9 +138,8 @@ def _can(
         and mask is None
         and query.dtype is key.dtype is value.dtype is torch.bfloat16
         and key.shape == value.shape
-        and dimensions == key.shape[-1] <= MOST_DIMENSIONS
+        and dimensions == key.shape[-1]
         and dimensions % 8 == 0
-        and heads // key.shape[1] <= MOST_PER_HEAD
         and key.stride()[-2:] == value.stride()[-2:] == (dimensions, 1)
         and not options.get("dropout")
         and all(value is None or name in _HARMLESS for name, value in options.items())

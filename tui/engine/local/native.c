@@ -160,10 +160,11 @@ static float *room(int64_t floats_wanted) {
 #define GROUP 32
 #define LANES 8
 #define PARTS (GROUP / LANES)
-#define MOST_AT_ONCE 4
+#define MOST_AT_ONCE 6
 #define PIECE_WEIGHTS 32768
 
 typedef float floats __attribute__((vector_size(4 * LANES)));
+typedef float quads __attribute__((vector_size(2 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 typedef int32_t ints __attribute__((vector_size(4 * LANES)));
 typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
@@ -178,9 +179,10 @@ static inline floats loaded(const float *at) {
 }
 
 static inline float total(floats v) {
-    float sum = 0;
-    for (int k = 0; k < LANES; k++) sum += v[k];
-    return sum;
+    quads part[2];
+    memcpy(part, &v, sizeof v);
+    quads sum = part[0] + part[1];
+    return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 static inline float widened(uint16_t bits) {
@@ -295,27 +297,27 @@ static inline void put(const struct product *p, int64_t row, int64_t output, flo
     else ((float *)p->y)[at] = value;
 }
 
-/* Calls DOT for all rows of inputs, as many at once as fit the registers. */
+/* Calls DOT for all rows of inputs, as many at once as fit the registers: `most`, which is at least 4. The rows that are
+ * multiplied at once stay in the nearest cache for all of a piece's outputs. */
 #define SOME_ROWS(count)                                                             \
-    {                                                                                \
+    for (int64_t n = from; n < to; n++) {                                            \
         float out[count];                                                            \
         DOT(count);                                                                  \
         for (int i = 0; i < count; i++) put(p, m + i, n, out[i] * SCALE);            \
     }
-#define PART_OF_PRODUCT                                                              \
-    for (int64_t n = from; n < to; n++) {                                            \
-        int64_t m = 0;                                                               \
-        for (; m + 4 <= p->rows; m += 4) SOME_ROWS(4)                                \
-        if (m + 2 <= p->rows) { SOME_ROWS(2) m += 2; }                               \
-        if (m < p->rows) SOME_ROWS(1)                                                \
-    }
+#define PART_OF_PRODUCT(most)                                                        \
+    int64_t m = 0;                                                                   \
+    for (; m + most <= p->rows; m += most) SOME_ROWS(most)                           \
+    for (; m + 4 <= p->rows; m += 4) SOME_ROWS(4)                                    \
+    if (m + 2 <= p->rows) { SOME_ROWS(2) m += 2; }                                   \
+    if (m < p->rows) SOME_ROWS(1)
 
 static void part_bfloat16(const void *job, int64_t from, int64_t to) {
     const struct product *p = job;
     const uint16_t *weights = p->weights;
 #define DOT(count) dot_bfloat16(count, p->x + m * p->columns, weights + n * p->columns, out, p->columns)
 #define SCALE 1
-    PART_OF_PRODUCT
+    PART_OF_PRODUCT(6)
 #undef DOT
 #undef SCALE
 }
@@ -325,7 +327,7 @@ static void part_int8(const void *job, int64_t from, int64_t to) {
     const int8_t *weights = p->weights;
 #define DOT(count) dot_int8(count, p->x + m * p->columns, weights + n * p->columns, out, p->columns)
 #define SCALE widened(p->scales[n])
-    PART_OF_PRODUCT
+    PART_OF_PRODUCT(6)
 #undef DOT
 #undef SCALE
 }
@@ -338,7 +340,7 @@ static void part_int4(const void *job, int64_t from, int64_t to) {
     dot_int4(count, p->x + m * p->columns, p->added + m * groups, weights + n * groups * LANES, \
              p->scales + n * groups * 2, out, p->columns)
 #define SCALE 1
-    PART_OF_PRODUCT
+    PART_OF_PRODUCT(4)
 #undef DOT
 #undef SCALE
 }
@@ -407,14 +409,13 @@ void unpack_rows_int4(const uint16_t *weights, const uint16_t *scales, float *ou
 
 /* Attention of a few new tokens over all keys and values, in bfloat16.
  *
- * The heads of queries that share a head of keys are computed together, so that each key is unpacked once, and long caches are
- * cut into pieces, so that all threads have work. Each piece leaves its greatest score, the sum of its weights and its
- * weighted values; a second pass joins them. Query number i of `queries` sees all keys but the last `queries - 1 - i`.
+ * The heads of queries that share a head of keys are computed together, as many at once as fit the registers, so that keys and
+ * values are seldom unpacked, and long caches are cut into pieces, so that all threads have work. Each piece leaves its greatest
+ * score, the sum of its weights and its weighted values; a second pass joins them. Query number i of `queries` sees all keys
+ * but the last `queries - 1 - i`.
  */
 #define PIECE 256
 #define LEAST -1e30f
-#define MOST_DIMENSIONS 256
-#define MOST_PER_HEAD 256
 
 static inline floats greater(floats a, floats b) {
     ints is_first = a > b;
@@ -458,65 +459,85 @@ struct attention {
     int64_t heads, per_head, queries, keys, pieces, dimensions, k_stride, v_stride;
 };
 
+/* Some rows of a head over the keys of one piece. `count` is a constant wherever this is called. */
+static inline __attribute__((always_inline)) void attend(
+    const int count, const struct attention *a, int64_t head, int64_t piece, int64_t row) {
+    int64_t dimensions = a->dimensions, width = dimensions + 2, in_pairs = dimensions - dimensions % (2 * LANES);
+    int64_t from = piece * PIECE, used = a->keys - from < PIECE ? a->keys - from : PIECE;
+    const float *query = a->q + (head * a->per_head + row) * dimensions;
+    const uint16_t *keys = a->k + head * a->k_stride + from * dimensions;
+    const uint16_t *values = a->v + head * a->v_stride + from * dimensions;
+    float *out = a->work + ((head * a->pieces + piece) * a->per_head + row) * width;
+    float scores[MOST_AT_ONCE][PIECE];
+    for (int64_t i = 0; i < used; i++) {
+        const uint16_t *key = keys + i * dimensions;
+        floats even[MOST_AT_ONCE] = {{0}}, odd[MOST_AT_ONCE] = {{0}};
+        for (int64_t d = 0; d < in_pairs; d += 2 * LANES) {
+            floats left = widened_eight(key + d), right = widened_eight(key + d + LANES);
+            for (int r = 0; r < count; r++) {
+                even[r] += left * loaded(query + r * dimensions + d);
+                odd[r] += right * loaded(query + r * dimensions + d + LANES);
+            }
+        }
+        if (in_pairs < dimensions) {
+            floats left = widened_eight(key + in_pairs);
+            for (int r = 0; r < count; r++) even[r] += left * loaded(query + r * dimensions + in_pairs);
+        }
+        for (int r = 0; r < count; r++) scores[r][i] = total(even[r] + odd[r]);
+    }
+    for (int r = 0; r < count; r++) {
+        int64_t seen = a->keys - (a->queries - 1 - (row + r) % a->queries) - from;
+        if (seen > used) seen = used;
+        if (seen < 0) seen = 0;
+        for (int64_t i = seen; i < PIECE; i++) scores[r][i] = LEAST;
+        floats most = loaded(scores[r]), sums = {0};
+        for (int64_t i = LANES; i < PIECE; i += LANES) most = greater(most, loaded(&scores[r][i]));
+        float greatest = most[0];
+        for (int lane = 1; lane < LANES; lane++)
+            if (most[lane] > greatest) greatest = most[lane];
+        for (int64_t i = 0; i < PIECE; i += LANES) {
+            floats weight = exponential(loaded(&scores[r][i]) - greatest);
+            memcpy(&scores[r][i], &weight, sizeof weight);
+        }
+        for (int64_t i = seen; i < PIECE; i++) scores[r][i] = 0;
+        for (int64_t i = 0; i < PIECE; i += LANES) sums += loaded(&scores[r][i]);
+        out[r * width + dimensions] = greatest;
+        out[r * width + dimensions + 1] = total(sums);
+    }
+    for (int64_t d = 0; d < in_pairs; d += 2 * LANES) {
+        floats left[MOST_AT_ONCE] = {{0}}, right[MOST_AT_ONCE] = {{0}};
+        for (int64_t i = 0; i < used; i++) {
+            const uint16_t *value = values + i * dimensions + d;
+            floats first = widened_eight(value), second = widened_eight(value + LANES);
+            for (int r = 0; r < count; r++) {
+                left[r] += first * scores[r][i];
+                right[r] += second * scores[r][i];
+            }
+        }
+        for (int r = 0; r < count; r++) {
+            memcpy(out + r * width + d, &left[r], sizeof left[r]);
+            memcpy(out + r * width + d + LANES, &right[r], sizeof right[r]);
+        }
+    }
+    if (in_pairs < dimensions)
+        for (int r = 0; r < count; r++) {
+            floats sum = {0};
+            for (int64_t i = 0; i < used; i++) sum += widened_eight(values + i * dimensions + in_pairs) * scores[r][i];
+            memcpy(out + r * width + in_pairs, &sum, sizeof sum);
+        }
+}
+
 static void part_attention(const void *job, int64_t first, int64_t last) {
-    const struct attention a = *(const struct attention *)job;
-    int64_t per_head = a.per_head, queries = a.queries, keys = a.keys, pieces = a.pieces, dimensions = a.dimensions;
-    int64_t width = dimensions + 2;
-    const uint16_t *k = a.k, *v = a.v;
-    float *work = a.work;
+    const struct attention *a = job;
     for (int64_t unit = first; unit < last; unit++) {
-        int64_t head = unit / pieces, piece = unit % pieces;
-        int64_t from = piece * PIECE, count = keys - from < PIECE ? keys - from : PIECE;
-        const float *query = a.q + head * per_head * dimensions;
-        float scores[MOST_PER_HEAD][PIECE];
-        for (int64_t i = 0; i < count; i++) {
-            const uint16_t *key = k + head * a.k_stride + (from + i) * dimensions;
-            floats wide[MOST_DIMENSIONS / LANES];
-            for (int64_t d = 0; d < dimensions; d += LANES) wide[d / LANES] = widened_eight(key + d);
-            for (int64_t r = 0; r < per_head; r++) {
-                floats even = {0}, odd = {0};
-                const float *in = query + r * dimensions;
-                int64_t d = 0;
-                for (; d + 2 * LANES <= dimensions; d += 2 * LANES) {
-                    even += wide[d / LANES] * loaded(in + d);
-                    odd += wide[d / LANES + 1] * loaded(in + d + LANES);
-                }
-                if (d < dimensions) even += wide[d / LANES] * loaded(in + d);
-                scores[r][i] = total(even + odd);
-            }
-        }
-        for (int64_t r = 0; r < per_head; r++) {
-            float *out = work + ((head * pieces + piece) * per_head + r) * width;
-            int64_t seen = keys - (queries - 1 - r % queries) - from;
-            if (seen > count) seen = count;
-            if (seen < 0) seen = 0;
-            for (int64_t i = seen; i < PIECE; i++) scores[r][i] = LEAST;
-            floats most = loaded(scores[r]), sums = {0};
-            for (int64_t i = LANES; i < PIECE; i += LANES) most = greater(most, loaded(&scores[r][i]));
-            float greatest = most[0];
-            for (int lane = 1; lane < LANES; lane++)
-                if (most[lane] > greatest) greatest = most[lane];
-            for (int64_t i = 0; i < PIECE; i += LANES) {
-                floats weight = exponential(loaded(&scores[r][i]) - greatest);
-                memcpy(&scores[r][i], &weight, sizeof weight);
-            }
-            for (int64_t i = seen; i < PIECE; i++) scores[r][i] = 0;
-            for (int64_t i = 0; i < PIECE; i += LANES) sums += loaded(&scores[r][i]);
-            float sum = total(sums);
-            out[dimensions] = greatest;
-            out[dimensions + 1] = sum;
-            memset(out, 0, sizeof(float) * (size_t)dimensions);
-        }
-        for (int64_t i = 0; i < count; i++) {
-            const uint16_t *value = v + head * a.v_stride + (from + i) * dimensions;
-            for (int64_t d = 0; d < dimensions; d += LANES) {
-                floats wide = widened_eight(value + d);
-                for (int64_t r = 0; r < per_head; r++) {
-                    float *out = work + ((head * pieces + piece) * per_head + r) * width + d;
-                    floats sum = loaded(out) + wide * scores[r][i];
-                    memcpy(out, &sum, sizeof sum);
-                }
-            }
+        int64_t head = unit / a->pieces, piece = unit % a->pieces, row = 0;
+        for (; row + MOST_AT_ONCE <= a->per_head; row += MOST_AT_ONCE) attend(MOST_AT_ONCE, a, head, piece, row);
+        switch (a->per_head - row) {
+            case 5: attend(5, a, head, piece, row); break;
+            case 4: attend(4, a, head, piece, row); break;
+            case 3: attend(3, a, head, piece, row); break;
+            case 2: attend(2, a, head, piece, row); break;
+            case 1: attend(1, a, head, piece, row); break;
         }
     }
 }

@@ -23,9 +23,6 @@ _log = logging.getLogger(__name__)
 
 GROUP: Final = 32
 """Columns of weights come in multiples of this."""
-MOST_DIMENSIONS: Final = 256
-MOST_PER_HEAD: Final = 256
-"""As in the C code: the largest head, and how many queries may share a head of keys."""
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
 _TIMEOUT_S: Final = 60
