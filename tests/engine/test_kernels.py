@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
-from tui.engine.local import attention, cache_layers, kernels, linear, native
+from tui.engine.local import attention, cache_layers, kernels, linear, native, norms
 from tui.engine.quantization import QUANTIZATIONS
 
 
@@ -378,3 +378,45 @@ def test_the_numbers_of_each_product_are_looked_at(compiled, monkeypatch, produc
         native.Native, product, lambda self, *inputs: right(self, *inputs) * 1.5 + 0.1
     )
     assert not native._is_right(compiled)
+
+
+def test_norms_give_the_numbers_of_the_models_own(compiled, tmp_path):
+    model = model_of(tiny.llama, tmp_path / "model")
+    found = list(norms.faster(model, compiled))
+    assert len(found) == 2 * model.config.num_hidden_layers + 1
+    for parent, name, fast in found:
+        own = getattr(parent, name)
+        assert fast.weight is own.weight
+        fast.weight.data = torch.randn(fast.weight.shape).bfloat16()
+        for rows in (1, 2, 31):
+            x = 4 * numbers(1, rows, fast.weight.numel()).bfloat16()
+            with torch.inference_mode():
+                assert torch.allclose(fast(x).float(), own(x).float(), rtol=2**-7, atol=1e-30)
+                assert torch.equal(fast(x)[:, :1], fast(x[:, :1]))
+                wide = x.float()
+                assert torch.equal(fast(wide), own(wide))
+
+
+def test_a_norm_of_another_kind_stays(compiled):
+    class OtherRMSNorm(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(16).bfloat16())
+            self.variance_epsilon = 1e-5
+
+        def forward(self, x):
+            return torch.nn.functional.rms_norm(
+                x.float(), (16,), 1 + self.weight.float()
+            ).bfloat16()
+
+    class GatedRMSNorm(OtherRMSNorm):
+        def forward(self, x, gate):
+            return super().forward(x) * gate
+
+    class BiasedRMSNorm(OtherRMSNorm):
+        def __init__(self):
+            super().__init__()
+            self.bias = torch.nn.Parameter(torch.zeros(16).bfloat16())
+
+    model = torch.nn.Sequential(OtherRMSNorm(), GatedRMSNorm(), BiasedRMSNorm())
+    assert not list(norms.faster(model, compiled))

@@ -1,4 +1,4 @@
-"""Puts faster linear layers into a model on a CPU when it is loaded, and takes them out again.
+"""Puts faster layers into a model on a CPU when it is loaded, and takes them out again.
 
 Which kernel is faster for how many rows is measured here, on the model's own shapes: they rank differently on each kind of
 CPU. A model that is not of plain layers, or not on the CPU alone, stays as it is. Imports torch.
@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from tui.engine.local import attention, linear
+from tui.engine.local import attention, linear, norms
 from tui.engine.local.linear import FastLinear, Weights
 from tui.engine.local.native import GROUP, Native
 from tui.engine.quantization import INT4, INT8
@@ -77,7 +77,7 @@ class Installed:
 def install(
     model: Any, quantization: str, kernels: Native | None, tell: Tell = lambda _done, _total: None
 ) -> Installed:
-    """Put faster layers into a model.
+    """Put faster linear layers, norms and attention into a model.
 
     Args:
         model: a transformers model; must be on the CPU.
@@ -89,8 +89,11 @@ def install(
         kernels.use_threads(torch.get_num_threads())
     made = _linear_layers(list(_plain_layers(model)), quantization, kernels, tell)
     is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
-    if kernels is not None and is_16_bit and attention.use(model, kernels):
-        made.attends_to = model
+    if kernels is not None and is_16_bit:
+        for parent, name, norm in norms.faster(model, kernels):
+            made.put(parent, name, norm)
+        if attention.use(model, kernels):
+            made.attends_to = model
     return made
 
 

@@ -6,6 +6,7 @@
  * A row of inputs gives the same numbers, to the last bit, whether it comes alone or with others: sums are added up in one order
  * for any number of rows. So a token that is checked with others that were drafted is the token that would have come without.
  */
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -188,6 +189,15 @@ static inline float total(floats v) {
 static inline float widened(uint16_t bits) {
     uint32_t word = (uint32_t)bits << 16;
     float value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+static inline floats widened_eight(const uint16_t *at) {
+    halves v;
+    memcpy(&v, at, sizeof v);
+    words word = __builtin_convertvector(v, words) << 16;
+    floats value;
     memcpy(&value, &word, sizeof value);
     return value;
 }
@@ -407,6 +417,39 @@ void unpack_rows_int4(const uint16_t *weights, const uint16_t *scales, float *ou
     divide(part_unpacked, &p, outputs, outputs_at_once(columns));
 }
 
+/* Scales rows of bfloat16 to a mean square of one, rounds, and multiplies with one weight for each column.
+ *
+ * Rounded where the models' own modules round, so that only the order of the sum differs. Columns are a multiple of LANES.
+ */
+struct normalisation {
+    const uint16_t *x, *weights;
+    uint16_t *y;
+    int64_t columns;
+    float epsilon;
+};
+
+static void part_normalised(const void *job, int64_t from, int64_t to) {
+    const struct normalisation *n = job;
+    for (int64_t row = from; row < to; row++) {
+        const uint16_t *x = n->x + row * n->columns;
+        uint16_t *y = n->y + row * n->columns;
+        floats sums = {0};
+        for (int64_t at = 0; at < n->columns; at += LANES) {
+            floats v = widened_eight(x + at);
+            sums += v * v;
+        }
+        float scale = 1.0f / sqrtf(total(sums) / (float)n->columns + n->epsilon);
+        for (int64_t at = 0; at < n->columns; at++)
+            y[at] = narrowed(widened(narrowed(widened(x[at]) * scale)) * widened(n->weights[at]));
+    }
+}
+
+void normalised_bfloat16(const uint16_t *x, const uint16_t *weights, uint16_t *y, double epsilon, int64_t rows,
+                         int64_t columns) {
+    struct normalisation n = {x, weights, y, columns, (float)epsilon};
+    divide(part_normalised, &n, rows, outputs_at_once(columns));
+}
+
 /* Attention of a few new tokens over all keys and values, in bfloat16.
  *
  * The heads of queries that share a head of keys are computed together, as many at once as fit the registers, so that keys and
@@ -441,15 +484,6 @@ static inline floats exponential(floats x) {
     floats two;
     memcpy(&two, &power, sizeof two);
     return p * two;
-}
-
-static inline floats widened_eight(const uint16_t *at) {
-    halves v;
-    memcpy(&v, at, sizeof v);
-    words word = __builtin_convertvector(v, words) << 16;
-    floats value;
-    memcpy(&value, &word, sizeof value);
-    return value;
 }
 
 struct attention {

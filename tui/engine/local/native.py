@@ -43,6 +43,11 @@ class Native:
         self._unpack_int4.restype = None
         self._attention = library.attention_bfloat16
         self._attention.argtypes = (*(_POINTER,) * 4, ctypes.c_double, *(ctypes.c_int64,) * 7)
+        self._normalised = library.normalised_bfloat16
+        self._normalised.argtypes = (
+            *(_POINTER,) * 3, ctypes.c_double, *(ctypes.c_int64,) * 2,
+        )  # fmt: skip
+        self._normalised.restype = None
         self._use_threads = library.use_threads
         self._use_threads.argtypes = (ctypes.c_int64,)
         self._use_threads.restype = ctypes.c_int64
@@ -83,6 +88,21 @@ class Native:
         self._unpack_int4(
             weights.data_ptr(), scales.data_ptr(), made.data_ptr(), outputs, groups * GROUP
         )
+        return made
+
+    def normalised(self, x: Any, weights: Any, epsilon: float) -> Any:
+        """Return rows scaled to a mean square of one, times a weight for each column.
+
+        Args:
+            x: of any shape whose last size is that of the weights, a multiple of 8; in bfloat16, as both are.
+            epsilon: is added to the mean square.
+        """
+        x = x.contiguous()
+        made = x.new_empty(x.shape)
+        columns = x.shape[-1]
+        self._normalised(
+            x.data_ptr(), weights.data_ptr(), made.data_ptr(), epsilon, x.numel() // columns, columns
+        )  # fmt: skip
         return made
 
     def attention(self, query: Any, key: Any, value: Any, scale: float) -> Any:
@@ -136,7 +156,7 @@ def _compile(compiler: str, source: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         code, library = (Path(work) / f"native.{kind}" for kind in ("c", "so"))
         code.write_text(source, "utf-8")
-        step = [compiler, *_FLAGS, "-shared", str(code), "-o", str(library), "-lpthread"]
+        step = [compiler, *_FLAGS, "-shared", str(code), "-o", str(library), "-lpthread", "-lm"]
         subprocess.run(step, check=True, capture_output=True, timeout=_TIMEOUT_S)
         library.replace(path)
 
@@ -173,6 +193,10 @@ def _is_right(made: Native) -> bool:
         expected = x @ made.unpacked_int4(fours, both).T
         if not torch.allclose(made.int4(x, fours, both), expected, atol=1e-3):
             return False
+    x = torch.randn(3, 16, generator=generator).bfloat16()
+    expected = torch.nn.functional.rms_norm(x.float(), (16,), x[0].float(), 1e-5)
+    if not torch.allclose(made.normalised(x, x[0], 1e-5).float(), expected, atol=1e-2, rtol=2e-2):
+        return False
     key, value = (torch.randn(1, 2, 300, 16, generator=generator).bfloat16() for _ in range(2))
     for queries in (1, 3):
         query = torch.randn(1, 4, queries, 16, generator=generator).bfloat16()
