@@ -78,6 +78,9 @@ class Repo:
         return {"parameters": counts, "total": sum(counts.values())} if counts else None
 
 
+_HELD_AT_MOST_S = 30
+
+
 @dataclass
 class HubServer:
     """The running server.
@@ -85,6 +88,7 @@ class HubServer:
     Attributes:
         requests: every request, as in `GET /api/models?...`.
         broken: answers everything with this status; 0 for none.
+        files_open: files are answered while this is set.
     """
 
     url: str
@@ -93,6 +97,10 @@ class HubServer:
     broken: int = 0
     sent_bytes: int = 0
     page: int = 2
+    files_open: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.files_open.set()
 
     def add(self, repo: Repo) -> Repo:
         self.repos[repo.id] = repo
@@ -149,6 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             self._repo(found[1], found[2] or "", found[3] or "main")
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            hub.files_open.wait(_HELD_AT_MOST_S)
             self._file(found[1], found[2], found[3], with_body)
         else:
             self._json({"error": "not found"}, 404)

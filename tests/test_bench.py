@@ -104,6 +104,48 @@ def test_a_model_that_can_not_be_loaded_is_said(engine, state, capsys):
     assert "There is no such model." in capsys.readouterr().out
 
 
+def test_what_is_known_is_shown_when_it_is_stopped(engine, state, capsys):
+    generate, asked = engine.generate, []
+
+    def interrupted(request, emit, cancelled):
+        asked.append(request)
+        if len(asked) == 9:
+            raise KeyboardInterrupt
+        return generate(request, emit, cancelled)
+
+    engine.generate = interrupted
+    assert run(engine, "some", "--only", "none,int4", "--keep") == 130
+    shown = capsys.readouterr()
+    assert "20.0 tok/s" in shown.out
+    assert "Kept" not in shown.out
+    assert shown.err.endswith("PyTorch's kernels: stopped\n")
+    assert engine.loaded is None
+    assert not state.exists()
+
+
+def test_it_says_what_it_is_at_before_the_figure_is_known(engine, state, capsys):
+    said = []
+    load = engine.load
+
+    def loading(*arguments):
+        said.append(capsys.readouterr().err)
+        return load(*arguments)
+
+    engine.load = loading
+    assert run(engine, "some", "--only", "int4") == 0
+    assert said[0] == "int4: "
+
+
+def test_a_quantization_that_fails_does_not_keep_the_others_from_being_measured(
+    engine, state, capsys
+):
+    assert run(engine, "some", "--only", "int8,int4") == 0
+    out = capsys.readouterr().out
+    assert "int8: There is not enough memory." in out
+    assert "40.0 tok/s" in out
+    assert {one.quantization for one in engine.load_requests} == {"int8", "int4"}
+
+
 def test_an_unknown_quantization_is_refused(engine, state, capsys):
     assert run(engine, "some", "--only", "int5") == 2
     assert "int5" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,17 @@ from tui.console import Parser, complain
 from tui.conversation import Message, ReplyStats
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
+from tui.logs import LogError, start_logging
 from tui.sanitize import sanitize_line
 from tui.settings.config import ConfigError, read_config, write_settings
-from tui.settings.paths import AppPaths
+from tui.settings.paths import AppPaths, PathsError
 from tui.settings.schema import SETTINGS
 from tui.settings.state import AppState, load_state, save_state
 from tui.widgets.figures import bytes_text, seconds_text
 
 FAILED: Final = 2
+STOPPED: Final = 130
+"""As a shell counts what Ctrl+C ended."""
 _NOT_COMPILED: Final = "Not compiled"
 """How the engine's note begins that says why."""
 _NEW_TOKENS: Final = 32
@@ -217,7 +221,7 @@ def run(
         ask: asks the user a question.
 
     Returns:
-        the exit code: 0, or 2 with a sentence on stderr.
+        the exit code: 0, 2 with a sentence on stderr, or 130 when the user stopped it.
     """
     given = parser().parse_args(arguments)
     paths = AppPaths.default()
@@ -231,10 +235,16 @@ def run(
         return FAILED
     engine = (make_engine or _engine)(paths)
     measured: list[Measured] = []
-    for one in _measured(engine, model, only):
-        measured.append(one)
-        print(f"{one.choice.name}: {one.problem or _cells(one)[2]}", file=sys.stderr, flush=True)
-    print(table(measured))
+    try:
+        for one in _measured(engine, model, only):
+            measured.append(one)
+            _tell(one.problem or _cells(one)[2], end="\n")
+    except KeyboardInterrupt:
+        _tell("stopped", end="\n")
+        if measured:
+            print(table(measured), flush=True)
+        return STOPPED
+    print(table(measured), flush=True)
     best = fastest(measured)
     if best is None:
         complain(f"chat-tui bench: {model} could not be measured.")
@@ -270,26 +280,44 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
 
 
 def _measured(engine: Engine, model: str, only: Sequence[str]) -> Iterator[Measured]:
-    """Measure all choices; which there are depends on where the model goes, which the first load tells."""
-    first = measure(engine, Choice(NONE, LoadRequest(model)))
-    if first.problem:
+    """Measure all choices; which there are depends on where the model goes, which the first load that succeeds tells."""
+    known: list[Measured] = []
+
+    def measured(choice: Choice) -> Measured:
+        _tell(f"{choice.name}:", end=" ")
+        known.append(measure(engine, choice))
+        return known[-1]
+
+    for name in only or (NONE,):
+        first = measured(Choice(name, LoadRequest(model, name)))
         yield first
+        if not first.problem:
+            break
+    else:
         return
-    found = []
+    tried = [one.choice.request for one in known]
     for choice in choices(model, first.device, only):
-        is_first = choice.request == first.choice.request
-        found.append(first if is_first else measure(engine, choice))
-        yield found[-1]
-    best = fastest(found)
+        if choice.request not in tried:
+            yield measured(choice)
+    best = fastest(known)
     if best is not None and first.device == "cpu":
         for choice in thread_choices(best.choice, os.cpu_count() or 1):
-            yield measure(engine, choice)
+            yield measured(choice)
+
+
+def _tell(text: str, end: str) -> None:
+    """Say how far it is, beside the table, which is for stdout."""
+    with contextlib.suppress(OSError):
+        print(sanitize_line(text), end=end, file=sys.stderr, flush=True)
 
 
 def _engine(paths: AppPaths) -> Engine:
     from tui.engine.local import LocalEngine
 
-    paths.ensure()
+    # What libraries have to say would stand between the figures.
+    with contextlib.suppress(LogError, PathsError):
+        paths.ensure()
+        start_logging(paths.logs)
     return LocalEngine(paths.cache)
 
 
@@ -297,4 +325,8 @@ def _wants(best: Measured, ask: Callable[[str], str]) -> bool:
     if not sys.stdin.isatty():
         return False
     question = f"The fastest is {best.choice.name}. Start with it from now on? [y/N] "
-    return ask(question).strip().lower() in ("y", "yes")
+    try:
+        return ask(question).strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return False

@@ -201,11 +201,13 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
     desk: Desk, server: HubServer, model
 ):
     server.add_folder("org/locked", model, gated=True)
+    server.files_open.clear()
     async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
         await ready(pilot)
         await picker(pilot)
         await pilot.press("ctrl+t")
         await until(pilot, lambda: "Reading what it would take" in shown(pilot))
+        server.files_open.set()
         await until(pilot, lambda: "agree to its terms" in shown(pilot))
         assert "Reading what it would take" not in shown(pilot)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -129,7 +130,7 @@ class Stubborn(ScriptedEngine):
             return super().load(request, emit, cancelled)
         self.load_requests.append(request)
         while not cancelled():
-            pass
+            time.sleep(0.01)
         raise Cancelled
 
 
@@ -140,7 +141,7 @@ async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load
         await say(pilot, "one")
         await answered(pilot, screen, 2)
         screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
-        await pilot.pause(0.1)
+        await until(pilot, lambda: len(engine.load_requests) == 2)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: screen.model.ready)
         await pilot.pause(0.2)
