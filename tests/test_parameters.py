@@ -173,6 +173,18 @@ def test_a_value_is_shown_without_noise(value, shown):
     assert format_value(value) == shown
 
 
+@pytest.mark.parametrize(
+    "known", [one for one in PARAMETERS.values() if one.default is None], ids=lambda one: one.name
+)
+def test_what_an_empty_field_says_can_be_typed(known):
+    switched_off = known.kind is bool and known.blank == "off"
+    assert known.parse(known.blank) is (False if switched_off else None)
+
+
+def test_off_is_no_prompt_lookup_rather_than_its_default():
+    assert PARAMETERS["prompt_lookup_num_tokens"].parse("Off") == 0
+
+
 @EACH
 def test_what_is_shown_is_what_is_typed(known):
     value = known.stepped(None, 3)

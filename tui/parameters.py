@@ -47,6 +47,8 @@ class Parameter:
         items: of a list: `int`, `str`, or `list` for anything that is JSON.
         choices: of a text: the ones allowed; empty where any is.
         is_common: whether it is shown where there is room for a few only.
+        blank: what holds when there is neither a value nor a default, in a word or two; it can be typed too.
+        off: what the word "off" stands for, where that is not the same as no value.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Parameter:
     items: type | None = None
     choices: tuple[str, ...] = ()
     is_common: bool = False
+    blank: str = "off"
+    off: Value = None
 
     @property
     def is_number(self) -> bool:
@@ -74,12 +78,16 @@ class Parameter:
             ParameterError: it is no value of this kind, or out of range.
         """
         typed = text.strip()
-        if typed.lower() in _NOT_SET:
+        word = typed.lower()
+        is_blank = self.default is None and word == self.blank
+        if word in _NOT_SET or (is_blank and (self.kind is not bool or word not in _WORDS)):
             return None
+        if word == "off" and self.off is not None:
+            return self.off
         if self.kind is bool:
-            if typed.lower() not in _WORDS:
+            if word not in _WORDS:
                 raise ParameterError(f"{self.label}: {_brief(typed)!r} is neither true nor false")
-            return _WORDS[typed.lower()]
+            return _WORDS[word]
         if self.kind is list:
             return self.check(self._list(typed))
         if self.kind is str:
@@ -246,13 +254,26 @@ def _plain(value: Any) -> Any:
 
 def _number(
     name: str, label: str, kind: Kind, low: float | None, high: float | None, step: float, default: Value,
-    group: str, text: str, *, is_common: bool = False,
+    group: str, text: str, *, is_common: bool = False, blank: str = "off", off: Value = None,
 ) -> Parameter:  # fmt: skip
-    return Parameter(name, label, kind, low, high, step, default, text, group, is_common=is_common)
+    return Parameter(
+        name,
+        label,
+        kind,
+        low,
+        high,
+        step,
+        default,
+        text,
+        group,
+        is_common=is_common,
+        blank=blank,
+        off=off,
+    )
 
 
-def _switch(name: str, label: str, group: str, text: str) -> Parameter:
-    return Parameter(name, label, bool, None, None, 1, None, text, group)
+def _switch(name: str, label: str, group: str, text: str, blank: str = "off") -> Parameter:
+    return Parameter(name, label, bool, None, None, 1, None, text, group, blank=blank)
 
 
 def _several(name: str, label: str, items: type, group: str, text: str, *, is_common: bool = False) -> Parameter:  # fmt: skip
@@ -290,11 +311,11 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _switch(
             "do_sample", "Sample", SAMPLING,
-            "False always takes the likeliest token, whatever the temperature; empty goes by the temperature.",
+            "False always takes the likeliest token, whatever the temperature; empty goes by the temperature.", blank="by itself",
         ),
         _number(
             "seed", "Seed", int, 0, 2**32 - 1, 1, None, SAMPLING,
-            "Makes a reply repeatable; empty draws a new seed for each reply.", is_common=True,
+            "Makes a reply repeatable; empty draws a new seed for each reply.", is_common=True, blank="random",
         ),
         _number(
             "typical_p", "Typical-p", float, 0.01, 1.0, 0.05, None, SAMPLING,
@@ -397,25 +418,26 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "pad_token_id", "Padding token", int, 0, 2**31 - 1, 1, None, TOKENS, "The id of the token that pads a batch.",
         ),
         _number(
-            "prompt_lookup_num_tokens", "Prompt lookup", int, 1, 100, 1, None, SPEED,
-            "Drafts this many tokens at a time from what the chat says already; pays when texts are repeated.",
+            "prompt_lookup_num_tokens", "Prompt lookup", int, 0, 100, 1, None, SPEED,
+            "Drafts this many tokens at a time from what the chat says already; 0 is off, empty goes by what pays.",
+            blank="when it pays", off=0,
         ),
         _number(
             "max_matching_ngram_size", "Lookup n-gram", int, 1, 20, 1, None, SPEED,
-            "The longest run of tokens that prompt lookup looks for.",
+            "The longest run of tokens that prompt lookup looks for.", blank="auto",
         ),
         _number(
             "num_assistant_tokens", "Draft tokens", int, 1, 100, 1, None, SPEED,
-            "How many tokens an assistant model drafts at a time.",
+            "How many tokens an assistant model drafts at a time.", blank="auto",
         ),
         Parameter(
             "num_assistant_tokens_schedule", "Draft schedule", str, None, None, 1, None,
             "How the number of drafted tokens changes with how many were taken.", SPEED,
-            choices=("constant", "heuristic", "heuristic_transient"),
+            choices=("constant", "heuristic", "heuristic_transient"), blank="auto",
         ),
         _number(
             "assistant_confidence_threshold", "Draft confidence", float, 0.0, 1.0, 0.05, None, SPEED,
-            "An assistant model stops drafting when it is less sure than this.",
+            "An assistant model stops drafting when it is less sure than this.", blank="auto",
         ),
     )
 }  # fmt: skip

@@ -96,6 +96,12 @@ def test_prompt_lookup_as_a_parameter_changes_no_reply(small, gram):
     assert again.text == plain_later.text
 
 
+@pytest.mark.parametrize("choice", [Speculation.AUTO, Speculation.LOOKUP])
+def test_no_prompt_lookup_as_a_parameter_switches_it_off(small, choice):
+    heard = ask(small, QUOTING, choice, max_new_tokens=40, prompt_lookup_num_tokens=0)
+    assert heard.finished.stats.drafted_tokens == 0
+
+
 @pytest.mark.parametrize("wrong_at", [(), (0,), (3,), (5, 6, 13), range(20)])
 def test_right_drafts_are_taken_and_wrong_ones_taken_back(small, monkeypatch, wrong_at):
     coming = tokens_of(small, QUOTING, 20)

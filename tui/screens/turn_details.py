@@ -104,7 +104,9 @@ def _parameter_facts(generation: Generation) -> Iterator[Fact]:
         known = PARAMETERS.get(name)
         yield Fact(
             known.label if known is not None else sanitize_line(str(name), 60),
-            "off" if value is None else sanitize_line(format_value(value), 200),
+            (known.blank if known else "off")
+            if value is None
+            else sanitize_line(format_value(value), 200),
         )
 
 

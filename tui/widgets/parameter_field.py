@@ -18,8 +18,6 @@ from tui.parameters import Parameter, ParameterError, Value, format_value
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.editor import LineInput
 
-_BLANKS: Final = {"seed": "random", "do_sample": "by itself"}
-"""What a parameter without a value and a default means, where that is not "off"."""
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
 
@@ -153,7 +151,7 @@ class ParameterField(Widget):
 
     def _show_default(self) -> None:
         default = _shown(self._default)
-        blank = _BLANKS.get(self.parameter.name, "off")
+        blank = self.parameter.blank
         mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
         self.query_one(ValueInput).placeholder = (default or blank) + mark
         whose = "The model's own default" if self._is_models_own else "The default"
@@ -192,7 +190,7 @@ class ParameterField(Widget):
 
     def _kept(self) -> str:
         in_force = self._default if self.value is None else self.value
-        return f"{format_value(in_force) or 'off'} stays in force"
+        return f"{format_value(in_force) or self.parameter.blank} stays in force"
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:

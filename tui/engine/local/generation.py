@@ -238,7 +238,7 @@ class _Job:
         stopping = CancelCriteria(self.cancelled)
         drafter = self.loaded.speculation.drafter(
             self.request.speculation,
-            int(self.values["prompt_lookup_num_tokens"] or 0),
+            self.values["prompt_lookup_num_tokens"],
             int(self.values["max_matching_ngram_size"] or 0),
         )
         with self._pass_over(cache) as forward:

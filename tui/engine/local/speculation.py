@@ -190,12 +190,15 @@ class Speculator:
     early_exit: Beginning | None = None
     _costs: Costs = field(default_factory=Costs)
 
-    def drafter(self, choice: Speculation, tokens: int = 0, longest_gram: int = 0) -> Drafter:
+    def drafter(
+        self, choice: Speculation, tokens: int | None = None, longest_gram: int = 0
+    ) -> Drafter:
         """Return the drafter of one reply; what is not there is replaced by prompt lookup as long as it pays.
 
         Args:
             choice: how to draft.
-            tokens: draft so many by prompt lookup always, whatever the choice is; 0 to leave it to the choice.
+            tokens: draft so many by prompt lookup always, whatever the choice is; 0 for no prompt lookup; None to leave it
+                to the choice.
             longest_gram: the longest run of tokens to look for then; 0 for the usual one.
         """
         if not self.can_cut:
@@ -205,13 +208,13 @@ class Speculator:
             return Lookup(self._costs, most=tokens, grams=grams)
         if choice is Speculation.OFF:
             return NoDrafter()
-        if choice is Speculation.LOOKUP:
+        if choice is Speculation.LOOKUP and tokens is None:
             return Lookup(self._costs)
         if choice is Speculation.EARLY_EXIT and self.early_exit is not None:
             return self.early_exit.begin()
         if choice is not Speculation.EARLY_EXIT and self.assistant is not None:
             return self.assistant.begin()
-        return Lookup(self._costs, Payoff(self._costs))
+        return NoDrafter() if tokens == 0 else Lookup(self._costs, Payoff(self._costs))
 
 
 def _blend(known: float, new: float) -> float:

@@ -345,7 +345,7 @@ class Choices(Reading):
                 whose = Origin.MODEL if defaults.get(name) is not None else Origin.DEFAULT
                 origin = self._origins.get(name, Origin.CHAT) if is_set else whose
                 if is_set or force[name] is not None or known.is_common:
-                    shown = format_value(force[name]) or ("random" if name == "seed" else "off")
+                    shown = format_value(force[name]) or known.blank
                     found.append(StatusRow(name, shown, origin.value))
         return rows
 
