@@ -305,6 +305,32 @@ async def test_a_fork_of_a_temporary_chat_is_temporary_too(desk: Desk):
     assert desk.files() == []
 
 
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [
+        ("action_model_reload", "a model was loaded in the middle of it."),
+        ("action_model_unload", "the model was unloaded."),
+    ],
+)
+async def test_a_reply_that_a_model_ended_says_so_and_keeps_its_words(
+    desk: Desk, action: str, why: str
+):
+    hold = threading.Event()
+    engine = ScriptedEngine(["one two three"], hold=hold)
+    async with desk.app(engine).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "question")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        getattr(screen, action)()
+        hold.set()
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: f"■ Stopped: {why}" in shown(pilot))
+        turn = screen.conversation.path[-1]
+        assert (turn.status, turn.error) == (Status.STOPPED, why)
+        assert turn.text.startswith("one two")
+        await until(pilot, lambda: why in str(desk.files()))
+
+
 async def test_looking_around_in_a_read_only_chat_writes_nothing(desk: Desk):
     async with talking(desk, ["a1", "a2"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)

@@ -20,8 +20,8 @@ SLOW = ReplyStats(
 def test_figures_of_groups_of_replies():
     known = {row.name: row.values for row in rows(([FAST], [FAST, SLOW], []))}
     assert known["replies"] == ("1", "2", "–")
-    assert known["first token after"] == ("0.10 s", "0.50 s", "–")
-    assert known["reading the prompt"] == ("100.0 tok/s", "200.0 tok/s", "–")
+    assert known["first token, median"] == ("0.10 s", "0.50 s", "–")
+    assert known["reading the prompt"] == ("100.0 tok/s", "281.8 tok/s", "–")
     assert known["writing"] == ("20.0 tok/s", "15.0 tok/s", "–")
     assert known["of these cached"] == ("90%", "22%", "–")
     assert known["tokens written"] == ("21", "32", "–")

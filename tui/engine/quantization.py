@@ -89,12 +89,12 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         Quantization(NONE, "none", 16, "The weights unquantised, in 16 or 32 bits."),
         Quantization(
             INT8, "int8 weight-only (CPU)", 8,
-            "One scale for each row, made at load: half the memory of bf16, nearly its answers, and faster on a CPU.",
+            "One scale for each row, made at load: linear layers in half the memory of bf16, nearly its answers, as fast or faster.",
             _own_int8, devices=("cpu",),
         ),
         Quantization(
             INT4, "int4 weight-only (CPU)", 4,
-            "A scale and an offset for each 32 weights, made at load: the least memory and the most speed on a CPU.",
+            "A scale and an offset for each 32 weights, made at load: the least memory, other answers here and there, often the fastest.",
             _own_int4, devices=("cpu",),
         ),
         Quantization(

@@ -39,6 +39,7 @@ class LiveReply:
         turn_id: the assistant turn that it is written into.
         job: the worker's job; None until the chat is on disk and the engine was asked.
         generation: what it is made with.
+        stopped_because: what ended it, as a sentence, where that was not the user's wish itself.
         start_text, start_reasoning: what the turn held before, when a reply is continued.
     """
 
@@ -48,6 +49,7 @@ class LiveReply:
     start_reasoning: str = ""
     job: JobId | None = None
     stop_wanted: bool = False
+    stopped_because: str = ""
     prompt: PromptReady | None = None
     progress: Progress | None = None
     new_tokens: int = 0

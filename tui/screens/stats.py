@@ -61,15 +61,25 @@ def _sum(pick: Callable[[ReplyStats], int]) -> Callable[[Sequence[ReplyStats]], 
     return figure
 
 
-def _per_s(value: float) -> str:
-    return f"{value:,.1f} tok/s"
+def _rate(
+    tokens: Callable[[ReplyStats], int], seconds: Callable[[ReplyStats], float]
+) -> Callable[[Sequence[ReplyStats]], str]:
+    def figure(group: Sequence[ReplyStats]) -> str:
+        known = [one for one in group if tokens(one) > 0 and seconds(one) > 0]
+        took = sum(seconds(one) for one in known)
+        return f"{sum(tokens(one) for one in known) / took:,.1f} tok/s" if known else _NONE
+
+    return figure
 
 
 _FIGURES: tuple[tuple[str, Callable[[Sequence[ReplyStats]], str]], ...] = (
     ("replies", lambda group: f"{len(group):,}" if group else _NONE),
-    ("first token after", _median(lambda one: one.ttft_s, seconds_text)),
-    ("reading the prompt", _median(lambda one: one.prefill_tokens_per_s, _per_s)),
-    ("writing", _median(lambda one: one.tokens_per_s, _per_s)),
+    ("first token, median", _median(lambda one: one.ttft_s, seconds_text)),
+    (
+        "reading the prompt",
+        _rate(lambda one: one.prompt_tokens - one.cached_tokens, lambda one: one.prefill_s),
+    ),
+    ("writing", _rate(lambda one: one.new_tokens - 1, lambda one: one.decode_s)),
     ("prompt tokens", _sum(lambda one: one.prompt_tokens)),
     ("of these cached", _share(lambda one: one.cached_tokens, lambda one: one.prompt_tokens)),
     ("tokens written", _sum(lambda one: one.new_tokens)),

@@ -32,11 +32,12 @@ _ROLES: Final = {USER: "you", ASSISTANT: "assistant"}
 _STATUSES: Final = {
     Status.COMPLETE: "complete",
     Status.STREAMING: "being written",
-    Status.STOPPED: "stopped by you",
+    Status.STOPPED: "stopped",
     Status.TRUNCATED: "cut off at the limit of new tokens, or at the end of the context",
     Status.FAILED: "failed",
     Status.INTERRUPTED: "interrupted: the app ended while it was written",
 }
+_REASONS: Final = {Status.TRUNCATED: "cut off since", Status.STOPPED: "stopped since"}
 SPECIAL_TOKEN: Final = re.compile(
     r"<[|｜][^<>|｜\n]{1,60}[|｜]>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT)\]"
     r"|</?think>"
@@ -66,7 +67,7 @@ def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
     yield Fact("role", _ROLES.get(turn.role, sanitize_line(turn.role)))
     yield Fact("status", _STATUSES[turn.status])
     if turn.error:
-        yield Fact("cut off since" if turn.status is Status.TRUNCATED else "error", turn.error)
+        yield Fact(_REASONS.get(turn.status, "error"), turn.error)
     yield Fact("written", _time_text(turn.created_at) or "unknown")
     place = len(conversation.ancestors(turn.id)) if turn.id in conversation.turns else 0
     if place:

@@ -146,7 +146,7 @@ class Talk(Drafting):
             reply.status or Status.STOPPED,
             text=reply.text,
             reasoning=reply.reasoning,
-            error=reply.error,
+            error=reply.error or reply.stopped_because * (reply.status is Status.STOPPED),
             generation=reply.generation,
         )
         self.session_stats.append(reply.generation.stats)
@@ -455,19 +455,24 @@ class Talk(Drafting):
 
     def load_model(self, request: LoadRequest) -> None:
         """Load a model behind the screen; a reply under way is stopped first."""
-        self.stop_reply()
+        self.stop_reply("a model was loaded in the middle of it.")
         super().load_model(request)
 
     def action_model_unload(self) -> None:
         """Free the model's memory."""
-        self.stop_reply()
+        self.stop_reply("the model was unloaded.")
         super().action_model_unload()
 
-    def stop_reply(self) -> None:
-        """Stop the reply under way, if there is one."""
+    def stop_reply(self, because: str = "") -> None:
+        """Stop the reply under way, if there is one.
+
+        Args:
+            because: what the turn says of it, as a sentence; empty when the user stopped the reply itself.
+        """
         if self.reply is None:
             return
         self.reply.stop_wanted = True
+        self.reply.stopped_because = because
         if self.reply.job is not None:
             self.worker.cancel(self.reply.job)
 
