@@ -80,6 +80,27 @@ async def test_a_theme_is_shown_while_choosing_and_given_back(desk: Desk):
         await until(pilot, lambda: desk.states and desk.states[-1].theme == "glacier")
 
 
+async def test_another_theme_reaches_the_ground_that_nothing_is_drawn_on(desk: Desk):
+    app = desk.app(ScriptedEngine([REPLY]))
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hello")
+        await answered(pilot, screen, 2)
+        grounds = []
+        for name in ("glacier", "beacon"):
+            app.theme = name
+            await pilot.pause()
+            await pilot.pause()
+            wanted = Color.parse(app.get_css_variables()["background"]).hex6
+            strips = screen._compositor.render_strips()
+            # The row below the last turn, and the one above the composer's frame.
+            rows = [strips[y] for y in (20, SIZE[1] - 6)]
+            seen = {s.style.bgcolor.get_truecolor().hex for row in rows for s in row.crop(0, 60)}
+            assert seen == {wanted.lower()}
+            grounds.append(wanted)
+        assert len(set(grounds)) == 2
+
+
 async def test_a_theme_that_is_edited_is_seen_at_once_and_a_broken_one_is_said(desk: Desk):
     desk.paths.themes.mkdir(parents=True)
     file = desk.paths.themes / "mine.toml"

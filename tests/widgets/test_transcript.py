@@ -246,6 +246,30 @@ async def test_a_streamed_reply_ends_up_as_if_it_had_been_shown_at_once() -> Non
         assert "x (https://a.example)" in screen_text(app)
 
 
+@pytest.mark.parametrize("before", [2, 40])
+async def test_a_line_that_a_reply_grows_by_lays_the_screen_out_once(
+    before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with TranscriptApp().run_test(size=(60, 20)) as pilot:
+        shown = pilot.app.transcript
+        shown.show([*chat(before), ShownTurn("r", "assistant", "", Status.STREAMING)])
+        await quiet(pilot)
+        laid_out: list[None] = []
+        real = Screen._refresh_layout
+
+        def counted(screen: Screen[object], *given: object, **named: object) -> None:
+            laid_out.append(None)
+            real(screen, *given, **named)
+
+        monkeypatch.setattr(Screen, "_refresh_layout", counted)
+        for number in range(30):
+            shown.stream("r", f"line {number}  \n")
+            await quiet(pilot)
+            assert f"line {number}" in screen_text(pilot.app)
+        # A few more are for the scrollbar, when it comes.
+        assert len(laid_out) <= 34
+
+
 async def test_a_turn_without_a_view_keeps_what_streams_into_it() -> None:
     app = TranscriptApp()
     async with app.run_test(size=(80, 24)) as pilot:

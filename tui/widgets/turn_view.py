@@ -16,6 +16,7 @@ from rich.segment import Segment
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import reactive
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style
@@ -109,6 +110,9 @@ class TurnView(Widget):
     DEFAULT_CSS = """
     TurnView { width: 1fr; height: auto; }
     """
+
+    # A turn does not scroll. Textual's own would have the whole screen laid out a second time for each new line.
+    virtual_size = reactive(Size(0, 0), layout=False, repaint=False)
 
     @dataclass
     class Clicked(Message):

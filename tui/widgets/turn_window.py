@@ -14,8 +14,11 @@ from textual import events
 from textual.containers import VerticalScroll
 from textual.geometry import Region, Size
 from textual.layout import DockArrangeResult
+from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.widgets.ground import ground
 from tui.widgets.markdown.palette import Palette
 from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
 
@@ -55,6 +58,9 @@ class TurnWindow(VerticalScroll):
     DEFAULT_CSS = """
     TurnWindow { layout: stream; scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     """
+
+    # Room for the scrollbar is always kept, so a longer chat needs no second layout, as Textual's own would ask for.
+    virtual_size = reactive(Size(0, 0), layout=False)
 
     def __init__(
         self,
@@ -135,6 +141,10 @@ class TurnWindow(VerticalScroll):
         if not self._following:
             self._pin_top(new_value)
         self._plan_fill()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return what is behind the turns: that is asked for at every token, and each line is the same."""
+        return ground(self, crop) if self._entries else super().render_lines(crop)
 
     # Keeping the eye where it is
 

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Center, Horizontal, Vertical
 from textual.content import Content
 from textual.getters import query_one
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Label, Static
+from textual.widgets import Label, Static
 
 from tui.conversation import USER, Conversation, ReplyStats, new_id
 from tui.conversation.context import OverflowPolicy
@@ -40,6 +39,8 @@ from tui.widgets.attachment_bar import AttachmentBar
 from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
 from tui.widgets.find_bar import FindBar
+from tui.widgets.footer import Footer
+from tui.widgets.ground import Column, Middle, Row, ground
 from tui.widgets.parameter_field import ParameterField
 from tui.widgets.sidebar import Sidebar
 from tui.widgets.status_bar import ModelState, StatusBar, StatusValues
@@ -76,6 +77,7 @@ class ChatFrame(Screen[None]):
     """Shows one chat and what it is talked with; subclasses add what can be done with it."""
 
     AUTO_FOCUS = "Composer"
+    render_lines = ground
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (SIDEBAR_WIDTH, "-wide")]  # noqa: RUF012 - Textual's type
     VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall")]  # noqa: RUF012 - Textual's type
 
@@ -168,12 +170,12 @@ class ChatFrame(Screen[None]):
         self.set_class(True, "-wide" if self._has_room else "-narrow", update=False)
         self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
         self.set_class(self._shows_sidebar, "-sidebar", update=False)
-        with Horizontal(id="main"):
-            with Vertical(id="chat"):
-                with Center():
+        with Row(id="main"):
+            with Column(id="chat"):
+                with Middle():
                     yield Label("", id="title", markup=False)
                 yield TurnPane(id="transcript")
-                with Center():
+                with Middle():
                     yield Static("↓ new text · Ctrl+End", id="unseen")
                     yield FindBar()
                     yield WaitingMessage(id="waiting")
@@ -192,7 +194,7 @@ class ChatFrame(Screen[None]):
                 id="sidebar",
             )
         yield StatusBar(id="status")
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def on_mount(self) -> None:
         """Show the chat."""

@@ -1,0 +1,38 @@
+"""Containers that nothing is drawn on but their own background.
+
+The compositor asks each container under a change for all of its lines, at every token. What is only background answers with one
+line for all, which Textual's `BLANK` does too, but without the filters that take colours away.
+"""
+
+from __future__ import annotations
+
+from textual.containers import Center, Horizontal, Vertical
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+def ground(widget: Widget, crop: Region) -> list[Strip]:
+    """Return the lines of `crop`, in cells of the widget, with nothing on them but its background."""
+    strip = Strip.blank(crop.width, widget.visual_style.rich_style)
+    for one in widget.get_line_filters():
+        strip = strip.apply_filter(one, widget.background_colors[1])
+    return [strip] * crop.height
+
+
+class Row(Horizontal):
+    """Children side by side."""
+
+    render_lines = ground
+
+
+class Column(Vertical):
+    """Children below each other."""
+
+    render_lines = ground
+
+
+class Middle(Center):
+    """Children in the middle of each line."""
+
+    render_lines = ground
