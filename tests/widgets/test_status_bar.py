@@ -1,5 +1,7 @@
 """What the status bar leaves out when it is narrow."""
 
+from dataclasses import replace
+
 from textual.app import App, ComposeResult
 
 from tui.engine.base import MemoryReading
@@ -13,14 +15,18 @@ VALUES = StatusValues(
 
 
 class Host(App[None]):
+    def __init__(self, values: StatusValues) -> None:
+        super().__init__()
+        self.values = values
+
     def compose(self) -> ComposeResult:
         bar = StatusBar()
-        bar.values = VALUES
+        bar.values = self.values
         yield bar
 
 
-async def line(width: int) -> str:
-    async with Host().run_test(size=(width, 3)) as pilot:
+async def line(width: int, values: StatusValues = VALUES) -> str:
+    async with Host(values).run_test(size=(width, 3)) as pilot:
         return pilot.app.query_one(StatusBar).render().plain
 
 
@@ -35,3 +41,10 @@ async def test_a_download_is_said_once_where_there_is_room():
     wide = await line(220)
     assert wide.count("43%") == 1
     assert "org/some-model ↓ 43% of 1.2 GB" in wide
+
+
+async def test_what_the_cache_saved_goes_before_what_is_said_twice():
+    values = replace(VALUES, download="", download_short="", cached_tokens=111, read_tokens=31)
+    shown = await line(120, values)
+    assert "111 cached +31" in shown
+    assert "app" not in shown

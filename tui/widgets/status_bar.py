@@ -122,13 +122,13 @@ class StatusBar(Widget):
             text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
             parts.append((4, Content.styled(text, style)))
             if memory.own:
-                parts.append((9, Content(f"app {bytes_text(memory.own)}")))
+                parts.append((10, Content(f"app {bytes_text(memory.own)}")))
         if values.context_total:
             share = values.context_used / values.context_total
             style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else ""
             text = f"ctx {values.context_used:,}/{values.context_total:,}"
             parts.append((3, Content.styled(text, style)))
-            parts.append((8, Content.styled(bar_text(share, 8), style or "$text-accent")))
+            parts.append((9, Content.styled(bar_text(share, 8), style or "$text-accent")))
         if values.tokens_per_s:
             parts.append((6, Content(f"{values.tokens_per_s:.1f} tok/s")))
         if values.ttft_s:
@@ -136,7 +136,7 @@ class StatusBar(Widget):
         if values.cached_tokens or values.read_tokens:
             text = f"{values.cached_tokens:,} cached +{values.read_tokens:,}"
             dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
-            parts.append((10, Content(f"{text}{dropped}")))
+            parts.append((8, Content(f"{text}{dropped}")))
         return parts
 
     def _model(self) -> Content:
