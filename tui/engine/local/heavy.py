@@ -96,19 +96,23 @@ def _smooth_import() -> Iterator[None]:
 
 
 def _load_torch_libraries() -> None:
-    """Load torch's shared libraries with dlopen, which lets other threads run; `import torch` does not."""
+    """Load torch's shared libraries while other threads run; neither `import torch` nor `ctypes.CDLL` lets them.
+
+    ctypes gives up the interpreter's lock around every foreign function, but not, in Python 3.11, around its own dlopen. So
+    dlopen is called as a foreign function.
+    """
     if not sys.platform.startswith(("linux", "darwin")) or "torch" in sys.modules:
         return
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return
+    dlopen = getattr(ctypes.CDLL(None), "dlopen", None)
+    if dlopen is None:
+        return
+    dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
     for name in _LIBRARIES:
         path = Path(spec.origin).parent / "lib" / f"lib{name}{suffix}"
-        if not path.is_file():
-            return
-        try:
-            ctypes.CDLL(str(path), mode=os.RTLD_NOW | os.RTLD_GLOBAL)
-        except OSError:
-            # `import torch` knows further ways to find what is missing, and says what is wrong if there is none.
+        # `import torch` knows further ways to find what is missing, and says what is wrong if there is none.
+        if not path.is_file() or not dlopen(os.fsencode(path), os.RTLD_NOW | os.RTLD_GLOBAL):
             return

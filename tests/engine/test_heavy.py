@@ -1,0 +1,24 @@
+"""How torch comes into the process."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOAD = """
+import sys
+from tui.engine.local.heavy import _load_torch_libraries
+_load_torch_libraries()
+assert "torch" not in sys.modules
+print([name for name in ("c10", "torch_cpu", "torch_python") if f"lib{name}.so" not in open("/proc/self/maps").read()])
+import torch
+print(torch.ones(2).sum().item())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_its_libraries_are_there_before_it_is_imported():
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split("\n")[:2] == ["[]", "2.0"]
