@@ -6,11 +6,12 @@ Nothing heavy is imported before it is needed: `--help` and wrong arguments answ
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -196,16 +197,28 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Import what stays to the end without looking for garbage in it again and again, then or later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _open(arguments: Arguments, paths: AppPaths) -> int:
-    from tui import logs
-    from tui.app import ChatApp, Start
-    from tui.engine.local import LocalEngine
-    from tui.sessions import SessionStore
-    from tui.sessions.writer import SessionWriter
-    from tui.settings.measurements import Measurements
-    from tui.settings.paths import PathsError
-    from tui.settings.state import save_state
-    from tui.settings.themes import shipped_themes, user_themes
+    with _uncollected():
+        from tui import logs
+        from tui.app import ChatApp, Start
+        from tui.engine.local import LocalEngine
+        from tui.sessions import SessionStore
+        from tui.sessions.writer import SessionWriter
+        from tui.settings.measurements import Measurements
+        from tui.settings.paths import PathsError
+        from tui.settings.state import save_state
+        from tui.settings.themes import shipped_themes, user_themes
 
     notices: list[str] = []
     try:
