@@ -128,10 +128,21 @@ def test_going_back_to_another_branch_or_chat_computes_nothing_twice(engine, tmp
 
 def test_what_the_cache_held_beyond_the_common_start_is_reported(engine, tmp_path):
     load(engine, tiny.llama(tmp_path / "model"), dtype="float32")
-    first = ask(engine, chat("hello", "b" * 40, "and"), max_new_tokens=4)
-    stats = ask(engine, chat("hello", "x" * 40, "and"), max_new_tokens=4).finished.stats
+    first = ask(engine, chat("hello", "bb", "and"), max_new_tokens=4)
+    stats = ask(engine, chat("hello", "xx", "and"), max_new_tokens=4).finished.stats
     assert stats.cached_tokens + stats.dropped_tokens == first.finished.stats.context_tokens - 1
     assert stats.prefill_s > 0
+
+
+def test_what_stays_for_another_branch_is_not_reported_as_dropped(engine, tmp_path):
+    load(engine, tiny.llama(tmp_path / "model"), dtype="float32")
+    one, other = chat("a" * 40, "b" * 200), chat("a" * 40, "d" * 200)
+    ask(engine, one, max_new_tokens=4)
+    stats = ask(engine, other, max_new_tokens=4).finished.stats
+    assert stats.cached_tokens > 40
+    assert stats.dropped_tokens == 0
+    again = ask(engine, one, max_new_tokens=4).prompt
+    assert again.cached_tokens == again.prompt_tokens - 1
 
 
 def test_a_template_that_rewrites_history_is_found_out(engine, tmp_path):

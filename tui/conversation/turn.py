@@ -46,7 +46,7 @@ class ReplyStats:
     cached_tokens: int = 0
     """Prompt tokens that were found in the KV cache and not computed again."""
     dropped_tokens: int = 0
-    """Tokens that the KV cache held and that this prompt does not go on from."""
+    """Tokens that the KV cache held and that were given up, since this prompt does not go on from them."""
     rewritten_tokens: int = 0
     """Of these, tokens of the last reply that the chat template writes otherwise now that it is history."""
     new_tokens: int = 0

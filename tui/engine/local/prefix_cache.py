@@ -32,7 +32,7 @@ class Lent:
     Attributes:
         cache: the cache; its owner extends it.
         tokens: how many ids at the start of the prompt it holds.
-        dropped_tokens: how many more the one that it was made from held.
+        dropped_tokens: how many more it held before, which no later prompt can go on from.
     """
 
     cache: Any
@@ -106,7 +106,7 @@ class PrefixCache:
         if keeps_tail and dropped >= _TAIL_WORTH_KEEPING_TOKENS and self._has_room_for(entry):
             copied = cache_layers.copy_start(entry.cache, common)
             if copied is not None:
-                return Lent(copied, common, dropped)
+                return Lent(copied, common)
         self._remove(entry)
         if cache_layers.cut_to(entry.cache, common):
             return Lent(entry.cache, common, dropped)
