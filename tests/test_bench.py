@@ -11,6 +11,7 @@ from tui import bench
 from tui.conversation import ReplyStats
 from tui.engine.base import Finished, LoadRequest, ModelInfo, ModelLoadError
 from tui.settings.paths import AppPaths
+from tui.settings.state import StateError
 
 SPEEDS = {"none": 20.0, "int8": 30.0, "int4": 40.0}
 
@@ -144,6 +145,15 @@ def test_a_quantization_that_fails_does_not_keep_the_others_from_being_measured(
     assert "int8: There is not enough memory." in out
     assert "40.0 tok/s" in out
     assert {one.quantization for one in engine.load_requests} == {"int8", "int4"}
+
+
+def test_a_choice_that_cant_be_kept_is_a_sentence(engine, state, capsys, monkeypatch):
+    def full(*_: object) -> None:
+        raise StateError("No space is left on the disk.")
+
+    monkeypatch.setattr(bench, "save_state", full)
+    assert run(engine, "some", "--only", "int4", "--keep") == 1
+    assert "chat-tui bench: No space is left on the disk." in capsys.readouterr().err
 
 
 def test_an_unknown_quantization_is_refused(engine, state, capsys):

@@ -177,12 +177,21 @@ def test_a_value_is_shown_without_noise(value, shown):
     "known", [one for one in PARAMETERS.values() if one.default is None], ids=lambda one: one.name
 )
 def test_what_an_empty_field_says_can_be_typed(known):
-    switched_off = known.kind is bool and known.blank == "off"
-    assert known.parse(known.blank) is (False if switched_off else None)
+    switched_off = False if known.kind is bool else known.off
+    assert known.parse(known.blank) is (switched_off if known.blank == "off" else None)
 
 
 def test_off_is_no_prompt_lookup_rather_than_its_default():
     assert PARAMETERS["prompt_lookup_num_tokens"].parse("Off") == 0
+
+
+def test_off_switches_off_what_the_model_sets_itself():
+    defaults = {"min_p": 0.9, "no_repeat_ngram_size": 3, "top_k": 20, "repetition_penalty": 1.3}
+    typed = {name: PARAMETERS[name].parse("off") for name in defaults}
+    force = in_force(typed, defaults)
+    assert {name: force[name] for name in defaults} == {
+        "min_p": 0, "no_repeat_ngram_size": 0, "top_k": 0, "repetition_penalty": 1,
+    }  # fmt: skip
 
 
 @EACH

@@ -19,7 +19,7 @@ from tui.sanitize import sanitize_line
 from tui.settings.config import ConfigError, read_config, write_settings
 from tui.settings.paths import AppPaths, PathsError
 from tui.settings.schema import SETTINGS
-from tui.settings.state import AppState, load_state, save_state
+from tui.settings.state import AppState, StateError, load_state, save_state
 from tui.widgets.figures import bytes_text, seconds_text
 
 FAILED: Final = 2
@@ -256,7 +256,6 @@ def run(
 
 def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
     request = choice.request
-    save_state(paths.state, replace(state, model=request.model, quantization=request.quantization))
     wanted = {
         "model.threads": request.threads,
         "model.dtype": request.dtype,
@@ -269,10 +268,12 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
         for key, value in wanted.items()
         if value != now.get(key, SETTINGS[key].default)
     }
+    remembered = replace(state, model=request.model, quantization=request.quantization)
     try:
+        save_state(paths.state, remembered)
         if changes:
             write_settings(paths.config_file, changes)
-    except ConfigError as error:
+    except (ConfigError, StateError) as error:
         complain(f"chat-tui bench: {error}")
         return FAILED
     print(f"Kept: chat-tui starts with {sanitize_line(request.model)}, {choice.name}.")
@@ -317,7 +318,10 @@ def _engine(paths: AppPaths) -> Engine:
     # What libraries have to say would stand between the figures.
     with contextlib.suppress(LogError, PathsError):
         paths.ensure()
+        hook = sys.excepthook
         start_logging(paths.logs)
+        # Unlike the app, it has a terminal to say on what nobody expected.
+        sys.excepthook = hook
     return LocalEngine(paths.cache)
 
 

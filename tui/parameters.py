@@ -79,11 +79,11 @@ class Parameter:
         """
         typed = text.strip()
         word = typed.lower()
+        if word == "off" and self.off is not None:
+            return self.off
         is_blank = self.default is None and word == self.blank
         if word in _NOT_SET or (is_blank and (self.kind is not bool or word not in _WORDS)):
             return None
-        if word == "off" and self.off is not None:
-            return self.off
         if self.kind is bool:
             if word not in _WORDS:
                 raise ParameterError(f"{self.label}: {_brief(typed)!r} is neither true nor false")
@@ -299,15 +299,15 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "top_p", "Top-p", float, 0.0, 1.0, 0.05, 0.95, SAMPLING,
-            "Draw from the likeliest tokens that together have this probability; 1 is off.", is_common=True,
+            "Draw from the likeliest tokens that together have this probability; 1 is off.", is_common=True, off=1.0,
         ),
         _number(
             "top_k", "Top-k", int, 0, 100_000, 5, 50, SAMPLING,
-            "Draw from this many of the likeliest tokens; 0 is off.", is_common=True,
+            "Draw from this many of the likeliest tokens; 0 is off.", is_common=True, off=0,
         ),
         _number(
             "min_p", "Min-p", float, 0.0, 1.0, 0.05, None, SAMPLING,
-            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.", is_common=True,
+            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.", is_common=True, off=0.0,
         ),
         _switch(
             "do_sample", "Sample", SAMPLING,
@@ -319,7 +319,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "typical_p", "Typical-p", float, 0.01, 1.0, 0.05, None, SAMPLING,
-            "Draw from the tokens that are as surprising as the text is on average, up to this probability.",
+            "Draw from the tokens that are as surprising as the text is on average, up to this probability.", off=1.0,
         ),
         _number(
             "top_h", "Top-h", float, 0.0, 1.0, 0.05, None, SAMPLING,
@@ -327,15 +327,15 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "epsilon_cutoff", "Epsilon cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
-            "Leave out tokens less likely than this; 3e-4 to 9e-4 are usual.",
+            "Leave out tokens less likely than this; 3e-4 to 9e-4 are usual.", off=0.0,
         ),
         _number(
             "eta_cutoff", "Eta cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
-            "Like the epsilon cut-off, milder where the model is unsure; 3e-4 to 4e-3 are usual.",
+            "Like the epsilon cut-off, milder where the model is unsure; 3e-4 to 4e-3 are usual.", off=0.0,
         ),
         _number(
             "guidance_scale", "Guidance scale", float, 0.01, 100.0, 0.1, None, SAMPLING,
-            "Above 1 holds the reply closer to the prompt, at twice the work for each token.",
+            "Above 1 holds the reply closer to the prompt, at twice the work for each token.", off=1.0,
         ),
         _switch(
             "renormalize_logits", "Renormalise", SAMPLING,
@@ -351,7 +351,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "min_new_tokens", "Min new tokens", int, 0, 1_000_000, 16, None, LENGTH,
-            "A reply does not end before it has this many tokens.",
+            "A reply does not end before it has this many tokens.", off=0,
         ),
         _number(
             "max_length", "Max length", int, 1, 10_000_000, 256, None, LENGTH,
@@ -359,7 +359,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "min_length", "Min length", int, 0, 10_000_000, 256, None, LENGTH,
-            "Prompt and reply together do not end before this many tokens.",
+            "Prompt and reply together do not end before this many tokens.", off=0,
         ),
         _number(
             "max_time", "Max time (s)", float, 0.1, 86_400.0, 5.0, None, LENGTH,
@@ -383,19 +383,19 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "repetition_penalty", "Repetition penalty", float, 0.01, 100.0, 0.05, 1.0, REPETITION,
-            "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True,
+            "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True, off=1.0,
         ),
         _number(
             "no_repeat_ngram_size", "No repeat n-gram", int, 0, 100, 1, None, REPETITION,
-            "No run of this many tokens comes twice; 0 is off.",
+            "No run of this many tokens comes twice; 0 is off.", off=0,
         ),
         _number(
             "encoder_repetition_penalty", "Prompt penalty", float, 0.01, 100.0, 0.05, None, REPETITION,
-            "Above 1 favours tokens that the prompt has; 1 is off.",
+            "Above 1 favours tokens that the prompt has; 1 is off.", off=1.0,
         ),
         _number(
             "encoder_no_repeat_ngram_size", "No prompt n-gram", int, 0, 100, 1, None, REPETITION,
-            "No run of this many tokens is taken over from the prompt; 0 is off.",
+            "No run of this many tokens is taken over from the prompt; 0 is off.", off=0,
         ),
         _several(
             "suppress_tokens", "Suppress tokens", int, TOKENS, "The ids of tokens that never come.",

@@ -261,6 +261,8 @@ def test_the_choice_decides_who_drafts():
     speculator.assistant = small
     assert speculator.drafter(Speculation.ASSISTANT) is small
     assert speculator.drafter(Speculation.AUTO) is small
+    assert isinstance(speculator.drafter(Speculation.LOOKUP, 0), NoDrafter)
+    assert speculator.drafter(Speculation.AUTO, 0) is small
     assert speculator.drafter(Speculation.AUTO, 5, 2) == Lookup(
         Costs(), most=5, grams=range(2, 0, -1)
     )

@@ -331,6 +331,23 @@ async def test_a_reply_that_a_model_ended_says_so_and_keeps_its_words(
         await until(pilot, lambda: why in str(desk.files()))
 
 
+@pytest.mark.parametrize("first", ["user", "load"])
+async def test_what_stopped_a_reply_first_is_what_is_said(desk: Desk, first: str):
+    hold = threading.Event()
+    engine = ScriptedEngine(["one two three"], hold=hold)
+    async with desk.app(engine).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "question")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        steps = [screen.action_reply_stop, screen.action_model_reload]
+        for step in steps if first == "user" else steps[::-1]:
+            step()
+        hold.set()
+        await answered(pilot, screen, 2)
+        said = "Stopped by you" if first == "user" else "Stopped: a model was loaded"
+        await until(pilot, lambda: said in shown(pilot))
+
+
 async def test_looking_around_in_a_read_only_chat_writes_nothing(desk: Desk):
     async with talking(desk, ["a1", "a2"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)

@@ -88,11 +88,17 @@ class Footer(Widget):
         return Content("").join(self._drawn(entry) for _, entry in self._shown())
 
     def _drawn(self, entry: _Entry) -> Content:
-        ground = " on $block-hover-background" if entry == self._hovered else ""
+        is_hovered = entry == self._hovered
+        key, text = (
+            f"{foreground} on {'$block-hover-background' if is_hovered else background}"
+            for foreground, background in (
+                ("$footer-key-foreground", "$footer-key-background"),
+                ("$footer-description-foreground", "$footer-description-background"),
+            )
+        )
         dim = "" if entry.enabled else " dim"
         return Content.assemble(
-            (f" {entry.shown} ", f"bold $footer-key-foreground{ground}{dim}"),
-            (f"{entry.text} ", f"$footer-description-foreground{ground}{dim}"),
+            (f" {entry.shown} ", f"bold {key}{dim}"), (f"{entry.text} ", f"{text}{dim}")
         )
 
     def _hover(self, entry: _Entry | None) -> None:

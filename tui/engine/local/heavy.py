@@ -21,7 +21,8 @@ from typing import Any, Final
 from tui.engine.base import ModelLoadError
 from tui.engine.hub import keep_quiet
 
-_LIBRARIES: Final = ("c10", "torch_cpu", "torch", "torch_python")
+_LIBRARIES: Final = ("c10", "torch_cpu", "torch")
+"""Those that know nothing of Python: what they do while they are loaded needs no lock of the interpreter."""
 _SWITCH_INTERVAL_S: Final = 0.0005
 _TALKATIVE: Final = (
     "transformers",

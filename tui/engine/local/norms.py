@@ -16,8 +16,9 @@ from tui.engine.local.native import Native
 
 _LANES: Final = 8
 """Sizes are multiples of this."""
-_STEP: Final = 2.0**-7
-"""Two numbers next to each other in bfloat16 are at most so far apart, as a share of them."""
+_EQUAL_SHARE: Final = 0.99
+"""So many numbers must be equal to the last bit. Sums in another order cost one in some thousands; rounding once where a norm rounds
+twice, as that of OLMo 2 does not, costs a quarter of them."""
 
 
 class FastNorm(nn.Module):
@@ -75,8 +76,9 @@ def _is_plain(norm: nn.Module) -> bool:
 
 def _gives_the_same(made: FastNorm, norm: Any) -> bool:
     generator = torch.Generator().manual_seed(1)
-    # The second row is so small that the epsilon counts.
-    scales = torch.tensor([[3.0], [made.variance_epsilon**0.5]])
-    x = (torch.randn(2, made.weight.numel(), generator=generator) * scales).bfloat16()
+    # Half of the rows are so small that the epsilon counts.
+    scales = torch.tensor([3.0, made.variance_epsilon**0.5]).repeat(32).unsqueeze(1)
+    x = (torch.randn(64, made.weight.numel(), generator=generator) * scales).bfloat16()
     with torch.inference_mode():
-        return torch.allclose(made(x).float(), norm(x).float(), rtol=_STEP, atol=1e-30)
+        equal: Tensor = made(x) == norm(x)
+    return int(equal.sum()) >= _EQUAL_SHARE * equal.numel()

@@ -208,8 +208,8 @@ class Speculator:
             return Lookup(self._costs, most=tokens, grams=grams)
         if choice is Speculation.OFF:
             return NoDrafter()
-        if choice is Speculation.LOOKUP and tokens is None:
-            return Lookup(self._costs)
+        if choice is Speculation.LOOKUP:
+            return Lookup(self._costs) if tokens is None else NoDrafter()
         if choice is Speculation.EARLY_EXIT and self.early_exit is not None:
             return self.early_exit.begin()
         if choice is not Speculation.EARLY_EXIT and self.assistant is not None:

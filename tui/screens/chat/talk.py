@@ -467,12 +467,14 @@ class Talk(Drafting):
         """Stop the reply under way, if there is one.
 
         Args:
-            because: what the turn says of it, as a sentence; empty when the user stopped the reply itself.
+            because: what the turn says of it, as a sentence; empty when the user stopped the reply itself. What stopped it
+                first is said.
         """
         if self.reply is None:
             return
-        self.reply.stop_wanted = True
-        self.reply.stopped_because = because
+        if not self.reply.stop_wanted:
+            self.reply.stop_wanted = True
+            self.reply.stopped_because = because
         if self.reply.job is not None:
             self.worker.cancel(self.reply.job)
 
