@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 from textual import events, on
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.screen import Screen
 
@@ -295,6 +296,13 @@ class ChatApp(Appearance):
             except SessionError as error:
                 problems[chat_id] += f" {error.what_happened}"
         return Ending(ended, problems, copies)
+
+    def _handle_exception(self, error: Exception) -> None:
+        # A widget that is still being mounted when the app is left may look in vain for its parts, as Textual's Select does.
+        if self._exit and isinstance(error, NoMatches):
+            _log.info("a widget was mounted while the app was left", exc_info=error)
+        else:
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         # A traceback on the user's screen helps nobody: it goes to the log, and the command line says so in a sentence.

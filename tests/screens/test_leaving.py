@@ -8,6 +8,8 @@ import stat
 import threading
 
 import pytest
+from textual.css.query import NoMatches
+from textual.widget import Widget
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
@@ -139,3 +141,31 @@ async def test_a_draft_of_a_chat_that_never_began_is_there_at_the_next_start(des
     async with desk.app().run_test(size=(120, 40)) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen.composer.text == "begun")
+
+
+class Late(Widget):
+    """Looks for a part that is not there, as Textual's Select does when the end of the app overtakes its mounting."""
+
+    def on_mount(self) -> None:
+        self.query_one("#gone")
+
+
+async def test_a_widget_that_is_mounted_while_the_app_is_left_is_no_crash(desk: Desk, monkeypatch):
+    app = desk.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        with monkeypatch.context() as leaving:
+            leaving.setattr(app, "_exit", True)
+            app._handle_exception(NoMatches("No nodes match 'SelectOverlay'"))
+        assert app.is_running
+    assert app.crash is None
+
+
+async def test_the_same_in_the_middle_of_a_chat_is_one(desk: Desk):
+    app = desk.app()
+    with pytest.raises(NoMatches):  # noqa: PT012 - it comes out of the whole of it
+        async with app.run_test(size=(80, 24)) as pilot:
+            screen = await ready(pilot)
+            screen.mount(Late())
+            await until(pilot, lambda: app.crash is not None)
+    assert isinstance(app.crash, NoMatches)
