@@ -247,3 +247,19 @@ def test_switches_texts_and_lists_as_people_type_them(name, typed, value):
 def test_other_kinds_say_what_is_allowed_too(name, typed, words):
     with pytest.raises(ParameterError, match=f"^{words}"):
         parameter(name).parse(typed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("min_p", 0.0, "off"),
+        ("top_p", 1.0, "off"),
+        ("top_p", 0.9, "0.9"),
+        ("seed", 0, "0"),
+        ("min_p", None, ""),
+    ],
+)
+def test_a_value_that_is_off_is_shown_so_and_can_be_typed(name, value, shown):
+    known = PARAMETERS[name]
+    assert known.shown(value) == shown
+    assert known.parse(shown) == value

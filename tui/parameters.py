@@ -71,6 +71,11 @@ class Parameter:
         """Whether it takes a number."""
         return self.kind is int or self.kind is float
 
+    def shown(self, value: Value) -> str:
+        """Return a value as it can be typed, and "off" for what that stands for; empty for no value."""
+        is_off = self.off is not None and not isinstance(value, bool) and value == self.off
+        return "off" if is_off else format_value(value)
+
     def parse(self, text: str) -> Value:
         """Return the value that a user typed; empty and `none` mean "not set".
 

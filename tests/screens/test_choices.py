@@ -85,7 +85,7 @@ async def test_groups_close_and_rare_fields_come_when_they_are_wanted_or_set(des
     async with desk.app().run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
         assert "Typical-p" not in shown(pilot)
-        await typed(pilot, "/set typical_p=0.9")
+        await typed(pilot, "/set typical_p 0.9")
         await until(pilot, lambda: "• Typical-p" in shown(pilot))
         sampling = screen.query_one("#group-sampling", Group)
         sampling.query_one("CollapsibleTitle").focus()

@@ -14,7 +14,7 @@ class Host(App[None]):
         Binding("f1", "first", "First", tooltip="What comes first."),
         Binding("f2,f3", "second", "Second"),
         Binding("f4", "hidden", "Hidden", show=False),
-        Binding("f5", "off", "Off"),
+        Binding("f5", "off", "Off", id="off"),
     ]
     can_second: bool = True
 
@@ -24,7 +24,7 @@ class Host(App[None]):
         self.bells = 0
 
     def compose(self) -> ComposeResult:
-        yield Footer()
+        yield Footer(first=("off", "nothing"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "off":
@@ -81,6 +81,12 @@ async def test_the_entry_under_the_mouse_says_what_it_does():
 
 
 async def test_what_has_no_room_is_left_out_whole():
-    async with Host().run_test(size=(25, 3)) as pilot:
-        await pilot.pause()
-        assert line(pilot.app) == " f1 First  f2 Second "
+    for width, expected in (
+        (29, " f1 First  f2 Second  f5 Off "),
+        (28, " f1 First  f5 Off "),
+        (8, " f5 Off "),
+        (7, ""),
+    ):
+        async with Host().run_test(size=(width, 3)) as pilot:
+            await pilot.pause()
+            assert line(pilot.app) == expected

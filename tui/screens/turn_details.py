@@ -107,7 +107,7 @@ def _parameter_facts(generation: Generation) -> Iterator[Fact]:
             known.label if known is not None else sanitize_line(str(name), 60),
             (known.blank if known else "off")
             if value is None
-            else sanitize_line(format_value(value), 200),
+            else sanitize_line(known.shown(value) if known else format_value(value), 200),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from textual import events
@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 
 class _Entry(NamedTuple):
+    id: str | None
     key: str
     shown: str
     text: str
@@ -27,6 +28,9 @@ class _Entry(NamedTuple):
 class Footer(Widget):
     """Lists the bindings of the screen that are to be shown, as many as there is room for. A click presses the key.
 
+    Args:
+        first: the ids of bindings that get room before all others, the most needed first.
+
     Textual's footer has a widget for each key and makes all of them anew at every change, twice when a reply begins and twice
     when it ends; that takes longer than the reply's first token.
     """
@@ -36,8 +40,9 @@ class Footer(Widget):
     Footer { dock: bottom; height: 1; color: $footer-foreground; background: $footer-background; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: Sequence[str] = ()) -> None:
         super().__init__()
+        self._first = tuple(first)
         self._entries: tuple[_Entry, ...] = ()
         self._hovered: _Entry | None = None
 
@@ -61,7 +66,7 @@ class Footer(Widget):
             if binding.show and binding.action not in entries:
                 shown = self.app.get_key_display(binding)
                 entries[binding.action] = _Entry(
-                    binding.key, shown, binding.description, tooltip, enabled
+                    binding.id, binding.key, shown, binding.description, tooltip, enabled
                 )
         if (found := tuple(entries.values())) != self._entries:
             self._entries = found
@@ -70,12 +75,18 @@ class Footer(Widget):
 
     def _shown(self) -> Iterator[tuple[int, _Entry]]:
         """The entries that fit, each with the column that it begins at."""
+        needed = [one for name in self._first for one in self._entries if one.id == name]
+        room, chosen = self.size.width, set[_Entry]()
+        for entry in (*needed, *(one for one in self._entries if one not in needed)):
+            room -= entry.width
+            if room < 0:
+                break
+            chosen.add(entry)
         column = 0
         for entry in self._entries:
-            if column + entry.width > self.size.width and column:
-                return
-            yield column, entry
-            column += entry.width
+            if entry in chosen:
+                yield column, entry
+                column += entry.width
 
     def _at(self, column: int) -> _Entry | None:
         return next(

@@ -14,16 +14,12 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from tui.parameters import Parameter, ParameterError, Value, format_value
+from tui.parameters import Parameter, ParameterError, Value
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.editor import LineInput
 
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
-
-
-def _shown(value: Value) -> str:
-    return sanitize_line(format_value(value))
 
 
 class ValueInput(LineInput):
@@ -124,7 +120,7 @@ class ParameterField(Widget):
         """Lay out the name, the field and the (hidden) reason of a refusal."""
         with Horizontal():
             yield Label(self._name_text(self.value is not None), classes="name", markup=False)
-            yield ValueInput(_shown(self.value), compact=True, select_on_focus=True)
+            yield ValueInput(self._shown(self.value), compact=True, select_on_focus=True)
             yield ResetSign()
         yield Label("", classes="problem", markup=False)
 
@@ -140,7 +136,7 @@ class ParameterField(Widget):
             return
         field = self.query_one(ValueInput)
         with field.prevent(Input.Changed):
-            field.value = _shown(value)
+            field.value = self._shown(value)
         self._show(None)
 
     def set_default(self, value: Value, *, is_models_own: bool = False) -> None:
@@ -150,7 +146,7 @@ class ParameterField(Widget):
             self._show_default()
 
     def _show_default(self) -> None:
-        default = _shown(self._default)
+        default = self._shown(self._default)
         blank = self.parameter.blank
         mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
         self.query_one(ValueInput).placeholder = (default or blank) + mark
@@ -160,6 +156,9 @@ class ParameterField(Widget):
             f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default or blank}."
         )
         self._show(None)
+
+    def _shown(self, value: Value) -> str:
+        return sanitize_line(self.parameter.shown(value))
 
     def _name_text(self, is_set: bool) -> str:
         return ("• " if is_set else "  ") + self.parameter.label
@@ -190,13 +189,13 @@ class ParameterField(Widget):
 
     def _kept(self) -> str:
         in_force = self._default if self.value is None else self.value
-        return f"{format_value(in_force) or self.parameter.blank} stays in force"
+        return f"{self._shown(in_force) or self.parameter.blank} stays in force"
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:
         event.stop()
         value = self.parameter.stepped(self.value, event.steps, self._default)
-        self.query_one(ValueInput).value = _shown(value)
+        self.query_one(ValueInput).value = self._shown(value)
         self.enter()
 
     @on(Input.Submitted)

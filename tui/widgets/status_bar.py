@@ -107,6 +107,8 @@ class StatusBar(Widget):
         """The parts from left to right, each with its rank: the greatest is left out first."""
         values = self.values
         parts = [(0, self._model())]
+        if values.detail:
+            parts.append((9, Content.styled(sanitize_line(values.detail), "$text-muted")))
         if values.progress is not None:
             parts.append((1, _progress(values.progress)))
         if values.download:
@@ -115,28 +117,19 @@ class StatusBar(Widget):
         if values.download_short:
             text = sanitize_line(values.download_short, 12)
             parts.append((_SHORT_RANK, Content.styled(text, "$text-accent")))
-        memory = values.memory
-        if memory.total:
-            share = memory.used / memory.total
-            style = "$text-error" if share > 0.92 else "$text-warning" if share > 0.8 else ""
-            text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
-            parts.append((4, Content.styled(text, style)))
-            if memory.own:
-                parts.append((10, Content(f"app {bytes_text(memory.own)}")))
+        parts += _memory(values.memory)
         if values.context_total:
             share = values.context_used / values.context_total
             style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else ""
             text = f"ctx {values.context_used:,}/{values.context_total:,}"
             parts.append((3, Content.styled(text, style)))
-            parts.append((9, Content.styled(bar_text(share, 8), style or "$text-accent")))
+            parts.append((10, Content.styled(bar_text(share, 8), style or "$text-accent")))
         if values.tokens_per_s:
             parts.append((6, Content(f"{values.tokens_per_s:.1f} tok/s")))
         if values.ttft_s:
             parts.append((7, Content(f"TTFT {seconds_text(values.ttft_s)}")))
         if values.cached_tokens or values.read_tokens:
-            text = f"{values.cached_tokens:,} cached +{values.read_tokens:,}"
-            dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
-            parts.append((8, Content(f"{text}{dropped}")))
+            parts.append((8, _prompt(values)))
         return parts
 
     def _model(self) -> Content:
@@ -144,14 +137,27 @@ class StatusBar(Widget):
         sign, style = _SIGNS[values.state]
         name = sanitize_line(values.model, 40)
         state = "" if values.state is ModelState.READY else f" {values.state.value}"
-        detail = f" {sanitize_line(values.detail)}" if values.detail else ""
         return Content.assemble(
             (sign, style),
             " ",
             (name, "bold"),
-            (detail if self.size.width >= 100 else "", "$text-muted"),
             (state if name else state.strip(), "$text-muted"),
         )
+
+
+def _memory(memory: MemoryReading) -> list[tuple[int, Content]]:
+    if not memory.total:
+        return []
+    share = memory.used / memory.total
+    style = "$text-error" if share > 0.92 else "$text-warning" if share > 0.8 else ""
+    text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
+    whole = (4, Content.styled(text, style))
+    return [whole, (11, Content(f"app {bytes_text(memory.own)}"))] if memory.own else [whole]
+
+
+def _prompt(values: StatusValues) -> Content:
+    dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
+    return Content(f"{values.cached_tokens:,} cached +{values.read_tokens:,}{dropped}")
 
 
 def _progress(progress: Progress) -> Content:

@@ -149,14 +149,21 @@ class Choices(Reading):
         self.sidebar.focus_on(next(iter(PARAMETERS)))
 
     def command_settings_set(self, argument: str) -> None:
-        """Set parameters from flags, as in `temperature=0.7 top_k=40`."""
+        """Set parameters from flags, as in `temperature=0.7 top_k=40`, or one as in `temperature 0.7`."""
         try:
-            values = read_flags(split_words(argument))
+            words = split_words(argument)
+            if len(words) == 2 and "=" not in argument:
+                # As it is in other programs' `/set`.
+                words = ["=".join(words)]
+            values = read_flags(words)
         except ParameterError as error:
             self.tell(sentence_of(error), title="Nothing was set", severity="warning")
             return
         self.set_parameters(values)
-        said = (f"{name} = {format_value(value) or 'default'}" for name, value in values.items())
+        said = (
+            f"{name} = {parameter(name).shown(value) or 'default'}"
+            for name, value in values.items()
+        )
         self.tell(f"{', '.join(said)}: from the next reply.")
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
@@ -345,7 +352,7 @@ class Choices(Reading):
                 whose = Origin.MODEL if defaults.get(name) is not None else Origin.DEFAULT
                 origin = self._origins.get(name, Origin.CHAT) if is_set else whose
                 if is_set or force[name] is not None or known.is_common:
-                    shown = format_value(force[name]) or known.blank
+                    shown = known.shown(force[name]) or known.blank
                     found.append(StatusRow(name, shown, origin.value))
         return rows
 

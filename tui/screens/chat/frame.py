@@ -194,7 +194,7 @@ class ChatFrame(Screen[None]):
                 id="sidebar",
             )
         yield StatusBar(id="status")
-        yield Footer()
+        yield Footer(first=("reply.stop", "app.help", "app.quit"))
 
     def on_mount(self) -> None:
         """Show the chat."""
