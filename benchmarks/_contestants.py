@@ -274,19 +274,27 @@ class App(Contestant):
                 return dict(last)
         return {}
 
-    def key_echo_ms(self, keys: int = 40) -> list[float]:
-        """Type while nothing else goes on, and return how long each key took to be on the screen."""
-        found = []
-        for number in range(keys):
-            mark = f"{number % 10}"
-            before = self._terminal.text.count(mark)
-            began = time.perf_counter()
-            self._terminal.type(mark)
-            self._terminal.wait_for(
-                lambda text, mark=mark, before=before: text.count(mark) > before
-            )
-            found.append((time.perf_counter() - began) * 1000)
-        self._terminal.press("ctrl+u")
+    def key_echo_ms(self, message: str, keys: int = 100) -> list[float]:
+        """Type while replies to `message` are written, and return how long each key took to be on the screen."""
+        found: list[float] = []
+        while len(found) < keys:
+            self._terminal.press("ctrl+n")
+            self._terminal.wait_for("New chat")
+            self._terminal.paste(f"{time.time_ns()} {message}")
+            time.sleep(1.0)
+            self._terminal.press("enter")
+            self._terminal.wait_for("replying")
+            # Nothing else on the screen, where figures change all the time, has so many of them in a row.
+            typed = ""
+            while "replying" in self._terminal.text and len(found) < keys:
+                typed += "q"
+                began = time.perf_counter()
+                self._terminal.type("q")
+                self._terminal.wait_for(typed)
+                found.append((time.perf_counter() - began) * 1000)
+            self._terminal.wait_for(lambda text: "replying" not in text, REPLY_S)
+            self._terminal.press("ctrl+u")
+        self._asked = 1
         return found
 
     @property

@@ -101,7 +101,7 @@ def _plain(value: float) -> str:
 
 def _of_the_app(results: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [
-        f"The app: first frame after {of_one['first_frame']:.2f} s; a key is on the screen after "
+        f"The app: first frame after {of_one['first_frame']:.2f} s; a key typed while a reply streams is on the screen after "
         f"{of_one['key_p99_ms']:.0f} ms (99th percentile)."
         for of_one in results.values()
         if "first_frame" in of_one and "key_p99_ms" in of_one

@@ -88,7 +88,7 @@ def measure(contestant: Contestant, note: Callable[[str, float], None]) -> None:
         note("stop_decode", contestant.ask([user(f"{fresh}! {QUESTION}")], 200, 1.5).stop_s)
     if isinstance(contestant, App):
         note("first_frame", contestant.first_frame_s)
-        note("key_p99_ms", quantiles(contestant.key_echo_ms(), n=100)[98])
+        note("key_p99_ms", quantiles(contestant.key_echo_ms(QUESTION), n=100)[98])
     note("memory_mb", contestant.memory_mb)
 
 

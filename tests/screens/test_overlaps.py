@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 
@@ -27,6 +28,18 @@ from tui.widgets.turn_editor import TurnEditor
 
 WIDE = (120, 40)
 OTHER = ChosenOptions(parameters={}, model="other")
+
+
+@contextlib.asynccontextmanager
+async def half_written(desk: Desk):
+    """A chat whose reply waits for an event before its last word."""
+    hold = threading.Event()
+    engine = ScriptedEngine(["one two three"], hold=hold)
+    async with desk.app(engine).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "question")
+        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+        yield pilot, screen, hold
 
 
 async def load(screen, chat_id: str):
@@ -315,12 +328,7 @@ async def test_a_fork_of_a_temporary_chat_is_temporary_too(desk: Desk):
 async def test_a_reply_that_a_model_ended_says_so_and_keeps_its_words(
     desk: Desk, action: str, why: str
 ):
-    hold = threading.Event()
-    engine = ScriptedEngine(["one two three"], hold=hold)
-    async with desk.app(engine).run_test(size=WIDE) as pilot:
-        screen = await ready(pilot)
-        await say(pilot, "question")
-        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+    async with half_written(desk) as (pilot, screen, hold):
         getattr(screen, action)()
         hold.set()
         await answered(pilot, screen, 2)
@@ -333,12 +341,7 @@ async def test_a_reply_that_a_model_ended_says_so_and_keeps_its_words(
 
 @pytest.mark.parametrize("first", ["user", "load"])
 async def test_what_stopped_a_reply_first_is_what_is_said(desk: Desk, first: str):
-    hold = threading.Event()
-    engine = ScriptedEngine(["one two three"], hold=hold)
-    async with desk.app(engine).run_test(size=WIDE) as pilot:
-        screen = await ready(pilot)
-        await say(pilot, "question")
-        await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
+    async with half_written(desk) as (pilot, screen, hold):
         steps = [screen.action_reply_stop, screen.action_model_reload]
         for step in steps if first == "user" else steps[::-1]:
             step()
