@@ -47,6 +47,8 @@ CLOSE_S: Final = 2.0
 """How long leaving waits for the engine to notice that it was cancelled."""
 SAVE_S: Final = 10.0
 """How long leaving waits for a slow disk."""
+_EARLY_S: Final = 2.0
+"""How long keys that were pressed before the first frame wait at most for something that takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class ChatApp(Appearance):
             on_signal: called when the system or a closed terminal asks the app to end.
         """
         super().__init__(preferences or Preferences(state=state), paths)
+        self._typed_early: list[events.Key | events.Paste] | None = []
         # The palette's key is an action's, like any other.
         self.use_command_palette = True
         self.worker = EngineWorker(engine)
@@ -183,11 +186,21 @@ class ChatApp(Appearance):
 
     def on_mount(self) -> None:
         """Leave in good order also when the system or a closed terminal asks for it."""
+        self.set_timer(_EARLY_S, self._take_early)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Not in a thread other than the main one, as in some tests, nor on every system.
             with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
                 loop.add_signal_handler(number, self._leave)
+
+    async def on_descendant_focus(self) -> None:
+        """Something can be typed into: what was typed before that goes there."""
+        await self._take_early()
+
+    async def _take_early(self) -> None:
+        early, self._typed_early = self._typed_early, None
+        for event in early or ():
+            await self.on_event(event)
 
     def _leave(self) -> None:
         if self._on_signal is not None:
@@ -238,6 +251,9 @@ class ChatApp(Appearance):
         elif isinstance(event, events.Key) and event.key.startswith("alt+"):
             # Most terminals send Alt with a letter as Escape and the letter, and fields would take that for typing.
             event.character = None
+        if self._typed_early is not None and isinstance(event, events.Key | events.Paste):
+            self._typed_early.append(event)
+            return
         await super().on_event(event)
 
     def copy_to_clipboard(self, text: str) -> None:
