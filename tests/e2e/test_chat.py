@@ -147,3 +147,9 @@ def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, hom
     again.press("enter")
     again.wait_for(lambda screen: "2/2" in screen and "Why?" not in screen)
     _quit(again)
+
+
+def test_what_is_typed_before_the_first_frame_is_in_the_message(start_app):
+    app = start_app()
+    app.type("typed at once")
+    app.wait_for("│ typed at once")

@@ -55,9 +55,3 @@ def test_the_signal_that_ended_a_program_is_its_exit_code():
         terminal.wait_for("up")
         terminal.send_signal(signal.SIGKILL)
         assert terminal.wait_for_exit() == -signal.SIGKILL
-
-
-def test_what_is_typed_before_the_first_frame_is_in_the_message(start_app):
-    app = start_app()
-    app.type("typed at once")
-    app.wait_for("│ typed at once")
