@@ -152,7 +152,7 @@ def test_a_choice_that_cant_be_kept_is_a_sentence(engine, state, capsys, monkeyp
         raise StateError("No space is left on the disk.")
 
     monkeypatch.setattr(bench, "save_state", full)
-    assert run(engine, "some", "--only", "int4", "--keep") == 1
+    assert run(engine, "some", "--only", "int4", "--keep") == bench.FAILED
     assert "chat-tui bench: No space is left on the disk." in capsys.readouterr().err
 
 
