@@ -1,10 +1,9 @@
 """Side by side on the same weights: transformers as it comes, this program's engine and app, `transformers serve`, llama.cpp.
 
-    python -m benchmarks.engines [--rounds 3] [--quick] [--only NAME,NAME] [--json benchmarks/results.json]
+    python -m benchmarks.engines [--rounds 3] [--quick] [--only NAME,NAME] [--json FILE]
 
 Every figure is the median over the rounds; in a round the contestants take turns, so that whatever else the machine does hits
-all of them. A contestant that can't be had here is left out with a notice. `make readme` puts the table of the last
-run that was written to `benchmarks/results.json` into the README.
+all of them. A contestant that can't be had here is left out with a notice.
 """
 
 from __future__ import annotations

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 # Before any library of the Hub is imported: a test that needed a network would fail at once and not hang.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# No test asserts on the clock, and Hypothesis does by itself: an example that takes long on a busy machine is no failure.
+settings.register_profile("chat-tui", deadline=None)
+settings.load_profile("chat-tui")
 
 
 @pytest.hookimpl(tryfirst=True)

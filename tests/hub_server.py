@@ -1,5 +1,5 @@
 """A small server that speaks the Hub's API over real repositories in memory: search in pages, file lists, downloads with ranges,
-gated and missing repositories, slow and broken connections."""
+gated and missing repositories, slow and broken connections. With a fault, it says whatever a hostile server might."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +29,7 @@ class Repo:
         piece_s: seconds between two pieces of a large file.
         breaks_after: bytes after which a large file's connection is cut; 0 for never. It is cut once only.
         ranges: whether parts of files can be asked for.
+        task: what the Hub says that it is for.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Repo:
     breaks_after: int = 0
     private: bool = False
     ranges: bool = True
+    task: str = "text-generation"
 
     @property
     def sha(self) -> str:
@@ -58,7 +60,7 @@ class Repo:
         return {
             "id": self.id, "modelId": self.id, "sha": self.sha, "downloads": self.downloads, "likes": self.likes,
             "tags": list(self.tags), "gated": "manual" if self.gated else False, "private": self.private,
-            "pipeline_tag": "text-generation", "lastModified": "2026-01-31T12:00:00.000Z",
+            "pipeline_tag": self.task, "lastModified": "2026-01-31T12:00:00.000Z",
             "config": {key: self.config[key] for key in ("model_type", "quantization_config") if key in self.config},
             "safetensors": self.safetensors,
         }  # fmt: skip
@@ -79,6 +81,8 @@ class Repo:
 
 
 _HELD_AT_MOST_S = 30
+_POINTER_BYTES = 134
+_LARGE_BYTES = 1000
 
 
 @dataclass
@@ -89,6 +93,10 @@ class HubServer:
         requests: every request, as in `GET /api/models?...`.
         broken: answers everything with this status; 0 for none.
         files_open: files are answered while this is set.
+        fault: is asked first; returns whether it has answered.
+        changed_headers: take the place of a file's own, or of any answer's where they have none; None takes one away.
+        changed_json: takes the place of what an address of the API answers, made of its path and the true value.
+        seen: the headers of each request, beside its line.
     """
 
     url: str
@@ -98,6 +106,10 @@ class HubServer:
     sent_bytes: int = 0
     page: int = 2
     files_open: threading.Event = field(default_factory=threading.Event)
+    fault: Callable[[Any], bool] | None = None
+    changed_headers: dict[str, str | None] = field(default_factory=dict)
+    changed_json: Callable[[str, Any], Any] | None = None
+    seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.files_open.set()
@@ -114,7 +126,7 @@ class HubServer:
 @contextmanager
 def serving() -> Iterator[HubServer]:
     """Run a server on a free port of this machine."""
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    httpd = _Server(("127.0.0.1", 0), _Handler)
     httpd.daemon_threads = True
     hub = HubServer(f"http://127.0.0.1:{httpd.server_port}")
     httpd.hub = hub  # type: ignore[attr-defined]
@@ -125,6 +137,13 @@ def serving() -> Iterator[HubServer]:
     finally:
         httpd.shutdown()
         httpd.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, *_args: Any) -> None:
+        """Say nothing: clients hang up on what they don't want."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -146,6 +165,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         hub, address = self._hub, urllib.parse.urlsplit(self.path)
         hub.requests.append(f"{self.command} {self.path}")
+        hub.seen.append(
+            (hub.requests[-1], {key.lower(): text for key, text in self.headers.items()})
+        )
+        try:
+            if hub.fault is not None and hub.fault(self):
+                return
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+            return
         path = urllib.parse.unquote(address.path)
         query = dict(urllib.parse.parse_qsl(address.query))
         if hub.broken:
@@ -200,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif what == "tree":
             self._json(
                 [
-                    {"type": "file", "path": name, "size": len(data), "oid": _etag(data)}
+                    {"type": "file", "path": name, "size": len(data), **_content(name, data)}
                     for name, data in repo.files.items()
                 ]
             )
@@ -218,9 +246,10 @@ class _Handler(BaseHTTPRequestHandler):
         if name not in repo.files or revision not in ("main", repo.sha):
             self._json({"error": "no such file"}, 404, headers={"X-Error-Code": "EntryNotFound"})
             return
-        self._send_file(repo, repo.files[name], with_body)
+        self._send_file(repo, name, with_body)
 
-    def _send_file(self, repo: Repo, data: bytes, with_body: bool) -> None:
+    def _send_file(self, repo: Repo, name: str, with_body: bool) -> None:
+        data = repo.files[name]
         start, end, status = 0, len(data), 200
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked and repo.ranges:
@@ -229,15 +258,16 @@ class _Handler(BaseHTTPRequestHandler):
                 min(end, int(asked[2]) + 1 if asked[2] else end),
                 206,
             )
-        self.send_response(status)
-        self.send_header("ETag", f'"{_etag(data)}"')
-        self.send_header("X-Repo-Commit", repo.sha)
+        headers = {
+            "ETag": f'"{etag(name, data)}"',
+            "X-Repo-Commit": repo.sha,
+            "Content-Length": str(end - start),
+        }
         if repo.ranges:
-            self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(end - start))
+            headers["Accept-Ranges"] = "bytes"
         if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
-        self.end_headers()
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        self._begin(status, headers)
         if not with_body:
             return
         is_large = len(data) > 4 * _PIECE
@@ -245,8 +275,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             while start < end:
                 piece = data[start : min(end, start + _PIECE)]
-                self.wfile.write(piece)
+                # Counted first: whoever has it may look at once.
                 self._hub.sent_bytes += len(piece)
+                self.wfile.write(piece)
                 start += len(piece)
                 sent += len(piece)
                 if is_large and repo.breaks_after and sent >= repo.breaks_after:
@@ -260,16 +291,44 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        for name, content in (headers or {}).items():
-            self.send_header(name, content)
-        self.end_headers()
+        if self._hub.changed_json is not None:
+            value = self._hub.changed_json(self.path, value)
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.reply(status, data, {"Content-Type": "application/json", **(headers or {})})
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Answer with a body and its length, unless the headers name another length."""
+        self._begin(status, {"Content-Length": str(len(body)), **(headers or {})})
         if self.command == "GET":
-            self.wfile.write(data)
+            try:
+                self.wfile.write(body)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True
+
+    def _begin(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, content in {**headers, **self._hub.changed_headers}.items():
+            if content is not None:
+                self.send_header(name, content)
+        self.end_headers()
 
 
-def _etag(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def etag(name: str, data: bytes) -> str:
+    """Return what the Hub calls a file's content: of a large file its SHA-256, of a small one git's SHA-1."""
+    if name.endswith(".safetensors") or len(data) > _LARGE_BYTES:
+        return hashlib.sha256(data).hexdigest()
+    return git_oid(data)
+
+
+def git_oid(data: bytes) -> str:
+    """Return git's name of a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def _content(name: str, data: bytes) -> dict[str, Any]:
+    """Return what the list of files says of a file's content."""
+    known = etag(name, data)
+    if len(known) == 40:
+        return {"oid": known}
+    large = {"oid": known, "size": len(data), "pointerSize": _POINTER_BYTES}
+    return {"oid": git_oid(known.encode()), "lfs": large}

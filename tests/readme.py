@@ -12,7 +12,7 @@ from argparse import HelpFormatter
 from functools import partial
 from pathlib import Path
 
-from benchmarks._tables import markdown, quality_markdown, whole_markdown
+from benchmarks._tables import quality_markdown
 from tui.actions import Action, actions
 from tui.commands import COMMANDS
 from tui.options import OPTIONS, parser
@@ -151,16 +151,7 @@ def _quality() -> str:
     return quality_markdown(json.loads(path.read_text("utf-8")))
 
 
-def _speed() -> str:
-    folder = PATH.parent / "benchmarks"
-    engines, whole = (
-        json.loads((folder / name).read_text("utf-8")) for name in ("results.json", "whole.json")
-    )
-    return f"{markdown(engines)}\n\n{whole_markdown(whole)}"
-
-
 _MAKERS = {
-    "speed": _speed,
     "quality": _quality,
     "keys": lambda: _keys("app", "chat"),
     "keys of a turn": lambda: _keys("turn"),

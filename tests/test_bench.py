@@ -11,7 +11,7 @@ from tui import bench
 from tui.conversation import ReplyStats
 from tui.engine.base import Finished, LoadRequest, ModelInfo, ModelLoadError
 from tui.settings.paths import AppPaths
-from tui.settings.state import StateError
+from tui.settings.state import AppState, StateError, save_state
 
 SPEEDS = {"none": 20.0, "int8": 30.0, "int4": 40.0}
 
@@ -92,6 +92,13 @@ def test_the_same_is_not_loaded_twice(engine, state):
     assert [one.threads for one in engine.load_requests] == [0, 0, 0, 0, 7, 4]
     assert engine.load_requests[3].dtype == "float32"
     assert not state.exists()
+
+
+def test_code_that_was_agreed_to_in_the_app_runs_here_too(engine, state):
+    save_state(state, AppState(trusted=("org/own@4f2a",)))
+    run(engine, "org/own", "--only", "none", "--no-keep")
+    assert {one.trusted for one in engine.load_requests} == {("org/own@4f2a",)}
+    assert not any(one.trust_own_code for one in engine.load_requests)
 
 
 def test_nothing_is_kept_unasked(engine, state):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tui import __version__
-from tui.cli import UsageError, _opened
+from tui.cli import UsageError, _opened, main
 from tui.conversation import Conversation
 from tui.options import parse
 from tui.sessions.store import SessionStore
@@ -93,6 +94,98 @@ def test_a_transformers_chat_save_opens(store, tmp_path):
     assert [turn.text for turn in opened.conversation.path] == ["hi", "ho"]
 
 
-def test_an_unknown_session_is_refused_in_a_sentence(store):
+@pytest.mark.parametrize("name", ["no-such-chat", "~no-such-user/x", "x" * 300])
+def test_an_unknown_session_is_refused_in_a_sentence(store, name):
     with pytest.raises(UsageError):
-        _opened(parse(["--session", "no-such-chat"]), store)
+        _opened(parse(["--session", name]), store)
+
+
+@pytest.fixture
+def no_home(monkeypatch):
+    """A user who has no home folder, as in some containers."""
+    import pwd
+
+    def unknown(_uid):
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "CHAT_TUI_HOME", "HF_HOME", "HF_HUB_CACHE", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+                 "XDG_CACHE_HOME", "XDG_STATE_HOME"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["models"], ["config"], ["completion", "bash"], ["export", "newest"], ["--dry-run"], ["--log-path"], ["bench"]],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_without_a_home_folder_there_is_a_sentence(no_home, capsys, arguments):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "HOME" in said
+    assert "CHAT_TUI_HOME" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("home", ["relative", "~/below", "~nobody-of-that-name/x"])
+def test_a_home_folder_that_is_none_is_a_sentence_too(no_home, monkeypatch, capsys, home):
+    monkeypatch.setenv("HOME" if home == "relative" else "CHAT_TUI_HOME", home)
+    assert main(["list"]) == 2
+    assert "HOME" in capsys.readouterr().err
+
+
+def test_one_folder_for_everything_is_enough_without_a_home(no_home, monkeypatch, tmp_path, capsys):
+    from huggingface_hub import constants
+
+    from tui.engine.catalog import local_models
+
+    monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "~/.cache/huggingface/hub")
+    for arguments in (["list"], ["config"], ["completion", "bash"], ["--dry-run"]):
+        assert main(arguments) == 0
+    assert capsys.readouterr().err == ""
+    assert all(source.kind == "demo" for source in local_models(["~/models"]))
+
+
+def test_an_error_that_nobody_thought_of_is_printed_with_the_place_of_the_log(
+    monkeypatch, tmp_path, capsys
+):
+    from tui import subcommands
+
+    def fail(*_arguments):
+        raise RuntimeError("out of \x1b[31mcheese")
+
+    monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path))
+    monkeypatch.setitem(subcommands._COMMANDS, "list", fail)
+    before = logging.getLogger().handlers[:]
+    try:
+        assert main(["list"]) == 1
+    finally:
+        logging.getLogger().handlers[:] = before
+    said = capsys.readouterr().err
+    log = tmp_path / "logs" / "chat-tui.log"
+    assert said.startswith("chat-tui list: it failed unexpectedly (RuntimeError: out of ")
+    assert str(log) in said
+    assert "\x1b" not in said
+    assert "cheese" in log.read_text()
+
+
+def test_an_error_that_nobody_thought_of_is_printed_where_there_can_be_no_log(
+    no_home, monkeypatch, tmp_path, capsys
+):
+    from tui import subcommands
+
+    def fail(*_arguments):
+        raise ValueError("no")
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CHAT_TUI_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(subcommands, "run", fail)
+    before = logging.getLogger().handlers[:]
+    try:
+        assert main(["models"]) == 1
+    finally:
+        logging.getLogger().handlers[:] = before
+    said = capsys.readouterr().err
+    assert "failed unexpectedly (ValueError: no)" in said
+    assert "There is no log" in said

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.highlighting.hostile import KNOWN
 from tui.conversation import ChatFormatError, Conversation, from_messages
 from tui.export_html import export_html
 
@@ -86,6 +87,21 @@ def test_code_is_highlighted_and_every_word_is_there():
 
 def test_an_unknown_language_is_plain_code():
     assert "x &lt; y" in export_html([chat_of("```klingon\nx < y\n```")])
+
+
+@pytest.mark.parametrize("language", KNOWN)
+def test_code_on_which_a_lexer_never_ends_is_exported_beside_other_code(language):
+    fence = f"```{language}\n{KNOWN[language]}\n```"
+    page = Page(export_html([chat_of(f"{fence}\n\n```python\nprint()\n```")]))
+    assert KNOWN[language].strip() in page.words
+    assert ("span", {"class": "nb"}) in page.tags
+
+
+def test_long_code_is_highlighted_to_its_end():
+    code = "".join(f"print({number})\n" for number in range(500))
+    page = Page(export_html([chat_of(f"```python\n{code}```")]))
+    assert page.tags.count(("span", {"class": "nb"})) == 2 * 500
+    assert code in page.words
 
 
 def test_reasoning_is_folded():

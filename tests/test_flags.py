@@ -44,9 +44,12 @@ def test_wherever_their_parser_succeeds_ours_returns_the_same(theirs, pairs):
     flags = [f"{name}={value}" for name, value in pairs]
     try:
         expected = theirs(flags)
+        # It joins all flags before it reads them, so that a quote in one can close a list in another.
+        apart = {name: value for flag in flags for name, value in theirs([flag]).items()}
     except Exception:  # noqa: BLE001 - theirs fails in many ways
         return
-    assert repr(parse_flags(flags)) == repr(expected)
+    if repr(apart) == repr(expected):
+        assert repr(parse_flags(flags)) == repr(expected)
 
 
 @pytest.mark.parametrize(

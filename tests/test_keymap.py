@@ -24,7 +24,7 @@ def test_a_key_of_the_users_own_goes_before_the_maps():
     found = keymap("vim", {"turn.details": "f12, ctrl+b"})
     assert found.problems == ()
     assert found.keys["turn.details"] == ("f12", "ctrl+b")
-    assert found.keys["turn.delete"] == ("x",)
+    assert found.keys["turn.delete"] == ("delete",)
     assert not found.is_default
     assert keymap().is_default
 

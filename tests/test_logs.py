@@ -13,7 +13,7 @@ from tui.logs import LogError, log_path, start_logging
 def restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    hooks = sys.excepthook, __import__("threading").excepthook
+    hooks = sys.excepthook, __import__("threading").excepthook, sys.unraisablehook
     yield
     for handler in root.handlers:
         if handler not in handlers:
@@ -21,7 +21,7 @@ def restore_logging() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    sys.excepthook, __import__("threading").excepthook = hooks
+    sys.excepthook, __import__("threading").excepthook, sys.unraisablehook = hooks
 
 
 def run(folder, code: str) -> subprocess.CompletedProcess[str]:
@@ -39,6 +39,7 @@ def run(folder, code: str) -> subprocess.CompletedProcess[str]:
         ("import warnings; warnings.warn('old', FutureWarning)", "FutureWarning: old"),
         ("1 // 0", "ZeroDivisionError"),
         ("import threading; t = threading.Thread(target=lambda: 1 // 0, name='worker'); t.start(); t.join()", "thread worker"),
+        ("class Freed:\n    def __del__(self):\n        raise OSError('while it is freed')\nFreed()\n", "while it is freed"),
         ("import logging; logging.warning('%d', 'no number')", ""),
         ("import logging; logging.warning('\\ud800')", ""),
     ],

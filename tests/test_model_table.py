@@ -1,6 +1,7 @@
 """`chat-tui models`, as a shell sees it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,11 +9,13 @@ import sys
 import pytest
 
 from tests.engine import tiny
+from tests.engine.hub.hub_case import QUICK
 from tests.hub_server import serving
+from tui import model_table
 from tui.cli import main
 from tui.engine.facts import folder_facts
-from tui.engine.hub import Hub
-from tui.engine.local.loading import half_dtype
+from tui.engine.hub.hub import Hub
+from tui.engine.local.placement import half_dtype
 from tui.model_table import print_models
 from tui.screens.models import rows
 from tui.settings.paths import AppPaths
@@ -58,6 +61,18 @@ def test_a_line_has_the_total_that_the_picker_has(shelf, capsys):
         assert re.search(rf"{one.quantization} .* {bytes_text(one.needed.total_bytes)}", said)
 
 
+def test_one_bad_model_takes_nothing_from_the_table(shelf, capsys):
+    for name, number in (("a", "1" + "0" * 400), ("b", "1e999"), ("c", "[" * 5000)):
+        (shelf / name).mkdir()
+        (shelf / name / "config.json").write_text(f'{{"hidden_size": {number}}}')
+    os.mkfifo(shelf / "pipe.gguf")
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert "27k · float32" in said
+    assert "401 digits" in said
+    assert "nested too deeply" in said or "not valid JSON" in said
+
+
 def test_the_same_as_json(shelf, capsys):
     assert main(["models", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -96,3 +111,22 @@ def test_without_a_network_there_is_a_sentence(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("chat-tui models: The Hugging Face Hub can't be reached")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "127.0.0.1:9"), ("ALL_PROXY", "foo://x"), ("SSL_CERT_FILE", "/nowhere.pem")],
+)
+def test_a_variable_that_keeps_the_hub_away_is_named_with_what_to_do(
+    paths, monkeypatch, capsys, name, value
+):
+    import huggingface_hub
+
+    huggingface_hub.close_session()
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(model_table, "Hub", lambda: Hub("https://hub.invalid", QUICK))
+    assert main(["models", "--hub", "x"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("chat-tui models: The Hugging Face Hub can't be")
+    assert name in said
+    assert re.search(r"\. (Check|Correct) ", said)

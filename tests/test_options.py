@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 
@@ -287,3 +288,17 @@ def test_a_theme_that_is_not_there_is_not_written(tmp_path):
     assert wrong.returncode == 2
     assert "there is no theme 'nope'" in wrong.stderr
     assert run("config", "screen.theme=nord", home=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("digits", [300, 5_000, 100_000])
+def test_a_flag_of_any_length_is_no_file_name(digits):
+    with pytest.raises(SystemExit, match="2"):
+        parse([f"top_k={'9' * digits}"])
+
+
+def test_a_pipe_in_place_of_a_generation_config_is_refused_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "generation_config.json"
+    os.mkfifo(pipe)
+    result = run("m", "--generation-config", str(pipe), "--dry-run", home=tmp_path / "home")
+    assert result.returncode == 2
+    assert "can't be used: not a regular file" in result.stderr

@@ -20,6 +20,15 @@ def test_the_parts_that_are_made_from_the_code_are_up_to_date():
     assert renewed(README) == README, "make readme writes them anew"
 
 
+def test_nothing_in_it_is_written_for_the_interpreter():
+    assert (
+        re.findall(
+            r"<(?:function|bound method|class|\w+ object)|<lambda>| at 0x[0-9a-f]{4}", README
+        )
+        == []
+    )
+
+
 def test_every_picture_and_file_that_it_links_to_is_there():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     local = [link for link in links if not link.startswith("http")]

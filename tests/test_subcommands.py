@@ -10,7 +10,7 @@ import pytest
 
 from tui.cli import main
 from tui.conversation import Conversation, Generation, Status
-from tui.sessions import SessionStore
+from tui.sessions import SessionStore, SessionWriteError
 from tui.settings.paths import AppPaths
 from tui.transfer import EXPORTS, format_for
 
@@ -41,6 +41,11 @@ def test_a_chat_is_exported_to_every_format_that_can_be_written(chat, tmp_path, 
     text = target.read_text()
     assert "bold" in text
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_that_no_file_can_have_is_a_sentence(chat, capsys):
+    assert main(["export", chat.id, "--output", "x" * 300]) != 0
+    assert "file name too long" in capsys.readouterr().err
 
 
 def test_without_a_file_it_goes_to_stdout_as_markdown(chat, capsys):
@@ -91,6 +96,109 @@ def test_a_file_without_a_chat_is_a_sentence_and_is_left_alone(paths, tmp_path, 
     assert main(["import", str(file)]) == 2
     assert "can't be imported" in capsys.readouterr().err
     assert file.read_bytes() == content
+
+
+def test_files_that_are_no_chats_are_answered_for_and_do_not_stop_the_others(
+    paths, tmp_path, capsys
+):
+    (tmp_path / "a.json").write_text('{"id": "user"}')
+    (tmp_path / "b\x1b[31m.json").write_text("{")
+    (tmp_path / "c.json").write_text(
+        json.dumps([{"role": "user", "content": [{"type": "image"}, "hi"]}])
+    )
+    assert main(["import", *map(str, sorted(tmp_path.glob("*.json")))]) == 2
+    shown = capsys.readouterr()
+    assert shown.out.count("1 turn") == 1
+    assert "a.json can't be imported: it holds no chat" in shown.err
+    assert ".json can't be imported: it is not complete JSON" in shown.err
+    assert "c.json: 1 × an image was left out" in shown.err
+    assert shown.err.endswith("1 chat imported (OpenAI messages); 2 files not imported.\n")
+    assert "\x1b" not in shown.err
+
+
+def test_a_chat_is_imported_once_whatever_its_file_is_called(paths, tmp_path, capsys):
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]
+    (tmp_path / "a.json").write_text(json.dumps(messages))
+    (tmp_path / "b.jsonl").write_text(json.dumps({"title": "Another name", "messages": messages}))
+    assert main(["import", str(tmp_path / "a.json")]) == 0
+    first = capsys.readouterr()
+    assert main(["import", str(tmp_path / "b.jsonl"), str(tmp_path / "a.json")]) == 0
+    again = capsys.readouterr()
+    assert first.out.split()[0] in again.out
+    assert again.out.count("[here already]") == 2
+    assert again.err == "0 chats imported; 2 chats here already.\n"
+    assert main(["list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_chat_that_was_talked_on_after_its_import_is_not_written_over(paths, tmp_path, capsys):
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps([{"role": "user", "content": "hi"}]))
+    assert main(["import", str(file)]) == 0
+    chat_id = capsys.readouterr().out.split()[0]
+    store = SessionStore(paths.sessions, paths.index)
+    store.save(store.load(chat_id).conversation.add_user("more"))
+    store.close()
+    assert main(["import", str(file)]) == 0
+    store = SessionStore(paths.sessions, paths.index)
+    assert len(store.load(chat_id).conversation.path) == 2
+    store.close()
+
+
+def test_what_was_imported_before_the_disk_was_full_is_said(paths, tmp_path, capsys, monkeypatch):
+    real = SessionStore.save
+
+    def save(self, conversation):
+        if "two" in conversation.title:
+            raise SessionWriteError("The disk is full.")
+        real(self, conversation)
+
+    monkeypatch.setattr(SessionStore, "save", save)
+    chats = [{"messages": [{"role": "user", "content": text}]} for text in ("one", "two")]
+    (tmp_path / "a.json").write_text(json.dumps(chats))
+    assert main(["import", str(tmp_path / "a.json")]) == 2
+    shown = capsys.readouterr()
+    assert "one" in shown.out
+    assert "1 chat imported" in shown.err
+    assert "chat-tui import: The disk is full." in shown.err
+
+
+def test_an_export_of_a_chat_that_is_here_is_known_again(chat, paths, tmp_path, capsys):
+    file = tmp_path / "out.json"
+    assert main(["export", chat.id, "--to", "chat-tui", "--output", str(file)]) == 0
+    assert main(["import", str(file)]) == 0
+    assert "1 chat here already" in capsys.readouterr().err
+    document = json.loads(file.read_text()) | {"id": "../../elsewhere"}
+    file.write_text(json.dumps(document))
+    assert main(["import", str(file)]) == 0
+    assert "1 chat imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+def test_an_empty_name_is_no_folder_to_import(paths, tmp_path, capsys, monkeypatch, name):
+    (tmp_path / "a.json").write_text('[{"role": "user", "content": "hi"}]')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["import", str(tmp_path / "a.json"), name])
+    shown = capsys.readouterr()
+    assert ended.value.code == 2
+    assert "no file was named" in shown.err
+    assert not shown.out
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ([{"role": "assistant", "content": "Only a reply"}], "Only a reply"),
+        ({"messages": [], "system": "Be kind."}, "Be kind."),
+    ],
+)
+def test_a_chat_without_a_title_is_listed_by_its_first_words(
+    paths, tmp_path, capsys, document, shown
+):
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert main(["import", str(tmp_path / "a.json")]) == 0
+    assert capsys.readouterr().out.strip().endswith(shown)
 
 
 def test_a_missing_file_is_a_sentence(paths, tmp_path, capsys):

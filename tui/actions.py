@@ -183,10 +183,10 @@ ACTIONS: Final = (
         "turn.newer", "Turn: newer variant", ("right", "]"), "Shows the variant after this one.", "turn", when="still",
     ),
     Action(
-        "turn.delete", "Turn: delete", ("d",), "Takes out one turn; what follows it stays.", "turn", when="still",
+        "turn.delete", "Turn: delete", ("delete",), "Deletes one turn; what follows it stays.", "turn", when="still",
     ),
     Action(
-        "turn.delete_following", "Turn: delete from here", ("D",), "Takes out a turn and all that follows it.", "turn",
+        "turn.delete_following", "Turn: delete from here", ("shift+delete",), "Deletes a turn and all that follows it.", "turn",
         when="still",
     ),
     Action("turn.fork", "Turn: fork", ("f",), "Goes on from this turn in a new chat.", "turn", "Fork", when="still", slash=("fork",)),

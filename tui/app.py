@@ -19,18 +19,20 @@ from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from tui.actions import Action, actions
 from tui.appearance import Appearance
 from tui.clipboard import copy_natively
 from tui.engine.base import Engine, LoadRequest
-from tui.engine.downloads import Downloads
-from tui.engine.hub import Hub
+from tui.engine.hub.downloads import Downloads
+from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
 from tui.screens.bindings import bindings
 from tui.screens.chat import ChatScreen
+from tui.screens.settings_screen import SettingsScreen
 from tui.sessions import Loaded, SessionError
 from tui.sessions.rescue import write_copy
 from tui.sessions.writer import SessionWriter
@@ -229,8 +231,8 @@ class ChatApp(Appearance):
             if isinstance(screen, ChatScreen):
                 screen.take_configuration()
 
-    @on(ChatScreen.SettingsChanged)
-    def _settings_changed(self, event: ChatScreen.SettingsChanged) -> None:
+    @on(SettingsScreen.Changed)
+    def _settings_changed(self, event: SettingsScreen.Changed) -> None:
         event.stop()
         self.settings_changed()
 
@@ -314,9 +316,11 @@ class ChatApp(Appearance):
         return Ending(ended, problems, copies)
 
     def _handle_exception(self, error: Exception) -> None:
-        # A widget that is still being mounted when the app is left may look in vain for its parts, as Textual's Select does.
-        if self._exit and isinstance(error, NoMatches):
-            _log.info("a widget was mounted while the app was left", exc_info=error)
+        # What is still at work when the app is left may look in vain for a widget: Textual's Select while it is mounted, our own
+        # coroutines, whose errors come wrapped.
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if self._exit and isinstance(cause, NoMatches):
+            _log.info("a widget was looked for while the app was left", exc_info=cause)
         else:
             super()._handle_exception(error)
 

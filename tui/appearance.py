@@ -5,6 +5,7 @@ It follows the configuration file and the user's themes while the app runs. What
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.segment import Segment
+from textual import work
 from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
@@ -100,6 +102,7 @@ class Appearance(App[None]):
         self._own_themes: set[str] = set()
         self._signs: SignFilter | None = None
         self._title_shown = ""
+        self._is_watching = False
 
     # -- themes
 
@@ -119,20 +122,25 @@ class Appearance(App[None]):
             return ""
         return f"There is no theme {sanitize_line(wanted, 40)!r}{did_you_mean(wanted, list(self.available_themes)) or '.'}"
 
-    def _watch_themes(self) -> None:
-        """Take over what was changed in the user's themes."""
+    def _read_themes(self) -> tuple[Sequence[ThemeColours], Sequence[str], bool] | None:
+        """Return the user's themes, what is wrong with them, and whether they are read for the first time; None where nothing changed."""
         if self.paths is None:
-            return
+            return None
         folder = self.paths.themes
         try:
             found = {path.name: stamp(path) for path in folder.glob("*.toml")}
         except OSError:
-            return
+            return None
         if found == self._theme_stamps:
-            return
-        first, self._theme_stamps = not self._theme_stamps, found
-        themes, problems = user_themes(folder)
-        if first and {theme.name for theme in themes} <= set(self.available_themes):
+            return None
+        is_first, self._theme_stamps = not self._theme_stamps, found
+        return *user_themes(folder), is_first
+
+    def _take_themes(
+        self, themes: Sequence[ThemeColours], problems: Sequence[str], is_first: bool
+    ) -> None:
+        """Take over what was changed in the user's themes."""
+        if is_first and {theme.name for theme in themes} <= set(self.available_themes):
             return  # as they were when the app began
         for theme in themes:
             self.register_theme(as_theme(theme))
@@ -203,13 +211,28 @@ class Appearance(App[None]):
         self.apply_settings()
         # What is wrong with the file itself was said by who began the app.
         self._tell(*self.keymap_in_force.problems, self.check_theme())
-        self._watch_themes()
+        self._watch()
         self.set_interval(WATCH_S, self._watch)
 
+    # A look that has not come back from the disk is not followed by another one.
     def _watch(self) -> None:
-        if self.preferences.reload():
-            self.settings_changed()
-        self._watch_themes()
+        if not self._is_watching:
+            self._is_watching = True
+            self._look_at_files()
+
+    @work(group="watch", exit_on_error=False)
+    async def _look_at_files(self) -> None:
+        """Look on a thread, since a disk that hangs must not hang the screen."""
+        try:
+            is_other, themes = await asyncio.to_thread(
+                lambda: (self.preferences.reload(), self._read_themes())
+            )
+            if is_other:
+                self.settings_changed()
+            if themes is not None:
+                self._take_themes(*themes)
+        finally:
+            self._is_watching = False
 
     # -- the terminal
 

@@ -136,10 +136,17 @@ def thread_choices(best: Choice, cores: int) -> list[Choice]:
     ]
 
 
-def measure(engine: Engine, choice: Choice) -> Measured:
-    """Load a model in one way, and have it reply; the engine is left without a model."""
+def measure(engine: Engine, choice: Choice, trusted: tuple[str, ...] = ()) -> Measured:
+    """Load a model in one way, and have it reply; the engine is left without a model.
+
+    Args:
+        engine: without a model.
+        choice: the way.
+        trusted: whose code the user has agreed to run, as in a `LoadRequest`.
+    """
+    request = replace(choice.request, trusted=trusted)
     try:
-        info = engine.load(choice.request, lambda _event: None, lambda: False)
+        info = engine.load(request, lambda _event: None, lambda: False)
         if problem := next((note for note in info.notes if note.startswith(_NOT_COMPILED)), ""):
             return Measured(choice, problem=problem)
         _ask(engine, _QUESTION, 4)
@@ -236,7 +243,7 @@ def run(
     engine = (make_engine or _engine)(paths)
     measured: list[Measured] = []
     try:
-        for one in _measured(engine, model, only):
+        for one in _measured(engine, model, only, state.trusted):
             measured.append(one)
             _tell(one.problem or _cells(one)[2], end="\n")
     except KeyboardInterrupt:
@@ -280,13 +287,15 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
     return 0
 
 
-def _measured(engine: Engine, model: str, only: Sequence[str]) -> Iterator[Measured]:
+def _measured(
+    engine: Engine, model: str, only: Sequence[str], trusted: tuple[str, ...]
+) -> Iterator[Measured]:
     """Measure all choices; which there are depends on where the model goes, which the first load that succeeds tells."""
     known: list[Measured] = []
 
     def measured(choice: Choice) -> Measured:
         _tell(f"{choice.name}:", end=" ")
-        known.append(measure(engine, choice))
+        known.append(measure(engine, choice, trusted))
         return known[-1]
 
     for name in only or (NONE,):

@@ -12,11 +12,10 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tui.console import complain, write_out
-from tui.files import reason
+from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
 from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ HANG_UP_S = 5.0
 """How long the app may take to end when the system asks for it, before that is done from outside."""
 LAST_WORDS_S = 1.0
 """How long it may then still take to say what became of the chats."""
+_GENERATION_CONFIG = "generation_config.json"
+_MOST_CONFIG_BYTES = 5_000_000
 
 
 class UsageError(Exception):
@@ -48,16 +49,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit code: 0; 1 when the app failed or a chat could not be saved; 2 when it could not start.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    if given and given[0] in SUBCOMMANDS:
-        from tui.subcommands import run
+    is_subcommand = bool(given) and given[0] in SUBCOMMANDS
+    name = f"chat-tui {given[0]}" if is_subcommand else "chat-tui"
+    from tui.settings.paths import PathsError
 
-        return run(given)
-    arguments = parse(given)
     try:
-        return _run(arguments)
-    except UsageError as error:
-        complain(f"chat-tui: {error}")
+        if is_subcommand:
+            from tui.subcommands import run
+
+            return run(given)
+        return _run(parse(given))
+    except (UsageError, PathsError) as error:
+        complain(f"{name}: {error}")
         return USAGE_ERROR
+    except Exception as error:  # noqa: BLE001 - once a log is kept, nobody else would say anything of it
+        return _unexpected(name, error)
+
+
+def _unexpected(name: str, error: Exception) -> int:
+    """Say that something failed that nobody thought of, and where the details are; return the exit code."""
+    import logging
+
+    from tui import logs
+    from tui.engine import failures
+    from tui.settings.paths import AppPaths, PathsError
+
+    try:
+        where = f"the details are in {logs.start_logging(AppPaths.default().logs)}"
+    except (logs.LogError, PathsError) as problem:
+        where = f"{problem}"
+    failures.log(logging.getLogger(__name__), logging.CRITICAL, "uncaught error", error)
+    complain(
+        f"{name}: it failed unexpectedly ({failures.type_name(error)}: {failures.words(error)}); {where}"
+    )
+    return CRASHED
 
 
 def _run(arguments: Arguments) -> int:
@@ -93,8 +118,8 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
     command_line = dict(arguments.settings)
     if arguments.generation_config:
         command_line = {**_generation_config(arguments.generation_config), **command_line}
-    path = arguments.config.expanduser() if arguments.config else paths.config_file
-    if arguments.config and not path.is_file():
+    path = typed_path(str(arguments.config)) if arguments.config else paths.config_file
+    if arguments.config and not is_file(path):
         raise UsageError(f"there is no configuration file {path}")
     preferences = Preferences(
         path,
@@ -121,16 +146,20 @@ def _generation_config(named: str) -> dict[str, Any]:
     Raises:
         UsageError: it can't be read.
     """
-    path = Path(named).expanduser()
-    if path.is_dir():
-        path /= "generation_config.json"
-    try:
-        if ".json" not in named and not path.is_file():
-            from huggingface_hub import hf_hub_download
+    path = typed_path(named)
+    if is_folder(path):
+        path /= _GENERATION_CONFIG
+    from tui.engine.base import ModelLoadError
 
-            path = Path(hf_hub_download(named, "generation_config.json"))
-        return generation_settings(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    try:
+        if ".json" not in named and not is_file(path):
+            from tui.engine.hub.hub import Hub
+
+            return generation_settings(Hub().small_file(named, _GENERATION_CONFIG).decode("utf-8"))
+        return generation_settings(
+            read_regular(path, most_bytes=_MOST_CONFIG_BYTES).decode("utf-8")
+        )
+    except (OSError, ValueError, ModelLoadError) as error:
         why = str(error).partition("\n")[0]
         if isinstance(error, OSError) and error.strerror:
             why = reason(error)
@@ -165,7 +194,7 @@ def _load_request(
         model,
         quantization,
         revision=value("model.revision"),
-        trust_remote_code=arguments.trust_remote_code,
+        trust_own_code=arguments.trust_remote_code,
         **preferences.load_options,
     )
     return request, notices
@@ -293,8 +322,8 @@ def _opened(arguments: Arguments, store: SessionStore) -> Loaded | None:
                 raise UsageError("there is no saved chat to continue. Start one with: chat-tui")
             return store.load(newest)
         if arguments.session:
-            path = Path(arguments.session).expanduser()
-            if path.exists():
+            path = typed_path(arguments.session)
+            if exists(path):
                 return store.open_file(path)
             from tui.subcommands import whole_id
 

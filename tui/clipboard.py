@@ -40,7 +40,7 @@ def copy_natively(text: str, last_resort: Path | None) -> Path | None:
         return None
     try:
         make_private_folder(last_resort.parent)
-        write_atomic(last_resort, data)
+        write_atomic(last_resort, data, is_own=True)
     except OSError as error:
         _log.warning("what was copied could not be written to a file: %s", error)
         return None

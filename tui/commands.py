@@ -67,6 +67,14 @@ def parse_command(text: str) -> Command | None:
     return Command(action, unquoted(argument) if action.argument in _ONE_THING else argument)
 
 
+def is_command(text: str) -> bool:
+    """Return whether a text is a command, or looks like one and is none."""
+    try:
+        return parse_command(text) is not None
+    except CommandError:
+        return True
+
+
 def unquoted(text: str) -> str:
     """Return what stands between quotes, where a text begins and ends with the same ones and has no more of them."""
     inside = text[1:-1]

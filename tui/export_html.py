@@ -8,13 +8,15 @@ when a page is written: the app's first frame does not wait for it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import cache
+from contextlib import closing
 from html import escape
 from typing import TYPE_CHECKING, Final
 
 from tui.conversation import ChatFormatError, Conversation, Turn
 from tui.conversation.formats import Format, export_text
 from tui.conversation.formats.prose import heading
+from tui.highlighting.lexers import Lexers, Run
+from tui.highlighting.stretches import stretches
 from tui.sanitize import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -40,61 +42,65 @@ _POLICY: Final = (
 )
 
 
-def _highlighted(code: str, language: str, _attributes: str) -> str:
-    """Return code as coloured HTML; empty, which means plain, for a language that is not known."""
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        lexer = get_lexer_by_name(language) if language else None
-    except ClassNotFound:
-        lexer = None
-    if lexer is None:
-        return ""
-    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
-
-
-@cache
-def _renderer() -> MarkdownIt:
+def _renderer(lexers: Lexers) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    markdown = MarkdownIt("commonmark", {"html": False, "highlight": _highlighted, "breaks": True})
+    def highlighted(code: str, language: str, _attributes: str) -> str:
+        return _highlighted(lexers, code, language)
+
+    markdown = MarkdownIt("commonmark", {"html": False, "highlight": highlighted, "breaks": True})
     markdown.enable(["table", "strikethrough"]).disable("image")
     markdown.validateLink = _is_safe_link  # type: ignore[method-assign]
     return markdown
+
+
+def _highlighted(lexers: Lexers, code: str, language: str) -> str:
+    """Return code as colored HTML, plain where its language is not known or its lexer fails."""
+    html: list[str] = []
+    for lines in stretches(code.split("\n")):
+        rows = lexers.rows(lines, language)
+        html += map(escape, lines) if rows is None else map(_colored, lines, rows)
+    return "\n".join(html)
+
+
+def _colored(line: str, row: Sequence[Run]) -> str:
+    html, start = "", 0
+    for length, kind in row:
+        text = escape(line[start : start + length])
+        html += f'<span class="{kind}">{text}</span>' if kind else text
+        start += length
+    return html
 
 
 def _is_safe_link(url: str) -> bool:
     return url.strip().lower().startswith(_LINKS)
 
 
-def _markdown(text: str) -> str:
+def _markdown(renderer: MarkdownIt, text: str) -> str:
     try:
-        return str(_renderer().render(sanitize(text)))
+        return str(renderer.render(sanitize(text)))
     except RecursionError:
         return f"<pre>{escape(sanitize(text))}</pre>"
 
 
-def _section(turn: Turn) -> str:
+def _section(renderer: MarkdownIt, turn: Turn) -> str:
     kind = turn.role if turn.role in ("user", "assistant", "system") else "other"
     parts = [f'<section class="{kind}">', f"<h2>{escape(heading(turn))}</h2>"]
     if turn.reasoning:
-        thought = _markdown(turn.reasoning)
+        thought = _markdown(renderer, turn.reasoning)
         parts.append(f"<details><summary>Reasoning</summary>{thought}</details>")
-    parts += [_markdown(turn.text), "</section>"]
+    parts += [_markdown(renderer, turn.text), "</section>"]
     return "\n".join(parts)
 
 
-def _chat(chat: Conversation) -> Iterator[str]:
+def _chat(renderer: MarkdownIt, chat: Conversation) -> Iterator[str]:
     yield f"<h1>{escape(sanitize_line(chat.title) or 'Chat')}</h1>"
     if chat.system_prompt:
         yield '<section class="system">\n<h2>System prompt</h2>'
-        yield _markdown(chat.system_prompt)
+        yield _markdown(renderer, chat.system_prompt)
         yield "</section>"
     for turn in chat.path:
-        yield _section(turn)
+        yield _section(renderer, turn)
 
 
 def _write(chats: Sequence[Conversation]) -> str:
@@ -102,7 +108,9 @@ def _write(chats: Sequence[Conversation]) -> str:
 
     title = escape(sanitize_line(chats[0].title) or "Chat")
     colours = HtmlFormatter(style="default").get_style_defs("pre")
-    body = "\n".join(block for chat in chats for block in _chat(chat))
+    with closing(Lexers()) as lexers:
+        renderer = _renderer(lexers)
+        body = "\n".join(block for chat in chats for block in _chat(renderer, chat))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

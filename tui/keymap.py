@@ -40,8 +40,6 @@ MAPS: Final[Mapping[str, Mapping[str, str]]] = {
         "turn.copy": "y",
         "turn.older": "h,left,[",
         "turn.newer": "l,right,]",
-        "turn.delete": "x",
-        "turn.delete_following": "D",
         "turn.undo": "u",
         "turn.redo": "ctrl+r,U",
         "transcript.find": "ctrl+f,alt+slash",

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from tui.files import FILE_MODE, make_private_folder, reason
+from tui.files import make_private_folder, open_own, reason
 
 _MAX_BYTES: Final = 1_000_000
 _BACKUPS: Final = 2
@@ -31,8 +31,7 @@ class _PrivateHandler(RotatingFileHandler):
     """A rotating log that only its owner can read, and that never complains on the screen."""
 
     def _open(self) -> Any:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        fd = os.open(self.baseFilename, flags, FILE_MODE)
+        fd = open_own(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
         return open(fd, self.mode, encoding=self.encoding, errors=self.errors)  # noqa: PTH123
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -62,6 +61,7 @@ def start_logging(folder: Path, level: int = logging.INFO) -> Path:
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
     path = log_path(folder)
     try:
         make_private_folder(folder)
@@ -84,6 +84,12 @@ def _log_uncaught(
 ) -> None:
     if not issubclass(kind, KeyboardInterrupt):
         _log.critical("uncaught error", exc_info=(kind, error, trace))
+
+
+def _log_unraisable(args: sys.UnraisableHookArgs) -> None:
+    """Log what was raised where nothing can catch it, as while an object is freed; without the object, whose code failed."""
+    if args.exc_value is not None:
+        _log.error("an error that nobody can catch", exc_info=args.exc_value)
 
 
 def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:

@@ -11,7 +11,7 @@ from tui.console import write_out
 from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts
-from tui.engine.hub import Hub
+from tui.engine.hub.hub import Hub
 from tui.engine.local import LocalEngine
 from tui.logs import LogError, start_logging
 from tui.sanitize import sanitize_line

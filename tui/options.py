@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 from tui import __version__
 from tui.console import Parser
 from tui.engine.quantization import QUANTIZATIONS
+from tui.files import exists
 from tui.flags import looks_like_flag, read_flags, read_value
 from tui.parameters import PARAMETERS, UNUSED, ParameterError, did_you_mean, readable
 from tui.settings.schema import GENERATION, SETTINGS, SettingError
@@ -66,7 +67,7 @@ _SWITCHES: Final = {
     "load-in-4bit": "hold the weights in 4 bits; the same as --quantization 4bit",
     "load-in-8bit": "hold the weights in 8 bits; the same as --quantization 8bit",
     "use-bnb-nested-quant": "quantise the scales of 4-bit weights too (that is the default; =false turns it off)",
-    "trust-remote-code": "run Python code that the model's repository ships; only for repositories that you trust",
+    "trust-remote-code": "run the Python code that the model's own repository ships, as it is now; other repositories still ask",
 }
 _OWN_SWITCHES: Final = {
     "continue": "reopen the newest chat",
@@ -82,7 +83,7 @@ class Arguments:
 
     Attributes:
         settings: by their keys, all of them checked.
-        trust_remote_code: whether a repository's code may run.
+        trust_remote_code: whether the code of the model's own repository may run.
         resume: reopen the newest chat.
         session: a chat to open.
         config: the configuration file to use; None for the usual one.
@@ -268,7 +269,7 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     """Return the model, the flags, and sentences about what is not used."""
     model, flags, notices = "", [], []
     for at, word in enumerate(words):
-        if looks_like_flag(word) and not (at == 0 and Path(word).exists()):
+        if looks_like_flag(word) and not (at == 0 and _is_there(word)):
             flags.append(word)
         elif word.startswith(("http://", "https://")):
             notices.append(f"{word} is not asked: the model runs in this process.")
@@ -280,6 +281,11 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
                 f"{word!r} is neither a model nor name=value, and the model is {model!r}{near}"
             )
     return model, flags, notices
+
+
+def _is_there(word: str) -> bool:
+    """Return whether a word of the command line names a file or folder."""
+    return exists(Path(word))
 
 
 def _usable(flags: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -25,6 +25,8 @@ _BIDI: Final = {
     0x2069: "PDI",
 }
 _REPLACEMENT: Final = "\ufffd"
+_READ_FOR_EACH: Final = 8
+"""Characters of a text that are read for each one that a line of it may have."""
 
 
 def _table() -> dict[int, str]:
@@ -67,6 +69,11 @@ def sanitize(text: str) -> str:
 
 def sanitize_line(text: str, limit: int = 0) -> str:
     """Return `text` sanitised on one line, cut to `limit` characters (0: as long as it is) with an ellipsis."""
+    if limit and len(text) > _READ_FOR_EACH * limit:
+        # Of a long text only the beginning is looked at, unless that is nothing but blanks.
+        start = sanitize_line(text[: _READ_FOR_EACH * limit], limit)
+        if len(start) == limit:
+            return start
     line = " ".join(sanitize(text).split())
     if limit and len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"

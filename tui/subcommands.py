@@ -13,8 +13,10 @@ from typing import Final
 from tui import bench
 from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
-from tui.conversation.formats import export_text
+from tui.conversation import Conversation
+from tui.conversation.formats import FORMATS, export_text
 from tui.engine.base import EngineError
+from tui.files import exists, is_file, is_folder, typed_path
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
 from tui.sessions import SessionError, SessionFileError, SessionStore
@@ -25,7 +27,15 @@ from tui.settings.presets import Library
 from tui.settings.schema import SETTINGS, SettingError
 from tui.settings.state import load_state
 from tui.settings.themes import shipped_themes, user_themes
-from tui.transfer import EXPORTS, TransferError, format_for, read_chats, write_chats
+from tui.transfer import (
+    EXPORTS,
+    Source,
+    Tally,
+    TransferError,
+    format_for,
+    read_sources,
+    write_chats,
+)
 
 FAILED: Final = 2
 
@@ -35,6 +45,9 @@ def run(arguments: Sequence[str]) -> int:
 
     Returns:
         the exit code: 0, or 2 with a sentence on stderr.
+
+    Raises:
+        PathsError: the user has no home folder.
     """
     name, *rest = arguments
     if name == "bench":
@@ -47,14 +60,10 @@ def run(arguments: Sequence[str]) -> int:
         code = _COMMANDS[name](given, store)
         sys.stdout.flush()
         return code
-    except (
-        ConfigError,
-        PathsError,
-        SessionError,
-        SettingError,
-        TransferError,
-        EngineError,
-    ) as error:
+    except EngineError as error:
+        complain(f"chat-tui {name}: {error} {error.hint}".rstrip())
+        return FAILED
+    except (ConfigError, PathsError, SessionError, SettingError, TransferError) as error:
         complain(f"chat-tui {name}: {error}")
         return FAILED
     except BrokenPipeError:
@@ -99,11 +108,27 @@ def export_parser() -> argparse.ArgumentParser:
 
 def import_parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui import`."""
-    parser = Parser(prog="chat-tui import", description="Read chats from files of other tools.")
+    labels = ", ".join(one.label for one in FORMATS.values() if one.read is not None)
+    parser = Parser(
+        prog="chat-tui import",
+        description="Read chats from files of other tools, from ZIP archives and from folders. Each file is answered for; a chat that is here already is not imported again.",
+        epilog=f"Known formats, found out from what a file holds: {labels}.",
+    )
     parser.add_argument(
-        "files", metavar="FILE", type=Path, nargs="+", help="a file in any known format"
+        "files",
+        metavar="FILE",
+        type=_named,
+        nargs="+",
+        help="a file in any known format, a ZIP archive or a folder",
     )
     return parser
+
+
+def _named(text: str) -> Path:
+    """Return the path of an argument; an empty one would be the folder that the shell is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("no file was named; is a variable of the shell empty?")
+    return Path(text)
 
 
 def list_parser() -> argparse.ArgumentParser:
@@ -127,8 +152,8 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
     chat_id = store.newest() if given.chat == "newest" else given.chat
     if chat_id is None:
         raise TransferError("there is no saved chat yet")
-    path = Path(chat_id).expanduser()
-    if path.is_file():
+    path = typed_path(chat_id)
+    if is_file(path):
         opened = store.open_file(path)
     else:
         opened = store.load(whole_id(store, chat_id), lock=False)
@@ -138,26 +163,49 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
     if given.output is None:
         write_out(export_text([opened.conversation], EXPORTS[name]))
     else:
-        if given.output.is_dir():
+        if is_folder(given.output):
             raise TransferError(f"{given.output} is a folder; name a file in it")
-        if given.output.exists() and not given.force:
+        if exists(given.output) and not given.force:
             raise TransferError(f"{given.output} is there already; --force replaces it")
         write_chats([opened.conversation], name, given.output, overwrite=given.force)
     return 0
 
 
 def _import(given: argparse.Namespace, store: SessionStore) -> int:
-    for path in given.files:
-        imported = read_chats(path)
-        for chat in imported.conversations:
-            store.save(chat)
-            store.unlock(chat.id)
-            turns = len(chat.path)
-            plural = " " if turns == 1 else "s"
-            print(f"{chat.id}  {turns:>4} turn{plural}  {sanitize_line(chat.title, 60)}")
-        for problem in imported.problems:
-            print(f"{sanitize_line(str(path))}: {sanitize_line(problem)}", file=sys.stderr)
-    return 0
+    tally = Tally()
+    try:
+        for source in read_sources(given.files):
+            tally.add(source)
+            _keep(source, tally, store)
+    finally:
+        # Also where a full disk ends it: what was imported until then is there.
+        print(tally.summary(), file=sys.stderr)
+    return 0 if tally.is_whole else FAILED
+
+
+def _keep(source: Source, tally: Tally, store: SessionStore) -> None:
+    """Put the chats of a file on the disk, and print what there is to say of each and of the file."""
+    name = sanitize_line(source.name)
+    if source.imported is None:
+        if source in tally.failures:
+            complain(f"chat-tui import: {name} can't be imported: {source.failure}")
+        return
+    chats = zip(source.imported.conversations, source.imported.origins, strict=True)
+    for chat, origin in chats:
+        is_new = store.adopt(chat, origin)
+        tally.add_chat(chat, is_new=is_new)
+        turns = len(chat.path)
+        plural = " " if turns == 1 else "s"
+        mark = "" if is_new else "  [here already]"
+        print(f"{chat.id}  {turns:>4} turn{plural}  {_title(chat)}{mark}")
+    for problem in source.imported.problems:
+        print(f"{name}: {sanitize_line(problem)}", file=sys.stderr)
+
+
+def _title(chat: Conversation) -> str:
+    """Return what a list calls a chat: where it has no title, by the first words in it."""
+    texts = (chat.title, *(turn.text for turn in chat.path), chat.system_prompt)
+    return next((line for text in texts if (line := sanitize_line(text, 60))), "Empty chat")
 
 
 def models_parser() -> argparse.ArgumentParser:

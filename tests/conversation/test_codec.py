@@ -253,6 +253,8 @@ def test_a_file_with_anything_in_any_place_is_read_or_refused(data):
     except ChatFormatError:
         return
     assert_sound(decoded.conversation)
+    again = codec.loads(codec.dumps(decoded.conversation))
+    assert (again.problems, again.notes, again.is_whole) == ((), (), True)
 
 
 def test_a_chain_of_5000_turns_is_read_and_written():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tui.conversation.messages import content_text, plain_message, split_reasoning
+from tui.conversation.reasoning_marks import TABLE
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,13 @@ def test_only_a_reply_has_reasoning_in_its_text():
 )
 def test_content_may_stand_in_parts(content, text):
     assert content_text(content) == text
+
+
+def test_every_family_s_marks_are_known_in_files_too():
+    for marks in TABLE:
+        text = "".join(marks.written("why", "so", is_open=False, is_over=False))
+        # Words that an answer may hold or begin with count only where the model is known.
+        begins_with_words = marks.answer_opening.lower() in ("<answer>", "<response>", "<output>")
+        if not (marks.are_words or begins_with_words):
+            assert split_reasoning(text) == ("why", "so")
+    assert split_reasoning("<think>cut off\n  ") == ("cut off", "")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
+from tests.compiled_kernels import lay_kernels, shared_cache
 from tests.e2e.terminal import Terminal, clean_environment
 from tui.settings.paths import AppPaths
 from tui.settings.state import AppState, save_state
@@ -48,8 +47,7 @@ def home(tmp_path) -> Home:
 @pytest.fixture(scope="session")
 def conversions() -> Path:
     """Where converted models are kept from one run of the tests to the next: converting takes 20 seconds and more."""
-    named = os.environ.get("CHAT_TUI_TEST_CACHE")
-    folder = Path(named or platformdirs.user_cache_dir("chat-tui-tests")) / "gguf"
+    folder = shared_cache() / "gguf"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -60,6 +58,7 @@ def converted(home, conversions) -> None:
     cache = home.folder / "cache"
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     (cache / "gguf").symlink_to(conversions)
+    lay_kernels(cache)
 
 
 @pytest.fixture

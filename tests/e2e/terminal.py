@@ -15,6 +15,7 @@ from typing import Final, Self
 import pexpect
 import pyte
 
+_NO_PROSE_S = 0.6
 _KEYS: Final = {
     "enter": "\r",
     "escape": "\x1b",
@@ -103,6 +104,12 @@ class Terminal:
                 # What follows at once would be read as one sequence with it.
                 self._pump(0.15)
 
+    def act(self, *keys: str) -> None:
+        """Press keys that are commands on a turn, slowly enough that they are no prose."""
+        for key in keys:
+            self.press(key)
+            self._pump(_NO_PROSE_S)
+
     def paste(self, text: str) -> None:
         """Paste text, as a terminal with bracketed paste does."""
         self._process.send(f"\x1b[200~{text}\x1b[201~")
@@ -139,7 +146,8 @@ class Terminal:
                 break
             if ended or time.monotonic() > deadline:
                 why = "the program ended" if ended else f"nothing after {timeout_s:.0f} s"
-                raise ScreenTimeoutError(f"waited for {wanted!r}: {why}\n{self.text}")
+                what = repr(wanted) if isinstance(wanted, str) else "a condition on the screen"
+                raise ScreenTimeoutError(f"waited for {what}: {why}\n{self.text}")
         return self.text
 
     def wait_until(self, happened: Callable[[], object], timeout_s: float = 30.0) -> None:

@@ -113,7 +113,7 @@ def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, hom
 
     # Up to the user's turn, edit it in place, and have it answered.
     app.press("alt+up", "up")
-    app.press("e")
+    app.act("e")
     app.wait_for("Esc leaves it")
     app.type(" Only one word.")
     app.press("enter")
@@ -121,16 +121,16 @@ def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, hom
     app.wait_for("2/2")
     app.wait_until(lambda: _contents(home, "user") == ["Name a colour. Only one word."])
 
-    # Another reply to it, on which the cursor stays, and back to the one before.
+    # Another reply to it, and back to the one before.
     app.press("alt+up")
-    app.press("r")
+    app.act("r")
     watch_reply(app)
-    app.press("left")
+    app.press("alt+up", "left")
     app.wait_for("1/2")
     app.wait_until(lambda: [len(chat["tree"]["turns"]) for chat in home.chats()] == [5])
 
     # A chat of its own from here, which goes on by itself.
-    app.press("f")
+    app.act("f")
     app.wait_for("(fork)")
     send(app, "Why?")
     watch_reply(app)

@@ -239,18 +239,21 @@ def test_a_turn_is_text_in_every_view_of_it_and_when_it_is_copied(start, home):
     ]  # fmt: skip
     store(home, make_chat("A chat", turns))
     app = start("--continue")
-    app.press("alt+up", "m")
+    app.press("alt+up")
+    app.act("m")
+    app.wait_for("```")
     see(app, VERBATIM)
     for count, key in enumerate(("y", "Y", "b"), 1):
-        app.press(key)
+        app.act(key)
         app.wait_for(lambda _screen, count=count: len(copied(app.raw)) == count)
-    app.press("i")
+    app.act("i")
     app.wait_for("copy what is shown")
     for count in range(4, 8):
         app.press("y")
         app.wait_for(lambda _screen, count=count: len(copied(app.raw)) == count)
         app.press("right")
-    app.press("escape", "e")
+    app.press("escape")
+    app.act("e")
     app.wait_for("Edit")
     see(app, VERBATIM)
     leave(app)
@@ -264,17 +267,18 @@ def test_a_turn_is_text_in_every_view_of_it_and_when_it_is_copied(start, home):
 
 
 def test_names_of_models_are_text(start, home, tmp_path):
-    repos = tmp_path / "hub" / "hub"
+    models = tmp_path / "models"
     for number, payload in enumerate(NAMES):
-        make_model(repos / f"models--org--m{number}{payload.raw}" / "snapshots" / ("0" * 40))
+        make_model(models / f"m{number:02}{payload.raw}")
+    home.remember(model_folders=(str(models),))
     folder = make_model(tmp_path / "good\x1b]0;pwned\x07\udc9b8m")
     app = start(name=os.fsdecode(os.fsencode(folder)))
     see(app, ["good␛]0;pwned␇\ufffd8m"])
     app.press("f4")
-    named = [f"m{n}{one.verbatim or one.shown}" for n, one in enumerate(NAMES)]
-    see(app, named[-8:])
-    app.press("down", "end")
+    named = [f"m{n:02}{one.verbatim or one.shown}" for n, one in enumerate(NAMES)]
     see(app, named[:8])
+    app.press("down", "end")
+    see(app, named[-8:])
     app.press("escape")
     leave(app)
 

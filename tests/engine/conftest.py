@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import platformdirs
 import pytest
 
+from tests.compiled_kernels import lay_kernels, shared_cache
+from tests.hub_server import serving
 from tui.conversation.turn import Message
-from tui.engine.base import GenerateRequest, LoadRequest, PromptReady, ReasoningDelta, TextDelta
+from tui.engine.base import (
+    GenerateRequest,
+    LoadRequest,
+    PromptReady,
+    ReasoningDelta,
+    ReasoningFound,
+    TextDelta,
+)
 from tui.engine.catalog import demo_model
 from tui.engine.local import LocalEngine
 
@@ -28,11 +34,14 @@ class Heard:
 
     @property
     def text(self):
-        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+        found = [at for at, event in enumerate(self.events) if isinstance(event, ReasoningFound)]
+        since = self.events[found[-1] :] if found else self.events
+        return "".join(event.text for event in since if isinstance(event, TextDelta))
 
     @property
     def reasoning(self):
-        return "".join(event.text for event in self.events if isinstance(event, ReasoningDelta))
+        kinds = ReasoningDelta | ReasoningFound
+        return "".join(event.text for event in self.events if isinstance(event, kinds))
 
     @property
     def prompt(self):
@@ -63,13 +72,30 @@ def load(engine, model, **options):
     return engine.load(LoadRequest(str(model), **options), lambda _event: None, never)
 
 
+@pytest.fixture(scope="session")
+def kernels():
+    """What is compiled for this CPU, before the first engine of a test asks for it."""
+    import torch  # noqa: F401 - what is compiled works on its tensors
+
+    from tui.engine.local.cpu import native
+
+    native.build(shared_cache() / "kernels")
+
+
 @pytest.fixture
-def engine(tmp_path):
+def own_cache(tmp_path, kernels):
+    """The cache folder of an engine, with nothing in it but what is compiled for this CPU."""
+    lay_kernels(tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def engine(own_cache):
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # tiny models only get slower by sharing their work
-    made = LocalEngine(tmp_path / "cache")
+    made = LocalEngine(own_cache)
     yield made
     made.unload()
     torch.set_num_threads(threads)
@@ -78,8 +104,7 @@ def engine(tmp_path):
 @pytest.fixture(scope="session")
 def converted():
     """The cache folder that conversions of the demo model are shared in, over all runs on a machine."""
-    named = os.environ.get("CHAT_TUI_TEST_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("chat-tui-tests"))
+    return shared_cache()
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +116,25 @@ def demo(converted):
     load(engine, "demo")
     yield engine
     engine.unload()
+
+
+@pytest.fixture
+def hub_server():
+    """A Hub on this machine."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty Hugging Face cache, and something of the user's beside it."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    place = tmp_path / "hub"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(place))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    (tmp_path / "precious.txt").write_text("words of the user")
+    yield place
+    huggingface_hub.close_session()

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.engine.test_model_files import make_trap
 from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.catalog import ModelKind, demo_model, local_models, resolve
@@ -80,8 +81,12 @@ def test_a_name_that_means_nothing_is_a_sentence_and_a_hint(name, message):
 def test_files_that_are_no_models(tmp_path):
     page = tmp_path / "page.gguf"
     page.write_text("<html>404</html>")
-    with pytest.raises(ModelLoadError, match="not a GGUF file"):
+    with pytest.raises(ModelLoadError, match="is a web page"):
         resolve(str(page))
+    other = tmp_path / "other.gguf"
+    other.write_text("hello")
+    with pytest.raises(ModelLoadError, match="not a GGUF file"):
+        resolve(str(other))
     notes = tmp_path / "notes.txt"
     notes.write_text("hello")
     with pytest.raises(ModelLoadError, match="not a model"):
@@ -135,6 +140,64 @@ def test_local_models_without_a_cache_folder(tmp_path, monkeypatch):
     assert all(source.kind is ModelKind.DEMO for source in local_models())
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "loop", "dangling"])
+@pytest.mark.parametrize("name", ["a.gguf", "config.json", "a/config.json", "a/b.gguf", "a"])
+def test_what_is_no_file_blocks_no_list_and_hides_no_other_model(
+    model_folder, tmp_path, name, kind
+):
+    trap = tmp_path / name
+    trap.parent.mkdir(exist_ok=True)
+    make_trap(trap, kind)
+    assert str(model_folder) in [source.model for source in local_models([str(tmp_path)])]
+
+
+def test_a_folder_named_like_a_file_is_looked_into(tmp_path):
+    folder = tmp_path / "model.gguf"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert str(folder) in [source.model for source in local_models([str(tmp_path)])]
+
+
+def test_folders_of_no_user_and_of_no_name_are_passed_over(model_folder):
+    folders = ["~nobody-of-that-name/x", "a\0b", "x" * 5000, str(model_folder)]
+    assert str(model_folder) in [source.model for source in local_models(folders)]
+
+
+def test_a_tree_with_loops_and_very_many_folders_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalog, "_MOST_LOOKS", 50)
+    for one in range(10):
+        for two in range(10):
+            (tmp_path / str(one) / str(two)).mkdir(parents=True)
+        (tmp_path / str(one) / "loop").symlink_to("..")
+    looked = []
+    is_dir = catalog.Path.is_dir
+    monkeypatch.setattr(catalog.Path, "is_dir", lambda path: looked.append(path) or is_dir(path))
+    local_models([str(tmp_path)])
+    assert len([path for path in looked if path.is_relative_to(tmp_path)]) <= 50
+
+
+def test_whatever_the_files_of_one_model_do_is_a_sentence(model_folder, monkeypatch):
+    def fail(_folder):
+        raise OverflowError("int too large")
+
+    monkeypatch.setattr(catalog, "check_weights", fail)
+    with pytest.raises(ModelLoadError, match="can't be read"):
+        catalog.facts(resolve(str(model_folder)))
+
+
+def test_a_folder_that_may_not_be_read_is_a_sentence(model_folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = resolve(str(model_folder))
+    monkeypatch.setattr(catalog.Path, "iterdir", refuse)
+    with pytest.raises(ModelLoadError, match="Permission denied"):
+        catalog.facts(source)
+    assert [
+        one for one in local_models([str(model_folder.parent)]) if one.kind is ModelKind.FOLDER
+    ] == []
+
+
 def test_importing_the_engine_loads_nothing_heavy():
     code = (
         "import sys; import tui.engine.local, tui.engine.catalog, tui.engine.memory, tui.engine.worker;"
@@ -145,3 +208,25 @@ def test_importing_the_engine_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_of_the_cache_means_the_model_in_it(tmp_path):
+    repo = tmp_path / "models--org--name"
+    snapshot = repo / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (repo / "refs").mkdir()
+    with pytest.raises(ModelLoadError, match=r"no config\.json"):
+        resolve(str(repo))
+    (snapshot / "config.json").write_text("{}")
+    found = resolve(str(repo))
+    assert (found.kind, found.path, found.name) == (ModelKind.FOLDER, snapshot, "name")
+
+
+def test_a_tokenizer_that_is_a_pointer_is_said_in_the_list(model_folder):
+    (model_folder / "pytorch_model.bin").write_bytes(b"\x80\x02}q\x00.")
+    (model_folder / "config.json").write_text('{"model_type": "llama"}')
+    (model_folder / "tokenizer.json").write_text('{"version": "1.0"}')
+    catalog.facts(resolve(str(model_folder)))
+    (model_folder / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelLoadError, match="Git LFS pointer"):
+        catalog.facts(resolve(str(model_folder)))

@@ -12,13 +12,12 @@ from transformers.utils import import_utils
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.base import LoadRequest
-from tui.engine.local import cache_layers, compiled, loading
+from tui.engine.local import cache_layers, compiled, manifest, placement
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.compiled import Compiled
 from tui.engine.local.prefill import Forward
 
 IDS = torch.randint(3, 200, (1, 120), generator=torch.Generator().manual_seed(5))
-ACCEPTS = frozenset({"logits_to_keep", "position_ids"})
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def forward(model):
-    return Forward(model, "past_key_values", ACCEPTS)
+    return Forward(model, "past_key_values")
 
 
 def cache_of(forward, tokens):
@@ -72,7 +71,7 @@ STEPS = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, ma
 def test_drafts_that_are_taken_back_and_replies_that_outgrow_the_cache_change_nothing(
     model, steps, held
 ):
-    forward = Forward(model, "past_key_values", ACCEPTS)
+    forward = Forward(model, "past_key_values")
     made = Compiled(forward, 0)
     # Compiling is another's business here.
     model.get_compiled_call = lambda _options: model.__call__
@@ -194,7 +193,9 @@ def test_a_compiled_model_says_the_same_and_goes_on_from_its_cache(engine, tmp_p
     made = engine._loaded.compiled
     assert made.bytes > 0
     assert engine.memory().cache == engine._loaded.cache.bytes + made.bytes
-    assert (tmp_path / "cache" / "compiled").is_dir()
+    kept = tmp_path / "cache" / "compiled"
+    assert manifest.is_whole(kept)
+    assert any(path.suffix == ".so" for path in kept.rglob("*"))
 
 
 def test_what_cannot_be_compiled_replies_as_it_is(engine, tmp_path, monkeypatch):
@@ -245,7 +246,7 @@ def test_flash_attention_is_taken_where_it_is_installed_and_can_be(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     config = AutoConfig.from_pretrained(tiny.llama(tmp_path / "model"))
     request = LoadRequest("model", **wanted)
-    assert loading.choose_attention(request, device, dtype, config) == expected
+    assert placement.choose_attention(request, device, dtype, config) == expected
 
 
 def test_a_size_for_which_there_is_no_room_or_code_is_decoded_without(

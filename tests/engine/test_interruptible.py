@@ -64,3 +64,37 @@ def test_work_that_has_not_begun_when_it_is_cancelled_never_does():
         holding.set()
     interruptible.run(lambda: None, never)
     assert ran == []
+
+
+def test_work_that_takes_more_memory_than_it_was_given_is_ended():
+    held, ended = [], threading.Event()
+
+    def work():
+        try:
+            while True:
+                held.append(bytearray(1 << 22))
+        finally:
+            held.clear()
+            ended.set()
+
+    with pytest.raises(interruptible.GreedyError, match="memory"):
+        interruptible.run(work, never, most_bytes=1 << 28)
+    assert ended.is_set()
+    assert interruptible.run(lambda: "next", never, most_bytes=1 << 28) == "next"
+
+
+def test_work_that_was_left_to_itself_is_not_given_more_memory():
+    begun, held, ended = threading.Event(), [], threading.Event()
+
+    def work():
+        begun.set()
+        try:
+            while True:
+                held.append(bytearray(1 << 22))
+        finally:
+            held.clear()
+            ended.set()
+
+    with pytest.raises(Cancelled):
+        interruptible.run(work, begun.is_set, most_bytes=1 << 28)
+    assert ended.wait(60)

@@ -1,7 +1,7 @@
 """The products for CPUs give the numbers of plain arithmetic, and go into a model and out of it without a trace."""
 
-import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM
 
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
-from tui.engine.local import attention, cache_layers, kernels, linear, native, norms
+from tui.engine.local import cache_layers
+from tui.engine.local.cpu import attention, kernels, linear, native, norms
 from tui.engine.quantization import QUANTIZATIONS
 
 
@@ -335,7 +336,7 @@ def test_one_setting_switches_them_off(engine, tmp_path):
 
 
 def test_a_quantised_model_works_without_a_compiler(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(native.shutil, "which", lambda _name: None)
+    monkeypatch.setenv("PATH", "")
     sizes = {"hidden_size": 64, "intermediate_size": 128}
     folder = tiny.llama(tmp_path / "model", sizes=tuple(sizes.items()))
     for name in ("int8", "int4"):
@@ -344,40 +345,122 @@ def test_a_quantised_model_works_without_a_compiler(engine, tmp_path, monkeypatc
         assert ask(engine, chat("hello"), max_new_tokens=4).finished.stats.new_tokens == 4
 
 
-def test_a_library_is_compiled_once_and_a_broken_one_is_not_used(
-    compiled, tmp_path, monkeypatch, caplog
-):
-    calls = []
-    run = native.subprocess.run
-    monkeypatch.setattr(native.subprocess, "run", lambda *a, **k: calls.append(a) or run(*a, **k))
-    folder = tmp_path / "kernels"
-    assert native.build(folder) is not None
-    assert len(calls) == 1
-    assert native.build(folder) is not None
-    assert len(calls) == 1
-    (library,) = folder.iterdir()
-    library.write_bytes(b"no library")
-    # A path of its own: the system has the good one open under the old name.
-    monkeypatch.setattr(native, "_fingerprint", lambda *_args: "broken")
-    library.rename(folder / "native-broken.so")
-    with caplog.at_level(logging.WARNING):
-        assert native.build(folder) is None
-    assert "can't be compiled" in caplog.text
+def bits(*shape):
+    return numbers(*shape).bfloat16()
 
 
-def test_a_library_that_gives_wrong_numbers_is_not_used(tmp_path, monkeypatch, compiled):
-    monkeypatch.setattr(native, "_is_right", lambda _made: False)
-    assert native.build(tmp_path) is None
+def int4(outputs, groups):
+    return torch.zeros(outputs, groups, 8, dtype=torch.int16), bits(outputs, groups, 2)
 
 
-@pytest.mark.parametrize("product", ["bfloat16", "int8", "int4", "attention", "normalised"])
-def test_the_numbers_of_each_product_are_looked_at(compiled, monkeypatch, product):
-    assert native._is_right(compiled)
-    right = getattr(native.Native, product)
-    monkeypatch.setattr(
-        native.Native, product, lambda self, *inputs: right(self, *inputs) * 1.5 + 0.1
-    )
-    assert not native._is_right(compiled)
+UNFIT = {
+    "other columns": lambda k: k.bfloat16(numbers(2, 64), bits(5, 96)),
+    "fewer columns": lambda k: k.bfloat16(numbers(2, 96), bits(5, 64)),
+    "columns that are no multiple": lambda k: k.bfloat16(numbers(2, 40), bits(5, 40)),
+    "no columns": lambda k: k.bfloat16(numbers(2, 0), bits(5, 0)),
+    "one row without its dimension": lambda k: k.bfloat16(numbers(64), bits(5, 64)),
+    "weights in 32 bits": lambda k: k.bfloat16(numbers(2, 64), numbers(5, 64)),
+    "weights in other 16 bits": lambda k: k.bfloat16(numbers(2, 64), numbers(5, 64).half()),
+    "weights of one byte": lambda k: k.bfloat16(
+        numbers(2, 64), numbers(5, 64).to(torch.float8_e4m3fn)
+    ),
+    "weights that lie crosswise": lambda k: k.bfloat16(numbers(2, 64), bits(64, 64).T),
+    "weights that are nowhere": lambda k: k.bfloat16(numbers(2, 64), bits(5, 64).to("meta")),
+    "inputs that are nowhere": lambda k: k.bfloat16(numbers(2, 64).to("meta"), bits(5, 64)),
+    "int8 with other scales": lambda k: k.int8(
+        numbers(2, 64), torch.zeros(5, 64, dtype=torch.int8), bits(4)
+    ),
+    "int8 with scales in 32 bits": lambda k: k.int8(
+        numbers(2, 64), torch.zeros(5, 64, dtype=torch.int8), numbers(5)
+    ),
+    "int8 of other columns": lambda k: k.int8(
+        numbers(2, 96), torch.zeros(5, 64, dtype=torch.int8), bits(5)
+    ),
+    "int4 of other columns": lambda k: k.int4(numbers(2, 96), *int4(5, 2)),
+    "int4 with other scales": lambda k: k.int4(numbers(2, 64), int4(5, 2)[0], bits(5, 1, 2)),
+    "int4 to unpack with other scales": lambda k: k.unpacked_int4(int4(5, 2)[0], bits(4, 2, 2)),
+    "no int4": lambda k: k.int4(numbers(2, 0), *int4(5, 0)),
+    "a norm of other columns": lambda k: k.normalised(bits(2, 16), bits(8), 1e-5),
+    "a norm of no columns": lambda k: k.normalised(bits(2, 0), bits(0), 1e-5),
+    "a norm of a few columns": lambda k: k.normalised(bits(2, 12), bits(12), 1e-5),
+    "a norm in 32 bits": lambda k: k.normalised(numbers(2, 16), bits(16), 1e-5),
+    "attention with odd dimensions": lambda k: attend(k, (4, 1, 12), (2, 9, 12)),
+    "attention without keys": lambda k: attend(k, (4, 1, 16), (2, 0, 16)),
+    "attention without heads of keys": lambda k: attend(k, (4, 1, 16), (0, 9, 16)),
+    "attention with more heads of keys": lambda k: attend(k, (2, 1, 16), (4, 9, 16)),
+    "attention with heads that can't be shared": lambda k: attend(k, (5, 1, 16), (2, 9, 16)),
+    "attention without dimensions": lambda k: attend(k, (4, 1, 0), (2, 9, 0)),
+    "attention with fewer values": lambda k: k.attention(
+        bits(1, 4, 1, 16), bits(1, 2, 9, 16), bits(1, 2, 7, 16), 1.0
+    ),
+    "attention of two chats": lambda k: k.attention(
+        bits(1, 4, 1, 16), bits(2, 2, 9, 16), bits(2, 2, 9, 16), 1.0
+    ),
+}
+
+
+def attend(kernels, query, key):
+    return kernels.attention(bits(1, *query), bits(1, *key), bits(1, *key), 1.0)
+
+
+@pytest.mark.parametrize("call", UNFIT)
+def test_sizes_and_types_that_do_not_fit_never_reach_the_compiled_code(compiled, call):
+    with pytest.raises(ValueError, match="sizes or types"):
+        UNFIT[call](compiled)
+
+
+def test_weights_at_an_odd_address_are_left_to_torch(compiled):
+    away = SimpleNamespace(
+        shape=(5, 64), dtype=torch.bfloat16, is_cpu=True, dim=lambda: 2,
+        is_contiguous=lambda: True, data_ptr=lambda: 4097,
+    )  # fmt: skip
+    assert not native.can_multiply(away)
+
+
+def test_nothing_times_something_is_nothing(compiled):
+    assert compiled.bfloat16(numbers(0, 64), bits(5, 64)).shape == (0, 5)
+    assert compiled.bfloat16(numbers(3, 64), bits(0, 64)).shape == (3, 0)
+    assert compiled.normalised(bits(0, 16), bits(16), 1e-5).shape == (0, 16)
+    assert compiled.unpacked_int4(*int4(0, 2)).shape == (0, 64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e4m3fn])
+def test_a_layer_of_another_type_among_others_stays_as_it_is(compiled, dtype, monkeypatch):
+    """As a checkpoint may have it; read as bfloat16 it would be other numbers, or end too soon."""
+    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
+    plain, other, empty = layer(64, 64), layer(64, 64), nn.Linear(0, 64).bfloat16()
+    other.weight = nn.Parameter(other.weight.to(dtype), requires_grad=False)
+    model = nn.ModuleDict({"first": plain, "other": other, "empty": empty})
+    made = kernels._as_they_are(list(kernels._plain_layers(model)), compiled)
+    assert made.count == 1
+    assert isinstance(model["first"], linear.FastLinear)
+    assert model["other"] is other
+    assert model["empty"] is empty
+
+
+def test_a_norm_that_is_given_other_sizes_fails_as_the_models_own_does(compiled, tmp_path):
+    model = model_of(tiny.llama, tmp_path / "model")
+    fast = next(iter(norms.faster(model, compiled)))[2]
+    size = fast.weight.numel()
+    assert torch.equal(fast(bits(1, 2, 1)), fast._plain(bits(1, 2, 1)))
+    with pytest.raises(RuntimeError):
+        fast(bits(1, 2, size + 8))
+
+
+def test_hostile_numbers_stay_numbers(compiled):
+    """Whatever is in the weights, the products end and touch nothing else."""
+    strange = torch.tensor([float("nan"), float("inf"), -float("inf"), 3e38, -3e38, 1e-40, 0.0])
+    for seed in range(20):
+        pick = torch.Generator().manual_seed(seed)
+
+        def some(*shape, pick=pick):
+            return strange[torch.randint(0, 7, shape, generator=pick)].bfloat16()
+
+        assert compiled.bfloat16(some(3, 64), some(5, 64)).shape == (3, 5)
+        assert compiled.int4(some(3, 64), int4(5, 2)[0], some(5, 2, 2)).shape == (3, 5)
+        assert compiled.normalised(some(3, 16), some(16), 0.0).shape == (3, 16)
+        made = compiled.attention(some(1, 4, 3, 16), some(1, 2, 300, 16), some(1, 2, 300, 16), 1e9)
+        assert made.shape == (1, 3, 4, 16)
 
 
 def test_norms_give_the_numbers_of_the_models_own(compiled, tmp_path):
@@ -431,3 +514,27 @@ def test_a_norm_of_another_kind_stays(compiled):
         OtherRMSNorm(), GatedRMSNorm(), BiasedRMSNorm(), OnceRoundedRMSNorm()
     )
     assert not list(norms.faster(model, compiled))
+
+
+@pytest.mark.parametrize("name", ["int8", "int4"])
+def test_weights_that_layers_share_are_rounded_once(engine, tmp_path, name):
+    load(engine, tiny.shared_layers(tmp_path / "model"), quantization=name, dtype="bfloat16")
+    model = engine._loaded.model
+    fast = [layer for layer in model.modules() if type(layer) is linear.FastLinear]
+    shared = {id(layer.weights) for layer in fast}
+    assert len(shared) < len(fast)
+    assert ask(engine, chat("hello"), max_new_tokens=2).finished
+
+
+def test_a_model_whose_parts_take_no_other_attention_keeps_its_own(compiled, tmp_path, monkeypatch):
+    model = AutoModelForCausalLM.from_pretrained(tiny.llama(tmp_path / "model"))
+    plain = type(model).set_attn_implementation
+
+    def choosy(self, name):
+        if name == attention.NAME:
+            raise ValueError("M does not support an attention implementation through torch")
+        plain(self, name)
+
+    monkeypatch.setattr(type(model), "set_attn_implementation", choosy)
+    assert not attention.use(model, compiled)
+    assert model.config._attn_implementation == "sdpa"

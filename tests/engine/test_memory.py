@@ -18,8 +18,8 @@ from tui.engine.base import (
     LoadRequest,
     ModelLoadError,
 )
-from tui.engine.local import loading
-from tui.engine.local.loading import choose_device
+from tui.engine.local import loading, placement
+from tui.engine.local.placement import choose_device
 
 
 def backends(monkeypatch, **given):
@@ -95,11 +95,11 @@ def test_models_go_to_the_best_device_there_is(monkeypatch):
 )
 def test_how_a_model_is_spread(monkeypatch, options, count, spread):
     backends(monkeypatch, cuda=FakeAccelerator([FakeDevice()] * count))
-    assert loading._spread(LoadRequest("m", **options), "cuda:0") == spread
+    assert placement.spread(LoadRequest("m", **options), "cuda:0") == spread
 
 
 def test_limits_name_gpus_by_their_number():
-    limits = loading._device_limits({"cuda:0": "6GiB", "cuda:1": "7GiB", "cpu": "20GiB"})
+    limits = placement.device_limits({"cuda:0": "6GiB", "cuda:1": "7GiB", "cpu": "20GiB"})
     assert limits == {0: "6GiB", 1: "7GiB", "cpu": "20GiB"}
 
 

@@ -1,7 +1,6 @@
 """The pool of KV caches against a plain model that always computes everything: whatever is done to it, logits are the same."""
 
 import functools
-import inspect
 
 import hypothesis.strategies as st
 import pytest
@@ -66,8 +65,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.budget = 10**9
         self.plain = Plain(self.model)
         self.pool = PrefixCache(self.model, budget_bytes=lambda: self.budget)
-        accepts = frozenset(inspect.signature(self.model.forward).parameters)
-        self.forward = Forward(self.model, self.pool.argument, accepts)
+        self.forward = Forward(self.model, self.pool.argument)
 
     def tensor(self, ids):
         return torch.tensor([ids])
@@ -104,7 +102,7 @@ class CacheMachine(RuleBasedStateMachine):
     def computed(self, prompt, chunk, tail=True):
         lent = self.pool.take(prompt, keeps_tail=tail)
         assert 0 <= lent.tokens < len(prompt)
-        prefill = Prefill(self.forward, self.pool.kind, chunk)
+        prefill = Prefill(self.forward, self.pool.kind, self.pool.rotary, chunk)
         ids, start = self.tensor(prompt), lent.tokens
         if self.pool.kind is CacheKind.WHOLE and start < len(prompt) - 1:
             start = prefill(ids, lent.cache, start, len(prompt) - 1, lambda: False).tokens
@@ -138,7 +136,7 @@ class CacheMachine(RuleBasedStateMachine):
             return left[0] < 0
 
         lent = self.pool.take(prompt)
-        prefill = Prefill(self.forward, self.pool.kind, chunk)
+        prefill = Prefill(self.forward, self.pool.kind, self.pool.rotary, chunk)
         with torch.inference_mode():
             done = prefill(self.tensor(prompt), lent.cache, lent.tokens, len(prompt), cancelled)
         self.pool.keep(lent.cache, prompt, done.tokens)

@@ -8,7 +8,7 @@ from tests.engine import tiny
 from tui.conversation.context import KEPT_SHARE, OverflowPolicy, left_out
 from tui.conversation.turn import Message
 from tui.engine.base import GenerationError
-from tui.engine.local.prompt import PromptBuilder, neighbours_merged, system_merged
+from tui.engine.local.prompt import PromptBuilder
 
 
 def read(builder, messages, **options):
@@ -71,9 +71,17 @@ def test_where_roles_must_alternate_neighbours_are_merged(strict):
     )
 
 
-def test_a_chat_that_a_template_refuses_in_every_form_is_a_sentence(strict):
-    with pytest.raises(GenerationError, match="must alternate"):
-        strict.build(messages(("assistant", "I start"), ("user", "Hi")))
+def test_a_chat_that_a_template_refuses_in_every_form_is_a_sentence():
+    picky = PromptBuilder(
+        tiny.tokenizer(
+            "{{ raise_exception('too long') if messages|length > 3 }}" + tiny.SIMPLE_TEMPLATE
+        )
+    )
+    chat = messages(
+        ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"), ("user", "e")
+    )
+    with pytest.raises(GenerationError, match=r"refuses this chat .too long"):
+        picky.build(chat)
 
 
 def test_continuing_ends_in_the_middle_of_the_last_message(simple):
@@ -153,13 +161,6 @@ def test_only_a_reply_can_be_continued(simple):
         simple.build(messages(("user", "Hi")), continue_last=True)
 
 
-def test_merging_keeps_every_word():
-    chat = messages(("system", "a"), ("user", "b"), ("user", "c"), ("system", "d"))
-    assert system_merged(chat) == messages(("user", "a\n\nd\n\nb"), ("user", "c"))
-    assert neighbours_merged(chat[:3]) == messages(("system", "a"), ("user", "b\n\nc"))
-    assert system_merged(messages(("system", "a"), ("assistant", "b")))[0] == Message("user", "a")
-
-
 TEMPLATES = (tiny.SIMPLE_TEMPLATE, tiny.NO_SYSTEM_TEMPLATE, tiny.THINKING_TEMPLATE, None)
 BUILDERS = [PromptBuilder(tiny.tokenizer(template)) for template in TEMPLATES]
 
@@ -174,7 +175,8 @@ def test_what_is_kept_of_a_full_context_comes_to_its_share_and_no_more_would_fit
     builder, lengths, context
 ):
     pairs = [
-        ("user" if i % 2 == 0 else "assistant", "x" * n) for i, n in enumerate(sum(lengths, ()))
+        ("user" if i % 2 == 0 else "assistant", "x" * (n + i % 2))
+        for i, n in enumerate(sum(lengths, ()))
     ]
     chat = messages(("system", "Be brief."), *pairs, ("user", "And now?"))
     costs = builder.costs(chat)[1:]

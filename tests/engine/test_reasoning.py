@@ -1,4 +1,4 @@
-"""Parting a reply into reasoning and answer."""
+"""How a model's tokenizer says what its reasoning is."""
 
 from itertools import pairwise
 
@@ -6,98 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.engine.local.reasoning import TemplateSplitter, ThinkSplitter
-
-
-def split(*chunks, open_at_start=False):
-    splitter = ThinkSplitter(open_at_start)
-    pieces = [piece for chunk in chunks for piece in splitter.feed(chunk)] + splitter.finish()
-    assert all(piece.text for piece in pieces)
-    return (
-        "".join(piece.text for piece in pieces if piece.is_reasoning),
-        "".join(piece.text for piece in pieces if not piece.is_reasoning),
-    )
-
-
-@pytest.mark.parametrize(
-    ("reply", "reasoning", "answer"),
-    [
-        ("just an answer", "", "just an answer"),
-        ("<think>why</think>so", "why", "so"),
-        ("\n<think>\nwhy\n\n</think>\n\nso\n", "why", "so\n"),
-        ("<think>\n\n</think>\n\nso", "", "so"),
-        ("<think>cut off in the mid", "cut off in the mid", ""),
-        ("<think>a</thin", "a</thin", ""),
-        ("<think>a < b </ c</think>d", "a < b </ c", "d"),
-        ("use the <think> tag, then </think>", "", "use the <think> tag, then </think>"),
-        ("<think>a</think>b</think>c", "a", "b</think>c"),
-        ("closing alone</think> is text", "", "closing alone</think> is text"),
-        ("<thing>", "", "<thing>"),
-        ("<thi", "", "<thi"),
-        ("  indented", "", "  indented"),
-        ("", "", ""),
-    ],
-)
-def test_a_reply_is_parted_at_its_tags(reply, reasoning, answer):
-    assert split(reply) == (reasoning, answer)
-
-
-@pytest.mark.parametrize(
-    ("reply", "reasoning", "answer"),
-    [
-        ("why\n</think>\n\nso", "why", "so"),
-        ("</think>so", "", "so"),
-        ("never closed", "never closed", ""),
-        ("", "", ""),
-    ],
-)
-def test_a_template_can_have_opened_the_reasoning(reply, reasoning, answer):
-    assert split(reply, open_at_start=True) == (reasoning, answer)
-
-
-replies = st.lists(
-    st.sampled_from(
-        [
-            "<think>",
-            "</think>",
-            "<",
-            ">",
-            "/",
-            "think",
-            "</th",
-            "\n",
-            " ",
-            "a",
-            "é",
-            "日本",
-            "👩‍👩‍👧",
-        ]
-    )
-    | st.text(max_size=4)
-).map("".join)
-
-
-@settings(deadline=None)
-@given(reply=replies, cuts=st.lists(st.integers(0, 200)), open_at_start=st.booleans())
-def test_every_chunking_gives_what_one_piece_gives(reply, cuts, open_at_start):
-    places = sorted({0, len(reply), *(cut for cut in cuts if cut < len(reply))})
-    chunks = [reply[start:end] for start, end in pairwise(places)]
-    assert split(*chunks, open_at_start=open_at_start) == split(reply, open_at_start=open_at_start)
-    assert split(*reply, open_at_start=open_at_start) == split(reply, open_at_start=open_at_start)
-
-
-def test_an_answer_is_told_at_once():
-    splitter = ThinkSplitter()
-    assert [piece.text for piece in splitter.feed("Hello")] == ["Hello"]
-    assert [piece.text for piece in splitter.feed(" <")] == [" <"]
-
-
-def test_reasoning_is_told_while_it_grows():
-    splitter = ThinkSplitter()
-    splitter.feed("<think>")
-    assert splitter.in_reasoning
-    assert [piece.text for piece in splitter.feed("because of")] == ["because of"]
-
+from tests.engine import tiny
+from tui.conversation.reasoning_marks import HARMONY, THINK, Marks
+from tui.engine.local.reasoning import TemplateSplitter, marks_of
 
 CHANNELS = {
     "start_anchor": "<|assistant|>",
@@ -130,3 +41,71 @@ def test_a_response_template_knows_what_the_prompt_opened():
     assert splitter.in_reasoning
     assert [(p.text, p.is_reasoning) for p in splitter.feed("cut off")] == [("cut off", True)]
     splitter.finish()
+
+
+def marks(template="", specials=(), pieces=(), response_template=None):
+    made = tiny.tokenizer(template)
+    made.add_special_tokens({"additional_special_tokens": [*tiny.ROLES, *specials]})
+    made.add_tokens(list(pieces))
+    made.response_template = response_template
+    return [one.opening for one in marks_of(made)]
+
+
+def test_marks_are_found_in_the_vocabulary_special_or_not():
+    assert marks() == ["<think>"]
+    assert marks(specials=["[THINK]", "[/THINK]"]) == ["[THINK]", "<think>"]
+    assert marks(pieces=["</seed:think>"]) == ["<seed:think>", "<think>"]
+
+
+def test_marks_are_found_in_the_template_s_text():
+    assert marks("{{ m }}{% if x %}◁think▷{% endif %}")[0] == "◁think▷"
+    made = tiny.tokenizer()
+    made.chat_template = {"default": "{{ m }}", "thinks": "<thought>"}
+    assert [one.opening for one in marks_of(made)] == ["<think>", "<thought>"]
+
+
+@pytest.mark.parametrize("name", ["think:6124c78e", "acme:thought", "deep_thinking"])
+@pytest.mark.parametrize("in_template", [True, False])
+def test_a_pair_of_tags_with_a_name_of_its_own_is_found(name, in_template):
+    pair = [f"<{name}>", f"</{name}>"]
+    made = marks("".join(pair)) if in_template else marks(pieces=pair)
+    assert made == [pair[0], "<think>"]
+
+
+def test_half_a_pair_or_another_tag_marks_nothing():
+    assert marks("</rethink><quote></quote><|think_more|>") == ["<think>"]
+    assert marks("<think></think><thought></thought>") == ["<think>", "<thought>"]
+
+
+def test_marks_that_are_words_are_found_in_the_template():
+    said = "Write your thoughts after 'Here is my thought process:' and your answer after 'Here is my response:'."
+    assert marks(said)[0] == "Here is my thought process:"
+    assert marks("put it behind [BEGIN FINAL RESPONSE].")[0] == "Here are my reasoning steps:"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "row"),
+    [
+        ({"open": "<think>", "close": "</think>"}, THINK),
+        ({"open": HARMONY.opening, "close": ["<|end|>"]}, HARMONY),
+        ({"open": "<musing>", "close": "</musing>"}, Marks("<musing>", ("</musing>",))),
+    ],
+)
+def test_the_response_template_s_marks_go_first(thinking, row):
+    made = tiny.tokenizer("[THINK][/THINK]")
+    made.response_template = {"fields": {"thinking": thinking, "content": {}}}
+    assert marks_of(made)[0] == row
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "text",
+        {"fields": []},
+        {"fields": {"thinking": "x"}},
+        {"fields": {"thinking": {"open": 7}}},
+    ],
+)
+def test_a_response_template_that_names_no_marks_is_passed_over(said):
+    assert marks(response_template=said) == ["<think>"]

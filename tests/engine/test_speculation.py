@@ -12,6 +12,7 @@ from hypothesis import given
 from tests.engine import tiny
 from tests.engine.conftest import Heard, chat, load, never
 from tui.engine.base import GenerateRequest, ModelLoadError, Speculation
+from tui.engine.local import decoding, prefill
 from tui.engine.local.assistant import TranslatingDrafter
 from tui.engine.local.decoding import Decoder, NoDrafter
 from tui.engine.local.speculation import Costs, Lookup, Payoff, Speculator
@@ -63,7 +64,7 @@ def tokens_of(engine, messages, count):
     """The greedy reply as ids."""
     model, prompt = engine._loaded.model, engine._loaded.prompts.build(messages)
     with torch.inference_mode():
-        ids = torch.tensor([prompt.ids])
+        ids = torch.tensor([prompt.ids], device=engine._loaded.input_device)
         for _ in range(count):
             best = model(input_ids=ids, use_cache=False).logits[0, -1].argmax()
             ids = torch.cat((ids, best.view(1, 1)), dim=1)
@@ -223,6 +224,26 @@ def test_costs_are_measured_from_passes_with_and_without_drafts():
         costs.learn(0, 0.040)
         costs.learn(4, 0.060)
     assert costs.of(4) == pytest.approx(1.5, abs=0.02)
+
+
+def test_a_pass_on_a_gpu_is_over_when_it_is_computed(small, monkeypatch):
+    """Before that it was only asked for, and costs as much with ten tokens as with one."""
+    computed = []
+    # The prompt's own pass is waited for by whoever looks at its logits.
+    monkeypatch.setattr(decoding, "settle", computed.append)
+    heard = ask(small, QUOTING, Speculation.OFF, max_new_tokens=4)
+    assert heard.finished.stats.new_tokens == 4
+    assert len(computed) == 3
+
+
+def test_what_is_computed_on_a_gpu_is_waited_for(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    prefill.settle(torch.zeros(1))
+    assert not waited
+    elsewhere = torch.zeros(1, device="meta")
+    prefill.settle(elsewhere)
+    assert waited == [elsewhere.device]
 
 
 def test_the_longest_run_that_stood_before_decides():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.engine.base import ReasoningDelta, TextDelta
+from tui.engine.base import ReasoningDelta, ReasoningFound, TextDelta
 from tui.engine.local.stopping import StopTexts
 
 FEW = st.text("ab#", max_size=12)
@@ -46,3 +46,28 @@ def test_reasoning_is_not_looked_at():
     stops.take(ReasoningDelta("x"))
     assert events == [ReasoningDelta("x")]
     assert not stops.found
+
+
+def test_marks_of_roles_end_reasoning_too():
+    events = []
+    stops = StopTexts(["x"], events.append, ["<|user|>"])
+    for event in (
+        TextDelta("a<|"),
+        ReasoningDelta("x <|us"),
+        ReasoningDelta("er|> y"),
+        TextDelta("b"),
+    ):
+        stops.take(event)
+    stops.finish()
+    assert events == [TextDelta("a"), TextDelta("<|", 0), ReasoningDelta("x ")]
+    assert stops.found
+
+
+def test_what_is_held_back_is_not_told_twice_when_it_was_reasoning():
+    events = []
+    stops = StopTexts(["##END"], events.append)
+    found = ReasoningFound("one ##", "</think>")
+    for event in (TextDelta("one ##"), found, TextDelta("two")):
+        stops.take(event)
+    stops.finish()
+    assert events == [TextDelta("one "), found, TextDelta("two")]

@@ -1,25 +1,14 @@
-"""Ids to text while they are generated: whole characters, nothing lost."""
+"""The text of tokens to events: what is shown and counted, and what is not."""
 
 import pytest
 import torch
 
 from tests.engine.tiny import tokenizer
+from tui.conversation.reasoning_marks import THINK
+from tui.conversation.thoughts import ThinkSplitter
 from tui.engine.base import ReasoningDelta, TextDelta
-from tui.engine.local.reasoning import ThinkSplitter
-from tui.engine.local.streamer import (
-    FastDetokenizer,
-    ReplyStreamer,
-    SlowDetokenizer,
-    detokenizer,
-)
-
-TEXTS = [
-    "plain words, and  two spaces",
-    "emoji 😀 and a family 👩‍👩‍👧‍👦, a flag 🇫🇷, a skin tone 👍🏽",
-    "日本語のテキスト 中文 한국어",
-    "naïve café – “quotes” ∑ ≈",
-    "\n\n```python\nprint('héllo 🐍')\n```\n",
-]
+from tui.engine.local.detokenizer import detokenizer
+from tui.engine.local.streamer import ReplyStreamer
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +17,9 @@ def bytewise():
 
 
 def make_streamer(text, emit, *, ends=(), silent=(), open_at_start=False):
-    return ReplyStreamer(text, ThinkSplitter(open_at_start), emit, ends=ends, silent=silent)
-
-
-@pytest.mark.parametrize("kind", [FastDetokenizer, SlowDetokenizer])
-@pytest.mark.parametrize("text", TEXTS)
-def test_no_half_character_is_ever_emitted(bytewise, kind, text):
-    source = bytewise.backend_tokenizer if kind is FastDetokenizer else bytewise
-    stream = kind(source)
-    pieces = [stream.step(token) for token in bytewise.encode(text, add_special_tokens=False)]
-    assert len(pieces) == len(
-        text.encode()
-    )  # one token per byte: every character is split at every byte
-    assert "�" not in "".join(pieces)
-    assert "".join(pieces) == text
-
-
-def grouped_tokenizer(text, size):
-    """A tokenizer whose tokens are `size` bytes of `text`, wherever that cuts its characters."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    letters = alphabet.pre_tokenize_str(text)[0][0]
-    tokens = [letters[start : start + size] for start in range(0, len(letters), size)]
-    backend = Tokenizer(
-        models.WordLevel({token: i for i, token in enumerate(dict.fromkeys(tokens))}, "")
+    return ReplyStreamer(
+        text, ThinkSplitter(THINK if open_at_start else None), emit, ends=ends, silent=silent
     )
-    backend.decoder = decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(tokenizer_object=backend)
-    return made, [backend.token_to_id(token) for token in tokens]
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
-@pytest.mark.parametrize("text", TEXTS)
-def test_tokens_may_cut_characters_anywhere(text, size):
-    made, ids = grouped_tokenizer(text, size)
-    for stream in (FastDetokenizer(made.backend_tokenizer), SlowDetokenizer(made)):
-        pieces = [stream.step(token) for token in ids]
-        assert not any("�" in piece for piece in pieces)
-        assert "".join(pieces) == text
 
 
 def test_text_without_spaces_streams_token_by_token(bytewise):
@@ -141,13 +93,18 @@ def test_a_half_character_at_the_end_of_a_cut_off_reply_is_left_out(bytewise):
     assert "".join(event.text for event in emitted) == "ok "
 
 
-def test_a_continued_text_keeps_its_first_space():
-    from tokenizers import Tokenizer, decoders, models
-    from transformers import PreTrainedTokenizerFast
+class Long:
+    """Gives one letter for the token 1, and ten million for others."""
 
-    backend = Tokenizer(models.WordLevel({"▁one": 0, "▁two": 1}, ""))
-    backend.decoder = decoders.Metaspace()
-    made = PreTrainedTokenizerFast(tokenizer_object=backend)
-    assert detokenizer(made, [0]).step(1) == " two"
-    assert detokenizer(made).step(1) == "two"
-    assert SlowDetokenizer(made, [0]).step(1) == " two"
+    def step(self, token):
+        return "a" if token == 1 else "x" * 10_000_000
+
+
+def test_a_token_of_ten_million_characters_ends_the_reply_and_not_the_app():
+    came = []
+    streamer = make_streamer(Long(), came.append)
+    streamer.take(1)
+    with pytest.raises(ValueError, match="10,000,000 characters of one token"):
+        streamer.take(2)
+    streamer.finish()
+    assert [event.text for event in came] == ["a"]

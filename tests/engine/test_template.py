@@ -10,7 +10,7 @@ from tests.engine import tiny
 from tui.conversation.turn import Message
 from tui.engine.base import TemplateSwitch
 from tui.engine.local.prompt import PromptBuilder
-from tui.engine.local.template import template_switches
+from tui.engine.local.template import ChatTemplate
 
 THINKING = tiny.SIMPLE_TEMPLATE + (
     "{% if add_generation_prompt and enable_thinking is defined and enable_thinking is false %}"
@@ -19,7 +19,7 @@ THINKING = tiny.SIMPLE_TEMPLATE + (
 
 
 def switches(template: object) -> tuple[TemplateSwitch, ...]:
-    return template_switches(SimpleNamespace(chat_template=template, special_tokens_map={}))
+    return ChatTemplate(SimpleNamespace(chat_template=template, special_tokens_map={})).switches
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,23 @@ def switches(template: object) -> tuple[TemplateSwitch, ...]:
             (TemplateSwitch("reasoning_effort", ("high", "low", "medium"), "medium"),),
         ),
         ("{{ persona }}", (TemplateSwitch("persona"),)),
+        # What a template sets itself is none, in whichever branch.
+        (
+            "{% if messages[0].role == 'system' %}{% set text = messages[0].content %}{% endif %}{% if text is defined %}{{ text }}{% endif %}",
+            (),
+        ),
+        (
+            "{% for m in messages %}{% if m.tool %}{% set call = m.tool %}{% endif %}{% set text = text.strip() %}{{ call }}{% endfor %}{{ text }}",
+            (),
+        ),
+        (
+            "{% set thinking = thinking if thinking is defined else true %}{% if thinking %}x{% endif %}",
+            (TemplateSwitch("thinking", (True, False)),),
+        ),
+        (
+            "{% if not budget is defined or budget is none %}{% set budget = -1 %}{% endif %}{{ budget }}",
+            (TemplateSwitch("budget", (-1,), -1),),
+        ),
         ("{{ bos_token }}{{ strftime_now('%Y') }}{{ raise_exception('x') }}", ()),
         ("{% set x = 1 %}{{ x }}{% for m in messages %}{% break %}{% endfor %}", ()),
         ("{% generation %}{{ mood }}{% endgeneration %}", (TemplateSwitch("mood"),)),

@@ -1,7 +1,9 @@
 """The one thread that owns the model."""
 
 import gc
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 import weakref
@@ -464,3 +466,189 @@ def test_jobs_wait_while_the_worker_is_held(worker, engine):
     worker.hold()
     worker.load(LoadRequest("third"))
     # And it can be closed while it is held.
+
+
+# -- hostile exceptions
+
+
+class Hostile(Exception):  # noqa: N818
+    def __str__(self):
+        raise SystemExit
+
+    @property
+    def __class__(self):
+        raise ValueError
+
+    @property
+    def __cause__(self):
+        raise ValueError
+
+    __repr__ = __str__
+
+
+class Endless(MemoryError):  # noqa: N818
+    def __str__(self):
+        while True:
+            pass
+
+
+class Long(Cancelled):
+    def __str__(self):
+        return "x" * 10**8
+
+
+@pytest.mark.parametrize("kind", [Hostile, Endless, Long])
+@pytest.mark.parametrize("of", ["load", "generate", "unload", "prepare"])
+def test_an_exception_that_can_not_be_told_ends_its_job_with_one_event(worker, engine, kind, of):
+    def fail(*_args):
+        raise kind
+
+    engine.load = engine.generate = engine.unload = engine.prepare = fail
+    if of == "prepare":
+        worker.unload()
+        finish(worker)
+        worker.prepare("next")
+    else:
+        argument = {"load": [LoadRequest("a")], "generate": [GenerateRequest(())], "unload": []}
+        job = getattr(worker, of)(*argument[of])
+        ((ended, event),) = finish(worker)
+        assert ended == job
+        assert isinstance(event, ENDS)
+        assert len(getattr(event, "message", "")) < 1_000
+    after = worker.generate(GenerateRequest(()))
+    assert [job_id for job_id, _ in finish(worker)] == [after]
+
+
+def test_a_job_ends_with_its_event_when_the_engine_does_not_know_what_is_loaded(engine):
+    class Unsure(Engine):
+        @property
+        def loaded(self):
+            raise Hostile
+
+        @loaded.setter
+        def loaded(self, _info):
+            pass
+
+    unsure = Unsure()
+    worker = EngineWorker(unsure)
+
+    def fail(request, emit, cancelled):
+        raise Cancelled
+
+    unsure.on_load = fail
+    unsure.on_generate = lambda *_: 1 // 0
+    worker.load(LoadRequest("a"))
+    worker.generate(GenerateRequest(()))
+    came = [event for _, event in finish(worker)]
+    assert came[0] == LoadCancelled(keeps_model=False)
+    assert isinstance(came[1], Failed)
+    assert not came[1].keeps_model
+    assert worker.close(PATIENCE_S)
+
+
+# -- what is said while nobody looks
+
+
+def test_an_endless_reply_waits_while_nobody_looks_and_goes_on_when_it_is_read(worker, engine):
+    said = []
+
+    def generate(request, emit, cancelled):
+        while not cancelled():
+            emit(TextDelta("0123456789" * 1000))
+            said.append(10_000)
+        return Finished(ReplyStats(), StopReason.CANCELLED)
+
+    engine.on_generate = generate
+    job = worker.generate(GenerateRequest(()))
+    wait_until(lambda: sum(said) >= 1_000_000)
+    held = sum(said)
+    time.sleep(0.1)
+    assert sum(said) == held <= 1_010_000
+    ((_, delta),) = worker.drain()
+    read = len(delta.text)
+    assert (read, delta.tokens) == (held, len(said[: held // 10_000]))
+    wait_until(lambda: sum(said) > held)
+    worker.cancel(job)
+    *rest, (_, end) = finish(worker)
+    assert read + sum(len(event.text) for _, event in rest) == sum(said)
+    assert end == Finished(ReplyStats(), StopReason.CANCELLED)
+
+
+@pytest.mark.parametrize("event", [Progress("reading", 1), TextDelta("")])
+def test_endless_events_of_one_kind_take_no_more_room_than_one(worker, engine, event):
+    count = 50_000
+
+    def generate(request, emit, cancelled):
+        for _ in range(count):
+            emit(event)
+        return Finished(ReplyStats())
+
+    engine.on_generate = generate
+    worker.generate(GenerateRequest(()))
+    wait_until(lambda: not worker.busy)
+    (_, only), (_, end) = worker.drain()
+    assert type(only) is type(event)
+    assert getattr(only, "tokens", count) == count
+    assert isinstance(end, Finished)
+
+
+def test_endless_events_of_many_kinds_wait_too_and_closing_ends_them(engine):
+    worker, said = EngineWorker(engine), []
+
+    def generate(request, emit, cancelled):
+        while not cancelled():
+            emit(TextDelta("a"))
+            emit(Progress("b"))
+            said.append(2)
+        return Finished(ReplyStats())
+
+    engine.on_generate = generate
+    worker.generate(GenerateRequest(()))
+    wait_until(lambda: sum(said) >= 9_998)
+    assert worker.close(PATIENCE_S)
+    assert sum(said) < 11_000
+    assert isinstance(worker.drain()[-1][1], Finished)
+
+
+def test_one_enormous_piece_of_text_comes_in_parts_and_whole(worker, engine):
+    text = "".join(map(str, range(500_000)))
+
+    def generate(request, emit, cancelled):
+        emit(ReasoningDelta(text, 7))
+        return Finished(ReplyStats())
+
+    engine.on_generate = generate
+    worker.generate(GenerateRequest(()))
+    *parts, _end = finish(worker)
+    assert "".join(event.text for _, event in parts) == text
+    assert sum(event.tokens for _, event in parts) == 7
+    assert max(len(event.text) for _, event in parts) <= 1_100_000
+
+
+# -- leaving
+
+
+def test_a_job_that_is_stuck_in_compiled_code_does_not_keep_the_process():
+    code = """
+        import ctypes, time
+        from tui.engine.base import GenerateRequest
+        from tui.engine.worker import EngineWorker
+        from tests.engine.test_worker import Engine
+
+        engine = Engine()
+        begun = []
+        engine.on_generate = lambda *_: begun.append(1) or ctypes.CDLL(None).sleep(1000)
+        worker = EngineWorker(engine)
+        worker.generate(GenerateRequest(()))
+        while not begun:
+            time.sleep(0.01)
+        print(worker.close(0.1))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -15,8 +15,9 @@ from textual.pilot import Pilot
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
-from tui.engine.hub import Hub
+from tui.engine.hub.hub import Hub
 from tui.screens.chat import ChatScreen
+from tui.screens.chat.pane import TurnPane
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
@@ -78,6 +79,19 @@ class Desk:
             app.close()
 
 
+@pytest.fixture(autouse=True)
+def _keys_act_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests press the keys of a turn one right after another and mean each; `typing_pace` is for those that type."""
+    if "typing_pace" not in request.fixturenames:
+        monkeypatch.setattr(TurnPane, "burst_s", 0.0)
+
+
+@pytest.fixture
+def typing_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters that come within a second are prose, however slow the machine is."""
+    monkeypatch.setattr(TurnPane, "burst_s", 1.0)
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     paths = AppPaths.under(tmp_path / "home")
@@ -88,7 +102,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 async def until(
-    pilot: Pilot[Any], condition: Callable[[], object], timeout_s: float = 10.0
+    pilot: Pilot[Any], condition: Callable[[], object], timeout_s: float = 30.0
 ) -> None:
     """Let the app work until `condition` holds."""
     deadline = asyncio.get_running_loop().time() + timeout_s

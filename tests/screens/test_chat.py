@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from textual.widgets import Label
@@ -13,14 +13,17 @@ from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
 from tui.engine.base import (
-    Event,
     GenerationError,
     LoadRequest,
     ModelLoadError,
     PromptDescribed,
+    PromptReady,
+    ReasoningFound,
     StopReason,
+    TextDelta,
 )
 from tui.screens.ask import AskText
+from tui.screens.chat import ChatScreen
 from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
 from tui.widgets.status_bar import StatusBar
@@ -115,6 +118,18 @@ async def test_a_failed_reply_keeps_its_text_and_says_why(desk: Desk) -> None:
         assert "half of it" in shown(pilot)
         await say(pilot, "again")
         await answered(pilot, screen, 4)
+
+
+async def test_what_turned_out_to_be_reasoning_is_folded_and_kept_as_such(desk: Desk) -> None:
+    found = ReasoningFound("I look at it.", "</think>")
+    engine = ScriptedEngine([[TextDelta("I look "), TextDelta("at it."), found, TextDelta("Yes.")]])
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "go")
+        await answered(pilot, screen, 2)
+        turn = screen.conversation.path[-1]
+        assert (turn.text, turn.reasoning) == ("Yes.", "I look at it.")
+        await until(pilot, lambda: "Yes." in shown(pilot) and "I look" not in shown(pilot))
 
 
 async def test_a_reply_cut_at_its_token_limit_says_so(desk: Desk) -> None:
@@ -362,7 +377,7 @@ async def test_quitting_in_the_middle_of_a_reply_keeps_what_was_said(desk: Desk)
         await say(pilot, "go")
         await until(pilot, lambda: "kept words" in shown(pilot))
         await pilot.press("ctrl+q")
-        await pilot.pause()
+        await until(pilot, lambda: not app.is_running)
     app.close()
     turn = desk.files()[0]["tree"]["turns"][-1]
     assert turn["status"] == "interrupted"
@@ -444,21 +459,30 @@ async def test_the_status_bar_shows_memory_context_and_speed(desk: Desk) -> None
         assert "TTFT 0.10 s" in line
 
 
-async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_after(desk: Desk):
+async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_after(
+    desk: Desk, monkeypatch
+):
     """A count that was asked for before the reply can be there only when the reply is over."""
     async with desk.app().run_test(size=(160, 40)) as pilot:
         screen = await ready(pilot)
         await say(pilot, "x")
         await answered(pilot, screen, 2)
         await until(pilot, lambda: "ctx 11/2,048" in shown(pilot))
-        late: list[Callable[[str, Event], None]] = []
-        screen.describe_prompt = lambda _request, done: late.append(done)
+        is_late, asked = asyncio.Event(), []
+
+        async def late(request):
+            asked.append(request)
+            await is_late.wait()
+            return PromptDescribed("", 11)
+
+        monkeypatch.setattr(screen.side, "describe", late)
         screen.context_tokens = None
         screen.draft_changed()
-        await until(pilot, lambda: late)
+        await until(pilot, lambda: asked)
         await say(pilot, "y")
         await answered(pilot, screen, 4)
-        late[0]("", PromptDescribed("", 11))
+        is_late.set()
+        await pilot.pause()
         screen.show_status()
         await pilot.pause()
         assert "ctx 18/2,048" in shown(pilot)
@@ -516,3 +540,28 @@ async def test_without_any_model_the_app_asks_for_one(desk: Desk) -> None:
     async with desk.app(start=Start()).run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, lambda: "Choose a model" in shown(pilot))
         assert isinstance(pilot.app.screen, ModelPicker)
+
+
+async def test_what_was_done_with_a_chat_for_the_model_s_sake_is_said_once(desk: Desk) -> None:
+    noted = [PromptReady(5, notes=("A tool turn is sent as text.",)), TextDelta("Yes")]
+    more = [PromptReady(5, notes=(*noted[0].notes, "One is left out.")), TextDelta("No")]
+    app = desk.app(ScriptedEngine([noted, noted, more]))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        told: list[str] = []
+        tell = screen.tell
+        screen.tell = lambda text, **how: (told.append(text), tell(text, **how))  # type: ignore[method-assign,assignment]
+        for turns in (2, 4, 6):
+            await say(pilot, "a")
+            await answered(pilot, screen, turns)
+        assert told == ["A tool turn is sent as text.", "One is left out."]
+
+
+def test_a_screen_that_is_not_shown_yet_knows_its_state(desk: Desk) -> None:
+    app = desk.app()
+    screen = app.get_default_screen()
+    assert isinstance(screen, ChatScreen)
+    assert not screen.busy
+    assert not screen.must_wait
+    assert screen.session_stats == []
+    assert screen.side.label == ""

@@ -225,6 +225,9 @@ async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_a
         await until(
             pilot, lambda: read_config(desk.paths.config_file).values.get("screen.plain") is True
         )
+        # While the dialog is open.
+        await until(pilot, lambda: app.has_class("-plain"))
+        assert isinstance(app.screen, SettingsScreen)
         assert "true" in shown(pilot)
         await pilot.press(*["backspace"] * 12, *"top_k", "enter")
         await until(pilot, lambda: "generation.top_k" in shown(pilot) and app.screen.query("#text"))
@@ -232,10 +235,10 @@ async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_a
         await until(
             pilot, lambda: read_config(desk.paths.config_file).values.get("generation.top_k") == 12
         )
-        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        await until(pilot, lambda: screen.parameters == {"top_k": 12})
+        assert isinstance(app.screen, SettingsScreen)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen and app.has_class("-plain"))
-        assert screen.parameters == {"top_k": 12}
     text = desk.paths.config_file.read_text()
     assert "# mine" in text
     assert "# for now" in text

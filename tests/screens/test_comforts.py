@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import ReplyStats
 from tui.engine.base import Finished, LoadRequest, TextDelta
-from tui.settings.history import read_drafts, read_history
+from tui.sessions import Loaded
+from tui.settings.history import Draft, read_drafts, read_history, write_drafts
+from tui.settings.presets import Preset
 
 SIZE = (120, 40)
 
@@ -59,7 +63,7 @@ async def test_what_is_sent_in_a_temporary_chat_is_not_kept(desk: Desk):
         await pilot.pause(0.1)
     desk.apps[-1].close()
     assert read_history(desk.paths.history) == []
-    assert read_drafts(desk.paths.drafts) == {}
+    assert read_drafts(desk.paths.drafts)[0] == {}
 
 
 async def test_a_draft_stays_with_its_chat_over_a_restart(desk: Desk):
@@ -72,7 +76,7 @@ async def test_a_draft_stays_with_its_chat_over_a_restart(desk: Desk):
         await pilot.press("ctrl+n")
         await until(pilot, lambda: screen.conversation.id != chat)
         assert screen.composer.text == ""
-        await until(pilot, lambda: chat in read_drafts(desk.paths.drafts))
+        await until(pilot, lambda: chat in read_drafts(desk.paths.drafts)[0])
     desk.apps[-1].close()
     start = Start(desk.store.load(chat), LoadRequest("scripted"))
     async with desk.app(start=start).run_test(size=SIZE) as pilot:
@@ -80,7 +84,7 @@ async def test_a_draft_stays_with_its_chat_over_a_restart(desk: Desk):
         await until(pilot, lambda: screen.composer.text == "half a thou")
         await say(pilot, "ght")
         await answered(pilot, screen, 4)
-        await until(pilot, lambda: read_drafts(desk.paths.drafts) == {})
+        await until(pilot, lambda: read_drafts(desk.paths.drafts)[0] == {})
 
 
 async def test_a_draft_is_kept_when_the_app_is_left(desk: Desk):
@@ -92,9 +96,151 @@ async def test_a_draft_is_kept_when_the_app_is_left(desk: Desk):
         chat = screen.conversation.id
         screen.composer.set_text("half")
         await pilot.press("ctrl+q")
-        await pilot.pause()
+        await until(pilot, lambda: not app.is_running)
     app.close()
-    assert read_drafts(desk.paths.drafts)[chat].text == "half"
+    assert read_drafts(desk.paths.drafts)[0][chat].text == "half"
+
+
+async def test_a_draft_is_shown_when_its_chat_is_opened_from_one_that_has_not_begun(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        chat = screen.conversation
+        screen.composer.set_text("of the first")
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: screen.conversation.id != chat.id)
+        screen.composer.set_text("of a new one")
+        screen.open_conversation(Loaded(chat))
+        assert screen.composer.text == "of the first"
+        await say(pilot, " and more")
+        await answered(pilot, screen, 4)
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: screen.composer.text == "of a new one")
+
+
+async def test_what_is_written_goes_along_to_a_chat_without_a_draft(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        chat = screen.conversation
+        screen.action_chat_new()
+        screen.composer.set_text("for the first after all")
+        screen.open_conversation(Loaded(chat))
+        assert screen.composer.text == "for the first after all"
+        screen.action_chat_new()
+        assert screen.composer.text == ""
+        screen.action_chat_temporary()
+        screen.composer.set_text("unkept")
+        screen.open_conversation(Loaded(chat))
+        assert screen.composer.text == "for the first after all\nunkept"
+
+
+async def test_a_draft_joins_what_was_typed_before_it_was_read(desk: Desk):
+    write_drafts(desk.paths.drafts, {"": Draft("of last time")})
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.composer.text == "of last time")
+        screen.composer.set_text("typed at once")
+        screen._kept_is_read([], {"": Draft("of last time")})
+        assert screen.composer.text == "of last time\ntyped at once"
+
+
+async def test_two_windows_keep_each_others_drafts(desk: Desk):
+    first, second = desk.app(), desk.app()
+    async with first.run_test(size=SIZE) as one, second.run_test(size=SIZE) as two:
+        chats = []
+        for pilot in (one, two):
+            screen = await ready(pilot)
+            await say(pilot, "hi")
+            await answered(pilot, screen, 2)
+            screen.composer.set_text("half")
+            screen.keep_draft()
+            chats.append(screen.conversation.id)
+        await until(two, lambda: {*read_drafts(desk.paths.drafts)[0]} == {*chats})
+
+
+@pytest.mark.parametrize("key", ["ctrl+n", "ctrl+q"])
+async def test_the_edit_of_a_turn_and_a_system_prompt_outlast_leaving_the_chat(desk: Desk, key):
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        chat = screen.conversation.id
+        screen.set_prompt("be brief")
+        await screen.action_turn_edit()
+        await pilot.press(*"gh")
+        await pilot.press(key)
+        await until(pilot, lambda: key != "ctrl+q" or not app.is_running)
+        await until(pilot, lambda: chat in read_drafts(desk.paths.drafts)[0])
+    app.close()
+    assert read_drafts(desk.paths.drafts)[0][chat].text == "high"
+    assert desk.store.load(chat).conversation.system_prompt == "be brief"
+
+
+async def test_undo_takes_back_a_system_prompt_that_was_typed_and_redo_brings_it_again(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.set_prompt("be brief")
+        screen.action_chat_undo()
+        assert (screen.system_prompt, len(screen.conversation.path)) == ("", 2)
+        screen.action_chat_redo()
+        assert screen.system_prompt == "be brief"
+
+
+async def test_what_was_being_written_outlasts_an_earlier_message_that_was_brought_back(desk: Desk):
+    app = desk.app()
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.composer.set_text("half a thought")
+        await pilot.press("up")
+        assert screen.composer.text == "hi"
+        screen.show_conversation()
+        await pilot.press("down")
+        assert screen.composer.text == "half a thought"
+        await pilot.press("up", "enter")
+        await answered(pilot, screen, 4)
+        assert screen.composer.text == "half a thought"
+        await pilot.press("up", "!", "ctrl+q")
+        await until(pilot, lambda: not app.is_running)
+    app.close()
+    chat = screen.conversation.id
+    assert read_drafts(desk.paths.drafts)[0][chat].text == "half a thought\nhi!"
+
+
+async def test_the_search_of_what_was_sent_keeps_what_was_being_written(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.composer.set_text("half a thought")
+        await pilot.press("f5")
+        await until(pilot, lambda: "What you sent" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.composer.text == "hi")
+        await pilot.press("down")
+        assert screen.composer.text == "half a thought"
+
+
+async def test_a_preset_takes_no_system_prompt_away_for_good(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.set_prompt("typed at length")
+        screen.apply_preset(Preset("other", system_prompt="another"))
+        screen.action_chat_undo()
+        screen.action_chat_undo()
+        assert screen.system_prompt == ""
+        screen.action_chat_redo()
+        assert screen.system_prompt == "typed at length"
 
 
 async def test_a_long_reply_calls_back_to_the_window_only_when_it_is_not_in_front(

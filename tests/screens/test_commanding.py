@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.widgets import Input
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
@@ -229,6 +229,15 @@ async def test_a_long_paste_becomes_a_chip_that_goes_with_the_message(desk: Desk
     assert sent == f"what\n\npasted text:\n````\n{text}\n````"
 
 
+async def test_a_very_long_line_is_folded_even_where_pastes_are_not(desk: Desk):
+    app = desk.app(command_line={"composer.fold_lines": 0})
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        app.post_message(Paste("x" * 100_001))
+        await until(pilot, lambda: screen.attachments)
+        assert screen.composer.text == ""
+
+
 async def test_a_chip_is_unfolded_by_a_click_and_taken_away_by_backspace(desk: Desk):
     from textual import events
 
@@ -391,3 +400,28 @@ async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed
         screen.show_conversation()
         await pilot.press("up")
         assert screen.composer.text == "//help me"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hi @~no-such-user/x there",
+        "hi @" + "x" * 300,
+        "/save /",
+        "/save ~no-such-user/x",
+        "/preset-export .",
+    ],
+)
+async def test_a_path_that_leads_nowhere_ends_nothing(desk: Desk, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await typed(pilot, text)
+        if text.startswith("hi"):
+            await answered(pilot, screen, 4)
+            assert screen.conversation.path[2].text == text
+        else:
+            said = ("Not saved", "there already", "Written")
+            await until(pilot, lambda: any(words in shown(pilot) for words in said))

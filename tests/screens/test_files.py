@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
+import zipfile
 
+import pytest
+from textual.events import Paste
 from textual.widgets import Input
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
+from tui import transfer
 from tui.app import Start
 from tui.conversation import Conversation
+from tui.conversation.formats import Imported
 from tui.engine.base import LoadRequest
+from tui.screens.ask import Ask
+from tui.screens.report import Report
 from tui.sessions import SessionStore, SessionWriteError
 
 WIDE = (120, 40)
@@ -109,9 +117,103 @@ async def test_a_file_that_holds_no_chat_is_refused_in_a_sentence(desk: Desk, tm
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = str(file)
         await pilot.press("enter")
-        await until(pilot, lambda: "Not imported" in shown(pilot))
+        await until(pilot, lambda: "1 file not imported" in shown(pilot))
         assert pilot.app.is_running
     assert desk.files() == []
+
+
+async def test_an_archive_is_imported_and_what_was_left_out_is_shown(desk: Desk, tmp_path):
+    file = tmp_path / "export.zip"
+    turns = [
+        {"role": "user", "content": [{"type": "image_url"}, {"type": "text", "text": "salut"}]}
+    ]
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("a.json", json.dumps(turns))
+        made.writestr("user.json", "{}")
+        made.writestr("broken.json", "{")
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        for words in ("1 chat imported", "1 chat here already"):
+            screen.action_chat_import()
+            await until(pilot, lambda: pilot.app.screen is not screen)
+            pilot.app.screen.query_one(Input).value = str(file)
+            await pilot.press("enter")
+            await until(pilot, lambda words=words: words in shown(pilot))
+            await until(pilot, lambda: "an image was left out" in shown(pilot))
+            assert "broken.json" in shown(pilot)
+    assert len(desk.files()) == 1
+
+
+async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
+    desk: Desk, tmp_path, monkeypatch
+):
+    for name in ("a", "b", "c"):
+        turns = [{"role": "user", "content": f"question {name}"}]
+        (tmp_path / f"{name}.json").write_text(json.dumps(turns))
+    at_second, goes_on = threading.Event(), threading.Event()
+    real = transfer.import_text
+
+    def slow(data: bytes, thread: bytes | None = None) -> Imported:
+        if b"question b" in data:
+            at_second.set()
+            assert goes_on.wait(60)
+        return real(data, thread)
+
+    monkeypatch.setattr(transfer, "import_text", slow)
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.action_chat_import()
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        pilot.app.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
+        await until(pilot, at_second.is_set)
+        await until(pilot, lambda: "importing" in shown(pilot))
+        # A second one would end the first.
+        screen.action_chat_import()
+        await until(pilot, lambda: "An import is under way. Esc stops it." in shown(pilot))
+        assert pilot.app.screen is screen
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        assert "what is here already is not taken twice" in " ".join(shown(pilot).split())
+        await pilot.press("s")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: "stopped." in shown(pilot))
+        assert "1 chat imported" in shown(pilot)
+        goes_on.set()
+        await until(pilot, lambda: "importing" not in shown(pilot))
+        assert pilot.app.screen is screen
+    assert [file["chat_history"][0]["content"] for file in desk.files()] == ["question a"]
+
+
+async def test_what_there_is_to_say_of_many_files_stays_until_it_was_read(desk: Desk, tmp_path):
+    for number in range(30):
+        (tmp_path / f"broken-{number:02}.json").write_text("{")
+    (tmp_path / "good.json").write_text(json.dumps([{"role": "user", "content": "salut"}]))
+    async with desk.app().run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.action_chat_import()
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        pilot.app.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Report))
+        await until(pilot, lambda: "30 files not imported" in shown(pilot))
+        assert "broken-00.json" in shown(pilot)
+        await pilot.press("end")
+        await until(pilot, lambda: "broken-29.json" in shown(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert screen.conversation.path[0].text == "salut"
+
+
+async def test_a_report_without_end_is_cut_and_says_what_leads_to_the_rest(desk: Desk):
+    lines = [f"file {number}: it holds no chat" for number in range(100_000)]
+    async with desk.app().run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        pilot.app.push_screen(Report("About this import", "None.", lines, "Try elsewhere."))
+        await until(pilot, lambda: "file 0:" in shown(pilot))
+        await pilot.press("end")
+        await until(pilot, lambda: "… and 99,800 more. Try elsewhere." in shown(pilot))
 
 
 async def test_the_chat_is_exported_to_a_file(desk: Desk, tmp_path, monkeypatch):
@@ -148,3 +250,42 @@ async def test_renaming_duplicating_and_listing(desk: Desk):
         await until(pilot, lambda: "My title (copy)" in shown(pilot))
     app.close()
     assert sorted(file["title"] for file in desk.files()) == ["My title", "My title (copy)"]
+
+
+async def test_the_list_of_chats_takes_a_long_paste_as_a_search(desk: Desk):
+    saved_chat(desk, "kept")
+    async with desk.app().run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await pilot.press("f3")
+        await until(pilot, lambda: "kept" in shown(pilot))
+        pilot.app.post_message(Paste("中" * 20_000))
+        await until(pilot, lambda: "0 places in the text" in shown(pilot))
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/x", "x" * 300])
+async def test_a_name_that_no_file_can_have_is_not_imported(desk: Desk, name):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await screen.run_action("chat_import")
+        await until(pilot, lambda: "Import" in shown(pilot))
+        pilot.app.screen.query_one(Input).value = name
+        await pilot.press("enter")
+        await until(pilot, lambda: "There is no file" in shown(pilot))
+
+
+@pytest.mark.parametrize("action", ["chat_export", "turn_save_code", "preset_export"])
+async def test_files_are_asked_for_when_the_working_folder_is_gone(
+    desk: Desk, tmp_path, monkeypatch, action
+):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    async with desk.app(ScriptedEngine(["```\nx\n```"])).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        gone.rmdir()
+        await screen.run_action(action)
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        await pilot.press("enter")
+        await pilot.pause()

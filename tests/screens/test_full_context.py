@@ -21,7 +21,7 @@ def full(request: GenerateRequest) -> None:
     """Refuse a request as an engine does whose context holds `CONTEXT` words."""
     costs = tuple(len(message.content.split()) for message in request.messages)
     asked = request.messages[-1].content
-    if sum(costs) > CONTEXT and not asked.startswith("Summarise"):
+    if sum(costs) > CONTEXT and not asked.startswith("Summarize"):
         raise ContextOverflowError(Overflow(sum(costs), CONTEXT, costs))
 
 

@@ -10,6 +10,7 @@ import threading
 import pytest
 from textual.css.query import NoMatches
 from textual.widget import Widget
+from textual.worker import WorkerFailed
 
 from tests.screens.conftest import Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
@@ -150,13 +151,23 @@ class Late(Widget):
         self.query_one("#gone")
 
 
-async def test_a_widget_that_is_mounted_while_the_app_is_left_is_no_crash(desk: Desk, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoMatches("No nodes match 'SelectOverlay'"),
+        WorkerFailed(NoMatches("No nodes match '#sidebar'")),
+    ],
+    ids=["mounting", "a coroutine"],
+)
+async def test_a_widget_that_is_gone_while_the_app_is_left_is_no_crash(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
     app = desk.app()
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         with monkeypatch.context() as leaving:
             leaving.setattr(app, "_exit", True)
-            app._handle_exception(NoMatches("No nodes match 'SelectOverlay'"))
+            app._handle_exception(error)
         assert app.is_running
     assert app.crash is None
 

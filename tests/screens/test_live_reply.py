@@ -8,6 +8,7 @@ from tui.engine.base import (
     Finished,
     PromptReady,
     ReasoningDelta,
+    ReasoningFound,
     StopReason,
     TextDelta,
 )
@@ -114,3 +115,20 @@ def test_which_limit_cut_a_reply_off_is_said_where_it_is_known(context, limit, s
     live.take(Finished(ReplyStats(20, new_tokens=10), StopReason.LENGTH))
     assert said in live.error
     assert bool(live.error) == bool(said)
+
+
+def test_an_answer_that_was_reasoning_changes_sides_and_the_disk_has_what_the_model_wrote(
+    monkeypatch,
+):
+    monkeypatch.setattr(live_reply, "CHECKPOINT_S", 0.0)
+    live = reply(start_text="I ")
+    live.take(TextDelta("look"))
+    assert live.take_unsaved() == ("look", "")
+    live.take(TextDelta(" at it."))
+    live.take(ReasoningFound("I look at it.", "</think>"))
+    assert (live.text, live.reasoning) == ("", "I look at it.")
+    live.take(TextDelta("Yes."))
+    assert (live.text, live.reasoning, live.new_tokens) == ("Yes.", "I look at it.", 4)
+    assert live.reasoning_ended
+    assert live.stats.reasoning_tokens == 3
+    assert live.take_unsaved() == (" at it.\n</think>\n\nYes.", "")

@@ -49,6 +49,21 @@ def test_a_failed_load_goes_back_to_the_model_that_was_there(control, engine):
     assert (control.ready, control.model, control.quantization) == (True, "good", "none")
 
 
+def test_code_agreed_to_for_a_model_that_failed_is_not_agreed_to_for_the_one_that_was_there(
+    control, engine
+):
+    control.load(LoadRequest("good"))
+    settle(control)
+    engine.load_error = ModelLoadError("no")
+    control.load(LoadRequest("bad", trust_own_code=True))
+    settle(control)
+    assert control.requantized("8bit") == LoadRequest("good", "8bit")
+    engine.load_error = None
+    control.load(LoadRequest("other", trust_own_code=True))
+    settle(control)
+    assert control.requantized("8bit") == LoadRequest("other", "8bit", trust_own_code=True)
+
+
 def test_a_newer_load_takes_the_place_of_the_one_under_way(control, engine):
     control.load(LoadRequest("first"))
     control.load(LoadRequest("second"))

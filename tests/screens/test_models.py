@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import time
@@ -26,14 +27,15 @@ from tui.engine.base import (
     TextDelta,
 )
 from tui.engine.facts import ModelFacts
-from tui.engine.hub import Hub
+from tui.engine.hub.downloads import Download
+from tui.engine.hub.hub import Hub
 from tui.screens.ask import Ask
 from tui.screens.chat import ChatScreen
 from tui.screens.models.load_options import LoadOptions, parse_limits
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelPicker
 from tui.screens.models.rescue import ways_out
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import Room, download_text
 from tui.settings.state import AppState
 
 WIDE = (140, 44)
@@ -83,6 +85,21 @@ async def test_models_of_this_machine_with_figures_and_a_verdict(desk: Desk, mod
         assert "16.0 GB free" in shown(pilot)
         # What the total consists of adds up.
         assert "other 128 MB" in shown(pilot)
+
+
+async def test_one_bad_model_takes_nothing_from_the_others(desk: Desk, model, tmp_path):
+    for name, number in (("huge", "1" + "0" * 400), ("endless", "1e999"), ("minus", "-5")):
+        (tmp_path / "bad" / name).mkdir(parents=True)
+        text = f'{{"hidden_size": {number}, "num_attention_heads": 1}}'
+        (tmp_path / "bad" / name / "config.json").write_text(text)
+    os.mkfifo(tmp_path / "bad" / "pipe.gguf")
+    folders = (str(tmp_path / "bad"), str(model.parent))
+    async with desk.app(state=AppState(model_folders=folders)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await until(pilot, lambda: "27k · float32" in shown(pilot))
+        await until(pilot, lambda: "401 digits" in shown(pilot))
+        assert "endless" in shown(pilot)
 
 
 async def test_enter_loads_what_is_highlighted(desk: Desk, model):
@@ -352,6 +369,57 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
         await until(pilot, lambda: desk.states[-1].trusted == ("org/own@4f2a",))
 
 
+async def test_each_piece_of_code_that_a_model_needs_is_asked_about_in_turn(desk: Desk):
+    subjects = [
+        f"/models/own@{'a1' * 32}",
+        f"other/tokens@{'b2' * 20}#{'c3' * 32}",
+        f"org/\x1b[2Jassistant@{'d4' * 20}#{'e5' * 32}",
+    ]
+
+    class Asking(ScriptedEngine):
+        def load(self, request, emit, cancelled):
+            wanted = subjects if request.model == "org/own" else []
+            asked = next((one for one in wanted if one not in request.trusted), "")
+            self.load_error = (
+                ModelLoadError(f"{asked} is needed.", cause=FailureCause.CODE, subject=asked)
+                if asked
+                else None
+            )
+            return super().load(request, emit, cancelled)
+
+    engine = Asking()
+    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.choose_model(LoadRequest("org/own", trust_own_code=True))
+        titles = (
+            "Run code of /models/own@a1a1a1a1a1a1?",
+            "Run code of other/tokens@b2b2b2b2b2b2?",
+            "assistant@d4d4d4d4d4d4?",
+        )
+        for title in titles:
+            await until(pilot, lambda title=title: title in shown(pilot))
+            assert "\x1b" not in shown(pilot)
+            await pilot.press("y")
+        await until(pilot, lambda: screen.model.ready and screen.model.model == "org/own")
+        assert engine.load_requests[-1].trusted == tuple(subjects)
+        await until(pilot, lambda: desk.states[-1].trusted == tuple(subjects))
+
+
+async def test_code_that_was_agreed_to_and_is_refused_all_the_same_is_not_asked_about_again(
+    desk: Desk,
+):
+    engine = ScriptedEngine()
+    async with desk.app(engine, state=AppState(trusted=("org/own@4f2a",))).run_test(
+        size=WIDE, notifications=True
+    ) as pilot:
+        screen = await ready(pilot)
+        for subject, sentence in (("org/own@4f2a", "Refused once."), ("", "Refused again.")):
+            engine.load_error = ModelLoadError(sentence, cause=FailureCause.CODE, subject=subject)
+            screen.choose_model(LoadRequest("org/own"))
+            await until(pilot, lambda sentence=sentence: sentence in shown(pilot))
+            assert isinstance(pilot.app.screen, ChatScreen)
+
+
 async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, model):
     engine = ScriptedEngine()
     async with desk.app(engine, state=state(model)).run_test(
@@ -531,3 +599,9 @@ async def test_a_model_that_is_too_big_is_asked_about_before_the_one_in_use_goes
                 await pilot.press("escape")
             await until(pilot, lambda: pilot.app.screen is screen)
             await until(pilot, lambda: len(engine.load_requests) == loads and screen.model.ready)  # noqa: B023
+
+
+def test_a_download_that_waits_for_the_hub_says_so():
+    waiting = Download("org/model", waiting="The Hugging Face Hub asks to wait 30 s")
+    assert download_text(waiting) == "↓ The Hugging Face Hub asks to wait 30 s"
+    assert download_text(Download("org/model")) == "↓ asking the Hub"

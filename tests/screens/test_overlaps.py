@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 import time
 
@@ -21,6 +22,7 @@ from tui.engine.base import (
     Overflow,
     StopReason,
 )
+from tui.screens.chat import commanding
 from tui.screens.reply_options import ChosenOptions
 from tui.screens.turn_details import TurnDetails
 from tui.sessions import SessionConflictError, SessionStore
@@ -221,7 +223,7 @@ async def test_a_message_sent_while_a_summary_is_made_waits(desk: Desk):
         await answered(pilot, screen, 2)
         engine.on_generate = lambda _: held.clear() if len(engine.requests) == 3 else None
         await say(pilot, "two")
-        await until(pilot, lambda: screen.is_blocked)
+        await until(pilot, lambda: screen.side.blocks)
         await say(pilot, "three")
         await until(pilot, lambda: "next: three" in shown(pilot))
         held.set()
@@ -239,6 +241,7 @@ async def test_a_title_that_comes_before_a_reply_overflows_stays_and_the_reply_g
         await say(pilot, "one")
         await answered(pilot, screen, 2)
         screen.action_chat_title()
+        await until(pilot, lambda: screen.side.is_writing or screen.conversation.title == "A Title")
         screen.send("two")
         await until(pilot, lambda: screen.conversation.title == "A Title")
         await until(pilot, lambda: pilot.app.screen is not screen)
@@ -285,6 +288,8 @@ async def test_a_conflict_after_the_chat_was_left_keeps_the_changes_as_a_copy(de
                 raise SessionConflictError("Another window has written it.")
             real(self, conversation)
 
+        # What was saved at the end of the reply is no part of this.
+        await asyncio.wrap_future(screen.sessions.run(lambda: None))
         monkeypatch.setattr(SessionStore, "save", refuse)
         screen._changed(screen.conversation.edit(screen.conversation.path[0].id, "edited words"))
         screen.action_chat_new()
@@ -381,6 +386,22 @@ async def test_an_editor_that_cant_be_run_is_a_sentence(desk: Desk, monkeypatch,
         assert texts(screen) == ["question", "answer"]
 
 
+async def test_what_an_editor_wrote_before_it_was_killed_is_kept(desk: Desk, monkeypatch, tmp_path):
+    from contextlib import nullcontext
+
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "long thought" > "$1"\nkill -9 $$\n')
+    editor.chmod(0o700)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        monkeypatch.setattr(pilot.app, "suspend", nullcontext)
+        screen.action_composer_edit_outside()
+        await until(pilot, lambda: "What you wrote is in" in shown(pilot))
+        assert [path.read_text() for path in tmp_path.glob("chat-tui-*.md")] == ["long thought\n"]
+
+
 async def test_a_continued_reply_counts_both_parts(desk: Desk):
     replies = [["one two three", StopReason.LENGTH], " four five"]
     async with talking(desk, replies) as (pilot, screen, _):
@@ -450,3 +471,78 @@ async def test_the_prompt_of_a_reply_with_given_first_words_ends_with_them(desk:
         screen.action_turn_details()
         await until(pilot, lambda: isinstance(pilot.app.screen, TurnDetails))
         await until(pilot, lambda: pilot.app.screen._prompt.endswith("<|assistant|>Well, "))
+
+
+async def test_a_message_with_a_doubled_sign_that_waited_is_taken_back_as_it_was_typed(desk: Desk):
+    async with half_written(desk) as (pilot, screen, hold):
+        await pilot.press(*"//quit", "enter")
+        await until(pilot, lambda: screen.outbox.waiting is not None)
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.reply is None)
+        assert screen.composer.text == "//quit"
+        hold.set()
+        await pilot.press("enter")
+        await until(pilot, lambda: len(screen.conversation.path) == 4 and screen.reply is None)
+        assert pilot.app.is_running
+        assert screen.conversation.path[2].text == "/quit"
+
+
+async def test_a_message_that_waited_is_taken_back_with_what_goes_with_it(desk: Desk, tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("alpha\nbeta")
+    async with half_written(desk) as (pilot, screen, _hold):
+        screen.composer.set_text(f"look @{file}")
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.outbox.waiting is not None)
+        await pilot.press("up")
+        await until(pilot, lambda: screen.composer.text == f"look @{file}")
+        assert [one.text for one in screen.attachments] == ["alpha\nbeta"]
+
+
+@pytest.fixture
+def slow_reading(monkeypatch):
+    """Files that are attached are read when the event is set."""
+    read, may_go = commanding._text_of, threading.Event()
+
+    def slow(path):
+        assert may_go.wait(10)
+        return read(path)
+
+    monkeypatch.setattr(commanding, "_text_of", slow)
+    yield may_go
+    may_go.set()
+
+
+async def test_a_message_whose_file_is_still_read_is_not_sent_in_another_chat(
+    desk: Desk, tmp_path, slow_reading
+):
+    file = tmp_path / "notes.txt"
+    file.write_text("alpha")
+    async with talking(desk, ["answer"]) as (pilot, screen, _):
+        first = screen.conversation.id
+        screen.composer.set_text(f"for the first @{file}")
+        await pilot.press("enter", "ctrl+n")
+        await until(pilot, lambda: screen.conversation.id != first)
+        slow_reading.set()
+        await until(pilot, lambda: screen.drafts.of(first) is not None)
+        assert not screen.conversation.path
+        assert screen.composer.text == ""
+        screen.open_conversation(await load(screen, first))
+        await until(pilot, lambda: screen.composer.text == f"for the first @{file}")
+        assert [one.text for one in screen.attachments] == ["alpha"]
+        assert len(screen.conversation.path) == 2
+
+
+async def test_what_is_sent_while_a_file_is_read_goes_behind_it(desk: Desk, tmp_path, slow_reading):
+    file = tmp_path / "notes.txt"
+    file.write_text("alpha")
+    async with desk.app().run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        screen.composer.set_text(f"first @{file}")
+        await pilot.press("enter", *"second", "enter")
+        slow_reading.set()
+        await until(pilot, lambda: len(screen.conversation.path) == 4 and screen.reply is None)
+        users = [turn.text for turn in screen.conversation.path if turn.role == "user"]
+        assert users[0].startswith("first")
+        assert users[1] == "second"

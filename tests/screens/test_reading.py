@@ -95,7 +95,7 @@ async def test_up_scrolls_within_a_turn_that_is_taller_than_the_screen(desk: Des
 
 async def test_a_link_shows_its_address_before_it_is_opened(desk: Desk, monkeypatch):
     opened: list[str] = []
-    monkeypatch.setattr(reading.webbrowser, "open", lambda url: opened.append(url) or True)
+    monkeypatch.setattr(reading, "open_address", lambda url: opened.append(url) or True)
     async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
@@ -105,6 +105,17 @@ async def test_a_link_shows_its_address_before_it_is_opened(desk: Desk, monkeypa
         await pilot.press("o")
         await until(pilot, lambda: bool(opened))
     assert opened == ["https://example.org/a?b=c"]
+
+
+async def test_where_no_browser_can_be_opened_the_address_is_copied(desk: Desk, monkeypatch):
+    monkeypatch.setattr(reading, "open_address", lambda _: False)
+    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("o")
+        await until(pilot, lambda: "No browser could be opened here" in shown(pilot))
+        assert pilot.app.clipboard == "https://example.org/a?b=c"
 
 
 @pytest.mark.parametrize(

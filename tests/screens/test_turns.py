@@ -151,7 +151,7 @@ async def test_c_writes_on_at_the_end_of_a_stopped_reply(desk):
 async def test_d_takes_out_one_turn_and_u_brings_it_back(desk):
     async with talking(desk, ["a1", "a2"], ["one", "two"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)
-        await pilot.press("d")
+        await pilot.press("delete")
         assert texts(screen) == ["one", "two", "a2"]
         await pilot.press("u")
         assert texts(screen) == ["one", "a1", "two", "a2"]
@@ -162,7 +162,7 @@ async def test_d_takes_out_one_turn_and_u_brings_it_back(desk):
 async def test_shift_d_takes_out_all_that_follows_and_undo_holds_after_a_restart(desk):
     async with talking(desk, ["a1", "a2"], ["one", "two"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)
-        await pilot.press("D")
+        await pilot.press("shift+delete")
         assert texts(screen) == ["one"]
         chat_id = screen.conversation.id
     opened = desk.store.load(chat_id).conversation
@@ -314,6 +314,17 @@ async def test_shift_r_makes_one_reply_with_other_parameters_and_first_words(des
         assert "temperature" not in screen.parameters
 
 
+async def test_a_reply_to_which_the_model_adds_nothing_stays_as_it_was(desk):
+    async with talking(desk, ["all of it", []]) as (pilot, screen, engine):
+        before = screen.conversation.path[-1]
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("c")
+        await until(pilot, lambda: len(engine.requests) == 2 and screen.reply is None)
+        await until(pilot, lambda: "had nothing to add" in shown(pilot))
+        assert screen.conversation.path[-1] == before
+        assert not screen.conversation.can_redo
+
+
 async def test_reproduce_asks_with_the_seed_and_parameters_of_the_reply(desk):
     async with talking(desk, ["same", "same"]) as (pilot, screen, engine):
         screen.parameters["temperature"] = 1.9
@@ -350,7 +361,7 @@ async def test_no_turn_is_changed_while_a_reply_is_written(desk):
         await say(pilot, "more")
         await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
         before = set(screen.conversation.turns)
-        await pilot.press("alt+up", "up", "d", "D", "e", "r", "c", "u", "f")
+        await pilot.press("alt+up", "up", "delete", "shift+delete", "e", "r", "c", "u", "f")
         assert set(screen.conversation.turns) == before
         assert not screen.query(TurnEditor)
         hold.set()

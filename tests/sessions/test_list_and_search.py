@@ -115,6 +115,27 @@ def test_no_query_is_an_error(store, chat, query) -> None:
     assert len(store.search("cache")) >= 1
 
 
+@pytest.mark.parametrize(
+    "query", ["中" * 20_000, "! " * 1_200, "?!" * 40_000, "long " * 30_000, "a" * 100_000]
+)
+def test_a_query_that_sqlite_finds_too_long_is_cut_and_spares_the_index(
+    store, folder, chat, query
+) -> None:
+    store.save(chat)
+    store.list()
+    before = (folder / "index.sqlite3").stat().st_ino
+    assert store.search(query) == []
+    store.list()
+    assert (folder / "index.sqlite3").stat().st_ino == before
+
+
+def test_a_pasted_message_is_found_by_its_beginning(store, chat) -> None:
+    text = " ".join(f"word{number}" for number in range(3_000))
+    chat = chat.add_user(text)
+    store.save(chat)
+    assert store.search(text)[0].turn_id == chat.path[-1].id
+
+
 def test_signs_are_found_as_they_stand(store) -> None:
     store.save(titled("signs", "use a->b or 100%", "nothing here"))
     assert len(store.search("->")) == 1

@@ -243,6 +243,18 @@ def test_a_reply_whose_process_died_is_there_and_marked_as_interrupted(
     assert turn.status is Status.INTERRUPTED
 
 
+def test_an_answer_that_turned_out_to_be_reasoning_is_told_apart_after_a_crash(
+    store, folder, chat
+) -> None:
+    streaming = replying(chat)
+    reply = streaming.path[-1].id
+    store.save(streaming)
+    store.checkpoint(chat.id, reply, "I look")
+    store.checkpoint(chat.id, reply, " at it.\n</think>\n\nYes.")
+    turn = SessionStore(folder).load(chat.id, lock=False).conversation.path[-1]
+    assert (turn.text, turn.reasoning) == ("Yes.", "I look at it.")
+
+
 def test_checkpoints_of_a_reply_with_given_first_words_follow_them(
     store, other_window, chat
 ) -> None:

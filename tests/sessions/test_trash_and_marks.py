@@ -56,6 +56,17 @@ def test_emptying_the_trash_leaves_the_other_chats(store, folder, chat) -> None:
     assert store.empty_trash() == 0
 
 
+def test_what_came_into_the_trash_since_it_was_listed_stays_there(store, chat) -> None:
+    later = replace(chat, id="c" * 32)
+    for one in (chat, later):
+        store.save(one)
+    store.trash(chat.id)
+    listed = {entry.id for entry in store.trashed()}
+    store.trash(later.id)
+    assert store.empty_trash(listed) == 1
+    assert [entry.id for entry in store.trashed()] == [later.id]
+
+
 def test_what_is_not_there_can_be_neither_trashed_nor_restored(store, chat) -> None:
     for call in (store.trash, store.restore, store.duplicate):
         with pytest.raises(SessionFileError):

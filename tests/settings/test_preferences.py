@@ -6,6 +6,7 @@ import pytest
 
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.presets import Preset
+from tui.settings.schema import SETTINGS, SettingError
 from tui.settings.state import AppState
 
 LAYERS = ["default", "remembered", "preset", "file", "environment", "command line"]
@@ -70,3 +71,28 @@ def test_the_preset_of_a_model_is_found_unless_one_is_named(tmp_path):
     assert Preferences(path).preset_name("org/m") == "careful"
     assert Preferences(path).preset_name("other") == ""
     assert Preferences(path, command_line={"chat.preset": "x"}).preset_name("org/m") == "x"
+
+
+@pytest.mark.parametrize("what", ["itself", "folder"])
+def test_a_configuration_that_is_a_link_in_a_circle_leaves_what_held(tmp_path, what):
+    folder = tmp_path / "config"
+    folder.mkdir()
+    path = folder / "config.toml"
+    path.write_text("[composer]\nfold_lines = 7\n")
+    preferences = Preferences(path)
+    path.unlink()
+    if what == "itself":
+        path.symlink_to(path)
+    else:
+        folder.rmdir()
+        folder.symlink_to(folder)
+    preferences.reload()
+    preferences.reload()
+    assert preferences.value("composer.fold_lines") in (7, 40)
+
+
+@pytest.mark.parametrize("typed", ["9" * 400, "9" * 5_000, "-" + "9" * 30])
+@pytest.mark.parametrize("key", ["composer.fold_lines", "alerts.after_s", "model.threads"])
+def test_a_number_of_any_length_that_is_typed_is_refused(key, typed):
+    with pytest.raises(SettingError):
+        SETTINGS[key].parse(typed)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
+from textual.geometry import Region
 from textual.widgets import Input
 
 from tui.screens.dialog import TextField
@@ -164,3 +165,17 @@ async def test_keys_of_a_burst_act_in_order_in_a_field_of_one_line() -> None:
             app.post_message(events.Key(key, key if len(key) == 1 else None))
         await pilot.pause(0.3)
         assert app.noted == ["down", "1.7"]
+
+
+async def test_a_field_that_was_just_taken_away_can_still_be_painted() -> None:
+    class Fields(App[None]):
+        def compose(self) -> ComposeResult:
+            yield LineInput("line")
+            yield Composer()
+
+    app = Fields()
+    async with app.run_test():
+        for field in (app.query_one(LineInput), app.query_one(Composer)):
+            await field.remove()
+            lines = field.render_lines(Region(0, 0, 12, 2))
+            assert [line.text for line in lines] == [" " * 12] * 2

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from tui.widgets.figures import bar_text, bytes_text, of_total, seconds_text
+from tui.widgets.figures import (
+    bar_text,
+    bytes_text,
+    context_text,
+    count_text,
+    of_total,
+    seconds_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +46,8 @@ def test_a_bar_is_always_as_wide_as_asked(share):
 def test_a_bar_is_full_only_at_the_end():
     assert bar_text(1, 4) == "████"
     assert bar_text(0, 4) == "░░░░"
+
+
+def test_a_number_too_large_for_a_float_is_a_large_one():
+    for text in (bytes_text, count_text, context_text):
+        assert text(10**400) == text(10**18)

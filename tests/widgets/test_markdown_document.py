@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from threading import Event
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.widgets.markdown_examples import EXAMPLES
+from tui.highlighting import stretches
+from tui.highlighting.lexers import kinds
 from tui.sanitize import sanitize
 from tui.widgets.markdown import LiveDocument, document, highlight, raw, table_layout
 from tui.widgets.markdown import lines as lines_module
+from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, Span, copied_text, wrap
 from tui.widgets.markdown.parser import BlockParse, references
@@ -98,8 +101,8 @@ def test_limits_are_met_at_the_same_place_however_the_text_came(
         patch.setattr(document, "LIMIT", 60)
         patch.setattr(document, "_WINDOW", 20)
         patch.setattr(document, "_PLAIN_PIECE", 25)
-        patch.setattr(highlight, "_SOFT_END", 4)
-        patch.setattr(highlight, "_HARD_END", 6)
+        patch.setattr(stretches, "SOFT_END", 4)
+        patch.setattr(stretches, "HARD_END", 6)
         patch.setattr(table_layout, "MEASURED_ROWS", 2)
         assert streamed(text * 2, cuts, width) == list(LiveDocument(text * 2).lines(width))
 
@@ -367,7 +370,6 @@ def test_a_column_grows_wider_in_rows_that_were_settled_before() -> None:
 def test_code_names_its_language_and_keeps_its_indent() -> None:
     lines = LiveDocument("```python\nif x:\n    y = 1\n```").lines(60)
     assert texts_of(lines) == ["▏ python", "▏ if x:", "▏     y = 1"]
-    assert ("if", "fence tok-keyword") in [(span.text, span.style) for span in lines[1].spans]
 
 
 def test_an_unknown_language_is_plain_code() -> None:
@@ -546,9 +548,6 @@ def test_code_is_found_in_lists_and_quotes() -> None:
     assert [(one.text, one.language) for one in code_texts(text)] == [
         ("x\n", "py"), ("y\n\nz\n", "sh"), ("indented\n", ""), ("open", "c"),
     ]  # fmt: skip
-    assert [highlight.extension_of(name) for name in ("py", "bash", "nonsense")] == [
-        ".py", ".sh", ".txt",
-    ]  # fmt: skip
 
 
 def test_tasks_of_a_numbered_list_have_their_boxes() -> None:
@@ -612,64 +611,205 @@ def test_the_raw_view_is_the_same_in_pieces_and_loses_nothing(text: str, cuts: l
 
 
 @pytest.fixture
-def lexers(monkeypatch: pytest.MonkeyPatch) -> Iterator[highlight.Lexers]:
-    """Lexers that are made in a thread, which waits for `go`."""
-    made = highlight.Lexers()
-    monkeypatch.setattr(highlight, "LEXERS", made)
-    highlight._highlighted.cache_clear()
+def colors() -> Iterator[CodeColors]:
+    """The colors of a screen that is drawn again when it is told to."""
+    made = CodeColors(lambda: None)
     yield made
-    highlight._highlighted.cache_clear()
+    made.close()
+
+
+def colored(live: LiveDocument, colors: CodeColors, width: int = 60) -> list[Line]:
+    """Return the lines of a document when all of its colors are there."""
+    while True:
+        lines = list(live.lines(width))
+        if not live.awaits_colors:
+            return lines
+        assert colors.wait(60)
+        live.color()
+
+
+def keywords(lines: Sequence[Line]) -> list[str]:
+    return [
+        span.text for line in lines for span in line.spans if span.style.endswith("tok-keyword")
+    ]
+
+
+_PYTHON = [
+    "```python\nif x:\n```\n\nend\n",
+    "> - ```python\n>   if x:\n>   ```\n",
+    "```python\nif x:\n",
+    "    if x:\n\n- a\n\n  ```python\n  if x:\n",
+]
+
+
+@pytest.mark.parametrize("text", _PYTHON)
+@pytest.mark.parametrize("finished", [True, False])
+def test_code_is_plain_until_its_colors_are_there(
+    colors: CodeColors, text: str, finished: bool
+) -> None:
+    live = LiveDocument(text, finished=finished, colors=colors)
+    plain = list(live.lines(60))
+    assert not keywords(plain)
+    now = colored(live, colors)
+    assert keywords(now) == ["if"]
+    assert [line.text for line in now] == [line.text for line in plain]
+    live.finish()
+    at_once = LiveDocument(text, colors=colors)
+    assert colored(live, colors) == colored(at_once, colors)
+    assert texts_of(now) == texts_of(LiveDocument(text, finished=finished).lines(60))
+
+
+@settings(max_examples=25, deadline=None)
+@given(_TEXTS, _CUTS)
+def test_a_streamed_text_has_the_colors_of_one_that_was_there_at_once(
+    text: str, cuts: list[int]
+) -> None:
+    with contextlib.closing(CodeColors(lambda: None)) as colors:
+        text = f"```py\n{text}"
+        live = LiveDocument(finished=False, colors=colors)
+        position = 0
+        for cut in cuts:
+            live.append(text[position : position + cut])
+            position += cut
+            live.lines(60)
+            live.color()
+        live.append(text[position:])
+        live.finish()
+        assert colored(live, colors) == colored(LiveDocument(text, colors=colors), colors)
+        assert texts_of(live.lines(60)) == texts_of(LiveDocument(text).lines(60))
+
+
+@pytest.mark.parametrize("before", ["```python\n", "- item\n\n  ```python\n  "])
+def test_code_that_is_being_written_keeps_its_colors(colors: CodeColors, before: str) -> None:
+    live = LiveDocument(f"{before}if x: retur", finished=False, colors=colors)
+    assert keywords(colored(live, colors)) == ["if"]
+    live.append("n")
+    assert keywords(live.lines(60)) == ["if"]
+    assert keywords(colored(live, colors)) == ["if", "return"]
+
+
+def test_a_long_stretch_keeps_its_colors_while_it_is_written_and_when_it_ends(
+    colors: CodeColors,
+) -> None:
+    live = LiveDocument("```python\n", finished=False, colors=colors)
+    for number in range(100):
+        live.append("if x:\n")
+        known = len(keywords(live.lines(60)))
+        # The line that has just come has none yet.
+        assert known >= number
+        assert len(keywords(colored(live, colors))) == number + 1
+    live.append("```\n")
+    live.finish()
+    assert len(keywords(live.lines(60))) == 100
+    assert len(keywords(colored(live, colors))) == 100
+
+
+def test_only_code_that_waited_is_laid_out_again(colors: CodeColors) -> None:
+    text = "words\n\n" * 5 + "```python\nif x:\n```\n\n" + "words\n\n" * 5
+    live = LiveDocument(text, colors=colors)
+    plain = list(live.lines(60))
+    first = texts_of(plain).index("▏ python")
+    assert live.color() == range(0)
+    assert colors.wait(60)
+    assert live.color() == range(first - 1, first + 2)
+    now = live.lines(60)
+    assert all(old is new for old, new in zip(plain[: first - 1], now, strict=False))
+    assert all(old is new for old, new in zip(plain[first + 2 :], now[first + 2 :], strict=True))
+    assert not live.awaits_colors
+
+
+def test_where_time_runs_out_every_block_has_its_turn(colors: CodeColors) -> None:
+    live = LiveDocument(
+        "".join(f"```python\nif x{number}:\n```\n\n" for number in range(30)), colors=colors
+    )
+    live.lines(60)
+    assert colors.wait(60)
+    rounds = 0
+    while live.awaits_colors:
+        live.color(deadline=0.0)
+        rounds += 1
+    assert rounds == 30
+    assert len(keywords(live.lines(60))) == 30
+
+
+def test_a_language_whose_lexer_never_ends_is_plain_and_takes_no_other_with_it(
+    colors: CodeColors,
+) -> None:
+    text = "```mcschema\n<!--<!--\n```\n\n```python\nif x:\n```\n"
+    live = LiveDocument(text, colors=colors)
+    lines = colored(live, colors)
+    assert keywords(lines) == ["if"]
+    assert texts_of(lines) == texts_of(LiveDocument(text).lines(60))
+
+
+def test_what_is_only_read_is_not_colored() -> None:
+    live = LiveDocument("```python\nif x:\n```\n")
+    assert not keywords(live.lines(60))
+    assert not live.awaits_colors
+
+
+def test_every_kind_of_token_has_a_style_or_none() -> None:
+    known = {f"tok-{name}" for name in ["comment", "keyword", "string", "number", "function", "type", "builtin", "attribute", "operator", "inserted", "deleted", "heading"]}  # fmt: skip
+    assert set(highlight._styles()) == kinds()
+    assert set(highlight._styles().values()) == {"", *known}
+    assert highlight._styles()["kd"] == "tok-keyword"
+    assert highlight._styles()["nf"] == "tok-function"
+    assert highlight._styles()["n"] == ""
 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "```python\nif x:\n```\n\nend\n",
-        "> - ```python\n>   if x:\n>   ```\n",
-        "```python\nif x:\n",
-    ],
+    ["\x1b" * 300_000, "\u202e" * 300_000, "a\r\n" * 100_000, "words and words\n\n" * 20_000],
+    ids=["escapes", "bidi", "line ends", "paragraphs"],
 )
-def test_code_is_plain_until_its_lexer_was_made_in_a_thread(
-    lexers: highlight.Lexers, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    go, done = Event(), Event()
-    make = highlight._made
-
-    def late(language: str) -> object:
-        assert go.wait(10)
-        return make(language)
-
-    monkeypatch.setattr(highlight, "_made", late)
-    lexers.when_made = done.set
-    live = LiveDocument(text)
-    plain = live.lines(60)
-    assert not any("tok-" in span.style for line in plain for span in line.spans)
-    go.set()
-    assert done.wait(10)
-    assert live.colour()
-    coloured = live.lines(60)
-    assert [span.text for line in coloured for span in line.spans if "tok-k" in span.style] == [
-        "if"
-    ]
-    assert [line.text for line in coloured] == [line.text for line in plain]
-    live.finish()
-    lexers.when_made = None
-    at_once = LiveDocument(text)
-    at_once.finish()
-    assert list(live.lines(60)) == list(at_once.lines(60))
+def test_a_text_of_any_length_is_taken_in_piece_by_piece(text, monkeypatch):
+    longest = []
+    monkeypatch.setattr(
+        document, "sanitize", lambda piece: longest.append(len(piece)) or sanitize(piece)
+    )
+    made = LiveDocument(text)
+    assert longest == []
+    made.lines(80)
+    assert max(longest) <= document._READ + 1
+    assert sum(longest) >= len(text)
 
 
-def test_a_finished_text_without_waiting_code_is_not_laid_out_again() -> None:
-    live = LiveDocument("```python\nif x:\n```\n")
-    live.finish()
-    live.lines(60)
-    assert not live.colour()
+@pytest.mark.parametrize("size", [15_999, 16_000, 16_001, 200_000])
+@pytest.mark.parametrize("step", [7_000, 16_001, 10**9])
+def test_a_line_of_code_of_any_length_is_there_and_the_code_goes_on(size, step):
+    text = f"```python\nif a:\n{'x' * size}\nelse\n```\n\nafter\n"
+    grown = LiveDocument(finished=False)
+    for start in range(0, len(text), step):
+        grown.append(text[start : start + step])
+        grown.lines(80)
+    grown.finish()
+    shown = [line.text for line in grown.lines(80)]
+    assert shown == [line.text for line in LiveDocument(text).lines(80)]
+    assert "".join(shown).count("x") == size
+    assert any("else" in line for line in shown)
+    assert shown[-1].strip() == "after"
+    assert grown.is_degraded == (size > 16_000)
 
 
-def test_names_of_languages_that_a_model_makes_up_cost_nothing_for_long(
-    lexers: highlight.Lexers,
-) -> None:
-    for number in range(500):
-        assert lexers.get(f"nonsense-{number}") is None
-    assert lexers.get("x" * 100_000) is None
-    assert len(lexers._made) < 100
+def test_code_of_long_lines_is_laid_out_in_short_stretches():
+    code = "```\n" + ("y" * 3_000 + "\n") * 100 + "```\n"
+    made = LiveDocument(code)
+    made.lines(80)
+    blocks = [placed.block for placed in made._blocks]
+    assert max(sum(map(len, block.lines)) for block in blocks) <= 16_000 + 3_000
+
+
+@pytest.mark.parametrize("line", ["\t" * 30_000, "a\t" * 20_000, "\t" * 2_100, "日" * 50_000])
+def test_no_stretch_of_code_has_more_to_draw_than_one_piece_of_work(line):
+    made = LiveDocument(f"```\n{line}\n{line}\n```\n\nafter")
+    shown = made.lines(80)
+    blocks = [placed.block for placed in made._blocks]
+    code = [block for block in blocks if hasattr(block, "lines")]
+    assert max(sum(map(stretches.weight, block.lines)) for block in code) <= 2 * stretches.FULL
+    assert shown[-1].text.strip() == "after"
+    grown = LiveDocument(finished=False)
+    for start in range(0, len(made.source), 5_000):
+        grown.append(made.source[start : start + 5_000])
+        grown.lines(80)
+    grown.finish()
+    assert [one.text for one in grown.lines(80)] == [one.text for one in shown]

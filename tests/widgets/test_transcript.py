@@ -14,8 +14,9 @@ from textual.screen import Screen
 from textual.selection import Selection
 
 from tui.conversation import Status
+from tui.highlighting.lexers import Lexers
 from tui.widgets import transcript, turn_view
-from tui.widgets.markdown import LiveDocument, highlight
+from tui.widgets.markdown import LiveDocument
 from tui.widgets.transcript import ShownTurn, Transcript
 from tui.widgets.turn_view import TurnView
 
@@ -381,6 +382,22 @@ async def test_reasoning_is_live_then_folds_when_the_answer_begins_and_unfolds_o
         assert "First I look." in screen_text(app)
 
 
+async def test_an_answer_that_was_reasoning_changes_sides_and_the_text_goes_on() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.transcript.append(ShownTurn("r", "assistant", "", status=Status.STREAMING))
+        app.transcript.stream("r", text="First I look.")
+        app.transcript.retell("r", text="", reasoning="First I look.")
+        await settle(pilot)
+        assert "▾ Thinking…" in screen_text(app)
+        assert screen_text(app).count("First I look.") == 1
+        app.transcript.stream("r", text="The answer.")
+        await settle(pilot)
+        assert "The answer." in screen_text(app)
+        assert "First I look." not in screen_text(app)
+        assert app.transcript.turns[-1].reasoning == "First I look."
+
+
 async def test_a_click_on_the_reasoning_line_unfolds_it() -> None:
     app = TranscriptApp()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -576,39 +593,67 @@ async def test_a_theme_switch_repaints_in_the_new_colours() -> None:
         assert colour() != before
 
 
-async def test_code_gets_its_colours_when_its_lexer_was_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def colors_of(app: TranscriptApp, needle: str) -> set[object]:
+    strip = app.screen._compositor.render_strips()[row_of(app, needle)]
+    return {segment.style.color for segment in strip if segment.style and segment.text.strip(" ▏")}
+
+
+async def test_code_gets_its_colors_when_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     go = Event()
-    make = highlight._made
-    monkeypatch.setattr(highlight, "_made", lambda language: go.wait(10) and make(language))
-    monkeypatch.setattr(highlight.LEXERS, "_made", {})
-    highlight._highlighted.cache_clear()
+    rows = Lexers.rows
+    monkeypatch.setattr(Lexers, "rows", lambda *given: go.wait(30) and rows(*given))
     app = TranscriptApp()
     async with app.run_test(size=(60, 20)) as pilot:
-        app.transcript.show(
-            [ShownTurn("a", "assistant", "```ruby\nclass Thing\n```"), *chat(1)], follow=True
-        )
+        code = "```ruby\nclass Thing\n```"
+        app.transcript.show([ShownTurn("a", "assistant", code), *chat(1)], follow=True)
         await settle(pilot)
-
-        def colours() -> set[object]:
-            strip = app.screen._compositor.render_strips()[row_of(app, "class Thing")]
-            return {
-                segment.style.color
-                for segment in strip
-                if segment.style and segment.text.strip(" ▏")
-            }
-
-        assert len(colours()) == 1
+        assert len(colors_of(app, "class Thing")) == 1
         height = app.transcript.virtual_size.height
         go.set()
-        for _ in range(200):
-            if len(colours()) > 1:
+        for _ in range(500):
+            if len(colors_of(app, "class Thing")) > 1:
                 break
             await pilot.pause(0.02)
-        assert len(colours()) > 1
+        assert len(colors_of(app, "class Thing")) > 1
         assert app.transcript.virtual_size.height == height
-    assert highlight.LEXERS.when_made is None
+        thread = app.transcript._colors._highlighter._thread
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+async def test_settled_code_gets_its_colors_while_the_reply_goes_on() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        reply = ShownTurn(
+            "a", "assistant", "```ruby\nclass Thing\n```\n\n", status=Status.STREAMING
+        )
+        app.transcript.show([reply])
+        for _ in range(500):
+            app.transcript.stream("a", "w ")
+            await pilot.pause(0.02)
+            if len(colors_of(app, "class Thing")) > 1:
+                break
+        assert len(colors_of(app, "class Thing")) > 1
+
+
+async def test_code_that_is_written_gets_its_colors_when_the_reply_pauses() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.transcript.show([ShownTurn("a", "assistant", "", status=Status.STREAMING)])
+        app.transcript.stream("a", "```ruby\nclass Thing")
+        for _ in range(500):
+            await pilot.pause(0.02)
+            if len(colors_of(app, "class Thing")) > 1:
+                break
+        assert len(colors_of(app, "class Thing")) > 1
+
+
+async def test_no_process_is_started_before_there_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.transcript.show(chat(5))
+        await pilot.pause(0.7)
+        assert app.transcript._colors._highlighter._thread is None
 
 
 async def test_hostile_text_reaches_no_part_of_the_screen_raw() -> None:

@@ -1,7 +1,8 @@
 """What a chat is: turns, the tree that they form, operations on it, and its JSON. No disk, no model, no screen."""
 
-from tui.conversation.codec import ChatFormatError, Decoded
+from tui.conversation.codec import Decoded
 from tui.conversation.conversation import Conversation, UnknownTurnError, from_messages, title_from
+from tui.conversation.parts import ChatFormatError
 from tui.conversation.turn import (
     ASSISTANT,
     SYSTEM,

@@ -1,43 +1,55 @@
 """A chat as the JSON that stands on disk, and back.
 
 `chat_history` holds the active path as `{"role", "content"}` entries, so that other tools can use the file as it is;
-`tree` holds everything and is what is read. A file without a `tree`, such as a `transformers chat` save, is one branch.
+`tree` holds everything and is what is read; what another program changed in `chat_history` is taken over from there (see
+`merging`). A file without a `tree`, such as a `transformers chat` save, is one branch.
 Reading is lenient about parts (a broken turn is left out and named in `problems`) and strict about the whole.
 """
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import json
-import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Final
 
 from tui.conversation.conversation import ROOT, Conversation, from_messages, title_from
-from tui.conversation.history import HISTORY_LIMIT, History, Patch, fitting
-from tui.conversation.messages import REASONING_KEYS, content_text, plain_message
+from tui.conversation.history import Patch
+from tui.conversation.mending import best_way, complete, rooted
+from tui.conversation.merging import (
+    entry_extra,
+    history_entry,
+    holds_text_only,
+    is_whole,
+    is_whole_prompt,
+    merged,
+)
+from tui.conversation.messages import plain_message
+from tui.conversation.parts import (
+    ChatFormatError,
+    decode_turn,
+    decode_undo,
+    encode_patch,
+    encode_turn,
+    flat_enough,
+    text_of,
+    texts_of,
+    time_of,
+    unknown_keys,
+)
 from tui.conversation.turn import (
+    SYSTEM,
     USER,
-    Generation,
     Message,
-    ReplyStats,
-    Status,
     Turn,
-    new_id,
-    now,
 )
 
 FORMAT: Final = 1
 """The number that this version writes; a file with a greater one is read but must not be written over."""
-
-_Any = TypeVar("_Any")
-
-NESTING_LIMIT: Final = 100
-"""How deeply a part of a file that is only kept may be nested."""
-
-
-class ChatFormatError(ValueError):
-    """A file's content is no chat; the message is a sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +60,18 @@ class Decoded:
         conversation: what could be read.
         format: the file's format number; 0 for a file of another tool.
         problems: a sentence for each part that could not be read.
+        notes: sentences about what another program changed in a sound file, and how that was taken over.
+        is_whole: whether the chat holds all that the file's `chat_history` holds; what it lacks of the rest shows when `base`
+            is written.
+        base: the chat without what was taken over from `chat_history`; None where nothing was.
     """
 
     conversation: Conversation
     format: int = FORMAT
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_whole: bool = True
+    base: Conversation | None = None
 
     @property
     def is_newer(self) -> bool:
@@ -66,17 +85,16 @@ class Decoded:
 def encode(conversation: Conversation) -> dict[str, Any]:
     """Return the JSON object of a chat."""
     return _outline(conversation) | {
-        "chat_history": [
-            {"role": message.role, "content": message.content}
-            for message in conversation.history_messages()
-        ],
-        "tree": {
+        "chat_history": [history_entry(message) for message in conversation.history_messages()],
+        "tree": _section_extra(conversation, "tree")
+        | {
             "selected": dict(conversation.selected),
             "turns": [encode_turn(turn) for turn in conversation.turns.values()],
         },
-        "history": {
-            "undo": [_encode_patch(patch) for patch in conversation.history.undo],
-            "redo": [_encode_patch(patch) for patch in conversation.history.redo],
+        "history": _section_extra(conversation, "history")
+        | {
+            "undo": [encode_patch(patch) for patch in conversation.history.undo],
+            "redo": [encode_patch(patch) for patch in conversation.history.redo],
         },
     }
 
@@ -109,12 +127,13 @@ class ChatEncoder:
             if key == "chat_history":
                 yield from _listed(map(_history_entry, conversation.history_messages()), 1)
             elif key == "tree":
-                yield b'{\n  "selected": ' + _json(dict(conversation.selected), 2)
+                yield _opened(_section_extra(conversation, key))
+                yield b'"selected": ' + _json(dict(conversation.selected), 2)
                 yield b',\n  "turns": '
                 yield from _listed((self._piece(t, used) for t in conversation.turns.values()), 2)
                 yield b"\n }"
             elif key == "history":
-                yield b'{\n  "undo": '
+                yield _opened(_section_extra(conversation, key)) + b'"undo": '
                 yield from _listed((self._piece(p, used) for p in conversation.history.undo), 2)
                 yield b',\n  "redo": '
                 yield from _listed((self._piece(p, used) for p in conversation.history.redo), 2)
@@ -128,7 +147,7 @@ class ChatEncoder:
     def _piece(self, value: Turn | Patch, used: dict[int, tuple[Turn | Patch, bytes]]) -> bytes:
         entry = self._kept.get(id(value))
         if entry is None:
-            encoded = encode_turn(value) if isinstance(value, Turn) else _encode_patch(value)
+            encoded = encode_turn(value) if isinstance(value, Turn) else encode_patch(value)
             entry = (value, _json(encoded, 3))
         used[id(value)] = entry
         return entry[1]
@@ -153,7 +172,21 @@ def _outline(conversation: Conversation) -> dict[str, Any]:
 
 def _encode_context(conversation: Conversation) -> dict[str, Any]:
     parts = {"unseen": list(conversation.unseen), "summary": conversation.summary}
-    return {key: value for key, value in parts.items() if value}
+    known = {key: value for key, value in parts.items() if value}
+    return _section_extra(conversation, "context") | known
+
+
+def _section_extra(conversation: Conversation, section: str) -> dict[str, Any]:
+    """Return the keys of one of the file's sections that this version does not know."""
+    kept = conversation.extra.get(section)
+    known = _SECTION_KEYS[section]
+    return unknown_keys(kept, known) if isinstance(kept, Mapping) else {}
+
+
+def _opened(extra: Mapping[str, Any]) -> bytes:
+    """Return how a section begins that goes on with another key."""
+    entries = [_json(key, 0) + b": " + _json(value, 2) for key, value in extra.items()]
+    return b"{\n  " + b"".join(entry + b",\n  " for entry in entries)
 
 
 def _json(value: Any, level: int) -> bytes:
@@ -181,49 +214,6 @@ def _listed(items: Iterable[bytes], level: int) -> Iterator[bytes]:
     yield b"[]" if before == b"[" else b"\n" + b" " * level + b"]"
 
 
-def encode_turn(turn: Turn) -> dict[str, Any]:
-    """Return the JSON object of one turn; what is empty is left out."""
-    entry: dict[str, Any] = dict(turn.extra)
-    entry |= {
-        "id": turn.id,
-        "parent": turn.parent,
-        "role": turn.role,
-        "content": turn.text,
-        "created_at": turn.created_at,
-    }
-    if turn.reasoning:
-        entry["reasoning_content"] = turn.reasoning
-    if turn.status is not Status.COMPLETE:
-        entry["status"] = turn.status.value
-    if turn.error:
-        entry["error"] = turn.error
-    if turn.origin:
-        entry["origin"] = turn.origin
-    if turn.generation:
-        generation = turn.generation
-        entry["generation"] = {
-            "model": generation.model,
-            **({"name": generation.name} if generation.name else {}),
-            "quantization": generation.quantization,
-            "parameters": dict(generation.parameters),
-            **({"start_text": generation.start_text} if generation.start_text else {}),
-            **({"continued": True} if generation.continued else {}),
-            "stats": {key: value for key, value in asdict(generation.stats).items() if value},
-        }
-    return entry
-
-
-def _encode_patch(patch: Patch) -> dict[str, Any]:
-    entry: dict[str, Any] = {"label": patch.label}
-    if patch.turns:
-        entry["turns"] = {key: turn and encode_turn(turn) for key, turn in patch.turns.items()}
-    if patch.selected:
-        entry["selected"] = dict(patch.selected)
-    if patch.fields:
-        entry["fields"] = dict(patch.fields)
-    return entry
-
-
 # -- reading
 
 
@@ -233,9 +223,18 @@ def loads(data: bytes | str) -> Decoded:
     Raises:
         ChatFormatError: it is not JSON, or JSON that holds no chat.
     """
+    repeated: dict[str, None] = {}
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        entry = dict(found)
+        if len(entry) < len(found):
+            counts = Counter(key for key, _ in found)
+            repeated.update(dict.fromkeys(key for key in entry if counts[key] > 1))
+        return entry
+
     try:
-        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
-        document = json.loads(text)
+        text = decoded_text(data) if isinstance(data, bytes) else data
+        document = json.loads(text, object_pairs_hook=pairs)
     except UnicodeDecodeError as error:
         raise ChatFormatError("it is not a text file") from error
     except json.JSONDecodeError as error:
@@ -243,7 +242,25 @@ def loads(data: bytes | str) -> Decoded:
         raise ChatFormatError(f"it is not complete JSON ({error.msg}, {where})") from error
     except (RecursionError, ValueError) as error:
         raise ChatFormatError(f"its JSON can't be read ({error})") from error
-    return decode(document)
+    decoded = decode(document)
+    if not repeated:
+        return decoded
+    return replace(decoded, problems=(*decoded.problems, _repeated_problem([*repeated])))
+
+
+def decoded_text(data: bytes, errors: str = "strict") -> str:
+    """Return the text of a JSON file: UTF-8, or what its byte order mark says.
+
+    Raises:
+        UnicodeDecodeError: it is no such text, and `errors` is "strict".
+    """
+    has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
+    return data.decode(json.detect_encoding(data) if has_mark else "utf-8-sig", errors)
+
+
+def _repeated_problem(keys: list[str]) -> str:
+    named = ", ".join(repr(key[:40]) for key in keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return f"It gives more than one value for {named}; only the last one could be read"
 
 
 def decode(document: Any) -> Decoded:
@@ -254,13 +271,21 @@ def decode(document: Any) -> Decoded:
     """
     if not isinstance(document, Mapping):
         raise ChatFormatError("it holds no chat (a JSON object with a chat_history is expected)")
-    tree = document.get("tree")
-    if isinstance(tree, Mapping) and isinstance(tree.get("turns"), list):
+    tree, history = document.get("tree"), document.get("chat_history")
+    turns = tree.get("turns") if isinstance(tree, Mapping) else None
+    if isinstance(tree, Mapping) and isinstance(turns, list) and (turns or not _has_turns(history)):
         return _decode_tree(document, tree)
-    history = document.get("chat_history")
-    if not isinstance(history, list):
-        raise ChatFormatError("it holds no chat (there is no chat_history in it)")
-    return _decode_history(document, history)
+    if isinstance(history, list):
+        return _decode_history(document, history)
+    raise ChatFormatError("it holds no chat (there is no chat_history in it)")
+
+
+def _has_turns(history: Any) -> bool:
+    """Whether a `chat_history` holds more than a system prompt."""
+    entries = history if isinstance(history, list) else []
+    first = entries[0] if entries else None
+    has_prompt = isinstance(first, Mapping) and first.get("role") == SYSTEM
+    return len(entries) > has_prompt
 
 
 def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
@@ -269,251 +294,143 @@ def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
     problems = _count_problem(
         len(history) - len(entries), "entry of its chat_history", "entries of it"
     )
-    cleaned = [
-        {**_unknown(entry, _TURN_KEYS.union(REASONING_KEYS)), **plain_message(entry)}
-        for entry in entries
-    ]
-    settings = document.get("settings")
-    conversation = from_messages(cleaned)
-    conversation = replace(
-        conversation,
-        title=_text(document.get("title")) or conversation.title,
-        settings=_flat_enough(dict(settings)) if isinstance(settings, Mapping) else {},
-        extra=_unknown(document, _DOCUMENT_KEYS),
+    number = _format(document, default=0)
+    seed = f"{text_of(document.get('id'))} {text_of(document.get('title'))} {len(history)}"
+    ids = (
+        hashlib.sha256(f"{seed} {place}".encode("utf-8", "replace")).hexdigest()[:32]
+        for place in count()
     )
-    return Decoded(conversation, _format(document, default=0), tuple(problems))
+    chat = from_messages(
+        ({**_kept(entry_extra(entry)), **plain_message(entry)} for entry in entries),
+        make_id=lambda: next(ids),
+    )
+    ours = _fields(document, chat)
+    chat = replace(chat, **ours if number > 0 else {key: ours[key] for key in _FOREIGN_FIELDS})
+    notes = (_NO_TREE,) if number > 0 and chat.turns else ()
+    starts_plain = not entries or entries[0].get("role") != SYSTEM or is_whole_prompt(entries[0])
+    # Of a file of ours, the tree is missing, and the undo history has no turns to fit to.
+    whole = number <= 0 and all(map(is_whole, entries)) and starts_plain and not problems
+    return Decoded(chat, number, tuple(problems), notes, is_whole=whole)
+
+
+def _kept(extra: dict[str, Any]) -> dict[str, Any]:
+    return {key: flat_enough(value) for key, value in extra.items()}
+
+
+def _fields(document: Mapping[str, Any], chat: Conversation) -> dict[str, Any]:
+    """Return the fields of a chat that stand beside its turns.
+
+    Args:
+        chat: whose values hold where the file has none.
+    """
+    settings, context = document.get("settings"), document.get("context")
+    context = context if isinstance(context, Mapping) else {}
+    title = document.get("title")
+    extra = unknown_keys(document, _DOCUMENT_KEYS)
+    for section, keys in _SECTION_KEYS.items():
+        inner = document.get(section)
+        if isinstance(inner, Mapping) and (more := unknown_keys(inner, keys)):
+            extra[section] = more
+    return {
+        "id": text_of(document.get("id")) or chat.id,
+        "title": (title if isinstance(title, str) else "") or chat.title,
+        "system_prompt": text_of(document.get("system_prompt")) or chat.system_prompt,
+        "created_at": time_of(document.get("created_at"), chat.created_at),
+        "updated_at": time_of(document.get("updated_at"), chat.updated_at),
+        "settings": flat_enough(dict(settings)) if isinstance(settings, Mapping) else {},
+        "unseen": texts_of(context.get("unseen")),
+        "summary": text_of(context.get("summary")),
+        "extra": extra,
+    }
 
 
 def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decoded:
+    number = _format(document, default=FORMAT)
+    history = document.get("chat_history")
+    chosen = tree.get("selected")
+    chosen = dict(chosen) if isinstance(chosen, Mapping) else {}
+    turns, broken = _decode_turns(tree["turns"])
+    problems = _count_problem(broken, "turn", "turns")
+    if broken and isinstance(history, list):
+        turns = _completed(tree["turns"], chosen, history)
+    turns, lost = rooted(turns)
+    problems += _count_problem(lost, "turn's place in the chat", "turns' places in the chat")
+    selected = {
+        str(parent): child
+        for parent, child in chosen.items()
+        if isinstance(child, str) and child in turns and (turns[child].parent or ROOT) == parent
+    }
+    if problems:
+        # What was chosen may lie behind a turn that could not be read.
+        selected |= best_way(turns, history)
+    undo, unfit = decode_undo(document.get("history"), turns)
+    problems += _count_problem(unfit, "step of its undo history", "steps of its undo history")
+    title = document.get("title")
+    first = next((turn.text for turn in turns.values() if turn.role == USER), "")
+    chat = Conversation(turns=turns, selected=selected, history=undo)
+    chat = replace(chat, **_fields(document, chat))
+    if not isinstance(title, str):
+        chat = replace(chat, title=title_from(first))
+    decoded = Decoded(chat, number, tuple(problems), is_whole=all(map(_is_text, tree["turns"])))
+    return decoded if number > FORMAT else _with_changes(decoded, history)
+
+
+def _is_text(entry: Any) -> bool:
+    """Return whether the content of a turn's entry holds nothing but text."""
+    content = entry.get("content") if isinstance(entry, Mapping) else ""
+    return not isinstance(content, list) or holds_text_only(content)
+
+
+def _with_changes(decoded: Decoded, history: Any) -> Decoded:
+    """Return a chat with what another program changed in its `chat_history`."""
+    if history is None:
+        return decoded
+    problems, chat = decoded.problems, decoded.conversation
+    if not isinstance(history, list):
+        return replace(decoded, problems=(*problems, "its chat_history is no list of turns"))
+    broken = sum(not isinstance(entry, Mapping) for entry in history)
+    problems = (
+        *problems,
+        *_count_problem(broken, "entry of its chat_history", "entries of its chat_history"),
+    )
+    found = merged(chat, history)
+    notes = (found.note,) if found.note else ()
+    return replace(
+        decoded,
+        conversation=found.conversation,
+        problems=problems,
+        notes=notes,
+        is_whole=decoded.is_whole and found.is_whole,
+        base=chat,
+    )
+
+
+def _decode_turns(entries: list[Any]) -> tuple[dict[str, Turn], int]:
+    """Read turns, and count those that can't be read."""
     turns: dict[str, Turn] = {}
     broken = 0
-    for entry in tree["turns"]:
+    for entry in entries:
         turn = decode_turn(entry)
         if turn is None or turn.id in turns:
             broken += 1
         else:
             turns[turn.id] = turn
-    problems = _count_problem(broken, "turn", "turns")
-    turns, lost = rooted(turns)
-    problems += _count_problem(lost, "turn's place in the chat", "turns' places in the chat")
-    chosen = tree.get("selected")
-    selected = {
-        str(parent): child
-        for parent, child in (chosen.items() if isinstance(chosen, Mapping) else ())
-        if isinstance(child, str) and child in turns and (turns[child].parent or ROOT) == parent
-    }
-    if problems:
-        # What was chosen may lie behind a turn that could not be read.
-        selected |= _best_way(turns, document.get("chat_history"))
-    history, unfit = _decode_undo(document.get("history"), turns)
-    problems += _count_problem(unfit, "step of its undo history", "steps of its undo history")
-    system_prompt = _text(document.get("system_prompt"))
-    settings = document.get("settings")
-    first = next((turn.text for turn in turns.values() if turn.role == USER), "")
-    title = document.get("title")
-    context = document.get("context")
-    context = context if isinstance(context, Mapping) else {}
-    conversation = Conversation(
-        id=_text(document.get("id")) or new_id(),
-        title=title if isinstance(title, str) else title_from(first),
-        system_prompt=system_prompt,
-        created_at=_time(document.get("created_at"), now()),
-        updated_at=_time(document.get("updated_at"), now()),
-        turns=turns,
-        selected=selected,
-        history=history,
-        settings=_flat_enough(dict(settings)) if isinstance(settings, Mapping) else {},
-        unseen=_strings(context.get("unseen")),
-        summary=_text(context.get("summary")),
-        extra=_unknown(document, _DOCUMENT_KEYS),
-    )
-    return Decoded(conversation, _format(document, default=FORMAT), tuple(problems))
+    return turns, broken
 
 
-def rooted(turns: dict[str, Turn]) -> tuple[dict[str, Turn], int]:
-    """Return turns that all hang on a first turn, and how many had to be hung elsewhere.
-
-    A turn whose parent is missing follows the turn listed before it; one that is its own ancestor becomes a first turn.
-    """
-    mended = 0
-    before: str | None = None
-    result = dict(turns)
-    for key, turn in turns.items():
-        if turn.parent is not None and turn.parent not in turns:
-            result[key] = replace(turn, parent=before)
-            mended += 1
-        before = key
-    settled: set[str] = set()
-    for key in result:
-        way: list[str] = []
-        at: str | None = key
-        on_way: set[str] = set()
-        while at is not None and at not in settled:
-            if at in on_way:
-                result[at] = replace(result[at], parent=None)
-                mended += 1
-                break
-            way.append(at)
-            on_way.add(at)
-            at = result[at].parent
-        settled.update(way)
-    return result, mended
-
-
-def _best_way(turns: Mapping[str, Turn], history: Any) -> dict[str, str]:
-    """Return the choices that lead to the turn whose way has most of a file's `chat_history` in it, or else most turns."""
-    entries = history if isinstance(history, list) else []
-    said = {
-        (_text(entry.get("role")), _text(entry.get("content")))
-        for entry in entries
-        if isinstance(entry, Mapping)
-    }
-    scores: dict[str | None, tuple[int, int]] = {None: (0, 0)}
-    best: str | None = None
-    for key in turns:
-        way: list[str] = []
-        at: str | None = key
-        while at is not None and at not in scores:
-            way.append(at)
-            at = turns[at].parent
-        for step in reversed(way):
-            found, depth = scores[turns[step].parent]
-            is_said = (turns[step].role, turns[step].text) in said
-            scores[step] = (found + is_said, depth + 1)
-        if scores[key] >= scores[best]:
-            best = key
-    chosen: dict[str, str] = {}
-    while best is not None:
-        parent = turns[best].parent
-        chosen[parent or ROOT] = best
-        best = parent
-    return chosen
-
-
-def decode_turn(entry: Any) -> Turn | None:
-    """Read one turn; None when it has no usable id, role or content."""
-    if not isinstance(entry, Mapping):
-        return None
-    turn_id, parent, role = entry.get("id"), entry.get("parent"), entry.get("role")
-    content = entry.get("content")
-    if not (isinstance(turn_id, str) and turn_id and isinstance(role, str)):
-        return None
-    if not (isinstance(content, str | list) and (parent is None or isinstance(parent, str))):
-        return None
-    try:
-        status = Status(entry.get("status", Status.COMPLETE))
-    except ValueError:
-        status = Status.COMPLETE
-    origin = entry.get("origin")
-    return Turn(
-        id=turn_id,
-        parent=parent or None,
-        role=role,
-        text=content_text(content),
-        created_at=_time(entry.get("created_at"), 0.0),
-        reasoning=_text(entry.get("reasoning_content")),
-        status=status,
-        error=_text(entry.get("error")),
-        origin=origin if isinstance(origin, str) else None,
-        generation=_decode_generation(entry.get("generation")),
-        extra=_unknown(entry, _TURN_KEYS),
-    )
-
-
-def _decode_generation(entry: Any) -> Generation | None:
-    if not isinstance(entry, Mapping):
-        return None
-    parameters = entry.get("parameters")
-    return Generation(
-        model=_text(entry.get("model")),
-        name=_text(entry.get("name")),
-        quantization=_text(entry.get("quantization")) or "none",
-        parameters=_flat_enough(dict(parameters)) if isinstance(parameters, Mapping) else {},
-        start_text=_text(entry.get("start_text")),
-        continued=entry.get("continued") is True,
-        stats=_decode_stats(entry.get("stats")),
-    )
-
-
-def _decode_stats(entry: Any) -> ReplyStats:
-    if not isinstance(entry, Mapping):
-        return ReplyStats()
-    values: dict[str, Any] = {}
-    for item in fields(ReplyStats):
-        number = _number(entry.get(item.name), 0.0)
-        values[item.name] = number if item.name.endswith("_s") else int(number)
-    return ReplyStats(**values)
-
-
-def _decode_undo(entry: Any, turns: Mapping[str, Turn]) -> tuple[History, int]:
-    """Read the history, and count its steps that can't be read or don't fit the turns."""
-    if not isinstance(entry, Mapping):
-        return History(), 0
-    lists = [entry.get("undo"), entry.get("redo")]
-    undo, redo = (fitting(turns, _decode_patches(patches)) for patches in lists)
-    given = sum(min(len(patches), HISTORY_LIMIT) for patches in lists if isinstance(patches, list))
-    return History(undo, redo), given - len(undo) - len(redo)
-
-
-def _decode_patches(entries: Any) -> tuple[Patch, ...]:
-    """Read patches, newest last; those before one that can't be read would not fit any more and are dropped."""
-    patches: list[Patch] = []
-    for entry in entries if isinstance(entries, list) else []:
-        patch = _decode_patch(entry)
-        if patch is None:
-            patches.clear()
-        else:
-            patches.append(patch)
-    return tuple(patches[-HISTORY_LIMIT:])
-
-
-def _decode_patch(entry: Any) -> Patch | None:
-    if not isinstance(entry, Mapping):
-        return None
-    turns: dict[str, Turn | None] = {}
-    for key, value in _items(entry.get("turns")):
-        turn = decode_turn(value) if value is not None else None
-        if value is not None and (turn is None or turn.id != key):
-            return None
-        turns[key] = turn
-    selected = {
-        key: value
-        for key, value in _items(entry.get("selected"))
-        if value is None or isinstance(value, str)
-    }
-    plain: dict[str, Any] = {
-        key: _strings(value) if key == "unseen" else _text(value)
-        for key, value in _items(entry.get("fields"))
-    }
-    return Patch(_text(entry.get("label")), turns, selected, plain)
-
-
-def _items(value: Any) -> Iterable[tuple[str, Any]]:
-    return ((str(key), item) for key, item in value.items()) if isinstance(value, Mapping) else ()
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any, default: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return default
-    try:
-        number = float(value)
-    except OverflowError:
-        return default
-    return number if math.isfinite(number) else default
-
-
-def _time(value: Any, default: float) -> float:
-    """Read a Unix time; one so far off that a millisecond more makes no difference to it is none."""
-    time = _number(value, default)
-    return time if 0 <= time < 1e11 else default
+def _completed(entries: list[Any], chosen: dict[str, Any], history: list[Any]) -> dict[str, Turn]:
+    """Read the turns of a damaged tree, with those that it lost and `chat_history` has; changes what is chosen."""
+    known: dict[str, Any] = {}
+    for entry in entries:
+        if decode_turn(entry) is not None:
+            known.setdefault(entry["id"], entry)
+    said = [
+        entry
+        for entry in history
+        if isinstance(entry, Mapping) and isinstance(entry.get("role"), str)
+    ]
+    complete(known, chosen, said[1:] if said and said[0]["role"] == SYSTEM else said)
+    return _decode_turns([*known.values()])[0]
 
 
 def _format(document: Mapping[str, Any], default: int) -> int:
@@ -525,29 +442,6 @@ def _count_problem(count: int, what: str, plural: str) -> list[str]:
     if not count:
         return []
     return [f"{count} {what if count == 1 else plural} could not be read"]
-
-
-def _unknown(entry: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    return {str(key): _flat_enough(value) for key, value in entry.items() if key not in known}
-
-
-def _flat_enough(value: _Any) -> _Any:
-    """Return a value of the file that is kept as it is.
-
-    Raises:
-        ChatFormatError: it is nested so deeply that writing it back might fail.
-    """
-    level: list[Any] = [value]
-    for _ in range(NESTING_LIMIT):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, Mapping | list)
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-        ]
-        if not level:
-            return value
-    raise ChatFormatError("a part of it is nested too deeply")
 
 
 _DOCUMENT_KEYS: Final = frozenset(
@@ -565,17 +459,12 @@ _DOCUMENT_KEYS: Final = frozenset(
         "history",
     ]
 )
-_TURN_KEYS: Final = frozenset(
-    [
-        "id",
-        "parent",
-        "role",
-        "content",
-        "created_at",
-        "reasoning_content",
-        "status",
-        "error",
-        "origin",
-        "generation",
-    ]
-)
+_SECTION_KEYS: Final = {
+    "context": frozenset(["unseen", "summary"]),
+    "tree": frozenset(["selected", "turns"]),
+    "history": frozenset(["undo", "redo"]),
+}
+"""The known keys of the sections; unknown ones stand in a chat's `extra` under the section's name."""
+_FOREIGN_FIELDS: Final = ("title", "settings", "extra")
+"""What is read of a file of another tool beside its turns."""
+_NO_TREE: Final = "Another program left the tree of variants out of this chat's file; what chat_history says is shown."

@@ -51,7 +51,7 @@ class Conversation:
         selected: for a parent (`ROOT` for none) the child that the active path goes through; without an entry it is
             the newest child.
         history: undo and redo.
-        extra: keys of the file that this version does not know; written back as they were.
+        extra: keys of the file that this version does not know, those of a section under its name; written back as they were.
     """
 
     id: str = field(default_factory=new_id)
@@ -288,6 +288,10 @@ class Conversation:
         if text == self.system_prompt:
             return self
         return self._do(Patch("System prompt", fields={"system_prompt": text}))
+
+    def taken_over(self, patch: Patch) -> Conversation:
+        """Return the chat with a change that was made elsewhere, as its newest operation; the time of the last change stays."""
+        return self._do(patch)._with(updated_at=self.updated_at)  # noqa: SLF001 - the same class
 
     def leave_out(self, turn_ids: Iterable[str], summary: str = "") -> Conversation:
         """Return the chat with these turns no longer sent to the model; they stay where they are to be read.

@@ -25,6 +25,8 @@ class Patch:
     turns: Mapping[str, Turn | None] = field(default_factory=dict)
     selected: Mapping[str, str | None] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the file that this version does not know; written back as they were."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tui.conversation.reasoning_marks import THINK
+from tui.conversation.thoughts import parted
 from tui.conversation.turn import ASSISTANT, USER
 
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
 """What tools call the field of the reasoning."""
-_THINK: Final = "<think>"
-_END_THINK: Final = "</think>"
-_ESCAPED: Final = "\\<think\\>"
+_WRITTEN_OTHERWISE: Final = (
+    ("\\<think\\>", "\\</think\\>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
+    (":::thinking\n", "\n:::"),
+)
+"""What tools write for the marks of reasoning at the start of a reply."""
+_MOST_BLOCKS: Final = 32
+_BARE_CHANNELS: Final = ("analysis", "assistantfinal")
+"""How a reply of gpt-oss reads where the marks themselves were lost."""
 
 
 def content_text(content: Any) -> str:
@@ -40,20 +48,32 @@ def plain_message(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def split_reasoning(text: str) -> tuple[str, str]:
-    """Return the reasoning and the rest of a reply whose text starts with a `<think>` block.
+    """Return the reasoning and the rest of a reply as a model wrote it.
 
-    A block that is never closed is all reasoning: the reply was cut off in it. The tags may be escaped, as `transformers
-    chat` saves them.
+    The reasoning stands in channels, between marks at the start, several times perhaps, or before a closing mark whose opening
+    was part of the prompt. A block that is never closed is all reasoning: the reply was cut off in it.
     """
-    started = text.lstrip()
-    if started.startswith(_ESCAPED):
-        started = unescape_reasoning(started)
-    if not started.startswith(_THINK):
-        return "", text
-    reasoning, _, rest = started.removeprefix(_THINK).partition(_END_THINK)
-    return reasoning.strip(), rest.lstrip("\r\n")
+    opening, final = _BARE_CHANNELS
+    if text.startswith(opening) and final in text:
+        reasoning, _, rest = text.removeprefix(opening).partition(final)
+        return reasoning.strip(), rest
+    reasoning, rest = parted(_with_plain_marks(text))
+    if not rest or (not reasoning and rest == text):
+        return reasoning.strip(), rest
+    blanks = text.removesuffix(rest).rpartition("\n")[2] if text.endswith(rest) else ""
+    # An answer that begins with code keeps its indentation.
+    return reasoning.strip(), rest if blanks.strip() else blanks + rest
 
 
-def unescape_reasoning(text: str) -> str:
-    r"""Return text with the `\<think\>` that `transformers chat` stores turned back into `<think>`."""
-    return text.replace("\\<think\\>", "<think>").replace("\\</think\\>", "</think>")
+def _with_plain_marks(text: str) -> str:
+    """Return a reply with the marks at its start as a model writes them, where a tool wrote others."""
+    parts: list[str] = []
+    rest = text
+    for _ in range(_MOST_BLOCKS):
+        start = rest.lstrip()
+        pair = next((one for one in _WRITTEN_OTHERWISE if start.startswith(one[0])), None)
+        if pair is None:
+            break
+        thought, closing, rest = start.removeprefix(pair[0]).partition(pair[1])
+        parts += [THINK.opening, thought, THINK.closings[0] if closing else ""]
+    return "".join((*parts, rest))

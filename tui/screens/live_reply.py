@@ -16,6 +16,7 @@ from tui.engine.base import (
     Progress,
     PromptReady,
     ReasoningDelta,
+    ReasoningFound,
     StopReason,
     TextDelta,
 )
@@ -91,6 +92,13 @@ class LiveReply:
         return self.status is not None
 
     @property
+    def adds_nothing(self) -> bool:
+        """Whether a reply that was to be continued ended by itself, and as it was."""
+        is_as_before = self.text == self.start_text and self.reasoning == self.start_reasoning
+        is_continued = bool(self.start_text or self.start_reasoning) and self.generation.continued
+        return is_continued and is_as_before and self.status is Status.COMPLETE
+
+    @property
     def context_tokens(self) -> int:
         """Tokens of prompt and reply so far; 0 before the prompt was made."""
         return self.prompt.prompt_tokens + self.new_tokens if self.prompt else 0
@@ -143,6 +151,9 @@ class LiveReply:
                 self._last_was_reasoning = True
                 self._reasoning.append(text)
                 self._unsaved[1].append(text)
+            case ReasoningFound(text, tag, tokens):
+                self._count(tokens)
+                self._find_reasoning(text, tag)
             case Finished(stats, reason):
                 self.status = _STATUS[reason]
                 if reason is StopReason.LENGTH:
@@ -153,6 +164,17 @@ class LiveReply:
                 self.error = f"{event.message} {event.hint}".strip()
                 self.overflow = event.overflow
                 self._note_stats(event.stats if event.stats.new_tokens else self.stats)
+
+    def _find_reasoning(self, text: str, tag: str) -> None:
+        """Take what was the answer so far for reasoning."""
+        self.start_text = self.start_reasoning = ""
+        self._text.clear()
+        self._reasoning[:] = [text]
+        self._reasoning_tokens = self.new_tokens
+        self._reasoning_end = time.monotonic()
+        self._last_was_reasoning = True
+        # What is on disk as the answer stays there until the end, as the model wrote it.
+        self._unsaved[0].append(f"\n{tag}\n\n")
 
     def _limit(self, stats: ReplyStats) -> str:
         """Return which limit ended it; empty when that is not known."""

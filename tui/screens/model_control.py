@@ -113,10 +113,13 @@ class ModelControl:
         if isinstance(event, Failed):
             self.failure = event
         if self.info is not None:
+            wanted = self.wanted or LoadRequest(self.info.model)
             self.wanted = replace(
-                self.wanted or LoadRequest(self.info.model),
+                wanted,
                 model=self.info.model,
                 quantization=self.info.quantization,
+                # What was agreed to for a model that did not come says nothing of the one that is still there.
+                trust_own_code=wanted.trust_own_code and isinstance(event, ModelReady),
             )
         self._job = None
         self.progress = None

@@ -450,7 +450,8 @@ class SessionList(Dialog[OpenChat]):
         """Delete for good what is in the trash, after asking."""
         if not self._in_trash or not self._trashed:
             return
-        count = len(self._trashed)
+        asked = frozenset(self._trashed)
+        count = len(asked)
         what = "The chat in it is" if count == 1 else f"The {count} chats in it are"
         answer = await self.app.push_screen_wait(
             Ask(
@@ -461,7 +462,9 @@ class SessionList(Dialog[OpenChat]):
         )
         if answer == "delete":
             self._undo.clear()
-            self._change("", self._sessions.store.empty_trash, "The trash is empty.")
+            # What another window has put there since was not asked about.
+            done = "The chat was deleted." if count == 1 else f"{count} chats were deleted."
+            self._change("", lambda: self._sessions.store.empty_trash(asked), done)
 
     def action_close(self) -> None:
         """Leave the trash, else the dialog."""

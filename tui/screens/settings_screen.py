@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -133,12 +134,12 @@ class SettingsScreen(ListDialog[None]):
         now = self._preferences.value(setting.key)
         choices = self._choices.get(setting.key) or setting.choices
         if setting.kind is bool and setting.default is not None:
-            self._write(setting, not now)
+            await self._write(setting, not now)
         elif choices:
             entries = [Entry(one, one, is_current=one == now) for one in choices]
             chosen = await self.app.push_screen_wait(Picker(setting.key, entries))
             if chosen is not None:
-                self._write(setting, chosen)
+                await self._write(setting, chosen)
         else:
             text = await self.app.push_screen_wait(
                 AskText(
@@ -150,16 +151,18 @@ class SettingsScreen(ListDialog[None]):
                 )
             )
             if text is not None:
-                self._write(setting, setting.parse(text) if text or setting.kind is str else None)
+                value = setting.parse(text) if text or setting.kind is str else None
+                await self._write(setting, value)
 
-    def action_reset(self) -> None:
+    @work(group="write")
+    async def action_reset(self) -> None:
         """Take the setting out of the file."""
         if (setting := self._current) is not None:
-            self._write(setting, None)
+            await self._write(setting, None)
 
-    def _write(self, setting: Setting, value: Any) -> None:
+    async def _write(self, setting: Setting, value: Any) -> None:
         try:
-            self._preferences.write({setting.key: value})
+            await asyncio.to_thread(self._preferences.write, {setting.key: value})
         except (ConfigError, SettingError) as error:
             show_problem(self, str(error))
             return

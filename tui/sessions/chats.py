@@ -14,10 +14,8 @@ What concerns the folder as a whole, such as lists, search and trash, is `store`
 from __future__ import annotations
 
 import errno
-import json
-import os
 import re
-import shutil
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -30,19 +28,21 @@ from tui.conversation import ChatFormatError, Conversation, Decoded, Status, cod
 from tui.files import (
     StagedFile,
     Stamp,
-    free_name,
     make_private_folder,
     read_regular,
     reason,
+    set_aside,
     stamp,
 )
 from tui.sessions.errors import SessionConflictError, SessionFileError, SessionWriteError
 from tui.sessions.locks import ChatLocks, Taken
+from tui.sessions.originals import keep_original, loses
 from tui.sessions.reply import Checkpoint, ReplyLog, fold, read_checkpoints
 from tui.sessions.salvage import salvage
 
 CHAT_ID: Final = re.compile(r"[0-9a-f]{32}")
 MARKS: Final = ("pinned", "tags")
+_MOST_REPLY_BYTES: Final = 1 << 26
 _ENCODERS: Final = 4
 """Chats whose encoded turns are kept in memory; more are only slower to write again."""
 
@@ -70,9 +70,11 @@ class _Known:
 
     stamps: tuple[Stamp | None, ...] = (None,)
     reply_bytes: int = 0
+    is_reply_unread: bool = False
+    """Whether there is a sidecar that could not be read, and so must not be dropped."""
     is_newer: bool = False
     is_damaged: bool = False
-    loaded: Conversation | None = None
+    loaded: Decoded | None = None
     """What was read, until the first save has checked that nothing in the file is lost by writing it back."""
     marks: dict[str, Any] | None = None
     said: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class ChatFiles:
         self._mutex = threading.RLock()
         self._was_there = folder.is_dir()
         self._was_remade = False
+        self._kept = ""
         self._locks = ChatLocks(folder)
         self._known: dict[str, _Known] = {}
         self._replies: dict[str, ReplyLog] = {}
@@ -150,17 +153,24 @@ class ChatFiles:
         was_remade, self._was_remade = self._was_remade, False
         return was_remade
 
+    def take_kept(self) -> str:
+        """Return, once, the name of the copy that a save has kept of a file with more in it than the chat; empty for none."""
+        kept, self._kept = self._kept, ""
+        return kept
+
     def _write(self, conversation: Conversation) -> None:
         chat_id = conversation.id
         path = self.path(chat_id)
         known = self._known.get(chat_id) or _Known()
         self._refuse_conflict(chat_id, known)
-        encoder = self._encoders.setdefault(chat_id, codec.ChatEncoder())
-        self._encoders.move_to_end(chat_id)
+        encoder = self._encoder(chat_id)
         if known.is_damaged:
-            self._keep_original(path, "damaged")
+            keep_original(path, "damaged")
         elif known.loaded is not None and _loses(path, known.loaded, encoder):
-            self._keep_original(path, "original")
+            there = set(path.parent.glob(f"{path.name}.original-*"))
+            kept = keep_original(path, "original")
+            # One that was kept when the chat was opened was said then.
+            self._kept = kept.name if kept not in there else ""
         conversation = replace(conversation, extra=_with_marks(conversation.extra, known.marks))
         staged = StagedFile(path, encoder.pieces(conversation))
         # From here on either may be what is in place: a failing fsync of the folder leaves that open.
@@ -173,8 +183,13 @@ class ChatFiles:
         known.loaded = None
         known.marks = _marks(conversation.extra)
         self._settle_reply(conversation, known)
+
+    def _encoder(self, chat_id: str) -> codec.ChatEncoder:
+        encoder = self._encoders.setdefault(chat_id, codec.ChatEncoder())
+        self._encoders.move_to_end(chat_id)
         while len(self._encoders) > _ENCODERS:
             self._encoders.popitem(last=False)
+        return encoder
 
     def _written(self, conversation: Conversation, stamp: Stamp) -> None:
         """Called after a chat was written."""
@@ -191,12 +206,11 @@ class ChatFiles:
                 "This chat was changed on disk since it was opened here, so it is not written over. "
                 "Fork it to go on in a copy, or open it again."
             )
-        if chat_id not in self._replies:
-            reply = stamp(self._reply_path(chat_id))
-            if reply is not None and reply.size_bytes > known.reply_bytes:
-                raise SessionConflictError(
-                    "A reply was added to this chat since it was opened here. Open it again."
-                )
+        is_ours = chat_id in self._replies
+        if not is_ours and _size(self._reply_path(chat_id)) > known.reply_bytes:
+            raise SessionConflictError(
+                "A reply was added to this chat since it was opened here. Open it again."
+            )
 
     def _settle_reply(self, conversation: Conversation, known: _Known) -> None:
         """Drop the sidecar, unless the reply in it goes on."""
@@ -216,8 +230,13 @@ class ChatFiles:
         if log is not None:
             log.close()
         # It does no harm if it stays: the chat's file says that its replies have ended.
+        path = self._reply_path(chat_id)
         with suppress(OSError):
-            self._reply_path(chat_id).unlink()
+            if known.is_reply_unread:
+                set_aside(path)
+            elif path.is_file():
+                path.unlink()
+        known.is_reply_unread = False
         known.reply_bytes = _size(self._reply_path(chat_id))
 
     def checkpoint(
@@ -267,7 +286,8 @@ class ChatFiles:
             had = self._locks.holds(chat_id)
             taken = self._locks.take(chat_id) if lock and path.exists() else None
             try:
-                loaded, known = self._read(chat_id)
+                may_write = taken in (Taken.HELD, Taken.UNAVAILABLE)
+                loaded, known = self._read(chat_id, for_writing=may_write)
             except SessionFileError:
                 if not had:
                     self._locks.release(chat_id)
@@ -279,10 +299,13 @@ class ChatFiles:
                 self._known[chat_id] = known
             return loaded
 
-    def _read(self, chat_id: str, *, folded: bool = True) -> tuple[Loaded, _Known]:
+    def _read(
+        self, chat_id: str, *, for_writing: bool, folded: bool = True
+    ) -> tuple[Loaded, _Known]:
         """Return a chat, and what to remember of its file if this window is to write it.
 
         Args:
+            for_writing: keep the file beside the chat where writing the chat would lose something of it.
             folded: with what the sidecar says, and no reply left unfinished.
         """
         path = self.path(chat_id)
@@ -297,48 +320,45 @@ class ChatFiles:
         conversation = replace(decoded.conversation, id=chat_id)
         known = _Known((before,), is_newer=decoded.is_newer, is_damaged=is_damaged)
         known.marks = _marks(conversation.extra)
-        known.loaded = conversation
-        if folded:
-            conversation, known.reply_bytes = self._with_reply(conversation)
-            conversation = conversation.recovered()
-        problems = decoded.problems
-        if is_damaged:
-            problems = (*problems, self._damage_note(chat_id, path))
+        known.loaded = replace(decoded, conversation=conversation)
+        problems = (*decoded.problems, *decoded.notes)
         if decoded.is_newer:
             problems = (*problems, _NEWER)
+        elif is_damaged:
+            problems = (*problems, self._kept_note(path, "damaged", _DAMAGED, for_writing))
+        elif not decoded.is_whole:
+            problems = (*problems, self._kept_note(path, "original", _FOREIGN, for_writing))
+        if folded:
+            conversation, problem = self._with_reply(conversation, known)
+            conversation = conversation.recovered()
+            problems = (*problems, *problem)
         return Loaded(conversation, problems, decoded.is_newer, path), known
 
-    def _with_reply(self, conversation: Conversation) -> tuple[Conversation, int]:
+    def _with_reply(
+        self, conversation: Conversation, known: _Known
+    ) -> tuple[Conversation, tuple[str, ...]]:
+        """Return a chat with what its sidecar says, and a sentence where that can't be read."""
+        path = self._reply_path(conversation.id)
+        known.reply_bytes = _size(path)
         try:
-            data = read_regular(self._reply_path(conversation.id), follow_links=False)
-        except OSError:
-            return conversation, 0
-        return fold(conversation, read_checkpoints(data)), len(data)
-
-    def _damage_note(self, chat_id: str, path: Path) -> str:
-        if not self._locks.holds(chat_id):
-            return f"{path.name} is damaged; what could be read of it is shown."
-        try:
-            kept = self._keep_original(path, "damaged")
-        except OSError:
-            return f"{path.name} is damaged; what could be read of it is shown."
-        return f"{path.name} is damaged; what could be read of it is shown, and the original is kept as {kept.name}."
+            data = read_regular(path, follow_links=False, most_bytes=_MOST_REPLY_BYTES)
+        except FileNotFoundError:
+            return conversation, ()
+        except OSError as error:
+            known.is_reply_unread = True
+            sentence = f"{path.name}, where a reply is kept that was cut off, can't be read ({reason(error)}); it is kept."
+            return conversation, (sentence,)
+        known.reply_bytes = len(data)
+        return fold(conversation, read_checkpoints(data)), ()
 
     @staticmethod
-    def _keep_original(path: Path, mark: str) -> Path:
-        """Give a file a second name that nothing writes to, and return that."""
-        if not path.exists():
-            return path
-        for other in sorted(path.parent.glob(f"{path.name}.{mark}-*")):
-            if other.samefile(path) or other.read_bytes() == path.read_bytes():
-                return other
-        kept = free_name(path, mark)
-        try:
-            os.link(path, kept, follow_symlinks=False)
-        except OSError:
-            shutil.copyfile(path, kept, follow_symlinks=False)
-            kept.chmod(0o600)
-        return kept
+    def _kept_note(path: Path, mark: str, what: str, for_writing: bool) -> str:
+        """Keep a file that a save would damage, and return a sentence about it."""
+        if for_writing:
+            with suppress(OSError):
+                kept = keep_original(path, mark)
+                return f"{path.name} {what}, and the original is kept as {kept.name}."
+        return f"{path.name} {what}."
 
     def open_file(self, path: Path) -> Loaded:
         """Read a chat from any file: one of this folder's is opened as `load` does, any other becomes a new chat.
@@ -359,12 +379,9 @@ class ChatFiles:
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
             raise SessionFileError(f"{path} can't be read: {why}.") from error
-        problems = decoded.problems
+        problems = (*decoded.problems, *decoded.notes)
         if is_damaged:
-            problems = (
-                *problems,
-                f"{path.name} is damaged; what could be read of it is shown. It is left as it is.",
-            )
+            problems = (*problems, f"{path.name} {_DAMAGED}. It is left as it is.")
         if decoded.is_newer:
             problems = (*problems, _NEWER)
         conversation = replace(decoded.conversation, id=new_id()).recovered()
@@ -403,6 +420,8 @@ _LATER: Final = " It goes on in memory and is written as soon as that works."
 _BUSY: Final = (
     "This chat is open in another window, so here it can only be read. Fork it to go on in a copy."
 )
+_DAMAGED: Final = "is damaged; what could be read of it is shown"
+_FOREIGN: Final = "holds parts that chat-tui can't show or write"
 _NEWER: Final = "This chat was written by a newer version of chat-tui, so it can only be read. Fork it to go on in a copy."
 
 
@@ -458,25 +477,15 @@ def writing(path: Path, what: str = _NOT_SAVED, then: str = _LATER) -> Iterator[
         raise SessionWriteError(f"{what}: a value in it can't be written ({error}).") from error
 
 
-def _loses(path: Path, loaded: Conversation, encoder: codec.ChatEncoder) -> bool:
-    """Return whether a file holds something that writing back what was read of it would lose."""
-    try:
-        data = read_regular(path, follow_links=False)
-    except FileNotFoundError:
-        return False
-    if b"".join(encoder.pieces(loaded)) == data:
-        return False
-    try:
-        found, written = json.loads(data.decode("utf-8-sig")), codec.encode(loaded)
-        found.pop("chat_history", None)  # always made anew from the tree
-        written.pop("chat_history")
-        return _ordered(found) != _ordered(written)
-    except (ValueError, RecursionError, TypeError):
+def _loses(path: Path, loaded: Decoded, encoder: codec.ChatEncoder) -> bool:
+    """Return whether writing what was read of a file would lose something that the file holds."""
+    if not loaded.is_whole:
         return True
-
-
-def _ordered(document: Any) -> str:
-    return json.dumps(document, sort_keys=True, default=str)
+    with suppress(FileNotFoundError):
+        data = read_regular(path, follow_links=False)
+        base = replace(loaded.base or loaded.conversation, id=loaded.conversation.id)
+        return loses(data, base, encoder)
+    return False
 
 
 def _marks(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -490,5 +499,8 @@ def _with_marks(extra: Mapping[str, Any], marks: Mapping[str, Any] | None) -> Ma
 
 
 def _size(path: Path) -> int:
-    found = stamp(path)
-    return found.size_bytes if found else 0
+    """Return the size of a file in bytes; 0 for what is none, as a folder."""
+    with suppress(OSError):
+        found = path.lstat()
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return 0

@@ -1,18 +1,21 @@
 """The index of the chats: what lists and full-text search read instead of a thousand files.
 
 It is a cache. The JSON files are the truth: before each answer, files whose size, time or inode differ from what was indexed
-are read again. A damaged index is made anew, and where there can be no file it lives in memory.
+are read again, those that can't be read too. An index that is damaged, or holds anything but what is made here, is made
+anew, and where there can be no file it lives in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import math
 import os
 import re
 import sqlite3
+import stat
 import time
 import zlib
 from collections import OrderedDict
@@ -22,14 +25,30 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tui.conversation import ChatFormatError, Conversation, codec
-from tui.files import FILE_MODE, Stamp, make_private_folder, read_regular, reason
-from tui.sanitize import sanitize
+from tui.files import Stamp, make_private_folder, open_own, read_regular, reason, set_aside
+from tui.sanitize import sanitize, sanitize_line
+from tui.sessions.errors import SessionFileError
 from tui.sessions.salvage import salvage
-from tui.sessions.summary import SearchHit, SessionSummary, summarize
+from tui.sessions.summary import SearchHit, SessionSummary, clamped_time, read_tags, summarize
 
 _log = logging.getLogger(__name__)
 
 _SCHEMA_VERSION: Final = 1
+_MOST_BYTES: Final = 4 << 30
+"""A larger index is no index of chats."""
+_LOCKED_S: Final = 1.0
+"""Seconds that another process may keep the index locked."""
+_DAMAGE: Final = (
+    sqlite3.Error,
+    sqlite3.Warning,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading an index raises that holds something else than it should."""
+_MASTER: Final = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 _SCHEMA: Final = """
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY, stamp TEXT, text_stamp TEXT, title TEXT, model TEXT, created_at REAL, updated_at REAL,
@@ -49,10 +68,14 @@ _MATCH_START, _MATCH_END = "\x01", "\x02"  # `sanitize` leaves neither in a text
 _SNIPPET_TOKENS: Final = 24
 _SNIPPET_BEFORE, _SNIPPET_AFTER = 40, 120
 _UNINDEXED_KEPT: Final = 4
+_MOST_WORDS: Final = 64
+_LONGEST_WORD: Final = 200
+"""What of a query is looked for; SQLite refuses longer ones."""
 
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _Result = TypeVar("_Result")
+Places = tuple[tuple[int, int], ...]
 
 
 class SessionIndex:
@@ -84,17 +107,20 @@ class SessionIndex:
     def search(self, query: str, limit: int, budget_s: float) -> list[SearchHit]:
         """Return where the words of `query` are, all of them, the last letters of each left open.
 
-        What changed is indexed before, for about `budget_s` seconds. Hits in titles come first, then the best ones. No text is a syntax error: signs that are no letters separate words.
+        What changed is indexed before, for about `budget_s` seconds. Hits in titles come first, then the best ones. No text is a
+        syntax error: signs that are no letters separate words. Of a text that is too long for SQLite, say a pasted one, only the
+        beginning counts.
         """
-        words = _WORD.findall(query)
-        literal = not words or _UNSPACED.search(query) is not None
-        if not query.strip() or limit <= 0:
+        needles = [needle[:_LONGEST_WORD] for needle in query.split()[:_MOST_WORDS]]
+        if not needles or limit <= 0:
             return []
+        words = _WORD.findall(" ".join(needles))[:_MOST_WORDS]
+        literal = not words or any(map(_UNSPACED.search, needles))
 
         def work(database: sqlite3.Connection) -> list[SearchHit]:
             self._refresh(database, texts=True, budget_s=budget_s)
             if literal:
-                return _search_literally(database, query.split(), limit)
+                return _search_literally(database, needles, limit)
             return _search_words(database, words, limit)
 
         return self._run(work)
@@ -120,13 +146,17 @@ class SessionIndex:
         for _ in range(2):
             try:
                 return self._once(work)
-            except sqlite3.Error as error:
+            except _DAMAGE as error:
                 _log.warning("the index of the chats fails and is made anew: %s", error)
                 self.close()
                 if getattr(error, "sqlite_errorcode", None) not in _BUSY:
                     self._remove()
         self._path = None
-        return self._once(work)
+        try:
+            return self._once(work)
+        except _DAMAGE as error:
+            self.close()
+            raise SessionFileError(f"The chats can't be listed or searched: {error}.") from error
 
     def _once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         database = self._connected()
@@ -138,39 +168,54 @@ class SessionIndex:
             name = ":memory:"
             if self._path is not None and self._prepare(self._path):
                 name = str(self._path)
-            database = sqlite3.connect(name, timeout=5, check_same_thread=False)
+            database = sqlite3.connect(name, timeout=_LOCKED_S, check_same_thread=False)
             self._database = database
+            # A file that somebody else made must not run functions from its schema.
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("PRAGMA cell_size_check = ON")
+            self._make_sure_of_tables(database)
             # It can be made again at any time, so it need not survive a power cut.
             database.execute("PRAGMA synchronous = OFF")
             database.execute("PRAGMA journal_mode = WAL")
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version != _SCHEMA_VERSION:
-                self._make_tables(database)
         return self._database
 
     @staticmethod
-    def _make_tables(database: sqlite3.Connection) -> None:
-        with database:
-            database.execute("BEGIN IMMEDIATE")
-            for name in ("sessions", "entries", "texts"):
-                database.execute(f"DROP TABLE IF EXISTS {name}")
-            for statement in _SCHEMA.split(";")[:-1]:
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    def _make_sure_of_tables(database: sqlite3.Connection) -> None:
+        """Make the tables in an empty database.
+
+        Raises:
+            sqlite3.Error: there are others in it, or there is anything else, such as a view or a trigger.
+        """
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        found = database.execute(_MASTER).fetchall()
+        if version != _SCHEMA_VERSION or not found:
+            if found:
+                raise sqlite3.DatabaseError("it is of another version")
+            _make_tables(database)
+        elif found != _expected_tables():
+            raise sqlite3.DatabaseError("its tables are not those that are made here")
 
     def _prepare(self, path: Path) -> bool:
         try:
             make_private_folder(path.parent)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+            fd = open_own(path, os.O_RDWR)
+            size_bytes = os.fstat(fd).st_size
+            os.close(fd)
+            if size_bytes > _MOST_BYTES:
+                path.unlink()
+            for companion in _companions(path)[1:]:
+                # SQLite would wait for ever for a pipe.
+                if os.path.lexists(companion) and not stat.S_ISREG(companion.lstat().st_mode):
+                    set_aside(companion)
         except OSError:
             return False
         return True
 
     def _remove(self) -> None:
         if self._path is not None:
-            for suffix in ("", "-wal", "-shm", "-journal"):
+            for path in _companions(self._path):
                 with contextlib.suppress(OSError):
-                    Path(f"{self._path}{suffix}").unlink()
+                    path.unlink()
 
     # -- keeping it true
 
@@ -265,6 +310,29 @@ class SessionIndex:
             database.execute("DELETE FROM entries WHERE entry = ?", (entry,))
 
 
+def _make_tables(database: sqlite3.Connection) -> None:
+    with database:
+        database.execute("BEGIN IMMEDIATE")
+        # Another process may have been faster.
+        if not database.execute(_MASTER).fetchall():
+            for statement in _SCHEMA.split(";")[:-1]:
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+@functools.cache
+def _expected_tables() -> list[tuple[Any, ...]]:
+    """Return what the tables look like in the SQLite that runs."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        _make_tables(database)
+        return database.execute(_MASTER).fetchall()
+
+
+def _companions(path: Path) -> list[Path]:
+    """Return the file of the index, and those that SQLite makes beside it."""
+    return [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+
+
 def _summary(row: tuple[Any, ...]) -> SessionSummary:
     (
         chat_id,
@@ -279,6 +347,16 @@ def _summary(row: tuple[Any, ...]) -> SessionSummary:
         size,
         problem,
     ) = row
+    found = json.loads(tags)
+    _expect(
+        all(isinstance(text, str) and sanitize_line(text) == text for text in row[:3])
+        and all(isinstance(text, str) for text in (first_words, problem))
+        and all(isinstance(number, int) and number >= 0 for number in (turns, size))
+        and all(_is_time(value) for value in (created_at, updated_at))
+        and sanitize_line(first_words) == first_words
+        and sanitize_line(problem) == problem
+        and [*read_tags(found)] == found
+    )
     return SessionSummary(
         id=chat_id,
         title=title,
@@ -288,10 +366,33 @@ def _summary(row: tuple[Any, ...]) -> SessionSummary:
         turns=turns,
         first_words=first_words,
         pinned=bool(pinned),
-        tags=tuple(json.loads(tags)),
+        tags=tuple(found),
         size_bytes=size,
         problem=problem,
     )
+
+
+def _hit(
+    session: Any, turn: Any, title: Any, snippet: str, places: Places, updated_at: Any
+) -> SearchHit:
+    texts = (session, turn, title, snippet)
+    _expect(all(isinstance(text, str) and sanitize(text) == text for text in texts))
+    _expect(_is_time(updated_at))
+    return SearchHit(session, turn or None, title, snippet, places, updated_at)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, float) and clamped_time(value) == value
+
+
+def _expect(is_sound: bool) -> None:
+    """Check what was read of the index.
+
+    Raises:
+        sqlite3.DatabaseError: it is nothing that is written here.
+    """
+    if not is_sound:
+        raise sqlite3.DatabaseError("it holds what no chat has")
 
 
 def _key(stamp: Stamp) -> str:
@@ -320,11 +421,14 @@ def _read(path: Path) -> tuple[Conversation | None, str]:
 
 def summarize_file(path: Path, size_bytes: int) -> tuple[SessionSummary, Conversation | None]:
     """Return what a list shows of a chat's file, and the chat if it can be read."""
-    conversation, problem = _read(path)
-    if conversation is None:
-        unread = SessionSummary(path.stem, "Damaged chat", size_bytes=size_bytes, problem=problem)
-        return unread, None
-    return summarize(conversation, size_bytes, problem), conversation
+    problem = "The file can't be read."
+    try:
+        conversation, problem = _read(path)
+        if conversation is not None:
+            return summarize(conversation, size_bytes, problem), conversation
+    except Exception:  # noqa: BLE001 - no file may take the list of all the others away
+        _log.exception("%s can't be read", path)
+    return SessionSummary(path.stem, "Damaged chat", size_bytes=size_bytes, problem=problem), None
 
 
 # -- searching
@@ -343,7 +447,7 @@ def _search_words(database: sqlite3.Connection, words: list[str], limit: int) ->
     hits = []
     for session, turn, title, updated_at, marked in rows:
         snippet, matches = _unmarked(" ".join(marked.split()))
-        hits.append(SearchHit(session, turn or None, title, snippet, matches, updated_at))
+        hits.append(_hit(session, turn, title, snippet, matches, updated_at))
     return hits
 
 
@@ -376,7 +480,7 @@ def _search_literally(
     hits = []
     for session, turn, title, updated_at, body in rows:
         snippet, matches = _excerpt(body, wanted)
-        hits.append(SearchHit(session, turn or None, title, snippet, matches, updated_at))
+        hits.append(_hit(session, turn, title, snippet, matches, updated_at))
     return hits
 
 

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from tui.files import FILE_MODE
+from tui.files import open_own
 
 _TRIES: Final = 20
 
@@ -49,8 +49,7 @@ class ChatLocks:
             self.release(chat_id)
         for _ in range(_TRIES):
             try:
-                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                fd = os.open(path, flags, FILE_MODE)
+                fd = open_own(path, os.O_RDWR, follow_links=False)
             except OSError:
                 return Taken.UNAVAILABLE
             try:

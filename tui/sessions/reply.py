@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from tui.conversation import Conversation, Status, Turn
-from tui.files import FILE_MODE, fsync_folder, write_all
+from tui.conversation.thoughts import parted
+from tui.files import fsync_folder, open_own, write_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,13 @@ class ReplyLog:
     """The sidecar that this process appends to."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file for appending, and make it if it is not there.
+        """Open the file for appending, and make it if it is not there; what else has its name is set aside.
 
         Raises:
             OSError: it can't be opened.
         """
         self._path = path
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, FILE_MODE)
+        self._fd = open_own(path, os.O_RDWR | os.O_APPEND, follow_links=False)
         self._size_bytes = os.fstat(self._fd).st_size
         self._is_named = False
         # A torn line of a dead process must not swallow the next one.
@@ -139,7 +139,16 @@ def fold(conversation: Conversation, checkpoints: Iterable[Checkpoint]) -> Conve
             ended.add(turn.id)
             continue
         grown[turn.id] = replace(turn, text=text, reasoning=reasoning)
-    return replace(conversation, turns={**conversation.turns, **grown}) if grown else conversation
+    if not grown:
+        return conversation
+    apart = {turn.id: _told_apart(turn) for turn in grown.values()}
+    return replace(conversation, turns={**conversation.turns, **apart})
+
+
+def _told_apart(turn: Turn) -> Turn:
+    """Return a turn without the reasoning in its text, which stands there when it turned out to be that only after it was written."""
+    reasoning, text = ("", "") if turn.reasoning else parted(turn.text)
+    return replace(turn, text=text, reasoning=reasoning) if reasoning else turn
 
 
 def _grown(said: str, at: int, piece: str) -> str | None:

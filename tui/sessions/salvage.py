@@ -11,14 +11,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tui.conversation import SYSTEM, ChatFormatError, Decoded, codec, new_id
-from tui.conversation.messages import content_text
+from tui.conversation import SYSTEM, ChatFormatError, Decoded, codec
+from tui.conversation.mending import complete
+from tui.conversation.parts import decode_turn
 
-_MAX_FAILED_STARTS: Final = 20_000
+_MOST_BYTES: Final = 1 << 26
+"""What a damaged file holds beyond is not looked at; the file is kept as it is."""
+_WORK: Final = 1 << 24
+_WORK_PER_CHARACTER: Final = 6
+_LEAST_WORK: Final = 1024
+_PIECE: Final = 512
+_PIECE_GROWTH: Final = 16
+_CUT: Final = 16
+"""An error so near to the end of a piece comes of the cut: no word of JSON is longer."""
 _SECTIONS: Final = ("chat_history", "tree", "history")
 _PLAIN: Final = ("id", "title", "created_at", "updated_at", "settings", "system_prompt", "format")
-_ABYSS: Final = re.compile(r'(?:\[\s*|\{\s*(?:"\w{0,40}"\s*:\s*)?){200,}')
-"""Brackets nested as no chat nests them; each would be a place to begin reading, and each would end in the depth."""
+_NESTED: Final = re.compile(r'(?:\[\s*+|\{\s*+(?:"\w{0,40}+"\s*+:\s*+)?+)++')
+_ABYSS: Final = 200
 _decoder: Final = json.JSONDecoder()
 
 
@@ -28,13 +37,12 @@ def salvage(data: bytes) -> Decoded:
     Raises:
         ChatFormatError: not one turn can be read.
     """
-    text = data.decode("utf-8", errors="replace").removeprefix("\ufeff")
-    text = _ABYSS.sub("", text)
+    text = codec.decoded_text(data[:_MOST_BYTES], errors="replace")
     starts = {name: text.find(f'\n "{name}": ') for name in _SECTIONS}
     tree = _section(text, starts, "tree")
     history = _section(text, starts, "chat_history")
     entries = list(_objects(text if tree is None else tree))
-    turns = {entry["id"]: entry for entry in reversed(entries) if codec.decode_turn(entry)}
+    turns = {entry["id"]: entry for entry in reversed(entries) if decode_turn(entry)}
     turns = dict(reversed(turns.items()))
     said = [
         entry
@@ -50,46 +58,8 @@ def salvage(data: bytes) -> Decoded:
     selected = dict(selected) if isinstance(selected, Mapping) else {}
     if said and said[0]["role"] == SYSTEM:
         del said[0]
-    _complete(turns, selected, said)
+    complete(turns, selected, said)
     return codec.decode(document | {"tree": {"selected": selected, "turns": [*turns.values()]}})
-
-
-def _complete(turns: dict[str, Any], selected: dict[str, Any], said: list[Any]) -> None:
-    """Lead the active path along what `chat_history` says, and add those of its turns that the tree lost."""
-    waiting: dict[tuple[str, str], list[str]] = {}
-    for turn_id, entry in turns.items():
-        waiting.setdefault(_words(entry), []).append(turn_id)
-    at: str | None = None
-    for entry in said:
-        role, text = _words(entry)
-        turn_id = next((one for one in waiting.get((role, text), ()) if _fits(turns, one, at)), "")
-        if not turn_id:
-            turn_id = new_id()
-            turns[turn_id] = {"id": turn_id, "parent": at, "role": role, "content": text}
-        else:
-            waiting[role, text].remove(turn_id)
-            if turns[turn_id].get("parent") not in turns:
-                turns[turn_id] = {**turns[turn_id], "parent": at}
-        selected[turns[turn_id]["parent"] or ""] = turn_id
-        at = turn_id
-
-
-def _fits(turns: Mapping[str, Any], turn_id: str, at: str | None) -> bool:
-    """Return whether a turn can follow `at`: it stands below it, or what it stood below is lost."""
-    seen = {turn_id}
-    parent = turns[turn_id].get("parent")
-    if parent not in turns:
-        return (parent is None) == (at is None) or parent is not None
-    while parent in turns and parent not in seen:
-        if parent == at:
-            return True
-        seen.add(parent)
-        parent = turns[parent].get("parent")
-    return at is None
-
-
-def _words(entry: Mapping[str, Any]) -> tuple[str, str]:
-    return entry["role"], content_text(entry["content"])
 
 
 def _section(text: str, starts: Mapping[str, int], name: str) -> str | None:
@@ -115,21 +85,53 @@ def _value(text: str, mark: str) -> Any:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the innermost complete JSON objects that look like turns, and look into those that don't."""
+    """Yield the innermost complete JSON objects that look like turns, and look into those that don't.
+
+    The work is bounded by the length of the text, whatever is in it: each try is paid for by how far it read.
+    """
     at = text.find("{")
-    failed = 0
-    while at >= 0 and failed < _MAX_FAILED_STARTS:
-        try:
-            value, end = _decoder.raw_decode(text, at)
-        except ValueError:
-            failed += 1
-            end = at + 1
-        except RecursionError:
-            failed += _MAX_FAILED_STARTS // 20
-            end = at + 1
-        else:
-            if "role" in value and "content" in value:
-                yield value
-            else:
-                end = at + 1
+    work_left = _WORK + _WORK_PER_CHARACTER * len(text)
+    while at >= 0 and work_left > 0:
+        value, read = _object_at(text, at)
+        work_left -= max(read, _LEAST_WORK)
+        end = at + 1
+        if value is None:
+            end = max(end, _end_of_abyss(text, at))
+        elif "role" in value and "content" in value:
+            yield value
+            end = at + read
         at = text.find("{", end)
+
+
+def _object_at(text: str, at: int) -> tuple[dict[str, Any] | None, int]:
+    """Return the JSON object that begins at a place, None where none does, and how many characters that took to find out.
+
+    It is tried on pieces that grow: an error in a piece costs its length, for the decoder counts the lines before it.
+    """
+    size = _PIECE
+    while True:
+        piece = text[at : at + size]
+        is_all = at + size >= len(text)
+        try:
+            value, end = _decoder.raw_decode(piece)
+        except json.JSONDecodeError as error:
+            is_cut = error.msg.startswith("Unterminated") or error.pos >= len(piece) - _CUT
+            if is_all or not is_cut:
+                return None, len(piece) if is_cut else error.pos
+        except (RecursionError, ValueError):
+            return None, len(piece)
+        else:
+            return value, end
+        size *= _PIECE_GROWTH
+
+
+def _end_of_abyss(text: str, at: int) -> int:
+    """Return where to go on behind brackets that are nested as no chat nests them; `at` where there are none.
+
+    Each of them would be a place to begin reading, and each would end in the depth.
+    """
+    run = _NESTED.match(text, at)
+    if run is None or run.end() - at < _ABYSS:
+        return at
+    # The last one may begin something.
+    return max(at, text.rfind("{", at, run.end()))

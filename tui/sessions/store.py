@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from tui.conversation import Conversation, new_id
-from tui.files import Stamp, fsync_folder, make_private_folder
+from tui.conversation.formats.identity import content_id
+from tui.files import Stamp, fsync_folder, make_private_folder, set_aside, stamp
 from tui.sessions.chats import CHAT_ID, ChatFiles, checked_id, writing
 from tui.sessions.errors import SessionConflictError, SessionFileError
 from tui.sessions.index import SessionIndex, summarize_file
 from tui.sessions.locks import Taken
+from tui.sessions.originals import MARKS
 from tui.sessions.summary import SearchHit, SessionSummary, read_tags
 
 TRASH: Final = "trash"
@@ -45,6 +47,7 @@ class SessionStore(ChatFiles):
         super().__init__(folder)
         self._index = SessionIndex(folder, index or folder / "index.sqlite3")
         self._is_tidied = False
+        self._trashed: dict[tuple[str, Stamp], SessionSummary] = {}
 
     # -- lists
 
@@ -86,10 +89,37 @@ class SessionStore(ChatFiles):
         if self._is_tidied:
             return
         self._is_tidied = True
-        with suppress(OSError):
-            for path in self.folder.glob(".*.json.tmp"):
+        for path in self.folder.glob(".*.json.tmp"):
+            with suppress(OSError):
                 if path.lstat().st_mtime < time.time() - _STALE_S:
                     path.unlink()
+
+    def adopt(self, conversation: Conversation, origin: str = "") -> bool:
+        """Put an imported chat on the disk and let it go, unless it is there; return whether it was put there.
+
+        An imported chat is known by its id, which is made of what was said in it; it may have been talked on since.
+
+        Args:
+            origin: the id of the chat that it was exported from, where that was one of ours.
+
+        Raises:
+            SessionError: as `save`.
+        """
+        with self._mutex:
+            if os.path.lexists(self.path(conversation.id)) or self._says(origin, conversation.id):
+                return False
+            self.save(conversation)
+            self.unlock(conversation.id)
+            return True
+
+    def _says(self, chat_id: str, content: str) -> bool:
+        """Whether there is a chat with an id in which the very same was said."""
+        if not CHAT_ID.fullmatch(chat_id) or not os.path.lexists(self.path(chat_id)):
+            return False
+        try:
+            return content_id(self.load(chat_id, lock=False).conversation) == content
+        except SessionFileError:
+            return False
 
     # -- changes to one chat, open or not
 
@@ -125,7 +155,9 @@ class SessionStore(ChatFiles):
             open_here = self._known.get(chat_id) if is_open else None
             if open_here is not None:
                 self._refuse_conflict(chat_id, open_here)
-            loaded, known = self._read(chat_id, folded=chat_id not in self._replies)
+            loaded, known = self._read(
+                chat_id, for_writing=True, folded=chat_id not in self._replies
+            )
             changed = change(loaded.conversation)
             known.marks = None
             if open_here is not None:
@@ -193,6 +225,8 @@ class SessionStore(ChatFiles):
                 raise SessionFileError(f"There is no chat with the id {chat_id}.")
             if (log := self._replies.pop(chat_id, None)) is not None:
                 log.close()
+            if os.path.lexists(self._trash) and not self._trash.is_dir():
+                set_aside(self._trash)
             make_private_folder(self._trash)
             self._move(chat_id, self.folder, self._trash)
             self._known.pop(chat_id, None)
@@ -202,9 +236,16 @@ class SessionStore(ChatFiles):
         """Return the chats in the trash, those that were changed last first."""
         found = []
         with self._mutex:
+            known, self._trashed = self._trashed, {}
             for path in _chat_files(self._trash):
-                with suppress(OSError):
-                    found.append(summarize_file(path, path.lstat().st_size)[0])
+                found_stamp = stamp(path)
+                if found_stamp is None:
+                    continue
+                summary = known.get((path.name, found_stamp))
+                if summary is None:
+                    summary = summarize_file(path, found_stamp.size_bytes)[0]
+                self._trashed[path.name, found_stamp] = summary
+                found.append(summary)
         return sorted(found, key=lambda entry: -entry.updated_at)
 
     def restore(self, chat_id: str) -> str:
@@ -223,8 +264,11 @@ class SessionStore(ChatFiles):
                 raise SessionFileError(f"There is no chat with the id {chat_id} in the trash.")
             return self._move(chat_id, self._trash, self.folder)
 
-    def empty_trash(self) -> int:
+    def empty_trash(self, chat_ids: Collection[str] | None = None) -> int:
         """Delete for good what is in the trash, and return how many chats that were.
+
+        Args:
+            chat_ids: only these, say those that were agreed to; None for all.
 
         Raises:
             SessionWriteError: not all could be deleted.
@@ -232,8 +276,11 @@ class SessionStore(ChatFiles):
         count = 0
         with self._mutex, writing(self._trash, "The trash is not empty", ""):
             for path in _chat_files(self._trash):
+                if chat_ids is not None and path.stem not in chat_ids:
+                    continue
                 for part in (path, *_companions(path)):
-                    part.unlink(missing_ok=True)
+                    if part.is_symlink() or not part.is_dir():
+                        part.unlink(missing_ok=True)
                 count += 1
         return count
 
@@ -267,5 +314,5 @@ def _companions(path: Path) -> Iterator[Path]:
     reply = path.with_suffix(".reply")
     if os.path.lexists(reply):
         yield reply
-    for mark in ("damaged", "original"):
+    for mark in MARKS:
         yield from path.parent.glob(f"{path.name}.{mark}-*")

@@ -66,8 +66,8 @@ def summarize(conversation: Conversation, size_bytes: int, problem: str = "") ->
         id=conversation.id,
         title=sanitize_line(conversation.title, _TITLE_LIMIT) or first_words or "Empty chat",
         model=sanitize_line(_model(conversation)),
-        created_at=_time(conversation.created_at),
-        updated_at=_time(conversation.updated_at),
+        created_at=clamped_time(conversation.created_at),
+        updated_at=clamped_time(conversation.updated_at),
         turns=len(path),
         first_words=first_words,
         pinned=conversation.extra.get("pinned") is True,
@@ -85,7 +85,7 @@ def read_tags(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for tag in cleaned if tag))
 
 
-def _time(seconds: float) -> float:
+def clamped_time(seconds: float) -> float:
     """Return a time that a calendar has, whatever a file says."""
     return min(max(seconds, 0.0), _LAST_TIME_S)
 

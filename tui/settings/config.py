@@ -6,7 +6,6 @@ is never overwritten.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,9 @@ from tui.settings.schema import (
     SettingError,
     settings_of,
 )
+from tui.settings.toml_text import TomlError, parse_toml
 
-_MAX_BYTES: Final = 4_000_000
+_MAX_BYTES: Final = 1_000_000
 _OTHER_VARIABLES: Final = frozenset(("CHAT_TUI_HOME", "CHAT_TUI_TEST_CACHE"))
 
 
@@ -49,13 +49,11 @@ class Config:
 def read_config(path: Path) -> Config:
     """Return what a configuration file says; nothing where there is none."""
     try:
-        data = read_regular(path)
+        data = read_regular(path, most_bytes=_MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return Config()
     except OSError as error:
         return _unreadable(path, reason(error))
-    if len(data) > _MAX_BYTES:
-        return _unreadable(path, "it is too large")
     try:
         return parse_config(data.decode("utf-8-sig"), path.name)
     except UnicodeDecodeError:
@@ -63,18 +61,18 @@ def read_config(path: Path) -> Config:
 
 
 def _unreadable(path: Path, why: str) -> Config:
-    sentence = f"{path} can't be read ({why}); it is left as it is, and the defaults are used."
+    sentence = (
+        f"{path} can't be read ({why}). It is left as it is and not used until that is put right."
+    )
     return Config(problems=(sentence,), is_whole=False)
 
 
 def parse_config(text: str, name: str = "config.toml") -> Config:
     """Return what the text of a configuration file says."""
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        sentence = (
-            f"{name} is not valid TOML ({error}); it is left as it is, and the defaults are used."
-        )
+        document = parse_toml(text)
+    except TomlError as error:
+        sentence = f"{name} is not valid TOML ({error}). It is left as it is and not used until that is put right."
         return Config(problems=(sentence,), is_whole=False)
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -165,7 +163,7 @@ def changed_text(text: str, changes: Mapping[str, Any]) -> str:
             *tables, name = key.split(".")
             _set(document, tables, name, value)
         return str(tomlkit.dumps(document))
-    except (TOMLKitError, TypeError, AttributeError, RecursionError) as error:
+    except (TOMLKitError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"Not saved: the configuration file can't be changed ({error})."
         ) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tui.files import read_regular, reason
 
-_MAX_BYTES: Final = 4_000_000
+_MAX_BYTES: Final = 1_000_000
+_DEEPEST: Final = 20
 
 
 class ExamplesError(Exception):
@@ -36,10 +37,10 @@ def read_examples(path: Path) -> dict[str, str]:
     import yaml
 
     try:
-        data = read_regular(path)
-        if len(data) > _MAX_BYTES:
-            raise ExamplesError(f"{path} is too large for a file of examples.")
-        document = yaml.safe_load(data.decode("utf-8-sig"))
+        data = read_regular(path, most_bytes=_MAX_BYTES).decode("utf-8-sig")
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        _refuse_bombs(yaml.parse(data, Loader=loader))
+        document = yaml.load(data, Loader=loader)  # noqa: S506 - both are safe loaders
     except OSError as error:
         raise ExamplesError(f"The examples in {path} can't be read ({reason(error)}).") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -54,3 +55,20 @@ def read_examples(path: Path) -> dict[str, str]:
             raise ExamplesError(f"{path}: the example {str(name)[:40]!r} has no text.")
         found[str(name)] = text
     return found
+
+
+def _refuse_bombs(events: Iterable[Any]) -> None:
+    """Refuse what a few lines can make endless: aliases of what stands elsewhere, and nesting.
+
+    Raises:
+        ValueError: there is some of it.
+    """
+    depth = 0
+    for event in events:
+        name = type(event).__name__
+        if name == "AliasEvent":
+            raise ValueError("aliases are not allowed here")
+        depth += name in ("MappingStartEvent", "SequenceStartEvent")
+        depth -= name in ("MappingEndEvent", "SequenceEndEvent")
+        if depth > _DEEPEST:
+            raise ValueError("it is nested too deeply")

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tui.files import FILE_MODE, make_private_folder, read_regular, write_atomic
+from tui.files import (
+    make_private_folder,
+    open_own,
+    read_end,
+    read_regular,
+    reason,
+    set_aside,
+    write_all,
+    write_atomic,
+)
 
 MOST_SENT: Final = 2000
 _MOST_BYTES: Final = 8_000_000
 _LONGEST: Final = 20_000
 """A longer message is found in its chat, and does not fill the history."""
 _MOST_DRAFTS: Final = 200
+_MOST_DRAFT_BYTES: Final = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Sent:
 def read_history(path: Path) -> list[Sent]:
     """Return what was sent, the newest last; what can't be read is left out."""
     try:
-        lines = read_regular(path)[-_MOST_BYTES:].decode("utf-8", "replace").splitlines()
+        lines = read_end(path, _MOST_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
     found: list[Sent] = []
@@ -57,14 +68,21 @@ def add_to_history(path: Path, sent: Sent) -> None:
         return
     make_private_folder(path.parent)
     line = json.dumps({"text": sent.text, "chat": sent.chat_id}) + "\n"
-    if path.exists() and path.stat().st_size > _MOST_BYTES:
+    if path.is_file() and path.stat().st_size > _MOST_BYTES:
         kept = read_history(path)[-MOST_SENT // 2 :]
         text = "".join(json.dumps({"text": one.text, "chat": one.chat_id}) + "\n" for one in kept)
-        write_atomic(path, text.encode())
-    if not path.exists():
-        path.touch(mode=FILE_MODE)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
+        if kept:
+            write_atomic(path, text.encode())
+        else:
+            set_aside(path)
+    fd = open_own(path, os.O_RDWR | os.O_APPEND)
+    try:
+        size_bytes = os.fstat(fd).st_size
+        # A line that was cut off must not swallow the next one.
+        is_torn = size_bytes > 0 and os.pread(fd, 1, size_bytes - 1) != b"\n"
+        write_all(fd, (b"\n" if is_torn else b"") + line.encode())
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +111,28 @@ class Draft:
         return not self.text.strip() and not self.attachments
 
 
-def read_drafts(path: Path) -> dict[str, Draft]:
-    """Return the drafts by their chats' ids; what can't be read is left out."""
+def read_drafts(path: Path) -> tuple[dict[str, Draft], str]:
+    """Return the drafts by their chats' ids, and a sentence about what is wrong with their file; empty when nothing is.
+
+    What can't be read is left out. A file that can't be read as a whole is set aside, since writing would take its place.
+    """
     try:
-        document = json.loads(read_regular(path).decode("utf-8", "replace"))
+        document = json.loads(read_regular(path, most_bytes=_MOST_DRAFT_BYTES).decode())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, ""
     except (OSError, ValueError, RecursionError):
-        return {}
+        document = None
     if not isinstance(document, dict):
-        return {}
-    return {chat: draft for chat, entry in document.items() if (draft := _draft(entry)) is not None}
+        return {}, _drafts_problem(path)
+    drafts = {chat: draft for chat, one in document.items() if (draft := _draft(one)) is not None}
+    return drafts, ""
+
+
+def _drafts_problem(path: Path) -> str:
+    try:
+        return f"What you had written and not sent can't be read; its file is kept as {set_aside(path)}."
+    except OSError as error:
+        return f"What you had written and not sent can't be read: {path} ({reason(error)})."
 
 
 def _draft(entry: Any) -> Draft | None:
@@ -118,19 +149,21 @@ def _draft(entry: Any) -> Draft | None:
     return Draft(entry.get("text", ""), tuple(attachments))
 
 
-def write_drafts(path: Path, drafts: Mapping[str, Draft]) -> None:
-    """Keep the drafts; those that are empty are left out.
+def write_drafts(path: Path, changes: Mapping[str, Draft]) -> None:
+    """Keep drafts beside those of other chats, which another window may have written; an empty one takes its chat's away.
 
     Raises:
         OSError: they can't be written.
     """
+    there, _ = read_drafts(path)
+    kept = {chat: draft for chat, draft in there.items() if chat not in changes}
     document = {
         chat: {
             "text": draft.text,
             "attachments": [{"name": one.name, "text": one.text} for one in draft.attachments],
         }
-        for chat, draft in list(drafts.items())[-_MOST_DRAFTS:]
+        for chat, draft in [*kept.items(), *changes.items()][-_MOST_DRAFTS:]
         if not draft.is_empty
     }
     make_private_folder(path.parent)
-    write_atomic(path, json.dumps(document).encode())
+    write_atomic(path, json.dumps(document).encode(), is_own=True)

@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 _RUNS: Final = 5
 """Replies of which the speed is kept."""
 _MODELS: Final = 200
+_MOST_BYTES: Final = 4_000_000
+_MOST_MEMORY_BYTES: Final = 1 << 60
+_MOST_TOKENS_PER_S: Final = 1e9
 
 Figures = Mapping[str, Mapping[str, tuple[int, float]]]
 """By model and quantization: bytes after the load, and tokens per second; zero when not known."""
@@ -69,7 +72,7 @@ class Measurements:
             document: Any = None
             if self._path is not None:
                 with suppress(OSError, ValueError, RecursionError):
-                    document = json.loads(read_regular(self._path))
+                    document = json.loads(read_regular(self._path, most_bytes=_MOST_BYTES))
             self._known = _valid(document)
         return self._known
 
@@ -78,7 +81,7 @@ class Measurements:
             return
         try:
             make_private_folder(self._path.parent)
-            write_atomic(self._path, json.dumps(self._read(), indent=1).encode())
+            write_atomic(self._path, json.dumps(self._read(), indent=1).encode(), is_own=True)
         except OSError as error:
             _log.warning("measurements can't be written: %s", error)
 
@@ -94,11 +97,19 @@ def _valid(document: Any) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 < value <= _MOST_MEMORY_BYTES else 0
 
 
 def _speeds(entry: Mapping[str, Any]) -> list[float]:
     values = entry.get("tokens_per_s")
     if not isinstance(values, list):
         return []
-    return [float(value) for value in values if isinstance(value, int | float) and value > 0]
+    # NaN lies between no two numbers, and what is too large for a float is not converted.
+    return [
+        float(value)
+        for value in values[-_RUNS:]
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and 0 < value <= _MOST_TOKENS_PER_S
+    ]

@@ -13,7 +13,7 @@ from typing import Final
 
 import platformdirs
 
-from tui.files import FOLDER_MODE, make_private_folder, reason
+from tui.files import FOLDER_MODE, absolute, make_private_folder, reason
 
 APP: Final = "chat-tui"
 HOME_VARIABLE: Final = "CHAT_TUI_HOME"
@@ -42,20 +42,30 @@ class AppPaths:
 
     @classmethod
     def default(cls) -> AppPaths:
-        """Return the folders of this user: below `CHAT_TUI_HOME` if that is set, else where the system keeps such things."""
-        if home := os.environ.get(HOME_VARIABLE, "").strip():
-            return cls.under(Path(home).expanduser())
-        return cls(
-            config=platformdirs.user_config_path(APP, appauthor=False),
-            data=platformdirs.user_data_path(APP, appauthor=False),
-            cache=platformdirs.user_cache_path(APP, appauthor=False),
-            logs=platformdirs.user_log_path(APP, appauthor=False),
-        )
+        """Return the folders of this user: below `CHAT_TUI_HOME` if that is set, else where the system keeps such things.
+
+        Raises:
+            PathsError: the user has no home folder, and none is named.
+        """
+        try:
+            if home := os.environ.get(HOME_VARIABLE, "").strip():
+                return cls.under(Path(home).expanduser())
+            return cls(
+                config=platformdirs.user_config_path(APP, appauthor=False),
+                data=platformdirs.user_data_path(APP, appauthor=False),
+                cache=platformdirs.user_cache_path(APP, appauthor=False),
+                logs=platformdirs.user_log_path(APP, appauthor=False),
+            )
+        except RuntimeError as error:
+            raise PathsError(
+                "There is no home folder to keep chats and settings in (HOME is not set, or is no full path). "
+                f"Set HOME, or name a folder for everything by its full path in the environment variable {HOME_VARIABLE}."
+            ) from error
 
     @classmethod
     def under(cls, folder: Path) -> AppPaths:
         """Return folders that all stand in one."""
-        base = folder.absolute()
+        base = absolute(folder)
         return cls(base / "config", base / "data", base / "cache", base / "logs")
 
     @property

@@ -1,7 +1,8 @@
 """What is in force of all the settings, and where each value comes from.
 
-Defaults give way to what was remembered from the last time, that to a preset, that to the configuration file, that to the
-environment, and that to the command line. What is changed in the app for one chat is the screen's to keep.
+From the lowest layer to the highest: defaults, what was remembered from the last time, the configuration file, the environment, the
+command line. A preset stands right below the layer that names it, and below the file if none does. What is changed in the app for one
+chat is the screen's to keep.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from tui.files import Stamp, stamp
+from tui.files import Stamp, stamp, typed_path
 from tui.parameters import Value
 from tui.settings.config import Config, read_config, read_environment, write_settings
 from tui.settings.examples import BUILT_IN, read_examples
@@ -27,7 +28,7 @@ _LOAD_OPTIONS: Final = (
 
 
 class Origin(StrEnum):
-    """Where a value comes from; the later ones go before the earlier ones."""
+    """Where a value comes from; `Preferences` says which goes before which."""
 
     DEFAULT = "default"
     MODEL = "the model's own"
@@ -154,7 +155,7 @@ class Preferences:
         """Read the file again if it is another one than before; return whether it was."""
         if self.path is None:
             return False
-        now = stamp(self.path.resolve() if self.path.is_symlink() else self.path)
+        now = _stamp_of(self.path)
         if now == self._stamp and now is not None:
             return False
         changed = now != self._stamp
@@ -192,7 +193,16 @@ class Preferences:
             ExamplesError: the file that is named can't be used.
         """
         named = self.value("chat.examples")
-        return read_examples(Path(named).expanduser()) if named else BUILT_IN
+        return read_examples(typed_path(named)) if named else BUILT_IN
+
+
+def _stamp_of(path: Path) -> Stamp | None:
+    """Return the stamp of a file, or of what a link to it leads to; None where nothing can be read."""
+    try:
+        return stamp(path.resolve() if path.is_symlink() else path)
+    except (OSError, RuntimeError):
+        # A link that leads in a circle, a folder that may not be looked into.
+        return None
 
 
 def preset_values(preset: Preset) -> dict[str, Any]:

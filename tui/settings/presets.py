@@ -7,14 +7,21 @@ others. A prompt is a plain text file. What a model makes of them is not known h
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tui.files import make_private_folder, read_regular, reason, write_atomic
+from tui.files import (
+    is_file,
+    make_private_folder,
+    read_regular,
+    reason,
+    typed_path,
+    write_atomic,
+)
 from tui.parameters import ParameterError, Value, checked, did_you_mean
+from tui.settings.toml_text import TomlError, parse_toml
 
 _NAME: Final = re.compile(r"[\w][\w .+-]{0,59}")
 _KEYS: Final = ("model", "quantization", "system_prompt", "parameters", "template")
@@ -53,8 +60,8 @@ def parse_preset(name: str, text: str) -> Preset:
         PresetError: it is none.
     """
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        document = parse_toml(text)
+    except TomlError as error:
         raise PresetError(f"preset {name}: it is not valid TOML ({error})") from error
     for key in document:
         if key not in _KEYS:
@@ -131,10 +138,10 @@ class Library:
             PresetError: there is none, or it can't be read.
         """
         path = self._presets / f"{name}.toml"
-        if _NAME.fullmatch(name) and path.is_file():
+        if _NAME.fullmatch(name) and is_file(path):
             return read_preset_file(path)
-        given = Path(name).expanduser()
-        if given.suffix == ".toml" and given.is_file():
+        given = typed_path(name)
+        if given.suffix == ".toml" and is_file(given):
             return read_preset_file(given)
         known = self.preset_names()
         listed = f" (there are: {', '.join(known)})" if known else "; /preset-save NAME makes one"
@@ -148,7 +155,7 @@ class Library:
             PresetError: there is none, or it can't be read.
         """
         path = self._prompts / f"{name}.txt"
-        if not (_NAME.fullmatch(name) and path.is_file()):
+        if not (_NAME.fullmatch(name) and is_file(path)):
             raise PresetError(
                 f"there is no prompt {name[:60]!r}{did_you_mean(name, self.prompt_names())}"
             )
@@ -210,10 +217,7 @@ def _names(folder: Path, suffix: str) -> list[str]:
 
 def _read(path: Path, what: str) -> str:
     try:
-        data = read_regular(path)
-        if len(data) > _MAX_BYTES:
-            raise PresetError(f"{what} {path.stem}: the file is too large")
-        return data.decode("utf-8-sig")
+        return read_regular(path, most_bytes=_MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise PresetError(f"{what} {path.stem}: it can't be read ({reason(error)})") from error
     except UnicodeDecodeError as error:
@@ -228,7 +232,7 @@ def _write(folder: Path, name: str, suffix: str, text: str, what: str) -> Path:
     path = folder / f"{name}{suffix}"
     try:
         make_private_folder(folder)
-        write_atomic(path, text.encode())
+        write_atomic(path, text.encode(), is_own=True)
     except OSError as error:
         raise PresetError(f"{what} {name}: it can't be written ({reason(error)})") from error
     return path

@@ -20,6 +20,7 @@ GENERATION: Final = "generation."
 VARIABLE_PREFIX: Final = "CHAT_TUI_"
 _SWITCH_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
 _MAX_TEXT: Final = 1_000_000
+_MOST_NUMBER: Final = 2**63
 _WORDS: Final = {"true": True, "yes": True, "on": True, "1": True} | {
     "false": False, "no": False, "off": False, "0": False,
 }  # fmt: skip
@@ -94,6 +95,8 @@ class Setting:
                 return PARAMETERS[self.name].check(value)
             except ParameterError as error:
                 raise SettingError(f"{self.key}: {error}") from error
+        if type(value) is int and abs(value) > _MOST_NUMBER:
+            raise SettingError(f"{self.key}: the number is not {self.range_text}")
         if self.kind is float and type(value) is int:
             value = float(value)
         is_right = type(value) is self.kind or (self.kind is dict and isinstance(value, Mapping))

@@ -5,6 +5,7 @@ It is no configuration: the user never has to touch it, and deleting it does no 
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,7 +35,7 @@ class AppState:
         overflow: what happens when a chat no longer fits the context; names are the conversation's.
         favourites, recent_models: models that stand first in the picker, named as `model` is.
         model_folders: where models are looked for beside the Hugging Face cache.
-        trusted: whose code the user agreed to run, each at one revision, as in `org/model@4f2a`.
+        trusted: whose code the user agreed to run, each in one version; the names are the engine's.
         speculation: how tokens are drafted; names are the engine's.
         toured: whether the first start has said how things work.
     """
@@ -60,6 +61,7 @@ class AppState:
 
 
 RECENT_MODELS: Final = 8
+_MOST_BYTES: Final = 16_000_000
 
 
 def load_state(path: Path) -> tuple[AppState, str]:
@@ -68,11 +70,13 @@ def load_state(path: Path) -> tuple[AppState, str]:
     What can't be used is left out. A file that holds no JSON object is set aside beside itself as `<name>.damaged-<n>`.
     """
     try:
-        data = read_regular(path)
+        data = read_regular(path, most_bytes=_MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return AppState(), ""
     except OSError as error:
-        return AppState(), f"{path} can't be read ({reason(error)}); the defaults are used."
+        if error.errno != errno.EFBIG:
+            return AppState(), f"{path} can't be read ({reason(error)}); the defaults are used."
+        data = b""
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -98,7 +102,7 @@ def save_state(path: Path, state: AppState) -> None:
     text = json.dumps(asdict(state), indent=1)
     try:
         make_private_folder(path.parent)
-        write_atomic(path, text.encode())
+        write_atomic(path, text.encode(), is_own=True)
     except OSError as error:
         raise StateError(
             f"The settings are not remembered: {path} can't be written ({reason(error)})."

@@ -7,21 +7,22 @@ strictly, because a colour that is none would take the app down when the theme i
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from tui.files import read_regular, reason
+from tui.settings.toml_text import TomlError, parse_toml
 
 DEFAULT_THEME: Final = "ember-dark"
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _VARIABLE: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
-# What else than a colour a variable may be: words, numbers and percentages, as in `bold reverse` or `auto 60%`.
-_VARIABLE_VALUE: Final = re.compile(r"[#a-zA-Z0-9 .%-]{1,80}")
+_STYLE_NAME: Final = re.compile(r".*-style(-hover)?")
+"""What variables are called that hold a style; all others hold a color."""
+_STYLE: Final = re.compile(r"(none|((bold|dim|italic|underline|reverse|strike)( (?!$)|$)){1,6})")
 _COLOURS: Final = (
     "primary",
     "secondary",
@@ -73,8 +74,8 @@ def parse_theme(text: str) -> ThemeColours:
         ThemeError: it is no TOML, something is missing, unknown, or no colour.
     """
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        document = parse_toml(text)
+    except TomlError as error:
         raise ThemeError(f"it is not valid TOML ({error})") from error
     name, dark = document.get("name"), document.get("dark")
     colours, variables = document.get("colours"), document.get("variables", {})
@@ -92,8 +93,9 @@ def parse_theme(text: str) -> ThemeColours:
         _check(key, colours.get(key), _COLOUR, "a colour such as #1a2b3c")
     for key, value in variables.items():
         _check("a name in [variables]", key, _VARIABLE, "lower-case letters, digits and -")
-        _check(key, value, _VARIABLE_VALUE, "a colour such as #1a2b3c, or a style")
-        if value.startswith("#"):
+        if _STYLE_NAME.fullmatch(key):
+            _check(key, value, _STYLE, "a style such as bold reverse")
+        else:
             _check(key, value, _COLOUR, "a colour such as #1a2b3c")
     return ThemeColours(name=name, dark=dark, variables=dict(variables), **colours)
 
@@ -108,7 +110,8 @@ def _check(key: str, value: Any, form: re.Pattern[str], what: str) -> None:
     if value is None:
         raise ThemeError(f"`{key}` is missing in [colours]")
     if not (isinstance(value, str) and form.fullmatch(value)):
-        raise ThemeError(f"`{key}` is {str(value)[:40]!r}, which is not {what}")
+        shown = repr(value[:40]) if isinstance(value, str) else "no text"
+        raise ThemeError(f"`{key}` is {shown}, which is not {what}")
 
 
 def read_theme(path: Path) -> ThemeColours:
@@ -118,10 +121,7 @@ def read_theme(path: Path) -> ThemeColours:
         ThemeError: it can't be read, or is no theme; the message names the file.
     """
     try:
-        data = read_regular(path)
-        if len(data) > _MAX_BYTES:
-            raise ThemeError("it is too large for a theme")
-        return parse_theme(data.decode("utf-8-sig"))
+        return parse_theme(read_regular(path, most_bytes=_MAX_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise ThemeError(f"Theme {path.name}: it can't be read ({reason(error)}).") from error
     except UnicodeDecodeError as error:

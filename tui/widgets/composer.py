@@ -12,6 +12,8 @@ from textual.message import Message
 from tui.sanitize import sanitize
 from tui.widgets.editor import Editor
 
+LONGEST_PASTE: Final = 100_000
+"""Characters of a paste that the box takes: with more on one line, each key would take a moment."""
 _MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup", "pagedown"))
 
 
@@ -84,7 +86,7 @@ class Composer(Editor):
         self.has_attachments = False
         """Whether something goes with the message, which then can be sent without a text."""
         self.fold_lines = 0
-        """A paste of more lines than this is posted as `Pasted` and not put into the text; 0 never is."""
+        """A paste of more lines than this is posted as `Pasted` and not put into the text; 0 is for a very long one only."""
         self._sent: list[str] = []
         self._place = 0
         self._draft = ""
@@ -100,15 +102,53 @@ class Composer(Editor):
         """Put a text that could not be sent back in front of what has been typed since."""
         self.set_text(f"{text}\n{self.text}" if self.text.strip() else text)
 
+    def take_typed(self, text: str) -> None:
+        """Take a text that was typed or pasted elsewhere, as if it had been here."""
+        text = sanitize(text)
+        has_many_lines = self.fold_lines and text.count("\n") >= self.fold_lines
+        if has_many_lines or len(text) > LONGEST_PASTE:
+            self.post_message(self.Pasted(text))
+        elif text:
+            self.replace(text, *self.selection, maintain_selection_offset=False)
+
     @property
     def is_recalling(self) -> bool:
         """Whether what stands in the box is an earlier message that the Up key brought back."""
         return self._place < len(self._sent) and self.text == sanitize(self._sent[self._place])
 
+    @property
+    def unsent(self) -> str:
+        """What was written and not sent, also where an earlier message that was brought back stands before it."""
+        if self._place == len(self._sent):
+            return self.text
+        kept = self.text if not self.is_recalling else ""
+        return "\n".join(text for text in (self._draft, kept) if text.strip())
+
     def remember(self, texts: list[str]) -> None:
-        """Set what the Up key brings back: earlier messages, the newest last."""
+        """Set what the Up key brings back: earlier messages, the newest last. One that is in the box now stays among them."""
+        recalled = self._sent[self._place :][:1]
         self._sent = list(texts)
         self._place = len(self._sent)
+        for text in recalled:
+            self._go_to(text)
+
+    def _go_to(self, text: str) -> None:
+        """Stand where an earlier message is, from where Down leads back to what was being written."""
+        if text not in self._sent:
+            self._sent.append(text)
+        self._place = len(self._sent) - 1 - self._sent[::-1].index(text)
+
+    def recall(self, text: str) -> None:
+        """Bring back an earlier message, as the Up key does; Down brings back what was being written."""
+        if self._place == len(self._sent):
+            self._draft = self.text
+        self._go_to(text)
+        self.set_text(text)
+
+    def begin(self) -> None:
+        """Have nothing written, and nothing kept behind an earlier message."""
+        self._place, self._draft = len(self._sent), ""
+        self.set_text("")
 
     async def _on_key(self, event: events.Key) -> None:
         if self.menu_open and event.key in _MENU_KEYS:
@@ -129,11 +169,7 @@ class Composer(Editor):
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
-        text = sanitize(event.text)
-        if self.fold_lines and text.count("\n") >= self.fold_lines:
-            self.post_message(self.Pasted(text))
-        elif text:
-            self.replace(text, *self.selection, maintain_selection_offset=False)
+        self.take_typed(event.text)
         event.stop()
 
     def action_submit(self) -> None:
@@ -141,11 +177,15 @@ class Composer(Editor):
         text = self.text.strip("\n")
         if not text.strip() and not self.has_attachments:
             return
+        # What was being written when an earlier message was brought back has not been sent.
+        unsent = self._draft if self._place < len(self._sent) else ""
         if text.strip():
             self._sent.append(text)
         self._place = len(self._sent)
         self._draft = ""
         self.clear()
+        if unsent:
+            self.set_text(unsent)
         self.post_message(self.Submitted(self, text))
 
     def action_older_or_up(self) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from textual import events
-from textual.geometry import Offset
+from textual.geometry import Offset, Region
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from tui.sanitize import sanitize
+from tui.widgets.ground import ground, has_styles
 
 BLINKS: Final = 20
 """How often the cursor changes, each half second, before it rests."""
@@ -38,6 +40,10 @@ async def act_in_order(field: Widget, event: events.Key) -> None:
 class LineInput(Input):
     """A field of one line."""
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of `crop`, in cells of the widget."""
+        return super().render_lines(crop) if has_styles(self) else ground(self, crop)
+
     async def _on_key(self, event: events.Key) -> None:
         # Enter goes the long way: it must not overtake arrow keys that the dialog around the field takes.
         if event.key != "enter":
@@ -51,6 +57,10 @@ class Editor(TextArea):
     """
 
     _blinks_left = 0
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of `crop`, in cells of the widget."""
+        return super().render_lines(crop) if has_styles(self) else ground(self, crop)
 
     def _restart_blink(self) -> None:
         self._blinks_left = BLINKS

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+_MOST: Final = 10**18
+"""Larger numbers are nobody's, and are shown as this one: some are too large for a float."""
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
 def bytes_text(count: int) -> str:
     """Return a number of bytes in binary units, as in `1.2 GB`."""
-    size = float(count)
+    size = float(min(count, _MOST))
     for unit in ("B", "KB", "MB"):
         if size < 1024:
             return f"{size:.0f} {unit}"
@@ -19,6 +21,7 @@ def bytes_text(count: int) -> str:
 
 def count_text(count: int) -> str:
     """Return a number in thousands, millions or billions, as in `8k`, `135M` or `1.2B`; empty for zero."""
+    count = min(count, _MOST)
     if count <= 0:
         return ""
     if count < 1000:
@@ -34,6 +37,7 @@ def count_text(count: int) -> str:
 
 def context_text(tokens: int) -> str:
     """Return a context length as models are named for it, as in `8k` or `128k`; empty for zero."""
+    tokens = min(tokens, _MOST)
     if tokens >= 1024 and tokens % 1024 == 0:
         return f"{tokens // 1024}k"
     return count_text(tokens)

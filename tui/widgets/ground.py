@@ -20,6 +20,15 @@ def ground(widget: Widget, crop: Region) -> list[Strip]:
     return [strip] * crop.height
 
 
+def has_styles(widget: Widget) -> bool:
+    """Return whether the styles of `widget`'s parts can be asked for.
+
+    What was just taken away is painted once more when something else under it changes before the screen is laid out anew, and its
+    styles are gone by then: Textual raises `KeyError`, which ends the app.
+    """
+    return widget.parent is not None
+
+
 class Row(Horizontal):
     """Children side by side."""
 

@@ -114,19 +114,17 @@ class ParameterField(Widget):
         self.value = value
         self._default: Value = parameter.default
         self._is_models_own = False
-        self.tooltip = Content(f"{parameter.help}\n{parameter.name}, {parameter.range_text}")
+        self.set_class(value is not None, "-changed")
 
     def compose(self) -> ComposeResult:
-        """Lay out the name, the field and the (hidden) reason of a refusal."""
+        """Lay out the name, the field with the default as its placeholder, and the (hidden) reason of a refusal."""
+        self.tooltip = self._described()
         with Horizontal():
             yield Label(self._name_text(self.value is not None), classes="name", markup=False)
-            yield ValueInput(self._shown(self.value), compact=True, select_on_focus=True)
+            shown, placeholder = self._shown(self.value), self._placeholder()
+            yield ValueInput(shown, placeholder, compact=True, select_on_focus=True)
             yield ResetSign()
         yield Label("", classes="problem", markup=False)
-
-    def on_mount(self) -> None:
-        """Show the default as the placeholder."""
-        self._show_default()
 
     def set_value(self, value: Value) -> None:
         """Show `value` without posting a change."""
@@ -146,16 +144,21 @@ class ParameterField(Widget):
             self._show_default()
 
     def _show_default(self) -> None:
-        default = self._shown(self._default)
-        blank = self.parameter.blank
-        mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
-        self.query_one(ValueInput).placeholder = (default or blank) + mark
-        whose = "The model's own default" if self._is_models_own else "The default"
-        known = self.parameter
-        self.tooltip = Content(
-            f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default or blank}."
-        )
+        self.query_one(ValueInput).placeholder = self._placeholder()
+        self.tooltip = self._described()
         self._show(None)
+
+    def _placeholder(self) -> str:
+        default = self._shown(self._default)
+        mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
+        return (default or self.parameter.blank) + mark
+
+    def _described(self) -> Content:
+        whose = "The model's own default" if self._is_models_own else "The default"
+        known, default = self.parameter, self._shown(self._default)
+        return Content(
+            f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default or known.blank}."
+        )
 
     def _shown(self, value: Value) -> str:
         return sanitize_line(self.parameter.shown(value))

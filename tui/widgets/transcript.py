@@ -6,6 +6,7 @@ does goes up as messages. Which turns have a widget, and where the view is scrol
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from textual.timer import Timer
 
 from tui.conversation import USER
 from tui.widgets.markdown import warm_up
-from tui.widgets.markdown.highlight import LEXERS
+from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
 from tui.widgets.shown_texts import ShownTexts
 from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
@@ -30,6 +31,10 @@ __all__ = ["ShownTurn", "Transcript"]
 
 
 _WARM_UP_S: Final = 0.5
+_COLORS_AFTER_S: Final = 0.05
+"""Seconds after which code is drawn again when its colors have come."""
+_PAUSE_S: Final = 0.15
+"""Seconds without new text after which the code at the end of a reply is drawn again when its colors have come."""
 _SCROLL_ROWS: Final = 3
 """Rows that one step scrolls in a turn that is taller than the screen."""
 _FIND_S: Final = 0.1
@@ -81,8 +86,8 @@ class Transcript(TurnWindow, can_focus=True):
 
         hits: int
 
-    class LexersMade(Message, bubble=False):
-        """Code that was shown plain can have its colours now."""
+    class ColorsKnown(Message, bubble=False):
+        """Code that was shown plain can have its colors now."""
 
     @dataclass
     class VariantPaged(Message):
@@ -111,9 +116,12 @@ class Transcript(TurnWindow, can_focus=True):
         id: str | None = None,  # noqa: A002 - the name that every Textual widget has
         classes: str | None = None,
     ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
+        colors = CodeColors(self._colors_known)
+        super().__init__(name=name, id=id, classes=classes, colors=colors)
+        self._coloring: Timer | None = None
         self._empty = empty
         self._last_cost_s = 0.0
+        self._streamed_at = -math.inf
         self._search: _Search | None = None
         self._texts = ShownTexts()
         self._counting: Timer | None = None
@@ -134,22 +142,33 @@ class Transcript(TurnWindow, can_focus=True):
         """Load what rendering needs while nobody waits for it."""
         super().on_mount()
         self.set_timer(_WARM_UP_S, self._warm_up)
-        LEXERS.when_made = self._lexers_made
 
     def on_unmount(self) -> None:
-        """Leave the lexers to whatever comes after."""
-        if LEXERS.when_made == self._lexers_made:
-            LEXERS.when_made = None
+        """End the process that colors code."""
+        self._colors.close()
 
-    def _lexers_made(self) -> None:
+    def _colors_known(self) -> None:
         # Called in another thread, which may outlive the app.
-        self.post_message(self.LexersMade())
+        self.post_message(self.ColorsKnown())
 
-    def on_transcript_lexers_made(self, event: LexersMade) -> None:
-        """Colour the code that was waiting."""
+    def on_transcript_colors_known(self, event: ColorsKnown) -> None:
+        """Color code soon: colors seldom come alone."""
         event.stop()
+        self._plan_coloring()
+
+    def _plan_coloring(self) -> None:
+        if self._coloring is None:
+            self._coloring = self.set_timer(_COLORS_AFTER_S, self._color)
+
+    def _color(self) -> None:
+        self._coloring = None
+        now = time.perf_counter()
+        # Text that streams in is drawn again anyhow, in the colors that have come by then.
+        has_paused = now - self._streamed_at > _PAUSE_S
         for view in self._views:
-            view.colour_code()
+            view.color_code(now + _IDLE_SLICE_S, open_end=has_paused)
+        if not has_paused or time.perf_counter() > now + _IDLE_SLICE_S:
+            self._plan_coloring()
 
     def _warm_up(self) -> None:
         self.run_worker(warm_up, thread=True, exit_on_error=False)
@@ -232,9 +251,19 @@ class Transcript(TurnWindow, can_focus=True):
         if view is not None:
             started = time.perf_counter()
             view.stream(text, reasoning)
-            self._last_cost_s = time.perf_counter() - started
+            self._streamed_at = time.perf_counter()
+            self._last_cost_s = self._streamed_at - started
         if not self._following:
             self._set_unseen(True)
+
+    def retell(self, turn_id: str, text: str, reasoning: str) -> None:
+        """Replace what the model wrote of a turn so far.
+
+        Raises:
+            KeyError: if there is no such turn.
+        """
+        turn = self._entries[self._positions[turn_id]].turn
+        self.update(replace(turn, text=text, reasoning=reasoning))
 
     def update(self, turn: ShownTurn) -> None:
         """Replace the turn that has the id of `turn`; a turn that has ended looks as if it had been shown at once.

@@ -69,6 +69,11 @@ class TurnEditor(Composer):
         self.styles.max_height = max(3, pane.bottom - top)
         self.styles.min_height = min(max(3, turn.height), max(3, pane.bottom - top))
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether something was written that the turn does not say."""
+        return self.text != self._original
+
     def action_submit(self) -> None:
         """End the edit, and have the turn answered."""
         self._end(answer=True)
@@ -90,7 +95,7 @@ class TurnEditor(Composer):
         self.action_cursor_down()
 
     def _end(self, *, answer: bool) -> None:
-        if self.text == self._original and not answer:
+        if not self.is_changed and not answer:
             self.post_message(self.Left())
         else:
             self.post_message(self.Edited(self.turn_id, self.text, answer))

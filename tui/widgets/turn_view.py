@@ -25,6 +25,7 @@ from textual.widget import Widget
 from tui.conversation import ASSISTANT, SYSTEM, USER, Status
 from tui.sanitize import sanitize_line
 from tui.widgets.markdown.document import Lines, LiveDocument
+from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, clipped_spans, copied_text, wrap
 from tui.widgets.markdown.painting import Layers, Mark, paint
 from tui.widgets.markdown.palette import Palette
@@ -146,8 +147,15 @@ class TurnView(Widget):
         turn_id: str
         row: int
 
-    def __init__(self, turn: ShownTurn, palette: Palette, state: ViewState) -> None:
+    def __init__(
+        self,
+        turn: ShownTurn,
+        palette: Palette,
+        state: ViewState,
+        colors: CodeColors | None = None,
+    ) -> None:
         super().__init__()
+        self._colors = colors or CodeColors()
         self.auto_links = False
         self._palette = palette
         self._state = state
@@ -164,18 +172,22 @@ class TurnView(Widget):
         self._is_searching = False
         self._awaits_hit = False
         self._body = self._document(turn)
-        self._thought = LiveDocument(turn.reasoning, finished=turn.status != Status.STREAMING)
+        self._thought = self._thought_document(turn)
         self._raw = RawText()
         self._goes_on = False
         self._block_rows = range(0)
 
-    @staticmethod
-    def _document(turn: ShownTurn) -> LiveDocument:
+    def _document(self, turn: ShownTurn) -> LiveDocument:
         return LiveDocument(
             turn.text,
             verbatim=turn.role != ASSISTANT,
             finished=turn.status != Status.STREAMING,
+            colors=self._colors,
         )
+
+    def _thought_document(self, turn: ShownTurn) -> LiveDocument:
+        finished = turn.status != Status.STREAMING
+        return LiveDocument(turn.reasoning, finished=finished, colors=self._colors)
 
     # What is shown
 
@@ -207,7 +219,7 @@ class TurnView(Widget):
             if finished:
                 self._thought.finish()
         else:
-            self._thought = LiveDocument(turn.reasoning, finished=finished)
+            self._thought = self._thought_document(turn)
         self._turn = turn
         self._changed(everything=True)
 
@@ -223,11 +235,26 @@ class TurnView(Widget):
             self._numbers = shown
             self._changed(everything=True)
 
-    def colour_code(self) -> None:
-        """Show code in its colours that was plain until its lexer was there."""
-        is_body, is_thought = self._body.colour(), self._thought.colour()
-        if is_body or is_thought:
-            self._changed(everything=True)
+    def color_code(self, deadline: float, *, open_end: bool) -> None:
+        """Show code in its colors where they have come, as far as there is time until about `deadline`.
+
+        Args:
+            deadline: on the clock of `time.perf_counter`, in seconds.
+            open_end: also where text is still coming in, which otherwise brings its colors with it.
+        """
+        documents = {"body": self._body, "thought": self._thought}
+        if not any(document.awaits_colors for document in documents.values()):
+            return
+        changed = {
+            name: document.color(deadline, open_end=open_end)
+            for name, document in documents.items()
+        }
+        if open_end or any(changed.values()):
+            self._changed()
+        for name, rows in changed.items():
+            start = self._start_of(name)
+            if rows and start >= 0:
+                self.refresh(Region(0, start + rows.start, self.size.width, len(rows)))
 
     def state_changed(self) -> None:
         """Show the turn after its `ViewState` was changed."""
@@ -254,7 +281,8 @@ class TurnView(Widget):
         self._find_hits()
         self.refresh()
         row = self._row_of_current()
-        self._awaits_hit = row < 0 <= current and self._is_searching
+        is_incomplete = self._is_searching or self._body.is_waiting
+        self._awaits_hit = row < 0 <= current and is_incomplete
         self._plan_rest()
         return row
 

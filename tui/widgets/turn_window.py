@@ -19,6 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.widgets.ground import ground
+from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import Palette
 from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
 
@@ -68,9 +69,11 @@ class TurnWindow(VerticalScroll):
         name: str | None = None,
         id: str | None = None,  # noqa: A002 - the name that every Textual widget has
         classes: str | None = None,
+        colors: CodeColors | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._palette = Palette(self)
+        self._colors = colors or CodeColors()
         self._entries: list[Entry] = []
         self._positions: dict[str, int] = {}
         self._views: list[TurnView] = []
@@ -223,7 +226,7 @@ class TurnWindow(VerticalScroll):
     def _new_views(self, low: int, high: int) -> list[TurnView]:
         views = []
         for entry in self._entries[low:high]:
-            view = TurnView(entry.turn, self._palette, entry.state)
+            view = TurnView(entry.turn, self._palette, entry.state, self._colors)
             self.prepare_view(view)
             views.append(view)
         return views

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from tui.conversation.codec import ChatFormatError
 from tui.conversation.conversation import Conversation
-from tui.conversation.formats.base import Format, Problems
+from tui.conversation.formats import cherry_studio
+from tui.conversation.formats.answers import as_chats
+from tui.conversation.formats.base import Format
 from tui.conversation.formats.chatgpt import CHATGPT
+from tui.conversation.formats.claude import CLAUDE
+from tui.conversation.formats.gemini import GEMINI
+from tui.conversation.formats.identity import content_id
+from tui.conversation.formats.inside import found_inside
+from tui.conversation.formats.jan import JAN, is_thread, joined
+from tui.conversation.formats.kobold import KOBOLD
 from tui.conversation.formats.llama_cpp import LLAMA_CPP
 from tui.conversation.formats.lm_studio import LM_STUDIO
 from tui.conversation.formats.native import NATIVE, TRANSFORMERS
 from tui.conversation.formats.open_webui import OPEN_WEBUI
 from tui.conversation.formats.openai import OPENAI, OPENAI_LINES
+from tui.conversation.formats.pairs import PAIRS
+from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.prose import MARKDOWN, PLAIN
+from tui.conversation.formats.reading import parsed
 from tui.conversation.formats.sharegpt import SHAREGPT
+from tui.conversation.formats.silly_tavern import SILLY_TAVERN
 from tui.conversation.formats.text_generation_webui import TEXT_GENERATION_WEBUI
+from tui.conversation.parts import ChatFormatError
 
 __all__ = [
     "FORMATS",
     "ChatFormatError",
     "Format",
     "Imported",
+    "NoChatError",
     "export_text",
     "import_text",
     "selection_of",
@@ -41,12 +52,18 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             TRANSFORMERS,
             LLAMA_CPP,
             CHATGPT,
+            CLAUDE,
             OPEN_WEBUI,
             LM_STUDIO,
+            SILLY_TAVERN,
+            GEMINI,
+            JAN,
+            KOBOLD,
             TEXT_GENERATION_WEBUI,
             SHAREGPT,
             OPENAI,
             OPENAI_LINES,
+            PAIRS,
             MARKDOWN,
             PLAIN,
         )
@@ -61,35 +78,86 @@ class Imported:
     Attributes:
         conversations: at least one, each with at least one turn or a system prompt.
         format: the format that the file was taken for.
-        problems: a sentence for each kind of part that could not be taken over.
+        report: what could not be taken over.
+        origins: the ids that the chats have in the file, in a file of ours.
     """
 
     conversations: tuple[Conversation, ...]
     format: Format
-    problems: tuple[str, ...] = ()
+    report: Problems
+    origins: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each kind of part that could not be taken over."""
+        return self.report.sentences()
 
 
-def import_text(data: bytes) -> Imported:
+class NoChatError(ChatFormatError):
+    """A file is whole, but holds something else than chats."""
+
+
+def import_text(data: bytes, thread: bytes | None = None) -> Imported:
     """Read the chats of a file in any format known, which is found out from what it holds.
+
+    The id of each chat is made of what was said in it, so that it is the same whenever and from whatever file it is read.
+
+    Args:
+        thread: the `thread.json` beside a `messages.jsonl` of Jan.
 
     Raises:
         ChatFormatError: there is no chat in it; the message is a sentence for a person.
     """
     problems = Problems()
     try:
-        document = _parsed(_text(data), problems)
-        known = next((one for one in FORMATS.values() if one.matches(document)), None)
-        if known is None or known.read is None:
-            names = ", ".join(one.label for one in FORMATS.values() if one.read is not None)
-            raise ChatFormatError(f"it holds no chat in a format known here ({names})")
-        chats = known.read(document, problems)
+        document = parsed(data, problems)
+        if thread is not None:
+            document = joined(parsed(thread, problems), document)
+        document = cherry_studio.joined(as_chats(document), problems)
+        known, chats = _chats(document, problems)
     except RecursionError as error:
         raise ChatFormatError("it is nested too deeply") from error
-    found = tuple(chat for chat in chats if chat.turns or chat.system_prompt)
+    found = [chat for chat in chats if chat.turns or chat.system_prompt]
     problems.note("a chat without messages", len(chats) - len(found))
     if not found:
-        raise ChatFormatError(f"it looks like {known.label}, but there is no message in it")
-    return Imported(found, known, problems.sentences())
+        left_out = "".join(f"; {sentence}" for sentence in problems.sentences()[:5])
+        raise ChatFormatError(
+            f"it looks like {known.label}, but there is no message in it{left_out}"
+        )
+    by_id = {content_id(chat): chat for chat in found}
+    problems.note("a chat that is in it twice", len(found) - len(by_id))
+    return Imported(
+        tuple(replace(chat, id=chat_id) for chat_id, chat in by_id.items()),
+        known,
+        problems,
+        tuple(chat.id for chat in by_id.values()),
+    )
+
+
+def _known(document: Any) -> Format | None:
+    if not isinstance(document, Mapping | list):
+        return None
+    return next((one for one in FORMATS.values() if one.matches(document)), None)
+
+
+def _chats(document: Any, problems: Problems) -> tuple[Format, list[Conversation]]:
+    """Return the chats of a document, or of what is inside it, and the format of the first."""
+    known = _known(document)
+    if known is not None and known.read is not None:
+        return known, known.read(document, problems)
+    if is_thread(document):
+        raise NoChatError("it only describes a thread of Jan; its messages are in messages.jsonl")
+    first: Format | None = None
+    chats: list[Conversation] = []
+    for found, value in found_inside(document, _known):
+        if found is None or found.read is None:
+            problems.note("an entry that is no chat")
+            continue
+        first = first or found
+        chats += found.read(value, problems)
+    if first is None:
+        raise NoChatError("it holds no chat in a format known here")
+    return first, chats
 
 
 def export_text(
@@ -130,47 +198,3 @@ def selection_of(chat: Conversation, selection: Collection[str]) -> Conversation
         turns=turns,
         settings=chat.settings,
     )
-
-
-def _text(data: bytes) -> str:
-    if not data.strip():
-        raise ChatFormatError("it is empty")
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ChatFormatError("it is not a text file") from error
-
-
-def _parsed(text: str, problems: Problems) -> Any:
-    """Return the JSON value, or the list of those on the lines of a JSON Lines file."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        lines = _lines(text, problems)
-        if lines is not None:
-            return lines
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ChatFormatError(f"it is not complete JSON ({error.msg}, {where})") from error
-    except ValueError as error:
-        raise ChatFormatError(f"its JSON can't be read ({error})") from error
-
-
-def _lines(text: str, problems: Problems) -> list[Any] | None:
-    """Return the values of a JSON Lines file; None when the first line is no JSON object or list."""
-    values: list[Any] = []
-    broken = 0
-    # Not splitlines: a line separator of Unicode may stand inside a JSON string.
-    for line in text.split("\n"):
-        if not line.strip():
-            continue
-        try:
-            values.append(json.loads(line))
-        except ValueError:
-            if not values:
-                return None
-            broken += 1
-    if not values or not isinstance(values[0], dict | list):
-        return None
-    problems.note("a line that is not complete JSON", broken)
-    return values

@@ -1,4 +1,4 @@
-"""What every exchange format is made of: its description, and the tree that is grown from another tool's messages.
+"""What every exchange format is made of: its description, what could not be taken over, and the tree that is grown from messages.
 
 A format's module knows the shape of one tool's file and nothing of files on disk. Whatever a file holds, reading it gives
 chats, `Problems` and at worst a `ChatFormatError`.
@@ -7,51 +7,19 @@ chats, `Problems` and at worst a `ChatFormatError`.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tui.conversation.conversation import ROOT, Conversation, title_from
-from tui.conversation.messages import content_text, split_reasoning
+from tui.conversation.formats.markup import parted
+from tui.conversation.formats.problems import Problems
+from tui.conversation.formats.values import KNOWN_ROLES, each
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Generation, Turn, new_id, now
 
-ROLES: Final[Mapping[str, str]] = {
-    "human": USER,
-    "gpt": ASSISTANT,
-    "bot": ASSISTANT,
-    "chatgpt": ASSISTANT,
-    "model": ASSISTANT,
-    "ai": ASSISTANT,
-    "developer": SYSTEM,
-    "function": "tool",
-}
-"""What other tools call the roles of a chat template."""
-
-
-class Problems:
-    """Counts what of a file could not be taken over."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._said: list[str] = []
-
-    def note(self, what: str, count: int = 1) -> None:
-        """Note `count` parts that were left out, named as in "an image"."""
-        if count > 0:
-            self._counts[what] += count
-
-    def say(self, sentence: str) -> None:
-        """Note a sentence as it is."""
-        self._said.append(sentence)
-
-    def sentences(self) -> tuple[str, ...]:
-        """Return one sentence for each kind of part."""
-        counted = [f"{count} × {what} was left out" for what, count in self._counts.items()]
-        return (*self._said, *counted)
-
-
+_MOST_REPEATS: Final = 20
+"""So many replies take over the same reasoning, so that what is made of a file doesn't grow with the square of its size."""
 Reader = Callable[[Any, Problems], list[Conversation]]
 Writer = Callable[[Sequence[Conversation]], str]
 
@@ -86,7 +54,8 @@ class Node:
         parent: the id of the message before it; None for a first one.
         created_at: Unix time in seconds; 0 for unknown.
         children: the order of what follows, where the file has one.
-        hidden: not a turn itself; what follows it follows its parent instead.
+        hidden: not a turn itself; what follows it follows its parent instead, and a reply takes over its reasoning.
+        passed_over: what a hidden message is called that has a text, as in "a hidden message".
     """
 
     id: str
@@ -98,6 +67,23 @@ class Node:
     model: str = ""
     children: Sequence[str] = ()
     hidden: bool = False
+    passed_over: str = "a hidden message"
+
+
+def chats_in(
+    document: Any,
+    problems: Problems,
+    is_chat: Callable[[Mapping[str, Any]], bool],
+    read_chat: Callable[[Mapping[str, Any], Problems], Conversation],
+) -> list[Conversation]:
+    """Return the chats among a document's entries, or of itself; an entry that is none is counted as left out."""
+    chats = []
+    for entry in each(document):
+        if isinstance(entry, Mapping) and is_chat(entry):
+            chats.append(read_chat(entry, problems))
+        else:
+            problems.note("an entry that is no chat")
+    return chats
 
 
 def grow(
@@ -114,18 +100,28 @@ def grow(
     """Return the chat that another tool's messages form.
 
     A single first message of the system becomes the system prompt. A message whose parent is missing, or that follows
-    itself, becomes a first one. Siblings keep their order; their times are moved on where they would not show it.
+    itself, becomes a first one; one whose id was there before gets another. Siblings keep their order; their times are moved
+    on where they would not show it. What says nothing is left out and counted.
 
     Args:
         current: the message that the active path leads through; None for the newest.
     """
-    known = _unlooped({node.id: node for node in nodes}, problems)
+    known = _unlooped(_by_id(nodes, problems), problems)
+    known = {key: _read(node, problems) for key, node in known.items()}
+    known = _with_thoughts_shown(known)
     above = _shown_above(known)
-    firsts = [node for key, node in known.items() if not node.hidden and above[key][0] is None]
-    if len(firsts) == 1 and firsts[0].role == SYSTEM and not system_prompt:
+    firsts = [node for key, node in known.items() if not node.hidden and above[key] is None]
+    if (
+        len(firsts) == 1
+        and firsts[0].role == SYSTEM
+        and system_prompt.strip() in ("", firsts[0].text.strip())
+    ):
         system_prompt = firsts[0].text
         known[firsts[0].id] = replace(firsts[0], hidden=True)
         above = _shown_above(known)
+    for role, count in Counter(node.role for node in known.values() if not node.hidden).items():
+        if role not in KNOWN_ROLES:
+            problems.tell(f"a message has the unknown role {role[:40]!r}", count)
     turns = _turns(known, above)
     selected: dict[str, str] = {}
     at = current if current in known else None
@@ -157,6 +153,58 @@ def chain(nodes: Iterable[Node], problems: Problems, **fields: Any) -> Conversat
     return grow(linked, problems, **fields)
 
 
+def _by_id(nodes: Iterable[Node], problems: Problems) -> dict[str, Node]:
+    """Return the messages by their ids; one that has none, or another's, gets one."""
+    known: dict[str, Node] = {}
+    for node in nodes:
+        key = node.id
+        if key and node == known.get(key):
+            problems.note("a message that is in it twice")
+            continue
+        if key in known:
+            problems.tell("a message has the id of another")
+        while not key or key in known:
+            key = new_id()
+        known[key] = replace(node, id=key)
+    return known
+
+
+def _read(node: Node, problems: Problems) -> Node:
+    """Return a message with its reasoning and its text apart, hidden where it says nothing."""
+    if node.hidden:
+        problems.note(node.passed_over, 1 if node.text.strip() else 0)
+        return node
+    if node.role == ASSISTANT:
+        thoughts, text = parted(node.text, problems)
+        reasoning = "\n\n".join(part for part in (node.reasoning, thoughts) if part)
+        node = replace(node, text=text, reasoning=reasoning)
+    if not node.text.strip() and not node.reasoning.strip():
+        problems.note("a message without text")
+        return replace(node, hidden=True)
+    return node
+
+
+def _with_thoughts_shown(known: Mapping[str, Node]) -> dict[str, Node]:
+    """Return the messages, and among them as turns the hidden ones whose reasoning no reply takes over."""
+    children: dict[str, list[Node]] = {}
+    for node in known.values():
+        if node.parent is not None:
+            children.setdefault(node.parent, []).append(node)
+    taken: set[str] = set()
+    pending = [node for node in known.values() if not node.hidden and node.role == ASSISTANT]
+    while pending:
+        parent = pending.pop().parent
+        if parent is not None and known[parent].hidden and parent not in taken:
+            taken.add(parent)
+            pending.append(known[parent])
+    return {
+        key: replace(node, hidden=False, role=ASSISTANT, text="")
+        if node.hidden and node.reasoning.strip() and key not in taken
+        else node
+        for key, node in known.items()
+    }
+
+
 def _unlooped(nodes: dict[str, Node], problems: Problems) -> dict[str, Node]:
     """Return the nodes with every parent present and none its own ancestor."""
     result = dict(nodes)
@@ -179,9 +227,9 @@ def _unlooped(nodes: dict[str, Node], problems: Problems) -> dict[str, Node]:
     return result
 
 
-def _shown_above(known: Mapping[str, Node]) -> dict[str, tuple[str | None, str]]:
-    """Return for each message the nearest one above that is shown, and the reasoning of the hidden ones between."""
-    found: dict[str, tuple[str | None, str]] = {}
+def _shown_above(known: Mapping[str, Node]) -> dict[str, str | None]:
+    """Return for each message the nearest one above that is shown."""
+    found: dict[str, str | None] = {}
     for key in known:
         way: list[str] = []
         at: str | None = key
@@ -191,25 +239,18 @@ def _shown_above(known: Mapping[str, Node]) -> dict[str, tuple[str | None, str]]
         for below in reversed(way):
             node = known[below]
             above = known[node.parent] if node.parent is not None else None
-            if above is not None and above.hidden:
-                shown, thoughts = found[above.id]
-                parts = (thoughts, above.reasoning)
-                found[below] = (shown, "\n\n".join(part for part in parts if part))
-            else:
-                found[below] = (node.parent, "")
+            found[below] = found[above.id] if above is not None and above.hidden else node.parent
     return found
 
 
-def _turns(
-    known: Mapping[str, Node], above: Mapping[str, tuple[str | None, str]]
-) -> dict[str, Turn]:
+def _turns(known: Mapping[str, Node], above: Mapping[str, str | None]) -> dict[str, Turn]:
     """Return a turn for each message that is shown, by the file's id, parents before children."""
     place = {child: index for node in known.values() for index, child in enumerate(node.children)}
-    below: dict[str | None, list[tuple[Node, str]]] = {}
+    below: dict[str | None, list[Node]] = {}
     for node in known.values():
         if not node.hidden:
-            shown, thoughts = above[node.id]
-            below.setdefault(shown, []).append((node, thoughts))
+            below.setdefault(above[node.id], []).append(node)
+    taken: Counter[str] = Counter()
     turns: dict[str, Turn] = {}
     pending: list[str | None] = [None]
     while pending:
@@ -217,94 +258,47 @@ def _turns(
         parent = turns[key] if key is not None else None
         earliest = parent.created_at if parent else 0.0
         siblings = below.get(key, [])
-        siblings.sort(key=lambda pair: place.get(pair[0].id, len(known)))
-        for node, thoughts in siblings:
+        siblings.sort(key=lambda node: place.get(node.id, len(known)))
+        for node in siblings:
             created_at = max(node.created_at or earliest or now(), earliest)
             earliest = round(created_at + 0.001, 3)
-            turns[node.id] = _turn(node, parent.id if parent else None, created_at, thoughts)
-        pending += [node.id for node, _ in reversed(siblings)]
+            turns[node.id] = _turn(
+                node, parent.id if parent else None, created_at, _thoughts(node, known, taken)
+            )
+        pending += [node.id for node in reversed(siblings)]
     return turns
 
 
+def _thoughts(node: Node, known: Mapping[str, Node], taken: Counter[str]) -> str:
+    """Return the reasoning that a reply takes over from the hidden messages right above it.
+
+    Args:
+        taken: how many replies took over that of each, which grows.
+    """
+    parts: list[str] = []
+    at = node.parent if node.role == ASSISTANT else None
+    while at is not None and known[at].hidden and taken[at] < _MOST_REPEATS:
+        # Whoever took it over has those further up, too.
+        taken[at] += 1
+        parts.append(known[at].reasoning)
+        at = known[at].parent
+    return "\n\n".join(part for part in reversed(parts) if part)
+
+
 def _turn(node: Node, parent: str | None, created_at: float, thoughts: str) -> Turn:
-    text, reasoning = node.text, node.reasoning
+    reasoning = node.reasoning
     if node.role == ASSISTANT:
-        if not reasoning:
-            reasoning, text = split_reasoning(text)
         reasoning = "\n\n".join(part for part in (thoughts, reasoning) if part)
-    generation = Generation(model=node.model) if node.model else None
+    generation = Generation(model=node.model) if node.model and node.role == ASSISTANT else None
     return Turn(
-        new_id(), parent, node.role, text, created_at, reasoning=reasoning, generation=generation
+        new_id(),
+        parent,
+        node.role,
+        node.text,
+        created_at,
+        reasoning=reasoning,
+        generation=generation,
     )
-
-
-# -- reading values of any type
-
-
-def each(document: Any) -> Iterator[Any]:
-    """Yield the entries of a list, or the one value itself."""
-    if isinstance(document, list):
-        yield from document
-    else:
-        yield document
-
-
-def some(document: Any, test: Callable[[Mapping[str, Any]], bool]) -> bool:
-    """Whether the value, or one of a list's first entries, is an object that passes the test."""
-    entries = document[:100] if isinstance(document, list) else [document]
-    return any(isinstance(entry, Mapping) and test(entry) for entry in entries)
-
-
-def objects(values: Any, problems: Problems, what: str) -> list[Mapping[str, Any]]:
-    """Return the objects of a list (or of an object's values), and note the others as left out."""
-    listed = list(values.values()) if isinstance(values, Mapping) else values
-    if not isinstance(listed, list):
-        return []
-    found = [value for value in listed if isinstance(value, Mapping)]
-    problems.note(what, len(listed) - len(found))
-    return found
-
-
-def text_of(value: Any) -> str:
-    """Return a string, or "" for any other value."""
-    return value if isinstance(value, str) else ""
-
-
-def mapping_of(value: Any) -> Mapping[str, Any]:
-    """Return an object, or an empty one for any other value."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def key_of(value: Any) -> str | None:
-    """Return an id as text, whether the file has a string or a whole number; None for any other value."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value)
-
-
-def role_of(value: Any) -> str:
-    """Return the name that chat templates know for another tool's role; an unknown one stays as it is."""
-    role = text_of(value).strip().lower()
-    return ROLES.get(role, role) or USER
-
-
-def seconds(value: Any) -> float:
-    """Return a time as Unix seconds, given as seconds or milliseconds; 0 for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.0
-    if not 0 < value < 1e14 or not math.isfinite(value):
-        return 0.0
-    return round(float(value) / 1000 if value > 1e11 else float(value), 3)
-
-
-def text_content(content: Any, problems: Problems) -> str:
-    """Return a message's content as text, and note images and other parts that are none."""
-    if isinstance(content, list):
-        for part in content:
-            if isinstance(part, Mapping) and not isinstance(part.get("text"), str):
-                kind = text_of(part.get("type") or part.get("content_type")).lower()
-                problems.note("an image" if "image" in kind else "an attachment")
-    return content_text(content)
 
 
 # -- writing

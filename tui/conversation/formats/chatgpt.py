@@ -1,4 +1,7 @@
-"""ChatGPT `conversations.json`: a list of chats, each a mapping of nodes that form a tree, hidden ones among them."""
+"""ChatGPT `conversations.json`: a list of chats, each a mapping of nodes that form a tree, hidden ones among them.
+
+DeepSeek's export is made after it; there a message has fragments in place of a content.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,33 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tui.conversation.conversation import Conversation
-from tui.conversation.formats.base import (
-    Format,
-    Node,
-    Problems,
-    each,
-    grow,
+from tui.conversation.formats.base import Format, Node, chats_in, grow
+from tui.conversation.formats.content import Said, said
+from tui.conversation.formats.nodes import time_of
+from tui.conversation.formats.problems import Problems
+from tui.conversation.formats.values import (
+    TOOL,
     key_of,
+    keys_of,
+    list_of,
     mapping_of,
     role_of,
     seconds,
     some,
-    text_content,
     text_of,
 )
+from tui.conversation.turn import ASSISTANT, USER
 
-_HIDDEN_KINDS: Final = ("user_editable_context", "model_editable_context", "reasoning_recap")
+_HIDDEN_KINDS: Final = {
+    "user_editable_context": "a custom instruction",
+    "model_editable_context": "what the tool remembered of other chats",
+    "reasoning_recap": "how long a reply was thought about",
+}
+"""Kinds of content that are no turns, and what they are called where they say something."""
+_CONTEXT_KEYS: Final = ("user_profile", "user_instructions", "model_set_context")
+
+_PEOPLE: Final = ("", "all", "user", "assistant")
+"""Whom a message may be addressed to other than a tool."""
 
 
 def _is_chat(entry: Mapping[str, Any]) -> bool:
@@ -29,13 +43,7 @@ def _is_chat(entry: Mapping[str, Any]) -> bool:
 
 
 def _read(document: Any, problems: Problems) -> list[Conversation]:
-    chats = []
-    for entry in each(document):
-        if isinstance(entry, Mapping) and _is_chat(entry):
-            chats.append(_chat(entry, problems))
-        else:
-            problems.note("an entry that is no chat")
-    return chats
+    return chats_in(document, problems, _is_chat, _chat)
 
 
 def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
@@ -45,13 +53,15 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
             nodes.append(_node(key, node, problems))
         else:
             problems.note("a message that can't be read")
+    model = text_of(entry.get("default_model_slug"))
     return grow(
         nodes,
         problems,
         current=key_of(entry.get("current_node")),
         title=text_of(entry.get("title")),
-        created_at=seconds(entry.get("create_time")),
-        updated_at=seconds(entry.get("update_time")),
+        created_at=time_of(entry),
+        updated_at=seconds(entry.get("update_time", entry.get("updated_at"))),
+        settings={"model_id": model} if model else None,
     )
 
 
@@ -59,43 +69,81 @@ def _node(key: str, node: Mapping[str, Any], problems: Problems) -> Node:
     message = mapping_of(node.get("message"))
     metadata = mapping_of(message.get("metadata"))
     content = mapping_of(message.get("content"))
+    kind = text_of(content.get("content_type"))
+    role = role_of(mapping_of(message.get("author")).get("role"))
     text, reasoning = _said(content, problems)
-    children = node.get("children")
-    hidden = (
-        not text
-        or metadata.get("is_visually_hidden_from_conversation") is True
-        or message.get("weight") in (0, 0.0)
-        or content.get("content_type") in _HIDDEN_KINDS
-    )
+    for fragment in list_of(message.get("fragments")):
+        role, text, reasoning = _with_fragment(fragment, (role, text, reasoning), problems)
+    problems.note("an attachment", len(list_of(metadata.get("attachments"))))
+    is_structure = not message or (role == "system" and not text)
+    step = _step(role, message)
     return Node(
         key,
         key_of(node.get("parent")),
-        role_of(mapping_of(message.get("author")).get("role")),
+        role,
         text,
         reasoning,
-        created_at=seconds(message.get("create_time")),
-        model=text_of(metadata.get("model_slug")),
-        children=[str(child) for child in children] if isinstance(children, list) else (),
-        hidden=hidden,
+        created_at=time_of(message),
+        model=text_of(metadata.get("model_slug") or message.get("model")),
+        children=keys_of(node.get("children")),
+        hidden=is_structure
+        or metadata.get("is_visually_hidden_from_conversation") is True
+        or message.get("weight") in (0, 0.0)
+        or kind in _HIDDEN_KINDS
+        or bool(step)
+        # The next reply takes it over.
+        or bool(reasoning and not text),
+        passed_over=_HIDDEN_KINDS.get(kind) or step or "a hidden message",
     )
+
+
+def _step(role: str, message: Mapping[str, Any]) -> str:
+    """Return what a message is called that a tool is asked with, or answers with; empty for one between the user and the model."""
+    if role == TOOL:
+        return "the result of a tool"
+    recipient = text_of(message.get("recipient")).strip().lower()
+    return "a tool call" if role == ASSISTANT and recipient not in _PEOPLE else ""
 
 
 def _said(content: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
     """Return the text and the reasoning of a message, whatever its kind of content."""
-    kind = content.get("content_type")
+    kind = text_of(content.get("content_type"))
     if kind == "thoughts":
-        thoughts = content.get("thoughts")
-        listed = [mapping_of(thought) for thought in thoughts] if isinstance(thoughts, list) else []
-        parts = [text_of(thought.get(key)) for thought in listed for key in ("summary", "content")]
+        thoughts = [mapping_of(thought) for thought in list_of(content.get("thoughts"))]
+        parts = [
+            said(thought.get(key), problems).text
+            for thought in thoughts
+            for key in ("summary", "content")
+        ]
         return "", "\n\n".join(part for part in parts if part)
+    if kind in _HIDDEN_KINDS:
+        parts = [text_of(content.get(key)) for key in (*_CONTEXT_KEYS, "content", "text")]
+        return "\n".join(part for part in parts if part), ""
     if kind == "code":
-        code = text_of(content.get("text"))
+        code = said(content.get("text"), problems).text
         language = text_of(content.get("language")).replace("unknown", "")
         return (f"```{language}\n{code}\n```" if code else ""), ""
-    if isinstance(content.get("parts"), list):
-        return text_content(content["parts"], problems), ""
-    said = (text_of(content.get(key)) for key in ("text", "result"))
-    return next((text for text in said if text), ""), ""
+    # Its type is another than a part has, but what it holds is found as in a part.
+    plain = {key: value for key, value in content.items() if key not in ("content_type", "type")}
+    found = said(plain, problems)
+    if not found.texts:
+        found = Said([text_of(content.get("result"))], found.thoughts)
+    return found.text, found.reasoning
+
+
+def _with_fragment(
+    fragment: Any, message: tuple[str, str, str], problems: Problems
+) -> tuple[str, str, str]:
+    """Return the role, text and reasoning of a message with one more of its fragments."""
+    _, text, reasoning = message
+    kind = text_of(mapping_of(fragment).get("type")).upper()
+    words = said(mapping_of(fragment).get("content"), problems).text
+    if kind == "THINK":
+        return ASSISTANT, text, f"{reasoning}\n\n{words}".strip()
+    if kind in ("REQUEST", "RESPONSE"):
+        return USER if kind == "REQUEST" else ASSISTANT, f"{text}\n\n{words}".strip(), reasoning
+    problems.note("a step of a reply")
+    return message
 
 
 CHATGPT: Final = Format(

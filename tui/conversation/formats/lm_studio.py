@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation.conversation import Conversation
-from tui.conversation.formats.base import (
-    Format,
-    Node,
-    Problems,
-    each,
-    grow,
-    mapping_of,
-    objects,
-    role_of,
-    seconds,
-    some,
-    text_content,
-    text_of,
-)
+from tui.conversation.formats.base import Format, Node, chats_in, grow
+from tui.conversation.formats.content import kind_of, said
+from tui.conversation.formats.nodes import node_of, time_of
+from tui.conversation.formats.problems import Problems
+from tui.conversation.formats.values import list_of, mapping_of, role_of, some, text_of
+from tui.conversation.turn import ASSISTANT
 
+_SILENT_STEPS: Final = ("toolstatus", "debuginfoblock")
+"""Steps that only say how another went."""
 _SYSTEM_PROMPT: Final = "llm.prediction.systemPrompt"
 
 
@@ -32,24 +27,19 @@ def _is_chat(entry: Mapping[str, Any]) -> bool:
 
 
 def _read(document: Any, problems: Problems) -> list[Conversation]:
-    chats = []
-    for entry in each(document):
-        if isinstance(entry, Mapping) and isinstance(entry.get("messages"), list):
-            chats.append(_chat(entry, problems))
-        else:
-            problems.note("an entry that is no chat")
-    return chats
+    return chats_in(
+        document, problems, lambda entry: isinstance(entry.get("messages"), list), _chat
+    )
 
 
 def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     nodes: list[Node] = []
     at: str | None = None
-    for index, message in enumerate(objects(entry["messages"], problems, "a message")):
-        versions = objects(message.get("versions"), problems, "a version of a message")
+    for index, message in enumerate(entry["messages"]):
+        versions = _versions(message, problems)
         if not versions:
-            problems.note("a message that can't be read")
             continue
-        chosen = message.get("currentlySelected")
+        chosen = mapping_of(message).get("currentlySelected")
         shown = chosen if isinstance(chosen, int) and 0 <= chosen < len(versions) else -1
         added = [
             _node(f"{index}_{number}", at, version, problems)
@@ -57,6 +47,9 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         ]
         nodes += added
         at = added[shown].id
+    problems.note(
+        "a draft that was not sent", 1 if text_of(entry.get("clientInput")).strip() else 0
+    )
     model = text_of(mapping_of(entry.get("lastUsedModel")).get("identifier"))
     return grow(
         nodes,
@@ -64,7 +57,7 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         current=at,
         system_prompt=_system_prompt(entry),
         title=text_of(entry.get("name")),
-        created_at=seconds(entry.get("createdAt")),
+        created_at=time_of(entry),
         settings={"model_id": model} if model else None,
     )
 
@@ -77,19 +70,39 @@ def _system_prompt(entry: Mapping[str, Any]) -> str:
     return text_of(entry.get("systemPrompt"))
 
 
+def _versions(message: Any, problems: Problems) -> list[Mapping[str, Any]]:
+    """Return the versions of a message, itself where it has none; notes those that can't be read."""
+    if not isinstance(message, Mapping):
+        problems.note("a message that can't be read")
+        return []
+    if not isinstance(message.get("versions"), list):
+        return [message]
+    listed = message["versions"]
+    found = [version for version in listed if isinstance(version, Mapping)]
+    problems.note("a version of a message", len(listed) - len(found))
+    if not listed:
+        problems.note("a message without text")
+    return found
+
+
 def _node(key: str, parent: str | None, version: Mapping[str, Any], problems: Problems) -> Node:
+    if version.get("type") != "multiStep" and "steps" not in version:
+        model = text_of(mapping_of(version.get("senderInfo")).get("senderName"))
+        node = node_of(version, problems)
+        return replace(node, id=key, parent=parent, model=model or node.model)
     texts: list[str] = []
     thoughts: list[str] = []
     model = text_of(mapping_of(version.get("senderInfo")).get("senderName"))
     for block in _blocks(version, problems):
-        text = text_content(block.get("content"), problems)
+        content = said(block.get("content"), problems)
         is_thought = mapping_of(block.get("style")).get("type") == "thinking"
-        (thoughts if is_thought else texts).append(text)
+        (thoughts if is_thought else texts).append(content.text)
+        thoughts.append(content.reasoning)
         model = text_of(mapping_of(block.get("genInfo")).get("identifier")) or model
     return Node(
         key,
         parent,
-        role_of(version.get("role")),
+        role_of(version.get("role")) if version.get("role") else ASSISTANT,
         "\n\n".join(text for text in texts if text),
         "\n\n".join(text.strip() for text in thoughts if text.strip()),
         model=model,
@@ -97,15 +110,13 @@ def _node(key: str, parent: str | None, version: Mapping[str, Any], problems: Pr
 
 
 def _blocks(version: Mapping[str, Any], problems: Problems) -> Iterator[Mapping[str, Any]]:
-    """Yield what a version says: itself, or the content blocks among its steps."""
-    if version.get("type") != "multiStep" and "steps" not in version:
-        yield version
-        return
-    for step in objects(version.get("steps"), problems, "a step of a reply"):
-        if step.get("type") == "contentBlock":
+    """Yield the content blocks among the steps of a reply; what the tools did in between is noted."""
+    for step in list_of(version.get("steps")):
+        kind = kind_of(mapping_of(step))
+        if kind == "contentblock":
             yield step
-        elif "tool" in text_of(step.get("type")).lower():
-            problems.note("a tool call")
+        elif kind not in _SILENT_STEPS:
+            problems.note("a step of a reply")
 
 
 LM_STUDIO: Final = Format(

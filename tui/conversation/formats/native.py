@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation import codec
 from tui.conversation.conversation import Conversation
-from tui.conversation.formats.base import (
-    Format,
-    Problems,
-    each,
-    mapping_of,
-    one_or_list,
-    some,
-    text_of,
-    to_json,
-)
-from tui.conversation.turn import new_id
+from tui.conversation.formats.base import Format, chain, one_or_list, to_json
+from tui.conversation.formats.nodes import nodes_of
+from tui.conversation.formats.problems import Problems
+from tui.conversation.formats.values import each, mapping_of, some, text_of
+from tui.conversation.parts import ChatFormatError
 
 _MODEL_KEYS: Final = ("model_id", "model_name_or_path_or_id", "model_name_or_path", "model")
 
@@ -36,22 +29,39 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
     for entry in each(document):
         try:
             decoded = codec.decode(entry)
-        except codec.ChatFormatError:
+        except ChatFormatError:
             if not isinstance(document, list):
                 raise
             problems.note("a chat that can't be read")
             continue
-        for sentence in decoded.problems:
+        for sentence in (*decoded.problems, *decoded.notes):
             problems.say(sentence)
         if decoded.is_newer:
             problems.say("a newer version wrote it, so parts of it may be missing")
-        # The chat with this id may be there already, and is not to be written over by its copy.
-        chats.append(replace(decoded.conversation.recovered(), id=new_id()))
+        chats.append(decoded.conversation.recovered())
     return chats
 
 
 def _read_transformers(document: Any, problems: Problems) -> list[Conversation]:
-    return [replace(chat, settings=_settings(chat.settings)) for chat in _read(document, problems)]
+    chats = []
+    for entry in each(document):
+        if not isinstance(entry, Mapping) or not _has_history(entry):
+            problems.note("an entry that is no chat")
+        elif "format" in entry:
+            # A file of ours that lost its tree.
+            chats += _read(entry, problems)
+        else:
+            # Cohere's API takes the newest message apart from those before it.
+            newest = text_of(entry.get("message"))
+            messages = [
+                *entry["chat_history"],
+                *([{"role": "user", "content": newest}] if newest else []),
+            ]
+            nodes = nodes_of(messages, problems)
+            settings = _settings(mapping_of(entry.get("settings")))
+            system = text_of(entry.get("preamble"))
+            chats.append(chain(nodes, problems, settings=settings, system_prompt=system))
+    return chats
 
 
 def _settings(given: Mapping[str, Any]) -> Mapping[str, Any]:

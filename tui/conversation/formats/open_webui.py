@@ -1,34 +1,27 @@
-"""Open WebUI export: a list of chats, each a tree of messages with the id of the current one."""
+"""Open WebUI export: a list of chats, each a tree of messages with the id of the current one.
+
+A newer one keeps a reply in `output`, as the items of the Responses API, and its text in `content` or nowhere else.
+"""
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation.conversation import Conversation
-from tui.conversation.formats.base import (
-    Format,
-    Node,
-    Problems,
-    chain,
-    each,
-    grow,
+from tui.conversation.formats.base import Format, Node, chats_in, grow
+from tui.conversation.formats.citations import without_marks
+from tui.conversation.formats.markup import parted
+from tui.conversation.formats.nodes import node_of, nodes_of, second_wording, sources_of, steps_of
+from tui.conversation.formats.problems import Problems
+from tui.conversation.formats.values import (
     key_of,
     mapping_of,
-    objects,
-    role_of,
     seconds,
     some,
-    text_content,
     text_of,
 )
-from tui.conversation.turn import ASSISTANT
-
-_REASONING: Final = re.compile(r"\s*<details\s[^>]*type=\"reasoning\"[^>]*>")
-_SUMMARY: Final = re.compile(r"\s*<summary>[^<]*</summary>\s*")
-_END: Final = "</details>"
 
 
 def _inner(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -46,13 +39,7 @@ def _is_chat(entry: Mapping[str, Any]) -> bool:
 
 
 def _read(document: Any, problems: Problems) -> list[Conversation]:
-    chats = []
-    for entry in each(document):
-        if isinstance(entry, Mapping) and _is_chat(entry):
-            chats.append(_chat(entry, problems))
-        else:
-            problems.note("an entry that is no chat")
-    return chats
+    return chats_in(document, problems, _is_chat, _chat)
 
 
 def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
@@ -68,54 +55,35 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         "updated_at": seconds(entry.get("updated_at")),
         "settings": {"model_id": model} if model else None,
     }
-    found = mapping_of(history.get("messages"))
-    if not found:
-        listed = objects(inner.get("messages"), problems, "a message that can't be read")
-        return chain([_node("", message, problems) for message in listed], problems, **fields)
-    problems.note(
-        "a message that can't be read",
-        sum(not isinstance(message, Mapping) for message in found.values()),
-    )
-    nodes = [
-        _node(key, message, problems)
-        for key, message in found.items()
-        if isinstance(message, Mapping)
-    ]
+    nodes = nodes_of(inner.get("messages"), problems, _node) if not history.get("messages") else []
+    for key, message in mapping_of(history.get("messages")).items():
+        if isinstance(message, Mapping):
+            parent = key_of(message.get("parentId"))
+            nodes.append(replace(_node(message, problems), id=key, parent=parent))
+        else:
+            problems.note("a message that can't be read")
     return grow(nodes, problems, current=key_of(history.get("currentId")), **fields)
 
 
-def _node(key: str, message: Mapping[str, Any], problems: Problems) -> Node:
-    role = role_of(message.get("role"))
-    text, reasoning = text_content(message.get("content"), problems), ""
-    if role == ASSISTANT:
-        reasoning, text = _split_details(text)
-    files = message.get("files")
-    problems.note("an attachment", len(files) if isinstance(files, list) else 0)
-    children = message.get("childrenIds")
-    return Node(
-        key,
-        key_of(message.get("parentId")),
-        role,
-        text,
-        reasoning or text_of(message.get("reasoning_content")),
-        created_at=seconds(message.get("timestamp")),
-        model=text_of(message.get("model")),
-        children=[str(child) for child in children] if isinstance(children, list) else (),
+def _node(message: Mapping[str, Any], problems: Problems) -> Node:
+    output = message.get("output")
+    plain = {name: value for name, value in message.items() if name != "output"}
+    node = node_of(plain, problems)
+    if not isinstance(output, list) or not output:
+        return node
+    # Whoever edits a reply changes its content, which then holds what is seen.
+    thoughts, text = parted(node.text, Problems())
+    steps = steps_of(output, problems)
+    sources = sources_of(message)
+    steps = replace(steps, texts=[without_marks(one, sources) for one in steps.texts])
+    if text.strip():
+        second_wording(steps.text, text, problems)
+    return replace(
+        node,
+        text=text if text.strip() else "\n\n".join(steps.texts),
+        reasoning=steps.reasoning or "\n\n".join(filter(None, (node.reasoning, thoughts))),
+        hidden=False,
     )
-
-
-def _split_details(text: str) -> tuple[str, str]:
-    """Return the reasoning and the rest of a reply that starts with a folded block of quoted reasoning."""
-    opening = _REASONING.match(text)
-    if opening is None:
-        return "", text
-    body, ended, rest = text[opening.end() :].partition(_END)
-    if not ended:
-        return "", text
-    lines = _SUMMARY.sub("", body, count=1).strip().splitlines()
-    if any(line.startswith("&gt;") for line in lines):
-        lines = [html.unescape(line) for line in lines]
-    return "\n".join(line.removeprefix(">").removeprefix(" ") for line in lines), rest.lstrip("\n")
 
 
 OPEN_WEBUI: Final = Format(

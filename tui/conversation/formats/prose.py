@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tui.conversation.conversation import Conversation
+from tui.conversation.formats.apart import kept_apart
 from tui.conversation.formats.base import Format
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Status, Turn
 from tui.sanitize import sanitize, sanitize_line
 
 LABELS: Final = {USER: "User", ASSISTANT: "Assistant", SYSTEM: "System"}
-_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
 def heading(turn: Turn) -> str:
@@ -25,46 +25,47 @@ def heading(turn: Turn) -> str:
     return sanitize_line(f"{label} ({notes})" if notes else label)
 
 
-def closed(text: str) -> str:
-    """Return Markdown with a code fence that was left open closed, so that what follows is not taken for code."""
-    fence = ""
-    for line in text.splitlines():
-        found = _FENCE.fullmatch(line)
-        if found is None:
-            continue
-        mark, rest = found.groups()
-        if not fence:
-            fence = "" if mark[0] == "`" and "`" in rest else mark
-        elif mark[0] == fence[0] and len(mark) >= len(fence) and not rest.strip():
-            fence = ""
-    return f"{text}\n{fence}" if fence else text
+def _headings(chat: Conversation) -> frozenset[str]:
+    """Return what the headings of a chat begin with."""
+    roles = (sanitize_line(turn.role) for turn in chat.path)
+    return frozenset((*LABELS.values(), "System prompt", *roles)) - {""}
 
 
 def _markdown_blocks(chat: Conversation) -> Iterator[str]:
+    names = _headings(chat)
     yield f"# {sanitize_line(chat.title) or 'Chat'}"
     if chat.system_prompt:
         yield "## System prompt"
-        yield closed(sanitize(chat.system_prompt).strip())
+        yield kept_apart(sanitize(chat.system_prompt).strip(), names)
     for turn in chat.path:
         yield f"## {heading(turn)}"
         if turn.reasoning:
-            quoted = closed(sanitize(turn.reasoning).strip()).splitlines()
+            quoted = kept_apart(sanitize(turn.reasoning).strip(), names).split("\n")
             yield "> **Reasoning**\n>\n" + "\n".join(f"> {line}".rstrip() for line in quoted)
         if turn.text.strip():
-            yield closed(sanitize(turn.text).strip("\n"))
+            yield kept_apart(sanitize(turn.text).strip("\n"), names)
 
 
 def _plain_blocks(chat: Conversation) -> Iterator[str]:
+    names = "|".join(map(re.escape, sorted(_headings(chat))))
+    looks_ours = re.compile(
+        rf"^(?=(?:{names})(?: \(.*\))?:[ \t]*$|\[/?reasoning\])", re.IGNORECASE | re.MULTILINE
+    )
+
+    def indented(text: str) -> str:
+        """Return a text in which no line reads like one of those between the turns."""
+        return looks_ours.sub(" ", sanitize(text).strip("\n"))
+
     title = sanitize_line(chat.title) or "Chat"
     yield f"{title}\n{'=' * min(len(title), 80)}"
     if chat.system_prompt:
-        yield f"System prompt:\n{sanitize(chat.system_prompt).strip()}"
+        yield f"System prompt:\n{indented(chat.system_prompt.strip())}"
     for turn in chat.path:
         parts = [f"{heading(turn)}:"]
         if turn.reasoning:
-            parts.append(f"[reasoning]\n{sanitize(turn.reasoning).strip()}\n[/reasoning]")
+            parts.append(f"[reasoning]\n{indented(turn.reasoning.strip())}\n[/reasoning]")
         if turn.text.strip():
-            parts.append(sanitize(turn.text).strip("\n"))
+            parts.append(indented(turn.text))
         yield "\n".join(parts)
 
 

@@ -6,53 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tui.conversation.conversation import Conversation
-from tui.conversation.formats.base import (
-    Format,
-    Node,
-    Problems,
-    chain,
-    each,
-    objects,
-    one_or_list,
-    role_of,
-    some,
-    text_content,
-    text_of,
-    to_json,
-)
+from tui.conversation.formats.base import Format, chats_in, grow, one_or_list, to_json
+from tui.conversation.formats.nodes import nodes_of, time_of
+from tui.conversation.formats.problems import Problems
+from tui.conversation.formats.values import some, text_of
 from tui.conversation.turn import ASSISTANT, USER, Message
 
 _NAMES: Final = {USER: "human", ASSISTANT: "gpt"}
 
 
 def _is_chat(entry: Mapping[str, Any]) -> bool:
+    if "chosen" in entry or "rejected" in entry:
+        return False
     return some(entry.get("conversations"), lambda message: "from" in message or "role" in message)
 
 
 def _read(document: Any, problems: Problems) -> list[Conversation]:
-    chats = []
-    for entry in each(document):
-        if isinstance(entry, Mapping) and isinstance(entry.get("conversations"), list):
-            chats.append(_chat(entry, problems))
-        else:
-            problems.note("an entry that is no chat")
-    return chats
+    return chats_in(
+        document, problems, lambda entry: isinstance(entry.get("conversations"), list), _chat
+    )
 
 
 def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
-    nodes = [
-        Node(
-            "",
-            None,
-            role_of(message.get("from", message.get("role"))),
-            text_content(message.get("value", message.get("content")), problems),
-        )
-        for message in objects(entry["conversations"], problems, "a message that can't be read")
-    ]
-    return chain(
-        nodes,
+    return grow(
+        nodes_of(entry["conversations"], problems),
         problems,
         title=text_of(entry.get("title")),
+        created_at=time_of(entry),
         system_prompt=text_of(entry.get("system")),
     )
 

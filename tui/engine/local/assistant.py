@@ -13,6 +13,7 @@ from tui.engine.local import cache_layers
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.prefill import Forward
 from tui.engine.local.prefix_cache import common_prefix
+from tui.engine.local.soundness import NotFiniteError, likeliest
 from tui.engine.local.speculation import Costs, Payoff
 
 _SHARE_OF_LAYERS: Final = 3
@@ -37,6 +38,8 @@ class ModelDrafter:
     payoff: Payoff = field(init=False)
     _held: list[int] = field(default_factory=list)
     _agreed: int = 0
+    _is_broken: bool = False
+    """Whether its numbers were none in this reply."""
 
     def __post_init__(self) -> None:
         """Begin as for a first reply."""
@@ -46,17 +49,32 @@ class ModelDrafter:
         """Return this drafter, ready for another reply."""
         self.payoff = Payoff(self.costs)
         self._agreed = 0
+        self._is_broken = False
         return self
+
+    def forget(self) -> None:
+        """Empty the cache; the next draft begins anew."""
+        self.cache.reset()
+        self._held, self._agreed = [], 0
 
     def draft(self, ids: Sequence[int]) -> Sequence[int]:
         """Return what the drafting model says next; empty when that does not pay."""
         count = self.payoff.length() or (3 if self.payoff.is_time_to_try() else 0)
-        if not count:
+        if not count or self._is_broken:
             return ()
+        try:
+            return self._drafted(ids, count)
+        except NotFiniteError:
+            # Its cache would spoil every later draft.
+            self._is_broken = True
+            self.forget()
+            return ()
+
+    def _drafted(self, ids: Sequence[int], count: int) -> list[int]:
         logits = self._caught_up(ids)
         draft: list[int] = []
         while True:
-            draft.append(int(logits[-1].argmax()))
+            draft.append(likeliest(logits[-1:]))
             if len(draft) == count:
                 return draft
             logits = self._extended(draft[-1:])
@@ -154,6 +172,10 @@ class TranslatingDrafter:
         self._generator = None
         self._payoff = Payoff(self._costs)
         return self
+
+    def forget(self) -> None:
+        """Begin anew with the next draft."""
+        self._generator = None
 
     def draft(self, ids: Sequence[int]) -> Sequence[int]:
         """Return what the drafting model says next, in the other model's tokens; empty when that does not pay."""

@@ -2,7 +2,7 @@
 
 Compiled code needs keys and values that stay where they are, in a cache of fixed size. The caches that are kept grow, and can be
 cut and copied. So the start of a chat that is computed goes into the fixed cache before a reply is decoded, and what was added comes
-back after it. What was compiled lies in a folder, from where it comes back in seconds. Imports torch and transformers: only to be
+back after it. What was compiled is kept by `code_cache`, from where it comes back in seconds. Imports torch and transformers: only to be
 imported when a model is there.
 
 See https://huggingface.co/docs/transformers/llm_optims for the static cache, and
@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from transformers import CompileConfig, StaticCache
 
+from tui.engine import failures
 from tui.engine.local import cache_layers, footprint
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.growing_layers import GrowingSlidingLayer
@@ -67,11 +66,13 @@ class Compiled:
         forward: runs the model as it is, for passes over several tokens.
         longest: the context in tokens; 0 for no limit.
         options: how to compile.
+        keep_code: called when code was compiled, which a later process may want.
     """
 
     forward: Forward
     longest: int
     options: CompileConfig = field(default_factory=lambda: CompileConfig(dynamic=False))
+    keep_code: Callable[[], None] = lambda: None
     cache: Any = None
     """The fixed cache, a `StaticCache`; None when nothing was decoded yet."""
     size: int = 0
@@ -83,20 +84,18 @@ class Compiled:
     _unusable: set[int] = field(default_factory=set)
     """Sizes for which that failed."""
 
-    def warm_up(self, folder: Path) -> None:
+    def warm_up(self) -> None:
         """Compile for the smallest cache.
-
-        Args:
-            folder: where compiled code is kept, and taken from.
 
         Raises:
             Exception: whatever the compiler raised.
         """
         import torch._inductor.config as inductor
 
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
         # Processes of its own would write to the terminal.
         inductor.compile_threads = 1
+        # They lie in a folder with a guessable name that all users share; see `code_cache`, which may have come too late.
+        inductor.cpp_cache_precompile_headers = False
         # Sizes of several models, each compiled for anew.
         torch._dynamo.config.recompile_limit = _MOST_SIZES  # noqa: SLF001 - its only name
         model = self.forward.model
@@ -108,6 +107,7 @@ class Compiled:
             for past in range(1, 1 + _WARM_UP_PASSES):
                 self.step(ids[:, past : past + 1], past, 1)
             self._known.add(self.size)
+        self.keep_code()
 
     @contextlib.contextmanager
     def over(
@@ -154,8 +154,9 @@ class Compiled:
                 self.step(torch.zeros((1, 1), dtype=torch.long, device=self._device), held, 1)
                 self.set_length(held)
                 self._known.add(size)
-        except Exception:  # noqa: BLE001 - memory may be short, and compilers fail in many ways: it goes without
-            _log.warning("nothing compiled for %d tokens", size, exc_info=True)
+                self.keep_code()
+        except Exception as error:  # noqa: BLE001 - memory may be short, and compilers fail in many ways: it goes without
+            failures.log(_log, logging.WARNING, f"nothing compiled for {size} tokens", error)
             self._unusable.add(size)
             self.drop_cache()
             return False

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from tui.engine.local import cache_layers
-from tui.engine.local.prefill import Pass
+from tui.engine.local import cache_layers, soundness
+from tui.engine.local.prefill import Pass, settle
+from tui.engine.local.rotary import Rotary
+from tui.engine.local.soundness import NotFiniteError, NothingLeftError, Soundness
 
 _MOST_DRAFTED: Final = 30
 """More tokens at once would be computed in another way than one."""
@@ -54,6 +56,10 @@ class Decoder:
         logits: of the prompt's last token, of shape `(1, vocabulary)`.
         take: called with each new token.
         drafter: foresees tokens; only with a cache that can be cut.
+        watch: told of all logits where numbers that are none are replaced and not refused.
+        rotary: the model's frequencies.
+        anew: computes ids of shape `(1, n)` from their start, for a model that gives up its cache when the frequencies change, and
+            returns the cache and the logits of the last; None where the model goes on.
     """
 
     forward: Pass
@@ -61,8 +67,13 @@ class Decoder:
     logits: Any
     take: Callable[[int], None]
     drafter: Drafter
+    watch: Soundness = field(default_factory=Soundness)
+    rotary: Rotary | None = None
+    anew: Callable[[Any], tuple[Any, Any]] | None = None
     held_tokens: int = 0
     """How many ids of prompt and reply the cache holds."""
+    start: int = 0
+    """The length that the start of the cache was computed for."""
     drafted_tokens: int = 0
     accepted_tokens: int = 0
 
@@ -75,29 +86,38 @@ class Decoder:
         generation_config: Any,
         **_options: Any,
     ) -> Any:
-        """Decode until a stopping criterion fires; return prompt and reply as `generate` does."""
+        """Decode until a stopping criterion fires; return prompt and reply as `generate` does.
+
+        Raises:
+            NotFiniteError: the model's logits are no numbers.
+            NothingLeftError: they are, but the processors leave nothing of them.
+        """
         import torch
 
         prompt = input_ids.shape[1]
         room = max(prompt + 1, generation_config.max_length or prompt + 1)
         ids = torch.empty((1, room + 1), dtype=input_ids.dtype, device=input_ids.device)
         ids[:, :prompt] = input_ids
-        known: list[int] = input_ids[0].tolist()
-        self.held_tokens = prompt
+        # The same on the CPU: whether a reply is over is asked for each token, which a GPU would have to be waited for.
+        here = ids if ids.device.type == "cpu" else ids.cpu()
+        known: list[int] = here[0, :prompt].tolist()
+        self.held_tokens = self.start = prompt
         rows: Any = self.logits
         draft: Sequence[int] = ()
-        is_greedy = not generation_config.do_sample
+        choose = soundness.drawn if generation_config.do_sample else soundness.likeliest
         while True:
             accepted = 0
             for index, row in enumerate(rows):
                 count = len(known)
                 row_scores = row.to(dtype=torch.float32, copy=True).unsqueeze(0)
+                if self.watch.allows_others:
+                    self.watch.check(row_scores)
                 scores = logits_processor(ids[:, :count], row_scores)
-                token = _greedy(scores) if is_greedy else _drawn(scores)
-                ids[0, count] = token
+                token = _chosen(choose, scores, row)
+                ids[0, count] = here[0, count] = token
                 known.append(token)
                 self.take(token)
-                if bool(stopping_criteria(ids[:, : count + 1], scores).all()):
+                if bool(stopping_criteria(here[:, : count + 1], scores).all()):
                     self._note(draft, accepted)
                     return ids[:, : len(known)]
                 if index >= len(draft) or draft[index] != token:
@@ -111,17 +131,29 @@ class Decoder:
         past = len(known) - 1
         if self.held_tokens > past:
             cache_layers.cut_to(self.cache, past)
+        if self.anew is not None and self._frequencies_change(past, past + 1):
+            self.cache, rows = self.anew(ids[:, : past + 1])
+            self.held_tokens = self.start = past + 1
+            self._pass_s = 0.0
+            return rows, ()
         began = time.perf_counter()
         most = min(_MOST_DRAFTED, max(0, room - len(known) - 1))
+        if self._frequencies_change(past + 1, past + 1 + most):
+            # One token is not computed as it is among others.
+            most = 0
         draft = tuple(self.drafter.draft(known))[:most]
         if draft:
             ids[0, len(known) : len(known) + len(draft)] = ids.new_tensor(draft)
         rows = self.forward(
             ids[:, past : past + 1 + len(draft)], self.cache, past, logits=1 + len(draft)
         )
+        settle(rows)
         self._pass_s = time.perf_counter() - began
         self.held_tokens = past + 1 + len(draft)
         return rows, draft
+
+    def _frequencies_change(self, length: int, other: int) -> bool:
+        return self.rotary is not None and self.rotary.key(length) != self.rotary.key(other)
 
     _pass_s: float = 0.0
 
@@ -132,11 +164,17 @@ class Decoder:
             self.drafter.learn(len(draft), accepted, self._pass_s)
 
 
-def _greedy(scores: Any) -> int:
-    return int(scores.argmax(-1))
+def _chosen(choose: Callable[[Any], int], scores: Any, logits: Any) -> int:
+    """Return the token that is chosen by scores that were made of a model's logits.
 
-
-def _drawn(scores: Any) -> int:
-    import torch
-
-    return int(torch.multinomial(scores.softmax(-1), num_samples=1))
+    Raises:
+        NotFiniteError: the logits are no numbers.
+        NothingLeftError: they are, and the scores are not.
+    """
+    try:
+        return choose(scores)
+    except NotFiniteError as error:
+        # Looked at only now, as a GPU would have to be waited for.
+        if bool(logits.max().isfinite()):
+            raise NothingLeftError from error
+        raise

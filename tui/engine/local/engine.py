@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.engine import memory
+from tui.engine import gguf_files, memory
 from tui.engine.base import (
     Cancelled,
     Emit,
@@ -24,16 +24,17 @@ from tui.engine.base import (
     PromptDescribed,
 )
 from tui.engine.catalog import ModelKind, ModelSource, resolve
-from tui.engine.gguf_header import read_header
-from tui.engine.hub import Hub
-from tui.engine.local import adapter, gguf, quantization
-from tui.engine.local.heavy import import_heavy
+from tui.engine.hub.hub import Hub
+from tui.engine.local import adapter, gguf, module_cache, quantization
+from tui.engine.local.code_cache import CodeCache
+from tui.engine.local.heavy import import_heavy, stdout_shut
 from tui.engine.local.progress import Reporter
 from tui.engine.quantization import NONE
+from tui.files import is_folder, typed_path
 
 if TYPE_CHECKING:
-    from tui.engine.local.loading import LoadedModel, Preparation
-    from tui.engine.local.native import Native
+    from tui.engine.local.cpu.native import Native
+    from tui.engine.local.loaded import LoadedModel, Preparation
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class LocalEngine:
         self._device = "cpu"
         self._native_made: Native | None = None
         self._native_tried = False
+        self._code = CodeCache(cache_folder / "compiled")
 
     @property
     def loaded(self) -> ModelInfo | None:
@@ -83,11 +85,12 @@ class LocalEngine:
 
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the device that a model would be loaded to, and its memory; imports torch if need be."""
+        self._code.open()
         import_heavy()
-        from tui.engine.local import loading
+        from tui.engine.local import placement
 
-        device = loading.choose_device("auto")
-        return device, replace(memory.read(device), half_dtype=loading.half_dtype(device))
+        device = placement.choose_device("auto")
+        return device, replace(memory.read(device), half_dtype=placement.half_dtype(device))
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
@@ -104,7 +107,8 @@ class LocalEngine:
         if request.adapter:
             adapter.check(request.adapter)
         if source.kind in (ModelKind.GGUF, ModelKind.DEMO):
-            read_header(source.path)
+            gguf_files.read_whole(source.path)
+        self._code.open()
         reporter.step("Importing torch")
         reporter.run(import_heavy)
         from tui.engine.local import problems
@@ -114,7 +118,9 @@ class LocalEngine:
         except Cancelled:
             problems.free_device_memory()
             raise
-        except Exception as error:  # noqa: BLE001 - becomes a sentence for the user
+        except BaseException as error:
+            if not isinstance(error, Exception) and not problems.is_panic(error):
+                raise
             failure = error
         problems.release(failure)
         raise problems.load_error(failure, request.model) from failure
@@ -134,33 +140,54 @@ class LocalEngine:
         return model.info
 
     def _load(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> ModelInfo:
-        from tui.engine.local import code, loading
+        from tui.engine.local import assembling
 
-        folder = self._folder(source, request, reporter)
-        agreed = code.agreed(source, folder, request)
-        if agreed and not request.trust_remote_code and source.kind is ModelKind.HUB:
-            request = replace(request, trust_remote_code=True, revision=folder.name)
-            folder = self._folder(source, request, reporter)
-        request = replace(request, trust_remote_code=agreed)
-        prepared = reporter.run(lambda: loading.prepare(source, folder, request, reporter))
+        # All that can be refused or has to be asked about comes before the former model goes.
+        prepared = self._prepared(source, request, reporter)
+        drafting = self._prepared_assistant(request, reporter) if request.assistant else None
         if request.keeps_former:
             self._keep_current()
         else:
             self.unload()
         with reporter.alone():
             loaded = self._read(prepared, reporter)
-        if request.assistant:
-            self._load_assistant(loaded, request, reporter)
+        if drafting is not None:
+            with reporter.alone():
+                assembling.take_assistant(loaded, self._read(drafting, reporter))
         self._take(_key(request), loaded)
         _log.info("loaded %s", loaded.info)
         return loaded.info
 
-    def _load_assistant(
-        self, loaded: LoadedModel, request: LoadRequest, reporter: Reporter
-    ) -> None:
-        """Load the model that drafts beside the one that it drafts for; its weights are held as they come."""
-        from tui.engine.local import loading
+    def _prepared(
+        self,
+        source: ModelSource,
+        request: LoadRequest,
+        reporter: Reporter,
+        *,
+        drafts: bool = False,
+    ) -> Preparation:
+        from tui.engine.local import code, loading
+        from tui.engine.local.loaded import Parts
 
+        folder = self._folder(source, request, reporter)
+        if drafts or request.assistant:
+            code.check_drafts(source, folder)
+        allowed = code.agreed(
+            source,
+            folder,
+            request,
+            lambda repository, commit: self._code_folder(source, repository, commit, reporter),
+            self._cache_folder / "code",
+        )
+        if allowed.model or allowed.tokenizer:
+            module_cache.PROCESS.use(self._cache_folder / "modules")
+        place = self._adapter_folder(request.adapter, reporter) if request.adapter else None
+        parts = Parts(source, folder, allowed, place)
+        with stdout_shut():
+            return reporter.run_frugally(lambda: loading.prepare(parts, request, reporter))
+
+    def _prepared_assistant(self, request: LoadRequest, reporter: Reporter) -> Preparation:
+        """Prepare the model that drafts; its weights are held as they come, and what was agreed to of the other says nothing of it."""
         wanted = replace(
             request,
             model=request.assistant,
@@ -169,21 +196,18 @@ class LocalEngine:
             quantization=NONE,
             revision="",
             compile=False,
+            trust_own_code=False,
         )
-        source = resolve(wanted.model)
-        folder = self._folder(source, wanted, reporter)
-        prepared = reporter.run(lambda: loading.prepare(source, folder, wanted, reporter))
-        with reporter.alone():
-            loading.take_assistant(loaded, self._read(prepared, reporter))
+        return self._prepared(resolve(wanted.model), wanted, reporter, drafts=True)
 
     def _read(self, prepared: Preparation, reporter: Reporter) -> LoadedModel:
         from tui.engine.local import loading
 
-        return loading.load(prepared, reporter, self._native, self._cache_folder / "compiled")
+        return loading.load(prepared, reporter, self._native, self._code)
 
     def _native(self) -> Native | None:
         """Return the products that are compiled for this CPU; compiled at the first call."""
-        from tui.engine.local import native
+        from tui.engine.local.cpu import native
 
         if not self._native_tried:
             self._native_tried = True
@@ -232,12 +256,45 @@ class LocalEngine:
                 lambda: self._hub.snapshot(
                     source.location,
                     request.revision,
-                    code=request.trust_remote_code,
                     tqdm_class=reporter.download_bar("Downloading"),
+                    check=reporter.check,
+                    tell=lambda text: reporter.step(text or "Asking the Hub"),
                 ),
                 alone=False,
             )
         return gguf.convert(source.path, self._cache_folder, reporter)
+
+    def _adapter_folder(self, name: str, reporter: Reporter) -> Path:
+        """Return the folder of an adapter; one of the Hub is fetched, so that it is looked at before anything is done with it."""
+        if is_folder(place := typed_path(name)):
+            return place
+        return self._pieces(name, "", adapter.FILES, reporter)
+
+    def _code_folder(
+        self, source: ModelSource, repository: str, commit: str, reporter: Reporter
+    ) -> Path:
+        """Return the folder of a repository's commit with its code in it."""
+        if repository != source.location:
+            return self._pieces(repository, commit, ("*.py",), reporter)
+        bar = reporter.download_bar("Downloading")
+        return reporter.run(
+            lambda: self._hub.snapshot(
+                repository, commit, code=True, tqdm_class=bar, check=reporter.check
+            ),
+            alone=False,
+        )
+
+    def _pieces(
+        self, repository: str, commit: str, names: tuple[str, ...], reporter: Reporter
+    ) -> Path:
+        reporter.step("Asking the Hub")
+        bar = reporter.download_bar("Downloading")
+        return reporter.run(
+            lambda: self._hub.pieces(
+                repository, names, commit, tqdm_class=bar, check=reporter.check
+            ),
+            alone=False,
+        )
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         """Make a reply; see `Engine.generate`.
@@ -272,8 +329,7 @@ class LocalEngine:
         if loaded is None:
             raise GenerationError("No model is loaded.", "Choose a model first.")
         prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
-        text = loaded.tokenizer.decode(prompt.ids, skip_special_tokens=False)
-        return PromptDescribed(text, len(prompt.ids))
+        return PromptDescribed(loaded.prompts.text(prompt.ids), len(prompt.ids), prompt.notes)
 
     def split(self, text: str) -> tuple[str, ...]:
         """Return a text cut into the loaded model's tokens; nothing without a model."""
@@ -293,4 +349,4 @@ class LocalEngine:
 
 def _key(request: LoadRequest) -> LoadRequest:
     """Return what tells one loaded model from another: the request without what is said of others."""
-    return replace(request, keeps_former=False, trust_remote_code=False, trusted=())
+    return replace(request, keeps_former=False, trust_own_code=False, trusted=())

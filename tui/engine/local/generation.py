@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from tui.conversation.thoughts import ThinkSplitter
 from tui.conversation.turn import ReplyStats
+from tui.engine import failures
 from tui.engine.base import (
     Cancelled,
     Emit,
@@ -20,17 +22,20 @@ from tui.engine.base import (
     PromptReady,
     StopReason,
 )
-from tui.engine.local import cache_layers, problems, settings
+from tui.engine.local import cache_layers, problems, settings, soundness, vocabulary
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.decoding import Decoder
+from tui.engine.local.detokenizer import detokenizer
 from tui.engine.local.history import LastReply
-from tui.engine.local.loading import LoadedModel
+from tui.engine.local.loaded import LoadedModel
 from tui.engine.local.prefill import Pass, Prefilled
 from tui.engine.local.prefix_cache import Lent
 from tui.engine.local.prompt import Prompt
-from tui.engine.local.reasoning import Splitter, TemplateSplitter, ThinkSplitter
+from tui.engine.local.reasoning import Splitter, TemplateSplitter
+from tui.engine.local.response_parsing import ResponseParsing
+from tui.engine.local.soundness import NotFiniteError, NothingLeftError, Soundness
 from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
-from tui.engine.local.streamer import ReplyStreamer, detokenizer
+from tui.engine.local.streamer import ReplyStreamer
 from tui.parameters import Value
 
 _log = logging.getLogger(__name__)
@@ -83,11 +88,19 @@ def reply(
         GenerationError: the chat doesn't fit, the template refuses it, or the model failed.
     """
     account = _Account(time.perf_counter())
-    prompt = loaded.prompts.build(request.messages, request.continue_last, request.template)
+    try:
+        prompt = loaded.prompts.build(
+            request.messages, request.continue_last, request.template, cancelled
+        )
+        vocabulary.check_prompt(prompt.ids, loaded.beyond)
+        rows = loaded.model.get_input_embeddings().weight.shape[0]
+        vocabulary.check_settings(request.parameters, rows)
+        splitter, silent = _splitter(loaded, prompt, cancelled)
+    except Cancelled:
+        return Finished(account.stats(None), StopReason.CANCELLED)
     account.prompt_tokens = len(prompt.ids)
     values = settings.in_force_for(loaded, request, prompt)
-    splitter, silent = _splitter(loaded, prompt)
-    stops = StopTexts(values["stop_strings"] or (), emit)
+    stops = StopTexts(values["stop_strings"] or (), emit, loaded.end_texts)
     streamer = ReplyStreamer(
         detokenizer(loaded.tokenizer, prompt.ids if prompt.continues else ()),
         splitter,
@@ -100,9 +113,16 @@ def reply(
     )
     try:
         reason = job.run_within_memory()
+    except Cancelled:
+        reason = StopReason.CANCELLED
     except Exception as error:
         streamer.finish()
         stops.finish()
+        if isinstance(error, NotFiniteError):
+            loaded.forget_computed()
+            raise soundness.generation_error(loaded.info, account.stats(streamer)) from error
+        if isinstance(error, NothingLeftError):
+            raise soundness.nothing_left(account.stats(streamer)) from error
         if problems.is_out_of_memory(error):
             # What was kept for later turns stands in the way of this one.
             loaded.cache.drop()
@@ -117,15 +137,22 @@ def reply(
     return Finished(account.stats(streamer), reason)
 
 
-def _splitter(loaded: LoadedModel, prompt: Prompt) -> tuple[Splitter, Collection[int]]:
+def _splitter(
+    loaded: LoadedModel, prompt: Prompt, cancelled: IsCancelled
+) -> tuple[Splitter, Collection[int]]:
     """Return what parts the reply, and the special ids that it must not see."""
     if getattr(loaded.tokenizer, "response_template", None) is not None:
         try:
-            parser = loaded.tokenizer.get_response_parser(prefix=list(prompt.ids))
+            parser = ResponseParsing(loaded.tokenizer, prompt.ids, cancelled)
             return TemplateSplitter(parser), ()
-        except (AttributeError, TypeError, ValueError):
-            _log.warning("the model's response template can't be used", exc_info=True)
-    return ThinkSplitter(prompt.opens_reasoning), loaded.silent_ids
+        except Cancelled:
+            raise
+        except Exception as error:  # noqa: BLE001 - the template is a stranger's; without it the reply is parted as any other
+            failures.log(_log, logging.WARNING, "the response template can't be used", error)
+    splitter = ThinkSplitter(
+        prompt.opened, loaded.prompts.marks, is_over=prompt.is_over, said=prompt.said
+    )
+    return splitter, loaded.silent_ids
 
 
 @dataclass(slots=True)
@@ -140,6 +167,11 @@ class _Job:
     account: _Account
     emit: Emit
     cancelled: IsCancelled
+    watch: Soundness = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Watch the numbers of this reply."""
+        self.watch = Soundness(bool(self.values["remove_invalid_values"]))
 
     def run_within_memory(self) -> StopReason:
         """Make the reply; when memory runs out before its first token, give up the kept KV caches and try once more."""
@@ -184,7 +216,7 @@ class _Job:
         decodes_here = config.get_generation_mode().value in _OWN_MODES
         done = self._prefill(ids, lent, len(prompt_ids) - (0 if decodes_here else 1))
         if done.tokens < len(prompt_ids) - 1 or self.cancelled():
-            cache.keep(lent.cache, prompt_ids, done.tokens)
+            self._keep(lent.cache, prompt_ids, done.tokens, start=len(prompt_ids))
             return StopReason.CANCELLED
         if decodes_here:
             return self._decode(ids, config, lent.cache, done.logits)
@@ -193,11 +225,12 @@ class _Job:
             ids,
             attention_mask=_all_ones(ids),
             generation_config=config,
+            logits_processor=[self.watch],
             stopping_criteria=[stopping],
             streamer=self.streamer,
             **{cache.argument: lent.cache},
         )
-        cache.keep(lent.cache, (*prompt_ids, *self.streamer.ids))
+        self._keep(lent.cache, (*prompt_ids, *self.streamer.ids), start=len(prompt_ids))
         return self._reason(stopping)
 
     def _announce(self) -> None:
@@ -209,6 +242,7 @@ class _Job:
                 dict(self.values),
                 dropped_tokens=account.lent.dropped_tokens if account.lent else 0,
                 rewritten_tokens=account.rewritten_tokens,
+                notes=self.prompt.notes,
             )
         )
 
@@ -221,16 +255,22 @@ class _Job:
 
         if total > self.loaded.prefill.chunk_tokens:
             on_progress(lent.tokens)
-        prefill, pool = self.loaded.prefill, self.loaded.cache
+        pool = self.loaded.cache
+
+        def prefill(start: int, stop: int) -> Prefilled:
+            return self.loaded.prefill(
+                ids, lent.cache, start, stop, self.cancelled, on_progress, self.watch
+            )
+
         done = Prefilled(lent.tokens)
         if pool.kind is CacheKind.WHOLE and lent.tokens < len(self.prompt.ids) - 1:
             # A state of its own for the prompt, so that the reply can be made again.
             stop_before = len(self.prompt.ids) - 1
-            done = prefill(ids, lent.cache, lent.tokens, stop_before, self.cancelled, on_progress)
-            if done.tokens == stop_before:
+            done = prefill(lent.tokens, stop_before)
+            if done.tokens == stop_before and self.watch.is_sound:
                 pool.keep_copy(lent.cache, self.prompt.ids, done.tokens)
         if done.tokens < stop and not self.cancelled():
-            done = prefill(ids, lent.cache, done.tokens, stop, self.cancelled, on_progress)
+            done = prefill(done.tokens, stop)
         self.account.prefill_s = time.perf_counter() - began
         return done
 
@@ -242,7 +282,11 @@ class _Job:
             int(self.values["max_matching_ngram_size"] or 0),
         )
         with self._pass_over(cache) as forward:
-            decoder = Decoder(forward, cache, logits, self.streamer.take, drafter)
+            rotary = self.loaded.cache.rotary
+            anew = self._anew if self.loaded.gives_up_cache else None
+            decoder = Decoder(
+                forward, cache, logits, self.streamer.take, drafter, self.watch, rotary, anew
+            )
             try:
                 self.loaded.model.generate(
                     ids,
@@ -256,21 +300,44 @@ class _Job:
                 self.account.accepted_tokens = decoder.accepted_tokens
         all_ids = (*self.prompt.ids, *self.streamer.ids)
         held = min(decoder.held_tokens, len(all_ids) - 1)
-        if held == decoder.held_tokens or cache_layers.cut_to(cache, held):
-            self.loaded.cache.keep(cache, all_ids, held)
+        if held == decoder.held_tokens or cache_layers.cut_to(decoder.cache, held):
+            self._keep(decoder.cache, all_ids, held, start=decoder.start)
         return self._reason(stopping)
+
+    def _keep(
+        self, cache: Any, ids: Sequence[int], tokens: int | None = None, *, start: int
+    ) -> None:
+        """Keep a cache unless what is in it is no numbers, which would spoil other replies; see `PrefixCache.keep`."""
+        if self.watch.is_sound:
+            self.loaded.cache.keep(cache, ids, tokens, start=start)
+        else:
+            self.loaded.forget_computed()
+
+    def _anew(self, ids: Any) -> tuple[Any, Any]:
+        """Compute prompt and reply so far from their start; return the cache and the logits of the last token.
+
+        Raises:
+            Cancelled: the job was cancelled.
+        """
+        cache = cache_layers.fresh(self.loaded.model.config)
+        done = self.loaded.prefill(ids, cache, 0, ids.shape[1], self.cancelled, watch=self.watch)
+        if done.logits is None or done.tokens < ids.shape[1]:
+            raise Cancelled
+        return cache, done.logits
 
     def _pass_over(self, cache: Any) -> contextlib.AbstractContextManager[Pass]:
         """Lend the pass that decodes with a cache that holds the prompt."""
-        compiled = self.loaded.compiled
-        if compiled is None:
+        compiled, held = self.loaded.compiled, len(self.prompt.ids)
+        limit = int(self.values["max_new_tokens"] or 0)
+        rotary = self.loaded.cache.rotary
+        last = held + (limit or self.loaded.info.context_tokens)
+        if compiled is None or rotary.key(held) != rotary.key(last):
             return contextlib.nullcontext(self.loaded.prefill.forward)
 
         def on_compile(size: int) -> None:
             self.emit(Progress(f"Compiling for {size:,} tokens"))
 
-        limit = int(self.values["max_new_tokens"] or 0)
-        return compiled.over(cache, len(self.prompt.ids), limit, on_compile)
+        return compiled.over(cache, held, limit, on_compile)
 
     # -- without
 
@@ -285,6 +352,7 @@ class _Job:
                     ids,
                     attention_mask=_all_ones(ids),
                     generation_config=config,
+                    logits_processor=[self.watch],
                     stopping_criteria=[stopping],
                     streamer=self.streamer,
                 )

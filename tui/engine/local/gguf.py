@@ -1,13 +1,15 @@
 """Turns a GGUF file into a folder that transformers loads in a second, once, in the cache folder.
 
 transformers parses GGUF in pure Python, which takes half a minute even for a small model. The weights are unpacked to
-16 bits on the way. A conversion becomes visible under its key only when it is whole.
+16 bits on the way. A conversion becomes visible under its key only when it is whole, and is used only as long as it is as it was
+written; otherwise it is made anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -15,19 +17,35 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tui.engine.base import ModelLoadError
-from tui.engine.gguf_header import Header, read_header
+from tui.engine import gguf_files, plausibility
+from tui.engine.base import Cancelled, ModelLoadError
+from tui.engine.gguf_files import Whole
+from tui.engine.gguf_header import Header, read_vocabulary
+from tui.engine.local import gguf_join, manifest, problems, weights
+from tui.engine.local.heavy import stdout_shut
 from tui.engine.local.progress import Bar, Reporter
+from tui.engine.local.scratch import clear, scratch
+from tui.files import FILE_MODE, FOLDER_MODE, fsync_folder, make_own_folder
+
+_log = logging.getLogger(__name__)
 
 _SHARD_SIZE: Final = "512MB"
 _FORMAT: Final = 1
 """Changes when conversions of an older version of this module must not be used any more."""
 
 
-def converted_folder(path: Path, cache_folder: Path) -> Path:
-    """Return the folder that a file's conversion has, whether it is there yet or not."""
-    status = path.stat()
-    identity = f"{_FORMAT}:{path.resolve()}:{status.st_size}:{status.st_mtime_ns}"
+def converted_folder(path: Path, cache_folder: Path, *others: Path) -> Path:
+    """Return the folder that a file's conversion has, whether it is there yet or not.
+
+    Args:
+        path: the file.
+        cache_folder: holds the conversions.
+        others: the other parts of the same model.
+    """
+    identity = f"{_FORMAT}"
+    for part in (path, *others):
+        status = part.stat()
+        identity += f":{part.resolve()}:{status.st_size}:{status.st_mtime_ns}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     return cache_folder / "gguf" / key
 
@@ -39,46 +57,87 @@ def convert(path: Path, cache_folder: Path, reporter: Reporter) -> Path:
         ModelLoadError: the file is not whole, of an architecture that transformers can't read, or there is no room.
         Cancelled: the job was cancelled; nothing is left behind.
     """
-    header = read_header(path)
-    folder = converted_folder(path, cache_folder)
-    if (folder / "config.json").is_file():
-        return folder
+    whole = gguf_files.read_whole(path)
+    plausibility.check_header(path, whole.header)
+    folder = converted_folder(whole.parts[0], cache_folder, *whole.parts[1:])
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _check_room(folder.parent, header)
-        with _whole_or_nothing(folder) as unfinished:
-            _convert_into(path, unfinished, header, reporter)
+        # It may be a link to a disk with more room; where that leads must be the user's own.
+        make_own_folder(folder.parent.resolve())
+        clear(folder.parent)
+        if _is_there(folder, reporter):
+            return folder
+        plausibility.check_vocabulary(
+            whole.parts[0], read_vocabulary(whole.parts[0], whole.headers[0])
+        )
+        _check_room(folder.parent, whole)
+        with (
+            _in_one_file(whole, folder.parent, reporter) as source,
+            _whole_or_nothing(folder, reporter) as unfinished,
+        ):
+            _convert_into(source, unfinished, whole.header, reporter)
     except OSError as error:
         raise ModelLoadError(
             f"The converted model can't be written to {folder.parent} ({error.strerror or error}).",
-            "Make room there, or choose another cache folder.",
+            "Make room there, and see that the folder is yours.",
         ) from error
     return folder
 
 
+def _is_there(folder: Path, reporter: Reporter) -> bool:
+    """Return whether there is a whole conversion; what is there of another is removed."""
+    if not os.path.lexists(folder):
+        return False
+    if manifest.is_whole(folder, reporter.check):
+        return True
+    _log.warning("the conversion %s is made anew: it is not as it was written", folder)
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink()
+    return False
+
+
 @contextlib.contextmanager
-def _whole_or_nothing(folder: Path) -> Iterator[Path]:
+def _whole_or_nothing(folder: Path, reporter: Reporter) -> Iterator[Path]:
     """Give a private folder that takes the name of `folder` when the block ended well."""
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
-    try:
+    with scratch(folder.parent, folder.name) as work:
+        unfinished = work / "model"
+        unfinished.mkdir(FOLDER_MODE)
         yield unfinished
+        for path in unfinished.rglob("*"):
+            path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
+        manifest.write(unfinished, reporter.check)
         try:
             unfinished.rename(folder)
         except OSError:
             # Another process may have converted the same file meanwhile.
-            if not (folder / "config.json").is_file():
+            if not manifest.is_whole(folder, reporter.check):
                 raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        fsync_folder(folder.parent)
 
 
-def _check_room(folder: Path, header: Header) -> None:
-    needed = header.parameters * 2
+@contextlib.contextmanager
+def _in_one_file(whole: Whole, place: Path, reporter: Reporter) -> Iterator[Path]:
+    """Give the file that a model is in; for one in several parts a file that is gone afterwards."""
+    if len(whole.parts) == 1:
+        yield whole.parts[0]
+        return
+    reporter.step("Joining the parts")
+    with scratch(place, "joined") as work:
+        joined = work / f"{gguf_files.title(whole.parts[0])}.gguf"
+        gguf_join.join(whole, joined, reporter.check)
+        yield joined
+
+
+def _check_room(folder: Path, whole: Whole) -> None:
+    needed = whole.header.parameters * 2
+    if len(whole.parts) > 1:
+        needed += gguf_join.size_bytes(whole)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ModelLoadError(
             f"Unpacking this GGUF file takes {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free.",
-            "Make room there, or choose another cache folder.",
+            "Make room there.",
         )
 
 
@@ -87,19 +146,33 @@ def _convert_into(source: Path, folder: Path, header: Header, reporter: Reporter
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     stage = "Converting GGUF (once)"
-    place = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     reporter.step(stage, 0, len(header.tensors), "tensors")
     try:
-        config = reporter.run(lambda: AutoConfig.from_pretrained(**place))
-        tokenizer: Any = reporter.run(lambda: AutoTokenizer.from_pretrained(**place))
-        with reporter.alone(), reporter.weights(stage), _gguf_bar(reporter, stage):
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                **place, config=config, dtype=torch.bfloat16
-            )
-    except (ValueError, KeyError, NotImplementedError) as error:
+        with _by_itself(source, folder) as place:
+            with stdout_shut():
+                config = reporter.run_frugally(lambda: AutoConfig.from_pretrained(**place))
+                tokenizer: Any = reporter.run_frugally(
+                    lambda: AutoTokenizer.from_pretrained(**place)
+                )
+            with reporter.alone(), reporter.weights(stage), _gguf_bar(reporter, stage):
+                made: Any = AutoModelForCausalLM.from_pretrained(
+                    **place, config=config, dtype=torch.bfloat16, output_loading_info=True
+                )
+            model, report = made
+            weights.check_complete(model, report, source.name)
+    except (Cancelled, MemoryError, ModelLoadError):
+        raise
+    except Exception as error:
+        if problems.is_out_of_memory(error):
+            raise
+        if "ignore_mismatched_sizes" in problems.words(error):
+            raise ModelLoadError(
+                f"The weights in {source.name} have other shapes than its header says.",
+                "It was made or changed by a program that did not keep both alike: download another version of it.",
+            ) from error
         raise ModelLoadError(
-            f"The GGUF file {source.name} can't be used ({error}).",
-            f"transformers can't read every GGUF architecture (this one is {header.architecture}): "
+            f"The GGUF file {source.name} can't be used ({problems.words(error)}).",
+            f"transformers can't read every GGUF architecture (this one is {header.architecture or 'nameless'}): "
             "choose the model's original weights instead.",
         ) from error
     reporter.step("Saving the converted model")
@@ -110,9 +183,22 @@ def _convert_into(source: Path, folder: Path, header: Header, reporter: Reporter
     with reporter.alone(), reporter.weights("Saving the converted model", "files"):
         model.to(torch.bfloat16).save_pretrained(folder, max_shard_size=_SHARD_SIZE)
     tokenizer.save_pretrained(folder)
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _by_itself(source: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """Give what names the file to transformers, without what lies beside it: that may name code, an adapter or another model."""
+    alone = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".source", dir=folder.parent))
+    try:
+        (alone / source.name).symlink_to(source.resolve())
+        yield {
+            "pretrained_model_name_or_path": str(alone),
+            "gguf_file": source.name,
+            "local_files_only": True,
+            "trust_remote_code": False,
+        }
+    finally:
+        shutil.rmtree(alone, ignore_errors=True)
 
 
 @contextlib.contextmanager

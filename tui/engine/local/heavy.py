@@ -14,16 +14,21 @@ import importlib.util
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
-from tui.engine.hub import keep_quiet
+from tui.engine.failures import words
+from tui.engine.hub.hub import keep_quiet
+from tui.engine.hub.problems import check_library
+from tui.engine.local import hub_kernels
 
 _LIBRARIES: Final = ("c10", "torch_cpu", "torch")
 """Those that know nothing of Python: what they do while they are loaded needs no lock of the interpreter."""
 _SWITCH_INTERVAL_S: Final = 0.0005
+_STDOUT: Final = 1
 _TALKATIVE: Final = (
     "transformers",
     "torch",
@@ -44,6 +49,7 @@ def import_heavy() -> None:
     # up, that makes a token several times as slow; the variable is read when the library is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.captureWarnings(True)
+    hub_kernels.block()
     try:
         if "transformers.generation.utils" not in sys.modules:
             with _smooth_import():
@@ -52,9 +58,10 @@ def import_heavy() -> None:
                 importlib.import_module("transformers.models.auto.modeling_auto")
                 importlib.import_module("transformers.models.auto.tokenization_auto")
                 importlib.import_module("transformers.generation.utils")
-    except ImportError as error:
+    except (ImportError, ValueError, RuntimeError) as error:
+        check_library()
         raise ModelLoadError(
-            f"PyTorch or transformers can't be imported ({error}).",
+            f"PyTorch or transformers can't be imported ({words(error)}).",
             "Install chat-tui again, or repair these two packages.",
         ) from error
     route_output_to_logging()
@@ -62,9 +69,12 @@ def import_heavy() -> None:
 
 def route_output_to_logging() -> None:
     """Take from the libraries their own ways to the terminal: log handlers, warnings and progress bars."""
+    from transformers import dynamic_module_utils
     from transformers.utils import logging as transformers_logging
 
     hide_bars: Callable[..., Any] = transformers_logging.disable_progress_bar
+    # Otherwise it asks on the terminal, and takes a key for an answer, where a part of a model needs code that nobody agreed to.
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
 
     logging.captureWarnings(True)
     hide_bars()
@@ -77,6 +87,65 @@ def route_output_to_logging() -> None:
         logger.propagate = True
     # It warns of a cast at every single product of an 8-bit model.
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+
+
+class _Stdout:
+    """Standard output of the process, which several jobs may want shut at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._kept: int | None = None
+        """Where it went before; None while it is as it was, or closed."""
+
+    def shut(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._kept = _sent_nowhere()
+            self._users += 1
+
+    def open(self) -> None:
+        """Let it go where it went, unless others still want it shut."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._kept is not None:
+                os.dup2(self._kept, _STDOUT)
+                os.close(self._kept)
+                self._kept = None
+
+
+_PROCESS_STDOUT: Final = _Stdout()
+
+
+@contextlib.contextmanager
+def stdout_shut() -> Iterator[None]:
+    """Let nothing get to standard output inside the block, not even past Python.
+
+    tokenizers writes there what it does not know of a model's files, escape sequences included. The screen is drawn on standard error.
+    The block belongs around what waits for such work, not into it: work that a cancel left to itself may never end, and programs
+    such as the user's editor need standard output.
+    """
+    _PROCESS_STDOUT.shut()
+    try:
+        yield
+    finally:
+        _PROCESS_STDOUT.open()
+
+
+def _sent_nowhere() -> int | None:
+    """Send standard output nowhere; return a descriptor of where it went before, None if it is closed."""
+    try:
+        kept = os.dup(_STDOUT)
+    except OSError:
+        return None
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        os.close(kept)
+        raise
+    os.dup2(nowhere, _STDOUT)
+    os.close(nowhere)
+    return kept
 
 
 @contextlib.contextmanager

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tui.engine.base import Cancelled, IsCancelled
-from tui.engine.local import cache_layers
+from tui.engine.local import cache_layers, habits
 from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.rotary import Rotary
+from tui.engine.local.soundness import Soundness
 from tui.engine.local.stopping import cancellable_layers
 
 OnProgress = Callable[[int], None]
@@ -28,6 +31,14 @@ class Prefilled:
     logits: Any = None
 
 
+def settle(computed: Any) -> None:
+    """Wait until a tensor is computed: a GPU is only told what to do, and what is measured or asked before it is done proves nothing."""
+    import torch
+
+    if computed.device.type != "cpu":
+        torch.accelerator.synchronize(computed.device)
+
+
 class Pass(Protocol):
     """A pass of a model that extends a cache, as `Forward` is one."""
 
@@ -39,18 +50,20 @@ class Pass(Protocol):
 class Forward:
     """Runs a model over ids that come after those that its cache holds."""
 
-    def __init__(self, model: Any, argument: str, accepts: frozenset[str]) -> None:
+    def __init__(self, model: Any, argument: str) -> None:
         """Bind to a model.
 
         Args:
             model: to run.
             argument: the name under which its forward pass takes a cache.
-            accepts: the names of all its arguments.
         """
+        accepts = frozenset(inspect.signature(model.forward).parameters)
         self.model = model
         self._argument = argument
         self._keeps_logits = "logits_to_keep" in accepts
-        self._takes_positions = "position_ids" in accepts
+        self._gives_positions = "position_ids" in accepts and habits.gives_positions(
+            model, argument
+        )
 
     def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
         """Extend a cache, and return the logits of the last positions.
@@ -61,17 +74,23 @@ class Forward:
             past: how many ids that is.
             logits: of how many positions.
         """
+        made = self._made(ids, past, logits, {self._argument: cache, "use_cache": True})
+        return made.logits[0, -logits:]
+
+    def alone(self, ids: Any, past: int) -> Any:
+        """Return the logits of the last position of ids that stand after `past` others, without a cache and so without those."""
+        return self._made(ids, past, 1, {"use_cache": False}).logits[0, -1:]
+
+    def _made(self, ids: Any, past: int, logits: int, options: dict[str, Any]) -> Any:
         import torch
 
-        options: dict[str, Any] = {self._argument: cache}
         if self._keeps_logits:
             options["logits_to_keep"] = logits
-        if self._takes_positions:
+        if self._gives_positions:
             stop = past + ids.shape[1]
             options["position_ids"] = torch.arange(past, stop, device=ids.device).unsqueeze(0)
         # No mask: nothing is padded, and the model need not look.
-        made = self.model(input_ids=ids, use_cache=True, return_dict=True, **options)
-        return made.logits[0, -logits:]
+        return self.model(input_ids=ids, return_dict=True, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +100,14 @@ class Prefill:
     Attributes:
         forward: runs the model.
         kind: how its cache can be cut.
+        rotary: its frequencies.
         chunk_tokens: how many tokens to compute at a time. The same for each prompt, so that the same chat is computed the
             same way each time.
     """
 
     forward: Forward
     kind: CacheKind
+    rotary: Rotary
     chunk_tokens: int
 
     def __call__(
@@ -97,6 +118,7 @@ class Prefill:
         stop: int,
         cancelled: IsCancelled,
         on_progress: OnProgress = lambda _tokens: None,
+        watch: Soundness | None = None,
     ) -> Prefilled:
         """Extend a cache from `start` ids to `stop`; end early when cancelled, with all chunks that were finished.
 
@@ -106,18 +128,26 @@ class Prefill:
             start, stop: counts of ids.
             cancelled: tells when to end.
             on_progress: called after each chunk but the last.
+            watch: looks at the logits of each chunk; None for one that lets none pass.
+
+        Raises:
+            NotFiniteError: the logits are no numbers; the cache is of no use any more.
         """
+        watch = watch or Soundness()
         done, logits = start, None
         while done < stop:
             if cancelled():
                 return Prefilled(done)
             size = min(self.chunk_tokens, stop - done)
             try:
-                logits = self._chunk(ids[:, done : done + size], cache, done, cancelled)
+                with self.rotary.computed_for(ids.shape[1]):
+                    logits = self._chunk(ids[:, done : done + size], cache, done, cancelled)
             except Cancelled:
                 # The layers before the cancel have the chunk, and those after it don't.
                 kept = done if cache_layers.cut_to(cache, done) else 0
                 return Prefilled(kept)
+            # That waits for the chunk, too: else all would be under way before the first can be stopped.
+            watch.check(logits)
             done += size
             if done < stop:
                 on_progress(done)

@@ -1,24 +1,30 @@
 """Keeps the KV caches of recent prompts and replies, so that only what is new is computed: over turns, edits, branches and chats.
 
 `generate` never checks that a cache fits the ids that it is given, and a wrong one gives silently wrong text. So the ids are
-kept here beside each cache, and what can't be cut back exactly is computed again. A cache is lent out by `take` and comes
+kept here beside each cache, and what can't be cut back exactly is computed again. So is what was computed with other rotary frequencies
+than the prompt asks for. A cache is lent out by `take` and comes
 back by `keep`; one that does not come back, as after any exception, is gone.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
-from tui.engine import memory
-from tui.engine.local import cache_layers, footprint
+from tui.engine import limits, memory
+from tui.engine.local import cache_layers, footprint, habits
 from tui.engine.local.cache_layers import CacheKind
+from tui.engine.local.placement import input_device
+from tui.engine.local.prefill import Forward
+from tui.engine.local.rotary import Key, Rotary
 
 _TAIL_WORTH_KEEPING_TOKENS: Final = 32
 """What a prompt does not go on from is kept for another one when it is at least so long; otherwise it is cut off."""
 _MOST_ENTRIES: Final = 32
+_WINDOW_MASKS: Final = ("create_sliding_window_causal_mask", "create_masks_for_generate")
 _PROOF_TOKENS: Final = 12
 _DEFAULT_BUDGET_BYTES: Final = 2**30
 _LEAST_BUDGET_BYTES: Final = 64 * 2**20
@@ -46,6 +52,7 @@ class _Entry:
     ids: list[int]
     bytes: int
     used: int
+    key: Key
 
 
 class PrefixCache:
@@ -69,8 +76,10 @@ class PrefixCache:
         self._config = model.config
         self._entries: list[_Entry] = []
         self._clock = 0
-        device = str(model.get_input_embeddings().weight.device)
+        device = str(input_device(model))
         self._budget_bytes = budget_bytes or (lambda: budget(device, lambda: self.bytes))
+        self.rotary = Rotary(model)
+        """The model's frequencies, which a kept cache must agree with."""
         self.argument = cache_layers.argument_of(model)
         """The name under which the model takes a cache."""
         self.kind = cache_layers.kind_of(model) if kind is None else kind
@@ -112,31 +121,44 @@ class PrefixCache:
             return Lent(entry.cache, common, dropped)
         return Lent(cache_layers.fresh(self._config), 0, len(entry.ids))
 
-    def keep(self, cache: Any, ids: Sequence[int], tokens: int | None = None) -> None:
-        """Keep a cache that was taken.
+    def keep(
+        self, cache: Any, ids: Sequence[int], tokens: int | None = None, *, start: int | None = None
+    ) -> None:
+        """Keep a cache that was taken, as far as all of it has the same rotary frequencies.
 
         Args:
             cache: what was taken and extended.
             ids: what it was extended over, or more.
             tokens: how many of these it holds; None to ask the cache, which one of a recurrent model can't tell.
+            start: the length that its start was computed for, as a chunk of a longer prompt is; None for what it holds.
         """
         held = cache_layers.length(cache) if tokens is None else tokens
+        start = held if start is None else start
+        if held and start is not None and (alike := self.rotary.alike(start, held)) < held:
+            held = alike if cache_layers.cut_to(cache, alike) else 0
         if not held or held > len(ids) or cache_layers.length(cache) not in (None, held):
             return
         self._clock += 1
-        entry = _Entry(cache, list(ids[:held]), footprint.cache_bytes(cache), self._clock)
+        key = self.rotary.key(held if start is None else start)
+        entry = _Entry(cache, list(ids[:held]), footprint.cache_bytes(cache), self._clock, key)
         if self.kind is CacheKind.CUTTABLE:
             # The longer one can do all that the shorter can.
-            self._entries = [one for one in self._entries if not _is_start(one.ids, entry.ids)]
+            self._entries = [
+                one
+                for one in self._entries
+                if one.key != entry.key or not _is_start(one.ids, entry.ids)
+            ]
         else:
-            self._entries = [one for one in self._entries if one.ids != entry.ids]
+            self._entries = [
+                one for one in self._entries if (one.key, one.ids) != (entry.key, entry.ids)
+            ]
         self._entries.append(entry)
         self._make_room()
 
     def keep_copy(self, cache: Any, ids: Sequence[int], tokens: int) -> None:
-        """Keep a copy of a cache that is about to be extended, where a longer one can't be cut back to it."""
+        """Keep a copy of a cache that holds the first tokens of a prompt and is about to be extended, where it can't be cut back."""
         if self.kind is CacheKind.WHOLE and tokens:
-            self.keep(cache_layers.copy_whole(cache), ids, tokens)
+            self.keep(cache_layers.copy_whole(cache), ids, tokens, start=len(ids))
 
     def covers(self, ids: Sequence[int]) -> int:
         """Return how many ids at the start of a prompt would not be computed again."""
@@ -166,7 +188,10 @@ class PrefixCache:
     def _best(self, ids: Sequence[int]) -> tuple[_Entry | None, int]:
         """Return the entry with the most to reuse, the newest of equals, and how many ids that is."""
         best, most = None, 0
+        key = self.rotary.key(len(ids))
         for entry in sorted(self._entries, key=lambda one: one.used):
+            if entry.key != key:
+                continue
             common = min(common_prefix(entry.ids, ids), len(ids) - 1)
             if self.kind is CacheKind.WHOLE and common < len(entry.ids):
                 continue
@@ -225,42 +250,71 @@ def budget(device: str, own_bytes: Callable[[], int]) -> int:
 
 
 def proven_kind(model: Any, device: Any) -> CacheKind:
-    """Return how a model's cache can be used; that of a recurrent one only when it is shown to go on exactly.
+    """Return how a model's cache can be used; where that isn't plain, only when it is shown to go on exactly.
 
     Args:
-        model: of which kind; costs it a few short passes when it is recurrent.
+        model: of which kind; costs it a few short passes when it isn't plain.
         device: of its inputs.
     """
     kind = cache_layers.kind_of(model)
-    if kind is CacheKind.WHOLE and not _goes_on_exactly(model, device):
+    if kind is CacheKind.NONE or not _masks_windows(model):
         return CacheKind.NONE
-    return kind
+    is_plain = kind is CacheKind.CUTTABLE and _is_plain(model)
+    return kind if is_plain or _goes_on_exactly(model, device) else CacheKind.NONE
+
+
+def _is_plain(model: Any) -> bool:
+    """Return whether a cache needs no proof: transformers relies on it where it compiles, and `generate` does nothing of its own."""
+    is_compiled = bool(getattr(model, "_can_compile_fullgraph", False))
+    return is_compiled and habits.gives_positions(model, cache_layers.argument_of(model))
+
+
+def _masks_windows(model: Any) -> bool:
+    """Return whether layers whose cache keeps a window only see one, too. Where they see more, texts in pieces see less of it."""
+    if not any(
+        hasattr(layer, "sliding_window") for layer in cache_layers.fresh(model.config).layers
+    ):
+        return True
+    modules = {type(module).__module__ for module in model.modules()}
+    return any(
+        hasattr(sys.modules.get(name), name_of) for name in modules for name_of in _WINDOW_MASKS
+    )
 
 
 def _goes_on_exactly(model: Any, device: Any) -> bool:
     """Return whether a cache gives the same logits in one piece and in several."""
     import torch
 
-    argument = cache_layers.argument_of(model)
     cache = cache_layers.fresh(model.config)
     try:
+        forward = Forward(model, cache_layers.argument_of(model))
         with torch.inference_mode():
-            some = range(model.config.get_text_config().vocab_size)[-_PROOF_TOKENS:]
-            whole = torch.tensor([list(some)], device=device)
-            expected = _log_probabilities(model(input_ids=whole, use_cache=False))
-            forgetful = _log_probabilities(model(input_ids=whole[:, 9:], use_cache=False))
-            for part in (whole[:, :5], whole[:, 5:9], whole[:, 9:]):
-                made = model(input_ids=part, use_cache=True, **{argument: cache})
-            found = _log_probabilities(made)
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
-        # Many can go on from a state by one token only.
+            whole = torch.tensor([_proof_ids(model.config)], device=device)
+            expected = _log_probabilities(forward.alone(whole, 0))
+            forgetful = _log_probabilities(forward.alone(whole[:, 9:], 9))
+            for start, stop in ((0, 5), (5, 9), (9, _PROOF_TOKENS)):
+                logits = forward(whole[:, start:stop], cache, start)
+            found = _log_probabilities(logits)
+    except Exception:  # noqa: BLE001 - code of many models: one has a cache of its own, another goes on by one token only
         return False
     difference = (expected - found).abs().max()
     # What the state is worth here; one that is passed over must not go unnoticed where it matters little.
     worth = (expected - forgetful).abs().max()
-    tolerance = 1e-4 if made.logits.dtype == torch.float32 else 0.25
+    tolerance = 1e-4 if logits.dtype == torch.float32 else 0.25
     return bool(difference <= tolerance and difference <= worth / 10)
 
 
-def _log_probabilities(made: Any) -> Any:
-    return made.logits[0, -1].float().log_softmax(-1)
+def _proof_ids(config: Any) -> list[int]:
+    """Return some tokens of a vocabulary, with the one for padding among them, which some models count apart."""
+    text = config.get_text_config()
+    # At its ends are those that stand for pictures and the like.
+    middle = text.vocab_size // 2
+    ids = list(range(middle, middle + _PROOF_TOKENS))
+    padding = getattr(text, "pad_token_id", None)
+    if isinstance(padding, int) and limits.is_count(padding, text.vocab_size - 1):
+        ids[2] = padding
+    return ids
+
+
+def _log_probabilities(logits: Any) -> Any:
+    return logits[-1].float().log_softmax(-1)

@@ -6,22 +6,39 @@ import contextlib
 import ctypes
 import errno
 import gc
+import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Final
 
 from tui.conversation.turn import ReplyStats
-from tui.engine import hub
-from tui.engine.base import FailureCause, GenerationError, ModelLoadError
+from tui.engine import failures
+from tui.engine.base import Cancelled, FailureCause, GenerationError, ModelLoadError
+from tui.engine.hub import problems as hub_problems
+from tui.engine.local import hub_kernels
+from tui.engine.local.interruptible import GreedyError
+
+_log = logging.getLogger(__name__)
 
 _NO_MEMORY: Final = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "status_alloc_failed",
 )  # fmt: skip
+_GAVE_UP: Final = re.compile(
+    r"device-side assert|illegal (memory access|address|instruction)|misaligned address|invalid program counter"
+    r"|unspecified launch failure|launch timed out|uncorrectable (ECC|NVLink) error",
+    re.IGNORECASE,
+)
+"""Errors of a GPU after which it does nothing more for this process."""
+_START_AGAIN: Final = (
+    "Quit and start chat-tui again: the chat is saved, and until then only the CPU can be used."
+)
+_LONGEST: Final = 10_000
 _SMALLER: Final = "Try a smaller model, 4-bit quantization, or close other programs."
 
 
-def load_error(error: Exception, name: str) -> ModelLoadError:
+def load_error(error: BaseException, name: str) -> ModelLoadError:
     """Return the error to raise for a load that failed.
 
     Args:
@@ -30,11 +47,57 @@ def load_error(error: Exception, name: str) -> ModelLoadError:
     """
     if isinstance(error, ModelLoadError):
         return error
-    found = hub.problem(error, name) or _model_problem(error, name)
-    return found or ModelLoadError(
-        f"{name} could not be loaded ({hub.brief(error)}).",
+    return _known_problem(error, name) or ModelLoadError(
+        f"{name} could not be loaded ({words(error)}).",
         "The log has the details; try another model.",
     )
+
+
+@contextlib.contextmanager
+def blamed_on(part: str, name: str) -> Iterator[None]:
+    """Raise what a library raises inside the block as a sentence that says which part of a model it stumbled over.
+
+    Args:
+        part: of the model, as in `config.json`.
+        name: what the user called the model.
+
+    Raises:
+        ModelLoadError: in place of any other error but one that ends the thread.
+    """
+    try:
+        yield
+    except (ModelLoadError, Cancelled):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        failures.log(_log, logging.WARNING, f"the {part} of {name} can't be used", error)
+        raise _known_problem(error, name) or ModelLoadError(
+            f"The {part} of {name} can't be used ({words(error)}).",
+            "Download or copy it again, or choose another model.",
+        ) from error
+
+
+def is_panic(error: BaseException) -> bool:
+    """Return whether a library written in Rust gave up, as tokenizers does; that is no `Exception`."""
+    return type(error).__name__ == "PanicException"
+
+
+def words(error: BaseException) -> str:
+    """Return what an error says; one that holds no words of a sentence, as KeyError, with its type."""
+    text = failures.words(error)
+    return text if " " in text else f"{type(error).__name__}: {text}"
+
+
+def is_known(error: BaseException, name: str) -> bool:
+    """Return whether there is a sentence for an error that a library raised for a model of a name."""
+    return isinstance(error, ModelLoadError) or _known_problem(error, name) is not None
+
+
+def _known_problem(error: BaseException, name: str) -> ModelLoadError | None:
+    if not isinstance(error, Exception):
+        return None
+    return hub_problems.problem(error, name) or _model_problem(error, name)
 
 
 def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
@@ -45,6 +108,7 @@ def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
         stats: of the reply as far as it got.
     """
     if isinstance(error, GenerationError):
+        error.stats = stats
         return error
     if is_out_of_memory(error):
         return GenerationError(
@@ -53,8 +117,12 @@ def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
             stats,
             cause=FailureCause.MEMORY,
         )
+    if gave_up(error):
+        return GenerationError(_gave_up_words(error), _START_AGAIN, stats)
     return GenerationError(
-        f"The model failed ({hub.brief(error)}).", "Try again; the log has the details.", stats
+        f"The model failed ({failures.words(error)}).",
+        "Try again; the log has the details.",
+        stats,
     )
 
 
@@ -64,18 +132,26 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    text = str(error).lower()
+    text = failures.words(error, _LONGEST).lower()
     if isinstance(error, RuntimeError | OSError) or type(error).__name__ == "SafetensorError":
         return any(words in text for words in _NO_MEMORY)
     return False
 
 
+def gave_up(error: BaseException) -> bool:
+    """Return whether a GPU failed in a way after which this process can't use it any more."""
+    text = failures.words(error, _LONGEST)
+    return isinstance(error, RuntimeError) and _GAVE_UP.search(text) is not None
+
+
+def _gave_up_words(error: BaseException) -> str:
+    return f"The GPU failed and does nothing more for this run of chat-tui ({failures.words(error, first_line=True)})."
+
+
 def release(error: BaseException) -> None:
     """Free what the frames of a caught error hold, such as half a model, and the device's cached memory."""
-    at: BaseException | None = error
-    while at is not None:
+    for at in failures.causes(error):
         traceback.clear_frames(at.__traceback__)
-        at = at.__cause__ or at.__context__
     free_device_memory()
 
 
@@ -88,23 +164,36 @@ def free_device_memory() -> None:
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
     for interface in (torch.cuda, torch.xpu):
-        if interface.is_available() and interface.is_initialized():
-            interface.empty_cache()
+        # A GPU that gave up refuses this too, and what is to be told is why it did.
+        with contextlib.suppress(RuntimeError):
+            if interface.is_available() and interface.is_initialized():
+                interface.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
 
 
 def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
-    text = hub.brief(error)
+    text = failures.words(error)
+    if isinstance(error, GreedyError):
+        return ModelLoadError(
+            f"{name} can't be used: {error} to read its config and tokenizer.",
+            "They are broken, or made to do harm: use another model.",
+        )
     if is_out_of_memory(error):
         return ModelLoadError(
             f"There is not enough memory to load {name}.", _SMALLER, cause=FailureCause.MEMORY
         )
+    if gave_up(error):
+        return ModelLoadError(_gave_up_words(error), _START_AGAIN)
     if "custom code" in text or "trust_remote_code" in text:
         return ModelLoadError(
-            f"{name} needs code from its own repository, which is not run unasked.",
-            "If you trust its authors, allow it with --trust-remote-code.",
-            cause=FailureCause.CODE,
+            f"A part of {name} needs code of its own in a way that can't be asked about, so it was not run.",
+            "Choose another model, or another revision of it.",
+        )
+    if hub_kernels.is_missed(error):
+        return ModelLoadError(
+            f"{name} needs a kernel of the Hub here, which is code that chat-tui doesn't fetch and run.",
+            "Choose a model without that quantization, or another device.",
         )
     if re.search(r"does not recognize this architecture|Unrecognized model in", text):
         return ModelLoadError(
@@ -116,7 +205,7 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
         return ModelLoadError(
             f"{name} can't be loaded without {package} ({text}).", "Install it and load again."
         )
-    if "ignore_mismatched_sizes" in str(error) or "size mismatch" in text:
+    if "ignore_mismatched_sizes" in failures.words(error, _LONGEST) or "size mismatch" in text:
         return ModelLoadError(
             f"The weights of {name} have other shapes than its config.json says.",
             "They may belong to different models: download or copy both again.",

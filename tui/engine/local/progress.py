@@ -11,6 +11,8 @@ from tui.engine.base import Cancelled, Emit, IsCancelled, Progress
 from tui.engine.local import interruptible
 
 _INTERVAL_S: Final = 0.05
+MOST_BYTES: Final = 2 << 30
+"""What a model's config and tokenizer may take; the largest in use take some 600 MB while they are read."""
 _Result = TypeVar("_Result")
 
 
@@ -35,6 +37,10 @@ class Reporter:
     def run(self, work: Callable[[], _Result], *, alone: bool = True) -> _Result:
         """Return what `work` returns, without letting a cancel wait for it; see `interruptible.run`."""
         return interruptible.run(work, self._cancelled, alone=alone)
+
+    def run_frugally(self, work: Callable[[], _Result]) -> _Result:
+        """Return what work on a model's files returns that reads no weights, and so needs little memory; see `interruptible.run`."""
+        return interruptible.run(work, self._cancelled, most_bytes=MOST_BYTES)
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
         """Wait until work that was left to itself has ended, and keep such work out inside the block."""

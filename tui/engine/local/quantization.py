@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tui.engine.base import LoadRequest, ModelLoadError
+from tui.engine.failures import words
 from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS, TORCHAO_GROUP, availability
 
-_CUDA_GROUP: Final = 128
+_TENSOR_CORES: Final = 8
+"""The compute capability that torch's kernel of 4-bit weights asks for."""
 
 
 def check(name: str, device: str = "") -> None:
@@ -36,20 +38,47 @@ def check(name: str, device: str = "") -> None:
         )
 
 
-def config(request: LoadRequest, dtype: Any, device: str) -> Any:
+def config(request: LoadRequest, dtype: Any, device: str, left: Sequence[str] = ()) -> Any:
     """Return what `from_pretrained` is given as `quantization_config`; None for no quantization.
 
     Args:
         request: names the quantization and its options.
         dtype: the torch dtype that 4-bit weights are unpacked to for each product, unless the request names one.
         device: where the model goes; `auto` when it is spread over several devices.
+        left: layers that are left as they are, as `skipping` tells; empty for those that transformers leaves.
 
     Raises:
         ModelLoadError: the package that it needs is of a version that can't do it.
     """
     if request.quantization == NONE:
         return None
-    return _MAKERS[request.quantization](request, dtype, device)
+    made = _MAKERS[request.quantization](request, dtype, device)
+    if made is not None and left:
+        name = (
+            "llm_int8_skip_modules"
+            if hasattr(made, "llm_int8_skip_modules")
+            else "modules_to_not_convert"
+        )
+        setattr(made, name, list(left))
+    return made
+
+
+def failure(request: LoadRequest, device: str, name: str, error: BaseException) -> ModelLoadError:
+    """Return the error to raise for a model that was quantised and then can't compute.
+
+    Args:
+        request: names the quantization.
+        device: where the model went.
+        name: of the model.
+        error: what was raised.
+    """
+    others = " or ".join(
+        one for one in (INT8, INT4) if availability(one, device).ok and one != request.quantization
+    )
+    return ModelLoadError(
+        f"{name} can't be held in {QUANTIZATIONS[request.quantization].label}: its code doesn't go with that ({words(error)}).",
+        f"Choose {others}, or none." if others else "Choose another quantization, or none.",
+    )
 
 
 def _made_at_load(_request: LoadRequest, _dtype: Any, _device: str) -> None:
@@ -83,14 +112,31 @@ def _torchao_int8(_request: LoadRequest, _dtype: Any, _device: str) -> Any:
     return _torchao(_int8_weight_only)
 
 
-def _torchao_int4(_request: LoadRequest, _dtype: Any, device: str) -> Any:
-    return _torchao(_int4_on_cpu if device == "cpu" else _int4_on_gpu)
+def _torchao_int4(_request: LoadRequest, dtype: Any, device: str) -> Any:
+    import torch
+
+    if device == "cpu":
+        return _torchao(_int4_on_cpu)
+    if dtype is not torch.bfloat16:
+        raise ModelLoadError(
+            "On a GPU torchao's 4-bit weights go with bfloat16 only.",
+            "Choose the dtype bfloat16 or auto, or another quantization.",
+        )
+    if device.startswith("xpu"):
+        return _torchao(_int4_on_xpu)
+    number = None if device == "auto" else device
+    if torch.cuda.get_device_capability(number)[0] < _TENSOR_CORES:
+        raise ModelLoadError(
+            "This GPU is too old for torchao's 4-bit weights.", "Choose another quantization."
+        )
+    return _torchao(_int4_on_cuda)
 
 
 def _int8_weight_only() -> Any:
     from torchao.quantization import Int8WeightOnlyConfig
 
-    return Int8WeightOnlyConfig()
+    # Else it changes how the passes of all later models are compiled.
+    return Int8WeightOnlyConfig(set_inductor_config=False)
 
 
 def _int4_on_cpu() -> Any:
@@ -100,10 +146,21 @@ def _int4_on_cpu() -> Any:
     return PrototypeInt4WeightOnlyConfig(group_size=TORCHAO_GROUP, set_inductor_config=False)
 
 
-def _int4_on_gpu() -> Any:
+def _int4_on_cuda() -> Any:
+    # The format that torch has a kernel for; the default one needs another package.
+    return _int4("tile_packed_to_4d")
+
+
+def _int4_on_xpu() -> Any:
+    return _int4("plain_int32")
+
+
+def _int4(packing: str) -> Any:
     from torchao.quantization import Int4WeightOnlyConfig
 
-    return Int4WeightOnlyConfig(group_size=_CUDA_GROUP)
+    return Int4WeightOnlyConfig(
+        group_size=TORCHAO_GROUP, int4_packing_format=packing, set_inductor_config=False
+    )
 
 
 def _torchao(make: Callable[[], Any]) -> Any:
@@ -114,7 +171,7 @@ def _torchao(make: Callable[[], Any]) -> Any:
         return wrap(make())
     except (ImportError, TypeError) as error:
         raise ModelLoadError(
-            f"The installed torchao can't make this quantization ({error}).",
+            f"The installed torchao can't make this quantization ({words(error)}).",
             "Install another version: pip install -U torchao",
         ) from error
 

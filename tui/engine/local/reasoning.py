@@ -1,23 +1,21 @@
-"""Parts a reply into reasoning and answer while it streams. Pure text in, pieces of text out."""
+"""Parts a reply into reasoning and answer while it streams, as a model's tokenizer says it or by the marks that it is known to write."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any, Final, Protocol
 
-OPENING: Final = "<think>"
-CLOSING: Final = "</think>"
+from tui.conversation.reasoning_marks import PLAIN, TABLE, Marks, known_marks
+from tui.conversation.thoughts import Piece
+from tui.engine.attempts import StuckError
+from tui.engine.base import Cancelled
+from tui.engine.local.encoding import token_id
+
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some text of a reply, and which part of it it belongs to."""
-
-    text: str
-    is_reasoning: bool = False
+_CLOSING_TAG: Final = re.compile(r"</([\w:.-]{0,30}(?:think|thought|reasoning)[\w:.-]{0,30})>")
+_MOST_OWN: Final = 4
 
 
 class Splitter(Protocol):
@@ -37,94 +35,6 @@ class Splitter(Protocol):
         ...
 
 
-class _State(Enum):
-    START = auto()
-    REASONING_START = auto()
-    REASONING = auto()
-    ANSWER_START = auto()
-    ANSWER = auto()
-
-
-class ThinkSplitter:
-    """Finds the reasoning between `<think>` and `</think>` at the start of a reply.
-
-    The opening tag counts only where nothing but whitespace stands before it, so that an answer may speak about the tag;
-    the closing tag counts only inside the reasoning. The tags and the whitespace around them belong to neither part.
-    """
-
-    def __init__(self, open_at_start: bool = False) -> None:
-        """Start a reply.
-
-        Args:
-            open_at_start: the prompt ended with the opening tag, so that the reply starts inside the reasoning.
-        """
-        self._state = _State.REASONING_START if open_at_start else _State.START
-        self._held = ""
-
-    @property
-    def in_reasoning(self) -> bool:
-        """Whether the reply is in its reasoning now."""
-        return self._state in (_State.REASONING_START, _State.REASONING)
-
-    def feed(self, text: str) -> list[Piece]:
-        """Return what can be told of the text so far and was not returned before."""
-        self._held += text
-        pieces: list[Piece] = []
-        while self._step(pieces):
-            pass
-        return pieces
-
-    def finish(self) -> list[Piece]:
-        """Return the rest; a reply that ends inside the reasoning is all reasoning."""
-        text, self._held = self._held, ""
-        if self._state is _State.REASONING_START or not text:
-            return []
-        return [Piece(text, self._state is _State.REASONING)]
-
-    def _step(self, pieces: list[Piece]) -> bool:
-        """Take what can be told from the held text; return whether there may be more to tell."""
-        match self._state:
-            case _State.START:
-                return self._find_opening()
-            case _State.REASONING_START | _State.ANSWER_START:
-                self._held = self._held.lstrip()
-                if not self._held:
-                    return False
-                in_reasoning = self._state is _State.REASONING_START
-                self._state = _State.REASONING if in_reasoning else _State.ANSWER
-                return True
-            case _State.REASONING:
-                return self._find_closing(pieces)
-            case _State.ANSWER:
-                if self._held:
-                    pieces.append(Piece(self._held))
-                    self._held = ""
-                return False
-
-    def _find_opening(self) -> bool:
-        start = self._held.lstrip()
-        if start.startswith(OPENING):
-            self._held = start[len(OPENING) :]
-            self._state = _State.REASONING_START
-            return True
-        if OPENING.startswith(start):
-            return False
-        self._state = _State.ANSWER
-        return True
-
-    def _find_closing(self, pieces: list[Piece]) -> bool:
-        before, tag, after = self._held.partition(CLOSING)
-        if tag:
-            self._held, self._state = after, _State.ANSWER_START
-            told = before.rstrip()
-        else:
-            told = self._held[: len(self._held) - _partial_length(self._held, CLOSING)].rstrip()
-            self._held = self._held[len(told) :]
-        if told:
-            pieces.append(Piece(told, is_reasoning=True))
-        return bool(tag)
-
-
 class TemplateSplitter:
     """Parts a reply as the response template of a model's tokenizer says; its text must hold the special tokens."""
 
@@ -132,7 +42,7 @@ class TemplateSplitter:
         """Start a reply.
 
         Args:
-            parser: a transformers `ResponseParser` that has seen the prompt.
+            parser: a transformers `ResponseParser` that has seen the prompt, or what looks like one.
         """
         self._parser = parser
         self._field = ""
@@ -151,8 +61,9 @@ class TemplateSplitter:
         """Return the rest; the reply has ended."""
         try:
             return self._pieces(self._parser.finalize()[1])
-        except ValueError:
-            # The reply ended before a part that the template requires; what there was has been told.
+        except (ValueError, StuckError, Cancelled):
+            # The reply ended before a part that the template requires, or in the middle of one that never ends; what there was has
+            # been told.
             return []
 
     def _pieces(self, events: Sequence[Mapping[str, Any]]) -> list[Piece]:
@@ -169,13 +80,60 @@ class TemplateSplitter:
         return [piece for piece in pieces if piece.text]
 
 
-def _partial_length(text: str, tag: str) -> int:
-    """Return how many characters at the end of `text` may be the start of `tag`."""
-    return next(
-        (
-            length
-            for length in range(min(len(tag), len(text)), 0, -1)
-            if text.endswith(tag[:length])
-        ),
-        0,
+def marks_of(tokenizer: Any) -> tuple[Marks, ...]:
+    """Return the marks of reasoning that a model writes, the likeliest first; none where nothing is known.
+
+    Its response template goes before its chat template and its vocabulary, where the marks may be special tokens or ordinary ones.
+    """
+    said = _texts(getattr(tokenizer, "chat_template", None))
+    named = _named_by(getattr(tokenizer, "response_template", None))
+    found = known_marks(lambda text: text in said or token_id(tokenizer, text) is not None)
+    return (*named, *(one for one in (*_own_pairs(tokenizer, said), *found) if one not in named))
+
+
+def _own_pairs(tokenizer: Any, template: str) -> list[Marks]:
+    """Return tags that are not in the table, but are as clear: a pair of a name of its own, as `<think:6124>`."""
+    try:
+        added = list(tokenizer.get_added_vocab())
+    except Exception:  # noqa: BLE001 - a tokenizer may be a program of somebody else
+        added = []
+    text = "\n".join((template, *added))
+    names = dict.fromkeys(_CLOSING_TAG.findall(text))
+    known = {row.opening for row in TABLE}
+    tags = [name for name in names if f"<{name}>" in text and f"<{name}>" not in known]
+    return [Marks(f"<{name}>", (f"</{name}>",)) for name in tags[:_MOST_OWN]]
+
+
+def _named_by(response_template: Any) -> tuple[Marks, ...]:
+    """Return the marks that a response template names as plain text."""
+    fields = response_template.get("fields") if isinstance(response_template, Mapping) else None
+    if not isinstance(fields, Mapping):
+        return ()
+    for name in _REASONING_FIELDS:
+        field = fields.get(name)
+        if isinstance(field, Mapping) and (opening := _literals(field.get("open"))):
+            closings = _literals(field.get("close"))
+            content = fields.get("content")
+            answer = _literals(content.get("open")) if isinstance(content, Mapping) else ()
+            same = (
+                row
+                for row in (*PLAIN, *TABLE)
+                if (row.opening, row.closings[:1]) == (opening[0], closings[:1])
+            )
+            own = Marks(opening[0], closings, answer[0] if answer else "") if closings else None
+            return tuple(row for row in (next(same, own),) if row is not None)
+    return ()
+
+
+def _literals(value: Any) -> tuple[str, ...]:
+    texts = value if isinstance(value, list | tuple) else (value,)
+    return tuple(text.strip() for text in texts if isinstance(text, str) and text.strip())
+
+
+def _texts(template: Any) -> str:
+    """Return a chat template, or all of several, as one text."""
+    return (
+        template
+        if isinstance(template, str)
+        else json.dumps(template, ensure_ascii=False, default=str)
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tui.engine.base import ContextOverflowError, GenerateRequest, Overflow
-from tui.engine.local.loading import LoadedModel
+from tui.engine.local.loaded import LoadedModel
 from tui.engine.local.prompt import Prompt
 from tui.parameters import Value, in_force
 

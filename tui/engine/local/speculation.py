@@ -174,6 +174,10 @@ class Beginning(Protocol):
         """Return the drafter of one reply."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was computed for replies before."""
+        ...
+
 
 @dataclass(slots=True)
 class Speculator:
@@ -189,6 +193,12 @@ class Speculator:
     assistant: Beginning | None = None
     early_exit: Beginning | None = None
     _costs: Costs = field(default_factory=Costs)
+
+    def forget(self) -> None:
+        """Forget what was computed for replies before, which may be no numbers."""
+        for drafter in (self.assistant, self.early_exit):
+            if drafter is not None:
+                drafter.forget()
 
     def drafter(
         self, choice: Speculation, tokens: int | None = None, longest_gram: int = 0

@@ -1,12 +1,21 @@
-"""What ends a reply: the ids that end a turn, and the user."""
+"""What ends a reply: the ids that end a turn, texts, and the user."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tui.engine.base import Cancelled, Emit, Event, IsCancelled, TextDelta
+from tui.engine.base import (
+    Cancelled,
+    Emit,
+    Event,
+    IsCancelled,
+    ReasoningDelta,
+    ReasoningFound,
+    TextDelta,
+)
+from tui.engine.local.model_settings import token_ids
 
 
 class CancelCriteria:
@@ -27,26 +36,42 @@ class CancelCriteria:
 
 
 class StopTexts:
-    """Ends an answer before the first of some texts: passes events on, and holds back what may be the beginning of one."""
+    """Ends a reply before the first of some texts: passes events on, and holds back what may be the beginning of one."""
 
-    def __init__(self, texts: Sequence[str], emit: Emit) -> None:
-        """Watch for `texts` in what is given to `take`, which goes on to `emit`."""
-        self._texts = tuple(text for text in texts if text)
+    def __init__(self, texts: Sequence[str], emit: Emit, marks: Sequence[str] = ()) -> None:
+        """Watch for texts in what is given to `take`, which goes on to `emit`.
+
+        Args:
+            texts: end an answer; reasoning may hold them.
+            emit: takes what is passed on.
+            marks: end a reply wherever they stand, as the marks of roles do.
+        """
+        self._texts: dict[type[Event], tuple[str, ...]] = {
+            TextDelta: tuple(text for text in (*texts, *marks) if text),
+            ReasoningDelta: tuple(text for text in marks if text),
+        }
         self._emit = emit
+        self._kind: type[TextDelta | ReasoningDelta] = TextDelta
         self._held = ""
         self._tokens = 0
         self.found = False
 
     def take(self, event: Event) -> None:
-        """Pass an event on; of an answer's text, what stands before a stop text."""
-        if not isinstance(event, TextDelta) or not self._texts:
-            self._emit(event)
-            return
+        """Pass an event on; of text, what stands before a stop text."""
         if self.found:
             return
+        if isinstance(event, ReasoningFound):
+            # It has what was held back.
+            self._held, self._tokens = "", 0
+        if not isinstance(event, TextDelta | ReasoningDelta):
+            self._emit(event)
+            return
+        if type(event) is not self._kind:
+            self._pass_on(len(self._held))
+            self._kind = type(event)
         self._held += event.text
         self._tokens += event.tokens
-        places = [at for text in self._texts if (at := self._held.find(text)) >= 0]
+        places = [at for text in self._texts[self._kind] if (at := self._held.find(text)) >= 0]
         if places:
             self.found = True
             self._pass_on(min(places))
@@ -60,45 +85,27 @@ class StopTexts:
 
     def _beginning(self) -> int:
         """Return how much of the held text's end may be the beginning of a stop text."""
-        longest = min(len(self._held), max(map(len, self._texts)) - 1)
+        texts = self._texts[self._kind]
+        longest = min(len(self._held), max(map(len, texts), default=1) - 1)
         ends = (size for size in range(longest, 0, -1))
-        return next(
-            (n for n in ends if any(text.startswith(self._held[-n:]) for text in self._texts)), 0
-        )
+        return next((n for n in ends if any(text.startswith(self._held[-n:]) for text in texts)), 0)
 
     def _pass_on(self, size: int) -> None:
         text, self._held = self._held[:size], self._held[size:]
         if text:
-            self._emit(TextDelta(text, self._tokens))
+            self._emit(self._kind(text, self._tokens))
             self._tokens = 0
 
 
-def end_of_turn_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return the ids that end a reply: those that model and tokenizer name, and the one that the chat template writes.
+def end_of_turn_ids(model: Any, tokenizer: Any, of_template: Iterable[int]) -> frozenset[int]:
+    """Return the ids that end a reply: those that model and tokenizer name, and those that the chat template ends turns with.
 
     Some models name only the end of the text and rely on the template's own end of turn, such as `<|im_end|>`.
     """
-    found: set[int | None] = set()
-    for holder in (model.generation_config, model.config.get_text_config(), tokenizer):
-        value = getattr(holder, "eos_token_id", None)
-        found.update(value if isinstance(value, list | tuple) else [value])
-    found.add(_template_end_id(tokenizer))
-    return frozenset(int(token) for token in found if token is not None)
-
-
-def _template_end_id(tokenizer: Any) -> int | None:
-    """Return the special token that the chat template puts right after what the assistant said, if it does."""
-    if not getattr(tokenizer, "chat_template", None):
-        return None
-    said = "chat-tui-marker"
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": said}]
-    try:
-        text = tokenizer.apply_chat_template(chat, tokenize=False)
-        following = tokenizer.encode(text.rpartition(said)[2].lstrip(), add_special_tokens=False)
-    except Exception:  # noqa: BLE001 - a template is a program of somebody else; then the named ids must do
-        return None
-    special = set(tokenizer.all_special_ids)
-    return following[0] if following and following[0] in special else None
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    holders = (model.generation_config, model.config, model.config.get_text_config(), tokenizer)
+    named = [token_ids(getattr(holder, "eos_token_id", None), vocabulary) for holder in holders]
+    return frozenset().union(*named, token_ids(list(of_template), vocabulary))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Turns token ids into text while they are generated, and the text into events. Never emits half a character."""
+"""Turns the text of token ids, as they are generated, into events. What the ids say is the business of `detokenizer`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, Final, Protocol
 
-from tui.engine.base import Emit, ReasoningDelta, TextDelta
+from tui.engine.base import Emit, ReasoningDelta, ReasoningFound, TextDelta
 from tui.engine.local.reasoning import Splitter
 
-_UNFINISHED: Final = "\ufffd"
-_PRIMING_IDS: Final = 8
+_LONGEST_TEXT: Final = 100_000
+"""Characters of one token. The longest in use have some hundreds."""
 
 
 class Detokenizer(Protocol):
@@ -19,62 +19,6 @@ class Detokenizer(Protocol):
     def step(self, token: int) -> str:
         """Return the text that is whole now; empty while a character is not."""
         ...
-
-
-class FastDetokenizer:
-    """Uses the stream decoder of the tokenizers library."""
-
-    def __init__(self, backend: Any, before: Sequence[int] = ()) -> None:
-        """Start a stream.
-
-        Args:
-            backend: a `tokenizers.Tokenizer`.
-            before: ids of the text that the stream goes on from, so that a first space is not lost.
-        """
-        from tokenizers.decoders import DecodeStream
-
-        self._backend = backend
-        self._stream: Any = DecodeStream(ids=list(before), skip_special_tokens=False)
-
-    def step(self, token: int) -> str:
-        """Return the text that is whole now; empty while a character is not."""
-        return self._stream.step(self._backend, token) or ""
-
-
-class SlowDetokenizer:
-    """Decodes a short window again for each token; works with any tokenizer."""
-
-    def __init__(self, tokenizer: Any, before: Sequence[int] = ()) -> None:
-        self._tokenizer = tokenizer
-        self._ids = list(before)
-        self._read = len(self._ids)
-
-    def step(self, token: int) -> str:
-        """Return the text that is whole now; empty while a character is not."""
-        self._ids.append(token)
-        known = self._decode(self._ids[: self._read])
-        text = self._decode(self._ids)
-        if len(text) <= len(known) or text.endswith(_UNFINISHED):
-            return ""
-        self._ids = self._ids[self._read :]
-        self._read = len(self._ids)
-        return text[len(known) :]
-
-    def _decode(self, ids: list[int]) -> str:
-        return str(
-            self._tokenizer.decode(
-                ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
-            )
-        )
-
-
-def detokenizer(tokenizer: Any, before: Sequence[int] = ()) -> Detokenizer:
-    """Return the detokenizer that fits a transformers tokenizer."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    tail = list(before)[-_PRIMING_IDS:]
-    if backend is None or not hasattr(backend, "decoder"):
-        return SlowDetokenizer(tokenizer, tail)
-    return FastDetokenizer(backend, tail)
 
 
 class ReplyStreamer:
@@ -132,7 +76,11 @@ class ReplyStreamer:
             self.take(token)
 
     def take(self, token: int) -> None:
-        """Take one new token."""
+        """Take one new token.
+
+        Raises:
+            ValueError: its text is longer than that of any token.
+        """
         self.ids.append(token)
         if self.ended or token in self._ends:
             self.ended = True
@@ -144,6 +92,8 @@ class ReplyStreamer:
         before = self._splitter.in_reasoning
         if token not in self._silent:
             text = self._text.step(token)
+            if len(text) > _LONGEST_TEXT:
+                raise ValueError(f"its tokenizer makes {len(text):,} characters of one token")
             if text:
                 self._send(self._splitter.feed(text))
         self._time_reasoning(before)
@@ -162,10 +112,16 @@ class ReplyStreamer:
     def _send(self, pieces: Sequence[Any]) -> None:
         for piece in pieces:
             tokens, self._waiting_tokens = self._waiting_tokens, 0
-            delta = ReasoningDelta if piece.is_reasoning else TextDelta
-            if not piece.is_reasoning:
+            if piece.tag:
+                self._answer.clear()
+                self.reasoning_tokens = self.new_tokens
+                self.reasoning_s = self.last_token_s - self.first_token_s
+                self._emit(ReasoningFound(piece.text, piece.tag, tokens))
+            elif piece.is_reasoning:
+                self._emit(ReasoningDelta(piece.text, tokens))
+            else:
                 self._answer.append(piece.text)
-            self._emit(delta(piece.text, tokens))
+                self._emit(TextDelta(piece.text, tokens))
 
     def _time_reasoning(self, before: bool) -> None:
         inside = self._splitter.in_reasoning

@@ -1,162 +1,171 @@
-"""What a chat template lets the user choose, read from the template itself.
+"""A model's chat template: what it lets the user choose, and the text that it makes of a chat.
 
-A variable that the template asks for and that is none of those that every template is given is a switch, as `enable_thinking`
-is. Which values it takes is read from what the template compares it with. The template is parsed, and never run.
+It is read and rendered in a helper process, see `template_program`: a template is a program of a stranger, and may never end or fill the
+memory. What becomes token ids of the text is the prompt's business.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-
-from tui.engine.base import TemplateSwitch
+from tui.engine import template_files
+from tui.engine.attempts import never
+from tui.engine.base import GenerationError, IsCancelled, TemplateSwitch
+from tui.engine.local.helper import Helper, HelperError
 
 _log = logging.getLogger(__name__)
 
-_GIVEN: Final = frozenset(
-    (
-        "messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "conversation", "functions",
-        "builtin_tools", "custom_tools", "tools_in_user_message", "controls", "citations", "date_string", "today",
-    )
-)  # fmt: skip
-"""What every template is given, or what only tools and documents have a use for."""
-_MOST_SWITCHES: Final = 20
-_MOST_CHOICES: Final = 12
+_PROGRAM: Final = Path(__file__).with_name("template_program.py")
+_MEMORY_BYTES: Final = 1 << 30
+_WITHIN_S: Final = 20.0
+_PROBE_S: Final = 5.0
+"""How long a template may take while its model is loaded; it is given some chats of a few words then."""
+_TEXT_BYTES: Final = 64_000_000
+"""A prompt of this length would be ten times as long as the longest context."""
+_COMMAND: Final = re.compile(r"(?<![\w/<:.])/[A-Za-z][A-Za-z_]{2,30}(?![\w/>])")
+_OTHER: Final = "Use another model, or mend the template in the model's folder."
 
 
-class _Generation(Extension):
-    """The tag around what the assistant said, which transformers adds to the language; here it is only looked into."""
-
-    tags = {"generation"}  # noqa: RUF012 - the library's declaration
-
-    def parse(self, parser: Parser) -> Any:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
+class TemplateRefusedError(Exception):
+    """A template does not take a chat; the message is its own reason."""
 
 
-def template_problem(tokenizer: Any) -> str:
-    """Return what is wrong with how a tokenizer's chat template is written, with the line; empty when nothing is."""
-    try:
-        _environment().parse(_template(tokenizer))
-    except TemplateSyntaxError as error:
-        return f"line {error.lineno}: {error.message}"
-    except (TemplateError, RecursionError) as error:
-        return str(error) or type(error).__name__
-    return ""
+class _StoppedError(GenerationError):
+    """A template had to be stopped."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The model's chat template was stopped: {reason}.", _OTHER)
+        self.reason = reason
 
 
-def _template(tokenizer: Any) -> str:
-    template = getattr(tokenizer, "chat_template", None)
-    if isinstance(template, Mapping):
-        template = template.get("default")
-    return template if isinstance(template, str) else ""
+class ChatTemplate:
+    """The chat template of a tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Read a template.
+
+        Args:
+            tokenizer: a transformers tokenizer that has a chat template.
+        """
+        self._helper = Helper(
+            _PROGRAM, memory_bytes=_MEMORY_BYTES, within_s=_WITHIN_S, answer_bytes=_TEXT_BYTES
+        )
+        self._text = _text(tokenizer)
+        special = getattr(tokenizer, "special_tokens_map", None) or {}
+        self._special = {str(name): _plain(token) for name, token in special.items()}
+        known = self._read()
+        self.problem = str(known.get("problem", ""))
+        """What is wrong with how it is written; empty when nothing is."""
+        self.switches = tuple(
+            TemplateSwitch(found["name"], tuple(found["choices"]), found["default"])
+            for found in known.get("switches", ())
+        )
+        """What it lets the user choose, in the order of the names; none where it can't be read."""
+        literals = str(known.get("literals", ""))
+        self._control = _control_tokens(tokenizer, literals)
+        self.commands = frozenset(_COMMAND.findall(literals))
+        """What the user may type to switch something, as `/no_think`; it may be taken out of what was said."""
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        cancelled: IsCancelled = never,
+        *,
+        fills_gaps: bool = False,
+        **values: Any,
+    ) -> list[str]:
+        """Return the text that the template makes of a chat, in pieces: its own, and control tokens that were typed, in turn.
+
+        Args:
+            messages: as templates know them.
+            cancelled: tells when the text is not wanted any more.
+            fills_gaps: give it something empty for what it asks for and a chat does not have, as tools.
+            values: further values that it is given by name.
+
+        Raises:
+            TemplateRefusedError: it does not take this chat.
+            GenerationError: it can't be used: it is broken, takes too long or too much memory.
+            Cancelled: `cancelled` returned True; it was stopped.
+        """
+        typed = {"messages": list(messages), **values}
+        question = {"typed": typed, "fills_gaps": fills_gaps}
+        said = self._ask(question, cancelled, _WITHIN_S)
+        if "refused" in said:
+            raise TemplateRefusedError(str(said["refused"]))
+        return [str(piece) for piece in said["pieces"]]
+
+    def try_out(self, trials: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, str]]:
+        """Return what the template makes of some very short chats: of each the text, or None and why it does not take it.
+
+        One that has to be stopped counts as broken from then on.
+
+        Args:
+            trials: of each what it is given by name as `typed`, and `fills_gaps` as above.
+
+        Raises:
+            GenerationError: it can't be used, as above.
+        """
+        try:
+            said = self._ask({"trials": list(trials)}, never, _PROBE_S)
+        except _StoppedError as error:
+            self.problem = error.reason
+            raise
+        return [
+            (None, str(one["refused"])) if "refused" in one else ("".join(one["pieces"]), "")
+            for one in said["trials"]
+        ]
+
+    def _ask(
+        self, question: Mapping[str, Any], cancelled: IsCancelled, within_s: float
+    ) -> Mapping[str, Any]:
+        if self.problem:
+            raise GenerationError(f"The model's chat template is broken ({self.problem}).", _OTHER)
+        about = {"template": self._text, "special": self._special, "control": self._control}
+        try:
+            said: Mapping[str, Any] = self._helper.ask(
+                {**about, **question}, cancelled, within_s=within_s
+            )
+        except HelperError as error:
+            raise _StoppedError(str(error)) from error
+        return said
+
+    def _read(self) -> Mapping[str, Any]:
+        try:
+            known: Mapping[str, Any] = self._helper.ask(
+                {"template": self._text, "special": self._special}, within_s=_PROBE_S
+            )
+        except HelperError as error:
+            return {"problem": str(error)}
+        return {"problem": known["refused"]} if "refused" in known else known
 
 
-def _environment() -> Environment:
-    return Environment(extensions=["jinja2.ext.loopcontrols", _Generation], autoescape=False)  # noqa: S701 - it is only parsed
+def _text(tokenizer: Any) -> str:
+    found = template_files.chosen(getattr(tokenizer, "chat_template", None))
+    return found.text if found is not None else ""
 
 
-def template_switches(tokenizer: Any) -> tuple[TemplateSwitch, ...]:
-    """Return the switches of a tokenizer's chat template, in the order of their names; none where it can't be read."""
-    template, environment = _template(tokenizer), _environment()
-    try:
-        tree = environment.parse(template)
-        asked = meta.find_undeclared_variables(tree)
-    except (TemplateError, RecursionError):
-        _log.info("the chat template can't be read for its switches", exc_info=True)
-        return ()
-    special = set(getattr(tokenizer, "special_tokens_map", {}) or {})
-    called = {
-        call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)
-    }
-    names = sorted(
-        name
-        for name in asked - _GIVEN - special - called
-        if not name.endswith(("_token", "_tokens")) and name not in environment.globals
-    )
-    return tuple(_switch(tree, name) for name in names[:_MOST_SWITCHES])
+def _plain(token: Any) -> Any:
+    return [str(one) for one in token] if isinstance(token, list | tuple) else str(token)
 
 
-def _switch(tree: nodes.Template, name: str) -> TemplateSwitch:
-    choices: list[Any] = []
-    for value in _compared(tree, name):
-        if value is not None and value not in choices:
-            choices.append(value)
-    default = _default(tree, name)
-    if default is not None and default not in choices:
-        choices.insert(0, default)
-    if not choices and _is_tested(tree, name):
-        choices = [True, False]
-    if all(isinstance(one, bool) for one in choices) and choices:
-        choices = [True, False]
-    return TemplateSwitch(name, tuple(choices[:_MOST_CHOICES]), default)
+def _control_tokens(tokenizer: Any, literals: str) -> list[str]:
+    """Return the tokens that are no control tokens where the user types them.
 
-
-def _compared(tree: nodes.Template, name: str) -> Iterator[Any]:
-    """Yield the constants that a variable is compared with."""
-    for test in tree.find_all(nodes.Test):
-        if test.name in ("true", "false") and _is(test.node, name):
-            yield test.name == "true"
-    for compare in tree.find_all(nodes.Compare):
-        sides = [compare.expr, *(operand.expr for operand in compare.ops)]
-        if not any(_is(side, name) for side in sides):
-            continue
-        for side in sides:
-            for constant in [side] if isinstance(side, nodes.Const) else _members(side):
-                if isinstance(constant, nodes.Const):
-                    # The parser has made one constant of a list of constants.
-                    several = isinstance(constant.value, list | tuple)
-                    yield from constant.value if several else (constant.value,)
-
-
-def _members(node: nodes.Node) -> list[nodes.Expr]:
-    return node.items if isinstance(node, nodes.List | nodes.Tuple) else []
-
-
-def _is(node: nodes.Node, name: str) -> bool:
-    """Return whether a node is a variable, or that variable through filters such as `lower`."""
-    while isinstance(node, nodes.Filter) and node.node is not None:
-        node = node.node
-    return isinstance(node, nodes.Name) and node.name == name
-
-
-def _is_tested(tree: nodes.Template, name: str) -> bool:
-    """Return whether a variable stands where only true or false matters."""
-    tests = [found.test for found in tree.find_all(nodes.If)]
-    tests += [found.test for found in tree.find_all(nodes.CondExpr)]
-    return any(_has_bare(test, name) for test in tests)
-
-
-def _has_bare(node: nodes.Node, name: str) -> bool:
-    if isinstance(node, nodes.And | nodes.Or):
-        return _has_bare(node.left, name) or _has_bare(node.right, name)
-    if isinstance(node, nodes.Not):
-        return _has_bare(node.node, name)
-    return isinstance(node, nodes.Name) and node.name == name
-
-
-def _default(tree: nodes.Template, name: str) -> Any:
-    """Return what the template takes where the variable is not given, if it says so."""
-    for filtered in tree.find_all(nodes.Filter):
-        is_default = filtered.name in ("default", "d") and filtered.args
-        if is_default and _is(filtered, name) and isinstance(filtered.args[0], nodes.Const):
-            return filtered.args[0].value
-    for branch in tree.find_all(nodes.If):
-        if _asks_whether_missing(branch.test, name):
-            for assigned in branch.find_all(nodes.Assign):
-                if _is(assigned.target, name) and isinstance(assigned.node, nodes.Const):
-                    return assigned.node.value
-    return None
-
-
-def _asks_whether_missing(test: nodes.Node, name: str) -> bool:
-    if isinstance(test, nodes.Not):
-        inner = test.node
-        return isinstance(inner, nodes.Test) and inner.name == "defined" and _is(inner.node, name)
-    return isinstance(test, nodes.Test) and test.name == "undefined" and _is(test.node, name)
+    They are the special ones and the others that the tokenizer names; where it names none, those that stand in the template's text.
+    """
+    named = getattr(tokenizer, "chat_control_tokens", None)
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    return [
+        token.content
+        for token in added.values()
+        if token.special
+        or (
+            token.content in named
+            if named is not None
+            else token.content in literals and not token.content.isspace()
+        )
+    ]

@@ -1,28 +1,57 @@
-"""Reads a model's weights through transformers, and refuses those that are another model's or more than the user allows."""
+"""Reads a model's weights through transformers, and refuses those that are another model's or more than the user allows.
+
+transformers only maps a file of weights into memory on a CPU, and when a mapped file is cut short, the next look at a weight ends the
+process. Where somebody else can do that, the weights are copied out of the file. That can add half to the time of a load, and the
+system can't drop such weights when it needs room; so the user's own files stay mapped, and must not be written over while their model
+is loaded. Nor does it help in the seconds between the mapping and the copy.
+"""
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tui.engine import facts, fit
+from tui.engine import checkpoint, facts, fit, foreign
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelSource
+from tui.engine.failures import words
+from tui.engine.local import assembly, renamed_weights
 from tui.engine.quantization import QUANTIZATIONS
+from tui.files import OTHERS_MODE, is_users_alone
 
 _log = logging.getLogger(__name__)
 
+_WEIGHTS: Final = tuple(
+    f"{below}*{end}" for below in ("", "*/") for end in (".safetensors", ".bin")
+)
+"""Where a folder's files of weights may be; an index may name some below it."""
+_HEAD: Final = re.compile(r"(^|\.)(lm_head|embed_out|output|head)\.(weight|bias)$")
+_LONGEST: Final = 100
+_PACKED: Final = ("state_dict", "model_state_dict", "model", "module")
+"""Under which of these names programs of training keep the weights."""
+_NEVER_PACKED: Final = re.compile(r"norm|embed_tokens|wte|wpe|ln_f")
+
 
 def read(
-    source: ModelSource, folder: Path, request: LoadRequest, method: str, options: Mapping[str, Any]
+    source: ModelSource,
+    folder: Path,
+    model_class: Any,
+    request: LoadRequest,
+    method: str,
+    options: Mapping[str, Any],
 ) -> Any:
     """Return the model with its weights.
 
     Args:
         source: names the model.
         folder: holds it.
+        model_class: what it is loaded as: a class of transformers, or one of its auto classes.
         request: the load.
         method: how the checkpoint is already quantised; empty when it is not.
         options: for `from_pretrained`.
@@ -31,32 +60,214 @@ def read(
         ModelLoadError: the weights are not those of this model, or it can't be held in the chosen quantization.
         Exception: whatever transformers raised.
     """
-    from transformers import AutoModelForCausalLM
-
     name, quantized_as = source.name, request.quantization
-    from_pretrained: Any = AutoModelForCausalLM.from_pretrained
+    found = checkpoint.find_weights(folder)
+    if not found.is_usual:
+        _log.info("the weights of %s are taken from %s", folder, ", ".join(found.files)[:1000])
     try:
-        made = from_pretrained(folder, output_loading_info=True, **options)
+        with assembly.found_by_name(folder, found) as place:
+            model, report = _made(model_class, place, options)
     except (RuntimeError, ValueError) as error:
-        if "quantization_config" in options and "automatic conversion" in str(error):
-            raise ModelLoadError(
-                f"{name} can't be held in {QUANTIZATIONS[quantized_as].label}: this quantization does not take its layers.",
-                "Another quantization may work; or load it with none.",
-            ) from error
+        if "quantization_config" in options and "automatic conversion" in words(error, 10_000):
+            raise _not_held(name, quantized_as) from error
         raise
-    model, report = made
+    if "quantization_config" in options and are_taken_apart(model, report["missing_keys"]):
+        _log.error("weights that were lost on the way: %s", sorted(report["missing_keys"]))
+        raise _not_held(name, quantized_as)
+    check_complete(model, report, name, method)
+    return model
+
+
+def _not_held(name: str, quantization: str) -> ModelLoadError:
+    return ModelLoadError(
+        f"{name} can't be held in {QUANTIZATIONS[quantization].label}: this quantization does not take its layers.",
+        "Another quantization may work; or load it with none.",
+    )
+
+
+def are_taken_apart(model: Any, missing: Iterable[str]) -> bool:
+    """Return whether missing weights are all parts of tensors that transformers takes apart while it reads them.
+
+    A library that quantizes on the way may be given the first part only; the files lack nothing then.
+    """
+    lacking = list(missing)
+    if not lacking:
+        return False
+    # transformers keeps its rules by the names of classes and by kinds.
+    kinds = {
+        kind
+        for part in model.modules()
+        if (config := getattr(part, "config", None)) is not None
+        for kind in (
+            *(one.__name__ for one in type(part).__mro__),
+            getattr(config, "model_type", ""),
+        )
+    }
+    parts = [
+        re.compile(pattern)
+        for kind in kinds
+        for rule in _conversions(kind)
+        if len(rule.target_patterns) > 1
+        for pattern in rule.target_patterns
+    ]
+    return all(any(one.search(key) for one in parts) for key in lacking)
+
+
+def _conversions(kind: str) -> Sequence[Any]:
+    """Return transformers' rules for a kind or class of models: which tensors of a file become which weights."""
+    from transformers import conversion_mapping
+
+    mapping: Any = conversion_mapping.get_checkpoint_conversion_mapping
+    return mapping(kind) or ()
+
+
+def check_names(folder: Path, found: checkpoint.Weights, config: Any) -> None:
+    """Check that weights are called as transformers reads them: for a few kinds it knows the names of their makers, too.
+
+    Args:
+        folder: holds the weights.
+        found: what is in it.
+        config: transformers' own.
+
+    Raises:
+        ModelLoadError: they are called as in the files that the model's makers give out, and that is not known for this kind.
+    """
+    native = foreign.native_names(found.tensors)
+    if not native:
+        return
+    known = [
+        re.compile(pattern)
+        for rule in _conversions(config.model_type)
+        for pattern in rule.source_patterns
+    ]
+    if not all(any(pattern.search(name) for pattern in known) for name in native):
+        raise ModelLoadError(
+            f"{found.files[0]} holds the model in the format of its maker ({folder}), which transformers can't read.",
+            "Download the model in Hugging Face's format, with model.safetensors.",
+        )
+
+
+def _made(model_class: Any, place: Path, options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the model and transformers' report; where its weights have other names in the files, it is read once more."""
+    config = copy.deepcopy(options["config"])
+    model, report = model_class.from_pretrained(place, output_loading_info=True, **options)
+    other = renamed_weights.renaming(report["missing_keys"], report["unexpected_keys"])
+    if not other:
+        return model, report
+    _log.info("weights are renamed: %s", other)
+    del model
+    again = {**options, "config": config, "key_mapping": other}
+    made: tuple[Any, Any] = model_class.from_pretrained(place, output_loading_info=True, **again)
+    return made
+
+
+def check_complete(model: Any, report: Mapping[str, Any], name: str, method: str = "") -> None:
+    """Check that a model has all its weights from its files: what is missing there is made up of random numbers.
+
+    Args:
+        model: as transformers made it.
+        report: what transformers says of the load.
+        name: of the model, for people.
+        method: how the checkpoint is already quantised; empty when it is not.
+
+    Raises:
+        ModelLoadError: some are missing.
+    """
     missing = set(report["missing_keys"])
     sizes = {key: weight.numel() for key, weight in model.named_parameters()}
     lacking = missing & sizes.keys()
     # What a quantised checkpoint calls its weights is its library's business: only when most are missing it is another model's.
+    # Embeddings and norms are stored as they are.
     too_many = sum(sizes.values()) // 2 if method else 0
-    if sum(sizes[key] for key in lacking) > too_many:
+    plain = any(_NEVER_PACKED.search(key) for key in lacking)
+    if plain or sum(sizes[key] for key in lacking) > too_many:
         _log.error("weights that are missing: %s", sorted(lacking))
-        raise ModelLoadError(
-            f"{name} lacks {len(lacking)} of the {len(sizes)} weights that its config.json asks for, as in {min(lacking)}.",
-            "Its config.json may belong to another model: download or copy it again.",
+        raise _incomplete(lacking, len(sizes), set(report["unexpected_keys"]), name)
+
+
+def _incomplete(lacking: set[str], count: int, others: set[str], name: str) -> ModelLoadError:
+    """Return the error that says which weights are missing, and why where that can be told."""
+    if renamed_weights.holds_adapter(others):
+        return ModelLoadError(
+            f"The weights of {name} hold an adapter (LoRA) that was not merged into a model.",
+            f"Merge it first (merge_and_unload), or save the adapter in a folder of its own. {foreign.ADAPTER_HINT}",
         )
-    return model
+    if others and not any("." in one for one in others):
+        packed = next((one for one in _PACKED if one in others), min(others))
+        return ModelLoadError(
+            f"The weights of {name} lie in a training's checkpoint, packed into {packed[:_LONGEST]!r}.",
+            f"Save them alone, as with: torch.save(torch.load(FILE)[{packed[:_LONGEST]!r}], 'pytorch_model.bin')",
+        )
+    said = f"{name} lacks {len(lacking)} of the {count} weights that its architecture asks for, as in {min(lacking)}."
+    if all(_HEAD.search(key) for key in lacking):
+        return ModelLoadError(
+            said,
+            "That is what writes text: it may be an embedding model, or its config.json should say "
+            '"tie_word_embeddings": true.',
+        )
+    if others and len(lacking) > count // 2:
+        return ModelLoadError(
+            f"{said} Its files hold {len(others)} others, as {min(others)[:_LONGEST]}.",
+            "They may belong to another model, or to another program: download the model again.",
+        )
+    return ModelLoadError(
+        said, "Its files may belong to different models: download or copy it again."
+    )
+
+
+def secure(model: Any, folder: Path, check: Callable[[], None]) -> None:
+    """Copy a model's weights out of the files of a folder if others can change these; see `copy_out_of_files`."""
+    # Where there are no such owners, files are not mapped either.
+    if hasattr(os, "geteuid") and others_can_change(folder):
+        copy_out_of_files(model, check)
+
+
+def others_can_change(folder: Path) -> bool:
+    """Return whether anybody but the user can write to the files of weights in a folder, or put others there."""
+    paths = [path for kind in _WEIGHTS for path in folder.glob(kind)]
+    folders = {folder, *(path.resolve().parent for path in paths)}
+    return not all(is_users_alone(path.stat()) for path in paths) or any(
+        path.stat().st_mode & OTHERS_MODE for path in folders
+    )
+
+
+def copy_out_of_files(model: Any, check: Callable[[], None]) -> None:
+    """Give a model memory of its own for all weights that lie in a mapped file.
+
+    One after the other, so that no more than one is there twice: what is only in the file, the system drops when it needs room.
+
+    Args:
+        model: a torch module on any device.
+        check: called before each copy; may raise.
+    """
+    import torch
+
+    # Weights that several layers share are the same parameter, and come once.
+    for weight in (*model.parameters(), *model.buffers()):
+        for tensor, put in _plain_tensors(weight):
+            if not _is_mapped(tensor):
+                continue
+            check()
+            with torch.no_grad():
+                put(tensor.detach().clone())
+
+
+def _plain_tensors(tensor: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
+    """Yield a tensor, or those that a quantized one is made of, each with what puts another in its place."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor, partial(setattr, tensor, "data")
+        return
+    for name in tensor.__tensor_flatten__()[0]:
+        inner = getattr(tensor, name)
+        if hasattr(inner, "__tensor_flatten__"):
+            yield from _plain_tensors(inner)
+        else:
+            yield inner, partial(setattr, tensor, name)
+
+
+def _is_mapped(tensor: Any) -> bool:
+    """Return whether a tensor lies in memory that torch did not allocate, which it can't resize either."""
+    return bool(tensor.device.type == "cpu" and not tensor.untyped_storage().resizable())
 
 
 def check_limit(

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from textual import on
-from textual.message import Message
+from textual import on, work
 from textual.timer import Timer
 
 from tui.conversation import ASSISTANT
@@ -31,9 +30,6 @@ _KEPT: Final = (Origin.CHAT, Origin.REMEMBERED)
 
 class Choices(Reading):
     """Changes what replies are made with."""
-
-    class SettingsChanged(Message):
-        """The configuration is another one; the app looks and listens otherwise now."""
 
     _prompt_timer: Timer | None = None
     _origins: dict[str, Origin]
@@ -224,15 +220,13 @@ class Choices(Reading):
         self._prompt_timer = self.set_timer(_COUNT_S, self._count_prompt)
         self._show_prompt_note(0)
 
-    def _count_prompt(self) -> None:
+    @work(exclusive=True, group="count-prompt")
+    async def _count_prompt(self) -> None:
         if self.system_prompt and self.model.ready and not self.worker.busy:
             prompt = self.system_prompt
-
-            def counted(pieces: tuple[str, ...]) -> None:
-                if prompt == self.system_prompt:
-                    self._show_prompt_note(len(pieces))
-
-            self.split_text(prompt, counted)
+            pieces = await self.side.split(prompt)
+            if prompt == self.system_prompt:
+                self._show_prompt_note(len(pieces))
 
     def _show_prompt_note(self, tokens: int) -> None:
         parts = [f"{tokens:,} token{'' if tokens == 1 else 's'}"] if tokens else []
@@ -243,6 +237,7 @@ class Choices(Reading):
 
     def set_prompt(self, text: str) -> None:
         """Have another system prompt from the next reply on."""
+        self.keep_prompt()
         self.system_prompt = text
         self.sidebar.show_system_prompt(text)
         self.remember()

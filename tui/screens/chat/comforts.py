@@ -11,24 +11,15 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.commands import typed_text
-from tui.conversation import USER
+from tui.chat.drafts import draft_key
 from tui.sanitize import sanitize_line
 from tui.screens.chat.commanding import Commanding
 from tui.screens.live_reply import LiveReply
 from tui.screens.picker import Entry, Picker
 from tui.sessions import Loaded
-from tui.settings.history import (
-    Draft,
-    Sent,
-    add_to_history,
-    read_drafts,
-    read_history,
-    write_drafts,
-)
+from tui.settings.history import Draft, Sent
 from tui.settings.state import AppState
 
-_NOT_BEGUN: Final = ""
 _DRAFT_S: Final = 0.5
 TOUR: Final = (
     "Enter sends, Ctrl+J begins a line, Esc stops a reply.",
@@ -57,8 +48,6 @@ class Comforts(Commanding):
 
     def on_mount(self) -> None:
         """Read what was kept, behind the screen."""
-        self._history: list[Sent] = []
-        self._drafts: dict[str, Draft] = {}
         self._shows_tour = (
             self.paths is not None
             and not self._last_state.toured
@@ -68,33 +57,22 @@ class Comforts(Commanding):
 
     @work(thread=True, group="kept", exit_on_error=False)
     def _read_kept(self) -> None:
-        if self.paths is not None:
-            history, drafts = read_history(self.paths.history), read_drafts(self.paths.drafts)
-            self.app.call_from_thread(self._kept_is_read, history, drafts)
+        drafts, problem = self.drafts.read()
+        self.app.call_from_thread(self._kept_is_read, self.sent.read(), drafts, problem)
 
-    def _kept_is_read(self, history: list[Sent], drafts: dict[str, Draft]) -> None:
-        self._history = [*history, *self._history]
-        self._drafts = {**drafts, **self._drafts}
+    def _kept_is_read(
+        self, history: list[Sent], drafts: dict[str, Draft], problem: str = ""
+    ) -> None:
+        if problem:
+            self.tell(problem, severity="warning")
+        self.sent.add_read(history)
+        found = drafts.get(self._draft_key)
+        self.drafts.add_read(drafts)
         self._offer_history()
-        if not self.composer.text:
-            self._show_draft()
+        if found is not None:
+            self._take_in(found)
 
     # -- what was sent
-
-    def was_sent(self, text: str) -> None:
-        """Keep what was sent for the Up key and the search."""
-        super().was_sent(text)
-        # Before the chat may go on as a copy, under another id.
-        gone = [self._drafts.pop(key, None) for key in (self.conversation.id, _NOT_BEGUN)]
-        if any(draft is not None for draft in gone):
-            self._write_drafts()
-        if not text.strip() or self.temporary:
-            return
-        sent = Sent(text, self.conversation.id)
-        self._history.append(sent)
-        if self.paths is not None:
-            path = self.paths.history
-            self.sessions.run(lambda: add_to_history(path, sent))
 
     def show_conversation(self, *, follow: bool = True) -> None:
         """Show the chat; Up brings back its messages, and before those what was sent elsewhere."""
@@ -102,23 +80,14 @@ class Comforts(Commanding):
         self._offer_history()
 
     def _offer_history(self) -> None:
-        own = [typed_text(turn.text) for turn in self.conversation.path if turn.role == USER]
-        elsewhere = [one.text for one in self._history if one.chat_id != self.conversation.id]
-        self.composer.remember([*elsewhere, *own])
+        self.composer.remember([one.text for one in self.sent.for_chat(self.conversation)])
 
     @work(exclusive=True, group="history")
     async def action_composer_history(self) -> None:
         """Search what was sent."""
-        own = [
-            Sent(typed_text(turn.text), self.conversation.id)
-            for turn in self.conversation.path
-            if turn.role == USER
-        ]
         seen: set[str] = set()
         entries: list[Entry] = []
-        for one in reversed(
-            [*(sent for sent in self._history if sent.chat_id != self.conversation.id), *own]
-        ):
+        for one in reversed(self.sent.for_chat(self.conversation)):
             if one.text not in seen:
                 seen.add(one.text)
                 where = "this chat" if one.chat_id == self.conversation.id else ""
@@ -127,7 +96,7 @@ class Comforts(Commanding):
             Picker("What you sent", entries, empty="Nothing was sent yet.")
         )
         if chosen is not None:
-            self.composer.set_text(chosen)
+            self.composer.recall(chosen)
             self.set_focus(self.composer)
 
     # -- drafts
@@ -140,46 +109,44 @@ class Comforts(Commanding):
 
     def keep_draft(self) -> None:
         """Put what is written and not sent on disk, behind the screen."""
-        draft = Draft(self.composer.text, self.attachments)
-        key = self._draft_key
-        if self.temporary or draft == self._drafts.get(key, Draft()):
-            return
-        self._drafts.pop(key, None)
-        if not draft.is_empty:
-            self._drafts[key] = draft
-        self._write_drafts()
+        if not self.temporary:
+            self.drafts.keep(self._draft_key, Draft(self.composer.unsent, self.attachments))
 
     @property
     def _draft_key(self) -> str:
-        """The chat that a draft belongs to; a chat that has not begun is as good as any new one."""
-        return self.conversation.id if self.conversation.turns else _NOT_BEGUN
+        return draft_key(self.conversation)
 
-    def _write_drafts(self) -> None:
-        if self.paths is not None:
-            path, drafts = self.paths.drafts, dict(self._drafts)
-            self.sessions.run(lambda: write_drafts(path, drafts))
-
-    def _show_draft(self) -> None:
-        draft = self._drafts.get(self._draft_key)
-        if draft is not None:
-            self.composer.set_text(draft.text)
-            self.set_attachments(tuple(draft.attachments))
+    def _take_in(self, draft: Draft) -> None:
+        """Put a draft into the composer, in front of what has been written there since."""
+        if self.composer.text != draft.text:
+            self.composer.take_back(draft.text)
+        fresh = [one for one in self.attachments if one not in draft.attachments]
+        self.set_attachments((*draft.attachments, *fresh))
 
     def open_conversation(self, opened: Loaded) -> None:
-        """Go on with another chat; what was being written stays with the one before, if that has anything to come back to."""
+        """Go on with another chat.
+
+        What was being written stays with the one before, if that has anything to come back to or if something else was being
+        written in the one that is opened; otherwise it goes along.
+        """
         self.take_back_waiting()
-        stays = (
-            bool(self.conversation.path)
-            and not self.temporary
-            and opened.conversation.id != self.conversation.id
-        )
-        if stays:
+        self.take_back_edit()
+        is_other = opened.conversation.id != self.conversation.id
+        found = self.drafts.of(draft_key(opened.conversation)) if is_other else None
+        may_stay = bool(self.conversation.path) or found is not None
+        if is_other and not self.temporary:
             self.keep_draft()
+            if may_stay:
+                found = self.drafts.of(draft_key(opened.conversation))
+                self.composer.begin()
+                self.set_attachments(())
+            else:
+                self.drafts.drop(self._draft_key)
         super().open_conversation(opened)
-        if stays:
-            self.composer.set_text("")
-            self.set_attachments(())
-            self._show_draft()
+        if found is not None:
+            self._take_in(found)
+        elif is_other:
+            self.keep_draft()
 
     # -- the terminal
 

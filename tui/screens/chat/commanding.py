@@ -8,25 +8,26 @@ import os
 import re
 import time
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from textual import on, work
 from textual.widgets import TextArea
 
-from tui.commands import Command, CommandError, completions, message_text, parse_command
+from tui.chat.drafts import draft_key
+from tui.chat.outbox import Outgoing
+from tui.commands import Command, CommandError, completions, parse_command
 from tui.conversation import Conversation
-from tui.files import read_regular, reason
+from tui.files import is_file, read_regular, reason, typed_path, with_ending
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import AskText
 from tui.screens.chat.named_things import NamedThings
 from tui.screens.picker import Entry, Picker
 from tui.sessions import Loaded
 from tui.settings.examples import ExamplesError
-from tui.settings.history import Attachment
+from tui.settings.history import Attachment, Sent
 from tui.transfer import TransferError, write_chats
-from tui.widgets.attachment_bar import AttachmentBar, Chip
+from tui.widgets.attachment_bar import AttachmentBar
 from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
 from tui.widgets.sidebar import SystemPrompt
@@ -35,15 +36,13 @@ _AT_WORD: Final = re.compile(r"(?:^|\s)@([^\s@]*)$")
 _AT_NAMES: Final = re.compile(r"(?:^|(?<=\s))@([^\s@]+)")
 _MOST_FILES: Final = 400
 _LARGEST_FILE: Final = 1_000_000
-_FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
 
 
 class Commanding(NamedThings):
     """Does what is typed with `/` or `!` in front, and gathers what goes with a message."""
 
-    attachments: tuple[Attachment, ...] = ()
     _looked_at = ""
-    """The message whose names of files were looked for last."""
+    """The message of which a file can't go along: sent once more, it goes without."""
 
     @property
     def _menu(self) -> CommandMenu:
@@ -61,59 +60,92 @@ class Commanding(NamedThings):
     # -- sending
 
     @on(Composer.Submitted, "#composer")
-    def _command_or_message(self, event: Composer.Submitted) -> None:
+    def _submitted(self, event: Composer.Submitted) -> None:
+        event.stop()
         self._show_offers(())
         try:
             command = parse_command(event.text)
         except CommandError as error:
-            event.stop()
-            event.prevent_default()
             self.composer.take_back(event.text)
             self.tell(str(error), severity="warning")
             return
         if command is not None:
-            event.stop()
-            event.prevent_default()
             self.run_command(command)
             return
-        if not self.must_wait and not self.model.ready and not self.model.loading:
-            return  # the text goes back into the composer, and what goes with it stays
-        if named := self._not_attached(event.text):
-            event.stop()
-            event.prevent_default()
-            self._attach_and_send(event.text, named)
+        outgoing = self._outgoing(event.text, self.attachments)
+        if not self.must_wait and not self.has_model:
+            self.composer.take_back(event.text)
+            self.action_model_choose(
+                message="Choose a model to send this to; your text stays in the composer."
+            )
             return
-        self._looked_at = ""
-        self.was_sent(event.text)
-        event.text = self._with_attachments(message_text(event.text))
         self.set_attachments(())
+        names = self._not_attached(outgoing)
+        self._looked_at = ""
+        # What is typed behind a message whose files are being read goes behind it.
+        if names or self._attaching.locked():
+            self._attach_and_send(outgoing, names)
+        else:
+            self._dispatch(outgoing)
 
-    def _not_attached(self, text: str) -> list[str]:
-        """Return what a message names with an @ and does not have with it; nothing if it was looked at already."""
-        if text == self._looked_at:
+    def _outgoing(self, typed: str, attachments: tuple[Attachment, ...]) -> Outgoing:
+        key = "" if self.temporary else draft_key(self.conversation)
+        return Outgoing(typed, attachments, self.conversation.id, key)
+
+    def _dispatch(self, outgoing: Outgoing) -> None:
+        """Send a message in the chat that it was written in; where that is not open any more, give it back."""
+        if outgoing.chat_id != self.conversation.id:
+            self._give_back(outgoing)
+            return
+        self._note_sent(outgoing)
+        self.send_or_wait(outgoing)
+
+    def _note_sent(self, outgoing: Outgoing) -> None:
+        """Keep what is sent for the Up key and the search."""
+        # Before the chat may go on as a copy, under another id.
+        self.drafts.drop(draft_key(self.conversation))
+        if outgoing.typed.strip() and not self.temporary:
+            self.sent.add(Sent(outgoing.typed, outgoing.chat_id))
+
+    def _not_attached(self, outgoing: Outgoing) -> list[str]:
+        """Return what a message names with an @ and does not have with it; nothing where that was tried already."""
+        if outgoing.typed == self._looked_at:
             return []
-        there = {one.name for one in self.attachments}
+        there = {one.name for one in outgoing.attachments}
         return [
             one
-            for one in dict.fromkeys(_AT_NAMES.findall(text))
+            for one in dict.fromkeys(_AT_NAMES.findall(outgoing.typed))
             if _attachment_name(one) not in there
         ]
 
     @work(group="attach")
-    async def _attach_and_send(self, text: str, names: list[str]) -> None:
+    async def _attach_and_send(self, outgoing: Outgoing, names: list[str]) -> None:
         """Send a message with the files that it names; where one can't go along, leave it to the user to send it without."""
-        self._looked_at = text
-        for name in names:
-            path = Path(name).expanduser()
-            if not await asyncio.to_thread(_is_there, path):
-                continue
-            if not await self._take_along(path):
-                self.composer.take_back(text)
-                return
-        self.composer.post_message(Composer.Submitted(self.composer, text))
+        async with self._attaching:
+            for name in names:
+                path = typed_path(name)
+                if not await asyncio.to_thread(is_file, path):
+                    continue
+                attachment = await self._read(path)
+                if attachment is None:
+                    self._looked_at = outgoing.typed
+                    self._give_back(outgoing)
+                    return
+                outgoing = replace(outgoing, attachments=(*outgoing.attachments, attachment))
+            self._dispatch(outgoing)
 
-    def was_sent(self, text: str) -> None:
-        """A message was sent, as it was typed; for floors above."""
+    def _give_back(self, outgoing: Outgoing) -> None:
+        """Put a message back to where it was written: into the composer, or among the drafts of a chat that was left."""
+        if outgoing.chat_id == self.conversation.id:
+            self.take_back(outgoing)
+        elif outgoing.draft_key:
+            self.drafts.put_in_front(outgoing.draft_key, outgoing)
+            self.tell(
+                "Another chat was opened before your message was sent; it is kept as a draft in its own."
+            )
+        else:
+            self.take_back(outgoing)
+            self.tell("Another chat was opened before your message was sent; it is here now.")
 
     @work(group="command")
     async def run_command(self, command: Command) -> None:
@@ -215,27 +247,6 @@ class Commanding(NamedThings):
 
     # -- what goes with a message
 
-    def draft_message(self) -> str:
-        """Return what would be sent: nothing of a command, and a message with what goes with it."""
-        try:
-            is_command = parse_command(self.composer.text) is not None
-        except CommandError:
-            is_command = True
-        return "" if is_command else self._with_attachments(message_text(self.composer.text))
-
-    def set_attachments(self, attachments: tuple[Attachment, ...]) -> None:
-        """Have other texts go with the message."""
-        self.attachments = attachments
-        self.composer.has_attachments = bool(attachments)
-        chips = [Chip(one.name, one.text.count("\n") + 1) for one in attachments]
-        self.query_one("#attachments", AttachmentBar).show(chips)
-        self.draft_changed()
-
-    def _with_attachments(self, text: str) -> str:
-        """Return a message with its attachments behind it, each in a fence that its text can't close."""
-        parts = [text] if text.strip() else []
-        return "\n\n".join([*parts, *map(_fenced, self.attachments)])
-
     @on(Composer.Pasted)
     def _pasted(self, event: Composer.Pasted) -> None:
         event.stop()
@@ -276,19 +287,25 @@ class Commanding(NamedThings):
         name = argument or await self.asked(AskText("Attach a text file", placeholder="its path"))
         if not name or not name.strip():
             return
-        if await self._take_along(Path(name.strip()).expanduser()):
-            self.set_focus(self.composer)
+        outgoing = self._outgoing("", ())
+        attachment = await self._read(typed_path(name.strip()))
+        if attachment is None:
+            return
+        if outgoing.chat_id != self.conversation.id:
+            self._give_back(replace(outgoing, attachments=(attachment,)))
+            return
+        self.set_attachments((*self.attachments, attachment))
+        self.set_focus(self.composer)
 
-    async def _take_along(self, path: Path) -> bool:
-        """Have a file go with the message; return whether it does, having said why it does not."""
+    async def _read(self, path: Path) -> Attachment | None:
+        """Return a file that goes with a message; None where it can't, having said why."""
         try:
             text = await asyncio.to_thread(_text_of, path)
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
             self.tell(f"{path} can't be attached: {why}.", severity="warning")
-            return False
-        self.set_attachments((*self.attachments, Attachment(_attachment_name(str(path)), text)))
-        return True
+            return None
+        return Attachment(_attachment_name(str(path)), text)
 
     # -- examples and saving
 
@@ -319,7 +336,7 @@ class Commanding(NamedThings):
             if self.model.ready or self.model.loading:
                 self.send(examples[name])
             else:
-                self.composer.set_text(examples[name])
+                self.composer.take_back(examples[name])
 
     def action_chat_save(self) -> None:
         """Write the chat as `transformers chat` does."""
@@ -333,10 +350,9 @@ class Commanding(NamedThings):
             return
         info = self.model.info
         if argument:
-            path = Path(argument).expanduser()
-            path = path if path.suffix else path.with_suffix(".json")
+            path = with_ending(typed_path(argument), ".json")
         else:
-            folder = Path(self.preferences.value("chat.save_folder")).expanduser()
+            folder = typed_path(self.preferences.value("chat.save_folder"))
             model = info.model if info else "no-model"
             inside = Path(model).name if Path(model).is_absolute() else model
             path = folder / inside / f"chat_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
@@ -363,29 +379,14 @@ class Commanding(NamedThings):
         self.set_focus(self.composer)
 
 
-@lru_cache(maxsize=32)
-def _fenced(attachment: Attachment) -> str:
-    """Return an attachment as it is sent; kept, since it is counted at every pause of the typing."""
-    longest = max((len(fence) for fence in _FENCE.findall(attachment.text)), default=2)
-    fence = "`" * max(3, longest + 1)
-    return f"{attachment.name}:\n{fence}\n{attachment.text.rstrip()}\n{fence}"
-
-
 def _attachment_name(path: str) -> str:
-    return sanitize_line(str(Path(path).expanduser()), 200)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+    return sanitize_line(str(typed_path(path)), 200)
 
 
 def _files(typed: str) -> list[str]:
     """Return the files and folders whose path goes on from what was typed; folders end with a slash."""
     before, slash, begun = typed.rpartition("/")
-    folder = Path(before + slash).expanduser() if slash else Path()
+    folder = typed_path(before + slash) if slash else Path()
     found = []
     try:
         with os.scandir(folder) as entries:

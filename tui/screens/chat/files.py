@@ -10,27 +10,34 @@ from typing import Final
 
 from textual import work
 
-from tui.conversation import USER, Conversation, Message, Status
+from tui.chat import requests
+from tui.conversation import Conversation, Status
 from tui.conversation.formats import FORMATS, export_text
-from tui.engine.base import Event, Finished, GenerateRequest
+from tui.engine.base import Finished
+from tui.files import absolute, is_file, is_folder, typed_path
 from tui.parameters import readable
 from tui.sanitize import sanitize_line
 from tui.screens.ask import AskText
 from tui.screens.chat.full_context import FullContext
+from tui.screens.chat.importing import Import
 from tui.screens.export_dialog import ExportDialog
 from tui.screens.presenting import Presenter
+from tui.screens.report import Report
 from tui.screens.session_list import SessionList
 from tui.sessions import Loaded, SessionError
-from tui.transfer import EXPORTS, TransferError, read_chats, write_chats
-from tui.widgets.turn_editor import TurnEditor
+from tui.transfer import EXPORTS, Source, TransferError, write_chats
 
-_TITLE_TOKENS: Final = 600
-"""Enough also for what a model thinks first; it is stopped after the first line."""
-_ASK_FOR_TITLE: Final = "Give this conversation a title of at most six words. Answer with the title alone, without quotes."
+_SHOWN_PROBLEMS: Final = 3
+"""More of them than this are shown in a dialog."""
+_SHOWN_AGAIN: Final = 50
+"""After so many chats the status bar says how many there are."""
 
 
 class Files(FullContext):
     """Opens, begins, names, imports and exports chats."""
+
+    _import: Import | None = None
+    """What is being imported."""
 
     def on_mount(self) -> None:
         """Have the search index made ready behind the screen."""
@@ -41,10 +48,10 @@ class Files(FullContext):
     def open_conversation(self, opened: Loaded) -> None:
         """Go on with another chat; the one before gives its lock back. A reply under way ends here with what was said."""
         self.keep_reply(Status.STOPPED)
+        self.keep_prompt()
         self.drop_pending("another chat was opened")
-        self.forget_side_jobs()
+        self.side.end()
         self.take_back_waiting()
-        self.query(TurnEditor).remove()
         self.presenter = Presenter(self.presenter.user)
         left = self.conversation.id
         if left != opened.conversation.id:
@@ -151,27 +158,19 @@ class Files(FullContext):
         if self.conversation.turns:
             self.save()
 
-    def action_chat_title(self) -> None:
+    @work(group="title")
+    async def action_chat_title(self) -> None:
         """Have the model find a title."""
         if not self.conversation.path:
             self.tell("There is nothing to find a title for yet.")
         elif self.may_reply():
-            chat_id = self.conversation.id
-
-            def done(text: str, event: Event) -> None:
-                title = sanitize_line(text.strip().partition("\n")[0], 80).strip(" \"'*#.`")
-                if self.conversation.id != chat_id:
-                    return
-                if isinstance(event, Finished) and title:
-                    self._rename(title)
-                else:
-                    self.tell("The model found no title.", severity="warning")
-
-            messages = (*self.conversation.messages(), Message(USER, _ASK_FOR_TITLE))
-            parameters = {"temperature": 0.0, "max_new_tokens": _TITLE_TOKENS}
-            self.ask_model(
-                GenerateRequest(messages, parameters), done, one_line=True, label="finding a title"
-            )
+            request = requests.for_title(self.conversation, self.reply_settings())
+            written = await self.side.write(request, one_line=True, label="finding a title")
+            title = sanitize_line(written.text.strip().partition("\n")[0], 80).strip(" \"'*#.`")
+            if isinstance(written.end, Finished) and title:
+                self._rename(title)
+            else:
+                self.tell("The model found no title.", severity="warning")
 
     # -- files of other tools
 
@@ -209,43 +208,105 @@ class Files(FullContext):
         else:
             self.tell(f"Written: {choice.path}")
 
-    @work(exclusive=True, group="import")
+    @work(group="import")
     async def action_chat_import(self) -> None:
-        """Read chats from a file and open the newest of them."""
-        if not self.may_leave():
+        """Read chats from a file, an archive or a folder and open the newest of them."""
+        if not self._may_import() or not self.may_leave():
             return
         name = await self.app.push_screen_wait(
-            AskText("Import chats from a file", check=_no_file_problem)
+            AskText("Import chats from a file or folder", check=_no_file_problem)
         )
-        if name is None:
+        if name is None or not self._may_import():
             return
-        path = Path(name.strip()).expanduser()
-        count = 0
+        under_way = self._import = Import(typed_path(name.strip()))
+        tally, end = under_way.tally, ""
+        self._show_import()
         try:
-            imported = await asyncio.to_thread(read_chats, path)
-            store = self.sessions.store
-            for chat in imported.conversations:
-                await asyncio.wrap_future(self.sessions.save(chat))
-                self.sessions.run(partial(store.unlock, chat.id))
-                count += 1
-            newest = max(imported.conversations, key=lambda chat: chat.updated_at)
-            opened = await asyncio.wrap_future(self.sessions.run(partial(store.load, newest.id)))
-        except (TransferError, SessionError) as error:
-            some = f"{count} chats were imported, then it ended: " if count else "Not imported: "
-            self.tell(f"{some}{error}.", severity="error")
+            async for source in under_way.sources():
+                await self._keep(source, under_way)
+        except SessionError as error:
+            end = f"The import ended: {error}"
+        finally:
+            self._import = None
+            self._show_import()
+        end = end or ("The import was stopped." if under_way.is_stopped else "")
+        told = tally.account() if end else tally.summary()
+        summary = " ".join(filter(None, (told, end)))
+        if tally.chats and not end:
+            await self._open_imported(max(tally.chats, key=lambda chat: chat.updated_at).id)
+        self._report_import(summary, under_way.said, is_whole=bool(tally.chats) and not end)
+
+    def _may_import(self) -> bool:
+        if self._import is not None:
+            self.tell("An import is under way. Esc stops it.", severity="warning")
+        return self._import is None
+
+    def _report_import(self, summary: str, said: list[str], *, is_whole: bool) -> None:
+        """Say what came of an import: in passing where that is short, else in a dialog, where it can be read."""
+        if len(said) > _SHOWN_PROBLEMS:
+            more = "`chat-tui import` says all of it."
+            self.app.push_screen(Report("About this import", summary, said, more))
+        elif said or not is_whole:
+            self.tell("\n".join((summary, *said)), title="About this import", severity="warning")
+        else:
+            self.tell(summary)
+
+    def stop_import(self) -> bool:
+        """Stop the import under way; return whether there was one."""
+        if self._import is None:
+            return False
+        self._import.stop()
+        return True
+
+    @property
+    def side_work(self) -> str:
+        """What is done beside the chat, in a few words; empty for nothing."""
+        return super().side_work or (self._import.label if self._import is not None else "")
+
+    def _show_import(self) -> None:
+        """Show that an import is under way, and that it can be stopped, or no longer."""
+        if self.is_mounted:
+            self.show_status()
+            self.refresh_bindings()
+
+    async def _keep(self, source: Source, under_way: Import) -> None:
+        """Put the chats of a file on the disk; where the import is stopped, those that come next are not.
+
+        Raises:
+            SessionError: one could not be written.
+        """
+        under_way.note(source)
+        found = source.imported
+        adopt = self.sessions.store.adopt
+        for chat, origin in zip(found.conversations, found.origins, strict=True) if found else ():
+            if under_way.is_stopped:
+                break
+            kept = self.sessions.run(partial(adopt, chat, origin))
+            under_way.tally.add_chat(chat, is_new=await asyncio.wrap_future(kept))
+            if len(under_way.tally.chats) % _SHOWN_AGAIN == 0:
+                self._show_import()
+
+    async def _open_imported(self, chat_id: str) -> None:
+        """Open a chat that was imported."""
+        load = partial(self.sessions.store.load, chat_id)
+        try:
+            opened = await asyncio.wrap_future(self.sessions.run(load))
+        except SessionError:
+            # It is here already, as a chat of another id.
             return
-        self.tell(f"{count} chat{'' if count == 1 else 's'} from {imported.format.label} imported.")
         if self.may_leave():
-            problems = (*imported.problems, *opened.problems)
-            self.open_conversation(replace(opened, problems=problems))
+            self.open_conversation(opened)
 
 
 def _suggested_path(chat: Conversation) -> Path:
     """A file name made of the title, in the folder that the app was started in."""
     words = "".join(c if c.isalnum() or c in " -_" else " " for c in chat.title)
-    return Path.cwd() / ("-".join(words.split())[:60] or "chat")
+    return absolute(Path()) / ("-".join(words.split())[:60] or "chat")
 
 
 def _no_file_problem(name: str) -> str:
-    path = Path(name.strip()).expanduser()
-    return "" if path.is_file() else f"There is no file {sanitize_line(str(path), 60)}."
+    if not name.strip():
+        return "Type the path of a file or folder."
+    path = typed_path(name.strip())
+    is_there = is_file(path) or is_folder(path)
+    return "" if is_there else f"There is no file {sanitize_line(str(path), 60)}."

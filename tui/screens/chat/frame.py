@@ -17,11 +17,15 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Label, Static
 
-from tui.conversation import USER, Conversation, ReplyStats, new_id
+from tui.chat.drafts import Drafts, SentHistory
+from tui.chat.outbox import Outbox
+from tui.chat.side_work import SideWork
+from tui.conversation import Conversation, ReplyStats, new_id
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Progress, Speculation
-from tui.engine.downloads import Downloads
-from tui.engine.hub import Hub
+from tui.engine.client import EngineClient
+from tui.engine.hub.downloads import Downloads
+from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.parameters import Value, readable
 from tui.sanitize import sanitize, sanitize_line
@@ -31,6 +35,7 @@ from tui.screens.model_control import ModelControl
 from tui.screens.presenting import Presenter
 from tui.sessions import Loaded, SessionConflictError, SessionError
 from tui.sessions.writer import SessionWriter
+from tui.settings.history import Attachment
 from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
@@ -52,6 +57,8 @@ SIDEBAR_WIDTH: Final = 100
 _TALL: Final = 16
 _MOST_TOLD: Final = 3
 """Messages at one time: more of them would cover what one works with, and the newest would find no room."""
+NOTICE_S: Final = 5.0
+"""How long a message stays that asks for nothing to be done."""
 NO_MODEL: Final = "No model is loaded. F4 chooses one."
 
 
@@ -147,6 +154,17 @@ class ChatFrame(Screen[None]):
         self.overflow_policy = next(
             (one for one in OverflowPolicy if one.value == state.overflow), OverflowPolicy.ASK
         )
+        self.client = EngineClient(worker, lambda: self.engine_asked())
+        self.side = SideWork(self.client, self._side_work_changed)
+        self.session_stats: list[ReplyStats] = []
+        """What each reply since the start cost."""
+        self.outbox = Outbox()
+        self.attachments: tuple[Attachment, ...] = ()
+        """The texts that go with the message in the composer."""
+        self.drafts = Drafts(paths.drafts if paths else None, sessions.run)
+        self.sent = SentHistory(paths.history if paths else None, sessions.run)
+        self._attaching = asyncio.Lock()
+        """Held while files of a message are read; what is sent meanwhile waits behind it."""
         self.read_only = False
         self.temporary = False
         """A temporary chat is never written."""
@@ -213,8 +231,20 @@ class ChatFrame(Screen[None]):
 
     @property
     def side_work(self) -> str:
-        """What the model writes beside the chat, in a few words; empty for nothing."""
-        return ""
+        """What is done beside the chat, in a few words; empty for nothing."""
+        return self.side.label
+
+    def engine_asked(self) -> None:
+        """The worker was given a job; for floors above."""
+
+    def _side_work_changed(self) -> None:
+        if self.is_attached:
+            self.show_status()
+            self.refresh_bindings()
+
+    def stop_import(self) -> bool:
+        """Stop the import under way; return whether there was one."""
+        return False
 
     @property
     def busy(self) -> bool:
@@ -233,7 +263,7 @@ class ChatFrame(Screen[None]):
         an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
         """
         new = _Told(sanitize(text), sanitize_line(title), severity)
-        new.until = monotonic() + (5 if is_shown or severity == "information" else 12)
+        new.until = monotonic() + (NOTICE_S if is_shown or severity == "information" else 12)
         self._told = [told for told in self._told if told.until > monotonic()]
         kept = [told for told in self._told if not new.replaces(told)][-(_MOST_TOLD - 1) :]
         if len(kept) < len(self._told):
@@ -264,7 +294,6 @@ class ChatFrame(Screen[None]):
         self.transcript.show(self.presenter.turns(self.conversation), follow=follow)
         self.sidebar.show_system_prompt(self.system_prompt)
         self.context_tokens = None
-        self.composer.remember([turn.text for turn in self.conversation.path if turn.role == USER])
         self.show_title()
         self.show_status()
         self.refresh_bindings()
@@ -402,6 +431,11 @@ class ChatFrame(Screen[None]):
             self.tell(
                 "The folder of the chats had vanished. It was made again and this chat is in it; others that were "
                 "there are not.",
+                severity="warning",
+            )
+        if kept := self.sessions.store.take_kept():
+            self.tell(
+                f"The chat's file held something that chat-tui can't show. The original is kept as {kept}.",
                 severity="warning",
             )
         return True

@@ -7,23 +7,17 @@ from typing import Final
 
 from textual import on, work
 
-from tui.conversation import SYSTEM, USER, Message, Turn
+from tui.chat import requests
+from tui.conversation import USER, Turn
 from tui.conversation.context import OverflowPolicy, left_out
-from tui.engine.base import Event, Finished, GenerateRequest, Overflow, StopReason
-from tui.parameters import Value
+from tui.engine.base import Overflow
 from tui.screens.ask import Answer, Ask
 from tui.screens.chat.turns import Turns
 from tui.screens.live_reply import LiveReply
 from tui.widgets.sidebar import Sidebar
 
-_SUMMARY_TOKENS: Final = 1000
-"""Enough for 200 words, and for what a model thinks before them."""
 _PART_SHARE: Final = 0.6
 """What is summarised at once takes at most this share of the context."""
-_ASK_FOR_SUMMARY: Final = (
-    "Summarise the conversation so far in at most 200 words, for somebody who has to carry it on. Keep names, numbers, "
-    "decisions and open questions. Answer with the summary alone."
-)
 _ANSWERS: Final = (
     Answer("cancel", "Leave it as it is", "escape"),
     Answer(OverflowPolicy.DROP_OLDEST, "Leave out the oldest", "o"),
@@ -121,44 +115,25 @@ class FullContext(Turns):
         self.show_conversation()
         again()
 
-    def _summarise(
+    @work(group="summary", description="summarise the oldest turns")
+    async def _summarise(
         self, turns: list[tuple[Turn, int]], context_tokens: int, again: Callable[[], None]
     ) -> None:
         """Have the turns summarised, in as many parts as the context needs, each with the summary of those before."""
         parts = _parts(turns, int(context_tokens * _PART_SHARE))
         gone = [turn for turn, _ in turns]
         self.tell("The oldest turns are being summarised. Esc stops it.")
-        self._summarise_part(parts, self.conversation.summary, gone, again, len(parts))
-
-    def _summarise_part(
-        self,
-        parts: list[list[Turn]],
-        so_far: str,
-        gone: list[Turn],
-        again: Callable[[], None],
-        count: int,
-    ) -> None:
-        chat_id = self.conversation.id
-
-        def done(text: str, event: Event) -> None:
-            if self.conversation.id != chat_id:
-                return
-            is_whole = isinstance(event, Finished) and event.reason is not StopReason.CANCELLED
-            if not is_whole or not text.strip():
+        summary = self.conversation.summary
+        for number, part in enumerate(parts, 1):
+            place = f" part {number}/{len(parts)}" if len(parts) > 1 else ""
+            request = requests.for_summary(part, summary, self.reply_settings())
+            written = await self.side.write(request, blocks=True, label=f"summarising{place}")
+            summary = written.text.strip()
+            if not written.is_whole or not summary:
                 self.tell("No summary was made, and nothing was left out.", severity="error")
                 self._give_up()
-            elif len(parts) > 1:
-                self._summarise_part(parts[1:], text.strip(), gone, again, count)
-            else:
-                self._leave_out(gone, text.strip(), again)
-
-        messages = [Message(SYSTEM, so_far)] if so_far else []
-        messages += [Message(turn.role, turn.text) for turn in parts[0]]
-        messages.append(Message(USER, _ASK_FOR_SUMMARY))
-        parameters: dict[str, Value] = {"temperature": 0.0, "max_new_tokens": _SUMMARY_TOKENS}
-        place = f" part {count - len(parts) + 1}/{count}" if count > 1 else ""
-        request = GenerateRequest(tuple(messages), parameters)
-        self.ask_model(request, done, blocks=True, label=f"summarising{place}")
+                return
+        self._leave_out(gone, summary, again)
 
     def shorten_and_ask(self, reply: LiveReply) -> None:
         """Leave the older half of what was sent out of the context, and have the last message answered again."""

@@ -10,7 +10,7 @@ from typing import Final
 from textual import on, work
 from textual.timer import Timer
 
-from tui.engine import catalog
+from tui.engine import catalog, trust
 from tui.engine.base import (
     EngineError,
     Event,
@@ -24,10 +24,10 @@ from tui.engine.base import (
     Unloaded,
 )
 from tui.engine.catalog import ModelKind
-from tui.engine.downloads import Download, DownloadStatus
 from tui.engine.facts import ModelFacts
-from tui.engine.fetching import is_network_problem
-from tui.engine.hub import DownloadPlan
+from tui.engine.hub.downloads import Download, DownloadStatus
+from tui.engine.hub.hub import DownloadPlan
+from tui.engine.hub.problems import is_network_problem
 from tui.engine.quantization import availability
 from tui.engine.worker import JobId
 from tui.screens.ask import Answer, Ask
@@ -112,7 +112,9 @@ class Models(EngineDesk):
                 if self._return_to is None and (self.pending is None or not self.pending.back_to):
                     self.state = self.state.with_recent(event.info.model)
                     self.remember()
-            case Failed(cause=FailureCause.CODE) if self._loading is not None:
+            case Failed(cause=FailureCause.CODE) if self._loading is not None and self._helps(
+                event
+            ):
                 self._ask_to_trust(self._loading, event)
             case Failed(cause=FailureCause.MEMORY) if self._loading is not None:
                 self.offer_ways_out(self._loading, event)
@@ -339,24 +341,26 @@ class Models(EngineDesk):
 
     # -- ways out of a failure
 
+    def _helps(self, failed: Failed) -> bool:
+        """Whether an answer could help: what was agreed to and is refused all the same is not asked for again and again."""
+        return failed.subject not in ("", *self.state.trusted)
+
     @work(exclusive=True, group="trust")
     async def _ask_to_trust(self, request: LoadRequest, failed: Failed) -> None:
-        """Ask whether a model's own code may run; agreement holds for this revision of it."""
+        """Ask whether some code may run. Agreement holds for this version of it; what else the model needs asks when its turn comes."""
         text = (
-            f"{failed.message}\n\nSuch code can do all that you can do on this machine. If you agree, it is run for this "
-            f"revision from now on; another revision is asked for again."
+            f"{failed.message}\n\nSuch code can do all that you can do on this machine. If you agree, this version of it is run "
+            f"from now on; any other is asked for again."
         )
         answers = (
             Answer("no", "Don't run it", "n"),
             Answer("yes", "I trust its authors", "y", "error"),
         )
-        answer = await self.app.push_screen_wait(
-            Ask(f"Run code of {failed.subject}?", text, answers)
-        )
+        title = f"Run code of {trust.short(failed.subject)}?"
+        answer = await self.app.push_screen_wait(Ask(title, text, answers))
         if answer == "yes":
-            self.state = replace(
-                self.state, trusted=tuple(dict.fromkeys((*self.state.trusted, failed.subject)))
-            )
+            trusted = dict.fromkeys((*self.state.trusted, failed.subject))
+            self.state = replace(self.state, trusted=tuple(trusted))
             self.remember()
             self.choose_model(request)
 

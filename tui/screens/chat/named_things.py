@@ -12,6 +12,7 @@ from textual.theme import BUILTIN_THEMES
 
 from tui.engine.base import Event, ModelReady
 from tui.engine.worker import JobId
+from tui.files import absolute, typed_path, with_ending
 from tui.parameters import PARAMETERS
 from tui.sanitize import sanitize_line
 from tui.screens.ask import AskText
@@ -211,11 +212,10 @@ class NamedThings(Choices):
     async def command_preset_export(self, argument: str) -> None:
         """Write what is set now to one file."""
         name = argument or await self.asked(
-            AskText("Write the preset to a file", str(Path.cwd() / "preset.toml"))
+            AskText("Write the preset to a file", str(absolute(Path("preset.toml"))))
         )
         if name:
-            path = Path(name.strip()).expanduser()
-            path = path if path.suffix else path.with_suffix(".toml")
+            path = with_ending(typed_path(name.strip()), ".toml")
             if await self._kept(export_preset, self._preset_now(path.stem), path):
                 self.tell(f"Written: {path}. --preset {path} begins with it.")
 
@@ -282,4 +282,3 @@ class NamedThings(Choices):
         names = await asyncio.to_thread(library.preset_names)
         choices = {"screen.theme": sorted(self.app.available_themes), "chat.preset": ["", *names]}
         await self.app.push_screen_wait(SettingsScreen(self.preferences, choices=choices))
-        self.post_message(self.SettingsChanged())

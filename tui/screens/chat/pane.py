@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import unicodedata
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
-from textual.binding import Binding, BindingType
+from textual import events
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.message import Message
+from textual.timer import Timer
 
 from tui.screens.bindings import bindings
+from tui.screens.chat.key_burst import BURST_S, KeyBurst, KeyKind, Verdict
 from tui.widgets.markdown.pieces import Piece
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn_view import TurnView
 
+_REPEATS: Final = ("turn.undo", "turn.redo", "turn.copy_code", "turn.older", "turn.newer")
+
 
 class TurnPane(Transcript):
-    """While it has the focus, single keys act on a turn; the screen does what they ask for."""
+    """While it has the focus, single keys act on a turn; the screen does what they ask for.
 
-    HELP = "The keys act on the turn under the cursor. **Esc** goes back to the message."
+    Prose is recognized by its pace and by letters that mean nothing here, and goes to the message: see `key_burst`.
+    """
+
+    HELP = "The keys act on the turn under the cursor. **Esc** goes back to the message, and so does typing."
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("turn", target="screen"),
         Binding("up,k", "screen.scroll_or_move(-1)", "Up", show=False),
-        Binding("down,j", "screen.scroll_or_move(1)", "Down", show=False),
+        Binding("down", "screen.scroll_or_move(1)", "Down", show=False),
+        # A letter stays on the turns: leading into the message, it would be lost if it was the first of a text.
+        Binding("j", "screen.scroll_or_move(1, False)", "Down", show=False),
         Binding("home,g", "screen.transcript_first", show=False),
         Binding("end,G", "screen.transcript_follow", show=False),
         Binding("space", "screen.turn_toggle_reasoning", show=False),
@@ -28,6 +41,84 @@ class TurnPane(Transcript):
         Binding("escape", "end_block", show=False),
     ]
     _block_number: int | None = None
+    burst_s: ClassVar[float] = BURST_S
+    """How long a key that acts on the chat waits for a second one, in seconds."""
+
+    @dataclass
+    class Typed(Message):
+        """Somebody types or pastes a text, which belongs to the message."""
+
+        text: str
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._burst = KeyBurst(self.burst_s)
+        self._held: ActiveBinding | None = None
+        self._held_timer: Timer | None = None
+
+    # -- keys, commands or prose
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self._passed_on(event):
+            return
+        if event.character is None or not _is_typed(event):
+            # What was pressed before comes first.
+            await self._run_held()
+            self._passed_on(event)
+            return
+        _stop(event)
+        active = self.screen.active_bindings.get(event.key)
+        decision = self._burst.press(event.character, _kind_of(active), event.time)
+        if decision.verdict is Verdict.TYPE:
+            self._drop_held()
+            self.post_message(self.Typed(decision.text))
+            return
+        await self._run_held()
+        if self._passed_on(event):
+            return
+        self._held = active
+        if decision.verdict is Verdict.RUN:
+            await self._run_held()
+        else:
+            self._held_timer = self.set_timer(self.burst_s, self._look_at_held)
+
+    def _look_at_held(self) -> None:
+        """Do what a key asks for, but after the keys that came meanwhile: they wait where the app was busy, and may be prose."""
+        held = self._held
+        self.app.call_later(self.call_later, self._run_if_held, held)
+
+    async def _run_if_held(self, held: ActiveBinding | None) -> None:
+        if held is not None and held is self._held:
+            await self._run_held()
+
+    def _passed_on(self, event: events.Key) -> bool:
+        """Give a key to what has the focus by now: the key before it may have moved it, as into the editor of a turn."""
+        focused = self.screen.focused
+        if focused is None or focused is self:
+            return False
+        _stop(event)
+        focused.post_message(events.Key(event.key, event.character))
+        return True
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self.post_message(self.Typed(event.text))
+
+    def _on_blur(self, _event: events.Blur) -> None:
+        self._burst.end()
+
+    async def _run_held(self) -> None:
+        """Do what the key asks for that was pressed last, if nothing has shown that it was prose."""
+        held = self._held
+        self._drop_held()
+        if held is not None:
+            await self.app.run_action(held.binding.action, held.node)
+
+    def _drop_held(self) -> None:
+        self._held = None
+        if self._held_timer is not None:
+            self._held_timer.stop()
+            self._held_timer = None
 
     def shown_text(self, turn_id: str) -> str:
         """Return a turn's text as it is drawn; as it was written for one that is far out of sight."""
@@ -92,3 +183,24 @@ class TurnPane(Transcript):
 
     def _view_of(self, turn_id: str) -> TurnView | None:
         return next((view for view in self.query(TurnView) if view.turn.id == turn_id), None)
+
+
+def _stop(event: events.Key) -> None:
+    event.stop()
+    event.prevent_default()
+
+
+def _is_typed(event: events.Key) -> bool:
+    """Return whether a key types a character; blanks of other widths are no printable ones to Python."""
+    return event.is_printable or (
+        event.character is not None and unicodedata.category(event.character[:1] or "\0") == "Zs"
+    )
+
+
+def _kind_of(active: ActiveBinding | None) -> KeyKind:
+    """Return what a key does on a turn; the bindings that are not in the registry of actions only move."""
+    if active is None:
+        return KeyKind.NONE
+    if active.binding.id in _REPEATS:
+        return KeyKind.REPEATS
+    return KeyKind.ACTS if active.binding.id else KeyKind.MOVES

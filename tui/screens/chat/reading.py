@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import webbrowser
+import asyncio
 from typing import Final
 from urllib.parse import urlsplit
 
 from textual import on, work
 from textual.widgets import Static
 
+from tui.browser import open_address
 from tui.sanitize import sanitize_line
 from tui.screens.ask import Answer, Ask
 from tui.screens.chat.files import Files
@@ -112,8 +113,8 @@ class Reading(Files):
         chosen = await self.app.push_screen_wait(Ask("A link", sanitize_line(url, 2000), answers))
         if chosen == "copy":
             self.copy(url, "The address")
-        elif chosen == "open" and not webbrowser.open(url):
-            self.copy(url, "No browser could be opened; the address")
+        elif chosen == "open" and not await asyncio.to_thread(open_address, url):
+            self.copy(url, "No browser could be opened here; the address")
 
 
 def can_be_opened(url: str) -> bool:

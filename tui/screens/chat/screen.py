@@ -16,6 +16,7 @@ from tui.sanitize import sanitize
 from tui.screens.ask import Answer, Ask
 from tui.screens.bindings import bindings
 from tui.screens.chat.comforts import Comforts
+from tui.screens.chat.frame import NOTICE_S
 from tui.screens.chat.pane import TurnPane
 from tui.screens.help import HelpScreen
 from tui.screens.stats import StatsScreen
@@ -23,7 +24,6 @@ from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
 from tui.widgets.sidebar import SystemPrompt
 
-QUIT_AGAIN_S: Final = 2.0
 SETTLE_S: Final = 3.0
 """How long leaving waits for the disk before it says that a chat is not saved."""
 AGAIN: Final = "again"
@@ -33,6 +33,11 @@ _UNSAVED_ANSWERS: Final = (
     Answer(AGAIN, "Try again", "t"),
     Answer(COPY, "Leave, with a copy elsewhere", "c"),
     Answer(WITHOUT, "Leave without it", "l", "error"),
+)
+LEAVE: Final = "leave"
+_IMPORT_ANSWERS: Final = (
+    Answer("wait", "Stay until it is done", "s"),
+    Answer(LEAVE, "Quit now", "q", "error"),
 )
 _WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
 
@@ -56,7 +61,7 @@ class ChatScreen(Comforts):
         """Allow, and show in the footer, what is possible now."""
         match _WHEN.get(action):
             case "busy":
-                return self.busy
+                return self.busy or bool(self.side_work)
             case "idle":
                 return not self.busy
             case "still":
@@ -90,7 +95,7 @@ class ChatScreen(Comforts):
             self.tell("Copied.")
         elif self.reply is not None:
             self.stop_reply()
-        elif time.monotonic() - self._interrupted < QUIT_AGAIN_S:
+        elif time.monotonic() - self._interrupted < NOTICE_S:
             self.action_app_quit()
         else:
             self._interrupted = time.monotonic()
@@ -100,21 +105,28 @@ class ChatScreen(Comforts):
         """Keep what was said of a reply, and leave; a chat that is not saved is asked about first."""
         if not self.quitting:
             self.quitting = True
-            self.keep_reply()
-            self.take_back_waiting()
-            self.keep_draft()
+            self._keep_all()
             self._quit()
 
     def leave_at_once(self) -> None:
         """Keep what was said of a reply, and leave without a question, since nobody may be there to answer it."""
         self.quitting = True
-        self.keep_reply()
-        self.take_back_waiting()
-        self.keep_draft()
+        self._keep_all()
         self._quit_unasked()
+
+    def _keep_all(self) -> None:
+        """Put everything that is being written where it lasts."""
+        self.keep_reply()
+        self.keep_prompt()
+        self.take_back_waiting()
+        self.take_back_edit()
+        self.keep_draft()
 
     @work(group="quit")
     async def _quit(self) -> None:
+        if not await self._may_end_import():
+            self.quitting = False
+            return
         await self._settle()
         while self.sessions.failures or self.sessions.unsaved:
             answer = await self.app.push_screen_wait(
@@ -130,6 +142,18 @@ class ChatScreen(Comforts):
             self.sessions.retry()
             await self._settle()
         self.app.exit()
+
+    async def _may_end_import(self) -> bool:
+        """Ask whether to leave in the middle of an import; return whether to."""
+        if self._import is None:
+            return True
+        text = "The chats that it has so far stay. Import the same files again to go on: what is here already is not taken twice."
+        answer = await self.app.push_screen_wait(
+            Ask("An import is under way", text, _IMPORT_ANSWERS)
+        )
+        if answer == LEAVE:
+            self.stop_import()
+        return answer == LEAVE or self._import is None
 
     @work(group="quit")
     async def _quit_unasked(self) -> None:

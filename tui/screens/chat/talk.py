@@ -6,14 +6,17 @@ import logging
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 from textual import on, work
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui.conversation import USER, Generation, Message, ReplyStats, Status
+from tui.chat import requests
+from tui.chat.outbox import Outgoing
+from tui.chat.requests import ReplySettings
+from tui.commands import is_command
+from tui.conversation import Conversation, Generation, ReplyStats, Status
 from tui.engine.base import (
     Event,
     Failed,
@@ -22,8 +25,9 @@ from tui.engine.base import (
     LoadRequest,
     Overflow,
     PromptDescribed,
+    PromptReady,
     ReasoningDelta,
-    Speculation,
+    ReasoningFound,
     TextDelta,
 )
 from tui.engine.worker import JobId
@@ -32,6 +36,8 @@ from tui.screens.chat.drafting import Drafting
 from tui.screens.chat.models import Pending
 from tui.screens.live_reply import LiveReply
 from tui.screens.presenting import reasoning_caption
+from tui.settings.history import Attachment
+from tui.widgets.attachment_bar import AttachmentBar, Chip
 from tui.widgets.composer import Composer
 from tui.widgets.waiting_message import WaitingMessage
 
@@ -50,16 +56,17 @@ HOLD_S: Final = 2.0
 class Talk(Drafting):
     """Sends messages and follows replies."""
 
-    waiting_text = ""
-    """The message that waits until the reply under way has ended."""
     _count_timer: Timer | None = None
-    _prepared: tuple[tuple[Message, ...], dict[str, Any]] | None = None
+    _prepared: GenerateRequest | None = None
     """What was computed ahead last; None when that was for another model."""
     _stop_asked = float("-inf")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._noted: set[tuple[str, str, str]] = set()
+
     def on_mount(self) -> None:
         """Begin to load the model behind the first frame."""
-        self.session_stats: list[ReplyStats] = []
         # Imports would hold up what is still to be put on the screen.
         self.worker.hold()
         self.sidebar.when_filled(self.worker.release)
@@ -99,13 +106,17 @@ class Talk(Drafting):
 
     def _reply_event(self, reply: LiveReply, event: Event) -> None:
         reply.take(event)
-        if isinstance(event, TextDelta):
+        if isinstance(event, PromptReady):
+            self._tell_once(event.notes)
+        elif isinstance(event, TextDelta):
             self.transcript.stream(reply.turn_id, text=event.text)
             if reply.reasoning_ended:
                 caption = reasoning_caption(reply.stats)
                 self.transcript.caption_reasoning(reply.turn_id, caption)
         elif isinstance(event, ReasoningDelta):
             self.transcript.stream(reply.turn_id, reasoning=event.text)
+        elif isinstance(event, ReasoningFound):
+            self.transcript.retell(reply.turn_id, text=reply.text, reasoning=reply.reasoning)
         if reply.ended:
             if isinstance(event, Failed) and not event.keeps_model:
                 self.model.info = None
@@ -113,6 +124,16 @@ class Talk(Drafting):
             self._end_reply(reply)
             if isinstance(event, Failed) and event.cause is FailureCause.MEMORY:
                 self.memory_ran_out(reply, event)
+
+    def _tell_once(self, notes: Sequence[str]) -> None:
+        """Say what was done with this chat for the model's sake, each thing at the first reply for which it was done."""
+        info = self.model.info
+        model = info.model if info is not None else ""
+        new = {note: (self.conversation.id, model, note) for note in notes}
+        told = [note for note, key in new.items() if key not in self._noted]
+        self._noted.update(new.values())
+        if told:
+            self.tell("\n".join(told))
 
     def memory_ran_out(self, reply: LiveReply, failed: Failed) -> None:
         """Offer ways out after a reply for which memory did not suffice; what was said of it is kept."""
@@ -141,14 +162,12 @@ class Talk(Drafting):
             self.save()
             self.context_is_full(reply, reply.overflow)
             return
-        self.conversation = self.conversation.finish(
-            reply.turn_id,
-            reply.status or Status.STOPPED,
-            text=reply.text,
-            reasoning=reply.reasoning,
-            error=reply.error or reply.stopped_because * (reply.status is Status.STOPPED),
-            generation=reply.generation,
-        )
+        if reply.adds_nothing:
+            # The turn stays as it was, with the name of the model that wrote it.
+            self.conversation = self.conversation.withdraw_reply(reply.turn_id)
+            self.tell(f"{reply.generation.name} had nothing to add.")
+        else:
+            self.conversation = self._finished(reply)
         self.session_stats.append(reply.generation.stats)
         self.show_turn(reply.turn_id)
         self.save()
@@ -160,6 +179,16 @@ class Talk(Drafting):
         if not self.quitting:
             self._send_waiting(reply.status or Status.STOPPED)
             self.draft_changed()
+
+    def _finished(self, reply: LiveReply) -> Conversation:
+        return self.conversation.finish(
+            reply.turn_id,
+            reply.status or Status.STOPPED,
+            text=reply.text,
+            reasoning=reply.reasoning,
+            error=reply.error or reply.stopped_because * (reply.status is Status.STOPPED),
+            generation=reply.generation,
+        )
 
     def _note_speed(self, made: Generation) -> None:
         """Keep how fast the model was under this quantization, for the next choice of one."""
@@ -180,45 +209,60 @@ class Talk(Drafting):
     @property
     def must_wait(self) -> bool:
         """Whether a message can't be sent before something else has ended."""
-        return self.reply is not None or self.pending is not None or self.is_blocked
+        return self.reply is not None or self.pending is not None or self.side.blocks
 
-    @on(Composer.Submitted, "#composer")
-    def _submitted(self, event: Composer.Submitted) -> None:
-        event.stop()
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model to send to, or will be soon."""
+        return self.model.ready or self.model.loading
+
+    def send_or_wait(self, outgoing: Outgoing) -> None:
+        """Send a message, or have it wait for what has to end first."""
         if self.must_wait:
-            self._wait_with("\n\n".join(text for text in (self.waiting_text, event.text) if text))
-        elif not self.model.ready and not self.model.loading:
-            self.composer.take_back(event.text)
-            self.action_model_choose(
-                message="Choose a model to send this to; your text stays in the composer."
-            )
+            self.outbox.wait(outgoing)
+            self._show_waiting()
         else:
-            self.send(event.text)
+            self.send(outgoing.message)
 
-    def _wait_with(self, text: str) -> None:
-        self.waiting_text = text
-        self.composer.has_waiting = bool(text)
-        self.waiting.show(text)
+    def _show_waiting(self) -> None:
+        waiting = self.outbox.waiting
+        self.composer.has_waiting = waiting is not None
+        self.waiting.show(waiting.label if waiting is not None else "")
 
     @on(Composer.WaitingWanted)
     @on(WaitingMessage.Clicked)
     def take_back_waiting(self) -> None:
-        """Put the message that waits, if any, back into the composer."""
-        text = self.waiting_text
-        self._wait_with("")
-        if text:
-            self.composer.take_back(text)
+        """Put the message that waits, if any, back into the composer, with what goes with it."""
+        outgoing = self.outbox.take()
+        self._show_waiting()
+        if outgoing is not None:
+            self.take_back(outgoing)
             self.set_focus(self.composer)
+
+    def take_back(self, outgoing: Outgoing) -> None:
+        """Put a message that could not be sent back into the composer as it was typed, in front of what was written since."""
+        if outgoing.typed:
+            self.composer.take_back(outgoing.typed)
+        if outgoing.attachments:
+            self.set_attachments((*outgoing.attachments, *self.attachments))
+
+    def set_attachments(self, attachments: tuple[Attachment, ...]) -> None:
+        """Have other texts go with the message."""
+        self.attachments = attachments
+        self.composer.has_attachments = bool(attachments)
+        chips = [Chip(one.name, one.text.count("\n") + 1) for one in attachments]
+        self.query_one("#attachments", AttachmentBar).show(chips)
+        self.draft_changed()
 
     def _send_waiting(self, status: Status) -> None:
         """Send the message that waits after a reply that ended well; otherwise give it back."""
-        has_model = self.model.ready or self.model.loading
-        if status in (Status.COMPLETE, Status.TRUNCATED) and has_model and self.waiting_text:
-            text = self.waiting_text
-            self._wait_with("")
-            self.send(text)
-        else:
+        may_go = status in (Status.COMPLETE, Status.TRUNCATED) and self.has_model
+        outgoing = self.outbox.take() if may_go else None
+        if outgoing is None:
             self.take_back_waiting()
+            return
+        self._show_waiting()
+        self.send(outgoing.message)
 
     # -- counting what is written
 
@@ -228,8 +272,9 @@ class Talk(Drafting):
         return bool(self.composer.text.strip()) or self.composer.has_attachments
 
     def draft_message(self) -> str:
-        """Return the message that would be sent if Enter were pressed now; floors above know more of it."""
-        return self.composer.text
+        """Return what would be sent if Enter were pressed now: a message with what goes with it, and nothing of a command."""
+        text = self.composer.text
+        return "" if is_command(text) else Outgoing(text, self.attachments).message
 
     @on(TextArea.Changed, "#composer")
     def draft_changed(self) -> None:
@@ -240,7 +285,8 @@ class Talk(Drafting):
             self.draft_context = None
         self._count_timer = self.set_timer(COUNT_S, self._count_draft)
 
-    def _count_draft(self) -> None:
+    @work(exclusive=True, group="count")
+    async def _count_draft(self) -> None:
         """Count the tokens of what is being written, while the engine has nothing else to do."""
         # A reply whose end has not been shown yet still stands empty in the chat, with nothing left for the engine to do.
         if not self.model.ready or self.worker.busy or self.reply is not None:
@@ -249,30 +295,28 @@ class Talk(Drafting):
         if not draft.strip():
             self.draft_context = None
         else:
-            sent = self.conversation.set_system_prompt(self.system_prompt)
-            messages = (*sent.messages(), Message(USER, draft))
-            request = GenerateRequest(messages, template=self.template)
-            self.describe_prompt(request, self._show_draft_count)
-        if self.context_tokens is None and self.conversation.path:
-            counted = self.conversation.messages()
-            self.describe_prompt(
-                GenerateRequest(counted, template=self.template),
-                partial(self._show_context, counted),
-            )
-        self._prepare_next()
+            request = requests.for_next(self.conversation, self.reply_settings(), draft)
+            described = await self.side.describe(request)
+            if isinstance(described, PromptDescribed) and self._has_draft:
+                self.draft_context = described.tokens
+        if self.context_tokens is None and self.conversation.path and self.reply is None:
+            await self._count_chat()
+        if self.model.ready and self.reply is None:
+            self._prepare_next()
+
+    async def _count_chat(self) -> None:
+        request = requests.for_count(self.conversation, self.reply_settings())
+        described = await self.side.describe(request)
+        is_of_now = self.reply is None and self.conversation.messages() == request.messages
+        if isinstance(described, PromptDescribed) and is_of_now:
+            self.context_tokens = described.tokens
 
     def _prepare_next(self) -> None:
         """Have all that comes before the next message computed ahead, while the user reads and types."""
-        messages = self.conversation.set_system_prompt(self.system_prompt).messages()
-        template = dict(self.template)
-        if (messages, template) != self._prepared:
-            self._prepared = (messages, template)
-            self.worker.prepare(GenerateRequest(messages, template=template))
-
-    def _show_context(self, counted: tuple[Message, ...], _text: str, event: Event) -> None:
-        is_of_now = self.reply is None and self.conversation.messages() == counted
-        if isinstance(event, PromptDescribed) and is_of_now:
-            self.context_tokens = event.tokens
+        request = requests.for_next(self.conversation, self.reply_settings())
+        if request != self._prepared:
+            self._prepared = request
+            self.worker.prepare(request)
 
     def show_conversation(self, *, follow: bool = True) -> None:
         """Show the chat's active path, title and settings, and count what it takes when there is time."""
@@ -286,10 +330,6 @@ class Talk(Drafting):
             self.context_tokens = None
             self._prepared = None
             self.draft_changed()
-
-    def _show_draft_count(self, _text: str, event: Event) -> None:
-        if isinstance(event, PromptDescribed) and self._has_draft:
-            self.draft_context = event.tokens
 
     # -- talking
 
@@ -318,6 +358,13 @@ class Talk(Drafting):
                 "What you write goes into a copy; the chat that was opened stays as it is."
             )
         self.conversation = self.conversation.set_system_prompt(self.system_prompt)
+
+    def keep_prompt(self) -> None:
+        """Put into the chat what was typed as its system prompt, before something else takes the prompt's place."""
+        changed = self.conversation.set_system_prompt(self.system_prompt)
+        if changed is not self.conversation and changed.turns and not self.read_only:
+            self.conversation = changed
+            self.save()
 
     def may_reply(self) -> bool:
         """Return whether a reply can begin now, and say what to do when not."""
@@ -365,7 +412,6 @@ class Talk(Drafting):
         turn_id = self.conversation.path[-1].id
         # What an engine is given ends with the reply's first words when there are any.
         upto = turn_id if start_text else parent
-        messages = self.conversation.messages(upto=upto) if upto else self.conversation.messages()
         reply = LiveReply(
             turn_id,
             generation,
@@ -380,13 +426,13 @@ class Talk(Drafting):
                 as_before=as_before,
             ),
         )
-        request = self._request(messages, used, continues=bool(start_text))
-        if as_before is not None:
-            request = replace(
-                request,
-                cached_at_most=as_before.cached_tokens,
-                speculation=request.speculation if as_before.drafted_tokens else Speculation.OFF,
-            )
+        request = requests.for_reply(
+            self.conversation,
+            upto,
+            self.reply_settings(used),
+            continues=bool(start_text),
+            as_before=as_before,
+        )
         self._begin(reply, request)
 
     def continue_reply(self, turn_id: str) -> None:
@@ -416,19 +462,15 @@ class Talk(Drafting):
             sent=tuple(one.id for one in sent),
             again=lambda: self.continue_reply(turn_id),
         )
-        messages = self.conversation.messages(upto=turn_id)
-        self._begin(reply, self._request(messages, used, continues=True))
-
-    def _request(
-        self, messages: tuple[Message, ...], used: Mapping[str, Value], *, continues: bool
-    ) -> GenerateRequest:
-        return GenerateRequest(
-            messages,
-            used,
-            continue_last=continues,
-            template=dict(self.template),
-            speculation=self.speculation,
+        request = requests.for_reply(
+            self.conversation, turn_id, self.reply_settings(used), continues=True
         )
+        self._begin(reply, request)
+
+    def reply_settings(self, parameters: Mapping[str, Value] | None = None) -> ReplySettings:
+        """Return what replies are made with now, or with other parameters."""
+        used = self.parameters if parameters is None else parameters
+        return ReplySettings(dict(used), dict(self.template), self.speculation, self.system_prompt)
 
     def _begin(self, reply: LiveReply, request: GenerateRequest) -> None:
         self.conversation = self.conversation.with_settings(self.chat_settings())
@@ -492,12 +534,14 @@ class Talk(Drafting):
         self._end_reply(reply)
 
     def action_reply_stop(self) -> None:
-        """Close what is open over the chat; else stop the reply, or what the model writes beside the chat, or loading."""
+        """Close what is open over the chat; else stop the reply, or what the model writes beside the chat, or an import, or
+        loading.
+        """
         if self.close_open():
             return
         if self.reply is not None:
             self.stop_reply()
-        elif not self.stop_side_jobs() and self.model.loading:
+        elif not (self.side.stop() or self.stop_import()) and self.model.loading:
             self._stop_loading()
 
     def _stop_loading(self) -> None:

@@ -16,19 +16,22 @@ from typing import Final
 
 from textual import on, work
 
-from tui.conversation import ASSISTANT, USER, Conversation, Generation, Message, Turn
-from tui.engine.base import Event, Failed, GenerateRequest, LoadRequest, PromptDescribed
+from tui.chat import requests
+from tui.conversation import ASSISTANT, USER, Conversation, Generation, Turn
+from tui.engine.base import Failed, LoadRequest
 from tui.engine.catalog import local_models
+from tui.files import absolute, is_file, typed_path
+from tui.highlighting.languages import extension_of
 from tui.parameters import in_force, readable
 from tui.sanitize import sanitize
 from tui.screens.ask import Answer, Ask, AskText
 from tui.screens.chat.models import Pending
+from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.talk import Talk
 from tui.screens.reply_options import ChosenOptions, ReplyOptions
 from tui.screens.tree_view import TreeView
 from tui.screens.turn_details import TurnDetails
 from tui.transfer import TransferError, write_new
-from tui.widgets.markdown.highlight import extension_of
 from tui.widgets.markdown.pieces import CodeText, code_texts
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn_editor import TurnEditor
@@ -99,14 +102,19 @@ class Turns(Talk):
         self.set_focus(self.transcript)
         self.transcript.move_cursor(1)
 
-    def action_scroll_or_move(self, step: int) -> None:
-        """Scroll within a turn that is taller than the screen, else move the cursor; below the end is the composer."""
+    def action_scroll_or_move(self, step: int, may_leave: bool = True) -> None:
+        """Scroll within a turn that is taller than the screen, else move the cursor.
+
+        Args:
+            step: -1 for up, 1 for down.
+            may_leave: go on to the composer, which is below the end.
+        """
         if self.transcript.block is not None:
             self.transcript.move_block(step)
             return
         path = self.conversation.path
         at_end = self.transcript.scroll_offset.y >= self.transcript.max_scroll_y
-        if step > 0 and at_end and path and self.transcript.cursor == path[-1].id:
+        if may_leave and step > 0 and at_end and path and self.transcript.cursor == path[-1].id:
             self.action_composer_focus()
         else:
             self.transcript.scroll_or_move(step)
@@ -115,6 +123,12 @@ class Turns(Talk):
         """Put the cursor into the composer."""
         self.transcript.cursor = None
         super().action_composer_focus()
+
+    @on(TurnPane.Typed)
+    def _typed_on_turn(self, event: TurnPane.Typed) -> None:
+        event.stop()
+        self.action_composer_focus()
+        self.composer.take_typed(event.text)
 
     @on(Transcript.TurnClicked)
     def _turn_clicked(self, event: Transcript.TurnClicked) -> None:
@@ -134,6 +148,13 @@ class Turns(Talk):
         await self.mount(editor)
         self.set_focus(editor)
 
+    def take_back_edit(self) -> None:
+        """End the edit of a turn, if one is under way; what was written goes to the message, where it is kept."""
+        for editor in self.query(TurnEditor):
+            if editor.is_changed:
+                self.composer.take_back(editor.text)
+            editor.remove()
+
     @on(TurnEditor.Left)
     def _edit_left(self) -> None:
         self.query(TurnEditor).remove()
@@ -149,7 +170,8 @@ class Turns(Talk):
                 "The turn can't be changed now; your text is in the composer.", severity="warning"
             )
             return
-        self.set_focus(self.transcript)
+        # What is typed next is a message and no command.
+        self.action_composer_focus()
         self.apply_edit(event.turn_id, event.text, answer=event.answer)
 
     def apply_edit(self, turn_id: str, text: str, *, answer: bool) -> None:
@@ -160,15 +182,16 @@ class Turns(Talk):
         """
         turn = self.conversation.turn(turn_id)
         if not text.strip():
-            self.tell("A turn can't be empty; d deletes it.", severity="warning")
+            self.tell(
+                "A turn can't be empty. To delete it, select it and press Delete.",
+                severity="warning",
+            )
             return
         if text != sanitize(turn.text):
             self.will_change()
             self._changed(self.conversation.edit(turn_id, text))
             turn_id = next(variant.id for variant in reversed(self.conversation.variants(turn_id)))
-            self.transcript.cursor = turn_id
         if answer and turn.role == USER:
-            self.transcript.cursor = None
             if self.conversation.path[-1].id == turn_id:
                 self.answer(turn_id)
             else:
@@ -190,6 +213,7 @@ class Turns(Talk):
         usual = next((one for one in _EDITORS if shutil.which(one)), _EDITORS[0])
         handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")
         path = Path(file_name)
+        is_kept = False
         try:
             command = shlex.split(name) or [usual]
             if shutil.which(command[0]) is None:
@@ -202,7 +226,10 @@ class Turns(Talk):
             if isinstance(code, OSError):
                 raise code
             if code:
-                self.tell(f"{command[0]} ended with {code}; nothing was changed.")
+                # An editor that was killed may have written the file before.
+                is_kept = path.read_text(encoding="utf-8", errors="replace") not in ("", text)
+                where = f" What you wrote is in {path}." if is_kept else ""
+                self.tell(f"{command[0]} ended with {code}; nothing was changed.{where}")
                 return None
             changed = path.read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError) as error:
@@ -210,8 +237,9 @@ class Turns(Talk):
             self.tell(f"{what} could not be run ({error}). Set $EDITOR.", severity="error")
             return None
         finally:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            if not is_kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()
         return changed if text.endswith("\n") else changed.removesuffix("\n")
 
     # -- replies
@@ -220,7 +248,7 @@ class Turns(Talk):
         """Make another reply in place of the one under the cursor, or to the user turn under it."""
         turn = self.acted_turn(ASSISTANT)
         if turn is not None:
-            self.transcript.cursor = None
+            self.action_composer_focus()
             self.begin_reply(_answered(turn), label="Regenerate")
 
     @work(exclusive=True, group="regenerate")
@@ -234,10 +262,10 @@ class Turns(Talk):
         options = await self.app.push_screen_wait(dialog)
         if options is None:
             return
+        self.action_composer_focus()
         if options.model and options.model != self.model.model:
             self._reply_with_another_model(_answered(turn), options)
         else:
-            self.transcript.cursor = None
             self.begin_reply(
                 _answered(turn),
                 parameters=options.parameters,
@@ -277,9 +305,9 @@ class Turns(Talk):
                 "This reply was written on later: only its last part's seed is known.",
                 severity="warning",
             )
+        self.action_composer_focus()
 
         def begin() -> None:
-            self.transcript.cursor = None
             self.begin_reply(
                 turn.parent,
                 parameters=readable(made.parameters),
@@ -300,9 +328,10 @@ class Turns(Talk):
         if turn is None or turn.role != ASSISTANT:
             self.tell("Only a reply can be continued.", severity="warning")
         elif turn.is_empty:
+            self.action_composer_focus()
             self.begin_reply(turn.parent, label="Regenerate")
         else:
-            self.transcript.cursor = None
+            self.action_composer_focus()
             self.continue_reply(turn.id)
 
     # -- variants, deleting, undo
@@ -351,10 +380,11 @@ class Turns(Talk):
         self._changed(self.conversation.delete(turn.id, following=following))
         path = self.conversation.path
         self.transcript.cursor = path[min(place, len(path) - 1)].id if path else None
-        self.tell(f"{count} turn{'' if count == 1 else 's'} deleted; u takes it back.")
+        self.tell(f"{count} turn{'' if count == 1 else 's'} deleted. Press F8 to undo.")
 
     def action_chat_undo(self) -> None:
         """Take back the last change of the chat."""
+        self.keep_prompt()
         if not self.conversation.can_undo:
             self.tell("There is nothing to undo.")
             return
@@ -363,6 +393,7 @@ class Turns(Talk):
 
     def action_chat_redo(self) -> None:
         """Do again what was undone last."""
+        self.keep_prompt()
         if not self.conversation.can_redo:
             self.tell("There is nothing to redo.")
             return
@@ -457,19 +488,20 @@ class Turns(Talk):
         code = blocks[place]
         count = len(code.text.splitlines())
         note = f"Code block {place + 1} of {len(blocks)}, {count} line{'' if count == 1 else 's'}"
-        name: str | None = f"code{extension_of(code.language)}"
+        extension = await asyncio.to_thread(extension_of, code.language)
+        name: str | None = f"code{extension}"
         while True:
             name = await self.app.push_screen_wait(
                 AskText("Write the code to a file", name or "", note=note)
             )
             if name is None or not name.strip():
                 return
-            if await self._written(Path(name.strip()).expanduser().absolute(), code.text):
+            if await self._written(absolute(typed_path(name.strip())), code.text):
                 return
 
     async def _written(self, path: Path, text: str) -> bool:
         """Write a new file; replace one that is there if that is wanted. Returns False to ask for another name."""
-        overwrite = await asyncio.to_thread(path.is_file)
+        overwrite = await asyncio.to_thread(is_file, path)
         if overwrite:
             answers = [
                 Answer("name", "Another name", "n"),
@@ -523,11 +555,15 @@ class Turns(Talk):
             turn, self.conversation, copy=lambda text: self.copy(text, "It"), start=start
         )
         self.app.push_screen(dialog)
-        self._fill_prompt(dialog, turn)
-        if self.model.ready and self.reply is None:
-            self.split_text(turn.text, dialog.set_tokens)
+        self._fill_details(dialog, turn)
 
-    def _fill_prompt(self, dialog: TurnDetails, turn: Turn) -> None:
+    @work(exclusive=True, group="details", description="fill the details of a turn")
+    async def _fill_details(self, dialog: TurnDetails, turn: Turn) -> None:
+        await self._fill_prompt(dialog, turn)
+        if self.model.ready and self.reply is None:
+            dialog.set_tokens(await self.side.split(turn.text))
+
+    async def _fill_prompt(self, dialog: TurnDetails, turn: Turn) -> None:
         info = self.model.info
         if not self.model.ready or self.reply is not None or info is None:
             dialog.set_prompt(
@@ -538,24 +574,17 @@ class Turns(Talk):
         note = ""
         if made is not None and made.model != info.model:
             note = f"As {info.name} would be given it; the reply was made by {made.name or made.model}."
-        upto = turn.id if turn.role == USER else turn.parent
-        if upto is None:
+        request = requests.for_prompt_of(self.conversation, turn, self.reply_settings())
+        if request is None:
             dialog.set_prompt("", "Nothing came before this turn.")
             return
-
-        def done(text: str, event: Event) -> None:
-            said = f"{event.message} {event.hint}" if isinstance(event, Failed) else note
-            if isinstance(event, PromptDescribed) and not said and made is not None:
-                said = _changed_since(event.tokens, made)
-            dialog.set_prompt(text, said)
-
-        messages = self.conversation.messages(upto=upto)
-        first_words = made.start_text if made is not None else ""
-        if first_words:
-            messages = (*messages, Message(ASSISTANT, first_words))
-        self.describe_prompt(
-            GenerateRequest(messages, continue_last=bool(first_words), template=self.template), done
-        )
+        described = await self.side.describe(request)
+        if isinstance(described, Failed):
+            dialog.set_prompt("", f"{described.message} {described.hint}")
+            return
+        if not note and made is not None:
+            note = _changed_since(described.tokens, made)
+        dialog.set_prompt(described.text, " ".join(filter(None, (note, *described.notes))))
 
 
 def _answered(turn: Turn) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.engine.hub import DownloadPlan
+from tui.engine.hub.hub import DownloadPlan
 from tui.sanitize import sanitize_line
 from tui.screens.ask import Answer, Ask
 from tui.widgets.figures import bytes_text

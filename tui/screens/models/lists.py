@@ -20,9 +20,9 @@ from textual.widgets.option_list import Option
 from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.downloads import Downloads
 from tui.engine.facts import ModelFacts
-from tui.engine.hub import Hub, HubModel, HubSort
+from tui.engine.hub.downloads import Downloads
+from tui.engine.hub.hub import Hub, HubModel, HubSort
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows

@@ -14,7 +14,8 @@ from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.fit import Grade
-from tui.engine.hub import DownloadPlan
+from tui.engine.hub.hub import DownloadPlan
+from tui.files import absolute, is_folder, typed_path
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Answer, Ask, AskText
 from tui.screens.dialog import PickList, show_problem
@@ -225,7 +226,7 @@ class ModelPicker(ModelLists):
 
     def _folder_of(self, source: ModelSource) -> str:
         for folder in self._state.model_folders:
-            if Path(source.location).is_relative_to(Path(folder).expanduser().absolute()):
+            if Path(source.location).is_relative_to(absolute(typed_path(folder))):
                 return folder
         return ""
 
@@ -300,9 +301,6 @@ class ModelPicker(ModelLists):
 
 
 def _folder_problem(text: str) -> str | None:
-    try:
-        if Path(text.strip()).expanduser().is_dir():
-            return None
-    except (OSError, RuntimeError, ValueError):
-        pass
+    if is_folder(typed_path(text.strip())):
+        return None
     return f"There is no folder {text.strip() or '…'}."

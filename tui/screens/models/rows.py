@@ -9,10 +9,10 @@ from typing import Final
 from textual.content import Content
 
 from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.downloads import Download, DownloadStatus
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import AUTO, Grade, Need, grade, need
-from tui.engine.hub import HubModel
+from tui.engine.hub.downloads import Download, DownloadStatus
+from tui.engine.hub.hub import HubModel
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.sanitize import sanitize_line
 from tui.widgets.figures import bytes_text, context_text, count_text, seconds_text
@@ -87,6 +87,7 @@ def verdict(
         dtype=dtype,
         half_dtype=room.half_dtype,
         context_tokens=room.context_tokens,
+        device=room.device,
     )
     found = availability(quantization, room.device)
     weight, speed = room.measured.get(model, {}).get(quantization, (0, 0.0))
@@ -223,6 +224,8 @@ def download_text(download: Download) -> str:
             return "download stopped; Enter goes on"
         case DownloadStatus.FAILED:
             return "download failed"
+    if download.waiting:
+        return f"↓ {sanitize_line(download.waiting)}"
     if not download.total_bytes:
         return "↓ asking the Hub"
     parts = [

@@ -31,18 +31,21 @@ class Rule:
     """A line from edge to edge."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Code:
     """Lines of code. Of a long block only a stretch: the first one has the label, the last one ends it."""
 
-    lines: tuple[Spans, ...]
+    lines: tuple[str, ...]
+    language: str = ""
     label: str = ""
     is_first: bool = True
     is_last: bool = True
     first_number: int = 1
     """The number of the first of the lines in the whole block, from 1."""
-    awaited: str = ""
-    """The language of lines that are plain as yet, since its lexer is still being made."""
+    rows: tuple[Spans, ...] | None = None
+    """The lines as they were drawn last; None before the first time."""
+    awaited: bool = True
+    """Whether the colors of the rows are still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,8 @@ class Placed:
     gap: bool = True
 
 
-def waits_for_colours(block: Block) -> bool:
-    """Whether there is code in a block of which the lexer was still being made when it was parsed."""
+def awaits_colors(block: Block) -> bool:
+    """Whether there is code in a block of which the colors are still to come."""
     if isinstance(block, Quote | Item):
-        return any(waits_for_colours(placed.block) for placed in block.blocks)
-    return isinstance(block, Code) and bool(block.awaited)
+        return any(awaits_colors(placed.block) for placed in block.blocks)
+    return isinstance(block, Code) and block.awaited

@@ -14,21 +14,28 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, overload
 
+from tui.highlighting.stretches import ends_stretch, weight
 from tui.sanitize import sanitize
-from tui.widgets.markdown.blocks import Code, Placed, Plain, Table, TableRows, waits_for_colours
-from tui.widgets.markdown.highlight import GrowingCode, awaited, ends_stretch, highlight
+from tui.widgets.markdown.blocks import Placed, Plain, Table, TableRows, awaits_colors
+from tui.widgets.markdown.fence import Fence
+from tui.widgets.markdown.highlight import CodeColors, color_block
 from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, Span
-from tui.widgets.markdown.parser import BlockParse, OpenList, Unit, language_of, references
+from tui.widgets.markdown.parser import BlockParse, OpenList, Unit, references
 from tui.widgets.markdown.table_layout import column_widths
+from tui.widgets.markdown.weight import reach
 
 LIMIT: Final = 16_000
-"""Characters of one unit beyond which it is shown as plain text."""
+"""What one unit may weigh, in characters of plain prose; what weighs more is shown as plain text."""
 _WINDOW: Final = 2_000
-"""Characters that are parsed at once as long as they hold the end of a unit."""
+"""What is parsed at once as long as it holds the end of a unit; twice as much where it does not, and so on."""
+_MOST_DEFINITIONS: Final = 300
+"""Link definitions of one text; a reference to another one stays as it was written."""
 _PLAIN_PIECE: Final = 4_000
-_TAB: Final = 4
 _PLAIN_END: Final = re.compile(r"\n[ \t]*\n(?=\S)")
+_LINE_END: Final = re.compile(r"\n")
+_READ: Final = 4 * LIMIT
+"""Characters that are taken in at once."""
 _FENCE: Final = re.compile(r"^([ ]{0,3})(`{3,}|~{3,})(.*)$")
 WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
 _NOTICE: Final = "Too long for Markdown: this part is shown as it was written."
@@ -71,70 +78,23 @@ class Lines(Sequence[Line]):
         return min(old.upto, self.upto)
 
 
-class _Fence:
-    """A top-level fence of which the end is not known."""
-
-    def __init__(self, opening: re.Match[str]) -> None:
-        self.indent = len(opening[1])
-        self.label = opening[3].strip()
-        marks = opening[2]
-        self._closing = re.compile(rf"^[ ]{{0,3}}{re.escape(marks[0])}{{{len(marks)},}}[ \t]*$")
-        self.lines: list[str] = []
-        self.is_first = True
-        self._first_number = 1
-        self._growing = GrowingCode(language_of(self.label))
-
-    def closes(self, line: str) -> bool:
-        return self._closing.match(line) is not None
-
-    def code_line(self, line: str) -> str:
-        """Return `line` without the indent of the fence; a tab that reaches beyond it leaves spaces."""
-        read = column = 0
-        while column < self.indent and line[read : read + 1] in (" ", "\t"):
-            column += 1 if line[read] == " " else _TAB - column % _TAB
-            read += 1
-        return " " * (column - self.indent) + line[read:]
-
-    def settled(self, *, is_last: bool) -> Placed:
-        """Return the stretch that was read as a block, and begin the next one."""
-        language = language_of(self.label)
-        wait = awaited(language)
-        code = Code(
-            highlight(self.lines, language),
-            self.label if self.is_first else "",
-            is_first=self.is_first,
-            is_last=is_last,
-            first_number=self._first_number,
-            awaited=wait,
-        )
-        placed = Placed(code, self.is_first)
-        self._first_number += len(self.lines)
-        self.lines, self.is_first = [], False
-        self._growing = GrowingCode(language)
-        return placed
-
-    def growing(self, rest: str) -> Placed:
-        """Return the open stretch with the incomplete line `rest`."""
-        lines = [*self.lines, self.code_line(rest)]
-        spans = self._growing.spans(lines)
-        if not rest:
-            spans = spans[:-1]
-        label = self.label if self.is_first else ""
-        code = Code(
-            spans, label, is_first=self.is_first, is_last=False, first_number=self._first_number
-        )
-        return Placed(code, self.is_first)
-
-
 class LiveDocument:
     """A Markdown text that grows by `append` and is read by `lines`.
 
     With `verbatim` only fences mean anything, and all else is shown as it was typed. `finished` says that no more
-    text will come.
+    text will come. Code is plain without `colors`; with them, `color` brings in those that came later.
     """
 
-    def __init__(self, text: str = "", *, verbatim: bool = False, finished: bool = True) -> None:
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        verbatim: bool = False,
+        finished: bool = True,
+        colors: CodeColors | None = None,
+    ) -> None:
         self._verbatim = verbatim
+        self._colors = colors or CodeColors()
         self._source = ""
         self._env: dict[str, Any] = {}
         self._numbers = False
@@ -144,13 +104,15 @@ class LiveDocument:
             self.finish()
 
     def _reset(self) -> None:
+        self._unread = ""
+        self._read_upto = 0
         self._rest = ""
         self._cr = False
         self._ended = False
         self._done = False
         self._blocks: list[Placed] = []
         self._definitions: dict[str, str] = {}
-        self._fence: _Fence | None = None
+        self._fence: Fence | None = None
         self._list: OpenList | None = None
         self._table: Table | None = None
         self._table_source = ""
@@ -167,6 +129,9 @@ class LiveDocument:
         self._table_mark: tuple[int, int, tuple[int, ...]] | None = None
         self._lines: Lines | None = None
         self._waiting = False
+        self._plain_code: dict[int, int] = {}
+        """Settled blocks with code that is to be colored, and the line at which each begins."""
+        self._open_code_is_plain = False
 
     @property
     def source(self) -> str:
@@ -185,7 +150,7 @@ class LiveDocument:
     def finish(self) -> None:
         """Say that no more text will come: what is still open gets settled, and references are resolved."""
         if not self._ended:
-            if self._cr:
+            if self._cr and self._read_upto == len(self._unread):
                 self._rest += "\n"
                 self._cr = False
             self._ended = True
@@ -199,14 +164,26 @@ class LiveDocument:
         self._feed(self._source)
 
     def _feed(self, delta: str) -> None:
-        if self._cr:
-            delta = "\r" + delta
-            self._cr = False
-        if delta.endswith("\r"):
-            delta = delta[:-1]
-            self._cr = True
-        self._rest += sanitize(delta)
+        self._unread = self._unread[self._read_upto :] + delta
+        self._read_upto = 0
         self._lines = None
+
+    def _read_on(self) -> bool:
+        """Take the next piece of the text in, made safe to show; return whether there was any."""
+        piece = self._unread[self._read_upto : self._read_upto + _READ]
+        if not piece:
+            return False
+        self._read_upto += len(piece)
+        if self._cr:
+            piece = "\r" + piece
+            self._cr = False
+        is_end = self._ended and self._read_upto == len(self._unread)
+        if piece.endswith("\r") and not is_end:
+            # A line feed may follow.
+            piece = piece[:-1]
+            self._cr = True
+        self._rest += sanitize(piece)
+        return True
 
     # Settling
 
@@ -226,7 +203,11 @@ class LiveDocument:
         return False
 
     def _advance(self, deadline: float) -> bool:
-        while self._rest:
+        while True:
+            if len(self._rest) < _READ // 2:
+                self._read_on()
+            if not self._rest:
+                return True
             if time.perf_counter() > deadline:
                 return False
             if self._plain:
@@ -235,14 +216,14 @@ class LiveDocument:
                 consumed = self._settle_code(self._fence)
             else:
                 consumed = self._settle_units()
-            if not consumed:
-                break
-            self._rest = self._rest[consumed:]
-        return True
+            if consumed:
+                self._rest = self._rest[consumed:]
+            elif not self._read_on():
+                return True
 
     def _settle_plain(self) -> int:
         piece = self._rest[:_PLAIN_PIECE]
-        end = _PLAIN_END.search(piece)
+        end = (_PLAIN_END if self._fence is None else _LINE_END).search(piece)
         if end is not None:
             self._add_plain(piece[: end.start()])
             self._plain = 0
@@ -260,13 +241,15 @@ class LiveDocument:
     def _plain_block(self, text: str) -> Placed:
         return Placed(Plain(text, notice=_NOTICE if self._plain == 1 else ""), self._plain == 1)
 
-    def _settle_code(self, fence: _Fence) -> int:
+    def _settle_code(self, fence: Fence) -> int:
         consumed = 0
         while True:
-            end = self._rest.find("\n", consumed)
+            end = self._rest.find("\n", consumed, consumed + LIMIT + 1)
+            line = self._rest[consumed : end if end >= 0 else consumed + LIMIT + 1]
+            if weight(line) > LIMIT:
+                return consumed or self._settle_long_line(fence)
             if end < 0:
                 return consumed
-            line = self._rest[consumed:end]
             consumed = end + 1
             if fence.closes(line):
                 if fence.lines or fence.is_first:
@@ -277,17 +260,32 @@ class LiveDocument:
                 self._blocks.append(fence.settled(is_last=False))
             fence.lines.append(fence.code_line(line))
 
+    def _settle_long_line(self, fence: Fence) -> int:
+        """Show a line of code that is too long for one piece of work as plain text; the code goes on after it."""
+        if fence.lines or fence.is_first:
+            self._blocks.append(fence.settled(is_last=False))
+        fence.pass_over_line()
+        self._plain = 1
+        self._is_degraded = True
+        return self._settle_plain()
+
     def _settle_units(self) -> int:
         """Settle every unit but the last of the complete lines; return the characters that this takes."""
-        for window in (_WINDOW, LIMIT):
-            complete = self._rest.rfind("\n", 0, window) + 1
+        # The head of a table is parsed again with each stretch of its rows.
+        window = _WINDOW if self._table is None else min(2 * _WINDOW, LIMIT)
+        while True:
+            end = reach(self._rest, window, before=self._table_source)
+            complete = self._rest.rfind("\n", 0, end) + 1
             if complete > self._tried:
                 consumed = self._settle_complete(self._rest[:complete])
                 if consumed:
                     self._tried = 0
                     return consumed
                 self._tried = complete
-        if len(self._rest) > LIMIT:
+            if end == len(self._rest) or window >= LIMIT:
+                break
+            window = min(2 * window, LIMIT)
+        if end < len(self._rest):
             self._plain = 1
             self._is_degraded = True
             self._tried = 0
@@ -315,14 +313,15 @@ class LiveDocument:
         self._list = parse.open_list_before(last)
         consumed = parse.offset(last.line)
         if opening is not None:
-            self._fence = _Fence(opening)
+            self._fence = Fence(opening, self._colors)
             consumed = parse.offset(last.line + 1)
         return consumed
 
     def _define(self, definitions: dict[str, str]) -> None:
         """Take link definitions in; of several with one label the first holds."""
         for label, target in definitions.items():
-            self._definitions.setdefault(label, target)
+            if len(self._definitions) < _MOST_DEFINITIONS:
+                self._definitions.setdefault(label, target)
 
     @staticmethod
     def _opening(parse: BlockParse, unit: Unit) -> re.Match[str] | None:
@@ -399,7 +398,7 @@ class LiveDocument:
         self._define(parse.definitions if is_last else {})
         return blocks
 
-    def _open_code(self, fence: _Fence, *, is_last: bool) -> list[Placed]:
+    def _open_code(self, fence: Fence, *, is_last: bool) -> list[Placed]:
         rest = self._rest
         if not is_last:
             return [fence.growing("" if fence.closes(rest) else rest)]
@@ -445,16 +444,51 @@ class LiveDocument:
         after = bool(self._settled)
         rest = [WAITING]
         if not self._waiting:
+            self._color_open_end(blocks)
             rest = lay_out(blocks, width, after=after, numbers=numbers)
         self._lines = Lines(self._settled, rest)
         return self._lines
 
-    def colour(self) -> bool:
-        """Have code laid out anew that waited for its lexer; return whether there may be such code."""
-        waits = not self._done or any(waits_for_colours(placed.block) for placed in self._blocks)
-        if waits:
-            self._forget_lines()
-        return waits
+    def _color_open_end(self, blocks: list[Placed]) -> None:
+        for placed in blocks:
+            color_block(placed.block, self._colors)
+        in_fence = self._fence is not None and self._fence.awaits_colors
+        self._open_code_is_plain = in_fence or any(awaits_colors(one.block) for one in blocks)
+
+    @property
+    def awaits_colors(self) -> bool:
+        """Whether there is code of which the colors were still to come when it was laid out."""
+        return self._open_code_is_plain or bool(self._plain_code)
+
+    def color(self, deadline: float = math.inf, *, open_end: bool = True) -> range:
+        """Bring in colors that have come, until about `deadline`; those that have not are asked for again.
+
+        Without the `open_end`, that has its colors only when more text has come.
+        Returns the settled lines that may look different now. What differs in the others is up to the next `lines`.
+        """
+        if open_end and self._open_code_is_plain:
+            self._lines = None
+        changed: list[int] = []
+        for number in list(self._plain_code):
+            first = self._plain_code.pop(number)
+            block = self._blocks[number].block
+            if color_block(block, self._colors):
+                # No color ever changes how many lines there are.
+                new = self._lines_of(self._blocks[number], first)
+                self._settled[first : first + len(new)] = new
+                changed += (first, first + len(new))
+            if awaits_colors(block):
+                # At the end: where there is no time for all of them, each has its turn.
+                self._plain_code[number] = first
+            if time.perf_counter() > deadline:
+                break
+        if changed:
+            self._lines = None
+        return range(min(changed), max(changed)) if changed else range(0)
+
+    def _lines_of(self, placed: Placed, first: int) -> list[Line]:
+        """Return the lines of a settled block of which `first` is the number of the first."""
+        return lay_out([placed], self._width, after=first > 0, numbers=self._numbers)
 
     def _lay_out_settled(self, deadline: float) -> bool:
         while self._laid_out < len(self._blocks):
@@ -464,8 +498,11 @@ class LiveDocument:
             if isinstance(placed.block, TableRows) and placed.block.has_header:
                 widths = column_widths(placed.block.table, self._width)
                 self._table_mark = (self._laid_out, len(self._settled), widths)
-            after = bool(self._settled)
-            self._settled.extend(lay_out([placed], self._width, after=after, numbers=self._numbers))
+            first = len(self._settled)
+            color_block(placed.block, self._colors)
+            self._settled.extend(self._lines_of(placed, first))
+            if awaits_colors(placed.block):
+                self._plain_code[self._laid_out] = first
             self._laid_out += 1
         return True
 
@@ -481,4 +518,5 @@ class LiveDocument:
             return
         self._settled = self._settled[:line]
         self._laid_out = number
+        self._plain_code = {n: first for n, first in self._plain_code.items() if n < number}
         self._table_mark = None

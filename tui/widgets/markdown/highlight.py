@@ -1,32 +1,22 @@
-"""Colours for code: Pygments' tokens as styled spans, line by line.
+"""Colors for code: tokens as styled spans, line by line, as soon as they are known.
 
-Long code is cut into stretches that are highlighted apart, so that no line ever costs more than the stretch it is in.
-The first use of a lexer takes a tenth of a second. So the screen has them made in a thread (`when_made`) and shows code
-plain until then; without a screen the first use waits.
+Lexers run elsewhere (`tui.highlighting`), so code is shown plain, or in the colors of what it was a moment ago, until its
+own are there. Colors never change the text or its lines.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from itertools import groupby
+from typing import Final, NamedTuple
 
-from tui.widgets.markdown.blocks import Spans
+from tui.highlighting import stretches
+from tui.highlighting.highlighter import Highlighter, Stretch
+from tui.highlighting.lexers import Lexers, Rows, Run
+from tui.widgets.markdown.blocks import Block, Code, Item, Quote, Spans
 from tui.widgets.markdown.lines import Span
 
-if TYPE_CHECKING:
-    from pygments.lexer import Lexer
-
-_log = logging.getLogger(__name__)
-
-_LONGEST_LINE: Final = 1_000
-_MOST_CHARACTERS: Final = 24_000
-_SOFT_END: Final = 80
-_HARD_END: Final = 160
-_MOST_LEXERS: Final = 64
-_LONGEST_NAME: Final = 40
 _STYLES: Final = (
     ("Comment", "tok-comment"),
     ("Keyword.Type", "tok-type"),
@@ -50,150 +40,121 @@ _STYLES: Final = (
 )
 
 
-def ends_stretch(lines: Sequence[str]) -> bool:
-    """Whether a stretch of code ends after the last of `lines`; its first line is the first of them."""
-    return len(lines) >= _HARD_END or (len(lines) >= _SOFT_END and not lines[-1].strip())
+class Shown(NamedTuple):
+    """Lines of code as they can be shown now."""
+
+    rows: tuple[Spans, ...]
+    awaited: bool = False
+    """Whether their colors are still to come."""
 
 
-def stretches(lines: Sequence[str]) -> list[list[str]]:
-    """Cut `lines` into the stretches that are highlighted apart; at least one."""
-    result: list[list[str]] = [[]]
-    for line in lines:
-        if result[-1] and ends_stretch(result[-1]):
-            result.append([])
-        result[-1].append(line)
-    return result
+class CodeColors:
+    """The colors of the code on one screen. Where there is no screen to be drawn again, nothing is colored."""
+
+    def __init__(
+        self, when_known: Callable[[], None] | None = None, lexers: Lexers | None = None
+    ) -> None:
+        """Make one that colors nothing, or one with a screen.
+
+        Args:
+            when_known: called in a thread whenever colors have come; None where there is no screen.
+            lexers: where tokens come from; they are closed with this.
+        """
+        self._highlighter: Highlighter[tuple[Spans, ...]] | None = None
+        if when_known is not None:
+            self._highlighter = Highlighter(colored, when_answered=when_known, lexers=lexers)
+
+    def known(self, lines: Sequence[str], language: str) -> Shown:
+        """Return one stretch of code in its colors; while they are awaited, without any."""
+        if self._highlighter is None:
+            return Shown(plain_rows(lines))
+        answer = self._highlighter.ask(Stretch(tuple(lines), language))
+        if answer is None or answer.value is None:
+            return Shown(plain_rows(lines), awaited=answer is None)
+        return Shown(answer.value)
+
+    def show(self, lines: Sequence[str], language: str) -> Shown:
+        """Return one stretch of code; while its colors are awaited, in those that it had when it was shorter."""
+        shown = self.known(lines, language)
+        if shown.awaited and self._highlighter is not None:
+            before = self._highlighter.nearest(Stretch(tuple(lines), language))
+            if before is not None:
+                return Shown(carried_over(before[0].lines, before[1], lines), awaited=True)
+        return shown
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until all colors have come that were asked for; return whether they did within `timeout_s` seconds."""
+        return self._highlighter is None or self._highlighter.wait(timeout_s)
+
+    def close(self) -> None:
+        """Stop coloring, without waiting for what is under way."""
+        if self._highlighter is not None:
+            self._highlighter.close()
 
 
-def highlight(lines: Sequence[str], language: str) -> tuple[Spans, ...]:
-    """Return one stretch of code as spans, plain where Pygments does not know the language or alters the text.
+def color_block(block: Block, colors: CodeColors) -> bool:
+    """Give the code in a block the colors that are known; return whether any rows are others than before."""
+    if isinstance(block, Quote | Item):
+        changed = [color_block(placed.block, colors) for placed in block.blocks]
+        return any(changed)
+    if not isinstance(block, Code) or not block.awaited:
+        return False
+    show = colors.show if block.rows is None else colors.known
+    shown = show(block.lines, block.language)
+    if shown.awaited and block.rows is not None:
+        return False
+    block.rows, block.awaited = shown
+    return True
 
-    It is plain too while a thread makes the lexer, see `awaited`.
-    """
-    return _plain(lines) if awaited(language) else _highlighted(tuple(lines), language)
 
-
-def awaited(language: str) -> str:
-    """Return the language if its lexer is still being made, which this begins; empty when there is nothing to wait for."""
-    return language if LEXERS.has_to_wait(language) else ""
-
-
-def _plain(lines: Sequence[str]) -> tuple[Spans, ...]:
+def plain_rows(lines: Sequence[str]) -> tuple[Spans, ...]:
+    """Return lines of code without any colors."""
     return tuple((Span(line),) if line else () for line in lines)
 
 
-@lru_cache(maxsize=32)
-def _highlighted(lines: tuple[str, ...], language: str) -> tuple[Spans, ...]:
-    plain = _plain(lines)
-    lexer = LEXERS.get(language)
-    if lexer is None or not lines or max(map(len, lines)) > _LONGEST_LINE:
-        return plain
-    code = "\n".join(lines) + "\n"
-    if len(code) > _MOST_CHARACTERS:
-        return plain
-    rows: list[list[Span]] = [[]]
-    for kind, value in lexer.get_tokens(code):
-        style = _style(kind)
-        for number, part in enumerate(value.split("\n")):
-            if number:
-                rows.append([])
-            if not part:
-                continue
-            row = rows[-1]
-            if row and row[-1].style == style:
-                row[-1] = Span(row[-1].text + part, style)
-            else:
-                row.append(Span(part, style))
-    if ["".join(span.text for span in row) for row in rows] != [*lines, ""]:
-        return plain
-    return tuple(tuple(row) for row in rows[:-1])
+def colored(lines: Sequence[str], rows: Rows) -> tuple[Spans, ...]:
+    """Return lines of code as spans in the styles of their tokens."""
+    return tuple(map(_colored, lines, rows))
 
 
-class Lexers:
-    """Pygments' lexers by the names that fences have."""
-
-    def __init__(self) -> None:
-        self.when_made: Callable[[], None] | None = None
-        """Called in the thread that made a lexer which code waits for; without it nothing is made in a thread."""
-        self._made: dict[str, Lexer | None] = {}
-        self._wanted: list[str] = []
-        self._lock = threading.Lock()
-
-    def get(self, language: str) -> Lexer | None:
-        """Return the lexer of a language, made here and now if need be; None for a language that is not known."""
-        if not language or len(language) > _LONGEST_NAME:
-            return None
-        if language not in self._made:
-            lexer = _made(language)
-            with self._lock:
-                self._made[language] = lexer
-                while len(self._made) > _MOST_LEXERS:
-                    del self._made[next(iter(self._made))]
-            return lexer
-        return self._made.get(language)
-
-    def has_to_wait(self, language: str) -> bool:
-        """Whether the lexer is still to be made in a thread; sees to it that it is."""
-        is_there = not language or len(language) > _LONGEST_NAME or language in self._made
-        if is_there or self.when_made is None:
-            return False
-        with self._lock:
-            if language not in self._wanted:
-                self._wanted.append(language)
-                if len(self._wanted) == 1:
-                    threading.Thread(target=self._make, name="lexers", daemon=True).start()
-        return True
-
-    def _make(self) -> None:
-        while True:
-            with self._lock:
-                language = self._wanted[0]
-            self.get(language)
-            with self._lock:
-                del self._wanted[0]
-                is_last = not self._wanted
-            if is_last:
-                break
-        if self.when_made is not None:
-            self.when_made()
+def _colored(line: str, row: Sequence[Run]) -> Spans:
+    styles, spans, start = _styles(), [], 0
+    for style, runs in groupby(row, lambda run: styles[run[1]]):
+        end = start + sum(length for length, _ in runs)
+        spans.append(Span(line[start:end], style))
+        start = end
+    return tuple(spans)
 
 
-LEXERS: Final = Lexers()
-"""Shared, since what they take time for is the same in every window and chat."""
+@cache
+def _styles() -> dict[str, str]:
+    """Return the style of each kind of token."""
+    from pygments.token import STANDARD_TYPES
+
+    return {kind: _style(str(token)) for token, kind in STANDARD_TYPES.items()}
 
 
-def _made(language: str) -> Lexer | None:
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-        # A lexer compiles its patterns when it reads its first text.
-        list(lexer.get_tokens("a"))
-    except (ClassNotFound, ValueError):
-        return None
-    except Exception:  # noqa: BLE001 - a model named it, among hundreds that nobody here has tried
-        _log.warning("there is something wrong with the lexer for %r", language, exc_info=True)
-        return None
-    return lexer
-
-
-def extension_of(language: str) -> str:
-    """Return how the names of files in a language end, as in `.py`; `.txt` for one that is not known."""
-    lexer = LEXERS.get(language)
-    for pattern in lexer.filenames if lexer is not None else ():
-        if pattern.startswith("*.") and pattern[2:].isalnum():
-            return str(pattern[1:])
-    return ".txt"
-
-
-@lru_cache(maxsize=512)
-def _style(kind: Any) -> str:
-    name = str(kind).removeprefix("Token.")
+def _style(token: str) -> str:
+    name = token.removeprefix("Token.")
     for prefix, style in _STYLES:
         if name == prefix or name.startswith(prefix + "."):
             return style
     return ""
+
+
+def carried_over(
+    old: Sequence[str], rows: Sequence[Spans], lines: Sequence[str]
+) -> tuple[Spans, ...]:
+    """Return `lines`, those that begin as `old` does in the colors that these have in `rows`."""
+    result = list(plain_rows(lines))
+    for number, (before, line) in enumerate(zip(old, lines, strict=False)):
+        if line == before:
+            result[number] = rows[number]
+            continue
+        if line.startswith(before):
+            result[number] = (*rows[number], Span(line[len(before) :]))
+        break
+    return tuple(result)
 
 
 class GrowingCode:
@@ -203,16 +164,32 @@ class GrowingCode:
     since then are highlighted by themselves. That is what a reader sees for a moment; the settled stretch is exact.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, colors: CodeColors) -> None:
         self._language = language
+        self._colors = colors
         self._exact: tuple[Spans, ...] = ()
-        self._exact_lines = 0
+        self._asked: tuple[str, ...] = ()
+        """The whole stretch as it was when its colors were asked for last, until they are there."""
+        self._shown: tuple[tuple[str, ...], tuple[Spans, ...]] = ((), ())
 
-    def spans(self, lines: Sequence[str]) -> tuple[Spans, ...]:
+    def show(self, lines: Sequence[str]) -> Shown:
         """Return `lines`, which begin as they did at the last call, the last one incomplete."""
-        count = len(lines)
-        if count <= _SOFT_END // 2 or count > self._exact_lines * 4 // 3:
-            result = highlight(lines, self._language)
-            self._exact, self._exact_lines = result[:-1], count - 1
-            return result
-        return (*self._exact, *highlight(lines[self._exact_lines :], self._language))
+        shown = self._show(lines)
+        self._shown = tuple(lines), shown.rows
+        return shown
+
+    def _show(self, lines: Sequence[str]) -> Shown:
+        if len(lines) <= stretches.SOFT_END // 2:
+            return self._colors.show(lines, self._language)
+        if not self._asked and len(lines) > len(self._exact) * 4 // 3:
+            self._asked = tuple(lines)
+        if self._asked:
+            whole = self._colors.known(self._asked, self._language)
+            if not whole.awaited:
+                self._exact, self._asked = whole.rows[:-1], ()
+        tail = self._colors.show(lines[len(self._exact) :], self._language)
+        return Shown((*self._exact, *tail.rows), awaited=bool(self._asked) or tail.awaited)
+
+    def last_shown(self, lines: Sequence[str]) -> tuple[Spans, ...] | None:
+        """Return `lines` in the colors that they were shown in; None if they never were."""
+        return carried_over(*self._shown, lines) if self._shown[0] else None

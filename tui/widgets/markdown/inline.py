@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 _MOST_BRACKETS: Final = 400
 """Openings in one block beyond which links are not looked for: the search is quadratic."""
+_MOST_ADDRESSES: Final = 100
+"""What may begin an address in one block; beyond, none is looked for: each is a search of its own."""
+_ADDRESS_SIGNS: Final = ("//", "www.", "mailto:")
+_LONGEST_WORD: Final = 1_000
+_BARE_ADDRESSES: Final = "bare addresses"
 _LONGEST_TARGET: Final = 200
 _RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PAIRS: Final = {"strong": "strong", "em": "em", "s": "strike"}
 _LONGEST: Final = 6_000
 """Characters of one block beyond which its text is not looked at for emphasis, links and so on."""
+_SIGN_WEIGHT: Final = 12
+_BRACKET_WEIGHT: Final = 24
+_SIGNS: Final = re.compile(r"[*_~`!<>&$\\:^{\n]")
 _MATH: Final = re.compile(
     r"\\\(.{1,400}?\\\)|\\\[.{1,800}?\\\]|\$\$.{1,800}?\$\$|\$(?=[^\s$])[^\n$]{0,200}?[^\s$\\]\$(?!\w)",
     re.DOTALL,
@@ -80,6 +88,12 @@ def tag_rule(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def inline_weight(content: str) -> int:
+    """Return what looking at `content` for emphasis, links and so on costs, in characters of plain prose."""
+    signs = sum(1 for _ in _SIGNS.finditer(content))
+    return len(content) + _SIGN_WEIGHT * signs + _BRACKET_WEIGHT * content.count("[")
+
+
 def inline_spans(parser: MarkdownIt, content: str, env: dict[str, Any]) -> tuple[Span, ...]:
     """Return `content`, the text of one block, as spans that hold no control characters."""
     if len(content) > _LONGEST or content.count("[") > _MOST_BRACKETS:
@@ -95,12 +109,27 @@ def _parsed_without_references(parser: MarkdownIt, content: str) -> tuple[Span, 
 
 def _parsed(parser: MarkdownIt, content: str, env: dict[str, Any]) -> tuple[Span, ...]:
     children: list[Token] = []
+    env = {**env, _BARE_ADDRESSES: _has_few_addresses(content)}
     parser.inline.parse(content, parser, env, children)
     return merged(_walk(_linkified(parser, children, content)))
 
 
+def address_rule(state: StateInline, silent: bool) -> bool:
+    """Take a bare address as markdown-it's own rule does, unless there are so many that it would take too long."""
+    from markdown_it.rules_inline.linkify import linkify
+
+    return bool(state.env.get(_BARE_ADDRESSES)) and linkify(state, silent)
+
+
+def _has_few_addresses(content: str) -> bool:
+    """Whether looking for bare addresses takes no longer than the rest: from each of them a whole word may be read."""
+    if sum(content.count(sign) for sign in _ADDRESS_SIGNS) > _MOST_ADDRESSES:
+        return False
+    return len(content) < _LONGEST_WORD or max(map(len, content.split()), default=0) < _LONGEST_WORD
+
+
 def _linkified(parser: MarkdownIt, tokens: list[Token], content: str) -> list[Token]:
-    if "://" not in content and "www." not in content:
+    if ("://" not in content and "www." not in content) or not _has_few_addresses(content):
         return tokens
     from markdown_it.rules_core import StateCore, linkify
     from markdown_it.token import Token

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from tui.sanitize import sanitize, sanitize_line
@@ -19,7 +18,7 @@ from tui.widgets.markdown.blocks import (
     Rule,
     TableRows,
 )
-from tui.widgets.markdown.highlight import highlight
+from tui.widgets.markdown.highlight import plain_rows
 from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, chop, prefixed, restyled, wrap
 from tui.widgets.markdown.table_layout import lay_out_rows
 
@@ -27,6 +26,38 @@ _LEAST: Final = 10
 """Cells below which nested blocks are not indented any further."""
 _DIGITS: Final = 3
 _CODE_EDGE: Final = Span("▏ ", "fence rule")
+_BAR: Final = Span("▎ ", "bar")
+
+
+class _Row:
+    """A line on its way out of the quotes and lists it is in; what they put before it is joined once, at the end."""
+
+    __slots__ = ("edges", "line")
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.edges: list[tuple[Span, bool]] = []
+        """What stands before the line, from the innermost, and whether a quote put it there."""
+
+    def as_line(self) -> Line:
+        if not self.edges:
+            return self.line
+        spans = self.line.spans
+        style = "quote" if any(is_quote for _, is_quote in self.edges) else ""
+        before: list[Span] = []
+        in_quote = False
+        for edge, is_quote in reversed(self.edges):
+            if edge.text:
+                before.extend(restyled([edge], "quote" if in_quote else ""))
+            in_quote = in_quote or is_quote
+        lead = self.line.lead
+        return Line(
+            (*before, *restyled(spans, style)),
+            self.line.fill,
+            lead + sum(len(edge.text) for edge in before),
+            not style and (self.line.copies_lead or not lead),
+            self.line.joint,
+        )
 
 
 def lay_out(
@@ -40,17 +71,35 @@ def lay_out(
         after: whether something stands above them.
         numbers: whether the lines of code are numbered.
     """
-    lines: list[Line] = []
-    for block, gap in ((placed.block, placed.gap) for placed in blocks):
-        new = lay_out_block(block, width, numbers=numbers)
-        if gap and new and (lines or after):
-            lines.append(EMPTY_LINE)
-        lines.extend(new)
-    return lines
+    return [row.as_line() for row in _rows(blocks, width, after=after, numbers=numbers)]
 
 
-def lay_out_block(block: Block, width: int, *, numbers: bool = False) -> list[Line]:
-    """Return one block as lines of at most `width` cells."""
+def _rows(
+    blocks: Iterable[Placed], width: int, *, after: bool = False, numbers: bool
+) -> list[_Row]:
+    rows: list[_Row] = []
+    for placed in blocks:
+        new = _block_rows(placed.block, width, numbers=numbers)
+        if placed.gap and new and (rows or after):
+            rows.append(_Row(EMPTY_LINE))
+        rows.extend(new)
+    return rows
+
+
+def _block_rows(block: Block, width: int, *, numbers: bool) -> list[_Row]:
+    match block:
+        case Quote(blocks):
+            return _indented(blocks, width, (_BAR, _BAR), is_quote=True, numbers=numbers)
+        case Item(marker, blocks, style):
+            edges = Span(f"{marker} ", style), Span(" " * (len(marker) + 1))
+            return _indented(blocks, width, edges, is_quote=False, numbers=numbers)
+        case _:
+            return [_Row(line) for line in _leaf(block, width, numbers=numbers)]
+
+
+def _leaf(
+    block: Paragraph | Heading | Rule | Code | Plain | TableRows, width: int, *, numbers: bool
+) -> list[Line]:
     match block:
         case Paragraph(spans):
             return wrap(spans, width)
@@ -62,12 +111,6 @@ def lay_out_block(block: Block, width: int, *, numbers: bool = False) -> list[Li
             return _code(block, width, numbers=numbers)
         case Plain():
             return _plain(block, width)
-        case Quote(blocks):
-            bar = Span("▎ ", "bar")
-            return _indented(blocks, width, (bar, bar), style="quote", numbers=numbers)
-        case Item(marker, blocks, style):
-            edges = Span(f"{marker} ", style), Span(" " * (len(marker) + 1))
-            return _indented(blocks, width, edges, numbers=numbers)
         case TableRows():
             return lay_out_rows(block, width)
 
@@ -86,9 +129,7 @@ def _code(block: Code, width: int, *, numbers: bool) -> list[Line]:
     if block.label and block.is_first:
         label = Span(sanitize_line(block.label)[: max(1, width - 2)], "fence-label")
         lines.append(Line((_CODE_EDGE, label), fill="fence", lead=2 + len(label.text)))
-    code = block.lines
-    if block.awaited:
-        code = highlight(["".join(span.text for span in row) for row in code], block.awaited)
+    code = plain_rows(block.lines) if block.rows is None else block.rows
     for number, spans in enumerate(code, block.first_number):
         digits = f"{number:>{_DIGITS}} " if numbers and width > 2 * _LEAST else ""
         inner = width - len(_CODE_EDGE.text) - len(digits)
@@ -106,25 +147,18 @@ def _indented(
     width: int,
     edges: tuple[Span, Span],
     *,
-    style: str = "",
+    is_quote: bool,
     numbers: bool,
-) -> list[Line]:
+) -> list[_Row]:
     """Lay `blocks` out behind the first of `edges` on the first line and the second on the others."""
     first, rest = edges
     inner = width - len(first.text)
     if inner < _LEAST:
-        flat = lay_out(blocks, width, numbers=numbers)
-        return flat if style else [Line((first,)), *flat]
-    lines = lay_out(blocks, inner, numbers=numbers) or [EMPTY_LINE]
-    if style:
-        lines = [replace(line, spans=restyled(line.spans, style)) for line in lines]
-        return prefixed(lines, first, rest, copies=False)
-    return _itemised(lines, first, rest)
-
-
-def _itemised(lines: list[Line], first: Span, rest: Span) -> list[Line]:
-    """Put the marker of an item before its first line; the marker is text that is copied."""
-    rows = prefixed(lines, rest, rest, copies=True)
-    head = rows[0]
-    rows[0] = replace(head, spans=(first, *head.spans[1:]))
+        flat = _rows(blocks, width, numbers=numbers)
+        return flat if is_quote else [_Row(Line((first,))), *flat]
+    rows = _rows(blocks, inner, numbers=numbers) or [_Row(EMPTY_LINE)]
+    edge = first
+    for row in rows:
+        row.edges.append((edge, is_quote))
+        edge = rest
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import groupby
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -49,27 +49,24 @@ def paint(
 
 
 def _pieces(line: Line, marks: Iterable[Mark]) -> Iterator[tuple[Iterable[Span], Style | None]]:
-    found = list(marks)
-    if not found:
+    over = _marked(len(line.text), marks)
+    if all(style is None for style in over):
         yield line.spans, None
         return
-    for start, end, over in _ranges(line, found):
-        yield slice_spans(line.spans, start, end), over
+    start = 0
+    for span in line.spans:
+        position = 0
+        for style, run in groupby(over[start : start + len(span.text)]):
+            end = position + len(list(run))
+            yield slice_spans([span], position, end), style
+            position = end
+        start += position
 
 
-def _ranges(line: Line, marks: Iterable[Mark]) -> list[tuple[int, int, Style | None]]:
-    """Cut a line at the edges of its marks; where marks overlap, the last one wins."""
-    length = len(line.text)
-    found = [
-        (max(0, start), length if end < 0 else min(end, length), style)
-        for start, end, style in marks
-    ]
-    found = [mark for mark in found if mark[0] < mark[1]]
-    if not found:
-        return [(0, length, None)]
-    edges = sorted({0, length, *(m[0] for m in found), *(m[1] for m in found)})
-    ranges: list[tuple[int, int, Style | None]] = []
-    for start, end in pairwise(edges):
-        over = [style for begin, stop, style in found if begin <= start and end <= stop]
-        ranges.append((start, end, over[-1] if over else None))
-    return ranges
+def _marked(length: int, marks: Iterable[Mark]) -> list[Style | None]:
+    """Return what is drawn over each character of a line; where marks overlap, the last one wins."""
+    over: list[Style | None] = [None] * length
+    for start, end, style in marks:
+        start, end = max(0, start), length if end < 0 else min(end, length)
+        over[start:end] = [style] * (end - start)
+    return over

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tui.highlighting.stretches import stretches
 from tui.sanitize import sanitize
 from tui.widgets.markdown.blocks import (
     Block,
@@ -29,8 +30,14 @@ from tui.widgets.markdown.blocks import (
     TableRows,
 )
 from tui.widgets.markdown.formulas import readable
-from tui.widgets.markdown.highlight import awaited, highlight, stretches
-from tui.widgets.markdown.inline import footnote_mark, inline_spans, math_rule, tag_rule
+from tui.widgets.markdown.inline import (
+    address_rule,
+    footnote_mark,
+    inline_spans,
+    inline_weight,
+    math_rule,
+    tag_rule,
+)
 from tui.widgets.markdown.lines import Span, expand_tabs
 
 if TYPE_CHECKING:
@@ -47,6 +54,10 @@ _DEFINITION: Final = re.compile(
     (?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?[ \t]*$""",
     re.VERBOSE,
 )
+_MOST_INLINE: Final = 12_000
+"""What the running text of one unit, or one row of a table, may weigh; see `inline_weight`."""
+_FORMULA_WEIGHT: Final = 4
+_LONGEST_DEFINITION: Final = 1_000
 _FOOTNOTE: Final = "footnote_reference_open"
 _FORMULA: Final = re.compile(r"(?P<formula>\$\$.*?\$\$|\\\[.*?\\\])\s*(?P<end>[.,;]?)", re.DOTALL)
 _MATH_BLOCK: Final = {"$$": "$$", "\\[": "\\]"}
@@ -109,6 +120,7 @@ def _parser(verbatim: bool) -> MarkdownIt:
     parser.block.ruler.before("fence", "math_block", _math_block, {"alt": ["paragraph", "list"]})
     parser.inline.ruler.before("escape", "math", math_rule)
     parser.inline.ruler.after("autolink", "tag", tag_rule)
+    parser.inline.ruler.at("linkify", address_rule)
     footnote_plugin(parser, inline=False, move_to_end=False, always_match_refs=True)
     if parser.linkify is not None:
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False})
@@ -119,7 +131,6 @@ def warm_up() -> None:
     """Import and build what the first reply would wait for; may run in a thread."""
     _parser(verbatim=False).parse("`warm` https://a.example")
     readable(r"$\frac{a}{b}$")
-    highlight(["warm = 1"], "python")
 
 
 class BlockParse:
@@ -132,6 +143,7 @@ class BlockParse:
         self.lines = source.split("\n")
         self.tokens: list[Token] = []
         self._open_list: OpenList | None = None
+        self._spent = 0
         self.definitions: dict[str, str] = {}
         """Link definitions that were met while building, by label."""
         self._parser.block.parse(source, self._parser, {}, self.tokens)
@@ -176,6 +188,7 @@ class BlockParse:
         placed: list[Placed] = []
         current = None if open_list is None else replace(open_list)
         for unit in units:
+            self._spent = 0
             if unit.kind == "item":
                 current = self._continued(current, unit)
                 placed.append(self._item(unit.first, unit.last, current, depth=0))
@@ -230,7 +243,7 @@ class BlockParse:
             case "hr":
                 return Rule()
             case "math_block":
-                return Plain(_formula(token.content), "math")
+                return Plain(self._formula(token.content), "math")
             case "footnote_reference_open":
                 return self._footnote(first, last, depth)
             case "table_open":
@@ -257,13 +270,29 @@ class BlockParse:
         found = [_DEFINITION.match(line) for line in inline.content.split("\n")]
         if all(found):
             for match in found:
-                if match is not None:
+                if match is not None and len(match[0]) <= _LONGEST_DEFINITION:
                     self.definitions.setdefault(match["label"], match["target"])
             return Plain(inline.content, "quiet")
         return Paragraph(self._inline(inline))
 
     def _inline(self, token: Token) -> Spans:
-        return inline_spans(self._parser, token.content, self._env)
+        return self._text(token.content)
+
+    def _text(self, content: str) -> Spans:
+        if not self._affords(inline_weight(content)):
+            return (Span(sanitize(content)),)
+        return inline_spans(self._parser, content, self._env)
+
+    def _formula(self, source: str) -> str:
+        affordable = self._affords(_FORMULA_WEIGHT * len(source))
+        return _formula(source) if affordable else sanitize(source)
+
+    def _affords(self, weight: int) -> bool:
+        """Whether what weighs so much is still looked at in this unit or row; what is not stays as it was written."""
+        if self._spent + weight > _MOST_INLINE:
+            return False
+        self._spent += weight
+        return True
 
     def _list(self, first: int, last: int, *, gap: bool, depth: int) -> list[Placed]:
         placed: list[Placed] = []
@@ -320,17 +349,23 @@ class BlockParse:
         for number in range(first, last):
             token = self.tokens[number]
             if token.type == "tr_open":
-                cells, line = [], _first_line(token)
+                cells, line, self._spent = [], _first_line(token), 0
             elif token.type in ("th_open", "td_open"):
                 if token.type == "th_open":
                     alignments.append(str(token.attrGet("style") or "").removeprefix("text-align:"))
                 cells.append(tuple(expand_tabs(self._inline(self.tokens[number + 1]))))
             elif token.type == "tr_close":
-                rows.append(self._with_surplus(tuple(cells), line) if rows else tuple(cells))
+                rows.append(self._row(cells, line) if rows else tuple(cells))
         table = Table(rows[0], tuple(alignments))
         for row in rows[1:]:
             table.add(row)
         return table
+
+    def _row(self, cells: list[Spans], line: int) -> tuple[Spans, ...]:
+        """Return the cells of a row without those that markdown-it makes up where the row is short."""
+        while len(cells) > 1 and not cells[-1]:
+            cells.pop()
+        return self._with_surplus(tuple(cells), line)
 
     def _with_surplus(self, cells: tuple[Spans, ...], line: int) -> tuple[Spans, ...]:
         """Put cells beyond the last column, which Markdown drops, into the last column."""
@@ -344,29 +379,27 @@ class BlockParse:
         surplus = " | ".join(part.strip() for part in parts[len(cells) :])
         if not surplus or not cells:
             return cells
-        added = expand_tabs(inline_spans(self._parser, surplus, self._env))
+        added = expand_tabs(self._text(surplus))
         return (*cells[:-1], (*cells[-1], Span(" | ", "quiet"), *added))
 
 
 def code_blocks(token: Token, *, gap: bool) -> list[Placed]:
-    """Return a fence or an indented block as its stretches of highlighted code."""
+    """Return a fence or an indented block as its stretches of code."""
     content = token.content.removesuffix("\n")
     label = sanitize(token.info.strip())
     parts = stretches(content.split("\n") if token.content else [])
     last = len(parts) - 1
     language = language_of(label)
-    # Asked before the lexer is used: made in between, the code would stay plain.
-    wait = awaited(language)
     starts = list(accumulate((len(part) for part in parts), initial=1))
     return [
         Placed(
             Code(
-                highlight([sanitize(line) for line in part], language),
+                tuple(sanitize(line) for line in part),
+                language,
                 label if number == 0 else "",
                 is_first=number == 0,
                 is_last=number == last,
                 first_number=starts[number],
-                awaited=wait,
             ),
             gap and number == 0,
         )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tui.sanitize import sanitize
 from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, copied_text
 from tui.widgets.markdown.parser import BlockParse, Unit, language_of, references
+from tui.widgets.markdown.weight import reach
+
+MOST: Final = 24_000
+"""What a text may weigh that is parsed in one go, in characters of plain prose."""
+_OPENING: Final = re.compile(
+    r"^(?P<before>[ \t>]*)(?P<mark>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>.*)$", re.MULTILINE
+)
 
 
 class CodeText(NamedTuple):
@@ -34,7 +42,10 @@ class Piece(NamedTuple):
 @lru_cache(maxsize=4)
 def code_texts(text: str, *, verbatim: bool = False) -> tuple[CodeText, ...]:
     """Return all code blocks of a text in order, those inside of lists and quotes too."""
-    parse = BlockParse(sanitize(text), verbatim=verbatim, env={})
+    text = sanitize(text)
+    if reach(text, MOST) < len(text):
+        return tuple(_fenced(text))
+    parse = BlockParse(text, verbatim=verbatim, env={})
     return tuple(
         CodeText(token.content, language_of(token.info))
         for token in parse.tokens
@@ -42,9 +53,37 @@ def code_texts(text: str, *, verbatim: bool = False) -> tuple[CodeText, ...]:
     )
 
 
+def _fenced(text: str) -> Iterator[CodeText]:
+    """Yield the fences of a text that is too heavy for Markdown, whatever they stand in."""
+    position = 0
+    while (opening := _OPENING.search(text, position)) is not None:
+        mark = opening["mark"]
+        closing = re.compile(rf"^[ \t>]*{mark[0]}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
+        end = closing.search(text, opening.end())
+        stop = end.start() if end is not None else len(text)
+        code = _without(text[opening.end() + 1 : stop], opening["before"])
+        if code.strip():
+            yield CodeText(code, language_of(opening["info"]))
+        position = end.end() if end is not None else len(text)
+
+
+def _without(code: str, before: str) -> str:
+    """Return `code` without what stands before each of its lines, as far as it does."""
+    if not before:
+        return code
+    return re.sub(
+        rf"^(?:{re.escape(before)}|{re.escape(before.rstrip())}$)", "", code, flags=re.MULTILINE
+    )
+
+
 def pieces(text: str, width: int, *, verbatim: bool, numbers: bool) -> tuple[Piece, ...]:
-    """Return the blocks of a text that is laid out `width` cells wide, with or without `numbers` of code lines."""
+    """Return the blocks of a text that is laid out `width` cells wide, with or without `numbers` of code lines.
+
+    There are none where telling them apart would take too long.
+    """
     source = sanitize(text.replace("\r\n", "\n").replace("\r", "\n"))
+    if reach(source, MOST) < len(source):
+        return ()
     parse = BlockParse(source, verbatim=verbatim, env={})
     parse.build(parse.units, None)
     if parse.definitions:

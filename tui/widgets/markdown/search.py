@@ -10,12 +10,10 @@ from typing import Final
 from tui.widgets.markdown.document import Lines
 from tui.widgets.markdown.lines import Line
 
-_CHUNK: Final = 100
+_CHUNK: Final = 50
 """Lines that are searched between two looks at the clock."""
 Hit = list[tuple[int, int, int]]
 """The places of one hit: line, first character, end; more than one where the phrase is wrapped."""
-_Part = tuple[int, int, str]
-"""A line of a wrapped text: its number, its first character that is no layout, and its text from there."""
 
 
 def fold(text: str) -> str:
@@ -28,32 +26,102 @@ def fold(text: str) -> str:
 
 def shown_text(lines: Sequence[Line]) -> str:
     """Return what a reader can find in `lines`: wrapped lines joined again, layout left out."""
-    return "\n".join("".join(part for _, _, part in block) for block in _blocks(lines))
+    parts: list[str] = []
+    continues = False
+    for line in lines:
+        parts.append(line.text[_skipped(line, continues=continues) :])
+        continues = line.joint is not None
+        parts.append(line.joint if line.joint is not None else "\n")
+    return "".join(parts if continues else parts[:-1])
 
 
 def find_in_lines(lines: Sequence[Line], query: str) -> Iterator[Hit]:
     """Yield the hits of `query` in reading order; case does not matter."""
-    needle = fold(query)
-    if not needle:
-        return
-    for block in _blocks(lines):
-        text = fold("".join(part for _, _, part in block))
-        start = text.find(needle)
-        while start >= 0:
-            yield _places(block, start, start + len(needle))
-            start = text.find(needle, start + len(needle))
+    finder = _Finder(fold(query))
+    for number, line in enumerate(lines):
+        yield from finder.hits(number, line)
+
+
+def _skipped(line: Line, *, continues: bool) -> int:
+    return line.lead if continues or not line.copies_lead else 0
+
+
+class _Finder:
+    """Takes lines one by one. Of those that were wrapped it keeps only what may still be the beginning of a hit."""
+
+    def __init__(self, needle: str) -> None:
+        self._needle = needle
+        self._forget()
+
+    def _forget(self) -> None:
+        self._text = ""
+        self._parts: list[tuple[int, int, int]] = []
+        """The lines of `_text`: number, first character that is no layout, and length from there."""
+        self._continues = False
+
+    def copy(self) -> _Finder:
+        """Return one that goes on from the same line."""
+        other = _Finder(self._needle)
+        other._text, other._parts = self._text, list(self._parts)
+        other._continues = self._continues
+        return other
+
+    def hits(self, number: int, line: Line) -> list[Hit]:
+        """Return the hits that end in `line`, which has that number and follows the one before."""
+        if not self._needle:
+            return []
+        skip = _skipped(line, continues=self._continues)
+        part = fold(line.text[skip:] + (line.joint or ""))
+        self._text += part
+        self._parts.append((number, skip, len(part)))
+        found: list[Hit] = []
+        end = 0
+        while (start := self._text.find(self._needle, end)) >= 0:
+            end = start + len(self._needle)
+            found.append(self._places(start, end))
+        if line.joint is None:
+            self._forget()
+        else:
+            self._continues = True
+            self._drop(max(end, len(self._text) - len(self._needle) + 1))
+        return found
+
+    def _places(self, start: int, end: int) -> Hit:
+        hit: Hit = []
+        offset = 0
+        for number, skip, length in self._parts:
+            first, last = max(start, offset), min(end, offset + length)
+            if first < last:
+                hit.append((number, skip + first - offset, skip + last - offset))
+            offset += length
+        return hit
+
+    def _drop(self, count: int) -> None:
+        """Forget the first `count` characters, in which no further hit can begin."""
+        self._text = self._text[count:]
+        while self._parts and count:
+            number, skip, length = self._parts[0]
+            cut = min(count, length)
+            count -= cut
+            if cut < length:
+                self._parts[0] = (number, skip + cut, length - cut)
+                break
+            self._parts.pop(0)
 
 
 class LineHits:
     """The hits of one phrase in lines that may still grow. Settled lines are looked at once, as many as there is time for."""
 
     def __init__(self, query: str) -> None:
-        self._query = query
+        self._needle = fold(query)
         self._reset(())
 
     def _reset(self, settled: Sequence[Line]) -> None:
         self._settled = settled
-        self._upto = self._end = self._count = 0
+        self._finder = _Finder(self._needle)
+        self._upto = self._count = 0
+        self._open: list[int] = []
+        """The rows that were marked for hits that end in lines that may still change."""
         self.marks: dict[int, list[tuple[int, int, int]]] = {}
         """By row: the first character of a hit, its end, and the number of the hit."""
         self.rows: list[int] = []
@@ -65,53 +133,31 @@ class LineHits:
         stable = lines.upto if isinstance(lines, Lines) else len(lines)
         if settled is not self._settled or stable < self._upto:
             self._reset(settled)
-        for row in range(self._upto, self._end):
-            self.marks.pop(row, None)
-        del self.rows[self._count :]
-        self._end = self._upto
+        self._forget_open()
         while self._upto < stable:
-            end = min(self._upto + _CHUNK, stable)
-            while end < stable and settled[end - 1].joint is not None:
-                end += 1
-            if settled[end - 1].joint is not None:
-                break
-            self._add(settled[self._upto : end], self._upto)
-            self._upto = self._end = end
+            self._add(self._finder.hits(self._upto, settled[self._upto]))
+            self._upto += 1
             self._count = len(self.rows)
-            if time.perf_counter() > deadline and end < stable:
+            if self._upto % _CHUNK == 0 and self._upto < stable and time.perf_counter() > deadline:
                 return False
-        self._add(lines[self._upto :], self._upto)
-        self._end = len(lines)
+        finder = self._finder.copy()
+        for row in range(self._upto, len(lines)):
+            hits = finder.hits(row, lines[row])
+            self._open.extend(line for hit in hits for line, _, _ in hit)
+            self._add(hits)
         return True
 
-    def _add(self, lines: Sequence[Line], offset: int) -> None:
-        for hit in find_in_lines(lines, self._query):
+    def _forget_open(self) -> None:
+        for row in self._open:
+            self.marks[row].pop()
+            if not self.marks[row]:
+                del self.marks[row]
+        self._open = []
+        del self.rows[self._count :]
+
+    def _add(self, hits: list[Hit]) -> None:
+        for hit in hits:
             number = len(self.rows)
-            self.rows.append(offset + hit[0][0])
+            self.rows.append(hit[0][0])
             for line, start, end in hit:
-                self.marks.setdefault(offset + line, []).append((start, end, number))
-
-
-def _blocks(lines: Sequence[Line]) -> Iterator[list[_Part]]:
-    block: list[_Part] = []
-    for number, line in enumerate(lines):
-        skip = line.lead if block or not line.copies_lead else 0
-        if line.joint is not None:
-            block.append((number, skip, line.text[skip:] + line.joint))
-            continue
-        block.append((number, skip, line.text[skip:]))
-        yield block
-        block = []
-    if block:
-        yield block
-
-
-def _places(block: list[_Part], start: int, end: int) -> Hit:
-    hit: Hit = []
-    offset = 0
-    for number, skip, part in block:
-        first, last = max(start, offset), min(end, offset + len(part))
-        if first < last:
-            hit.append((number, skip + first - offset, skip + last - offset))
-        offset += len(part)
-    return hit
+                self.marks.setdefault(line, []).append((start, end, number))

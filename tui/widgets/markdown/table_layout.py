@@ -11,12 +11,22 @@ from typing import Final
 from rich.cells import cell_len
 
 from tui.widgets.markdown.blocks import Spans, Table, TableRows
-from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, prefixed, restyled, wrap
+from tui.widgets.markdown.lines import (
+    EMPTY_LINE,
+    Line,
+    Span,
+    clipped_spans,
+    prefixed,
+    restyled,
+    wrap,
+)
 
 MEASURED_ROWS: Final = 200
 """Rows that decide on the widths of the columns."""
 _LEAST: Final = 6
 """Cells of a column below which a table is shown as records."""
+_LONGEST_NAME: Final = 100
+"""Cells of a column's name in a record: it stands there again for each row."""
 _EDGE: Final = Span(" │ ", "rule", copied="   ")
 
 
@@ -29,6 +39,8 @@ def column_widths(table: Table, width: int) -> tuple[int, ...]:
 
 
 def _fitted(table: Table, width: int) -> tuple[int, ...]:
+    if len(table.header) * (1 + len(_EDGE.text)) - len(_EDGE.text) > width:
+        return ()
     wanted = [max(1, sum(cell_len(span.text) for span in cell)) for cell in table.header]
     for sizes in table.sizes[:MEASURED_ROWS]:
         for column, size in enumerate(sizes):
@@ -84,7 +96,8 @@ def _separator(widths: Sequence[int], dash: str, cross: str) -> Line:
 
 
 def _row(cells: Sequence[Spans], alignments: Sequence[str], widths: Sequence[int]) -> list[Line]:
-    columns = [wrap(cell, width) for cell, width in zip(cells, widths, strict=False)]
+    padded: list[Spans] = [*cells, *[()] * (len(widths) - len(cells))]
+    columns = [wrap(cell, width) for cell, width in zip(padded, widths, strict=False)]
     lines: list[Line] = []
     for number in range(max(map(len, columns))):
         spans: list[Span] = []
@@ -110,14 +123,16 @@ def _aligned(spans: Spans, alignment: str, width: int) -> list[Span]:
 def _records(block: TableRows, width: int) -> list[Line]:
     """Return rows as one `name: value` below the other."""
     lines: list[Line] = []
-    if block.has_header and not block.last:
+    names = [clipped_spans(restyled(cell, "th"), _LONGEST_NAME) for cell in block.table.header]
+    is_clipped = any(name and name[-1].text == "…" for name in names)
+    if block.has_header and (is_clipped or not block.last):
         for cell in block.table.header:
             lines.extend(wrap(restyled(cell, "th"), width))
     for number in range(block.first, block.last):
-        if number > 0:
+        if number > 0 or lines:
             lines.append(EMPTY_LINE)
-        for name, cell in zip(block.table.header, block.table.rows[number], strict=False):
-            named = (*restyled(name, "th"), Span(": ", "quiet"), *cell)
+        for name, cell in zip(names, block.table.rows[number], strict=False):
+            named = (*name, Span(": ", "quiet"), *cell)
             rows = wrap(named, max(4, width - 2))
             lines.extend([rows[0], *prefixed(rows[1:], Span("  "), Span("  "), copies=True)])
     return lines

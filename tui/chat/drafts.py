@@ -1,0 +1,111 @@
+"""What was written and not sent, by chat, and what was sent, over all chats. Both live on the disk; reading and writing them is the
+disk thread's work, which whoever makes these objects hands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tui.chat.outbox import Outgoing
+from tui.commands import typed_text
+from tui.conversation import USER, Conversation
+from tui.settings.history import (
+    Draft,
+    Sent,
+    add_to_history,
+    read_drafts,
+    read_history,
+    write_drafts,
+)
+
+NOT_BEGUN: Final = ""
+RunOnDisk = Callable[[Callable[[], object]], object]
+"""Has something done on the thread that writes, in the order in which it was asked for."""
+
+
+def draft_key(chat: Conversation) -> str:
+    """Return what the draft of a chat is kept under; a chat that has not begun is as good as any new one."""
+    return chat.id if chat.turns else NOT_BEGUN
+
+
+class Drafts:
+    """The draft of each chat. Each change is written at once, beside those of other windows."""
+
+    def __init__(self, path: Path | None, run: RunOnDisk) -> None:
+        """Make it, empty until `add_read`.
+
+        Args:
+            path: the file of drafts; None to keep them in memory only.
+            run: has the writing done.
+        """
+        self._path = path
+        self._run = run
+        self._drafts: dict[str, Draft] = {}
+
+    def read(self) -> tuple[dict[str, Draft], str]:
+        """Return what is on the disk, and a sentence about what is wrong with it; on a thread that may wait."""
+        return read_drafts(self._path) if self._path is not None else ({}, "")
+
+    def add_read(self, drafts: Mapping[str, Draft]) -> None:
+        """Take over what was read; what was written since goes before it."""
+        self._drafts = {**drafts, **self._drafts}
+
+    def of(self, key: str) -> Draft | None:
+        """Return the draft that is kept under a key; None without one."""
+        return self._drafts.get(key)
+
+    def keep(self, key: str, draft: Draft) -> None:
+        """Keep a draft in place of the one before; an empty one takes that away."""
+        if draft == self._drafts.get(key, Draft()):
+            return
+        self._drafts.pop(key, None)
+        if not draft.is_empty:
+            self._drafts[key] = draft
+        self._write(key)
+
+    def put_in_front(self, key: str, outgoing: Outgoing) -> None:
+        """Keep a message that could not be sent, in front of what is written in its chat since."""
+        there = self._drafts.get(key, Draft())
+        texts = [text for text in (outgoing.typed, there.text) if text.strip()]
+        self.keep(key, Draft("\n".join(texts), (*outgoing.attachments, *there.attachments)))
+
+    def drop(self, key: str) -> None:
+        """Have no draft under a key any more."""
+        self.keep(key, Draft())
+
+    def _write(self, key: str) -> None:
+        if self._path is not None:
+            path, changes = self._path, {key: self._drafts.get(key, Draft())}
+            self._run(lambda: write_drafts(path, changes))
+
+
+class SentHistory:
+    """What was sent in this chat and in others, for the Up key and the search."""
+
+    def __init__(self, path: Path | None, run: RunOnDisk) -> None:
+        """Make it, empty until `add_read`; see `Drafts`."""
+        self._path = path
+        self._run = run
+        self._sent: list[Sent] = []
+
+    def read(self) -> list[Sent]:
+        """Return what is on the disk, the newest last; on a thread that may wait."""
+        return read_history(self._path) if self._path is not None else []
+
+    def add_read(self, sent: Sequence[Sent]) -> None:
+        """Take over what was read, in front of what was sent since."""
+        self._sent = [*sent, *self._sent]
+
+    def add(self, sent: Sent) -> None:
+        """Keep what was sent, as it was typed."""
+        self._sent.append(sent)
+        if self._path is not None:
+            path = self._path
+            self._run(lambda: add_to_history(path, sent))
+
+    def for_chat(self, chat: Conversation) -> list[Sent]:
+        """Return what was sent elsewhere and then the chat's own messages, each as one types it; the newest last."""
+        own = [Sent(typed_text(turn.text), chat.id) for turn in chat.path if turn.role == USER]
+        return [*(one for one in self._sent if one.chat_id != chat.id), *own]

@@ -1,0 +1,117 @@
+"""What a file is that is no text of chats, going by its first bytes, and whether it may hold chats nevertheless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Final
+
+HEAD_BYTES: Final = 1 << 12
+"""So much of a file's beginning is enough to know it."""
+_PAGE_START: Final = 1 << 16
+
+
+class Holds(Enum):
+    """What may be in a file that can't be read here."""
+
+    CHATS = "chats"
+    MEDIA = "pictures, sounds, films and what a page is drawn with"
+    OTHER = "something else"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A kind of file that is no text of chats.
+
+    Attributes:
+        sentence: what it is and what to do, for a person.
+        holds: whether a person may expect chats of it.
+    """
+
+    sentence: str
+    holds: Holds = Holds.CHATS
+
+
+_PICTURE: Final = Sign("it is a picture", Holds.MEDIA)
+_SIGNS: Final = (
+    (
+        b"SQLite format 3\0",
+        Sign("it is a database (SQLite); export the chats in the tool that it belongs to"),
+    ),
+    (b"\x1f\x8b", Sign("it is compressed (gzip); unpack it first")),
+    (b"7z\xbc\xaf\x27\x1c", Sign("it is a 7z archive; unpack it, and import the folder")),
+    (b"Rar!", Sign("it is a RAR archive; unpack it, and import the folder")),
+    (b"\x28\xb5\x2f\xfd", Sign("it is compressed (zstd); unpack it first")),
+    (b"BZh", Sign("it is compressed (bzip2); unpack it first")),
+    (b"\xfd7zXZ", Sign("it is compressed (xz); unpack it first")),
+    (b"%PDF", Sign("it is a PDF; export the chats as JSON", Holds.OTHER)),
+    (b"\x89PNG", _PICTURE),
+    (b"\xff\xd8\xff", _PICTURE),
+    (b"GIF8", _PICTURE),
+    (b"RIFF", Sign("it is a picture, or a sound", Holds.MEDIA)),
+    (b"GGUF", Sign("it is a model (GGUF)", Holds.OTHER)),
+    (b"PAR1", Sign("it is a table (Parquet); save it as JSON Lines")),
+    (b"ARROW1", Sign("it is a table (Arrow); save it as JSON Lines")),
+    (
+        b"version https://git-lfs",
+        Sign("it is a Git LFS pointer; run git lfs pull to get the file itself"),
+    ),
+)
+_TAR: Final = slice(257, 262)
+_PAGES: Final = (b"<!doctype html", b"<html", b"<?xml")
+_TAKEOUT: Final = b"My Activity"
+_TAKEOUT_PAGE: Final = "it is a page of Google's activities; in Google Takeout choose JSON as the format of My Activity"
+_MEDIA_SUFFIXES: Final = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".gif",
+        ".webp",
+        ".avif",
+        ".heic",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".svg",
+        ".ico",
+        ".mp3",
+        ".m4a",
+        ".wav",
+        ".ogg",
+        ".opus",
+        ".flac",
+        ".aac",
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".webm",
+        ".mkv",
+        ".avi",
+        ".css",
+        ".js",
+        ".ttf",
+        ".otf",
+        ".woff",
+        ".woff2",
+    ]
+)
+
+
+def sign_of(data: bytes) -> Sign | None:
+    """Return what kind of other file one is that begins so; None where it may be a text."""
+    if data[_TAR] == b"ustar":
+        return Sign("it is a tar archive; unpack it, and import the folder")
+    if data[:64].lstrip().lower().startswith(_PAGES):
+        if _TAKEOUT in data[:_PAGE_START]:
+            # The page that lists what else is in an archive of Takeout names it, too.
+            is_own = b"<title>My Activity" in data[:_PAGE_START]
+            return Sign(_TAKEOUT_PAGE, Holds.CHATS if is_own else Holds.OTHER)
+        return Sign("it is a web page; export the chats as JSON", Holds.OTHER)
+    return next((sign for start, sign in _SIGNS if data.startswith(start)), None)
+
+
+def is_media(name: str) -> bool:
+    """Whether a file is a picture, a sound, a film or what a page is drawn with, by its name."""
+    return PurePosixPath(name.replace("\\", "/")).suffix.lower() in _MEDIA_SUFFIXES

@@ -1,0 +1,278 @@
+"""What the Hub, the network or the cache did wrong, as sentences for a person. Asks nobody anything."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import ssl
+from typing import Any, Final
+
+from tui.engine import failures
+from tui.engine.base import Cancelled, ModelLoadError
+from tui.sanitize import sanitize_line
+
+_LENGTH: Final = 300
+_PROXIES: Final = (
+    "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy",
+)  # fmt: skip
+_TOKENS: Final = ("HF_OIDC_RESOURCE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_HTTP_PACKAGES: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
+
+
+class HubWaitError(ModelLoadError):
+    """The Hub asks not to be asked again for a while.
+
+    Attributes:
+        wait_s: for how many seconds.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_text(wait_s) + ".", "It has had many requests; try again then.")
+        self.wait_s = wait_s
+
+
+class HubUnaskableError(ModelLoadError):
+    """Not even a question to the Hub can be made here; what is whole on this machine needs none."""
+
+
+class sentences:  # noqa: N801 - used like a function
+    """Turns what is raised inside the block into a sentence."""
+
+    def __init__(self, name: str) -> None:
+        """Make it.
+
+        Args:
+            name: what the user called the model; empty for a search.
+        """
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise the sentence in place of the error."""
+        if not isinstance(error, Exception) or isinstance(error, ModelLoadError | Cancelled):
+            return
+        found = problem(error, self._name) or _cache_problem(error)
+        raise found or ModelLoadError(
+            f"The Hugging Face Hub's answer can't be used ({failures.words(error)}).",
+            "Try again later.",
+        ) from error
+
+
+def wait_text(wait_s: float) -> str:
+    """Return how long the Hub asks to wait, in words."""
+    return f"The Hugging Face Hub asks to wait {max(1, round(wait_s))} s"
+
+
+def problem(error: Exception, name: str) -> ModelLoadError | None:
+    """Return what the Hub, the network or the cache did as a sentence; None when it was something else.
+
+    Args:
+        error: what was raised.
+        name: what the user called the model; empty for a search.
+    """
+    # Some errors say no more than that something failed; what it was stands behind.
+    for at in failures.causes(error, stated=True):
+        found = (
+            _full_disk(at, name) or _refusal(at, name) or _no_answer(at, name) or _error_status(at)
+        )
+        if found is not None:
+            return found
+    return None
+
+
+def no_client(error: Exception) -> HubUnaskableError:
+    """Return the error to raise when not even an HTTP client can be made: the environment says something impossible."""
+    variable = _culprit()
+    if variable.startswith("SSL_"):
+        return unaskable(
+            f"{variable} names what is no file of certificates that can be read",
+            f"Correct {variable}, or unset it.",
+        )
+    if variable:
+        hint = f"Correct {variable}, as in http://host:port, or unset it."
+        if isinstance(error, ImportError):
+            hint = f"Install socksio (pip install socksio), or name an HTTP proxy in {variable}."
+        return unaskable(f"{variable} names a proxy that can't be used", hint)
+    return unaskable(
+        f"no HTTP client can be made ({failures.words(error)})",
+        "Check the variables for proxies and certificates in the environment.",
+    )
+
+
+def no_token(error: Exception) -> HubUnaskableError:
+    """Return the error to raise when the user's token can't be read, or can't be sent."""
+    from huggingface_hub import constants
+
+    named = next((one for one in _TOKENS if os.environ.get(one)), "")
+    where = named or sanitize_line(str(constants.HF_TOKEN_PATH), _LENGTH)
+    if isinstance(error, OSError):
+        why = error.strerror or failures.words(error)
+        return unaskable(
+            f"the token in {where} can't be read ({why})", f"Check the permissions of {where}."
+        )
+    return unaskable(
+        f"what {where} holds is no token",
+        f"Correct it, or unset {named}." if named else "Run: hf auth login",
+    )
+
+
+def no_address(name: str) -> HubUnaskableError:
+    """Return the error to raise when the Hub's address is none."""
+    return unaskable(
+        f"{sanitize_line(name, _LENGTH)!r} is no web address",
+        "Correct HF_ENDPOINT, as in https://huggingface.co, or unset it.",
+    )
+
+
+def unaskable(why: str, hint: str) -> HubUnaskableError:
+    """Return the error to raise when the Hub can't be asked, for a reason that lies here."""
+    return HubUnaskableError(f"The Hugging Face Hub can't be asked: {why}.", hint)
+
+
+def check_library() -> None:
+    """Import huggingface_hub, which reads its settings from the environment meanwhile.
+
+    Raises:
+        ModelLoadError: a variable keeps it from being imported, or it is not installed.
+    """
+    try:
+        importlib.import_module("huggingface_hub.constants")
+    except (ImportError, ValueError, RuntimeError) as error:
+        text = failures.words(error)
+        named = [one for one, value in os.environ.items() if one.startswith("HF_") and value]
+        culprits = [one for one in named if repr(os.environ[one]) in text]
+        raise ModelLoadError(
+            f"huggingface_hub can't be used ({text}).",
+            f"Correct {culprits[0]}, or unset it." if culprits else "Install chat-tui again.",
+        ) from error
+
+
+def is_network_problem(error: BaseException) -> bool:
+    """Return whether there was no answer, rather than one that says no."""
+    for seen in failures.causes(error):
+        module = str(type(seen).__module__).partition(".")[0]
+        if isinstance(seen, ConnectionError | TimeoutError) or module in _HTTP_PACKAGES:
+            return status_of(seen) is None
+    return False
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that became an error."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _full_disk(error: BaseException, name: str) -> ModelLoadError | None:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ModelLoadError(f"The disk is full, so {name} can't be stored.", "Make room there.")
+    return None
+
+
+def _cache_problem(error: Exception) -> ModelLoadError | None:
+    """Return what is wrong with a file of the cache."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return ModelLoadError(
+            f"{sanitize_line(str(error.filename), _LENGTH)} can't be used ({error.strerror}).",
+            "Check what lies there, and the permissions of the Hugging Face cache.",
+        )
+    return None
+
+
+def _refusal(error: BaseException, name: str) -> ModelLoadError | None:
+    from huggingface_hub import errors
+
+    gated = ModelLoadError(
+        f"{name} is private or asks you to agree to its terms first.",
+        f"Agree on https://huggingface.co/{name} and run: hf auth login",
+    )
+    if isinstance(error, errors.GatedRepoError):
+        return gated
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelLoadError(
+            f"There is no model {name} on the Hugging Face Hub, or it is private.",
+            "Check the spelling; for a private model run: hf auth login",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelLoadError(
+            f"{name} has no such revision.", "Check the branch, tag or commit, or leave it out."
+        )
+    if isinstance(error, errors.HFValidationError):
+        return ModelLoadError(
+            f"{name!r} is not the name of a model.", "Name a Hub id such as org/model."
+        )
+    return gated if status_of(error) in (401, 403) else None
+
+
+def _no_answer(error: BaseException, name: str) -> ModelLoadError | None:
+    from huggingface_hub import errors
+
+    is_offline = isinstance(error, errors.OfflineModeIsEnabled)
+    is_absent = isinstance(error, errors.LocalEntryNotFoundError)
+    if not (is_offline or is_absent or is_network_problem(error)):
+        return None
+    why = "is switched off (HF_HUB_OFFLINE is set)" if is_offline else "can't be reached"
+    rest = f", and {name} is not completely on this machine." if name else "."
+    check = "the network"
+    if not is_offline and "CERTIFICATE_VERIFY_FAILED" in _all_texts(error):
+        why = "has a certificate that is not trusted here"
+        check = "the clock; where a proxy reads along, name its certificate in SSL_CERT_FILE"
+    elif named := next((one for one in _PROXIES if os.environ.get(one)), ""):
+        check = f"the network and the proxy in {named}"
+    return ModelLoadError(
+        f"The Hugging Face Hub {why}{rest}",
+        f"Check {check}, or name a model that was downloaded before, a folder or a .gguf file.",
+    )
+
+
+def _error_status(error: BaseException) -> ModelLoadError | None:
+    from huggingface_hub import errors
+
+    if not isinstance(error, errors.HfHubHTTPError):
+        return None
+    # The library's own words hold the whole address that was asked for.
+    why = str(status_of(error) or failures.words(error))
+    return ModelLoadError(
+        f"The Hugging Face Hub answered with an error ({why}).", "Try again later."
+    )
+
+
+def _all_texts(error: BaseException) -> str:
+    return " ".join(failures.words(at, 1000) for at in failures.causes(error))
+
+
+def _culprit() -> str:
+    """Return the variable that keeps an HTTP client from being made; empty when it can't be told."""
+    import httpx2
+
+    # httpx looks at the second one only where the first is not set.
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if place := os.environ.get(name):
+            if not _has_certificates(name, place):
+                return name
+            break
+    options: dict[str, Any] = {"trust_env": False, "verify": False}
+    for name in _PROXIES:
+        address = os.environ.get(name)
+        if not address:
+            continue
+        try:
+            httpx2.Client(
+                proxy=address if "://" in address else f"http://{address}", **options
+            ).close()
+        except (ValueError, ImportError, OSError, httpx2.InvalidURL):
+            return name
+    return ""
+
+
+def _has_certificates(name: str, place: str) -> bool:
+    try:
+        if name == "SSL_CERT_FILE":
+            ssl.create_default_context(cafile=place)
+        else:
+            ssl.create_default_context(capath=place)
+    except (OSError, ValueError):
+        return False
+    return True

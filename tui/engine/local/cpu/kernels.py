@@ -1,0 +1,235 @@
+"""Puts faster layers into a model on a CPU when it is loaded, and takes them out again.
+
+Which kernel is faster for how many rows is measured here, on the model's own shapes: they rank differently on each kind of
+CPU. A model that is not of plain layers, or not on the CPU alone, stays as it is. Imports torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from tui.engine.local import usage
+from tui.engine.local.cpu import attention, linear, norms
+from tui.engine.local.cpu.linear import FastLinear, Weights
+from tui.engine.local.cpu.native import GROUP, Native, can_multiply
+from tui.engine.quantization import INT4, INT8
+
+_log = logging.getLogger(__name__)
+
+_ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Numbers of rows at which kernels are compared, up to the longest chunk of a prompt."""
+_LEAST_MANY: Final = 32
+"""Fewer rows are always multiplied one like the other, so that drafts change nothing."""
+_SAMPLE_WEIGHTS: Final = 2**20
+"""So many weights of a layer are enough to compare kernels on; all of a large one would take seconds."""
+_NEVER: Final = 2**31
+_SOME: Final = 32
+_REPEATS: Final = 3
+Tell = Callable[[int, int], None]
+_KEPT_WHOLE: Final = ("lm_head",)
+"""Layers whose errors would reach the choice of every token, kept as they are by the quantizations."""
+
+
+@dataclass(slots=True)
+class Installed:
+    """The layers that were put into a model.
+
+    Attributes:
+        native: whether products compiled here are used.
+        many_from: from so many rows on products are made in float32.
+    """
+
+    native: bool = False
+    many_from: int = _NEVER
+    attends_to: Any = None
+    """The model whose attention is done here; None for none."""
+    _places: list[tuple[nn.Module, str, nn.Module]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._places)
+
+    def put(self, parent: nn.Module, name: str, layer: nn.Module) -> None:
+        """Put a layer in another's place."""
+        self._places.append((parent, name, getattr(parent, name)))
+        setattr(parent, name, layer)
+
+    def undo(self) -> None:
+        """Put the original layers back; those that were quantised had to be given up, and stay."""
+        for parent, name, original in reversed(self._places):
+            if original.weight is not None:
+                setattr(parent, name, original)
+        self._places.clear()
+        if self.attends_to is not None:
+            attention.stop_using(self.attends_to)
+            self.attends_to = None
+
+
+def install(
+    model: Any, quantization: str, kernels: Native | None, tell: Tell = lambda _done, _total: None
+) -> Installed:
+    """Put faster linear layers, norms and attention into a model.
+
+    Args:
+        model: a transformers model; must be on the CPU.
+        quantization: `int8` or `int4` to hold the weights in fewer bits; anything else leaves them as they are.
+        kernels: the products that were compiled here; None for torch's own.
+        tell: told how many layers of how many are quantised; may raise, and the model is of no use then.
+    """
+    if kernels is not None:
+        kernels.use_threads(torch.get_num_threads())
+    if quantization in (INT8, INT4):
+        made = _quantised(model, quantization, kernels, tell)
+    else:
+        made = _as_they_are(list(_plain_layers(model)), kernels)
+    is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
+    if kernels is not None and is_16_bit:
+        for parent, name, norm in norms.faster(model, kernels):
+            made.put(parent, name, norm)
+        if attention.use(model, kernels):
+            made.attends_to = model
+    return made
+
+
+def _as_they_are(
+    layers: list[tuple[nn.Module, str, nn.Linear]], kernels: Native | None
+) -> Installed:
+    # float32 is what all kernels are best at. A model may hold some layers in it, or in 8 bits.
+    layers = [entry for entry in layers if entry[2].weight.dtype is torch.bfloat16]
+    if not layers:
+        return Installed()
+    weight = _most_common(layers).weight
+    fits = all(can_multiply(layer.weight) for _, _, layer in layers)
+    chosen = kernels if kernels is not None and fits and _is_faster(weight, kernels) else None
+    many_from = _many_from(linear.Dense(_sample(weight), chosen))
+    made = Installed(chosen is not None, many_from)
+    if chosen is None and many_from == _NEVER:
+        return made
+    for parent, name, layer in layers:
+        made.put(parent, name, linear.DenseLinear(layer, many_from, chosen))
+    _log.info(
+        "linear layers: %d, compiled here: %s, float32 from %d rows",
+        made.count,
+        made.native,
+        many_from,
+    )
+    return made
+
+
+def is_for(model: Any) -> bool:
+    """Return whether all of a model is on the CPU, as it came."""
+    devices = {weight.device.type for weight in model.parameters()}
+    return devices == {"cpu"} and not getattr(model, "is_quantized", False)
+
+
+def _plain_layers(model: Any) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
+    """Yield linear layers of torch's own class, whose weights lie as they are expected to, with their places."""
+    for parent in model.modules():
+        for name, layer in parent.named_children():
+            if type(layer) is nn.Linear and layer.weight.numel() and layer.weight.is_contiguous():
+                yield parent, name, layer
+
+
+def _most_common(layers: list[tuple[nn.Module, str, nn.Linear]]) -> nn.Linear:
+    """Return a layer of the shape that holds the most weights."""
+    totals = Counter[tuple[int, int]]()
+    for _, _, layer in layers:
+        totals[layer.out_features, layer.in_features] += layer.weight.numel()
+    shape = totals.most_common(1)[0][0]
+    return next(one for _, _, one in layers if (one.out_features, one.in_features) == shape)
+
+
+def _quantised(model: Any, quantization: str, kernels: Native | None, tell: Tell) -> Installed:
+    made = Installed(kernels is not None)
+    many_from: int | None = None
+    used = usage.of(model)
+    output = model.get_output_embeddings()
+    # Layers may share their weights, and go on to.
+    known: dict[int, Weights] = {}
+    layers: list[tuple[nn.Module, str, Any]]
+    layers = [(parent, name, layer) for _, parent, name, layer in usage.linears(model)]
+    for number, (parent, name, layer) in enumerate(layers):
+        check = partial(tell, number, len(layers))
+        check()
+        is_output = layer is output or name in _KEPT_WHOLE
+        if is_output or not _takes(layer) or (type(parent), name) in used.looked_at:
+            if kernels is not None and type(layer) is nn.Linear and can_multiply(layer.weight):
+                made.put(parent, name, linear.DenseLinear(layer, _SOME, kernels))
+            continue
+        place = layer.weight.data_ptr()
+        if place not in known:
+            weight = usage.matrix(layer)
+            outputs, inputs = weight.shape
+            is_int8 = quantization == INT8 or not linear.takes_int4(outputs, inputs, kernels)
+            if many_from is None:
+                some = _rounded(_sample(weight), is_int8, kernels, check)
+                many_from = made.many_from = _many_from(some)
+            known[place] = _rounded(weight, is_int8, kernels, check)
+        assert many_from is not None
+        made.put(parent, name, FastLinear(known[place], layer.bias, many_from))
+        # Freed one by one: the whole model in both forms may not fit.
+        layer.weight = None
+    return made
+
+
+def _takes(layer: Any) -> bool:
+    """Return whether a layer's weights can be held in fewer bits."""
+    weight = layer.weight
+    if not weight.numel() or not weight.is_floating_point() or not usage.is_linear(layer):
+        return False
+    return not usage.sizes(layer)[1] % GROUP
+
+
+def _rounded(
+    weight: torch.Tensor, is_int8: bool, kernels: Native | None, check: Callable[[], None]
+) -> Weights:
+    if is_int8:
+        return linear.Int8(weight, kernels)
+    if kernels is not None:
+        return linear.Int4(weight, kernels, check)
+    return linear.TorchInt4(weight, check)
+
+
+def _sample(weight: torch.Tensor) -> torch.Tensor:
+    """Return some rows of a layer's weights, as many as kernels are compared on."""
+    return weight[: max(GROUP, _SAMPLE_WEIGHTS // weight.shape[1] // GROUP * GROUP)]
+
+
+def _is_faster(weight: torch.Tensor, kernels: Native) -> bool:
+    x = torch.randn(1, weight.shape[1], dtype=weight.dtype)
+    plain, compiled = linear.Dense(weight, None), linear.Dense(weight, kernels)
+    return _seconds(partial(compiled.few, x)) < _seconds(partial(plain.few, x))
+
+
+def _many_from(weights: Weights) -> int:
+    """Return from how many rows on a product in float32 is faster; never, where it is not."""
+    if weights.unpacked(0, 1) is None:
+        return _NEVER
+    found = _NEVER
+    for rows in reversed(_ROWS[_ROWS.index(_LEAST_MANY) :]):
+        x = torch.randn(rows, weights.columns, dtype=torch.bfloat16)
+        if _seconds(partial(linear.in_float32, weights, x)) > _seconds(partial(weights.few, x)):
+            break
+        found = rows
+    return found
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """Return the shortest time of several; the others were disturbed."""
+    run()
+    times = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return min(times)

@@ -1,0 +1,52 @@
+"""Keeps kernels of the Hub out: they are code that transformers fetches and runs without a question, also in the middle of a reply.
+
+A config may name one as its attention, a quantised checkpoint may ask for one by its method, and FlashAttention is replaced by one
+where its package is missing. All of that goes through the package `kernels`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from tui.engine.base import ModelLoadError
+
+_PACKAGE: Final = "kernels"
+_MISSING: Final = ("`kernels`", "kernels-community")
+_HINT: Final = "Choose sdpa, eager or another implementation that is installed here, or name none for the best one."
+
+
+def block() -> None:
+    """Make the package that fetches kernels count as not installed; before transformers looks for it."""
+    # Python's own way to make an import fail. Whoever has another way then takes that.
+    sys.modules[_PACKAGE] = None  # type: ignore[assignment]
+
+
+def refuse(attention: str) -> None:
+    """Check that an attention implementation that the user named is none of the Hub.
+
+    Raises:
+        ModelLoadError: it is.
+    """
+    if "/" in attention:
+        raise ModelLoadError(
+            f"The attention {attention} is a kernel of the Hub: code that would be fetched and run. chat-tui runs none.",
+            _HINT,
+        )
+
+
+def forget_choices(config: Any) -> None:
+    """Forget which implementations a model's config names, its parts included: what is used is decided here.
+
+    Beside kernels of the Hub, these may be implementations that can't run on this machine.
+    """
+    from transformers import PreTrainedConfig
+
+    if isinstance(config, PreTrainedConfig):
+        config._attn_implementation = None  # noqa: SLF001 - transformers has no public name for them
+        config._experts_implementation = None  # noqa: SLF001
+
+
+def is_missed(error: Exception) -> bool:
+    """Return whether a load failed because a kernel of the Hub is not run."""
+    return isinstance(error, ImportError) and any(word in str(error) for word in _MISSING)

@@ -1,0 +1,83 @@
+"""How a model is to be held, and what else to try where its own code can't do with that.
+
+Not every model's code computes in 16 bits, takes every implementation of attention, or does without the parts that see and hear. That
+shows when it is made or computes its first token, and the load goes on with the next best.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from tui.engine import failures
+from tui.engine.base import LoadRequest, ModelLoadError
+from tui.engine.local import problems
+from tui.engine.local.narrowing import LeftOutError
+
+_EAGER: Final = "eager"
+_AUTO: Final = "auto"
+_DTYPE_FAULT: Final = re.compile(
+    r"scalar type|same dtype|dtypes? mismatch|to have the same dtype|Input type .* and (weight|bias) type|"
+    r"not implemented for '(BFloat16|Half)'|unsupported (scalar|data ?type)",
+    re.IGNORECASE,
+)
+_ATTENTION_FAULT: Final = re.compile(r"attention implementation|attn_implementation", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a model is to be held.
+
+    Attributes:
+        dtype: of its weights, as torch has it.
+        attention: the implementation, in transformers' names; empty for transformers' own choice.
+        keeps_towers: whether to keep what a model sees and hears with.
+        notes: what the user should know of it.
+    """
+
+    dtype: Any
+    attention: str = ""
+    keeps_towers: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def after(plan: Plan, error: BaseException, request: LoadRequest, name: str) -> Plan | None:
+    """Return what to try after a plan that failed; None where nothing else would help.
+
+    Args:
+        plan: that failed.
+        error: how.
+        request: what the user asked for, which is not gone against.
+        name: of the model.
+
+    Raises:
+        ModelLoadError: the user's own choice is what fails.
+    """
+    import torch
+
+    if problems.is_out_of_memory(error):
+        return None
+    for cause in failures.causes(error):
+        if isinstance(cause, LeftOutError) and not plan.keeps_towers:
+            return replace(plan, keeps_towers=True)
+        said = failures.words(cause, 10_000)
+        if isinstance(cause, RuntimeError) and _DTYPE_FAULT.search(said):
+            return _in_float32(plan, error, request, name) if plan.dtype != torch.float32 else None
+        if isinstance(cause, ValueError | NotImplementedError) and _ATTENTION_FAULT.search(said):
+            if request.attention or plan.attention == _EAGER:
+                return None
+            return replace(plan, attention=_EAGER)
+    return None
+
+
+def _in_float32(plan: Plan, error: BaseException, request: LoadRequest, name: str) -> Plan:
+    import torch
+
+    shown = str(plan.dtype).removeprefix("torch.")
+    if request.dtype != _AUTO:
+        raise ModelLoadError(
+            f"The code of {name} can't compute in {shown}.", "Choose the dtype float32, or auto."
+        ) from error
+    note = f"Held as float32, in twice the memory: the code of this model can't compute in {shown}."
+    return replace(plan, dtype=torch.float32, notes=(*plan.notes, note))

@@ -1,0 +1,97 @@
+"""What a load is about: where a model is, what was found out before its weights were read, and what replying needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.engine.base import LoadRequest, ModelInfo
+from tui.engine.catalog import ModelSource
+from tui.engine.local.code import Code
+from tui.engine.local.history import LastReply
+from tui.engine.local.prefill import Prefill
+from tui.engine.local.prefix_cache import PrefixCache
+from tui.engine.local.prompt import PromptBuilder
+from tui.engine.local.speculation import Speculator
+from tui.engine.template_files import TemplateChoice
+
+if TYPE_CHECKING:
+    from tui.engine.local.compiled import Compiled
+    from tui.engine.local.cpu.kernels import Installed
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A model that is ready to reply, and what replying needs."""
+
+    model: Any
+    tokenizer: Any
+    info: ModelInfo
+    cache: PrefixCache
+    prompts: PromptBuilder
+    end_ids: frozenset[int]
+    end_texts: tuple[str, ...]
+    """Role marks of the chat template that are no tokens; they end a reply, too."""
+    silent_ids: frozenset[int]
+    beyond: Mapping[int, str]
+    """The tokenizer's tokens that the model has no rows for, by their ids."""
+    model_settings: Any
+    """The generation config that came with the model."""
+    input_device: Any
+    prefill: Prefill
+    speculation: Speculator
+    gives_up_cache: bool = False
+    """Whether `generate` computes the whole text anew when its rotary frequencies change; see `rotary`."""
+    last_reply: LastReply = field(default_factory=LastReply)
+    installed: Installed | None = None
+    """The faster layers that were put into it."""
+    assistant: LoadedModel | None = None
+    """The model that drafts for it."""
+    compiled: Compiled | None = None
+    """Its compiled decoding pass, if the user wants one."""
+
+    def forget_computed(self) -> None:
+        """Forget what replies go on from that is not in the pool of caches, as after one whose numbers were none."""
+        self.last_reply = LastReply()
+        self.speculation.forget()
+        if self.compiled is not None:
+            self.compiled.drop_cache()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where a model and what belongs to it are on this machine.
+
+    Attributes:
+        source: names the model.
+        folder: holds it.
+        code: what of its code may run, and where transformers loads it from.
+        adapter: the folder of an adapter to put on it; None for none.
+    """
+
+    source: ModelSource
+    folder: Path
+    code: Code
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """All that could be found out before weights are read."""
+
+    parts: Parts
+    request: LoadRequest
+    config: Any
+    tokenizer: Any
+    device: str
+    dtype: Any
+    method: str
+    """How the checkpoint is already quantised; empty when it is not."""
+    wished_attention: str = ""
+    """The attention that config.json asks for, and the user doesn't; empty when it asks for none."""
+    template: TemplateChoice | None = None
+    """The chat template that stands in the folder."""
+    stale_method: str = ""
+    """A quantization that config.json names and the weights don't have."""

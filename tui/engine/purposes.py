@@ -1,0 +1,56 @@
+"""What a model is made for, as its files say it: refused where that is no chat, for lists and loads alike.
+
+Only what the files name is looked at; what transformers knows of an architecture is `local.model_classes`' business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tui.engine.base import ModelLoadError
+from tui.engine.foreign import is_mlx
+
+_HINT: Final = "Choose a model made for chats or text generation."
+_OTHER_HEADS: Final = re.compile(
+    r"For(Sequence|Token|Image|Audio|Video)Classification$|ForMultipleChoice$|ForQuestionAnswering$|RewardModel$"
+)
+_EMBEDDINGS: Final = ("config_sentence_transformers.json", "1_Pooling")
+_LONGEST: Final = 100
+
+
+def check(folder: Path, config: Mapping[str, Any], name: str) -> None:
+    """Check that a model is not made for something else than writing text with transformers.
+
+    Args:
+        folder: holds it.
+        config: what its config.json means.
+        name: of the model.
+
+    Raises:
+        ModelLoadError: it is.
+    """
+    if head := _other_head(config):
+        raise ModelLoadError(
+            f"{name} is a model that sorts or rates what it is given ({head[:_LONGEST]}), and doesn't write text.",
+            _HINT,
+        )
+    if (folder / "modules.json").is_file() and any((folder / one).exists() for one in _EMBEDDINGS):
+        raise ModelLoadError(
+            f"{name} is a model that turns texts into numbers to compare them by (sentence-transformers), and doesn't write text.",
+            _HINT,
+        )
+    stored = config.get("quantization_config")
+    if is_mlx(config) and not (isinstance(stored, Mapping) and "quant_method" in stored):
+        raise ModelLoadError(
+            f"{name} is quantized for MLX, Apple's framework, which transformers can't read.",
+            "Choose the model without this quantization, or another one of it, such as a .gguf file.",
+        )
+
+
+def _other_head(config: Mapping[str, Any]) -> str:
+    named = config.get("architectures")
+    names = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    return next((one for one in names if _OTHER_HEADS.search(one)), "")

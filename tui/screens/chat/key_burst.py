@@ -1,0 +1,90 @@
+"""Tells commands from prose where single letters are commands.
+
+Somebody who doesn't notice that a turn has the cursor goes on typing, and each letter would act on the chat. So a key that does
+more than move is held for a moment: if another letter follows, both were prose. Knows neither widgets nor what a command does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+BURST_S: Final = 0.3
+"""Two letters that come faster than this are typed; somebody who types slowly takes about as long for each."""
+
+
+class KeyKind(Enum):
+    """What a key does on a turn."""
+
+    NONE = auto()
+    """Nothing: it is prose."""
+    MOVES = auto()
+    """It only moves the cursor, so it acts at once."""
+    REPEATS = auto()
+    """It is pressed several times in a row, as undo is."""
+    ACTS = auto()
+
+
+class Verdict(Enum):
+    """What is to become of a key."""
+
+    RUN = auto()
+    HOLD = auto()
+    """Run it if nothing else is typed within `BURST_S`."""
+    TYPE = auto()
+    """`text` belongs to the message, and so does what follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to become of a key, and the text that it completes."""
+
+    verdict: Verdict
+    text: str = ""
+
+
+class KeyBurst:
+    """The letters that were typed just now on a turn."""
+
+    def __init__(self, burst_s: float = BURST_S) -> None:
+        """Begin with no letters.
+
+        Args:
+            burst_s: seconds between two letters, below which they are prose; 0 takes every letter for a command.
+        """
+        self._burst_s = burst_s
+        self._recent = ""
+        self._last_s = float("-inf")
+        self._is_prose = False
+
+    def press(self, character: str, kind: KeyKind, at_s: float) -> Decision:
+        """Decide about a key.
+
+        Args:
+            character: what it would type.
+            kind: what it does on a turn.
+            at_s: when it was pressed, in seconds of any clock.
+        """
+        is_quick = at_s - self._last_s < self._burst_s
+        self._last_s = at_s
+        if not is_quick:
+            self._recent = ""
+        if self._is_prose or kind is KeyKind.NONE:
+            return self._typed(character)
+        can_repeat = kind in (KeyKind.MOVES, KeyKind.REPEATS)
+        if self._recent and not (can_repeat and set(self._recent) == {character}):
+            return self._typed(character)
+        self._recent += character
+        holds = self._burst_s > 0 and kind is not KeyKind.MOVES and len(self._recent) == 1
+        return Decision(Verdict.HOLD if holds else Verdict.RUN)
+
+    def end(self) -> None:
+        """Forget what was typed: keys go elsewhere now."""
+        self._recent = ""
+        self._last_s = float("-inf")
+        self._is_prose = False
+
+    def _typed(self, character: str) -> Decision:
+        text, self._recent, self._is_prose = self._recent + character, "", True
+        return Decision(Verdict.TYPE, text)

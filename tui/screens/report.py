@@ -1,0 +1,61 @@
+"""What came of a job with many parts, as text that stays until it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Label
+
+from tui.sanitize import sanitize
+from tui.screens.dialog import Dialog, Hint, KeyHints
+
+MOST_LINES: Final = 200
+"""More of them are not laid out at once within a frame."""
+
+
+class Report(Dialog[None]):
+    """Shows a summary, and a line for each thing that there is to say."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", show=False)]
+    CSS = """
+    Report {
+        & > #dialog { width: 90; }
+        & VerticalScroll { height: auto; max-height: 20; margin: 1 0; }
+        &.-short VerticalScroll { max-height: 12; margin: 0; }
+    }
+    """
+
+    def __init__(self, title: str, summary: str, lines: Sequence[str], more: str = "") -> None:
+        """Make it; texts of any origin are safe here.
+
+        Args:
+            title: what it is about.
+            summary: what is said first.
+            lines: each of the things that there are to say; the first `MOST_LINES` are shown.
+            more: what leads to the others.
+        """
+        super().__init__()
+        self._title = title
+        self._summary = summary
+        shown, left = lines[:MOST_LINES], len(lines) - MOST_LINES
+        self._lines = (
+            (*shown, f"… and {left:,} more. {more}".rstrip()) if left > 0 else tuple(shown)
+        )
+
+    def compose(self) -> ComposeResult:
+        """Lay out the text."""
+        with Vertical(id="dialog"):
+            yield Label(Content(self._title), classes="title")
+            yield Label(Content(sanitize(self._summary)), classes="text")
+            with VerticalScroll():
+                yield Label(Content(sanitize("\n".join(self._lines))), classes="note")
+            yield KeyHints([Hint("↑↓", "scroll", "close"), Hint("Esc", "close", "close")])
+
+    def on_mount(self) -> None:
+        """Have the keys scroll at once."""
+        self.set_focus(self.query_one(VerticalScroll))
