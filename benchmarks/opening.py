@@ -59,7 +59,7 @@ async def measure(chat_id: str, folder: Path, began: float) -> dict[str, float]:
         screen = app.screen
         found["key_p99_ms"] = await _timed(app, "a", 100, lambda: screen.composer.text)
         found["page_up_p99_ms"] = await _timed(
-            app, "pageup", 100, lambda: screen.transcript.scroll_offset
+            app, "pageup", 100, lambda: screen.view.transcript.scroll_offset
         )
         begun = time.perf_counter()
         app.theme = shipped_themes()[1].name

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from unittest.mock import MagicMock
 
 import pytest
 
 from tui.actions import ACTIONS, Action, action
-from tui.app import ChatApp
-from tui.screens.chat import ChatScreen
-
-OWNERS = {"app": ChatApp, "chat": ChatScreen, "turn": ChatScreen}
+from tui.screens.chat.commands import plain, with_argument
 
 
-@pytest.mark.parametrize("known", ACTIONS, ids=lambda known: known.id)
-def test_each_action_is_something_that_its_screen_does(known: Action):
-    assert callable(getattr(OWNERS[known.scope], f"action_{known.method}"))
+def test_the_table_of_commands_does_each_action_once_and_nothing_else():
+    doers = MagicMock()
+    takes_none, takes_one = plain(doers), with_argument(doers)
+    assert not set(takes_none) & set(takes_one)
+    assert {known.id for known in ACTIONS if not known.argument} == set(takes_none)
+    assert {known.id for known in ACTIONS if known.argument} == set(takes_one)
 
 
 @pytest.mark.parametrize("known", ACTIONS, ids=lambda known: known.id)
@@ -34,7 +35,3 @@ def test_no_two_actions_share_an_id_or_a_key_where_both_can_be_reached():
         states = [known.when] if known.when in ("busy", "idle") else ["busy", "idle"]
         for key, scope, state in product(known.keys, reach[known.scope], states):
             assert seen.setdefault((scope, key, state), known.id) == known.id, key
-
-
-def test_every_id_gives_a_method_name_of_its_own():
-    assert len({known.method for known in ACTIONS}) == len(ACTIONS)

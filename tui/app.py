@@ -134,7 +134,6 @@ class ChatApp(Appearance):
         self.use_command_palette = True
         self.worker = EngineWorker(engine)
         self.sessions = sessions
-        self.state = state
         self.start = start or Start()
         self.crash: Exception | None = None
         self._save_state = save_state
@@ -158,14 +157,13 @@ class ChatApp(Appearance):
         self._first = ChatScreen(
             self.worker,
             self.sessions,
-            self.state,
+            self.preferences,
             hub=self.hub,
             downloads=self.downloads,
             measurements=self.measurements,
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,
-            preferences=self.preferences,
             paths=self.paths,
         )
         return self._first
@@ -173,16 +171,16 @@ class ChatApp(Appearance):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action in the command palette."""
         for action in actions("app", "chat", "turn"):
-            if action.id in _NOT_IN_PALETTE or not hasattr(screen, f"action_{action.method}"):
+            if action.id in _NOT_IN_PALETTE or not isinstance(screen, ChatScreen):
                 continue
-            if screen.check_action(action.method, ()) is True:
+            if screen.can_do(action.id):
                 run = partial(self._run_if_possible, screen, action)
                 yield SystemCommand(action.title, action.help, run)
 
-    async def _run_if_possible(self, screen: Screen[object], action: Action) -> None:
+    def _run_if_possible(self, screen: ChatScreen, action: Action) -> None:
         """Run an action that was chosen in the palette; while it was open, a reply may have begun."""
-        if screen.check_action(action.method, ()) is True:
-            await screen.run_action(action.method)
+        if screen.can_do(action.id):
+            screen.do(action.id)
         else:
             self.notify("That is not possible while a reply is written.", markup=False)
 
@@ -208,7 +206,7 @@ class ChatApp(Appearance):
         if self._on_signal is not None:
             self._on_signal()
         if (screen := self._chat_screen) is not None:
-            screen.leave_at_once()
+            screen.leaving.quit_at_once()
         else:
             self.exit()
 
@@ -219,7 +217,6 @@ class ChatApp(Appearance):
     @on(ChatScreen.StateChanged)
     def _state_changed(self, event: ChatScreen.StateChanged) -> None:
         event.stop()
-        self.state = event.state
         if self._save_state is not None:
             save, state = self._save_state, event.state
             self.sessions.run(lambda: save(state))
@@ -273,19 +270,14 @@ class ChatApp(Appearance):
                 markup=False,
             )
 
-    def action_app_palette(self) -> None:
-        """Open the command palette."""
-        self.action_command_palette()
-
-    async def action_app_help(self) -> None:
-        """Show the keys."""
-        await self.screen.run_action("app_help")
-
-    async def action_app_quit(self) -> None:
-        """Leave; the chat screen keeps what was said of a reply first."""
-        if (screen := self._chat_screen) is not None:
-            screen.action_app_quit()
-        else:
+    def action_do(self, action_id: str) -> None:
+        """Do what can be done wherever one is. Leaving is the chat's business, which keeps what was said of a reply first."""
+        chat = self._chat_screen
+        if action_id == "app.palette":
+            self.action_command_palette()
+        elif chat is not None and (chat is self.screen or action_id == "app.quit"):
+            chat.do(action_id)
+        elif action_id == "app.quit":
             self.exit()
 
     def close(self) -> Ending:
@@ -307,7 +299,7 @@ class ChatApp(Appearance):
         problems |= {chat_id: error.what_happened for chat_id, error in failures.items()}
         copies: dict[str, Path] = {}
         for chat_id, chat in (
-            unsaved.items() if not (self._first and self._first.leave_without) else ()
+            unsaved.items() if not (self._first and self._first.leaving.without_copy) else ()
         ):
             try:
                 copies[chat_id] = write_copy(chat, self._rescue_folders)

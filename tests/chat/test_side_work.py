@@ -24,7 +24,8 @@ async def at_work(engine: ScriptedEngine):
     worker = EngineWorker(engine)
     client = EngineClient(worker, lambda: None)
     changes: list[str] = []
-    side = SideWork(client, lambda: changes.append(side.label))
+    side = SideWork(client)
+    side.changed.listen(lambda _none: changes.append(side.label))
 
     async def pump():
         while True:

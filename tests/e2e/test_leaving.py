@@ -16,12 +16,12 @@ QUESTION = "Write a very long story about a river."
 _CRASHING = """
 import sys
 from tui.cli import main
-from tui.screens.chat import ChatScreen
+from tui.screens.chat.looking_up import LookingUp
 
 def fail(self):
     raise RuntimeError("made to fail")
 
-ChatScreen.action_app_help = fail
+LookingUp.show_help = fail
 sys.exit(main())
 """
 

@@ -115,7 +115,7 @@ async def ready(pilot: Pilot[Any]) -> ChatScreen:
     """Wait for the model and the sidebar, and return the chat screen."""
     screen = pilot.app.screen
     assert isinstance(screen, ChatScreen)
-    await until(pilot, lambda: screen.model.ready and screen.sidebar.is_filled)
+    await until(pilot, lambda: screen.model.ready and screen.view.sidebar.is_filled)
     return screen
 
 
@@ -127,6 +127,12 @@ async def say(pilot: Pilot[Any], text: str) -> None:
     for character in text:
         await pilot.press({" ": "space"}.get(character, character))
     await pilot.press("enter")
+
+
+def send(screen: ChatScreen, text: str) -> None:
+    """Send a message without typing it."""
+    sender = screen.core.sender
+    sender.send(sender.outgoing(text))
 
 
 async def answered(pilot: Pilot[Any], screen: ChatScreen, turns: int) -> None:

@@ -67,13 +67,13 @@ async def test_a_theme_is_shown_while_choosing_and_given_back(desk: Desk):
     async with app.run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
         before = app.theme
-        screen.command_theme_choose("")
+        screen.do("theme.choose")
         await until(pilot, lambda: isinstance(app.screen, Picker))
         await pilot.press("down")
         await until(pilot, lambda: app.theme != before)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen and app.theme == before)
-        screen.command_theme_choose("")
+        screen.do("theme.choose")
         await until(pilot, lambda: isinstance(app.screen, Picker))
         await pilot.press(*"glacier", "enter")
         await until(pilot, lambda: app.screen is screen and app.theme == "glacier")
@@ -213,14 +213,14 @@ async def test_an_edit_of_the_file_holds_at_once(desk: Desk):
         desk.paths.config_file.write_text(
             "[generation]\ntop_k = 7\n[screen]\ntheme = 'glacier'\n[composer]\nfold_lines = 3\n"
         )
-        await until(pilot, lambda: screen.parameters == {"top_k": 7})
+        await until(pilot, lambda: screen.core.settings.parameters == {"top_k": 7})
         assert app.theme == "glacier"
         assert screen.composer.fold_lines == 3
         desk.paths.config_file.write_text("[generation]\ntop_k = ")
         await until(pilot, lambda: not app.preferences.is_whole)
-        assert screen.parameters == {"top_k": 7}
+        assert screen.core.settings.parameters == {"top_k": 7}
         desk.paths.config_file.write_text("")
-        await until(pilot, lambda: screen.parameters == {})
+        await until(pilot, lambda: screen.core.settings.parameters == {})
 
 
 async def test_help_and_footer_show_the_keys_in_force(desk: Desk):

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.screens.host import OPEN, Host, screen_text, type_text
-from tui.screens.ask import Answer, Ask, AskText
+from tui.chat.ui import Answer
+from tui.screens.ask import Ask, AskText
 
 ANSWERS = [Answer("keep", "Keep", "k"), Answer("delete", "Delete", "d", "error")]
 

@@ -220,7 +220,7 @@ async def test_a_failed_load_keeps_the_model_that_was_there(desk: Desk) -> None:
     async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         engine.load_error = ModelLoadError("There is no model 'x/y'.")
-        screen.load_model(LoadRequest("x/y"))
+        screen.core.loader.load(LoadRequest("x/y"))
         await until(pilot, lambda: not screen.model.loading)
         await until(pilot, lambda: "There is no model 'x/y'." in shown(pilot))
         assert screen.model.ready
@@ -320,11 +320,11 @@ async def test_the_open_chat_is_renamed_in_the_list_while_its_reply_is_written(d
 async def test_a_newer_error_of_the_same_origin_takes_the_place_of_the_older(desk: Desk) -> None:
     async with desk.app().run_test(size=(80, 24), notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.tell("first failure", title="The model was not loaded", severity="error")
+        screen.ui.tell("first failure", title="The model was not loaded", severity="error")
         await until(pilot, lambda: "first failure" in shown(pilot))
-        screen.tell("something else", title="The chat was not saved", severity="error")
-        screen.tell("a warning", severity="warning")
-        screen.tell("second failure", title="The model was not loaded", severity="error")
+        screen.ui.tell("something else", title="The chat was not saved", severity="error")
+        screen.ui.tell("a warning", severity="warning")
+        screen.ui.tell("second failure", title="The model was not loaded", severity="error")
         await until(pilot, lambda: "second failure" in shown(pilot))
         await until(pilot, lambda: "first failure" not in shown(pilot), 3)
         await until(pilot, lambda: "something else" in shown(pilot) and "a warning" in shown(pilot))
@@ -473,17 +473,17 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
         async def late(request):
             asked.append(request)
             await is_late.wait()
-            return PromptDescribed("", 11)
+            return PromptDescribed("", 11 if request is asked[0] else 18)
 
-        monkeypatch.setattr(screen.side, "describe", late)
-        screen.context_tokens = None
-        screen.draft_changed()
+        monkeypatch.setattr(screen.core.side, "describe", late)
+        screen.core.counting.chat_tokens = None
+        screen.core.counting.touch()
         await until(pilot, lambda: asked)
         await say(pilot, "y")
         await answered(pilot, screen, 4)
         is_late.set()
         await pilot.pause()
-        screen.show_status()
+        screen._shower.show_status()
         await pilot.pause()
         assert "ctx 18/2,048" in shown(pilot)
 
@@ -495,7 +495,7 @@ async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk,
         laid_out: list[object] = []
         monkeypatch.setattr(screen, "_refresh_layout", lambda *given, **_: laid_out.append(given))
         for _ in range(3):
-            screen.read_memory()
+            screen._shower.read_memory()
             await pilot.pause(0.05)
         assert not laid_out
         screen.query_one("#title", Label).update("another")
@@ -549,8 +549,8 @@ async def test_what_was_done_with_a_chat_for_the_model_s_sake_is_said_once(desk:
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         told: list[str] = []
-        tell = screen.tell
-        screen.tell = lambda text, **how: (told.append(text), tell(text, **how))  # type: ignore[method-assign,assignment]
+        tell = screen.ui.tell
+        screen.ui.tell = lambda text, **how: (told.append(text), tell(text, **how))  # type: ignore[method-assign,assignment]
         for turns in (2, 4, 6):
             await say(pilot, "a")
             await answered(pilot, screen, turns)
@@ -561,7 +561,7 @@ def test_a_screen_that_is_not_shown_yet_knows_its_state(desk: Desk) -> None:
     app = desk.app()
     screen = app.get_default_screen()
     assert isinstance(screen, ChatScreen)
-    assert not screen.busy
-    assert not screen.must_wait
-    assert screen.session_stats == []
-    assert screen.side.label == ""
+    assert not screen.can_do("reply.stop")
+    assert not screen.core.sender.must_wait
+    assert screen.core.replies.stats == []
+    assert screen.core.side.label == ""

@@ -44,23 +44,25 @@ async def test_a_changed_value_is_seen_and_goes_back_by_key_click_and_all_at_onc
         entry = field(screen, "temperature").query_one(ValueInput)
         entry.focus()
         await pilot.press("shift+up", "down")
-        assert screen.parameters == {"temperature": 1.6}
+        assert screen.core.settings.parameters == {"temperature": 1.6}
         await until(
             pilot,
             lambda: "• Temperature" in shown(pilot) and "Sampling • 1 changed" in shown(pilot),
         )
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen.parameters == {})
+        await until(pilot, lambda: screen.core.settings.parameters == {})
         entry.post_message(events.MouseScrollUp(entry, 1, 0, 0, -1, 0, False, False, False))
-        await until(pilot, lambda: screen.parameters == {"temperature": 0.8})
+        await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.8})
         await pilot.click("#parameter-temperature .reset")
-        await until(pilot, lambda: screen.parameters == {})
+        await until(pilot, lambda: screen.core.settings.parameters == {})
         await typed(pilot, "/set temperature=1 top_k=9")
         await until(pilot, lambda: screen.query_one("#reset-all").display)
         screen.query_one("#reset-all").scroll_visible(animate=False)
         await until(pilot, lambda: "Reset all parameters" in shown(pilot))
         await pilot.click("#reset-all")
-        await until(pilot, lambda: screen.parameters == {} and "changed" not in shown(pilot))
+        await until(
+            pilot, lambda: screen.core.settings.parameters == {} and "changed" not in shown(pilot)
+        )
 
 
 async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
@@ -71,7 +73,7 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
         words = "900 is not from 0 to 100; 0.7 stays in force"
         await until(pilot, lambda: words in " ".join(sidebar(pilot).split()))
         await pilot.press("enter")
-        assert screen.parameters == {}
+        assert screen.core.settings.parameters == {}
 
 
 async def test_the_models_own_default_is_marked_so(desk: Desk):
@@ -103,7 +105,7 @@ async def test_switches_of_the_template_are_chosen_in_the_sidebar_and_sent(desk:
         select.value = 1
         screen.query_one("SwitchField Input").focus()
         await pilot.press(*"pirate", "enter")
-        await until(pilot, lambda: len(screen.template) == 2)
+        await until(pilot, lambda: len(screen.core.settings.template) == 2)
         await until(pilot, lambda: "Template switches • 2 changed" in shown(pilot))
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -139,9 +141,9 @@ async def test_prompts_are_kept_in_a_library(desk: Desk):
         await typed(pilot, "/prompt-save pirate")
         await until(pilot, (desk.paths.prompts / "pirate.txt").exists)
         await typed(pilot, "/system none")
-        await until(pilot, lambda: screen.system_prompt == "")
+        await until(pilot, lambda: screen.core.settings.system_prompt == "")
         await typed(pilot, "/prompt pirate")
-        await until(pilot, lambda: screen.system_prompt == "Talk like a pirate.")
+        await until(pilot, lambda: screen.core.settings.system_prompt == "Talk like a pirate.")
 
 
 async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp_path):
@@ -159,13 +161,13 @@ async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp
         await typed(pilot, "/model other/model")
         await until(pilot, lambda: screen.model.ready and screen.model.info.model == "other/model")
         await typed(pilot, "/preset careful")
-        await until(pilot, lambda: screen.parameters == {"temperature": 0.1})
-        assert screen.system_prompt == "Be right."
+        await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
+        assert screen.core.settings.system_prompt == "Be right."
         await until(pilot, lambda: screen.model.ready and screen.model.info.model == "scripted")
         await typed(pilot, "/preset-delete careful")
         await until(pilot, lambda: not (desk.paths.presets / "careful.toml").exists())
         await typed(pilot, f"/preset {tmp_path / 'mine.toml'}")
-        await until(pilot, lambda: screen.parameters == {"temperature": 0.1})
+        await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
 
 
 async def test_a_model_brings_its_default_preset_along(desk: Desk):
@@ -183,7 +185,7 @@ async def test_a_model_brings_its_default_preset_along(desk: Desk):
         await until(pilot, lambda: screen.model.ready and screen.model.info.model == "other/model")
         await typed(pilot, "/reset")
         await typed(pilot, "/model scripted")
-        await until(pilot, lambda: screen.parameters == {"temperature": 0.1})
+        await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
 
 
 async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk: Desk):
@@ -201,14 +203,14 @@ async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk:
         size=SIZE
     ) as pilot:
         screen = await ready(pilot)
-        assert screen.parameters == {"temperature": 0.1, "top_k": 9}
+        assert screen.core.settings.parameters == {"temperature": 0.1, "top_k": 9}
 
 
 async def test_what_a_file_says_is_not_remembered_beyond_it(desk: Desk):
     desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
     async with desk.app().run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
-        assert screen.parameters == {"top_k": 7}
+        assert screen.core.settings.parameters == {"top_k": 7}
         await typed(pilot, "/set temperature=0.1")
         await until(pilot, lambda: desk.states and desk.states[-1].parameters)
     assert desk.states[-1].parameters == {"temperature": 0.1}
@@ -235,7 +237,7 @@ async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_a
         await until(
             pilot, lambda: read_config(desk.paths.config_file).values.get("generation.top_k") == 12
         )
-        await until(pilot, lambda: screen.parameters == {"top_k": 12})
+        await until(pilot, lambda: screen.core.settings.parameters == {"top_k": 12})
         assert isinstance(app.screen, SettingsScreen)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is screen and app.has_class("-plain"))
@@ -284,20 +286,20 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
     app = desk.app(command_line={"generation.top_p": 0.8})
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
-        assert screen.parameters == {"top_k": 11, "top_p": 0.8}
-        screen.set_parameters({"top_k": 5, "top_p": 0.1, "temperature": 0.3})
-        screen.action_settings_reset()
-        assert screen.parameters == {"top_k": 11, "top_p": 0.8}
-        origins = {row.name: row.origin for row in screen._status_rows()}
+        assert screen.core.settings.parameters == {"top_k": 11, "top_p": 0.8}
+        screen.core.settings.set({"top_k": 5, "top_p": 0.1, "temperature": 0.3})
+        screen.do("settings.reset")
+        assert screen.core.settings.parameters == {"top_k": 11, "top_p": 0.8}
+        origins = {row.name: row.origin for row in screen.doers.settings.status_rows()}
         assert (origins["top_k"], origins["top_p"]) == ("file", "command line")
-        screen.sidebar.focus_on("top_k")
+        screen.view.sidebar.focus_on("top_k")
         field = screen.query_one("#parameter-top_k ValueInput")
         field.value = "7"
         field.focus()
         await pilot.press("enter")
-        await until(pilot, lambda: screen.parameters["top_k"] == 7)
+        await until(pilot, lambda: screen.core.settings.parameters["top_k"] == 7)
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen.parameters["top_k"] == 11)
+        await until(pilot, lambda: screen.core.settings.parameters["top_k"] == 11)
         assert field.value == "11"
 
 
@@ -317,10 +319,10 @@ async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(de
     app = desk.app()
     async with app.run_test(size=SIZE) as pilot:
         screen = app.screen
-        assert not screen.sidebar.is_filled
-        screen.set_parameters({"top_k": 7})
-        screen.action_system_edit()
-        await until(pilot, lambda: screen.sidebar.is_filled)
+        assert not screen.view.sidebar.is_filled
+        screen.core.settings.set({"top_k": 7})
+        screen.do("system.edit")
+        await until(pilot, lambda: screen.view.sidebar.is_filled)
         assert isinstance(screen.focused, SystemPrompt)
         assert screen.query_one("#parameter-top_k", ParameterField).value == 7
         assert "• 1 changed" in sidebar(pilot)
@@ -330,7 +332,7 @@ async def test_what_is_known_only_when_the_app_has_ended_is_not_shown_any_more(d
     """As when it is left right after a load, while what the load took is still written."""
     async with desk.app().run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
-        sidebar_of_it = screen.sidebar
+        sidebar_of_it = screen.view.sidebar
     assert not sidebar_of_it.query("#quantization")
     sidebar_of_it.show_measured({})
     sidebar_of_it.show_model("some", None)
@@ -342,5 +344,5 @@ async def test_a_model_that_is_chosen_in_the_app_is_loaded_as_the_settings_say(d
         screen = await ready(pilot)
         await typed(pilot, "/model other/model")
         await until(pilot, lambda: screen.model.model == "other/model" and screen.model.ready)
-        request = screen.worker._engine.load_requests[-1]
+        request = screen.app.worker._engine.load_requests[-1]
         assert (request.threads, request.kernels, request.dtype) == (3, False, "float32")

@@ -55,11 +55,11 @@ async def test_what_is_sent_in_a_temporary_chat_is_not_kept(desk: Desk):
     async with desk.app().run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/temporary")
-        await until(pilot, lambda: screen.temporary)
+        await until(pilot, lambda: screen.core.session.temporary)
         await say(pilot, "secret")
         await answered(pilot, screen, 2)
         screen.composer.set_text("draft")
-        screen.keep_draft()
+        screen.view.area.keep_draft()
         await pilot.pause(0.1)
     desk.apps[-1].close()
     assert read_history(desk.paths.history) == []
@@ -111,7 +111,7 @@ async def test_a_draft_is_shown_when_its_chat_is_opened_from_one_that_has_not_be
         await pilot.press("ctrl+n")
         await until(pilot, lambda: screen.conversation.id != chat.id)
         screen.composer.set_text("of a new one")
-        screen.open_conversation(Loaded(chat))
+        screen.doers.chats.open(Loaded(chat))
         assert screen.composer.text == "of the first"
         await say(pilot, " and more")
         await answered(pilot, screen, 4)
@@ -125,15 +125,15 @@ async def test_what_is_written_goes_along_to_a_chat_without_a_draft(desk: Desk):
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
         chat = screen.conversation
-        screen.action_chat_new()
+        screen.do("chat.new")
         screen.composer.set_text("for the first after all")
-        screen.open_conversation(Loaded(chat))
+        screen.doers.chats.open(Loaded(chat))
         assert screen.composer.text == "for the first after all"
-        screen.action_chat_new()
+        screen.do("chat.new")
         assert screen.composer.text == ""
-        screen.action_chat_temporary()
+        screen.do("chat.temporary")
         screen.composer.set_text("unkept")
-        screen.open_conversation(Loaded(chat))
+        screen.doers.chats.open(Loaded(chat))
         assert screen.composer.text == "for the first after all\nunkept"
 
 
@@ -144,7 +144,7 @@ async def test_a_draft_joins_what_was_typed_before_it_was_read(desk: Desk):
         screen = await ready(pilot)
         await until(pilot, lambda: screen.composer.text == "of last time")
         screen.composer.set_text("typed at once")
-        screen._kept_is_read([], {"": Draft("of last time")})
+        screen.view.area._take_kept([], {"": Draft("of last time")})
         assert screen.composer.text == "of last time\ntyped at once"
 
 
@@ -157,7 +157,7 @@ async def test_two_windows_keep_each_others_drafts(desk: Desk):
             await say(pilot, "hi")
             await answered(pilot, screen, 2)
             screen.composer.set_text("half")
-            screen.keep_draft()
+            screen.view.area.keep_draft()
             chats.append(screen.conversation.id)
         await until(two, lambda: {*read_drafts(desk.paths.drafts)[0]} == {*chats})
 
@@ -170,8 +170,8 @@ async def test_the_edit_of_a_turn_and_a_system_prompt_outlast_leaving_the_chat(d
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
         chat = screen.conversation.id
-        screen.set_prompt("be brief")
-        await screen.action_turn_edit()
+        screen.core.session.replace_prompt("be brief")
+        await screen.doers.editing.edit()
         await pilot.press(*"gh")
         await pilot.press(key)
         await until(pilot, lambda: key != "ctrl+q" or not app.is_running)
@@ -186,11 +186,11 @@ async def test_undo_takes_back_a_system_prompt_that_was_typed_and_redo_brings_it
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
-        screen.set_prompt("be brief")
-        screen.action_chat_undo()
-        assert (screen.system_prompt, len(screen.conversation.path)) == ("", 2)
-        screen.action_chat_redo()
-        assert screen.system_prompt == "be brief"
+        screen.core.session.replace_prompt("be brief")
+        screen.do("chat.undo")
+        assert (screen.core.settings.system_prompt, len(screen.conversation.path)) == ("", 2)
+        screen.do("chat.redo")
+        assert screen.core.settings.system_prompt == "be brief"
 
 
 async def test_what_was_being_written_outlasts_an_earlier_message_that_was_brought_back(desk: Desk):
@@ -202,7 +202,7 @@ async def test_what_was_being_written_outlasts_an_earlier_message_that_was_broug
         screen.composer.set_text("half a thought")
         await pilot.press("up")
         assert screen.composer.text == "hi"
-        screen.show_conversation()
+        screen._shower.show_conversation()
         await pilot.press("down")
         assert screen.composer.text == "half a thought"
         await pilot.press("up", "enter")
@@ -234,13 +234,13 @@ async def test_a_preset_takes_no_system_prompt_away_for_good(desk: Desk):
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
-        screen.set_prompt("typed at length")
-        screen.apply_preset(Preset("other", system_prompt="another"))
-        screen.action_chat_undo()
-        screen.action_chat_undo()
-        assert screen.system_prompt == ""
-        screen.action_chat_redo()
-        assert screen.system_prompt == "typed at length"
+        screen.core.session.replace_prompt("typed at length")
+        screen.doers.library.apply(Preset("other", system_prompt="another"))
+        screen.do("chat.undo")
+        screen.do("chat.undo")
+        assert screen.core.settings.system_prompt == ""
+        screen.do("chat.redo")
+        assert screen.core.settings.system_prompt == "typed at length"
 
 
 async def test_a_long_reply_calls_back_to_the_window_only_when_it_is_not_in_front(

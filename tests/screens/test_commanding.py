@@ -36,7 +36,7 @@ async def test_set_changes_what_the_next_reply_is_made_with(desk: Desk):
     async with desk.app(engine).run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, '!set temperature=.9 stop_strings=["a b", "c"] top_h=1e-1')
-        await until(pilot, lambda: screen.parameters)
+        await until(pilot, lambda: screen.core.settings.parameters)
         assert "temperature = 0.9" in shown(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -206,7 +206,7 @@ async def test_a_command_works_while_a_reply_is_written_and_without_a_model(desk
         await until(pilot, lambda: pilot.app.screen is screen)
         await typed(pilot, "/model other/model")
         await until(pilot, lambda: screen.model.ready)
-        assert screen.worker.memory() is not None
+        assert screen.app.worker.memory() is not None
         assert screen.model.info.model == "other/model"
 
 
@@ -234,7 +234,7 @@ async def test_a_very_long_line_is_folded_even_where_pastes_are_not(desk: Desk):
     async with app.run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
         app.post_message(Paste("x" * 100_001))
-        await until(pilot, lambda: screen.attachments)
+        await until(pilot, lambda: screen.view.area.attachments)
         assert screen.composer.text == ""
 
 
@@ -245,15 +245,15 @@ async def test_a_chip_is_unfolded_by_a_click_and_taken_away_by_backspace(desk: D
         screen = await ready(pilot)
         screen.composer.focus()
         pilot.app.post_message(events.Paste("x\n" * 50))
-        await until(pilot, lambda: screen.attachments)
+        await until(pilot, lambda: screen.view.area.attachments)
         await pilot.press("backspace")
-        await until(pilot, lambda: not screen.attachments)
+        await until(pilot, lambda: not screen.view.area.attachments)
         pilot.app.post_message(events.Paste("y\n" * 50))
-        await until(pilot, lambda: screen.attachments)
+        await until(pilot, lambda: screen.view.area.attachments)
         await pilot.pause()
         assert await pilot.click("#attachments", offset=(4, 0))
         await until(pilot, lambda: screen.composer.text == "y\n" * 50)
-        assert not screen.attachments
+        assert not screen.view.area.attachments
 
 
 async def test_a_file_is_completed_behind_an_at_and_sent_along(desk: Desk, tmp_path, monkeypatch):
@@ -269,7 +269,7 @@ async def test_a_file_is_completed_behind_an_at_and_sent_along(desk: Desk, tmp_p
         await pilot.press("tab")
         await until(pilot, lambda: screen.composer.menu_open and "notes/todo.txt" in shown(pilot))
         await pilot.press("tab")
-        await until(pilot, lambda: screen.attachments)
+        await until(pilot, lambda: screen.view.area.attachments)
         assert screen.composer.text == "see @notes/todo.txt "
         await pilot.press("enter")
         await answered(pilot, screen, 2)
@@ -284,7 +284,7 @@ async def test_a_file_that_is_no_text_is_not_sent(desk: Desk, tmp_path, content)
         screen = await ready(pilot)
         await typed(pilot, f"/attach {file}")
         await until(pilot, lambda: "can't be attached" in " ".join(shown(pilot).split()))
-        assert not screen.attachments
+        assert not screen.view.area.attachments
 
 
 async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch):
@@ -297,7 +297,7 @@ async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch)
         assert screen.composer.text == "some and more"
         screen.query_one("#system-prompt").focus()
         await pilot.press("alt+e")
-        assert screen.system_prompt == " and more"
+        assert screen.core.settings.system_prompt == " and more"
 
 
 async def test_the_palette_leads_to_the_pickers(desk: Desk):
@@ -321,7 +321,7 @@ async def test_the_palette_leads_to_the_pickers(desk: Desk):
 
 
 def test_hidden_files_are_offered_only_when_asked_for(tmp_path, monkeypatch):
-    from tui.screens.chat.commanding import _files
+    from tui.screens.chat.completing import _files
 
     for name in (".env", "a.txt", "with blank"):
         (tmp_path / name).write_text("x")
@@ -343,7 +343,7 @@ async def test_a_file_that_is_named_with_an_at_sign_goes_with_the_message(desk: 
         said = screen.conversation.path[0].text
         assert "alpha\nbeta" in said
         assert "@nobody" in said
-        assert not screen.attachments
+        assert not screen.view.area.attachments
 
 
 async def test_a_named_file_that_can_not_go_along_is_said_and_a_second_enter_sends_without(
@@ -370,13 +370,13 @@ async def test_what_goes_with_a_message_is_counted_while_one_types_and_a_command
     async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.composer.set_text("short")
-        await until(pilot, lambda: screen.draft_context)
-        short = screen.draft_context
-        screen.command_composer_attach(str(file))
-        await until(pilot, lambda: (screen.draft_context or 0) > short + 400)
-        screen.set_attachments(())
+        await until(pilot, lambda: screen.core.counting.draft_tokens)
+        short = screen.core.counting.draft_tokens
+        screen.do("composer.attach", str(file))
+        await until(pilot, lambda: (screen.core.counting.draft_tokens or 0) > short + 400)
+        screen.view.area.set_attachments(())
         screen.composer.set_text("/save some words that are not sent")
-        await until(pilot, lambda: screen.draft_context is None)
+        await until(pilot, lambda: screen.core.counting.draft_tokens is None)
 
 
 async def test_up_goes_on_through_messages_that_look_like_commands(desk: Desk):
@@ -397,7 +397,7 @@ async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed
         await typed(pilot, "//help me")
         await answered(pilot, screen, 2)
         assert screen.conversation.path[0].text == "/help me"
-        screen.show_conversation()
+        screen._shower.show_conversation()
         await pilot.press("up")
         assert screen.composer.text == "//help me"
 

@@ -52,7 +52,7 @@ async def test_what_was_chosen_before_holds_from_the_start(desk: Desk):
     async with desk.app(state=AppState(speculation="off")).run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         assert screen.query_one("#speculation").value == "off"
-        assert screen.speculation is Speculation.OFF
+        assert screen.core.settings.speculation is Speculation.OFF
 
 
 async def test_an_assistant_model_is_picked_loaded_with_the_model_and_taken_off(desk: Desk, model):
@@ -91,6 +91,6 @@ async def test_a_mixture_of_experts_gets_a_word_about_it(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         screen.model.info = replace(screen.model.info, is_mixture=True)
-        screen.show_drafting()
+        screen._shower._show_drafting()
         await pilot.pause()
         assert "mixture of experts" in str(screen.query_one("#drafting-note").content)

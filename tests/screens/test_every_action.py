@@ -72,8 +72,10 @@ async def test_every_action_with_a_key_is_reached_by_each_of_them(desk: Desk, si
         record = Record(monkeypatch)
         for action in IDLE:
             for key in action.keys:
-                screen.set_focus(screen.transcript if action.scope == "turn" else screen.composer)
-                screen.transcript.cursor = (
+                screen.set_focus(
+                    screen.view.transcript if action.scope == "turn" else screen.composer
+                )
+                screen.view.transcript.cursor = (
                     screen.conversation.path[-1].id if action.scope == "turn" else None
                 )
                 await pilot.press(key)
@@ -160,8 +162,10 @@ async def test_every_action_is_reached_by_the_keys_of_a_ready_made_map(
         record = Record(monkeypatch)
         for action in IDLE:
             for key in app.keymap_in_force.keys[action.id]:
-                screen.set_focus(screen.transcript if action.scope == "turn" else screen.composer)
-                screen.transcript.cursor = (
+                screen.set_focus(
+                    screen.view.transcript if action.scope == "turn" else screen.composer
+                )
+                screen.view.transcript.cursor = (
                     screen.conversation.path[-1].id if action.scope == "turn" else None
                 )
                 if len(key) > 1 or action.scope == "turn":

@@ -99,7 +99,7 @@ async def test_a_chat_of_another_tool_is_imported_and_opened(desk: Desk, tmp_pat
     file.write_text(json.dumps({"conversations": turns}))
     async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.action_chat_import()
+        screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = str(file)
         await pilot.press("enter")
@@ -113,7 +113,7 @@ async def test_a_file_that_holds_no_chat_is_refused_in_a_sentence(desk: Desk, tm
     file.write_text("{")
     async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.action_chat_import()
+        screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = str(file)
         await pilot.press("enter")
@@ -134,7 +134,7 @@ async def test_an_archive_is_imported_and_what_was_left_out_is_shown(desk: Desk,
     async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         for words in ("1 chat imported", "1 chat here already"):
-            screen.action_chat_import()
+            screen.do("chat.import")
             await until(pilot, lambda: pilot.app.screen is not screen)
             pilot.app.screen.query_one(Input).value = str(file)
             await pilot.press("enter")
@@ -162,14 +162,14 @@ async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
     monkeypatch.setattr(transfer, "import_text", slow)
     async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.action_chat_import()
+        screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
         await until(pilot, at_second.is_set)
         await until(pilot, lambda: "importing" in shown(pilot))
         # A second one would end the first.
-        screen.action_chat_import()
+        screen.do("chat.import")
         await until(pilot, lambda: "An import is under way. Esc stops it." in shown(pilot))
         assert pilot.app.screen is screen
         await pilot.press("ctrl+q")
@@ -192,7 +192,7 @@ async def test_what_there_is_to_say_of_many_files_stays_until_it_was_read(desk: 
     (tmp_path / "good.json").write_text(json.dumps([{"role": "user", "content": "salut"}]))
     async with desk.app().run_test(size=(80, 24), notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.action_chat_import()
+        screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
@@ -224,7 +224,7 @@ async def test_the_chat_is_exported_to_a_file(desk: Desk, tmp_path, monkeypatch)
         screen = await ready(pilot)
         await say(pilot, "ok")
         await answered(pilot, screen, 2)
-        screen.action_chat_export()
+        screen.do("chat.export")
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = str(tmp_path / "out.md")
         await pilot.pause()
@@ -241,12 +241,12 @@ async def test_renaming_duplicating_and_listing(desk: Desk):
         screen = await ready(pilot)
         await say(pilot, "words")
         await answered(pilot, screen, 2)
-        screen.action_chat_rename()
+        screen.do("chat.rename")
         await until(pilot, lambda: pilot.app.screen is not screen)
         pilot.app.screen.query_one(Input).value = "My title"
         await pilot.press("enter")
         await until(pilot, lambda: "My title" in shown(pilot))
-        screen.action_chat_duplicate()
+        screen.do("chat.duplicate")
         await until(pilot, lambda: "My title (copy)" in shown(pilot))
     app.close()
     assert sorted(file["title"] for file in desk.files()) == ["My title", "My title (copy)"]
@@ -266,14 +266,14 @@ async def test_the_list_of_chats_takes_a_long_paste_as_a_search(desk: Desk):
 async def test_a_name_that_no_file_can_have_is_not_imported(desk: Desk, name):
     async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
-        await screen.run_action("chat_import")
+        screen.do("chat.import")
         await until(pilot, lambda: "Import" in shown(pilot))
         pilot.app.screen.query_one(Input).value = name
         await pilot.press("enter")
         await until(pilot, lambda: "There is no file" in shown(pilot))
 
 
-@pytest.mark.parametrize("action", ["chat_export", "turn_save_code", "preset_export"])
+@pytest.mark.parametrize("action", ["chat.export", "turn.save_code", "preset.export"])
 async def test_files_are_asked_for_when_the_working_folder_is_gone(
     desk: Desk, tmp_path, monkeypatch, action
 ):
@@ -285,7 +285,7 @@ async def test_files_are_asked_for_when_the_working_folder_is_gone(
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
         gone.rmdir()
-        await screen.run_action(action)
+        screen.do(action)
         await until(pilot, lambda: pilot.app.screen is not screen)
         await pilot.press("enter")
         await pilot.pause()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, send, shown, until
 from tests.scripted import ScriptedEngine
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ContextOverflowError, GenerateRequest, Overflow
@@ -38,7 +38,7 @@ LONG = "one two three four five six seven eight nine ten"
 
 async def fill(pilot, screen, exchanges: int) -> None:
     for count in range(exchanges):
-        screen.send(LONG)
+        send(screen, LONG)
         await answered(pilot, screen, 2 * count + 2)
 
 
@@ -46,7 +46,7 @@ async def test_a_full_context_stops_and_asks(desk: Desk):
     async with desk.app(engine()).run_test(size=(120, 40), notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
-        screen.send(LONG)
+        send(screen, LONG)
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await until(pilot, lambda: "50 tokens" in shown(pilot) and "40 at most" in shown(pilot))
         await pilot.press("escape")
@@ -68,17 +68,19 @@ async def test_a_policy_leaves_turns_out_dims_them_and_answers(desk: Desk, polic
     ) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
-        screen.send(LONG)
+        send(screen, LONG)
         await answered(pilot, screen, 6)
         path = screen.conversation.path
         assert [
             place for place in range(5) if path[place].id not in screen.conversation.unseen
         ] == kept
         assert len(scripted.requests[-1].messages) == len(kept)
-        assert [turn.in_context for turn in screen.transcript.turns].count(False) == 5 - len(kept)
+        assert [turn.in_context for turn in screen.view.transcript.turns].count(False) == 5 - len(
+            kept
+        )
         await until(pilot, lambda: "left out" in shown(pilot))
         assert len(desk.store.load(screen.conversation.id, lock=False).conversation.path) == 6
-        screen.action_chat_see_all()
+        screen.do("chat.see_all")
         assert not screen.conversation.unseen
 
 
@@ -90,7 +92,7 @@ async def test_summarising_tells_the_model_what_was_said(desk: Desk):
     ) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
-        screen.send(LONG)
+        send(screen, LONG)
         await answered(pilot, screen, 6)
         first = scripted.requests[-1].messages[0]
         assert first.role == "system"
@@ -112,7 +114,7 @@ async def test_what_is_too_long_to_summarise_at_once_is_summarised_in_parts(desk
         scripted.on_generate = None
         await fill(pilot, screen, 3)
         scripted.on_generate = full
-        screen.send(LONG)
+        send(screen, LONG)
         await answered(pilot, screen, 8)
         so_far = [request.messages[0].content for request in scripted.requests[-3:-1]]
         assert so_far == ["First part.", "Two parts."]
@@ -128,7 +130,7 @@ async def test_a_message_that_alone_is_too_long_is_never_cut(desk: Desk):
     ) as pilot:
         screen = await ready(pilot)
         text = " ".join([LONG] * 6)
-        screen.send(text)
+        send(screen, text)
         await until(pilot, lambda: "alone is too long" in shown(pilot))
         assert [turn.text for turn in screen.conversation.path] == [text]
         assert screen.reply is None
@@ -153,10 +155,10 @@ async def test_summarising_shows_that_it_works_and_escape_stops_it(desk: Desk):
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
         scripted.hold = threading.Event()
-        screen.send(LONG)
+        send(screen, LONG)
         await until(pilot, lambda: "summarising part 1/2" in shown(pilot))
         await until(pilot, lambda: "Stop" in shown(pilot))
         await pilot.press("escape")
-        await until(pilot, lambda: not screen.busy)
+        await until(pilot, lambda: not screen.can_do("reply.stop"))
         await until(pilot, lambda: "summarising part" not in shown(pilot))
         assert not screen.conversation.unseen

@@ -16,11 +16,12 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from tests.e2e.hostile import PAYLOADS, PLACES, is_forbidden
+from tui.chat.ui import Answer
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, Status, Turn
 from tui.engine.base import LoadRequest, MemoryReading, ModelInfo, Progress
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
-from tui.screens.ask import Answer, Ask, AskText
+from tui.screens.ask import Ask, AskText
 from tui.screens.export_dialog import ExportDialog
 from tui.screens.models.load_options import LoadOptions
 from tui.screens.models.memory_view import MemoryView

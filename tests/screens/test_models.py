@@ -258,7 +258,7 @@ async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
         await say(pilot, "/model org/not-there")
         await until(pilot, lambda: "There is no model org/not-there" in shown(pilot))
         # What is in the cache is loaded without a question.
-        screen.action_model_unload()
+        screen.do("model.unload")
         await until(pilot, lambda: not screen.model.ready)
         await say(pilot, "/model org/tiny-chat")
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat")
@@ -271,7 +271,7 @@ async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         app.downloads.start("org/slow")
-        screen.watch_downloads()
+        screen.doers.downloading.watch()
         await until(pilot, lambda: "↓" in shown(pilot))
         await pilot.app.run_action("screen.download_cancel")
         await until(pilot, lambda: "was stopped" in shown(pilot))
@@ -286,7 +286,7 @@ async def test_a_download_is_seen_in_a_small_terminal(desk: Desk, server: HubSer
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
         app.downloads.start("org/a-model-with-a-name-of-some-length")
-        screen.watch_downloads()
+        screen.doers.downloading.watch()
         await until(pilot, lambda: re.search(r"↓ \d+% ", shown(pilot)))
         await until(pilot, lambda: not app.downloads.running, 30)
         await until(pilot, lambda: "↓" not in shown(pilot))
@@ -354,7 +354,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
             "own needs code.", "Allow it.", cause=FailureCause.CODE, subject="org/own@4f2a"
         )
         for answer in ("n", "y"):
-            screen.choose_model(LoadRequest("org/own"))
+            screen.core.loader.load(LoadRequest("org/own"))
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
             await until(pilot, lambda: "Run code of org/own@4f2a?" in shown(pilot))
             loads = len(engine.load_requests)
@@ -390,7 +390,7 @@ async def test_each_piece_of_code_that_a_model_needs_is_asked_about_in_turn(desk
     engine = Asking()
     async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.choose_model(LoadRequest("org/own", trust_own_code=True))
+        screen.core.loader.load(LoadRequest("org/own", trust_own_code=True))
         titles = (
             "Run code of /models/own@a1a1a1a1a1a1?",
             "Run code of other/tokens@b2b2b2b2b2b2?",
@@ -415,7 +415,7 @@ async def test_code_that_was_agreed_to_and_is_refused_all_the_same_is_not_asked_
         screen = await ready(pilot)
         for subject, sentence in (("org/own@4f2a", "Refused once."), ("", "Refused again.")):
             engine.load_error = ModelLoadError(sentence, cause=FailureCause.CODE, subject=subject)
-            screen.choose_model(LoadRequest("org/own"))
+            screen.core.loader.load(LoadRequest("org/own"))
             await until(pilot, lambda sentence=sentence: sentence in shown(pilot))
             assert isinstance(pilot.app.screen, ChatScreen)
 
@@ -427,7 +427,7 @@ async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, 
     ) as pilot:
         screen = await ready(pilot)
         engine.load_error = ModelLoadError("There is not enough memory.", cause=FailureCause.MEMORY)
-        screen.choose_model(LoadRequest(str(model)))
+        screen.core.loader.load(LoadRequest(str(model)))
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await until(pilot, lambda: "int8 weight-only (CPU): " in shown(pilot))
         assert "of 16.0 GB" in shown(pilot)
@@ -541,7 +541,7 @@ async def test_what_another_quantization_took_stands_there_when_it_is_loaded(
             note(model, quantization, 10**8)
 
         monkeypatch.setattr(app.measurements, "note_load", late)
-        screen.choose_model(LoadRequest("scripted", "8bit"))
+        screen.core.loader.load(LoadRequest("scripted", "8bit"))
         await until(pilot, lambda: screen.model.ready and screen.model.quantization == "8bit")
         said = screen.query_one("#quantization-note").render
         await until(pilot, lambda: "Measured here" in str(said()))
@@ -555,7 +555,7 @@ async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(d
         await answered(pilot, screen, 2)
         assert "from here on" not in shown(pilot)
         engine.info = replace(engine.info, name="Other-2B")
-        screen.choose_model(LoadRequest("other"))
+        screen.core.loader.load(LoadRequest("other"))
         await until(pilot, lambda: screen.model.ready and screen.model.model == "other")
         for number, text in enumerate(("two", "three")):
             await say(pilot, text)

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, send, shown, until
 from tests.screens.test_turns import cursor_on, talking, texts
 from tests.scripted import ScriptedEngine
+from tui.chat.replies import ReplyOrder
 from tui.conversation import Status
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import (
@@ -22,14 +23,18 @@ from tui.engine.base import (
     Overflow,
     StopReason,
 )
-from tui.screens.chat import commanding
-from tui.screens.reply_options import ChosenOptions
+from tui.screens.chat import ChatScreen, attaching
 from tui.screens.turn_details import TurnDetails
 from tui.sessions import SessionConflictError, SessionStore
 from tui.widgets.turn_editor import TurnEditor
 
 WIDE = (120, 40)
-OTHER = ChosenOptions(parameters={}, model="other")
+
+
+def answer_with_another_model(screen: ChatScreen) -> None:
+    """Have the first message answered by another model, just for once."""
+    chat, model = screen.conversation, screen.core.settings.load_request("other")
+    screen.core.replies.begin(ReplyOrder(chat.id, chat.path[0].id, model=model))
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +51,7 @@ async def half_written(desk: Desk):
 
 async def load(screen, chat_id: str):
     return await asyncio.wrap_future(
-        screen.sessions.run(lambda: screen.sessions.store.load(chat_id))
+        screen.core.writer.run(lambda: screen.core.writer.store.load(chat_id))
     )
 
 
@@ -79,7 +84,7 @@ async def test_an_editor_that_is_open_when_a_reply_begins_changes_nothing_under_
         await answered(pilot, screen, 2)
         engine.load_hold = hold
         held.clear()
-        screen.action_model_reload()
+        screen.do("model.reload")
         await say(pilot, "two")
         await cursor_on(pilot, screen, 0)
         await pilot.press("e", "x")
@@ -102,10 +107,10 @@ async def test_a_message_that_waits_for_a_load_is_not_answered_in_another_chat(d
         other = screen.conversation.id
         await pilot.press("ctrl+n")
         engine.load_hold = hold
-        screen.action_model_reload()
+        screen.do("model.reload")
         await say(pilot, "two")
-        await until(pilot, lambda: screen.pending is not None)
-        screen.open_conversation(await load(screen, other))
+        await until(pilot, lambda: screen.core.replies.waits_for_model is not None)
+        screen.doers.chats.open(await load(screen, other))
         hold.set()
         await until(pilot, lambda: screen.model.ready)
         await pilot.pause(0.2)
@@ -124,7 +129,7 @@ async def test_a_reply_that_begins_while_the_list_is_open_keeps_its_chat(desk: D
         await pilot.press("ctrl+n")
         engine.load_hold = hold
         held.clear()
-        screen.action_model_reload()
+        screen.do("model.reload")
         await say(pilot, "two")
         await pilot.press("f3")
         await until(pilot, lambda: "one" in shown(pilot) and pilot.app.screen is not screen)
@@ -155,13 +160,13 @@ async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
-        screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
+        answer_with_another_model(screen)
         await until(pilot, lambda: len(engine.load_requests) == 2)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: screen.model.ready)
         await pilot.pause(0.2)
         assert len(engine.requests) == 1
-        assert screen.pending is None
+        assert not screen.core.replies.waits_for_model
 
 
 async def test_a_message_sent_while_another_model_loads_for_one_reply_is_answered_after_it(desk):
@@ -172,7 +177,7 @@ async def test_a_message_sent_while_another_model_loads_for_one_reply_is_answere
         await say(pilot, "one")
         await answered(pilot, screen, 2)
         engine.load_hold = hold
-        screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
+        answer_with_another_model(screen)
         await say(pilot, "two")
         await until(pilot, lambda: "next: two" in shown(pilot))
         hold.set()
@@ -199,9 +204,9 @@ async def test_a_model_that_the_user_chooses_meanwhile_stays(desk: Desk):
         await say(pilot, "one")
         await answered(pilot, screen, 2)
         held.clear()
-        screen._reply_with_another_model(screen.conversation.path[0].id, OTHER)
+        answer_with_another_model(screen)
         await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
-        screen.choose_model(LoadRequest("third-choice"))
+        screen.core.loader.load(LoadRequest("third-choice"))
         await until(pilot, lambda: screen.model.ready and screen.model.model == "third-choice")
         await pilot.pause(0.2)
         assert engine.load_requests[-1].model == "third-choice"
@@ -218,12 +223,12 @@ async def test_a_message_sent_while_a_summary_is_made_waits(desk: Desk):
     engine = ScriptedEngine(replies, hold=held)
     async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.overflow_policy = OverflowPolicy.SUMMARISE
+        screen.core.settings.overflow = OverflowPolicy.SUMMARISE
         await say(pilot, "one")
         await answered(pilot, screen, 2)
         engine.on_generate = lambda _: held.clear() if len(engine.requests) == 3 else None
         await say(pilot, "two")
-        await until(pilot, lambda: screen.side.blocks)
+        await until(pilot, lambda: screen.core.side.blocks)
         await say(pilot, "three")
         await until(pilot, lambda: "next: three" in shown(pilot))
         held.set()
@@ -240,9 +245,11 @@ async def test_a_title_that_comes_before_a_reply_overflows_stays_and_the_reply_g
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
-        screen.action_chat_title()
-        await until(pilot, lambda: screen.side.is_writing or screen.conversation.title == "A Title")
-        screen.send("two")
+        screen.do("chat.title")
+        await until(
+            pilot, lambda: screen.core.side.is_writing or screen.conversation.title == "A Title"
+        )
+        send(screen, "two")
         await until(pilot, lambda: screen.conversation.title == "A Title")
         await until(pilot, lambda: pilot.app.screen is not screen)
         await pilot.press("escape")
@@ -257,7 +264,7 @@ async def test_a_title_that_comes_before_a_reply_overflows_stays_and_the_reply_g
 async def test_two_things_asked_beside_the_chat_both_come(desk: Desk):
     async with talking(desk, ["answer", "A Title"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)
-        screen.action_chat_title()
+        screen.do("chat.title")
         await pilot.press("i", "right")
         await until(pilot, lambda: screen.conversation.title == "A Title")
         await until(pilot, lambda: "<|user|>question" in shown(pilot))
@@ -269,7 +276,7 @@ async def test_a_policy_makes_room_for_whatever_was_asked(desk: Desk, how: str):
     if how == "regenerate":
         replies[2] = [overflow(700, 700, 700)]
     async with talking(desk, replies, ["a", "b"]) as (pilot, screen, engine):
-        screen.overflow_policy = OverflowPolicy.DROP_OLDEST
+        screen.core.settings.overflow = OverflowPolicy.DROP_OLDEST
         await cursor_on(pilot, screen, 3)
         await pilot.press({"regenerate": "r", "continue": "c"}[how])
         await until(pilot, lambda: len(engine.requests) == 4 and screen.reply is None)
@@ -289,10 +296,10 @@ async def test_a_conflict_after_the_chat_was_left_keeps_the_changes_as_a_copy(de
             real(self, conversation)
 
         # What was saved at the end of the reply is no part of this.
-        await asyncio.wrap_future(screen.sessions.run(lambda: None))
+        await asyncio.wrap_future(screen.core.writer.run(lambda: None))
         monkeypatch.setattr(SessionStore, "save", refuse)
-        screen._changed(screen.conversation.edit(screen.conversation.path[0].id, "edited words"))
-        screen.action_chat_new()
+        screen.core.session.change(lambda chat: chat.edit(chat.path[0].id, "edited words"))
+        screen.do("chat.new")
         await until(pilot, lambda: "Your changes are kept" in shown(pilot))
         assert not screen.conversation.path
     kept = [file for file in desk.files() if file["id"] != chat_id]
@@ -305,21 +312,21 @@ async def test_a_new_temporary_chat_is_refused_during_a_reply(desk: Desk):
         screen = await ready(pilot)
         await say(pilot, "one")
         await until(pilot, lambda: screen.reply is not None)
-        screen.action_chat_temporary()
-        assert not screen.temporary
+        screen.do("chat.temporary")
+        assert not screen.core.session.temporary
         await pilot.press("escape")
         await answered(pilot, screen, 2)
 
 
 async def test_a_fork_of_a_temporary_chat_is_temporary_too(desk: Desk):
     async with talking(desk, ["answer"], []) as (pilot, screen, _):
-        screen.action_chat_temporary()
+        screen.do("chat.temporary")
         await say(pilot, "secret")
         await answered(pilot, screen, 2)
         await cursor_on(pilot, screen, 1)
         await pilot.press("f")
         await pilot.pause()
-        assert screen.temporary
+        assert screen.core.session.temporary
     assert desk.files() == []
 
 
@@ -347,7 +354,7 @@ async def test_a_reply_that_a_model_ended_says_so_and_keeps_its_words(
 @pytest.mark.parametrize("first", ["user", "load"])
 async def test_what_stopped_a_reply_first_is_what_is_said(desk: Desk, first: str):
     async with half_written(desk) as (pilot, screen, hold):
-        steps = [screen.action_reply_stop, screen.action_model_reload]
+        steps = [lambda: screen.do("reply.stop"), lambda: screen.do("model.reload")]
         for step in steps if first == "user" else steps[::-1]:
             step()
         hold.set()
@@ -361,13 +368,13 @@ async def test_looking_around_in_a_read_only_chat_writes_nothing(desk: Desk):
         await cursor_on(pilot, screen, 1)
         await pilot.press("r")
         await answered(pilot, screen, 2)
-        screen.read_only = True
+        screen.core.session.read_only = True
         files = len(desk.files())
         await cursor_on(pilot, screen, 1)
         await pilot.press("left")
         await pilot.pause(0.2)
         assert texts(screen)[-1] == "a1"
-        assert screen.read_only
+        assert screen.core.session.read_only
         assert len(desk.files()) == files
 
 
@@ -397,7 +404,7 @@ async def test_what_an_editor_wrote_before_it_was_killed_is_kept(desk: Desk, mon
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with talking(desk, ["answer"]) as (pilot, screen, _):
         monkeypatch.setattr(pilot.app, "suspend", nullcontext)
-        screen.action_composer_edit_outside()
+        screen.do("composer.edit_outside")
         await until(pilot, lambda: "What you wrote is in" in shown(pilot))
         assert [path.read_text() for path in tmp_path.glob("chat-tui-*.md")] == ["long thought\n"]
 
@@ -416,7 +423,9 @@ async def test_a_continued_reply_counts_both_parts(desk: Desk):
 
 async def test_reproduce_begins_with_the_same_first_words(desk: Desk):
     async with talking(desk, ["x", "go on", "go on"]) as (pilot, screen, engine):
-        screen.begin_reply(screen.conversation.path[0].id, start_text="Well, ")
+        screen.core.replies.begin(
+            ReplyOrder(screen.conversation.id, screen.conversation.path[0].id, start_text="Well, ")
+        )
         await until(pilot, lambda: screen.reply is None and texts(screen)[-1] == "Well, go on")
         await cursor_on(pilot, screen, 1)
         await pilot.press("=")
@@ -429,7 +438,7 @@ async def test_choosing_a_quantization_without_a_model_loads_nothing(desk: Desk)
     engine = ScriptedEngine()
     async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.action_model_unload()
+        screen.do("model.unload")
         await until(pilot, lambda: screen.model.info is None and not screen.model.loading)
         screen.query_one("#quantization").value = "4bit"
         await pilot.pause(0.2)
@@ -446,19 +455,19 @@ async def test_what_is_typed_during_a_reply_is_counted_when_it_has_ended(desk: D
         held.set()
         await answered(pilot, screen, 2)
         words, around = len(["x", "a", "b", "one", "two"]), 4
-        await until(pilot, lambda: screen.draft_context == words + 3 * around)
+        await until(pilot, lambda: screen.core.counting.draft_tokens == words + 3 * around)
 
 
 async def test_the_meter_counts_a_draft_as_the_prompt_that_it_would_make(desk: Desk):
     async with desk.app(ScriptedEngine(["a b"])).run_test(size=(160, 40)) as pilot:
         screen = await ready(pilot)
-        screen.system_prompt = "Be brief"
+        screen.core.settings.system_prompt = "Be brief"
         await pilot.press(*"one", "space", *"two")
         await until(pilot, lambda: "ctx 12/" in shown(pilot))
         await pilot.press("enter")
         await answered(pilot, screen, 2)
         assert screen.conversation.path[-1].generation.stats.prompt_tokens == 12
-        assert screen.draft_context is None
+        assert screen.core.counting.draft_tokens is None
 
 
 async def test_the_prompt_of_a_reply_with_given_first_words_ends_with_them(desk: Desk):
@@ -466,9 +475,11 @@ async def test_the_prompt_of_a_reply_with_given_first_words_ends_with_them(desk:
         screen = await ready(pilot)
         await say(pilot, "x")
         await answered(pilot, screen, 2)
-        screen.begin_reply(screen.conversation.path[0].id, start_text="Well, ")
+        screen.core.replies.begin(
+            ReplyOrder(screen.conversation.id, screen.conversation.path[0].id, start_text="Well, ")
+        )
         await answered(pilot, screen, 2)
-        screen.action_turn_details()
+        screen.do("turn.details")
         await until(pilot, lambda: isinstance(pilot.app.screen, TurnDetails))
         await until(pilot, lambda: pilot.app.screen._prompt.endswith("<|assistant|>Well, "))
 
@@ -476,7 +487,7 @@ async def test_the_prompt_of_a_reply_with_given_first_words_ends_with_them(desk:
 async def test_a_message_with_a_doubled_sign_that_waited_is_taken_back_as_it_was_typed(desk: Desk):
     async with half_written(desk) as (pilot, screen, hold):
         await pilot.press(*"//quit", "enter")
-        await until(pilot, lambda: screen.outbox.waiting is not None)
+        await until(pilot, lambda: screen.core.sender.outbox.waiting is not None)
         await pilot.press("escape")
         await until(pilot, lambda: screen.reply is None)
         assert screen.composer.text == "//quit"
@@ -493,22 +504,22 @@ async def test_a_message_that_waited_is_taken_back_with_what_goes_with_it(desk: 
     async with half_written(desk) as (pilot, screen, _hold):
         screen.composer.set_text(f"look @{file}")
         await pilot.press("enter")
-        await until(pilot, lambda: screen.outbox.waiting is not None)
+        await until(pilot, lambda: screen.core.sender.outbox.waiting is not None)
         await pilot.press("up")
         await until(pilot, lambda: screen.composer.text == f"look @{file}")
-        assert [one.text for one in screen.attachments] == ["alpha\nbeta"]
+        assert [one.text for one in screen.view.area.attachments] == ["alpha\nbeta"]
 
 
 @pytest.fixture
 def slow_reading(monkeypatch):
     """Files that are attached are read when the event is set."""
-    read, may_go = commanding._text_of, threading.Event()
+    read, may_go = attaching._text_of, threading.Event()
 
     def slow(path):
         assert may_go.wait(10)
         return read(path)
 
-    monkeypatch.setattr(commanding, "_text_of", slow)
+    monkeypatch.setattr(attaching, "_text_of", slow)
     yield may_go
     may_go.set()
 
@@ -524,12 +535,12 @@ async def test_a_message_whose_file_is_still_read_is_not_sent_in_another_chat(
         await pilot.press("enter", "ctrl+n")
         await until(pilot, lambda: screen.conversation.id != first)
         slow_reading.set()
-        await until(pilot, lambda: screen.drafts.of(first) is not None)
+        await until(pilot, lambda: screen.core.drafts.of(first) is not None)
         assert not screen.conversation.path
         assert screen.composer.text == ""
-        screen.open_conversation(await load(screen, first))
+        screen.doers.chats.open(await load(screen, first))
         await until(pilot, lambda: screen.composer.text == f"for the first @{file}")
-        assert [one.text for one in screen.attachments] == ["alpha"]
+        assert [one.text for one in screen.view.area.attachments] == ["alpha"]
         assert len(screen.conversation.path) == 2
 
 

@@ -88,7 +88,7 @@ async def test_up_scrolls_within_a_turn_that_is_taller_than_the_screen(desk: Des
         await until(pilot, lambda: "number 39" in shown(pilot))
         await pilot.press(*["up"] * 5)
         await until(pilot, lambda: "number 39" not in shown(pilot))
-        assert screen.transcript.cursor == screen.conversation.path[-1].id
+        assert screen.view.transcript.cursor == screen.conversation.path[-1].id
         await pilot.press(*["down"] * 8)
         await until(pilot, lambda: screen.focused is screen.composer)
 
@@ -98,7 +98,7 @@ async def test_a_link_shows_its_address_before_it_is_opened(desk: Desk, monkeypa
     monkeypatch.setattr(reading, "open_address", lambda url: opened.append(url) or True)
     async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
+        screen.view.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await until(pilot, lambda: "https://example.org/a?b=c" in shown(pilot))
         assert not opened
@@ -111,7 +111,7 @@ async def test_where_no_browser_can_be_opened_the_address_is_copied(desk: Desk, 
     monkeypatch.setattr(reading, "open_address", lambda _: False)
     async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
+        screen.view.transcript.post_message(Transcript.LinkClicked("https://example.org/a?b=c"))
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await pilot.press("o")
         await until(pilot, lambda: "No browser could be opened here" in shown(pilot))

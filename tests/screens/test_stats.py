@@ -50,7 +50,7 @@ async def test_the_panel_shows_the_last_reply_the_chat_and_the_session(desk: Des
         await pilot.press("ctrl+n")
         await say(pilot, "y")
         await answered(pilot, screen, 2)
-        await screen.run_action("app_stats")
+        screen.do("app.stats")
         await until(pilot, lambda: isinstance(pilot.app.screen, StatsScreen))
         await pilot.pause()
         text = screen_text(pilot.app)
@@ -64,7 +64,7 @@ async def test_the_panel_shows_the_last_reply_the_chat_and_the_session(desk: Des
 async def test_without_a_reply_the_panel_says_so(desk: Desk) -> None:
     async with desk.app().run_test(size=(80, 24)) as pilot:
         screen = await ready(pilot)
-        await screen.run_action("app_stats")
+        screen.do("app.stats")
         await until(pilot, lambda: "There is no reply yet." in screen_text(pilot.app))
 
 
@@ -100,5 +100,5 @@ async def test_what_comes_before_the_next_message_is_computed_ahead(desk: Desk) 
         assert roles == ["user", "assistant"]
         count = len(engine.prepared)
         await pilot.press("a")
-        await until(pilot, lambda: screen.draft_context is not None)
+        await until(pilot, lambda: screen.core.counting.draft_tokens is not None)
         assert len(engine.prepared) == count

@@ -43,14 +43,14 @@ def texts(screen) -> list[str]:
 
 async def cursor_on(pilot, screen, place: int) -> None:
     """Put the cursor on the turn at `place` of the path with the keys a user has."""
-    if screen.focused is not screen.transcript:
+    if screen.focused is not screen.view.transcript:
         await pilot.press("alt+up")
     ids = [turn.id for turn in screen.conversation.path]
     for _ in ids:
-        away = place % len(ids) - ids.index(screen.transcript.cursor)
+        away = place % len(ids) - ids.index(screen.view.transcript.cursor)
         if away:
             await pilot.press("down" if away > 0 else "up")
-    assert screen.transcript.cursor == ids[place]
+    assert screen.view.transcript.cursor == ids[place]
 
 
 async def test_alt_up_puts_the_cursor_on_the_last_turn_and_alt_down_leads_back_to_the_composer(
@@ -58,11 +58,11 @@ async def test_alt_up_puts_the_cursor_on_the_last_turn_and_alt_down_leads_back_t
 ):
     async with talking(desk, ["answer"]) as (pilot, screen, _):
         await pilot.press("alt+up")
-        assert screen.transcript.cursor == screen.conversation.path[-1].id
+        assert screen.view.transcript.cursor == screen.conversation.path[-1].id
         await pilot.press("alt+up")
-        assert screen.transcript.cursor == screen.conversation.path[0].id
+        assert screen.view.transcript.cursor == screen.conversation.path[0].id
         await pilot.press("alt+down", "alt+down")
-        assert screen.transcript.cursor is None
+        assert screen.view.transcript.cursor is None
         assert screen.focused is screen.composer
 
 
@@ -287,7 +287,7 @@ async def test_v_marks_a_block_that_keys_move_over_and_copy(desk, monkeypatch):
         await until(pilot, lambda: [row[:5] for row in marked()] == ["• one", "• two"])
         await pilot.press("escape")
         await until(pilot, lambda: marked() == [])
-        assert screen.focused is screen.transcript
+        assert screen.focused is screen.view.transcript
         await pilot.press("y")
         assert copied[-1] == reply
         await pilot.press("v", "down", "up", "escape", "escape")
@@ -311,7 +311,7 @@ async def test_shift_r_makes_one_reply_with_other_parameters_and_first_words(des
         await until(pilot, lambda: texts(screen)[-1] == "Well,go on")
         assert engine.requests[-1].parameters["temperature"] == 1.5
         assert engine.requests[-1].continue_last
-        assert "temperature" not in screen.parameters
+        assert "temperature" not in screen.core.settings.parameters
 
 
 async def test_a_reply_to_which_the_model_adds_nothing_stays_as_it_was(desk):
@@ -327,7 +327,7 @@ async def test_a_reply_to_which_the_model_adds_nothing_stays_as_it_was(desk):
 
 async def test_reproduce_asks_with_the_seed_and_parameters_of_the_reply(desk):
     async with talking(desk, ["same", "same"]) as (pilot, screen, engine):
-        screen.parameters["temperature"] = 1.9
+        screen.core.settings.parameters["temperature"] = 1.9
         await cursor_on(pilot, screen, 1)
         await pilot.press("=")
         await until(pilot, lambda: len(engine.requests) == 2 and screen.reply is None)
@@ -346,7 +346,7 @@ async def test_the_tree_shows_every_branch_and_jumps_to_a_turn(desk):
         await until(pilot, lambda: all(word in shown(pilot) for word in ("a1", "a2", "b1", "two")))
         await pilot.press("up", "enter")
         await until(pilot, lambda: pilot.app.screen is screen)
-        assert screen.transcript.cursor in {turn.id for turn in screen.conversation.path}
+        assert screen.view.transcript.cursor in {turn.id for turn in screen.conversation.path}
 
 
 async def test_no_turn_is_changed_while_a_reply_is_written(desk):
@@ -392,7 +392,7 @@ async def test_an_editor_that_is_not_there_says_so(desk, monkeypatch):
 
 async def test_the_model_finds_a_title_on_request(desk):
     async with talking(desk, ["answer", '"A Fine Title."']) as (pilot, screen, engine):
-        screen.action_chat_title()
+        screen.do("chat.title")
         await until(pilot, lambda: screen.conversation.title == "A Fine Title")
         assert len(screen.conversation.path) == 2
         assert "title" in engine.requests[-1].messages[-1].content
@@ -401,7 +401,7 @@ async def test_the_model_finds_a_title_on_request(desk):
 
 async def test_a_temporary_chat_leaves_no_file(desk):
     async with talking(desk, ["answer"], []) as (pilot, screen, _):
-        screen.action_chat_temporary()
+        screen.do("chat.temporary")
         await say(pilot, "secret")
         await answered(pilot, screen, 2)
         assert "not saved" in shown(pilot)
@@ -419,7 +419,7 @@ async def test_a_temporary_chat_leaves_no_file(desk):
 )
 async def test_no_key_does_harm_in_an_empty_chat(desk, key):
     async with talking(desk, ["answer"], []) as (pilot, screen, _):
-        screen.transcript.focus()
+        screen.view.transcript.focus()
         await pilot.press(key)
         await pilot.pause()
         assert not screen.conversation.path

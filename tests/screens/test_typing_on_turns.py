@@ -49,7 +49,7 @@ async def test_after_another_reply_the_cursor_is_in_the_message(desk, typing_pac
         await pilot.press("alt+up", key)
         await until(pilot, lambda: len(engine.requests) == 2 and screen.reply is None)
         assert screen.focused is screen.composer
-        assert screen.transcript.cursor is None
+        assert screen.view.transcript.cursor is None
 
 
 PROSE = (
@@ -117,7 +117,7 @@ async def test_a_command_comes_before_the_key_after_it(desk, typing_pace):
 async def test_a_paste_on_a_turn_goes_to_the_message(desk, typing_pace):
     async with talking(desk, ["first"]) as (pilot, screen, _):
         await pilot.press("alt+up")
-        screen.transcript.post_message(events.Paste("rm -rf \x1b]52;c;AAAA\x07 d"))
+        screen.view.transcript.post_message(events.Paste("rm -rf \x1b]52;c;AAAA\x07 d"))
         await until(pilot, lambda: screen.focused is screen.composer)
         await until(pilot, lambda: screen.composer.text.startswith("rm -rf"))
         assert "\x1b" not in screen.composer.text
@@ -146,7 +146,7 @@ async def test_what_is_typed_while_the_editor_opens_is_in_the_editor(desk, monke
         await pilot.press("alt+up", "alt+up")
         for key in ("e", *" rest"):
             # As the terminal's reader puts them in, without waiting for the screen.
-            screen.transcript.post_message(events.Key(KEYS.get(key, key), key))
+            screen.view.transcript.post_message(events.Key(KEYS.get(key, key), key))
             if key == "e":
                 await asyncio.sleep(0.06)
         await until(pilot, lambda: bool(screen.query(TurnEditor)))
@@ -178,5 +178,5 @@ async def test_a_blank_of_another_width_is_typed_like_any(desk, typing_pace):
     async with talking(desk, ["first"]) as (pilot, screen, _):
         await pilot.press("alt+up")
         for letter in "a\u00a0b\u2003c":
-            screen.transcript.post_message(events.Key(letter, letter))
+            screen.view.transcript.post_message(events.Key(letter, letter))
         await until(pilot, lambda: screen.composer.text == "a\u00a0b\u2003c")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tui.chat.signal import Signal
 from tui.engine.base import (
     Event,
     Failed,
@@ -53,15 +54,10 @@ class _Writing:
 class SideWork:
     """Does such work, each as a coroutine; one that is waited for when the chat is left is cancelled."""
 
-    def __init__(self, client: EngineClient, changed: Callable[[], object]) -> None:
-        """Make it.
-
-        Args:
-            client: what is asked.
-            changed: called when something begins, ends or is being stopped.
-        """
+    def __init__(self, client: EngineClient) -> None:
         self._client = client
-        self._changed = changed
+        self.changed: Signal[None] = Signal()
+        """Something begins, ends or is being stopped."""
         self._writing: list[_Writing] = []
         self._waiting: set[asyncio.Task[object]] = set()
 
@@ -98,14 +94,14 @@ class SideWork:
         """
         writing = _Writing(self._client.generate(request), label, blocks)
         self._writing.append(writing)
-        self._changed()
+        self.changed.emit(None)
         try:
             with self._waited_for():
                 return await _gathered(writing.job, one_line=one_line)
         finally:
             writing.job.cancel()
             self._writing.remove(writing)
-            self._changed()
+            self.changed.emit(None)
 
     async def describe(self, request: GenerateRequest) -> PromptDescribed | Failed:
         """Have the exact prompt of a request made."""
@@ -126,7 +122,7 @@ class SideWork:
             writing.label = STOPPING
             writing.job.cancel()
         if self._writing:
-            self._changed()
+            self.changed.emit(None)
         return bool(self._writing)
 
     def end(self) -> None:

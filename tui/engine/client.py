@@ -16,6 +16,8 @@ from tui.engine.base import (
     Finished,
     GenerateRequest,
     LoadCancelled,
+    LoadRequest,
+    MemoryReading,
     ModelReady,
     PromptDescribed,
     TextSplit,
@@ -60,6 +62,12 @@ class EngineJob:
             self._has_more.clear()
             await self._has_more.wait()
 
+    def said_so_far(self) -> list[Event]:
+        """Take what was said and nobody has iterated over yet, without waiting; see `EngineClient.pump`."""
+        said = list(self._said)
+        self._said.clear()
+        return said
+
     async def end(self) -> Event:
         """Wait for the job's end and return the event that ended it."""
         return [event async for event in self][-1]
@@ -79,6 +87,14 @@ class EngineClient:
         self._asked = asked
         self._jobs: dict[JobId, EngineJob] = {}
 
+    def load(self, request: LoadRequest) -> EngineJob:
+        """Queue a load. It ends with `ModelReady`, `LoadCancelled` or `Failed`."""
+        return self._job(self._worker.load(request))
+
+    def unload(self) -> EngineJob:
+        """Queue an unload. It ends with `Unloaded` or `Failed`."""
+        return self._job(self._worker.unload())
+
     def generate(self, request: GenerateRequest) -> EngineJob:
         """Queue a reply. It ends with `Finished` or `Failed`."""
         return self._job(self._worker.generate(request))
@@ -91,18 +107,28 @@ class EngineClient:
         """Queue the cutting of a text into tokens. It ends with `TextSplit` or `Failed`."""
         return self._job(self._worker.split(text))
 
-    def pump(self) -> list[tuple[JobId, Event]]:
-        """Hand out what jobs have said since the last time; return what belongs to none that was asked for here."""
-        others: list[tuple[JobId, Event]] = []
+    def prepare(self, request: GenerateRequest) -> None:
+        """Have what is certain of the next prompt computed ahead; this is no job, see `EngineWorker.prepare`."""
+        self._worker.prepare(request)
+
+    def memory(self) -> MemoryReading:
+        """Return the memory of the device in use; cheap."""
+        return self._worker.memory()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits, or has said something that was not handed out yet."""
+        return self._worker.busy or bool(self._jobs)
+
+    def pump(self) -> None:
+        """Hand out what jobs have said since the last time."""
         for job_id, event in self._worker.drain():
             job = self._jobs.get(job_id)
             if job is None:
-                others.append((job_id, event))
                 continue
             job.take(event)
             if ends_job(event):
                 del self._jobs[job_id]
-        return others
 
     def _job(self, job_id: JobId) -> EngineJob:
         job = self._jobs[job_id] = EngineJob(job_id, self._worker.cancel)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,28 +12,10 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Label
 
+from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
 from tui.widgets.editor import LineInput
-
-AnswerStyle = Literal["default", "primary", "success", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One of the answers that can be given.
-
-    Attributes:
-        id: what the dialog returns for it.
-        label: for people.
-        key: the key that gives it; empty for none.
-        style: how its button looks; `error` for what destroys something.
-    """
-
-    id: str
-    label: str
-    key: str = ""
-    style: AnswerStyle = "default"
 
 
 class Ask(Dialog[str]):

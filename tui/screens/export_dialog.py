@@ -16,8 +16,9 @@ from textual.content import Content
 from textual.widgets import Checkbox, Input, Label, OptionList
 from textual.widgets.option_list import Option
 
+from tui.chat.ui import Answer
 from tui.sanitize import sanitize_line
-from tui.screens.ask import Answer, Ask
+from tui.screens.ask import Ask
 from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
 from tui.widgets.editor import LineInput
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from tui.chat.loader import short_name
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Turn
-from tui.screens.model_control import short_name
 from tui.widgets.figures import seconds_text
 from tui.widgets.turn_view import ShownTurn
 

@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
+from tui.chat.loader import short_name
 from tui.engine.base import ModelLoadError
 from tui.engine.catalog import ModelSource, resolve
 from tui.parameters import PARAMETERS, Value
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
-from tui.screens.model_control import short_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField

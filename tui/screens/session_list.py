@@ -20,9 +20,10 @@ from textual.content import Content
 from textual.widgets import Input, Label
 from textual.widgets.option_list import Option
 
+from tui.chat.ui import Answer
 from tui.conversation import Conversation
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.ask import Answer, Ask, AskText
+from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.session_rows import chat_row, hit_row
 from tui.sessions import SearchHit, SessionError, SessionSummary

@@ -7,8 +7,8 @@ from typing import Final
 
 from textual.content import Content
 
+from tui.chat.loader import short_name
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.model_control import short_name
 from tui.sessions import SearchHit, SessionSummary
 
 _TITLE_LIMIT: Final = 120

@@ -21,10 +21,10 @@ from textual.content import Content
 from textual.widgets import Label, Tree
 from textual.widgets.tree import TreeNode
 
+from tui.chat.loader import short_name
 from tui.conversation import ASSISTANT, USER, Conversation, Status, Turn
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints
-from tui.screens.model_control import short_name
 from tui.screens.session_rows import date_text
 
 _GLYPHS: Final = {USER: "❯", ASSISTANT: "●"}

@@ -1,5 +1,6 @@
-"""The main screen, one floor upon another: `frame` (layout, settings), `talk` (replies, the model), `turns` (acting on
-turns), `full_context` (when a chat no longer fits), `files` (chats on disk), `reading` (following, searching, links), `screen` (keys, copying, leaving)."""
+"""The main screen: `screen` lays it out and puts its objects together, `show` is the only one that paints, `commands` says what does
+each action, and each of the others does one kind of thing. What a chat is and does is the core's: see `tui.chat`.
+"""
 
 from tui.screens.chat.screen import ChatScreen
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Final
 
+from tui.chat.core import Core
+from tui.files import is_file, is_folder, typed_path
 from tui.sanitize import sanitize_line
+from tui.screens.chat.chat_actions import ChatActions
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.report import Report
+from tui.sessions import SessionError
 from tui.transfer import Source, Tally, counted, read_sources
+
+_SHOWN_PROBLEMS: Final = 3
+"""More of them than this are shown in a dialog."""
+_SHOWN_AGAIN: Final = 50
+"""After so many chats the status bar says how many there are."""
 
 
 class Import:
@@ -62,6 +75,116 @@ class Import:
             if source is None:
                 return
             yield source
+
+
+class Importing:
+    """Imports chats, one file or folder at a time, and opens the newest of them."""
+
+    def __init__(
+        self, core: Core, chats: ChatActions, ui: ScreenUi, show: Callable[[], object]
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: where the chats go.
+            chats: opens one.
+            ui: asks and tells.
+            show: shows that an import is under way, and that it can be stopped, or no longer.
+        """
+        self._core = core
+        self._chats = chats
+        self._ui = ui
+        self._show = show
+        self._under_way: Import | None = None
+
+    @property
+    def label(self) -> str:
+        """What is under way, in a few words; empty for nothing."""
+        return self._under_way.label if self._under_way is not None else ""
+
+    def stop(self) -> bool:
+        """Stop the import under way; return whether there was one."""
+        if self._under_way is None:
+            return False
+        self._under_way.stop()
+        return True
+
+    async def run(self) -> None:
+        """Read chats from a file, an archive or a folder and open the newest of them."""
+        if not self._may_import() or not self._chats.may_leave():
+            return
+        name = await self._ui.text("Import chats from a file or folder", check=_no_file_problem)
+        if not name or not self._may_import():
+            return
+        under_way = self._under_way = Import(typed_path(name.strip()))
+        tally, end = under_way.tally, ""
+        self._show()
+        try:
+            async for source in under_way.sources():
+                await self._keep(source, under_way)
+        except SessionError as error:
+            end = f"The import ended: {error}"
+        finally:
+            self._under_way = None
+            self._show()
+        end = end or ("The import was stopped." if under_way.is_stopped else "")
+        told = tally.account() if end else tally.summary()
+        summary = " ".join(filter(None, (told, end)))
+        if tally.chats and not end:
+            await self._open(max(tally.chats, key=lambda chat: chat.updated_at).id)
+        self._report(summary, under_way.said, is_whole=bool(tally.chats) and not end)
+
+    def _may_import(self) -> bool:
+        if self._under_way is not None:
+            self._ui.tell("An import is under way. Esc stops it.", severity="warning")
+        return self._under_way is None
+
+    async def _keep(self, source: Source, under_way: Import) -> None:
+        """Put the chats of a file on the disk; where the import is stopped, those that come next are not.
+
+        Raises:
+            SessionError: one could not be written.
+        """
+        under_way.note(source)
+        found, writer = source.imported, self._core.writer
+        for chat, origin in zip(found.conversations, found.origins, strict=True) if found else ():
+            if under_way.is_stopped:
+                break
+            kept = writer.run(partial(writer.store.adopt, chat, origin))
+            under_way.tally.add_chat(chat, is_new=await asyncio.wrap_future(kept))
+            if len(under_way.tally.chats) % _SHOWN_AGAIN == 0:
+                self._show()
+
+    async def _open(self, chat_id: str) -> None:
+        """Open a chat that was imported."""
+        writer = self._core.writer
+        try:
+            opened = await asyncio.wrap_future(writer.run(partial(writer.store.load, chat_id)))
+        except SessionError:
+            # It is here already, as a chat of another id.
+            return
+        if self._chats.may_leave():
+            self._chats.open(opened)
+
+    def _report(self, summary: str, said: list[str], *, is_whole: bool) -> None:
+        """Say what came of an import: in passing where that is short, else in a dialog, where it can be read."""
+        if len(said) > _SHOWN_PROBLEMS:
+            more = "`chat-tui import` says all of it."
+            self._ui.open(Report("About this import", summary, said, more))
+        elif said or not is_whole:
+            self._ui.tell(
+                "\n".join((summary, *said)), title="About this import", severity="warning"
+            )
+        else:
+            self._ui.tell(summary)
+
+
+def _no_file_problem(name: str) -> str:
+    if not name.strip():
+        return "Type the path of a file or folder."
+    path = typed_path(name.strip())
+    is_there = is_file(path) or is_folder(path)
+    return "" if is_there else f"There is no file {sanitize_line(str(path), 60)}."
 
 
 def _short(name: str) -> str:

@@ -34,10 +34,10 @@ class TurnPane(Transcript):
         Binding("down", "screen.scroll_or_move(1)", "Down", show=False),
         # A letter stays on the turns: leading into the message, it would be lost if it was the first of a text.
         Binding("j", "screen.scroll_or_move(1, False)", "Down", show=False),
-        Binding("home,g", "screen.transcript_first", show=False),
-        Binding("end,G", "screen.transcript_follow", show=False),
-        Binding("space", "screen.turn_toggle_reasoning", show=False),
-        Binding("enter", "screen.composer_focus", show=False),
+        Binding("home,g", "screen.do('transcript.first')", show=False),
+        Binding("end,G", "screen.do('transcript.follow')", show=False),
+        Binding("space", "screen.do('turn.toggle_reasoning')", show=False),
+        Binding("enter", "screen.do('composer.focus')", show=False),
         Binding("escape", "end_block", show=False),
     ]
     _block_number: int | None = None

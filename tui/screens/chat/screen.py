@@ -1,183 +1,456 @@
-"""The main screen whole: its keys, what is possible when, copying and leaving."""
+"""The main screen: lays out its widgets, puts the objects together that do something, and hands on what the widgets say."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from textual import work
+from textual import events, on
+from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import TextArea
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Label, Static
 
-from tui.actions import actions
-from tui.keymap import keymap
-from tui.sanitize import sanitize
-from tui.screens.ask import Answer, Ask
+from tui.chat.core import make_core
+from tui.chat.live_reply import LiveReply
+from tui.chat.loader import ModelLoader
+from tui.chat.settings import ChatSettings
+from tui.commands import Command
+from tui.conversation import Conversation
+from tui.engine.base import LoadRequest
+from tui.engine.client import EngineClient
+from tui.engine.hub.downloads import Downloads
+from tui.engine.hub.hub import Hub
+from tui.engine.worker import EngineWorker
+from tui.sanitize import sanitize_line
 from tui.screens.bindings import bindings
-from tui.screens.chat.comforts import Comforts
-from tui.screens.chat.frame import NOTICE_S
+from tui.screens.chat.chat_actions import ChatActions
+from tui.screens.chat.commands import Commands, Doers
+from tui.screens.chat.composing import ComposerArea
+from tui.screens.chat.copying import Copying
+from tui.screens.chat.details import Details
+from tui.screens.chat.downloading import Downloading
+from tui.screens.chat.editing import Editing
+from tui.screens.chat.importing import Importing
+from tui.screens.chat.leaving import Leaving
+from tui.screens.chat.library_actions import LibraryActions
+from tui.screens.chat.looking_up import LookingUp
+from tui.screens.chat.model_actions import ModelActions
+from tui.screens.chat.model_rescue import ModelRescue
 from tui.screens.chat.pane import TurnPane
-from tui.screens.help import HelpScreen
-from tui.screens.stats import StatsScreen
+from tui.screens.chat.places import SIDEBAR_WIDTH, Places
+from tui.screens.chat.pump import Pump
+from tui.screens.chat.reading import Reading
+from tui.screens.chat.setting_actions import SettingActions
+from tui.screens.chat.show import Shower
+from tui.screens.chat.stopping import Stopping
+from tui.screens.chat.turn_actions import TurnActions
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.sessions import Loaded
+from tui.sessions.writer import SessionWriter
+from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.settings.preferences import Preferences
+from tui.settings.state import AppState
 from tui.widgets.composer import Composer
-from tui.widgets.parameter_field import ValueInput
-from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.drafting_group import DraftingGroup
+from tui.widgets.find_bar import FindBar
+from tui.widgets.footer import Footer
+from tui.widgets.ground import Column, Middle, Row, ground
+from tui.widgets.parameter_field import ParameterField
+from tui.widgets.sidebar import Sidebar
+from tui.widgets.status_bar import StatusBar
+from tui.widgets.switch_field import SwitchField
+from tui.widgets.transcript import Transcript
+from tui.widgets.turn_editor import TurnEditor
 
-SETTLE_S: Final = 3.0
-"""How long leaving waits for the disk before it says that a chat is not saved."""
-AGAIN: Final = "again"
-COPY: Final = "copy"
-WITHOUT: Final = "without"
-_UNSAVED_ANSWERS: Final = (
-    Answer(AGAIN, "Try again", "t"),
-    Answer(COPY, "Leave, with a copy elsewhere", "c"),
-    Answer(WITHOUT, "Leave without it", "l", "error"),
-)
-LEAVE: Final = "leave"
-_IMPORT_ANSWERS: Final = (
-    Answer("wait", "Stay until it is done", "s"),
-    Answer(LEAVE, "Quit now", "q", "error"),
-)
-_WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
+_log = logging.getLogger(__name__)
 
-_PLACES: Final = {
-    Composer: "in the message",
-    TurnPane: "on a turn of the chat",
-    SystemPrompt: "in the system prompt",
-    ValueInput: "in a field of the settings",
-}
+MEMORY_S: Final = 2.0
+"""How often the memory in use is looked at."""
+HOLD_S: Final = 2.0
+"""How long loading waits for the screen at most."""
+_TALL: Final = 16
+_MOST_NOTICES: Final = 3
 
 
-class ChatScreen(Comforts):
+class ChatScreen(Screen[None]):
     """One chat."""
 
+    AUTO_FOCUS = "Composer"
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
-    _interrupted = float("-inf")
-    leave_without = False
-    """Whether the user wants to leave without the chats that could not be saved, and without a copy of them."""
+    render_lines = ground
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (SIDEBAR_WIDTH, "-wide")]  # noqa: RUF012 - Textual's type
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall")]  # noqa: RUF012 - Textual's type
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Allow, and show in the footer, what is possible now."""
-        match _WHEN.get(action):
-            case "busy":
-                return self.busy or bool(self.side_work)
-            case "idle":
-                return not self.busy
-            case "still":
-                return self.reply is None
-        return True
+    @dataclass
+    class StateChanged(Message):
+        """What the app should remember is another."""
 
-    def action_app_help(self) -> None:
-        """Show the keys."""
-        value = self.preferences.value
-        keys = keymap(value("keys.map"), value("keys.bindings")).keys
-        where = next(
-            (text for kind, text in _PLACES.items() if isinstance(self.focused, kind)),
-            "in the chat",
+        state: AppState
+
+    @dataclass
+    class TitleChanged(Message):
+        """The window is to be called something else."""
+
+        title: str
+
+    @dataclass
+    class AlertWanted(Message):
+        """Something has ended that the user may be waiting for elsewhere."""
+
+        text: str
+
+    def __init__(
+        self,
+        worker: EngineWorker,
+        sessions: SessionWriter,
+        preferences: Preferences,
+        *,
+        hub: Hub,
+        downloads: Downloads,
+        measurements: Measurements,
+        opened: Loaded | None = None,
+        request: LoadRequest | None = None,
+        notices: Sequence[str] = (),
+        paths: AppPaths | None = None,
+    ) -> None:
+        """Make the screen.
+
+        Args:
+            worker: runs the engine's jobs.
+            sessions: does all work on chat files.
+            preferences: the settings in force.
+            hub, downloads: where models come from.
+            measurements: what was measured of models on this machine.
+            opened: a chat to go on with; None for a new one.
+            request: the model to load at once; None to ask for one.
+            notices: sentences to show once.
+            paths: the app's folders; None to keep nothing in them.
+        """
+        super().__init__()
+        self._worker = worker
+        self._opened = opened
+        self._request = request
+        self._notices = notices
+        self.ui = ui = ScreenUi(self)
+        settings = ChatSettings(
+            preferences,
+            opened.conversation if opened is not None else None,
+            quantization=request.quantization if request is not None else "",
+            keep=lambda state: self.post_message(self.StateChanged(state)),
         )
-        what = str(getattr(self.focused, "HELP", None) or "").replace("**", "")
-        self.app.push_screen(HelpScreen(keys, where=where, what=what))
+        client = EngineClient(worker, lambda: self._pump.asked())
 
-    def action_app_stats(self) -> None:
-        """Show what replies cost."""
-        chat = [turn.generation.stats for turn in self.conversation.path if turn.generation]
-        self.app.push_screen(StatsScreen(chat, self.session_stats, self.worker.memory()))
+        loader = ModelLoader(client, settings)
+        rescue = ModelRescue(
+            worker, measurements, loader, settings, ui, lambda: self.do("model.choose")
+        )
+        self.core = core = make_core(
+            client,
+            sessions,
+            settings,
+            ui,
+            loader=loader,
+            rescue=rescue,
+            measurements=measurements,
+            draft=lambda: self._area.message,
+            opened=opened,
+            drafts_file=paths.drafts if paths is not None else None,
+            history_file=paths.history if paths is not None else None,
+        )
+        self._area = ComposerArea(core, ui, run=self._run_typed, choose_model=self._ask_for_model)
+        self.view = view = View(
+            screen=self,
+            title=Label("", id="title", markup=False),
+            transcript=TurnPane(id="transcript"),
+            unseen=Static("↓ new text · Ctrl+End", id="unseen"),
+            find_bar=FindBar(),
+            area=self._area,
+            sidebar=Sidebar(
+                quantization=settings.quantization,
+                system_prompt=settings.system_prompt,
+                parameters=settings.parameters,
+                overflow=settings.overflow,
+                speculation=settings.speculation,
+                id="sidebar",
+            ),
+            status=StatusBar(id="status"),
+        )
+        self._places = places = Places(view, core.session, settings, ui)
+        self._pump = Pump(
+            self,
+            client,
+            wanted_interval=lambda: view.transcript.drain_interval,
+            show_status=lambda: self._shower.show_status(),
+        )
+        self._shower = Shower(
+            core,
+            view,
+            places,
+            memory=worker.memory,
+            beside=lambda: core.side.label or importing.label,
+            name_window=lambda title: self.post_message(self.TitleChanged(title)),
+            has_tour=(
+                paths is not None and not settings.state.toured and preferences.value("screen.tour")
+            ),
+        )
+        downloading = Downloading(
+            self, hub, downloads, loader, settings, ui, self._shower.show_downloads
+        )
+        copying = Copying(view, places, ui)
+        editing = Editing(core, view, places, ui)
+        turns = TurnActions(core, view, places, ui)
+        chats = ChatActions(core, view, places, turns, editing, copying, ui)
+        importing = Importing(core, chats, ui, self._shower.show_activity)
+        self.leaving = Leaving(core, view, editing, importing, downloading, ui)
+        models = ModelActions(core, view, hub, downloads, downloading, rescue, ui)
+        self.doers = doers = Doers(
+            area=self._area,
+            chats=chats,
+            copying=copying,
+            details=Details(core, view, places, copying),
+            downloading=downloading,
+            editing=editing,
+            importing=importing,
+            leaving=self.leaving,
+            library=LibraryActions(core, view, ui, request.model if request else ""),
+            looking_up=LookingUp(core, view),
+            models=models,
+            places=places,
+            reading=Reading(view, copying, ui),
+            settings=SettingActions(core, view, places, ui),
+            stopping=Stopping(core, view, places, importing, self.leaving, ui),
+            turns=turns,
+        )
+        self._commands = Commands(self, core, doers, ui)
+        core.replies.ended.listen(self._alert)
 
-    def action_app_interrupt(self) -> None:
-        """Copy what is selected, else stop the reply, else quit at the second press."""
-        selected = self.get_selected_text()
-        if not selected and isinstance(self.focused, TextArea):
-            selected = self.focused.selected_text
-        if selected:
-            self.app.copy_to_clipboard(sanitize(selected))
-            self.clear_selection()
-            self.tell("Copied.")
-        elif self.reply is not None:
-            self.stop_reply()
-        elif time.monotonic() - self._interrupted < NOTICE_S:
-            self.action_app_quit()
+    # -- what others look at
+
+    @property
+    def conversation(self) -> Conversation:
+        """The open chat."""
+        return self.core.session.conversation
+
+    @property
+    def model(self) -> ModelLoader:
+        """The model, and how far its loading is."""
+        return self.core.loader
+
+    @property
+    def reply(self) -> LiveReply | None:
+        """The reply that is being written."""
+        return self.core.replies.live
+
+    @property
+    def composer(self) -> Composer:
+        """Where a message is written."""
+        return self.view.composer
+
+    # -- its life
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        # Known before there are widgets: each class that comes later has all of them styled once more.
+        width, height = self.app.size
+        self._places.fit(width)
+        self.set_class(True, "-wide" if width >= SIDEBAR_WIDTH else "-narrow", update=False)
+        self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
+        self.set_class(self._places.shows_sidebar, "-sidebar", update=False)
+        view = self.view
+        with Row(id="main"):
+            with Column(id="chat"):
+                with Middle():
+                    yield view.title
+                yield view.transcript
+                with Middle():
+                    yield view.unseen
+                    yield view.find_bar
+                yield view.area
+            yield view.sidebar
+        yield view.status
+        yield Footer(first=("reply.stop", "app.help", "app.quit"))
+
+    def on_mount(self) -> None:
+        """Show the chat, and begin behind the first frame with all that takes a while."""
+        self._pump.start()
+        self.set_interval(MEMORY_S, self._shower.read_memory)
+        self._shower.show_conversation()
+        self._shower.show_settings()
+        self.ui.start(self._area.read_kept())
+        # Imports would hold up what is still to be put on the screen.
+        self._worker.hold()
+        self.view.sidebar.when_filled(self._worker.release)
+        self.set_timer(HOLD_S, self._worker.release)
+        self.core.writer.index_texts()
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        if self._notices:
+            self._tell_notices()
+        if self._opened is not None:
+            self.doers.chats.tell_opened(self._opened)
+        if self._request is not None:
+            self.core.loader.load(self._request)
         else:
-            self._interrupted = time.monotonic()
-            self.tell("Press Ctrl+C again to quit.")
+            self._ask_for_model("Welcome. Choose a model to talk with.")
+        self._shower.read_memory()
 
-    def action_app_quit(self) -> None:
-        """Keep what was said of a reply, and leave; a chat that is not saved is asked about first."""
-        if not self.quitting:
-            self.quitting = True
-            self._keep_all()
-            self._quit()
-
-    def leave_at_once(self) -> None:
-        """Keep what was said of a reply, and leave without a question, since nobody may be there to answer it."""
-        self.quitting = True
-        self._keep_all()
-        self._quit_unasked()
-
-    def _keep_all(self) -> None:
-        """Put everything that is being written where it lasts."""
-        self.keep_reply()
-        self.keep_prompt()
-        self.take_back_waiting()
-        self.take_back_edit()
-        self.keep_draft()
-
-    @work(group="quit")
-    async def _quit(self) -> None:
-        if not await self._may_end_import():
-            self.quitting = False
-            return
-        await self._settle()
-        while self.sessions.failures or self.sessions.unsaved:
-            answer = await self.app.push_screen_wait(
-                Ask("A chat is not saved", self._why_unsaved(), _UNSAVED_ANSWERS)
+    def _tell_notices(self) -> None:
+        """Say what was wrong at the start in one message; the log has all of it."""
+        for notice in self._notices:
+            _log.warning("%s", notice)
+        shown = list(self._notices[:_MOST_NOTICES])
+        if more := len(self._notices) - len(shown):
+            shown.append(
+                f"… and {more} more: `chat-tui config` says what is wrong with the configuration, the log has all."
             )
-            if answer is None:
-                self.quitting = False
-                self.take_back_waiting()
-                return
-            if answer != AGAIN:
-                self.leave_without = answer == WITHOUT
-                break
-            self.sessions.retry()
-            await self._settle()
-        self.app.exit()
+        self.ui.tell("\n".join(shown), severity="warning")
 
-    async def _may_end_import(self) -> bool:
-        """Ask whether to leave in the middle of an import; return whether to."""
-        if self._import is None:
-            return True
-        text = "The chats that it has so far stay. Import the same files again to go on: what is here already is not taken twice."
-        answer = await self.app.push_screen_wait(
-            Ask("An import is under way", text, _IMPORT_ANSWERS)
+    def on_unmount(self) -> None:
+        """Begin nothing more."""
+        self.core.counting.close()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show or hide the sidebar when the width crosses its threshold."""
+        if self._places.fit(event.size.width):
+            self.set_class(self._places.shows_sidebar, "-sidebar")
+
+    def on_screen_suspend(self) -> None:
+        """Leave messages to the screen above, which shows all of them too."""
+        self.query("ToastRack").set(display=False)
+
+    def on_screen_resume(self) -> None:
+        """Show messages again."""
+        self.query("ToastRack").set(display=True)
+
+    def take_configuration(self) -> None:
+        """Follow a changed configuration, but for what was changed in this chat."""
+        self.core.settings.take_configuration()
+        self._area.take_configuration()
+
+    def _alert(self, reply: LiveReply) -> None:
+        stats, alert_s = (
+            reply.generation.stats,
+            self.core.settings.preferences.value("alerts.after_s"),
         )
-        if answer == LEAVE:
-            self.stop_import()
-        return answer == LEAVE or self._import is None
+        is_long = stats.ttft_s + stats.decode_s >= alert_s
+        if is_long and not self.core.replies.is_leaving and not self.app.app_focus:
+            name = sanitize_line(self.conversation.title, 60) or "the chat"
+            self.post_message(self.AlertWanted(f"The reply in {name} has ended."))
 
-    @work(group="quit")
-    async def _quit_unasked(self) -> None:
-        await self._settle()
-        self.app.exit()
+    # -- commands
 
-    async def _settle(self) -> None:
-        """Give the disk time to do what was asked for."""
-        # A chat whose file another window has written becomes one of its own in between, and is saved once more.
-        for _ in range(2):
-            try:
-                await asyncio.wait_for(
-                    asyncio.wrap_future(self.sessions.run(lambda: None)), SETTLE_S
-                )
-            except TimeoutError:
-                return
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Allow, and show in the footer, what is possible now."""
+        return self.can_do(str(parameters[0])) if action == "do" else True
 
-    def _why_unsaved(self) -> str:
-        failures = self.sessions.failures
-        reasons = dict.fromkeys(error.what_happened for error in failures.values())
-        count = len({*failures, *self.sessions.unsaved})
-        chats = f"{count} chats are not on the disk" if count > 1 else "It is not on the disk"
-        return (
-            f"{' '.join(reasons) or 'The disk does not answer.'}\n\n{chats} in the newest state and would be lost. "
-            "A copy goes to your home folder, or else to the temporary folder; where it is, is told after leaving. "
-            "Esc goes back."
-        )
+    def action_do(self, action_id: str) -> None:
+        """Do what an action of the registry says."""
+        self.do(action_id)
+
+    def do(self, action_id: str, argument: str = "") -> None:
+        """Do what an action of the registry says, with the argument that it takes."""
+        self._commands.run(action_id, argument)
+
+    def can_do(self, action_id: str) -> bool:
+        """Return whether an action of the registry is one of this screen's, and possible now."""
+        return action_id in self._commands and self._commands.is_possible(action_id)
+
+    def action_scroll_or_move(self, step: int, may_leave: bool = True) -> None:
+        """Scroll within a turn, else move the cursor; see `Places`."""
+        self._places.scroll_or_move(step, may_leave=may_leave)
+
+    def _run_typed(self, command: Command) -> None:
+        self._commands.run_typed(command.action, command.argument)
+
+    def _ask_for_model(self, message: str) -> None:
+        self.ui.start(self.doers.models.pick(message))
+
+    # -- what the widgets say
+
+    @on(TurnPane.Typed)
+    def _typed_on_turn(self, event: TurnPane.Typed) -> None:
+        event.stop()
+        self._places.type_into_composer(event.text)
+
+    @on(Transcript.TurnClicked)
+    def _turn_clicked(self, event: Transcript.TurnClicked) -> None:
+        self.view.transcript.cursor = event.turn_id
+
+    @on(Transcript.VariantPaged)
+    def _variant_paged(self, event: Transcript.VariantPaged) -> None:
+        self.doers.turns.page(event.step, event.turn_id)
+
+    @on(Transcript.FollowChanged)
+    def _follow_changed(self, event: Transcript.FollowChanged) -> None:
+        self.view.unseen.set_class(not event.following and event.unseen, "-shown")
+
+    @on(Transcript.HitsCounted)
+    def _hits_counted(self) -> None:
+        self.doers.reading.show_count()
+
+    @on(Transcript.LinkClicked)
+    def _link_clicked(self, event: Transcript.LinkClicked) -> None:
+        self.ui.start(self.doers.reading.offer_link(event.url))
+
+    @on(TurnEditor.Left)
+    def _edit_left(self) -> None:
+        self.doers.editing.leave()
+
+    @on(TurnEditor.Edited)
+    def _edit_ended(self, event: TurnEditor.Edited) -> None:
+        self.doers.editing.end(event)
+
+    @on(FindBar.Wanted)
+    def _find(self, event: FindBar.Wanted) -> None:
+        self.doers.reading.search(event.query)
+
+    @on(FindBar.Stepped)
+    def _find_next(self, event: FindBar.Stepped) -> None:
+        self.doers.reading.search_next(event.step)
+
+    @on(FindBar.Closed)
+    def _find_closed(self) -> None:
+        self.doers.reading.end_search()
+
+    @on(ParameterField.Changed)
+    def _parameter_changed(self, event: ParameterField.Changed) -> None:
+        self.core.settings.set({event.name: event.value})
+
+    @on(SwitchField.Changed)
+    def _switch_changed(self, event: SwitchField.Changed) -> None:
+        self.core.settings.set_switch(event.name, event.value)
+
+    @on(Sidebar.SystemPromptChanged)
+    def _prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
+        self.core.settings.set_prompt(event.text)
+
+    @on(Sidebar.OverflowPolicyChanged)
+    def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:
+        self.core.settings.set_overflow(event.policy)
+
+    @on(Sidebar.QuantizationChanged)
+    def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:
+        self.doers.models.requantize(event.name)
+
+    @on(Sidebar.ModelPressed)
+    def _model_pressed(self) -> None:
+        self.do("model.choose")
+
+    @on(Sidebar.ResetPressed)
+    def _reset_pressed(self) -> None:
+        self.do("settings.reset")
+
+    @on(DraftingGroup.Changed)
+    def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
+        self.core.settings.set_speculation(event.choice)
+
+    @on(DraftingGroup.AssistantPressed)
+    def _assistant_pressed(self) -> None:
+        self.do("model.assistant")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tui.chat.ui import Answer
 from tui.engine.hub.hub import DownloadPlan
 from tui.sanitize import sanitize_line
-from tui.screens.ask import Answer, Ask
+from tui.screens.ask import Ask
 from tui.widgets.figures import bytes_text
 
 LOAD = "load"

@@ -10,6 +10,7 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from tui.chat.ui import Answer
 from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
@@ -17,7 +18,7 @@ from tui.engine.fit import Grade
 from tui.engine.hub.hub import DownloadPlan
 from tui.files import absolute, is_folder, typed_path
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.ask import Answer, Ask, AskText
+from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import PickList, show_problem
 from tui.screens.models import rows
 from tui.screens.models.download_question import GET, LOAD, no_room, question

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tui.chat.ui import Answer
 from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import Grade
 from tui.engine.quantization import NONE, QUANTIZATIONS
-from tui.screens.ask import Answer
 from tui.screens.models.rows import Room, verdict
 from tui.widgets.figures import bytes_text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
-from tui.engine.worker import JobId
+from tui.engine.client import EngineJob
 
 CHECKPOINT_S: Final = 0.5
 """A reply is put on disk this often while it grows."""
@@ -48,7 +48,7 @@ class LiveReply:
     generation: Generation
     start_text: str = ""
     start_reasoning: str = ""
-    job: JobId | None = None
+    job: EngineJob | None = None
     stop_wanted: bool = False
     stopped_because: str = ""
     prompt: PromptReady | None = None
@@ -58,8 +58,6 @@ class LiveReply:
     error: str = ""
     sent: tuple[str, ...] = ()
     """The turns that the engine is sent, oldest first."""
-    again: Callable[[], None] | None = None
-    """Asks for the same reply once more."""
     context_tokens_at_most: int = 0
     """What the model takes; 0 when that is not known."""
     overflow: Overflow | None = None
@@ -124,7 +122,7 @@ class LiveReply:
             reasoning_s=(self._reasoning_end - self._first_token) if self._reasoning else 0.0,
         )
 
-    def asked(self, job: JobId) -> None:
+    def asked(self, job: EngineJob) -> None:
         """Note that the engine was asked; the time to the first token runs from here."""
         self.job = job
         self._started = time.monotonic()
@@ -186,11 +184,13 @@ class LiveReply:
             return f"the limit of {int(limit):,} new tokens is reached."
         return ""
 
-    def take_unsaved(self, *, force: bool = False) -> tuple[str, str] | None:
+    def take_unsaved(self) -> tuple[str, str] | None:
         """Return the answer and reasoning that came since the last call, when it is time to put them on disk."""
         now = time.monotonic()
+        if now - self._saved < CHECKPOINT_S:
+            return None
         text, reasoning = ("".join(pieces) for pieces in self._unsaved)
-        if not (text or reasoning) or not (force or now - self._saved >= CHECKPOINT_S):
+        if not (text or reasoning):
             return None
         self._saved = now
         self._unsaved = ([], [])

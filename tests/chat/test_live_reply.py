@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from tui.chat import live_reply
+from tui.chat.live_reply import LiveReply
 from tui.conversation import Generation, ReplyStats, Status
 from tui.engine.base import (
     Failed,
@@ -12,8 +14,6 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
-from tui.screens import live_reply
-from tui.screens.live_reply import LiveReply
 
 
 def reply(**fields: str) -> LiveReply:
@@ -73,9 +73,10 @@ def test_unsaved_text_is_handed_out_once_and_not_too_often(monkeypatch):
     monkeypatch.setattr(live_reply.time, "monotonic", lambda: 1e9)
     live.take(ReasoningDelta("r"))
     assert live.take_unsaved() == ("a", "r")
-    assert live.take_unsaved() is None
     live.take(TextDelta("b"))
-    assert live.take_unsaved(force=True) == ("b", "")
+    assert live.take_unsaved() is None
+    monkeypatch.setattr(live_reply.time, "monotonic", lambda: 1e9 + 1)
+    assert live.take_unsaved() == ("b", "")
 
 
 def test_reasoning_has_ended_when_the_answer_begins_and_each_time_it_goes_on():

@@ -1,0 +1,150 @@
+"""What becomes of a chat that no longer fits the model's context: the user's choice, always visible, never silent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tui.chat import requests
+from tui.chat.live_reply import LiveReply
+from tui.chat.session import ChatSession
+from tui.chat.settings import ChatSettings
+from tui.chat.side_work import SideWork
+from tui.chat.ui import Answer, Ui
+from tui.conversation import USER, Turn
+from tui.conversation.context import OverflowPolicy, left_out
+from tui.engine.base import Overflow
+
+_PART_SHARE: Final = 0.6
+"""What is summarized at once takes at most this share of the context."""
+_TITLE: Final = "The context is full"
+_CANCEL: Final = "cancel"
+_ANSWERS: Final = (
+    Answer(_CANCEL, "Leave it as it is", "escape"),
+    Answer(OverflowPolicy.DROP_OLDEST, "Leave out the oldest", "o"),
+    Answer(OverflowPolicy.KEEP_ENDS, "Keep first and last", "k"),
+    Answer(OverflowPolicy.SUMMARISE, "Summarise the oldest", "s"),
+)
+
+
+class ContextRoom:
+    """Leaves turns out of what the model is sent, by the policy in force, and brings them back."""
+
+    def __init__(
+        self, session: ChatSession, settings: ChatSettings, side: SideWork, ui: Ui
+    ) -> None:
+        self._session = session
+        self._settings = settings
+        self._side = side
+        self._ui = ui
+
+    async def make(self, reply: LiveReply, overflow: Overflow) -> bool:
+        """Make room for a reply that did not fit; return whether it is worth another try."""
+        policy = self._settings.overflow
+        turns = self._session.conversation.turns
+        if policy is OverflowPolicy.ASK and any(
+            turns[turn_id].role == USER for turn_id in reply.sent[:-1]
+        ):
+            text = (
+                f"The chat takes {overflow.prompt_tokens:,} tokens and the model {overflow.context_tokens:,} at most, its "
+                "reply included. Turns that are left out stay in the chat, dimmed; undo brings them back."
+            )
+            answer = await self._ui.ask(_TITLE, text, _ANSWERS)
+            if answer in (None, _CANCEL):
+                self._ui.tell(
+                    "Nothing was left out. Delete turns, or choose a model with a longer context."
+                )
+                return False
+            policy = OverflowPolicy(answer)
+        return await self._make_by(policy, reply, overflow)
+
+    async def _make_by(self, policy: OverflowPolicy, reply: LiveReply, overflow: Overflow) -> bool:
+        known = self._known(reply, overflow)
+        overhead = overflow.prompt_tokens - sum(cost for _, cost in known)
+        gone = left_out(
+            [turn.role for turn, _ in known],
+            [cost for _, cost in known],
+            overhead,
+            overflow.context_tokens,
+            policy,
+        )
+        if not gone:
+            self._ui.tell(
+                "The last message alone is too long for this model. Shorten it, or choose a model with a longer context.",
+                title=_TITLE,
+                severity="error",
+            )
+            return False
+        if policy is OverflowPolicy.SUMMARISE:
+            return await self._summarize([known[place] for place in gone], overflow.context_tokens)
+        self._leave_out([known[place][0] for place in gone])
+        return True
+
+    def _known(self, reply: LiveReply, overflow: Overflow) -> list[tuple[Turn, int]]:
+        """Return the turns that were sent and are still there, each with the tokens that it took."""
+        turns = self._session.conversation.turns
+        costs = overflow.message_tokens[-len(reply.sent) :] if reply.sent else ()
+        if reply.start_text and reply.sent and reply.turn_id not in reply.sent:
+            # The reply's own first words stand last in what was sent.
+            costs = overflow.message_tokens[-len(reply.sent) - 1 : -1]
+        return [
+            (turns[turn_id], cost)
+            for turn_id, cost in zip(reply.sent, costs, strict=False)
+            if turn_id in turns
+        ]
+
+    def _leave_out(self, turns: list[Turn], summary: str = "") -> None:
+        ids = [turn.id for turn in turns]
+        count = len(turns)
+        self._ui.tell(
+            f"{count} turn{'' if count == 1 else 's'} left out of what the model is sent; they are dimmed.",
+            title=_TITLE,
+            severity="warning",
+        )
+        self._session.change(lambda chat: chat.leave_out(ids, summary), follow=True, saves=False)
+
+    async def _summarize(self, turns: list[tuple[Turn, int]], context_tokens: int) -> bool:
+        """Have the turns summarized, in as many parts as the context needs, each with the summary of those before."""
+        parts = _parts(turns, int(context_tokens * _PART_SHARE))
+        self._ui.tell("The oldest turns are being summarised. Esc stops it.")
+        summary = self._session.conversation.summary
+        for number, part in enumerate(parts, 1):
+            place = f" part {number}/{len(parts)}" if len(parts) > 1 else ""
+            request = requests.for_summary(part, summary, self._settings.snapshot())
+            written = await self._side.write(request, blocks=True, label=f"summarising{place}")
+            summary = written.text.strip()
+            if not written.is_whole or not summary:
+                self._ui.tell("No summary was made, and nothing was left out.", severity="error")
+                return False
+        self._leave_out([turn for turn, _ in turns], summary)
+        return True
+
+    def leave_out_half(self, reply: LiveReply) -> bool:
+        """Leave the older half of what was sent for a reply out of the context; return whether there was anything to leave out."""
+        turns = self._session.conversation.turns
+        known = [turns[turn_id] for turn_id in reply.sent if turn_id in turns]
+        half = known[: len(known) // 2]
+        if half:
+            self._leave_out(half)
+        else:
+            self._ui.tell("There is nothing to leave out: the last message alone is too long.")
+        return bool(half)
+
+    def see_all(self) -> None:
+        """Send the model every turn again."""
+        if self._session.conversation.unseen:
+            self._session.change(lambda chat: chat.see_all(), follow=True)
+        else:
+            self._ui.tell("The model is sent every turn already.")
+
+
+def _parts(turns: list[tuple[Turn, int]], budget: int) -> list[list[Turn]]:
+    """Cut turns with their costs into runs that each cost at most `budget`, or are one turn."""
+    parts: list[list[Turn]] = []
+    used = budget
+    for turn, cost in turns:
+        if not parts or used + cost > budget:
+            parts.append([])
+            used = 0
+        parts[-1].append(turn)
+        used += cost
+    return parts

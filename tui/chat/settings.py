@@ -1,0 +1,270 @@
+"""What a chat is set to: the parameters and where each comes from, the template's switches, the system prompt, the quantization.
+
+The layers below the chat are `Preferences`'; what is changed in the app for this chat is the layer above them, and what of it the
+next start should know goes into the remembered state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import Enum, auto
+from typing import Any, Final
+
+from tui.chat.requests import ReplySettings
+from tui.chat.signal import Signal
+from tui.conversation import Conversation
+from tui.conversation.context import OverflowPolicy
+from tui.engine.base import LoadRequest, ModelInfo, Speculation
+from tui.parameters import PARAMETERS, Value, readable
+from tui.settings.preferences import Origin, Preferences
+from tui.settings.schema import GENERATION
+from tui.settings.state import AppState
+
+_IN_APP: Final = (Origin.CHAT, Origin.REMEMBERED)
+"""What was changed in the app is remembered; what a file or the command line says is not, or it would outlive that."""
+_NOT_SAID: Final = (*_IN_APP, Origin.DEFAULT)
+_REMEMBERED: Final = (
+    ("chat.system_prompt", "system_prompt"),
+    ("screen.theme", "theme"),
+    ("chat.when_full", "overflow"),
+)
+
+
+class Area(Enum):
+    """What of the settings is another."""
+
+    ALL = auto()
+    """Another chat was opened."""
+    PARAMETERS = auto()
+    TEMPLATE = auto()
+    PROMPT = auto()
+    QUANTIZATION = auto()
+    OVERFLOW = auto()
+    SPECULATION = auto()
+    CONFIGURATION = auto()
+    """The configuration file was changed."""
+
+
+class ChatSettings:
+    """The settings of the open chat. Whoever changes one goes through here; `changed` says so."""
+
+    def __init__(
+        self,
+        preferences: Preferences,
+        chat: Conversation | None = None,
+        *,
+        quantization: str = "",
+        keep: Callable[[AppState], object] = lambda _state: None,
+    ) -> None:
+        """Make them for the chat that the app begins with.
+
+        Args:
+            preferences: every layer below the chat.
+            chat: a chat to go on with; None for a new one.
+            quantization: of the model to begin with; empty for the one in force.
+            keep: called with the state that the next start should know.
+        """
+        self.preferences = preferences
+        self.changed: Signal[Area] = Signal()
+        self.state = preferences.remembered
+        """What the next start should know."""
+        self.model = ""
+        """The model that is loaded; empty for none."""
+        self._keep = keep
+        in_force = preferences.state()
+        stored = chat.settings if chat is not None else {}
+        self._parameters = readable(stored.get("config") or in_force.parameters)
+        self._origins: dict[str, Origin] = {}
+        self._template: dict[str, Any] = {}
+        self.system_prompt = chat.system_prompt if chat is not None else in_force.system_prompt
+        self.quantization = quantization or in_force.quantization
+        self.overflow = next(
+            (one for one in OverflowPolicy if one.value == in_force.overflow), OverflowPolicy.ASK
+        )
+        self.speculation = next(
+            (one for one in Speculation if one.value == in_force.speculation), Speculation.AUTO
+        )
+        self._take_stored(stored, is_start=True)
+
+    # -- what is in force
+
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        """The generation parameters that are set."""
+        return self._parameters
+
+    @property
+    def template(self) -> Mapping[str, Any]:
+        """What is chosen of the chat template's switches."""
+        return self._template
+
+    def origin(self, parameter: str) -> Origin:
+        """Return where the value of a parameter that is set comes from."""
+        return self._origins.get(parameter, Origin.CHAT)
+
+    def snapshot(self, parameters: Mapping[str, Value] | None = None) -> ReplySettings:
+        """Return what replies are made with now, or with other parameters, as copies."""
+        used = self._parameters if parameters is None else parameters
+        return ReplySettings(dict(used), dict(self._template), self.speculation, self.system_prompt)
+
+    def load_request(self, model: str, quantization: str = "") -> LoadRequest:
+        """Return what loads a model as the settings have it, in the quantization in force if none is named."""
+        return LoadRequest(
+            model, quantization or self.quantization, **self.preferences.load_options
+        )
+
+    def for_file(self, chat: Conversation, info: ModelInfo | None) -> Mapping[str, Any]:
+        """Return what the file of a chat says of the model and parameters in force."""
+        settings = {
+            **chat.settings,
+            "config": dict(self._parameters),
+            "template": dict(self._template),
+        }
+        if info is not None:
+            settings |= {
+                "model_id": info.model,
+                "model_name": info.name,
+                "quantization": info.quantization,
+            }
+        return settings
+
+    # -- changing one
+
+    def set(self, values: Mapping[str, Value]) -> None:
+        """Set parameters for this chat; None goes back to what holds without the chat's own: a file's value, or the default."""
+        for name, value in values.items():
+            key = f"{GENERATION}{name}"
+            origin = self.preferences.origin(key)
+            if value is not None:
+                self._parameters[name] = value
+                self._origins[name] = Origin.CHAT
+            elif origin not in _NOT_SAID:
+                self._parameters[name] = self.preferences.value(key)
+                self._origins[name] = origin
+            else:
+                self._parameters.pop(name, None)
+                self._origins.pop(name, None)
+        self._changed(Area.PARAMETERS)
+
+    def set_switch(self, name: str, value: Any) -> None:
+        """Choose one of the template's switches; None leaves it to the template."""
+        if value is None:
+            self._template.pop(name, None)
+        else:
+            self._template[name] = value
+        self.changed.emit(Area.TEMPLATE)
+
+    def set_template(self, values: Mapping[str, Any]) -> None:
+        """Choose all of the template's switches anew."""
+        self._template = dict(values)
+        self.changed.emit(Area.TEMPLATE)
+
+    def set_prompt(self, text: str) -> None:
+        """Have another system prompt from the next reply on."""
+        self.system_prompt = text
+        self._changed(Area.PROMPT)
+
+    def show_prompt_of(self, chat: Conversation) -> None:
+        """Take over the system prompt of the chat as it is, as after undo; it is not remembered."""
+        if self.system_prompt != chat.system_prompt:
+            self.system_prompt = chat.system_prompt
+            self.changed.emit(Area.PROMPT)
+
+    def set_quantization(self, name: str, *, remembers: bool = True) -> None:
+        """Have models loaded in another quantization."""
+        self.quantization = name
+        if remembers:
+            self.remember()
+        self.changed.emit(Area.QUANTIZATION)
+
+    def set_overflow(self, policy: OverflowPolicy) -> None:
+        """Have something else happen when the chat no longer fits the context."""
+        self.overflow = policy
+        self._changed(Area.OVERFLOW)
+
+    def set_speculation(self, choice: Speculation) -> None:
+        """Have tokens drafted in another way."""
+        self.speculation = choice
+        self._changed(Area.SPECULATION)
+
+    def _changed(self, area: Area) -> None:
+        self.remember()
+        self.changed.emit(area)
+
+    # -- the layers around the chat's own
+
+    def open(self, chat: Conversation) -> None:
+        """Take over what another chat is set to."""
+        self._parameters = readable(chat.settings.get("config")) or self._parameters
+        self._origins = {}
+        self.system_prompt = chat.system_prompt
+        self._take_stored(chat.settings)
+        self.changed.emit(Area.ALL)
+
+    def _take_stored(self, stored: Mapping[str, Any], *, is_start: bool = False) -> None:
+        """Take over what the chat's file says, or what files and command line say where the chat is new.
+
+        At the start the command line goes before the chat's own: it was typed just now, for this chat.
+        """
+        config = stored.get("config")
+        has_own = isinstance(config, Mapping) and bool(config)
+        for name in PARAMETERS:
+            key = f"{GENERATION}{name}"
+            origin, value = self.preferences.origin(key), self.preferences.value(key)
+            is_asked_for = is_start and origin is Origin.COMMAND_LINE
+            if is_asked_for or (not has_own and origin not in _NOT_SAID):
+                self._parameters[name] = value
+                self._origins[name] = origin
+            elif name in self._parameters:
+                is_own = has_own or origin is Origin.DEFAULT
+                self._origins[name] = Origin.CHAT if is_own else origin
+        template = stored.get("template")
+        if isinstance(template, Mapping) and template:
+            self._template = {str(name): value for name, value in template.items()}
+        elif has_own or not self._template:
+            self._template = dict(self.preferences.value("template"))
+
+    def take_configuration(self) -> None:
+        """Follow a changed configuration, but for what was changed in this chat."""
+        for name in PARAMETERS:
+            key = f"{GENERATION}{name}"
+            origin = self.preferences.origin(key)
+            if self._origins.get(name) is Origin.CHAT:
+                continue
+            if origin in (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE):
+                self._parameters[name] = self.preferences.value(key)
+                self._origins[name] = origin
+            elif self._origins.get(name) is Origin.FILE:
+                self._parameters.pop(name, None)
+                self._origins.pop(name)
+        self.changed.emit(Area.CONFIGURATION)
+
+    def remember(self, **changes: Any) -> None:
+        """Keep for the next start what was chosen in the app.
+
+        Args:
+            changes: fields of the state that are not settings of a chat, such as `theme` or `favourites`.
+        """
+        before = self.state
+        kept = {
+            name: value for name, value in self._parameters.items() if self.origin(name) in _IN_APP
+        }
+        now = replace(
+            before,
+            **{
+                "model": self.model,
+                "quantization": self.quantization,
+                "parameters": kept,
+                "system_prompt": self.system_prompt,
+                "overflow": self.overflow.value,
+                "speculation": self.speculation.value,
+                **changes,
+            },
+        )
+        for key, attribute in _REMEMBERED:
+            is_said = self.preferences.origin(key) not in _NOT_SAID
+            if is_said and getattr(now, attribute) == self.preferences.value(key):
+                now = replace(now, **{attribute: getattr(before, attribute)})
+        self.state = now
+        self._keep(now)

@@ -1,0 +1,56 @@
+"""How the core turns to a person: what it says and asks, without knowing how that looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+AnswerStyle = Literal["default", "primary", "success", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the answers that can be given to a question.
+
+    Attributes:
+        id: what the question returns for it.
+        label: for people.
+        key: the key that gives it; empty for none.
+        style: how it looks; `error` for what destroys something.
+    """
+
+    id: str
+    label: str
+    key: str = ""
+    style: AnswerStyle = "default"
+
+
+class Ui(Protocol):
+    """Shows and asks. Texts of any origin are safe in all of it."""
+
+    def tell(
+        self,
+        text: str,
+        *,
+        title: str = "",
+        severity: str = "information",
+        is_shown: bool = False,
+    ) -> None:
+        """Show a passing message.
+
+        Args:
+            text: whole sentences.
+            title: what it is about; may be empty.
+            severity: `information`, `warning` or `error`.
+            is_shown: whether the screen says the same in another place, so that it may pass sooner.
+        """
+
+    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
+        """Return the id of the answer to a question; None where it was left without one."""
+
+    def start(self, work: Coroutine[Any, Any, object]) -> object:
+        """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""
+
+
+Tell = Callable[..., None]

@@ -1,0 +1,88 @@
+"""Files that go with a message: read when they are named with an @ or attached, sent in the chat that they were named in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from tui.chat.outbox import Outgoing
+from tui.chat.ui import Ui
+from tui.files import is_file, read_regular, reason, typed_path
+from tui.sanitize import sanitize_line
+from tui.settings.history import Attachment
+
+_AT_NAMES: Final = re.compile(r"(?:^|(?<=\s))@([^\s@]+)")
+_LARGEST_FILE: Final = 1_000_000
+
+
+class Attaching:
+    """Reads the files of messages, one message after another."""
+
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
+        self._lock = asyncio.Lock()
+        """Held while files of a message are read; what is sent meanwhile waits behind it."""
+        self._looked_at = ""
+        """The message of which a file can't go along: sent once more, it goes without."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether files are being read, so that what is sent now has to go behind them."""
+        return self._lock.locked()
+
+    def names_in(self, outgoing: Outgoing) -> list[str]:
+        """Return what a message names with an @ and does not have with it; nothing where that was tried already."""
+        is_second_try = outgoing.typed == self._looked_at
+        self._looked_at = ""
+        if is_second_try:
+            return []
+        there = {one.name for one in outgoing.attachments}
+        names = dict.fromkeys(_AT_NAMES.findall(outgoing.typed))
+        return [one for one in names if attachment_name(one) not in there]
+
+    async def with_files(self, outgoing: Outgoing, names: list[str]) -> Outgoing | None:
+        """Return a message with the files that it names, behind those before it; None where one can't go along, having said why."""
+        async with self._lock:
+            for name in names:
+                path = typed_path(name)
+                if not await asyncio.to_thread(is_file, path):
+                    continue
+                attachment = await self.read(path)
+                if attachment is None:
+                    self._looked_at = outgoing.typed
+                    return None
+                outgoing = replace(outgoing, attachments=(*outgoing.attachments, attachment))
+            return outgoing
+
+    async def read(self, path: Path) -> Attachment | None:
+        """Return a file that goes with a message; None where it can't, having said why."""
+        try:
+            text = await asyncio.to_thread(_text_of, path)
+        except (OSError, ValueError) as error:
+            why = reason(error) if isinstance(error, OSError) else str(error)
+            self._ui.tell(f"{path} can't be attached: {why}.", severity="warning")
+            return None
+        return Attachment(attachment_name(str(path)), text)
+
+
+def attachment_name(path: str) -> str:
+    """Return what a file is called in a message."""
+    return sanitize_line(str(typed_path(path)), 200)
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is no text, or too long to send.
+    """
+    data = read_regular(path)
+    if len(data) > _LARGEST_FILE:
+        raise ValueError("it is larger than 1 MB")
+    if b"\0" in data:
+        raise ValueError("it is not a text file")
+    return data.decode("utf-8-sig", "replace")

@@ -1,0 +1,260 @@
+"""What can be done with whole chats: opened, begun, copied, named, exported."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tui.chat import requests
+from tui.chat.core import Core
+from tui.conversation import Conversation
+from tui.conversation.formats import FORMATS, export_text
+from tui.engine.base import Finished
+from tui.files import absolute, typed_path, with_ending
+from tui.sanitize import sanitize_line
+from tui.screens.chat.copying import Copying
+from tui.screens.chat.editing import Editing
+from tui.screens.chat.places import Places
+from tui.screens.chat.turn_actions import TurnActions
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.screens.export_dialog import ExportDialog
+from tui.screens.picker import Entry, Picker
+from tui.screens.session_list import SessionList
+from tui.sessions import Loaded, SessionError
+from tui.settings.examples import ExamplesError
+from tui.transfer import EXPORTS, TransferError, write_chats
+
+
+class ChatActions:
+    """Leads from one chat to another, and takes chats elsewhere."""
+
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        places: Places,
+        turns: TurnActions,
+        editing: Editing,
+        copying: Copying,
+        ui: ScreenUi,
+    ) -> None:
+        self._core = core
+        self._view = view
+        self._places = places
+        self._turns = turns
+        self._editing = editing
+        self._copying = copying
+        self._ui = ui
+
+    # -- going to another chat
+
+    def open(self, opened: Loaded, *, temporary: bool = False) -> None:
+        """Go on with another chat. A reply under way ends here with what was said; what is being written stays with its chat."""
+        core = self._core
+        is_other = opened.conversation.id != core.session.conversation.id
+        core.sender.take_back_waiting()
+        self._editing.take_back()
+        draft = self._view.area.leave(opened.conversation)
+        core.replies.leave_chat()
+        core.side.end()
+        core.session.open(opened, temporary=temporary)
+        self.tell_opened(opened)
+        self._places.to_composer()
+        self._view.area.arrive(draft, is_other=is_other)
+
+    def tell_opened(self, opened: Loaded) -> None:
+        """Say what there is to say about a chat that was opened."""
+        title = "Opened read-only" if opened.read_only else "About this chat"
+        if opened.problems:
+            self._ui.tell("\n".join(opened.problems), title=title, severity="warning")
+
+    def may_leave(self) -> bool:
+        """Return whether the chat can be left now, and say why when it can't."""
+        if self._core.replies.live is not None:
+            self._ui.tell("A reply is being written. Esc stops it first.")
+        return self._core.replies.live is None
+
+    async def choose(self) -> None:
+        """List the saved chats and open the one that is chosen."""
+        session, writer = self._core.session, self._core.writer
+        chosen = await self._ui.show(
+            SessionList(writer, session.conversation.id, session.take_facts)
+        )
+        if chosen is None:
+            return
+        if chosen.chat_id != session.conversation.id:
+            load = partial(writer.store.load, chosen.chat_id)
+            try:
+                opened = await asyncio.wrap_future(writer.run(load))
+            except SessionError as error:
+                self._ui.tell(str(error), title="The chat was not opened", severity="error")
+                return
+            was_replying = self._core.replies.live is not None
+            self.open(opened)
+            if was_replying:
+                self._ui.tell(
+                    "The reply in the chat before was stopped; what it said is kept there."
+                )
+        if chosen.turn_id and self._core.replies.live is None:
+            self._turns.go_to(chosen.turn_id)
+
+    def _new(self) -> Loaded:
+        return Loaded(Conversation(system_prompt=self._core.settings.system_prompt))
+
+    def begin(self) -> None:
+        """Begin a new chat."""
+        if self.may_leave():
+            self.open(self._new())
+
+    def begin_temporary(self) -> None:
+        """Begin a chat that is never written to disk."""
+        if self.may_leave():
+            self.open(self._new(), temporary=True)
+            self._ui.tell("This chat is not saved: it is gone when you leave it.")
+
+    async def begin_example(self, name: str = "") -> None:
+        """Begin a chat with the named example; ask for one without a name."""
+        try:
+            examples = await asyncio.to_thread(self._core.settings.preferences.examples)
+        except ExamplesError as error:
+            self._ui.tell(str(error), severity="warning")
+            return
+        if not name:
+            entries = [Entry(one, one, text) for one, text in examples.items()]
+            name = await self._ui.show(Picker("Examples", entries)) or ""
+        if not name:
+            return
+        if name not in examples:
+            self._ui.tell(
+                f"There is no example {name}. There are: {', '.join(examples)}.", severity="warning"
+            )
+        elif self.may_leave():
+            self.open(self._new())
+            sender = self._core.sender
+            if sender.has_model:
+                sender.send(sender.outgoing(examples[name]))
+            else:
+                self._view.composer.take_back(examples[name])
+
+    def fork(self) -> None:
+        """Go on from the turn under the cursor in a new chat."""
+        turn = self._places.acted_turn()
+        if turn is not None and self.may_leave():
+            self._go_on_in(self._core.session.conversation.fork(turn.id))
+
+    def duplicate(self) -> None:
+        """Go on in a copy of the whole chat."""
+        chat = self._core.session.conversation
+        if chat.turns and self.may_leave():
+            self._go_on_in(replace(chat, id=Conversation().id, title=f"{chat.title} (copy)"))
+
+    def _go_on_in(self, copy: Conversation) -> None:
+        is_temporary = self._core.session.temporary
+        self.open(Loaded(copy), temporary=is_temporary)
+        self._core.session.save()
+        if is_temporary:
+            self._ui.tell(
+                "You are in the copy now, which is temporary too; the chat before is gone."
+            )
+        else:
+            self._ui.tell("You are in the new chat now; the one before is as it was.")
+
+    def see_all(self) -> None:
+        """Send the model every turn again."""
+        self._core.room.see_all()
+
+    # -- names
+
+    async def rename(self, title: str = "") -> None:
+        """Give the chat a title; ask for one without it."""
+        title = title or await self._ui.text(
+            "Rename the chat", self._core.session.conversation.title
+        )
+        if title.strip():
+            self._core.session.rename(title)
+
+    async def find_title(self) -> None:
+        """Have the model find a title."""
+        chat = self._core.session.conversation
+        if not chat.path:
+            self._ui.tell("There is nothing to find a title for yet.")
+        elif self._core.replies.may_begin():
+            request = requests.for_title(chat, self._core.settings.snapshot())
+            written = await self._core.side.write(request, one_line=True, label="finding a title")
+            title = sanitize_line(written.text.strip().partition("\n")[0], 80).strip(" \"'*#.`")
+            if isinstance(written.end, Finished) and title:
+                self._core.session.rename(title)
+            else:
+                self._ui.tell("The model found no title.", severity="warning")
+
+    # -- elsewhere
+
+    def copy(self) -> None:
+        """Copy the whole chat as Markdown."""
+        chat = self._core.session.conversation
+        if chat.path:
+            self._copying.copy(export_text([chat], FORMATS["markdown"]), "The chat")
+
+    async def export(self) -> None:
+        """Write the chat to a file in one of many formats."""
+        chat = self._core.session.conversation
+        if not chat.path:
+            self._ui.tell("There is nothing to export yet.")
+            return
+        turn_id = self._view.transcript.cursor
+        offered = [(one.name, one.label, one.extensions[0]) for one in EXPORTS.values()]
+        choice = await self._ui.show(
+            ExportDialog(offered, _suggested_path(chat), turn_id is not None)
+        )
+        if choice is None:
+            return
+        write = partial(
+            write_chats,
+            [self._core.session.conversation],
+            choice.format,
+            choice.path,
+            overwrite=choice.overwrite,
+            selection=None if choice.whole or turn_id is None else [turn_id],
+        )
+        try:
+            await asyncio.to_thread(write)
+        except TransferError as error:
+            self._ui.tell(f"Nothing was exported: {error}.", severity="error")
+        else:
+            self._ui.tell(f"Written: {choice.path}")
+
+    async def save(self, name: str = "") -> None:
+        """Write the chat as `transformers chat` does, to the named file or into its folder."""
+        chat, info = self._core.session.conversation, self._core.loader.info
+        if not chat.path:
+            self._ui.tell("There is nothing to save yet.")
+            return
+        if name:
+            path = with_ending(typed_path(name), ".json")
+        else:
+            folder = typed_path(self._core.settings.preferences.value("chat.save_folder"))
+            model = info.model if info else "no-model"
+            inside = Path(model).name if Path(model).is_absolute() else model
+            path = folder / inside / f"chat_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
+        chat = replace(chat, settings=self._core.settings.for_file(chat, info))
+        try:
+            await asyncio.to_thread(_save, chat, path)
+        except (TransferError, OSError) as error:
+            self._ui.tell(f"Not saved: {error}.", severity="error")
+        else:
+            self._ui.tell(f"Written: {path}")
+
+
+def _save(chat: Conversation, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_chats([chat], "transformers", path)
+
+
+def _suggested_path(chat: Conversation) -> Path:
+    """A file name made of the title, in the folder that the app was started in."""
+    words = "".join(c if c.isalnum() or c in " -_" else " " for c in chat.title)
+    return absolute(Path()) / ("-".join(words.split())[:60] or "chat")

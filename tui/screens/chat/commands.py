@@ -1,0 +1,210 @@
+"""The one table of what each action does: keys, the palette and commands in the composer all come here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from textual.screen import Screen
+
+from tui.actions import ACTIONS, Action
+from tui.chat.core import Core
+from tui.chat.ui import Ui
+from tui.screens.chat.chat_actions import ChatActions
+from tui.screens.chat.composing import ComposerArea
+from tui.screens.chat.copying import Copying
+from tui.screens.chat.details import Details
+from tui.screens.chat.downloading import Downloading
+from tui.screens.chat.editing import Editing
+from tui.screens.chat.importing import Importing
+from tui.screens.chat.leaving import Leaving
+from tui.screens.chat.library_actions import LibraryActions
+from tui.screens.chat.looking_up import LookingUp
+from tui.screens.chat.model_actions import ModelActions
+from tui.screens.chat.places import Places
+from tui.screens.chat.reading import Reading
+from tui.screens.chat.setting_actions import SettingActions
+from tui.screens.chat.stopping import Stopping
+from tui.screens.chat.turn_actions import TurnActions
+
+Run = Callable[[], object]
+RunWith = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Doers:
+    """The objects that do what the actions say."""
+
+    area: ComposerArea
+    chats: ChatActions
+    copying: Copying
+    details: Details
+    downloading: Downloading
+    editing: Editing
+    importing: Importing
+    leaving: Leaving
+    library: LibraryActions
+    looking_up: LookingUp
+    models: ModelActions
+    places: Places
+    reading: Reading
+    settings: SettingActions
+    stopping: Stopping
+    turns: TurnActions
+
+
+def plain(doers: Doers) -> Mapping[str, Run]:
+    """Return what does each action that takes no argument, by the actions' ids."""
+    chats, copying, turns, places = doers.chats, doers.copying, doers.turns, doers.places
+    return {
+        "app.help": doers.looking_up.show_help,
+        "app.interrupt": doers.stopping.interrupt,
+        "app.palette": doers.looking_up.show_palette,
+        "app.quit": doers.leaving.quit,
+        "app.stats": doers.looking_up.show_figures,
+        "chat.copy": chats.copy,
+        "chat.duplicate": chats.duplicate,
+        "chat.export": chats.export,
+        "chat.import": doers.importing.run,
+        "chat.new": chats.begin,
+        "chat.open": chats.choose,
+        "chat.redo": turns.redo,
+        "chat.see_all": chats.see_all,
+        "chat.temporary": chats.begin_temporary,
+        "chat.title": chats.find_title,
+        "chat.tree": turns.show_tree,
+        "chat.undo": turns.undo,
+        "composer.edit_outside": doers.editing.edit_message_outside,
+        "composer.focus": places.to_composer,
+        "composer.history": doers.area.search_sent,
+        "download.cancel": doers.downloading.cancel,
+        "model.cancel": doers.models.cancel,
+        "model.memory": doers.models.show_memory,
+        "model.reload": doers.models.reload,
+        "model.unload": doers.models.unload,
+        "reply.stop": doers.stopping.stop,
+        "settings.open": doers.library.show_settings,
+        "settings.status": doers.settings.show_status,
+        "sidebar.toggle": places.toggle_sidebar,
+        "transcript.find": doers.reading.open_search,
+        "transcript.first": places.to_first_turn,
+        "transcript.follow": doers.reading.follow,
+        "transcript.line_numbers": doers.reading.toggle_line_numbers,
+        "transcript.page_down": doers.reading.scroll_on,
+        "transcript.page_up": doers.reading.scroll_back,
+        "turn.continue": turns.continue_reply,
+        "turn.copy": copying.copy_turn,
+        "turn.copy_code": copying.copy_code,
+        "turn.copy_shown": copying.copy_shown,
+        "turn.delete": turns.delete,
+        "turn.delete_following": turns.delete_following,
+        "turn.details": doers.details.show_facts,
+        "turn.edit": doers.editing.edit,
+        "turn.edit_outside": doers.editing.edit_turn_outside,
+        "turn.fork": chats.fork,
+        "turn.mark_block": copying.mark_block,
+        "turn.newer": turns.show_newer,
+        "turn.next": places.to_next_turn,
+        "turn.next_user": partial(places.to_user_turn, 1),
+        "turn.older": turns.show_older,
+        "turn.previous": places.to_previous_turn,
+        "turn.previous_user": partial(places.to_user_turn, -1),
+        "turn.quote": copying.quote,
+        "turn.raw": turns.toggle_source,
+        "turn.redo": turns.redo,
+        "turn.regenerate": turns.regenerate,
+        "turn.regenerate_with": turns.regenerate_with,
+        "turn.reproduce": turns.reproduce,
+        "turn.save_code": copying.save_code,
+        "turn.toggle_reasoning": turns.toggle_reasoning,
+        "turn.tokens": doers.details.show_tokens,
+        "turn.undo": turns.undo,
+    }
+
+
+def with_argument(doers: Doers) -> Mapping[str, RunWith]:
+    """Return what does each action that takes an argument, by the actions' ids; an empty one asks for it where it is needed."""
+    library = doers.library
+    return {
+        "chat.example": doers.chats.begin_example,
+        "chat.rename": doers.chats.rename,
+        "chat.save": doers.chats.save,
+        "composer.attach": doers.area.attach,
+        "model.assistant": doers.models.choose_assistant,
+        "model.choose": doers.models.choose,
+        "preset.choose": library.choose_preset,
+        "preset.default": library.choose_default_preset,
+        "preset.delete": library.delete_preset,
+        "preset.export": library.export_preset,
+        "preset.save": library.save_preset,
+        "prompt.choose": library.choose_prompt,
+        "prompt.save": library.save_prompt,
+        "settings.reset": doers.settings.reset,
+        "settings.set": doers.settings.set,
+        "system.edit": doers.settings.set_prompt,
+        "theme.choose": library.choose_theme,
+    }
+
+
+_ALONGSIDE = frozenset(("app.quit", "chat.import", "chat.title", "composer.attach"))
+"""What goes on when it is asked for once more; all else begins anew."""
+
+
+class Commands:
+    """Does what an action says, if that is possible now."""
+
+    def __init__(self, screen: Screen[None], core: Core, doers: Doers, ui: Ui) -> None:
+        self._screen = screen
+        self._core = core
+        self._importing = doers.importing
+        self._ui = ui
+        self._plain = plain(doers)
+        self._with_argument = with_argument(doers)
+        self._when = {action.id: action.when for action in ACTIONS}
+
+    def __contains__(self, action_id: object) -> bool:
+        return action_id in self._plain or action_id in self._with_argument
+
+    def is_possible(self, action_id: str) -> bool:
+        """Return whether an action can be done now."""
+        match self._when.get(action_id):
+            case "busy":
+                return self._is_busy
+            case "idle":
+                return not self._is_stoppable
+            case "still":
+                return self._core.replies.live is None
+        return True
+
+    @property
+    def _is_stoppable(self) -> bool:
+        core = self._core
+        is_replying = core.replies.live is not None
+        return is_replying or core.loader.loading or core.side.is_writing
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._is_stoppable or bool(self._importing.label)
+
+    def run(self, action_id: str, argument: str = "") -> None:
+        """Do what an action says; what takes a while goes on beside everything else."""
+        if action_id in self._plain:
+            done = self._plain[action_id]()
+        else:
+            done = self._with_argument[action_id](argument)
+        if inspect.iscoroutine(done):
+            self._screen.run_worker(
+                done,
+                group=action_id,
+                description=action_id,
+                exclusive=action_id not in _ALONGSIDE,
+            )
+
+    def run_typed(self, action: Action, argument: str) -> None:
+        """Do what a command in the composer asks for, or say that it is not possible now."""
+        if self.is_possible(action.id):
+            self.run(action.id, argument)
+        else:
+            self._ui.tell(f"/{action.commands[0]} is not possible now.", severity="warning")

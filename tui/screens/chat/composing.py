@@ -1,0 +1,310 @@
+"""Where a message is written: the composer with what completes, goes with and waits to be sent, and the drafts of all chats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.timer import Timer
+from textual.widgets import TextArea
+
+from tui.chat.core import Core
+from tui.chat.drafts import draft_key
+from tui.chat.outbox import Outgoing
+from tui.commands import Command, CommandError, is_command, parse_command
+from tui.conversation import Conversation
+from tui.files import typed_path
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.chat.attaching import Attaching
+from tui.screens.chat.completing import Completing
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.picker import Entry, Picker
+from tui.settings.history import Attachment, Draft, Sent
+from tui.widgets.attachment_bar import AttachmentBar, Chip
+from tui.widgets.command_menu import CommandMenu
+from tui.widgets.composer import Composer
+from tui.widgets.ground import Middle
+from tui.widgets.waiting_message import WaitingMessage
+
+_DRAFT_S: Final = 0.5
+"""A draft is put on the disk when the typing has paused this long."""
+
+
+class ComposerArea(Middle):
+    """The composer and what belongs to it."""
+
+    def __init__(
+        self,
+        core: Core,
+        ui: ScreenUi,
+        *,
+        run: Callable[[Command], object],
+        choose_model: Callable[[str], object],
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: the chat that is written in.
+            ui: tells and asks.
+            run: does what a command asks for.
+            choose_model: asks for a model, with a sentence that says why.
+        """
+        super().__init__()
+        self._core = core
+        self._ui = ui
+        self._run = run
+        self._choose_model = choose_model
+        self.composer = Composer(id="composer")
+        self.composer.fold_lines = core.settings.preferences.value("composer.fold_lines")
+        self.attachments: tuple[Attachment, ...] = ()
+        """The texts that go with the message."""
+        self._waiting = WaitingMessage(id="waiting")
+        self._chips = AttachmentBar(id="attachments")
+        self._menu = CommandMenu(id="commands")
+        self._attaching = Attaching(ui)
+        self._completing = Completing(
+            self.composer, self._menu, ui, lambda path: ui.start(self.attach(path))
+        )
+        self._draft_timer: Timer | None = None
+        core.sender.waiting.listen(self._show_waiting)
+        core.sender.returned.listen(self._take_back)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the composer and what stands above it."""
+        yield self._waiting
+        yield self._chips
+        yield self._menu
+        yield self.composer
+
+    def take_configuration(self) -> None:
+        """Fold pastes as the settings say now."""
+        self.composer.fold_lines = self._core.settings.preferences.value("composer.fold_lines")
+
+    # -- sending
+
+    @on(Composer.Submitted)
+    def _submitted(self, event: Composer.Submitted) -> None:
+        event.stop()
+        self._completing.show(())
+        try:
+            command = parse_command(event.text)
+        except CommandError as error:
+            self.composer.take_back(event.text)
+            self._ui.tell(str(error), severity="warning")
+            return
+        if command is not None:
+            self._run(command)
+        elif not self._core.sender.can_send:
+            self.composer.take_back(event.text)
+            self._choose_model("Choose a model to send this to; your text stays in the composer.")
+        else:
+            self._send(self._core.sender.outgoing(event.text, self.attachments))
+
+    def _send(self, outgoing: Outgoing) -> None:
+        self.set_attachments(())
+        names = self._attaching.names_in(outgoing)
+        # What is typed behind a message whose files are being read goes behind it.
+        if names or self._attaching.is_busy:
+            self._ui.start(self._send_with_files(outgoing, names))
+        else:
+            self._core.sender.dispatch(outgoing)
+
+    async def _send_with_files(self, outgoing: Outgoing, names: list[str]) -> None:
+        """Send a message with the files that it names; where one can't go along, leave it to the user to send it without."""
+        whole = await self._attaching.with_files(outgoing, names)
+        if whole is None:
+            self._core.sender.give_back(outgoing)
+        else:
+            self._core.sender.dispatch(whole)
+
+    def _show_waiting(self, outgoing: Outgoing | None) -> None:
+        self.composer.has_waiting = outgoing is not None
+        self._waiting.show(outgoing.label if outgoing is not None else "")
+
+    @on(Composer.WaitingWanted)
+    @on(WaitingMessage.Clicked)
+    def _waiting_wanted(self) -> None:
+        if self._core.sender.take_back_waiting():
+            self.screen.set_focus(self.composer)
+
+    def _take_back(self, outgoing: Outgoing) -> None:
+        """Put a message that could not be sent back as it was typed, in front of what was written since."""
+        if outgoing.typed:
+            self.composer.take_back(outgoing.typed)
+        if outgoing.attachments:
+            self.set_attachments((*outgoing.attachments, *self.attachments))
+
+    # -- what is being written
+
+    @property
+    def message(self) -> str:
+        """What would be sent if Enter were pressed now: a message with what goes with it, and nothing of a command."""
+        text = self.composer.text
+        return "" if is_command(text) else Outgoing(text, self.attachments).message
+
+    @on(TextArea.Changed)
+    def _typed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        self._completing.look()
+        self._draft_changed()
+
+    def _draft_changed(self) -> None:
+        if not (self.composer.text.strip() or self.attachments):
+            self._core.counting.drop_draft()
+        self._core.counting.touch()
+        if self._draft_timer is not None:
+            self._draft_timer.stop()
+        self._draft_timer = self.set_timer(_DRAFT_S, self.keep_draft)
+
+    @on(Composer.MenuKey)
+    def _menu_key(self, event: Composer.MenuKey) -> None:
+        event.stop()
+        self._completing.press(event.key)
+
+    @on(CommandMenu.Taken)
+    def _offer_clicked(self, event: CommandMenu.Taken) -> None:
+        event.stop()
+        self._completing.take(event.offer)
+        self.screen.set_focus(self.composer)
+
+    # -- what goes with a message
+
+    def set_attachments(self, attachments: tuple[Attachment, ...]) -> None:
+        """Have other texts go with the message."""
+        self.attachments = attachments
+        self.composer.has_attachments = bool(attachments)
+        self._chips.show([Chip(one.name, one.text.count("\n") + 1) for one in attachments])
+        self._draft_changed()
+
+    @on(Composer.Pasted)
+    def _pasted(self, event: Composer.Pasted) -> None:
+        event.stop()
+        number = sum(one.name.startswith("pasted text") for one in self.attachments)
+        name = "pasted text" if not number else f"pasted text {number + 1}"
+        self.set_attachments((*self.attachments, Attachment(name, event.text)))
+        self._ui.tell(
+            "The long paste goes with your message. A click unfolds it; Backspace in an empty message takes it away."
+        )
+
+    @on(Composer.LastAttachmentUnwanted)
+    def _last_unwanted(self, event: Composer.LastAttachmentUnwanted) -> None:
+        event.stop()
+        self.set_attachments(self.attachments[:-1])
+
+    @on(AttachmentBar.Removed)
+    def _chip_removed(self, event: AttachmentBar.Removed) -> None:
+        event.stop()
+        self._remove_attachment(event.place)
+
+    def _remove_attachment(self, place: int) -> None:
+        self.set_attachments(tuple(one for at, one in enumerate(self.attachments) if at != place))
+
+    @on(AttachmentBar.Unfolded)
+    def _chip_unfolded(self, event: AttachmentBar.Unfolded) -> None:
+        event.stop()
+        if event.place < len(self.attachments):
+            self.composer.insert(sanitize(self.attachments[event.place].text))
+            self._remove_attachment(event.place)
+            self.screen.set_focus(self.composer)
+
+    async def attach(self, argument: str = "") -> None:
+        """Send the named text file along; ask for one without a name."""
+        name = argument or await self._ui.text("Attach a text file", placeholder="its path")
+        if not name.strip():
+            return
+        outgoing = self._core.sender.outgoing("")
+        attachment = await self._attaching.read(typed_path(name.strip()))
+        if attachment is None:
+            return
+        if outgoing.chat_id != self._core.session.conversation.id:
+            self._core.sender.give_back(replace(outgoing, attachments=(attachment,)))
+            return
+        self.set_attachments((*self.attachments, attachment))
+        self.screen.set_focus(self.composer)
+
+    # -- what was sent
+
+    def offer_sent(self) -> None:
+        """Have the Up key bring back the chat's messages, and before those what was sent elsewhere."""
+        sent = self._core.sent.for_chat(self._core.session.conversation)
+        self.composer.remember([one.text for one in sent])
+
+    async def search_sent(self) -> None:
+        """Search what was sent."""
+        chat = self._core.session.conversation
+        texts: dict[str, Entry] = {}
+        for one in reversed(self._core.sent.for_chat(chat)):
+            where = "this chat" if one.chat_id == chat.id else ""
+            texts.setdefault(one.text, Entry(one.text, sanitize_line(one.text, 120), where))
+        picker = Picker("What you sent", list(texts.values()), empty="Nothing was sent yet.")
+        chosen = await self._ui.show(picker)
+        if chosen is not None:
+            self.composer.recall(chosen)
+            self.screen.set_focus(self.composer)
+
+    # -- drafts
+
+    async def read_kept(self) -> None:
+        """Read what was written and sent before, behind the screen."""
+        drafts, problem = await asyncio.to_thread(self._core.drafts.read)
+        sent = await asyncio.to_thread(self._core.sent.read)
+        self._take_kept(sent, drafts, problem)
+
+    def _take_kept(
+        self, sent: Sequence[Sent], drafts: Mapping[str, Draft], problem: str = ""
+    ) -> None:
+        if problem:
+            self._ui.tell(problem, severity="warning")
+        self._core.sent.add_read(sent)
+        found = drafts.get(draft_key(self._core.session.conversation))
+        self._core.drafts.add_read(drafts)
+        self.offer_sent()
+        if found is not None:
+            self._take_in(found)
+
+    def _take_in(self, draft: Draft) -> None:
+        """Put a draft into the composer, in front of what has been written there since."""
+        if self.composer.text != draft.text:
+            self.composer.take_back(draft.text)
+        fresh = [one for one in self.attachments if one not in draft.attachments]
+        self.set_attachments((*draft.attachments, *fresh))
+
+    def keep_draft(self) -> None:
+        """Put what is written and not sent on disk, behind the screen."""
+        session = self._core.session
+        if not session.temporary:
+            key = draft_key(session.conversation)
+            self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments))
+
+    def leave(self, opened: Conversation) -> Draft | None:
+        """Prepare for another chat, and return the draft that belongs to it.
+
+        What was being written stays with the chat before, if that has anything to come back to or if something else was being
+        written in the one that is opened; otherwise it goes along.
+        """
+        session, drafts = self._core.session, self._core.drafts
+        if opened.id == session.conversation.id:
+            return None
+        found = drafts.of(draft_key(opened))
+        may_stay = bool(session.conversation.path) or found is not None
+        if session.temporary:
+            return found
+        self.keep_draft()
+        if not may_stay:
+            drafts.drop(draft_key(session.conversation))
+            return found
+        found = drafts.of(draft_key(opened))
+        self.composer.begin()
+        self.set_attachments(())
+        return found
+
+    def arrive(self, draft: Draft | None, *, is_other: bool) -> None:
+        """Go on writing in the chat that was opened."""
+        if draft is not None:
+            self._take_in(draft)
+        elif is_other:
+            self.keep_draft()

@@ -1,0 +1,127 @@
+"""Taking something out of a chat: copied, quoted, or code written to a file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tui.chat.ui import Answer
+from tui.conversation import ASSISTANT, Turn
+from tui.files import absolute, is_file, typed_path
+from tui.highlighting.languages import extension_of
+from tui.sanitize import sanitize
+from tui.screens.ask import AskText
+from tui.screens.chat.places import Places
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.transfer import TransferError, write_new
+from tui.widgets.markdown.pieces import CodeText, code_texts
+
+
+class Copying:
+    """Copies the turn under the cursor, or its marked block."""
+
+    def __init__(self, view: View, places: Places, ui: ScreenUi) -> None:
+        self._view = view
+        self._places = places
+        self._ui = ui
+        self._code_copied = ("", 0)
+        """The turn of which code was copied last, and which block, counted from its end."""
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text, made safe to paste, and say so."""
+        self._view.screen.app.copy_to_clipboard(sanitize(text))
+        self._ui.tell(f"{what} was copied.")
+
+    def copy_turn(self) -> None:
+        """Copy the turn under the cursor, or its marked block, as it was written."""
+        if block := self._view.transcript.block:
+            self.copy(block.source, "The block")
+        elif turn := self._places.acted_turn(ASSISTANT):
+            self.copy(turn.text, "The turn")
+
+    def copy_shown(self) -> None:
+        """Copy the turn under the cursor, or its marked block, as it is shown."""
+        if block := self._view.transcript.block:
+            self.copy(block.shown, "The block as shown")
+        elif turn := self._places.acted_turn(ASSISTANT):
+            self.copy(self._view.transcript.shown_text(turn.id), "The turn as shown")
+
+    def mark_block(self) -> None:
+        """Mark a block of the turn under the cursor, which keys then move over and copy."""
+        turn = self._places.acted_turn(ASSISTANT)
+        transcript = self._view.transcript
+        if turn is None or transcript.block is not None:
+            return
+        self._places.to_turns()
+        transcript.cursor = turn.id
+        if not transcript.move_block(0):
+            self._ui.tell("There is nothing to mark in this turn.")
+
+    def quote(self) -> None:
+        """Put the turn under the cursor, quoted, into the message."""
+        if turn := self._places.acted_turn(ASSISTANT):
+            quoted = "\n".join(f"> {line}".rstrip() for line in turn.text.splitlines())
+            self._view.composer.set_text(f"{self._view.composer.text}{quoted}\n\n")
+            self._places.to_composer()
+
+    # -- code
+
+    def copy_code(self) -> None:
+        """Copy the last code block of the turn under the cursor; pressed again, the one before."""
+        turn = self._places.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        blocks = _code_of(turn)
+        if not blocks:
+            self._ui.tell("There is no code block in this turn.")
+            return
+        again = self._code_copied[1] + 1 if self._code_copied[0] == turn.id else 1
+        number = again if again <= len(blocks) else 1
+        self._code_copied = (turn.id, number)
+        place = len(blocks) - number
+        code = blocks[place].text.removesuffix("\n")
+        self.copy(code, f"Code block {place + 1} of {len(blocks)}")
+
+    async def save_code(self) -> None:
+        """Write a code block of the turn under the cursor to a file: the one copied last, else the last one."""
+        turn = self._places.acted_turn(ASSISTANT)
+        blocks = _code_of(turn) if turn else ()
+        if turn is None or not blocks:
+            self._ui.tell("There is no code block in this turn.")
+            return
+        number = self._code_copied[1] if self._code_copied[0] == turn.id else 1
+        place = max(0, len(blocks) - number)
+        code = blocks[place]
+        count = len(code.text.splitlines())
+        note = f"Code block {place + 1} of {len(blocks)}, {count} line{'' if count == 1 else 's'}"
+        extension = await asyncio.to_thread(extension_of, code.language)
+        name: str | None = f"code{extension}"
+        while True:
+            name = await self._ui.show(AskText("Write the code to a file", name or "", note=note))
+            if name is None or not name.strip():
+                return
+            if await self._written(absolute(typed_path(name.strip())), code.text):
+                return
+
+    async def _written(self, path: Path, text: str) -> bool:
+        """Write a new file; replace one that is there if that is wanted. Returns False to ask for another name."""
+        overwrite = await asyncio.to_thread(is_file, path)
+        if overwrite:
+            answers = (
+                Answer("name", "Another name", "n"),
+                Answer("replace", "Replace it", "r", "error"),
+            )
+            if await self._ui.ask("There is such a file already", str(path), answers) != "replace":
+                return False
+        try:
+            await asyncio.to_thread(write_new, path, text, overwrite=overwrite)
+        except TransferError as error:
+            self._ui.tell(f"Nothing was written: {error}.", severity="error")
+            return False
+        self._ui.tell(f"Written: {path}")
+        return True
+
+
+def _code_of(turn: Turn) -> tuple[CodeText, ...]:
+    return code_texts(turn.text, verbatim=turn.role != ASSISTANT)

@@ -1,0 +1,80 @@
+"""The exact prompt, the tokens, the parameters and the times of a turn."""
+
+from __future__ import annotations
+
+from tui.chat import requests
+from tui.chat.core import Core
+from tui.conversation import ASSISTANT, Generation, Turn
+from tui.engine.base import Failed
+from tui.screens.chat.copying import Copying
+from tui.screens.chat.places import Places
+from tui.screens.chat.view import View
+from tui.screens.turn_details import TurnDetails
+
+
+class Details:
+    """Shows the turn under the cursor, with what the engine has to say of it."""
+
+    def __init__(self, core: Core, view: View, places: Places, copying: Copying) -> None:
+        self._core = core
+        self._view = view
+        self._places = places
+        self._copying = copying
+
+    async def show_facts(self) -> None:
+        """Show the exact prompt, parameters and times of the turn under the cursor."""
+        await self._show("facts")
+
+    async def show_tokens(self) -> None:
+        """Show the turn under the cursor cut into the model's tokens."""
+        await self._show("tokens")
+
+    async def _show(self, start: str) -> None:
+        turn = self._places.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        chat = self._core.session.conversation
+        dialog = TurnDetails(
+            turn, chat, copy=lambda text: self._copying.copy(text, "It"), start=start
+        )
+        self._view.screen.app.push_screen(dialog)
+        await self._fill_prompt(dialog, turn)
+        if self._core.loader.ready and self._core.replies.live is None:
+            dialog.set_tokens(await self._core.side.split(turn.text))
+
+    async def _fill_prompt(self, dialog: TurnDetails, turn: Turn) -> None:
+        loader = self._core.loader
+        info = loader.info
+        if not loader.ready or self._core.replies.live is not None or info is None:
+            dialog.set_prompt(
+                "", "The prompt can be shown when a model is loaded and no reply is under way."
+            )
+            return
+        made = turn.generation
+        note = ""
+        if made is not None and made.model != info.model:
+            note = f"As {info.name} would be given it; the reply was made by {made.name or made.model}."
+        request = requests.for_prompt_of(
+            self._core.session.conversation, turn, self._core.settings.snapshot()
+        )
+        if request is None:
+            dialog.set_prompt("", "Nothing came before this turn.")
+            return
+        described = await self._core.side.describe(request)
+        if isinstance(described, Failed):
+            dialog.set_prompt("", f"{described.message} {described.hint}")
+            return
+        if not note and made is not None:
+            note = _changed_since(described.tokens, made)
+        dialog.set_prompt(described.text, " ".join(filter(None, (note, *described.notes))))
+
+
+def _changed_since(tokens: int, made: Generation) -> str:
+    """A sentence about a prompt that is not as long as the one that a reply was made from; empty where it is."""
+    then = made.stats.prompt_tokens
+    if not then or then == tokens or made.start_text or made.continued:
+        return ""
+    return (
+        f"As it would be made now, with {tokens:,} tokens. The reply was made from {then:,}: the system prompt, the turns "
+        "before it or what was left out of the context have changed since."
+    )

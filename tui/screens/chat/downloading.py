@@ -1,0 +1,137 @@
+"""Downloads of models, while one goes on chatting: asked about, watched, and loaded when they are here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from textual.screen import Screen
+from textual.timer import Timer
+
+from tui.chat.loader import ModelLoader
+from tui.chat.settings import ChatSettings
+from tui.engine import catalog
+from tui.engine.base import LoadRequest, ModelLoadError
+from tui.engine.catalog import ModelKind
+from tui.engine.hub.downloads import Download, Downloads, DownloadStatus
+from tui.engine.hub.hub import DownloadPlan, Hub
+from tui.engine.hub.problems import is_network_problem
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.models.download_question import GET, LOAD, no_room, question
+from tui.screens.models.rows import download_text, downloads_text
+
+DOWNLOADS_S: Final = 0.5
+"""How often downloads are looked at while there are any."""
+_NOT_LOADED: Final = "The model was not loaded"
+
+
+class Downloading:
+    """Begins downloads and follows them."""
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        hub: Hub,
+        downloads: Downloads,
+        loader: ModelLoader,
+        settings: ChatSettings,
+        ui: ScreenUi,
+        show: Callable[[str, str], object],
+    ) -> None:
+        """Make it.
+
+        Args:
+            screen: has the timer.
+            hub, downloads: where models come from.
+            loader: loads what is here.
+            settings: how models are loaded.
+            ui: asks and tells.
+            show: shows how far downloads are, in many cells and in few.
+        """
+        self._screen = screen
+        self._hub = hub
+        self._downloads = downloads
+        self._loader = loader
+        self._settings = settings
+        self._ui = ui
+        self._show = show
+        self._timer: Timer | None = None
+        self.is_leaving = False
+        """Whether the app is being left, so that nothing more is to be loaded."""
+
+    async def get(self, request: LoadRequest) -> None:
+        """Load a model; what would have to be downloaded for it is asked about first."""
+        try:
+            plan = await asyncio.to_thread(self._plan, request)
+        except ModelLoadError as error:
+            if is_network_problem(error):
+                # Without the Hub nothing is downloaded: the load takes what is here, or says what is missing.
+                self._loader.load(request)
+            else:
+                self._ui.tell(f"{error.message} {error.hint}", title=_NOT_LOADED, severity="error")
+            return
+        if self.is_leaving:
+            return
+        if plan is None or not plan.missing_bytes:
+            self._loader.load(request)
+        elif not plan.fits:
+            self._ui.tell(no_room(plan), title=_NOT_LOADED, severity="error")
+        else:
+            answer = await self._ui.show(question(plan))
+            if answer in (LOAD, GET):
+                self._downloads.start(request.model, request.revision, load=answer == LOAD)
+                self.watch()
+
+    def _plan(self, request: LoadRequest) -> DownloadPlan | None:
+        """Return what a download would take; None for a model that is here."""
+        try:
+            source = catalog.resolve(request.model)
+        except ModelLoadError:
+            # The load says what is wrong with the name.
+            return None
+        if source.kind is not ModelKind.HUB:
+            return None
+        cached = {one.model: one for one in catalog.local_models()}.get(source.model)
+        if cached is not None and catalog.is_complete(cached):
+            return None
+        return self._hub.plan(request.model, request.revision)
+
+    def watch(self) -> None:
+        """Look at downloads now and then as long as there are any."""
+        if self._timer is None and self._downloads.all:
+            self._timer = self._screen.set_interval(DOWNLOADS_S, self._look)
+
+    def cancel(self) -> None:
+        """Stop what is being downloaded."""
+        for one in self._downloads.running:
+            self._downloads.cancel(one.repo_id)
+        self._look()
+
+    def _look(self) -> None:
+        for one in self._downloads.all:
+            if one.status.has_ended:
+                self._downloads.forget(one.repo_id)
+                self._ended(one)
+        running = self._downloads.running
+        text = " · ".join(f"{one.repo_id} {download_text(one)}" for one in running)
+        self._show(text, downloads_text(running))
+        if not running and self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _ended(self, one: Download) -> None:
+        match one.status:
+            case DownloadStatus.FAILED:
+                self._ui.tell(one.problem, title="The download failed", severity="error")
+            case DownloadStatus.CANCELLED:
+                self._ui.tell(
+                    f"The download of {one.repo_id} was stopped; it goes on where it was when it is started again."
+                )
+            case DownloadStatus.DONE if one.load and not self.is_leaving:
+                self._ui.tell(f"{one.repo_id} is here and is being loaded.")
+                request = self._settings.load_request(one.repo_id)
+                self._loader.load(replace(request, revision=one.revision))
+            case DownloadStatus.DONE:
+                self._ui.tell(f"{one.repo_id} is here; F4 loads it.")

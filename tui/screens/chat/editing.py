@@ -1,0 +1,168 @@
+"""Changing a text: a turn in place, and anything in the editor that $EDITOR names while the app steps aside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tui.chat.core import Core
+from tui.chat.replies import ReplyOrder
+from tui.conversation import USER
+from tui.sanitize import sanitize
+from tui.screens.chat.places import Places
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.turn_editor import TurnEditor
+
+_EDITORS: Final = ("editor", "nano", "vim", "vi", "emacs", "notepad")
+"""What is tried where $EDITOR names none."""
+
+
+class Editing:
+    """Edits turns, the message and the system prompt."""
+
+    def __init__(self, core: Core, view: View, places: Places, ui: ScreenUi) -> None:
+        self._core = core
+        self._view = view
+        self._places = places
+        self._ui = ui
+
+    # -- a turn in place
+
+    async def edit(self) -> None:
+        """Edit the turn under the cursor in place."""
+        screen, transcript = self._view.screen, self._view.transcript
+        turn = self._places.acted_turn(USER)
+        region = transcript.turn_region(turn.id) if turn else None
+        if turn is None or region is None or screen.query(TurnEditor):
+            return
+        editor = TurnEditor(turn.id, turn.text, is_user=turn.role == USER)
+        editor.place(region, transcript.region)
+        # Keys that are typed at once must find the editor: to the transcript they would be commands.
+        await screen.mount(editor)
+        screen.set_focus(editor)
+
+    def take_back(self) -> None:
+        """End the edit of a turn, if one is under way; what was written goes to the message, where it is kept."""
+        for editor in self._view.screen.query(TurnEditor):
+            if editor.is_changed:
+                self._view.composer.take_back(editor.text)
+            editor.remove()
+
+    def leave(self) -> None:
+        """End the edit of a turn without a change."""
+        self._view.screen.query(TurnEditor).remove()
+        self._places.to_turns()
+
+    def end(self, event: TurnEditor.Edited) -> None:
+        """Take over what was written in the place of a turn."""
+        self._view.screen.query(TurnEditor).remove()
+        # What is typed next is a message and no command.
+        self._places.to_composer()
+        is_there = event.turn_id in self._core.session.conversation.turns
+        if not is_there or self._core.replies.live is not None:
+            self._view.composer.take_back(event.text)
+            self._ui.tell(
+                "The turn can't be changed now; your text is in the composer.", severity="warning"
+            )
+            return
+        self._apply(event.turn_id, event.text, answer=event.answer)
+
+    def _apply(self, turn_id: str, text: str, *, answer: bool) -> None:
+        """Give a turn another text, as a variant of it.
+
+        Args:
+            turn_id: the turn.
+            text: what it is to say.
+            answer: have a user turn answered; a reply that is edited needs none.
+        """
+        session, replies = self._core.session, self._core.replies
+        turn = session.conversation.turn(turn_id)
+        if not text.strip():
+            self._ui.tell(
+                "A turn can't be empty. To delete it, select it and press Delete.",
+                severity="warning",
+            )
+            return
+        if text != sanitize(turn.text):
+            session.change(lambda chat: chat.edit(turn_id, text))
+            turn_id = session.conversation.variants(turn_id)[-1].id
+        if answer and turn.role == USER:
+            if session.conversation.path[-1].id == turn_id:
+                replies.answer(turn_id)
+            else:
+                replies.begin(ReplyOrder(session.conversation.id, turn_id))
+
+    # -- outside
+
+    def edit_turn_outside(self) -> None:
+        """Edit the turn under the cursor in the editor that $EDITOR names."""
+        turn = self._places.acted_turn(USER)
+        if turn is None:
+            return
+        before = sanitize(turn.text)
+        text = self.edit_outside(before)
+        if text not in (None, before):
+            self._apply(turn.id, text or "", answer=True)
+
+    def edit_message_outside(self) -> None:
+        """Write the message, or the system prompt where the cursor is in it, in the editor that $EDITOR names."""
+        if isinstance(self._view.screen.focused, SystemPrompt):
+            text = self.edit_outside(self._core.settings.system_prompt)
+            if text is not None:
+                self._core.session.replace_prompt(text)
+            return
+        text = self.edit_outside(self._view.composer.text)
+        if text is not None:
+            self._view.composer.set_text(text)
+        self._view.screen.set_focus(self._view.composer)
+
+    def edit_outside(self, text: str) -> str | None:
+        """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
+        name = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+        usual = next((one for one in _EDITORS if shutil.which(one)), _EDITORS[0])
+        handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")
+        path = Path(file_name)
+        is_kept = False
+        try:
+            command = shlex.split(name) or [usual]
+            if shutil.which(command[0]) is None:
+                # Nothing may fail while the screen is put away: it would not come back.
+                raise FileNotFoundError("there is no such program")
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+            with self._ui.suspend():
+                code = _run(command, file_name)
+            if isinstance(code, OSError):
+                raise code
+            if code:
+                # An editor that was killed may have written the file before.
+                is_kept = path.read_text(encoding="utf-8", errors="replace") not in ("", text)
+                where = f" What you wrote is in {path}." if is_kept else ""
+                self._ui.tell(f"{command[0]} ended with {code}; nothing was changed.{where}")
+                return None
+            changed = path.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError) as error:
+            what = name.strip() or usual
+            self._ui.tell(f"{what} could not be run ({error}). Set $EDITOR.", severity="error")
+            return None
+        finally:
+            if not is_kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        return changed if text.endswith("\n") else changed.removesuffix("\n")
+
+
+def _run(command: list[str], file_name: str) -> int | OSError:
+    """Run an editor on a file; return its exit code, or why it could not be started."""
+    try:
+        return subprocess.run([*command, file_name], check=False).returncode
+    except OSError as error:
+        return error

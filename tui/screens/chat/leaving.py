@@ -1,0 +1,138 @@
+"""Leaving the app: what was said of a reply is kept, and a chat that is not saved is asked about first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from tui.chat.core import Core
+from tui.chat.ui import Answer
+from tui.screens.chat.downloading import Downloading
+from tui.screens.chat.editing import Editing
+from tui.screens.chat.importing import Importing
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+
+SETTLE_S: Final = 3.0
+"""How long leaving waits for the disk before it says that a chat is not saved."""
+_AGAIN: Final = "again"
+_WITHOUT: Final = "without"
+_LEAVE: Final = "leave"
+_UNSAVED_ANSWERS: Final = (
+    Answer(_AGAIN, "Try again", "t"),
+    Answer("copy", "Leave, with a copy elsewhere", "c"),
+    Answer(_WITHOUT, "Leave without it", "l", "error"),
+)
+_IMPORT_ANSWERS: Final = (
+    Answer("wait", "Stay until it is done", "s"),
+    Answer(_LEAVE, "Quit now", "q", "error"),
+)
+
+
+class Leaving:
+    """Ends what is under way, and the app."""
+
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        editing: Editing,
+        importing: Importing,
+        downloading: Downloading,
+        ui: ScreenUi,
+    ) -> None:
+        self._core = core
+        self._view = view
+        self._editing = editing
+        self._importing = importing
+        self._downloading = downloading
+        self._ui = ui
+        self.without_copy = False
+        """Whether the user wants to leave without the chats that could not be saved, and without a copy of them."""
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self._core.replies.is_leaving
+
+    def _set_leaving(self, *, is_leaving: bool) -> None:
+        self._core.replies.is_leaving = is_leaving
+        self._downloading.is_leaving = is_leaving
+
+    def quit(self) -> None:
+        """Keep what was said of a reply, and leave; a chat that is not saved is asked about first."""
+        if not self._is_leaving:
+            self._set_leaving(is_leaving=True)
+            self._keep_all()
+            self._ui.start(self._quit())
+
+    def quit_at_once(self) -> None:
+        """Keep what was said of a reply, and leave without a question, since nobody may be there to answer it."""
+        self._set_leaving(is_leaving=True)
+        self._keep_all()
+        self._ui.start(self._quit_unasked())
+
+    def _keep_all(self) -> None:
+        """Put everything that is being written where it lasts."""
+        self._core.replies.keep()
+        self._core.session.keep_prompt()
+        self._core.sender.take_back_waiting()
+        self._editing.take_back()
+        self._view.area.keep_draft()
+
+    async def _quit(self) -> None:
+        if not await self._may_end_import():
+            self._set_leaving(is_leaving=False)
+            return
+        await self._settle()
+        writer = self._core.writer
+        while writer.failures or writer.unsaved:
+            answer = await self._ui.ask(
+                "A chat is not saved", self._why_unsaved(), _UNSAVED_ANSWERS
+            )
+            if answer is None:
+                self._set_leaving(is_leaving=False)
+                self._core.sender.take_back_waiting()
+                return
+            if answer != _AGAIN:
+                self.without_copy = answer == _WITHOUT
+                break
+            writer.retry()
+            await self._settle()
+        self._view.screen.app.exit()
+
+    async def _may_end_import(self) -> bool:
+        """Ask whether to leave in the middle of an import; return whether to."""
+        if not self._importing.label:
+            return True
+        text = "The chats that it has so far stay. Import the same files again to go on: what is here already is not taken twice."
+        answer = await self._ui.ask("An import is under way", text, _IMPORT_ANSWERS)
+        if answer == _LEAVE:
+            self._importing.stop()
+        return answer == _LEAVE or not self._importing.label
+
+    async def _quit_unasked(self) -> None:
+        await self._settle()
+        self._view.screen.app.exit()
+
+    async def _settle(self) -> None:
+        """Give the disk time to do what was asked for."""
+        # A chat whose file another window has written becomes one of its own in between, and is saved once more.
+        for _ in range(2):
+            try:
+                await asyncio.wait_for(
+                    asyncio.wrap_future(self._core.writer.run(lambda: None)), SETTLE_S
+                )
+            except TimeoutError:
+                return
+
+    def _why_unsaved(self) -> str:
+        writer = self._core.writer
+        failures = writer.failures
+        reasons = dict.fromkeys(error.what_happened for error in failures.values())
+        count = len({*failures, *writer.unsaved})
+        chats = f"{count} chats are not on the disk" if count > 1 else "It is not on the disk"
+        return (
+            f"{' '.join(reasons) or 'The disk does not answer.'}\n\n{chats} in the newest state and would be lost. "
+            "A copy goes to your home folder, or else to the temporary folder; where it is, is told after leaving. "
+            "Esc goes back."
+        )

@@ -1,0 +1,233 @@
+"""What is kept under a name: system prompts, presets and which model brings which along; and the choice of colors and settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textual.theme import BUILTIN_THEMES
+
+from tui.chat.core import Core
+from tui.chat.loader import LoadEnded
+from tui.engine.base import ModelReady
+from tui.files import absolute, typed_path, with_ending
+from tui.parameters import PARAMETERS
+from tui.sanitize import sanitize_line
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.screens.picker import Entry, Picker
+from tui.screens.settings_screen import SettingsScreen
+from tui.settings.config import ConfigError
+from tui.settings.preferences import Origin
+from tui.settings.presets import Preset, PresetError, export_preset
+from tui.settings.schema import SettingError
+
+
+class LibraryActions:
+    """Saves, lists and applies what has a name."""
+
+    def __init__(self, core: Core, view: View, ui: ScreenUi, first_model: str) -> None:
+        """Make it.
+
+        Args:
+            core: the chat that is set.
+            view: the screen, whose app has the colors.
+            ui: asks and tells.
+            first_model: the model of the start, whose preset is among the settings already.
+        """
+        self._core = core
+        self._view = view
+        self._ui = ui
+        self._library = core.settings.preferences.library
+        self._preset_model = first_model
+        """The model whose preset was applied last."""
+        core.loader.ended.listen(self._load_ended)
+
+    # -- a preset of a model's own
+
+    def _load_ended(self, ended: LoadEnded) -> None:
+        """Apply the preset that a model brings along."""
+        if not isinstance(ended.event, ModelReady):
+            return
+        model = ended.event.info.model
+        if model != self._preset_model:
+            self._preset_model = model
+            if name := self._core.settings.preferences.value("presets").get(model):
+                self._ui.start(self._apply_default(name))
+
+    async def _apply_default(self, name: str) -> None:
+        if preset := await self._preset(name):
+            self.apply(preset, with_model=False)
+
+    async def _preset(self, name: str) -> Preset | None:
+        try:
+            return await asyncio.to_thread(self._library.preset, name)
+        except PresetError as error:
+            self._ui.tell(sentence_of(error), severity="warning")
+            return None
+
+    # -- system prompts
+
+    async def choose_prompt(self, argument: str = "") -> None:
+        """Take the named system prompt; ask for one without a name."""
+        names = await asyncio.to_thread(self._library.prompt_names)
+        empty = "The library is empty; 'System prompt: save' puts the one of this chat into it."
+        name = argument or await self._ui.pick("System prompts", names, empty=empty)
+        if not name:
+            return
+        try:
+            prompt = await asyncio.to_thread(self._library.prompt, name)
+        except PresetError as error:
+            self._ui.tell(sentence_of(error), severity="warning")
+        else:
+            self._core.session.replace_prompt(prompt)
+            self._ui.tell(f"The prompt {name} holds from the next reply.")
+
+    async def save_prompt(self, argument: str = "") -> None:
+        """Put the system prompt into the library under a name."""
+        prompt = self._core.settings.system_prompt
+        if not prompt:
+            self._ui.tell("There is no system prompt to save.")
+            return
+        name = argument or await self._ui.text("A name for this system prompt")
+        if name:
+            await self._kept(self._library.save_prompt, name.strip(), prompt)
+
+    async def _kept(self, save: Any, *arguments: Any) -> bool:
+        try:
+            path = await asyncio.to_thread(save, *arguments)
+        except PresetError as error:
+            self._ui.tell(sentence_of(error), severity="warning")
+            return False
+        gone = f"{sanitize_line(str(arguments[0]), 80)} is gone."
+        self._ui.tell(f"Written: {path}" if path else gone)
+        return True
+
+    # -- presets
+
+    def _preset_now(self, name: str) -> Preset:
+        settings, info = self._core.settings, self._core.loader.info
+        return Preset(
+            name,
+            info.model if info else "",
+            settings.quantization if info else "",
+            settings.system_prompt,
+            dict(settings.parameters),
+            dict(settings.template),
+        )
+
+    async def choose_preset(self, argument: str = "") -> None:
+        """Apply the named preset; ask for one without a name."""
+        names = await asyncio.to_thread(self._library.preset_names)
+        empty = "There is no preset yet; 'Preset: save' keeps what is set now."
+        name = argument or await self._ui.pick("Presets", names, empty=empty)
+        if name and (preset := await self._preset(name)):
+            self.apply(preset)
+
+    def apply(self, preset: Preset, *, with_model: bool = True) -> None:
+        """Have the chat set as a preset says; the model is loaded if it is another one."""
+        settings, loader = self._core.settings, self._core.loader
+        settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
+        settings.set_template(preset.template)
+        if preset.system_prompt is not None:
+            self._core.session.replace_prompt(preset.system_prompt)
+        quantization = preset.quantization or settings.quantization
+        wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
+        if with_model and preset.model and wanted != have:
+            loader.load(settings.load_request(preset.model, quantization))
+        self._ui.tell(f"The preset {preset.name} holds from the next reply.")
+
+    async def save_preset(self, argument: str = "") -> None:
+        """Keep what is set now under a name."""
+        note = "It keeps the model, the system prompt and the parameters."
+        name = argument or await self._ui.text("A name for the preset", note=note)
+        if name:
+            await self._kept(self._library.save_preset, self._preset_now(name.strip()))
+
+    async def choose_default_preset(self, argument: str = "") -> None:
+        """Have the named preset applied whenever this model is loaded; `none` ends that."""
+        info = self._core.loader.info
+        if info is None:
+            self._ui.tell("There is no model now. F4 chooses one.", severity="warning")
+            return
+        defaults = dict(self._core.settings.preferences.value("presets"))
+        names = await asyncio.to_thread(self._library.preset_names)
+        title = f"The preset for {sanitize_line(info.name)}"
+        current = defaults.pop(info.model, "none")
+        name = argument or await self._ui.pick(title, [*names, "none"], current=current)
+        if not name:
+            return
+        if name != "none":
+            if name not in names:
+                self._ui.tell(f"There is no preset {name}.", severity="warning")
+                return
+            defaults[info.model] = name
+        if await self._write_settings({"presets": defaults}):
+            self._ui.tell(f"{info.name}: {name}.")
+
+    async def export_preset(self, argument: str = "") -> None:
+        """Write what is set now to one file."""
+        suggested = str(absolute(Path("preset.toml")))
+        name = argument or await self._ui.text("Write the preset to a file", suggested)
+        if name:
+            path = with_ending(typed_path(name.strip()), ".toml")
+            if await self._kept(export_preset, self._preset_now(path.stem), path):
+                self._ui.tell(f"Written: {path}. --preset {path} begins with it.")
+
+    async def delete_preset(self, argument: str = "") -> None:
+        """Take the named preset out of the library; ask for one without a name."""
+        names = await asyncio.to_thread(self._library.preset_names)
+        name = argument or await self._ui.pick("Delete a preset", names)
+        if name:
+            await self._kept(self._library.delete_preset, name)
+
+    # -- colors and all other settings
+
+    async def choose_theme(self, argument: str = "") -> None:
+        """Take the named theme; ask for one without a name, and show each on the way."""
+        app, settings = self._view.screen.app, self._core.settings
+        before, themes = app.theme, app.available_themes
+        names = sorted(themes, key=lambda name: (name in BUILTIN_THEMES, name))
+        if argument and argument not in names:
+            self._ui.tell(
+                f"There is no theme {argument}. /theme shows them all.", severity="warning"
+            )
+            return
+        chosen = argument
+        if not chosen:
+            kinds = {name: "dark" if themes[name].dark else "light" for name in names}
+            entries = [Entry(name, name, kinds[name], is_current=name == before) for name in names]
+            chosen = await self._ui.show(Picker("Themes", entries, preview=self._preview)) or ""
+        app.theme = chosen or before
+        if not chosen or chosen == before:
+            return
+        if settings.preferences.origin("screen.theme") is Origin.FILE:
+            await self._write_settings({"screen.theme": chosen})
+        settings.remember(theme=chosen)
+
+    def _preview(self, name: str) -> None:
+        self._view.screen.app.theme = name
+
+    async def _write_settings(self, changes: Mapping[str, Any]) -> bool:
+        """Write settings to the configuration file; return whether they are there."""
+        try:
+            await asyncio.to_thread(self._core.settings.preferences.write, changes)
+        except (ConfigError, SettingError) as error:
+            self._ui.tell(str(error), severity="warning")
+            return False
+        return True
+
+    async def show_settings(self) -> None:
+        """Show every setting."""
+        names = await asyncio.to_thread(self._library.preset_names)
+        themes = sorted(self._view.screen.app.available_themes)
+        choices = {"screen.theme": themes, "chat.preset": ["", *names]}
+        await self._ui.show(SettingsScreen(self._core.settings.preferences, choices=choices))
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what an error says as a whole sentence."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

@@ -1,0 +1,198 @@
+"""The model as the user asks for it: chosen, loaded again, held otherwise, drafted for, unloaded; and what came of a load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tui.chat.core import Core
+from tui.chat.loader import LoadEnded, short_name
+from tui.chat.ui import Answer
+from tui.engine.base import Failed, FailureCause, LoadCancelled, ModelReady, Unloaded
+from tui.engine.hub.downloads import Downloads
+from tui.engine.hub.hub import Hub
+from tui.engine.quantization import availability
+from tui.screens.chat.downloading import Downloading
+from tui.screens.chat.model_rescue import ModelRescue
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.screens.models.memory_view import MemoryView
+from tui.screens.models.picker import ModelDesk, ModelPicker
+from tui.settings.state import AppState
+
+
+class ModelActions:
+    """Does what the user wants of models."""
+
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        hub: Hub,
+        downloads: Downloads,
+        downloading: Downloading,
+        rescue: ModelRescue,
+        ui: ScreenUi,
+    ) -> None:
+        self._core = core
+        self._view = view
+        self._hub = hub
+        self._downloads = downloads
+        self._downloading = downloading
+        self._rescue = rescue
+        self._ui = ui
+        core.loader.ended.listen(self._load_ended)
+
+    # -- which one
+
+    async def choose(self, name: str = "") -> None:
+        """Load the named model; ask for one without a name."""
+        if name:
+            await self._downloading.get(self._core.settings.load_request(name))
+        else:
+            await self.pick()
+
+    async def pick(self, message: str = "") -> None:
+        """Ask for a model and load it.
+
+        Args:
+            message: why it is asked for.
+        """
+        settings, loader = self._core.settings, self._core.loader
+        request = await self._ui.show(
+            ModelPicker(
+                self._desk(),
+                message=message,
+                current=loader.model,
+                request=settings.load_request(""),
+            )
+        )
+        self._downloading.watch()
+        if request is not None:
+            loader.load(request)
+
+    def _desk(self) -> ModelDesk:
+        """Return what the picker works with."""
+        return ModelDesk(
+            self._hub,
+            self._downloads,
+            self._core.settings.state,
+            self._rescue.look_for_room,
+            self._remember,
+        )
+
+    def _remember(self, state: AppState) -> None:
+        """Keep favorites and folders for the next start."""
+        self._core.settings.remember(favourites=state.favourites, model_folders=state.model_folders)
+        self._downloading.watch()
+
+    def reload(self) -> None:
+        """Load the model once more."""
+        loader = self._core.loader
+        if loader.wanted is not None:
+            loader.load(loader.wanted)
+
+    def cancel(self) -> None:
+        """Stop loading."""
+        self._core.loader.cancel()
+
+    def unload(self) -> None:
+        """Free the model's memory."""
+        self._core.loader.unload()
+
+    def requantize(self, name: str) -> None:
+        """Hold the model in another quantization."""
+        loader, settings = self._core.loader, self._core.settings
+        found = availability(name, loader.info.device if loader.info else "")
+        if not found.ok:
+            remedy = f" Install it with: {found.command}" if found.command else ""
+            self._ui.tell(
+                f"This quantization can't be used here: {found.reason}.{remedy}", severity="warning"
+            )
+            self._view.sidebar.show_quantization(loader.quantization)
+            return
+        request = loader.requantized(name)
+        settings.set_quantization(name, remembers=request is None)
+        if request is not None:
+            loader.load(request)
+
+    def show_memory(self) -> None:
+        """Show where the memory goes."""
+        view = MemoryView(self._core.client.memory, self._core.loader.info)
+        self._view.screen.app.push_screen(view)
+
+    # -- what drafts for it
+
+    async def choose_assistant(self, argument: str = "") -> None:
+        """Have a model draft for the loaded one, or none; with nothing named, ask."""
+        loader = self._core.loader
+        wanted, name = loader.wanted, argument.strip()
+        if loader.info is None or wanted is None:
+            self._ui.tell(
+                "Load a model first; then choose one that drafts for it.", severity="warning"
+            )
+        elif not name:
+            await self._ask_for_assistant()
+        elif (name := "" if name.casefold() == "none" else name) == loader.assistant:
+            self._ui.tell(f"{short_name(name)} drafts already." if name else "No model drafts.")
+        else:
+            loader.load(replace(wanted, assistant=name))
+
+    async def _ask_for_assistant(self) -> None:
+        loader = self._core.loader
+        answer: str | None = "other"
+        if loader.assistant:
+            answers = (
+                Answer("other", "Choose another", "c"),
+                Answer("none", "No assistant model", "n"),
+            )
+            text = f"{short_name(loader.assistant)} drafts for {loader.name}."
+            answer = await self._ui.ask("The assistant model", text, answers)
+        if answer == "none":
+            self._load_with_assistant("")
+        elif answer == "other":
+            message = (
+                f"A small model of the same family works best; it drafts, and {loader.name} checks."
+            )
+            picker = ModelPicker(self._desk(), message=message, assistant=True)
+            request = await self._ui.show(picker)
+            if request is not None:
+                self._load_with_assistant(request.model)
+
+    def _load_with_assistant(self, name: str) -> None:
+        loader = self._core.loader
+        if loader.wanted is not None:
+            loader.load(replace(loader.wanted, assistant=name))
+
+    # -- what came of a load
+
+    def _load_ended(self, ended: LoadEnded) -> None:
+        settings = self._core.settings
+        match ended.event:
+            case ModelReady(info):
+                settings.set_quantization(self._core.loader.quantization, remembers=False)
+                self._core.measuring.note_load(info)
+                if not ended.is_passing:
+                    recent = settings.state.with_recent(info.model).recent_models
+                    settings.remember(recent_models=recent)
+            case Failed(cause=FailureCause.CODE) as failed if self._rescue.can_trust(failed):
+                self._ui.start(self._rescue.ask_to_trust(ended.request, failed))
+            case Failed(cause=FailureCause.MEMORY) as failed:
+                offer = self._rescue.offer_ways_out(ended.request, failed, in_reply=False)
+                self._ui.start(offer)
+            case Failed() as failed:
+                self._tell_failed(failed)
+            case LoadCancelled():
+                self._ui.tell("Loading was cancelled.")
+            case Unloaded():
+                self._ui.tell("The model was unloaded; its memory is free.")
+            case _:
+                pass
+
+    def _tell_failed(self, failed: Failed) -> None:
+        kept = " The model that was loaded still is." if failed.keeps_model else ""
+        self._ui.tell(
+            f"{failed.message} {failed.hint}{kept}",
+            title="The model was not loaded",
+            severity="error",
+            is_shown=not failed.keeps_model and not self._core.session.conversation.path,
+        )

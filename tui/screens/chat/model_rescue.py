@@ -1,0 +1,119 @@
+"""Ways out when a load or a reply fails: less memory, other code that may run, another model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from tui.chat.loader import ModelLoader
+from tui.chat.settings import ChatSettings
+from tui.chat.ui import Answer
+from tui.engine import catalog, trust
+from tui.engine.base import EngineError, Failed, LoadRequest, ModelLoadError
+from tui.engine.facts import ModelFacts
+from tui.engine.worker import EngineWorker
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.models.rescue import PICKER, SHORTER, ways_out
+from tui.screens.models.rows import Room
+from tui.settings.measurements import Measurements
+
+_TRUST_ANSWERS: Final = (
+    Answer("no", "Don't run it", "n"),
+    Answer("yes", "I trust its authors", "y", "error"),
+)
+
+
+class ModelRescue:
+    """Asks what is to be done, and does it."""
+
+    def __init__(
+        self,
+        worker: EngineWorker,
+        measurements: Measurements,
+        loader: ModelLoader,
+        settings: ChatSettings,
+        ui: ScreenUi,
+        choose_model: Callable[[], object],
+    ) -> None:
+        """Make it.
+
+        Args:
+            worker: knows how much memory is free.
+            measurements: what was measured of models on this machine.
+            loader: loads what was chosen.
+            settings: whose code may run.
+            ui: asks.
+            choose_model: asks for another model.
+        """
+        self._worker = worker
+        self._measurements = measurements
+        self._loader = loader
+        self._settings = settings
+        self._ui = ui
+        self._choose_model = choose_model
+
+    def look_for_room(self) -> Room:
+        """Find out what there is room for; on a thread, since it may import torch."""
+        try:
+            device, reading = self._worker.target_memory()
+        except EngineError:
+            device, reading = "", self._worker.memory()
+        own = self._worker.memory()
+        # The model in use goes before another one comes, so that its place counts as free.
+        freed = own.weights + own.cache if own.device == reading.device else 0
+        return Room(
+            device,
+            f"{reading.device} ({reading.kind})",
+            reading.free + freed,
+            measured=self._measurements.figures,
+            half_dtype=reading.half_dtype,
+        )
+
+    async def offer_ways_out(self, request: LoadRequest, failed: Failed, *, in_reply: bool) -> bool:
+        """Offer what can be done when memory ran out.
+
+        Args:
+            request: the load that failed, or that the reply was made with.
+            failed: what happened.
+            in_reply: whether a reply failed, for which a part of the chat can be left out.
+
+        Returns:
+            Whether that is what is wanted.
+        """
+        facts, room = await asyncio.to_thread(self._look_at, request)
+        ways = ways_out(request, facts, room, in_reply=in_reply)
+        answers = [Answer("no", "Leave it", "n"), *(way.answer for way in ways)]
+        answer = await self._ui.ask("There is not enough memory", failed.message, answers)
+        if answer == PICKER:
+            self._choose_model()
+        for way in ways:
+            if way.answer.id == answer and way.request is not None:
+                self._loader.load(way.request)
+        return answer == SHORTER
+
+    def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, Room]:
+        room = self.look_for_room()
+        try:
+            folders = self._settings.state.model_folders
+            sources = {one.model: one for one in catalog.local_models(folders)}
+            source = sources.get(request.model) or catalog.resolve(request.model)
+            return catalog.facts(source), room
+        except ModelLoadError:
+            return None, room
+
+    def can_trust(self, failed: Failed) -> bool:
+        """Whether an answer could help: what was agreed to and is refused all the same is not asked for again and again."""
+        return failed.subject not in ("", *self._settings.state.trusted)
+
+    async def ask_to_trust(self, request: LoadRequest, failed: Failed) -> None:
+        """Ask whether some code may run. Agreement holds for this version of it; what else the model needs asks when its turn comes."""
+        text = (
+            f"{failed.message}\n\nSuch code can do all that you can do on this machine. If you agree, this version of it is run "
+            f"from now on; any other is asked for again."
+        )
+        title = f"Run code of {trust.short(failed.subject)}?"
+        if await self._ui.ask(title, text, _TRUST_ANSWERS) == "yes":
+            trusted = dict.fromkeys((*self._settings.state.trusted, failed.subject))
+            self._settings.remember(trusted=tuple(trusted))
+            self._loader.load(request)

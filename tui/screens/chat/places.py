@@ -1,0 +1,172 @@
+"""Where the cursor is, and how it gets elsewhere: the message, the turns, the settings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tui.chat.session import ChatSession
+from tui.chat.settings import ChatSettings
+from tui.chat.ui import Ui
+from tui.conversation import Turn
+from tui.screens.chat.view import View
+
+SIDEBAR_WIDTH: Final = 100
+"""On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
+
+
+class Places:
+    """Moves the cursor."""
+
+    def __init__(self, view: View, session: ChatSession, settings: ChatSettings, ui: Ui) -> None:
+        self._view = view
+        self._session = session
+        self._settings = settings
+        self._ui = ui
+        self._has_room = False
+        self._sidebar_wanted: bool = settings.preferences.value("screen.sidebar")
+
+    # -- the message
+
+    def to_composer(self) -> None:
+        """Put the cursor into the message; what lies over the chat or marks a turn goes."""
+        if self._view.find_bar.has_class("-open"):
+            # A search that was left with Shift+Tab.
+            self._view.find_bar.action_close()
+        self._view.transcript.cursor = None
+        self._close_overlay()
+        self._view.screen.set_focus(self._view.composer)
+
+    def _close_overlay(self) -> None:
+        """Hide the sidebar where it takes the chat's place."""
+        screen = self._view.screen
+        if screen.size.width < SIDEBAR_WIDTH or self._is_plain:
+            screen.remove_class("-sidebar")
+
+    def close_open(self) -> bool:
+        """Close what Escape closes before anything else: settings over the chat, the search. Return whether there was any."""
+        screen = self._view.screen
+        if screen.size.width < SIDEBAR_WIDTH and screen.has_class("-sidebar"):
+            self.to_composer()
+        elif self._view.find_bar.has_class("-open"):
+            self._view.find_bar.action_close()
+        else:
+            return False
+        return True
+
+    # -- the turns
+
+    def acted_turn(self, role: str = "") -> Turn | None:
+        """Return the turn under the cursor; without a cursor the last one, of that role if one is given. Say so if there is none."""
+        path = self._session.conversation.path
+        cursor = self._view.transcript.cursor
+        under = next((turn for turn in path if turn.id == cursor), None)
+        if under is not None:
+            return under
+        found = next((turn for turn in reversed(path) if role in ("", turn.role)), None)
+        if found is None:
+            self._ui.tell("There is no turn yet that this could be done to.")
+        return found
+
+    def mark_cursor(self) -> None:
+        """Mark a turn while keys act on turns; without any, go to the message."""
+        transcript = self._view.transcript
+        if self._view.screen.focused is not transcript or transcript.cursor is not None:
+            return
+        path = self._session.conversation.path
+        if path:
+            transcript.cursor = path[-1].id
+        else:
+            self.to_composer()
+
+    def to_turns(self) -> None:
+        """Have keys act on turns."""
+        self._view.screen.set_focus(self._view.transcript)
+
+    def to_turn(self, turn_id: str) -> None:
+        """Put the cursor on a turn of the active path."""
+        self.to_turns()
+        self._view.transcript.cursor = turn_id
+        self._view.transcript.move_cursor(0)
+
+    def to_previous_turn(self) -> None:
+        """Move the cursor to the turn above."""
+        self.to_turns()
+        self._view.transcript.move_cursor(-1 if self._view.transcript.cursor else 0)
+
+    def to_next_turn(self) -> None:
+        """Move the cursor to the turn below; below the last one is the composer."""
+        transcript, path = self._view.transcript, self._session.conversation.path
+        if not path or transcript.cursor in (None, path[-1].id):
+            transcript.follow()
+            self.to_composer()
+            return
+        self.to_turns()
+        transcript.move_cursor(1)
+
+    def to_user_turn(self, step: int) -> None:
+        """Move the cursor to the user turn before, with -1, or after, with 1."""
+        self.to_turns()
+        self._view.transcript.move_cursor_user(step)
+
+    def to_first_turn(self) -> None:
+        """Go to the first turn."""
+        self.to_turns()
+        self._view.transcript.cursor_first()
+
+    def scroll_or_move(self, step: int, *, may_leave: bool = True) -> None:
+        """Scroll within a turn that is taller than the screen, else move the cursor.
+
+        Args:
+            step: -1 for up, 1 for down.
+            may_leave: go on to the composer, which is below the end.
+        """
+        transcript, path = self._view.transcript, self._session.conversation.path
+        if transcript.block is not None:
+            transcript.move_block(step)
+            return
+        at_end = transcript.scroll_offset.y >= transcript.max_scroll_y
+        if may_leave and step > 0 and at_end and path and transcript.cursor == path[-1].id:
+            self.to_composer()
+        else:
+            transcript.scroll_or_move(step)
+
+    def type_into_composer(self, text: str) -> None:
+        """Take what was typed or pasted on a turn into the message."""
+        self.to_composer()
+        self._view.composer.take_typed(text)
+
+    # -- the settings
+
+    @property
+    def _is_plain(self) -> bool:
+        return bool(self._settings.preferences.value("screen.plain"))
+
+    @property
+    def shows_sidebar(self) -> bool:
+        """Whether the sidebar is to stand beside the chat; a plain screen has one column."""
+        return self._has_room and self._sidebar_wanted and not self._is_plain
+
+    def fit(self, width: int) -> bool:
+        """Take note of the screen's width in cells; return whether that shows or hides the sidebar."""
+        wide = width >= SIDEBAR_WIDTH
+        is_other, self._has_room = wide != self._has_room, wide
+        return is_other
+
+    def toggle_sidebar(self) -> None:
+        """Show or hide the settings; what is shown gets the cursor."""
+        screen = self._view.screen
+        screen.toggle_class("-sidebar")
+        shown = screen.has_class("-sidebar")
+        if screen.size.width >= SIDEBAR_WIDTH:
+            self._sidebar_wanted = shown
+            self._settings.remember(sidebar=shown)
+        if shown:
+            self._view.sidebar.focus_on("model")
+        else:
+            screen.set_focus(self._view.composer)
+
+    def to_setting(self, name: str) -> None:
+        """Put the cursor where something is set: `system-prompt`, or a parameter by its name."""
+        if not self._view.screen.has_class("-sidebar"):
+            self.toggle_sidebar()
+        self._view.sidebar.focus_on(name)

@@ -1,0 +1,95 @@
+"""Drains what the engine says, at a pace that leaves the cores to the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from textual.screen import Screen
+from textual.timer import Timer
+
+from tui.engine.client import EngineClient
+
+TICK_S: Final = 0.05
+"""How often the engine is drained while it is busy."""
+LONGEST_DRAIN_S: Final = 0.15
+SCREENS_SHARE: Final = 0.1
+"""Of one core, which the screen may take while a reply is written."""
+STATUS_S: Final = 0.25
+"""Figures that change with each token are read no faster than this. And a frame costs what lies in the rectangle around all that
+changed: with a line of text and the status bar that is the whole screen.
+"""
+
+
+class Pump:
+    """Hands out the engine's events, while there are any."""
+
+    def __init__(
+        self,
+        screen: Screen[None],
+        client: EngineClient,
+        *,
+        wanted_interval: Callable[[], float],
+        show_status: Callable[[], object],
+    ) -> None:
+        """Make it; it begins with `start`.
+
+        Args:
+            screen: has the timers.
+            client: what is drained.
+            wanted_interval: returns how long what is shown wants between two looks, in seconds.
+            show_status: shows figures that change with each token.
+        """
+        self._screen = screen
+        self._client = client
+        self._wanted_interval = wanted_interval
+        self._show_status = show_status
+        self._timer: Timer | None = None
+        self._was_asked = False
+        self._interval_s = TICK_S
+        self._last_drain_s = self._last_status_s = 0.0
+        self._spent_s = self._frame_cost_s = 0.0
+
+    def start(self) -> None:
+        """Make the timer; it runs only while there is something to drain."""
+        self._timer = self._screen.set_interval(TICK_S, self._tick, pause=not self._was_asked)
+
+    def asked(self) -> None:
+        """The engine was given a job: look at what it says from now on."""
+        self._was_asked = True
+        if self._timer is not None:
+            self._timer.resume()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now - self._last_drain_s < self._interval_s - TICK_S / 2:
+            return
+        self._last_drain_s = now
+        self._measure_cost()
+        # Both are looked at before draining: what an ended job said is then in the buffer for certain, and a job that is
+        # asked for while the events are handled has another look coming, however soon it ends.
+        was_busy, self._was_asked = self._client.busy, False
+        self._client.pump()
+        if not was_busy and not self._was_asked:
+            if self._timer is not None:
+                self._timer.pause()
+            self._spent_s = 0.0
+            self._show_status()
+        elif now - self._last_status_s >= STATUS_S:
+            self._last_status_s = now
+            # In a frame of its own.
+            self._screen.set_timer(TICK_S / 2, self._show_status)
+
+    def _measure_cost(self) -> None:
+        """Choose when to look next, by what the screen has cost since the last time.
+
+        The model computes on all cores, and what the screen takes is missing there.
+        """
+        spent_s = time.thread_time()
+        # What was spent while there was nothing to look at says nothing.
+        cost_s = spent_s - self._spent_s if self._spent_s else 0.0
+        self._spent_s = spent_s
+        self._frame_cost_s += (cost_s - self._frame_cost_s) / 4
+        wanted = self._frame_cost_s / SCREENS_SHARE
+        self._interval_s = min(max(self._wanted_interval(), wanted), LONGEST_DRAIN_S)

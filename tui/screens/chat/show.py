@@ -1,0 +1,324 @@
+"""The one that paints: hears what is another in the core, and shows it in the transcript, the sidebar, the title and the status bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from textual.content import Content
+
+from tui.chat.core import Core
+from tui.chat.live_reply import LiveReply
+from tui.chat.loader import short_name
+from tui.chat.replies import Said
+from tui.chat.session import Change, Changed
+from tui.chat.settings import Area
+from tui.conversation import ReplyStats
+from tui.engine.base import (
+    MemoryReading,
+    ModelInfo,
+    Progress,
+    ReasoningDelta,
+    ReasoningFound,
+    TextDelta,
+)
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.chat.places import Places
+from tui.screens.chat.prompt_note import PromptNote
+from tui.screens.chat.view import View
+from tui.screens.presenting import Presenter, reasoning_caption
+from tui.widgets.status_bar import ModelState, StatusValues
+
+NO_MODEL: Final = "No model is loaded. F4 chooses one."
+TOUR: Final = (
+    "Enter sends, Ctrl+J begins a line, Esc stops a reply.",
+    "F1 lists every key, Ctrl+P finds everything by name, / shows the commands.",
+    "F2 has the settings, Alt+Up goes to a turn to change it or have it made again.",
+)
+
+
+class Shower:
+    """Shows the chat, and what is under way in it."""
+
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        places: Places,
+        *,
+        memory: Callable[[], MemoryReading],
+        beside: Callable[[], str],
+        name_window: Callable[[str], object],
+        has_tour: bool,
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: what is shown.
+            view: where it is shown.
+            places: where the cursor is.
+            memory: returns the memory of the device in use.
+            beside: returns what is done beside the chat, in a few words; empty for nothing.
+            name_window: gives the terminal's window a title.
+            has_tour: whether the first start says how things work.
+        """
+        self._core = core
+        self._view = view
+        self._places = places
+        self._read_memory = memory
+        self._beside = beside
+        self._name_window = name_window
+        self._has_tour = has_tour
+        self._memory = MemoryReading()
+        self._prompt_note = PromptNote(core, view)
+        self._presenter = Presenter(core.settings.preferences.value("chat.user"))
+        self._downloads = ("", "")
+        core.session.changed.listen(self._chat_changed)
+        core.settings.changed.listen(self._settings_changed)
+        core.loader.changed.listen(lambda _none: self.show_model())
+        core.measuring.changed.listen(lambda _none: self._show_measured())
+        core.replies.changed.listen(lambda _none: self.show_activity())
+        core.replies.said.listen(self._said)
+        core.replies.ended.listen(self._reply_ended)
+        core.side.changed.listen(lambda _none: self.show_activity())
+        core.counting.changed.listen(lambda _none: self.show_status())
+
+    # -- the chat
+
+    def _chat_changed(self, changed: Changed) -> None:
+        match changed.change:
+            case Change.OPENED:
+                self._presenter = Presenter(self._presenter.user)
+                self._view.transcript.cursor = None
+                self.show_conversation()
+            case Change.TURNS:
+                self.show_conversation(follow=changed.follow)
+            case Change.GROWN:
+                self._show_growth()
+            case Change.TURN:
+                self._show_turn(changed.turn_id)
+            case Change.TITLE:
+                self.show_title()
+
+    def show_conversation(self, *, follow: bool = True) -> None:
+        """Show the chat's active path, title and settings."""
+        chat = self._core.session.conversation
+        self._view.transcript.show(self._presenter.turns(chat), follow=follow)
+        self._view.sidebar.show_system_prompt(self._core.settings.system_prompt)
+        self._core.counting.forget()
+        self._view.area.offer_sent()
+        self._chat_is_shown()
+
+    def _show_growth(self) -> None:
+        """Show a chat that has grown by a turn at its end; anything else that changed is shown too, at a higher price."""
+        chat, shown = self._core.session.conversation, self._view.transcript.turns
+        path = chat.path
+        last = path[-2].id if len(path) > 1 else None
+        if len(shown) == len(path) - 1 and (shown[-1].id if shown else None) == last:
+            self._view.transcript.append(self._presenter.turn(chat, path[-1]))
+            self._view.transcript.follow()
+            self._chat_is_shown()
+        else:
+            self.show_conversation()
+
+    def _chat_is_shown(self) -> None:
+        self.show_title()
+        self.show_activity()
+        self._places.mark_cursor()
+        self._prompt_note.look()
+
+    def _show_turn(self, turn_id: str) -> None:
+        """Show one turn as it is now, if it is on the screen's path."""
+        if any(turn.id == turn_id for turn in self._view.transcript.turns):
+            chat = self._core.session.conversation
+            self._view.transcript.update(self._presenter.turn(chat, chat.turn(turn_id)))
+
+    def show_title(self) -> None:
+        """Show the chat's title and what is special about it, and name the terminal's window after it."""
+        session = self._core.session
+        title = session.conversation.title
+        marks = " (read-only)" if session.read_only else ""
+        marks += " (temporary: not saved)" if session.temporary else ""
+        marks += " (not saved yet!)" if session.is_unsaved else ""
+        text = f"{sanitize_line(title) or 'New chat'}{marks}"
+        # Any update has the whole screen laid out anew.
+        if self._view.title.content != text:
+            self._view.title.update(text)
+        name = sanitize_line(title, 60)
+        self._name_window(f"{name} - chat-tui" if name else "chat-tui")
+
+    # -- a reply
+
+    def _said(self, said: Said) -> None:
+        reply, transcript = said.reply, self._view.transcript
+        match said.event:
+            case TextDelta(text):
+                transcript.stream(reply.turn_id, text=text)
+                if reply.reasoning_ended:
+                    caption = reasoning_caption(reply.stats)
+                    transcript.caption_reasoning(reply.turn_id, caption)
+            case ReasoningDelta(text):
+                transcript.stream(reply.turn_id, reasoning=text)
+            case ReasoningFound():
+                transcript.retell(reply.turn_id, text=reply.text, reasoning=reply.reasoning)
+
+    def _reply_ended(self, _reply: LiveReply) -> None:
+        self._core.counting.forget()
+        self._show_drafting()
+        self.show_activity()
+
+    # -- the settings
+
+    def _settings_changed(self, area: Area) -> None:
+        sidebar, settings = self._view.sidebar, self._core.settings
+        if area in (Area.ALL, Area.PARAMETERS, Area.CONFIGURATION):
+            sidebar.show_parameters(settings.parameters)
+        if area is Area.CONFIGURATION:
+            self._presenter.user = settings.preferences.value("chat.user")
+        if area in (Area.ALL, Area.TEMPLATE):
+            self._show_switches()
+            self._core.counting.forget()
+        if area is Area.PROMPT:
+            sidebar.show_system_prompt(settings.system_prompt)
+            self._prompt_note.look()
+        if area is Area.QUANTIZATION:
+            sidebar.show_quantization(self._core.loader.quantization)
+
+    def show_settings(self) -> None:
+        """Show what the chat begins with."""
+        self._show_switches()
+        self._prompt_note.look()
+
+    def _show_switches(self) -> None:
+        """Show the switches of the model's template."""
+        info = self._info
+        switches = info.template_switches if info is not None else ()
+        self._view.sidebar.show_switches(switches, self._core.settings.template)
+
+    def _show_drafting(self) -> None:
+        """Show how tokens are drafted and what that was worth."""
+        path, loader = self._core.session.conversation.path, self._core.loader
+        known = (turn.generation for turn in reversed(path) if turn.generation)
+        stats = next((made.stats for made in known if made.stats.new_tokens), None)
+        self._view.sidebar.show_drafting(loader.info, short_name(loader.assistant), stats)
+
+    # -- the model
+
+    @property
+    def _info(self) -> ModelInfo | None:
+        """The model that is loaded and not about to go."""
+        loader = self._core.loader
+        return None if loader.loading else loader.info
+
+    def show_model(self) -> None:
+        """Show the model, its state, its defaults, and what drafts for it."""
+        loader, sidebar = self._core.loader, self._view.sidebar
+        sidebar.show_model(loader.name, self._info)
+        sidebar.show_quantization(loader.quantization)
+        self._show_measured()
+        self._show_switches()
+        self._show_drafting()
+        self._view.transcript.empty = self._empty_text()
+        if loader.ready:
+            self._core.counting.forget_model()
+        self.show_activity()
+
+    def _empty_text(self) -> Content:
+        """Return what stands in the place of turns while there are none; at the very first start also how things work."""
+        loader = self._core.loader
+        if loader.loading:
+            text = f"Loading {loader.name}…\nYou can already write."
+        elif loader.info is None:
+            failure = loader.failure
+            text = f"{failure.message} {failure.hint}\n{NO_MODEL}" if failure else NO_MODEL
+        else:
+            text = f"{loader.info.name} is ready.\nAsk anything."
+        shown = Content(sanitize(text))
+        if not (self._has_tour and loader.ready):
+            return shown
+        if not self._core.settings.state.toured:
+            self._core.settings.remember(toured=True)
+        return Content("\n").join([shown, Content(""), *map(Content, TOUR)])
+
+    def _show_measured(self) -> None:
+        """Show what was measured of the model on this machine."""
+        self._view.sidebar.show_measured(self._core.measuring.figures(self._core.loader.model))
+
+    # -- the status bar
+
+    def show_activity(self) -> None:
+        """Show what goes on, and what can be done now."""
+        if self._view.screen.is_attached:
+            self.show_status()
+            self._view.screen.refresh_bindings()
+
+    def show_downloads(self, text: str, short: str) -> None:
+        """Show how far downloads are, in many cells and in few."""
+        self._downloads = (text, short)
+        self.show_activity()
+
+    def read_memory(self) -> None:
+        """Show how much memory is in use now."""
+        self._memory = self._read_memory()
+        self.show_status()
+        self.show_title()
+
+    def show_status(self) -> None:
+        """Show state, memory, context and speed."""
+        loader, info = self._core.loader, self._core.loader.info
+        state, progress = self._state()
+        stats = self._stats()
+        text, short = self._downloads
+        self._view.status.values = StatusValues(
+            state=state,
+            model=loader.name,
+            detail="" if loader.loading else model_detail(info),
+            progress=progress,
+            memory=self._memory,
+            context_used=self._context_used(stats),
+            context_total=info.context_tokens if info else 0,
+            tokens_per_s=stats.tokens_per_s,
+            ttft_s=stats.ttft_s,
+            download=text,
+            download_short=short,
+            cached_tokens=stats.cached_tokens,
+            read_tokens=stats.prompt_tokens - stats.cached_tokens,
+            dropped_tokens=stats.dropped_tokens,
+        )
+
+    def _state(self) -> tuple[ModelState, Progress | None]:
+        """Return what the model does, and how far that is."""
+        loader, reply = self._core.loader, self._core.replies.live
+        if loader.loading:
+            return ModelState.LOADING, loader.progress
+        if reply is not None:
+            state = ModelState.REPLYING if reply.new_tokens else ModelState.READING
+            return state, reply.progress
+        if label := self._beside():
+            return ModelState.BUSY, Progress(label)
+        return (ModelState.READY if loader.info else ModelState.NONE), loader.progress
+
+    def _stats(self) -> ReplyStats:
+        """Return the figures of the reply under way, else of the newest one that has any."""
+        reply = self._core.replies.live
+        if reply is not None and reply.prompt:
+            return reply.stats
+        path = self._core.session.conversation.path
+        known = (turn.generation for turn in reversed(path) if turn.generation)
+        return next((made.stats for made in known if made.stats.prompt_tokens), ReplyStats())
+
+    def _context_used(self, stats: ReplyStats) -> int:
+        counting = self._core.counting
+        if self._core.replies.live is None and counting.draft_tokens is not None:
+            return counting.draft_tokens
+        if self._core.replies.live is None and counting.chat_tokens is not None:
+            return counting.chat_tokens
+        return stats.context_tokens
+
+
+def model_detail(info: ModelInfo | None) -> str:
+    """Return how a model is held, as in `bfloat16 4bit · cuda:0`."""
+    if info is None:
+        return ""
+    quantization = "" if info.quantization == "none" else f" {info.quantization}"
+    return f"{info.dtype}{quantization} · {info.device}"

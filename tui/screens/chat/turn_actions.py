@@ -1,0 +1,188 @@
+"""What can be done to a turn: answered again, continued, edited, paged through, deleted; nothing is lost by it, see `conversation`."""
+
+from __future__ import annotations
+
+from tui.chat.core import Core
+from tui.chat.replies import ReplyOrder
+from tui.conversation import ASSISTANT, USER, Turn
+from tui.engine.catalog import local_models
+from tui.parameters import in_force, readable
+from tui.screens.chat.places import Places
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.screens.reply_options import ReplyOptions
+from tui.screens.tree_view import TreeView
+
+
+class TurnActions:
+    """Acts on the turn under the cursor, else on the last one."""
+
+    def __init__(self, core: Core, view: View, places: Places, ui: ScreenUi) -> None:
+        self._core = core
+        self._view = view
+        self._places = places
+        self._ui = ui
+
+    def _order(self, parent: str | None, label: str) -> ReplyOrder:
+        return ReplyOrder(self._core.session.conversation.id, parent, label=label)
+
+    # -- replies
+
+    def regenerate(self) -> None:
+        """Make another reply in place of the one under the cursor, or to the user turn under it."""
+        turn = self._places.acted_turn(ASSISTANT)
+        if turn is not None:
+            # What is typed next is a message and no command.
+            self._places.to_composer()
+            self._core.replies.begin(self._order(_answered(turn), "Regenerate"))
+
+    async def regenerate_with(self) -> None:
+        """Make another reply with other parameters, another model or given first words, just for once."""
+        turn = self._places.acted_turn(ASSISTANT)
+        if turn is None:
+            return
+        loader, settings = self._core.loader, self._core.settings
+        defaults = in_force({}, loader.info.defaults if loader.info else None)
+        options = await self._ui.show(
+            ReplyOptions(dict(settings.parameters), defaults, local_models, loader.model)
+        )
+        if options is None:
+            return
+        self._places.to_composer()
+        is_other = options.model and options.model != loader.model
+        order = ReplyOrder(
+            self._core.session.conversation.id,
+            _answered(turn),
+            parameters=options.parameters,
+            start_text=options.start_text,
+            label="Regenerate",
+            model=settings.load_request(options.model) if is_other else None,
+        )
+        self._core.replies.begin(order)
+
+    def reproduce(self) -> None:
+        """Make a reply again with the seed and the parameters that it was made with."""
+        turn = self._places.acted_turn(ASSISTANT)
+        if turn is None or turn.generation is None:
+            self._ui.tell("Only a reply that a model made can be made again.", severity="warning")
+            return
+        made, info = turn.generation, self._core.loader.info
+        if made.continued:
+            self._ui.tell(
+                "This reply was written on later: only its last part's seed is known.",
+                severity="warning",
+            )
+        self._places.to_composer()
+        there = (info.model, info.quantization) if info is not None else None
+        is_there = there == (made.model, made.quantization)
+        request = self._core.settings.load_request(made.model, made.quantization)
+        order = ReplyOrder(
+            self._core.session.conversation.id,
+            turn.parent,
+            parameters=readable(made.parameters),
+            start_text=made.start_text,
+            label="Reproduce",
+            as_before=made.stats,
+            model=None if is_there else request,
+        )
+        self._core.replies.begin(order)
+
+    def continue_reply(self) -> None:
+        """Write on at the end of the reply under the cursor, else of the last."""
+        turn = self._places.acted_turn(ASSISTANT)
+        if turn is None or turn.role != ASSISTANT:
+            self._ui.tell("Only a reply can be continued.", severity="warning")
+            return
+        self._places.to_composer()
+        if turn.is_empty:
+            self._core.replies.begin(self._order(turn.parent, "Regenerate"))
+        else:
+            chat_id = self._core.session.conversation.id
+            self._core.replies.begin(ReplyOrder(chat_id, continues=turn.id))
+
+    # -- variants
+
+    def show_older(self) -> None:
+        """Show the variant before this one."""
+        self.page(-1)
+
+    def show_newer(self) -> None:
+        """Show the variant after this one."""
+        self.page(1)
+
+    def page(self, step: int, turn_id: str = "") -> None:
+        """Show another variant of a turn, by default of the one under the cursor, with what follows it."""
+        chat = self._core.session.conversation
+        turn = chat.turn(turn_id) if turn_id else self._places.acted_turn(ASSISTANT)
+        if turn is None or self._core.replies.live is not None:
+            return
+        place = [one.id for one in chat.path].index(turn.id)
+        paged = chat.page(turn.id, step)
+        if paged is chat:
+            self._ui.tell("There is no other variant on that side.")
+            return
+        self._core.session.look(lambda _chat: paged)
+        self._view.transcript.cursor = paged.path[place].id
+
+    async def show_tree(self) -> None:
+        """Show every branch of the chat and jump to a turn."""
+        chat = self._core.session.conversation
+        chosen = await self._ui.show(TreeView(chat, self._view.transcript.cursor))
+        if chosen is not None and self._core.replies.live is None:
+            self.go_to(chosen)
+
+    def go_to(self, turn_id: str) -> None:
+        """Lead the active path through a turn and put the cursor on it."""
+        session = self._core.session
+        if turn_id in session.conversation.turns:
+            session.look(lambda chat: chat.select(turn_id))
+            self._places.to_turn(turn_id)
+
+    # -- deleting, undo
+
+    def delete(self) -> None:
+        """Take out the turn under the cursor; what follows it stays."""
+        self._delete(following=False)
+
+    def delete_following(self) -> None:
+        """Take out the turn under the cursor and all that follows it."""
+        self._delete(following=True)
+
+    def _delete(self, *, following: bool) -> None:
+        turn = self._places.acted_turn()
+        if turn is None:
+            return
+        session, turn_id = self._core.session, turn.id
+        chat = session.conversation
+        place = [one.id for one in chat.path].index(turn_id)
+        count = 1 + sum(1 for _ in chat.descendants(turn_id)) if following else 1
+        session.change(lambda chat: chat.delete(turn_id, following=following))
+        path = session.conversation.path
+        self._view.transcript.cursor = path[min(place, len(path) - 1)].id if path else None
+        self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. Press F8 to undo.")
+
+    def undo(self) -> None:
+        """Take back the last change of the chat."""
+        undone = self._core.session.undo()
+        self._ui.tell(f"Undone: {undone}" if undone else "There is nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        done = self._core.session.redo()
+        self._ui.tell(f"Done again: {done}" if done else "There is nothing to redo.")
+
+    # -- how it is shown
+
+    def toggle_source(self) -> None:
+        """Show the turn under the cursor as it was written, or rendered again."""
+        if turn := self._places.acted_turn(ASSISTANT):
+            self._view.transcript.toggle_raw(turn.id)
+
+    def toggle_reasoning(self) -> None:
+        """Fold or unfold the reasoning of the turn under the cursor, else of the last with any."""
+        self._view.transcript.toggle_reasoning(self._view.transcript.cursor)
+
+
+def _answered(turn: Turn) -> str | None:
+    """The turn that a new reply answers: a user turn itself, else what the reply stands below."""
+    return turn.id if turn.role == USER else turn.parent

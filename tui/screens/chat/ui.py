@@ -1,0 +1,132 @@
+"""How the core turns to the person in front of the chat screen: passing messages and dialogs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from textual.screen import Screen
+
+from tui.chat.ui import Answer
+from tui.sanitize import sanitize, sanitize_line
+from tui.screens.ask import Ask, AskText
+from tui.screens.dialog import ClosedOnce
+from tui.screens.picker import Entry, Picker
+
+Result = TypeVar("Result")
+
+NOTICE_S: Final = 5.0
+"""How long a message stays that asks for nothing to be done."""
+_PROBLEM_S: Final = 12.0
+_MOST_TOLD: Final = 3
+"""Messages at one time: more of them would cover what one works with, and the newest would find no room."""
+
+
+@dataclass
+class _Told:
+    """A passing message, already safe to show, and until when on the monotonic clock it stands."""
+
+    text: str
+    title: str
+    severity: str
+    until: float = 0.0
+
+    def replaces(self, older: _Told) -> bool:
+        """Whether the older one says nothing any more: of one origin the newest error counts, of quiet words the last."""
+        if self.severity != older.severity:
+            return False
+        return self.severity == "information" or (
+            self.severity == "error" and self.title == older.title
+        )
+
+
+class ScreenUi:
+    """Tells and asks over a screen."""
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        self._screen = screen
+        self._told: list[_Told] = []
+
+    def tell(
+        self,
+        text: str,
+        *,
+        title: str = "",
+        severity: str = "information",
+        is_shown: bool = False,
+    ) -> None:
+        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before,
+        an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
+        """
+        new = _Told(sanitize(text), sanitize_line(title), severity)
+        is_quick = is_shown or severity == "information"
+        new.until = monotonic() + (NOTICE_S if is_quick else _PROBLEM_S)
+        self._told = [told for told in self._told if told.until > monotonic()]
+        kept = [told for told in self._told if not new.replaces(told)][-(_MOST_TOLD - 1) :]
+        if len(kept) < len(self._told):
+            # Textual takes away all of them or none.
+            self._screen.app.clear_notifications()
+            for told in kept:
+                self._notify(told)
+        self._told = [*kept, new]
+        self._notify(new)
+
+    def _notify(self, told: _Told) -> None:
+        self._screen.app.notify(
+            told.text,
+            title=told.title,
+            severity=told.severity,  # type: ignore[arg-type]
+            timeout=told.until - monotonic(),
+            markup=False,
+        )
+
+    def start(self, work: Coroutine[Any, Any, object]) -> object:
+        """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""
+        # Without a description Textual makes one of all that is passed, the whole chat included.
+        return self._screen.run_worker(work, group="core", description="core")
+
+    async def show(self, dialog: ClosedOnce[Result]) -> Result | None:
+        """Show a dialog and return what it is closed with."""
+        closed: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
+
+        def close(result: Result | None) -> None:
+            if not closed.done():
+                closed.set_result(result)
+
+        self._screen.app.push_screen(dialog, close)
+        return await closed
+
+    def open(self, dialog: Screen[Any]) -> None:
+        """Show a dialog of which nothing comes."""
+        self._screen.app.push_screen(dialog)
+
+    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
+        """Return the id of the answer to a question; None where it was left without one."""
+        return await self.show(Ask(title, text, answers))
+
+    async def text(self, title: str, value: str = "", **options: Any) -> str:
+        """Return a text that is asked for; empty for none. The options are those of `AskText`."""
+        return await self.show(AskText(title, value, **options)) or ""
+
+    async def pick(
+        self, title: str, names: Sequence[str], *, current: str = "", empty: str = ""
+    ) -> str:
+        """Return one of some names; empty where none was chosen.
+
+        Args:
+            title: what they are.
+            names: in the order in which they are shown.
+            current: the one that is marked.
+            empty: what is said where there are none.
+        """
+        entries = [Entry(name, name, is_current=name == current) for name in names]
+        picker = Picker(title, entries, empty=empty) if empty else Picker(title, entries)
+        return await self.show(picker) or ""
+
+    def suspend(self) -> AbstractContextManager[None]:
+        """Put the screen away while another program has the terminal."""
+        return self._screen.app.suspend()

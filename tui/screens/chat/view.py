@@ -1,0 +1,34 @@
+"""The widgets of the chat screen, each under its name, for those that show something in them or ask them where the user is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.screen import Screen
+from textual.widgets import Label, Static
+
+from tui.screens.chat.composing import ComposerArea
+from tui.screens.chat.pane import TurnPane
+from tui.widgets.composer import Composer
+from tui.widgets.find_bar import FindBar
+from tui.widgets.sidebar import Sidebar
+from tui.widgets.status_bar import StatusBar
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the screen is laid out of."""
+
+    screen: Screen[None]
+    title: Label
+    transcript: TurnPane
+    unseen: Static
+    find_bar: FindBar
+    area: ComposerArea
+    sidebar: Sidebar
+    status: StatusBar
+
+    @property
+    def composer(self) -> Composer:
+        """Where a message is written."""
+        return self.area.composer
