@@ -53,7 +53,7 @@ def test_two_replies_a_stopped_third_and_all_of_it_in_a_second_run(start_app, ho
     app = start_app("demo", **SIZE)
     app.wait_for(is_ready, LOAD_S)
 
-    send(app, "What is the capital of France?")
+    send(app, "What is the capital of Japan?")
     assert watch_reply(app)
     send(app, "Write two sentences about that city.")
     second = watch_reply(app)

@@ -13,9 +13,9 @@ pytestmark = [pytest.mark.model, pytest.mark.usefixtures("converted")]
 def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_path):
     app = start_app("demo", "temperature=0", "max_new_tokens=12", "--system_prompt", "Be brief.")
     app.wait_for("is ready")
-    app.type("What is the capital of France?")
+    app.type("What is the capital of Japan?")
     app.press("enter")
-    app.wait_for("Paris")
+    app.wait_for("Tokyo")
     app.wait_for("tok/s")
     app.type(f"!save {tmp_path / 'named.json'}")
     app.press("enter")
@@ -30,9 +30,9 @@ def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_pa
 
 
 def test_stop_texts_hold_with_the_real_model(start_app, home):
-    app = start_app("demo", "temperature=0", 'stop_strings=["France", "Paris"]')
+    app = start_app("demo", "temperature=0", 'stop_strings=["Japan", "Tokyo"]')
     app.wait_for("is ready")
-    app.type("What is the capital of France?")
+    app.type("What is the capital of Japan?")
     app.press("enter")
     app.wait_for("tok/s")
     app.press("ctrl+q")
@@ -40,8 +40,8 @@ def test_stop_texts_hold_with_the_real_model(start_app, home):
     reply = home.chats()[0]["chat_history"][-1]
     assert reply["role"] == "assistant"
     assert reply["content"]
-    assert "France" not in reply["content"]
-    assert "Paris" not in reply["content"]
+    assert "Japan" not in reply["content"]
+    assert "Tokyo" not in reply["content"]
 
 
 def test_sixteen_colours_are_enough(start_app, environment):

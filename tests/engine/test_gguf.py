@@ -385,7 +385,7 @@ def test_the_conversion_is_private_whole_and_made_once(demo, converted):
     assert (folder / "model.safetensors").stat().st_mtime_ns == made_ns
     assert info.model == str(demo_model())
     assert "unpacked" in info.notes[0]
-    assert "Paris" in ask(second, chat("What is the capital of France?"), max_new_tokens=20).text
+    assert "Tokyo" in ask(second, chat("What is the capital of Japan?"), max_new_tokens=20).text
 
 
 @pytest.mark.model

@@ -15,7 +15,8 @@ from tui.engine.base import (
 )
 from tui.engine.worker import EngineWorker
 
-QUESTION = "What is the capital of France?"
+QUESTION = "What is the capital of Japan?"
+"""The demo model is sure of its answer. Of France it is not: the first word there hangs on how one processor rounds."""
 
 
 def after(events, kind, count=1):
@@ -35,7 +36,7 @@ def stopped(engine, messages, kind, count=1, **parameters):
 @pytest.mark.model
 def test_the_demo_model_answers(demo):
     heard = ask(demo, chat(QUESTION), max_new_tokens=40)
-    assert "Paris" in heard.text
+    assert "Tokyo" in heard.text
     assert heard.finished.reason is StopReason.END
     assert "<|im_end|>" not in heard.text
     assert heard.reasoning == ""
@@ -117,10 +118,10 @@ def test_a_chat_that_does_not_fit_is_refused_with_numbers(demo):
 @pytest.mark.model
 def test_a_continued_reply_goes_on_with_the_same_sentence(demo):
     heard = ask(
-        demo, chat(QUESTION, "The capital of France is"), continue_last=True, max_new_tokens=8
+        demo, chat(QUESTION, "The capital of Japan is"), continue_last=True, max_new_tokens=8
     )
     assert heard.text.startswith(" ")
-    assert "Paris" in heard.text
+    assert "Tokyo" in heard.text
 
 
 @pytest.mark.model
@@ -134,7 +135,7 @@ def test_the_whole_way_through_the_worker(demo):
         came += worker.drain()
     came += worker.drain()
     assert {job_id for job_id, _ in came} == {job}
-    assert "Paris" in "".join(event.text for _, event in came if isinstance(event, TextDelta))
+    assert "Tokyo" in "".join(event.text for _, event in came if isinstance(event, TextDelta))
     assert worker.close(10)
 
 
