@@ -13,13 +13,14 @@ from textual.widgets import TextArea
 from tui.actions import actions
 from tui.keymap import keymap
 from tui.sanitize import sanitize
+from tui.scopes import Scope
 from tui.screens.ask import Answer, Ask
-from tui.screens.bindings import bindings
 from tui.screens.chat.comforts import Comforts
 from tui.screens.chat.frame import NOTICE_S
 from tui.screens.chat.pane import TurnPane
 from tui.screens.help import HelpScreen
 from tui.screens.stats import StatsScreen
+from tui.widgets.bindings import bindings
 from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
 from tui.widgets.sidebar import SystemPrompt
@@ -39,7 +40,9 @@ _IMPORT_ANSWERS: Final = (
     Answer("wait", "Stay until it is done", "s"),
     Answer(LEAVE, "Quit now", "q", "error"),
 )
-_WHEN: Final = {action.method: action.when for action in actions("chat", "turn") if action.when}
+_WHEN: Final = {
+    action.method: action.when for action in actions(Scope.CHAT, Scope.TURN) if action.when
+}
 
 _PLACES: Final = {
     Composer: "in the message",
@@ -52,7 +55,7 @@ _PLACES: Final = {
 class ChatScreen(Comforts):
     """One chat."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CHAT)
     _interrupted = float("-inf")
     leave_without = False
     """Whether the user wants to leave without the chats that could not be saved, and without a copy of them."""
