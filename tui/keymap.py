@@ -13,12 +13,16 @@ from tui.parameters import did_you_mean
 from tui.scopes import Scope, When
 
 _KEY: Final = re.compile(r"((ctrl|alt|shift|super|meta|hyper)\+)*([a-z0-9_]{2,30}|[^\s,+])")
+SIGNS: Final[Mapping[str, str]] = {
+    "minus": "-", "plus": "+", "comma": ",", "full_stop": ".", "slash": "/", "backslash": "\\", "underscore": "_",
+    "question_mark": "?", "equals_sign": "=", "semicolon": ";", "colon": ":", "apostrophe": "'", "grave_accent": "`", "at": "@",
+    "left_square_bracket": "[", "right_square_bracket": "]", "circumflex_accent": "^", "number_sign": "#", "dollar_sign": "$",
+}  # fmt: skip
+"""Keys that have a name and a sign; either can be written."""
 _NAMED: Final = frozenset(
     (
         *(f"f{number}" for number in range(1, 25)), "escape", "enter", "tab", "space", "backspace", "delete", "insert", "home",
-        "end", "pageup", "pagedown", "up", "down", "left", "right", "minus", "plus", "comma", "full_stop", "slash",
-        "backslash", "underscore", "question_mark", "equals_sign", "semicolon", "colon", "apostrophe", "grave_accent", "at",
-        "left_square_bracket", "right_square_bracket", "circumflex_accent", "number_sign", "dollar_sign",
+        "end", "pageup", "pagedown", "up", "down", "left", "right", *SIGNS,
     )
 )  # fmt: skip
 _TYPING: Final = frozenset(("tab", "space", "backspace", "delete", "left", "right", "home", "end"))
@@ -40,12 +44,6 @@ _IN_FIELDS: Final = (
     Scope.FORM,
 )
 """Where the cursor may be in a field, so that what types a character never gets to the action."""
-_SIGNS: Final = {
-    "minus": "-", "slash": "/", "backslash": "\\", "underscore": "_", "question_mark": "?", "equals_sign": "=", "semicolon": ";",
-    "colon": ":", "apostrophe": "'", "grave_accent": "`", "at": "@", "left_square_bracket": "[", "right_square_bracket": "]",
-    "circumflex_accent": "^", "number_sign": "#", "dollar_sign": "$", "full_stop": ".",
-}  # fmt: skip
-"""Keys that can be written as a word and as the sign itself."""
 
 MAPS: Final[Mapping[str, Mapping[str, str]]] = {
     "default": {},
@@ -159,7 +157,7 @@ def _shared(keys: Mapping[str, tuple[str, ...]], place: Scope) -> Iterator[tuple
     for action in ACTIONS:
         if action.works_in(place):
             for key, state in product(keys[action.id], _states(action)):
-                other = seen.setdefault((_SIGNS.get(key, key), state), action.id)
+                other = seen.setdefault((SIGNS.get(key, key), state), action.id)
                 if other != action.id:
                     yield key, other, action.id
 
@@ -171,4 +169,4 @@ def _states(action: Action) -> tuple[When, ...]:
 
 def _is_typed(key: str, scope: Scope) -> bool:
     needed = _TYPING_LINES if scope in _IN_LINES else _TYPING
-    return len(key) == 1 or key in _SIGNS or key in needed
+    return len(key) == 1 or key in SIGNS or key in needed

@@ -121,6 +121,7 @@ class AskText(Dialog[str]):
     """Asks for a text; returns it as it was typed, or None for Escape."""
 
     PLACE = Scope.FORM
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FORM)
     CSS = """
     AskText {
         & > #dialog { width: 70; }

@@ -67,7 +67,8 @@ class HelpScreen(ClosedOnce[None]):
 
     def compose(self) -> ComposeResult:
         """List the actions by area, and those of each place."""
-        here = (self._place, *around(self._place)) if self._place else ()
+        near = (self._place, *around(self._place)) if self._place else ()
+        here = [place for place in near if place in PLACES]
         with VerticalScroll():
             yield Label("Keys and commands  (Esc closes)", classes="area")
             if self._where:

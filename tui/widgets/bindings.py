@@ -9,14 +9,13 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from tui.actions import ACTIONS, Action, actions
-from tui.keymap import Keymap
+from tui.keymap import SIGNS, Keymap
 from tui.scopes import Scope
 
 _DEFAULTS: Final = {one.id: one.keys for one in ACTIONS}
-_KEY_NAMES: Final = {"pageup": "PageUp", "pagedown": "PageDown", "slash": "/", "number_sign": "#"}
+_KEY_NAMES: Final = {"pageup": "PageUp", "pagedown": "PageDown", **SIGNS}
 _SHORT: Final = {
     "escape": "Esc", "delete": "Del", "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn",
-    "slash": "/", "number_sign": "#",
 }  # fmt: skip
 
 
