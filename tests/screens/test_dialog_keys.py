@@ -176,6 +176,7 @@ async def test_help_opens_over_a_dialog_with_its_keys_first(desk: Desk):
         assert sorted(places, key=text.index) == places
         row = next(line for line in text.splitlines() if "Pin:" in line)
         assert "F6" in row
+        assert "chats.pin" in text
         await pilot.press("f1")
         await until(pilot, lambda: app.screen is chats)
 

@@ -116,7 +116,7 @@ class KeyHints(Widget):
 
     def on_mount(self) -> None:
         """Name the keys in force, also when they change."""
-        self._keys = keys_in_force(self.app)
+        self._look(self.screen)
         self.screen.bindings_updated_signal.subscribe(self, self._look)
 
     def _look(self, _screen: object) -> None:

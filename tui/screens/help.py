@@ -106,5 +106,13 @@ def _no_key(action: Action) -> str:
 
 def _meaning(action: Action) -> str:
     name = action.title.partition(": ")[2]
-    command = f"  /{action.commands[0]} {action.argument}".rstrip() if action.commands else ""
-    return f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}{command}"
+    return (
+        f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}{_called(action)}"
+    )
+
+
+def _called(action: Action) -> str:
+    """Return the action's command; of one that has none, the id by which its keys can be changed."""
+    if action.commands:
+        return f"  /{action.commands[0]} {action.argument}".rstrip()
+    return "" if action.fixed else f"  {action.id}"
