@@ -17,9 +17,10 @@ from tui.actions import Action, actions
 from tui.commands import COMMANDS
 from tui.options import OPTIONS, parser
 from tui.parameters import PARAMETERS, format_value
-from tui.screens.help import keys_text
+from tui.scopes import PLACES, Scope
 from tui.settings.schema import GENERATION, SETTINGS
 from tui.settings.themes import shipped_themes
+from tui.widgets.bindings import shown_keys
 
 PATH = Path(__file__).parent.parent / "README.md"
 
@@ -39,11 +40,25 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     )
 
 
-def _keys(*scopes: str) -> str:
+def _keys(*scopes: Scope) -> str:
     return _table(
         ("key", "what it does"),
-        [(keys_text(action), action.help) for action in actions(*scopes) if action.keys],
+        [(shown_keys(action.keys), action.help) for action in actions(*scopes) if action.keys],
     )
+
+
+def _keys_of_places() -> str:
+    rows = [
+        (
+            title,
+            shown_keys(action.keys),
+            f"`{action.id}`{' (fixed)' if action.fixed else ''}",
+            action.help,
+        )
+        for place, title in PLACES.items()
+        for action in actions(place)
+    ]
+    return _table(("where", "key", "action", "what it does"), rows)
 
 
 def _parameters() -> str:
@@ -61,7 +76,7 @@ def _commands() -> str:
         ("command", "what it does"),
         [
             (_names(action), action.help)
-            for action in sorted(actions("app", "chat"), key=lambda one: one.commands[0])
+            for action in sorted(actions(Scope.APP, Scope.CHAT), key=lambda one: one.commands[0])
             if action.slash or action.argument
         ],
     )
@@ -153,8 +168,9 @@ def _quality() -> str:
 
 _MAKERS = {
     "quality": _quality,
-    "keys": lambda: _keys("app", "chat"),
-    "keys of a turn": lambda: _keys("turn"),
+    "keys": lambda: _keys(Scope.APP, Scope.CHAT),
+    "keys of a turn": lambda: _keys(Scope.TURN),
+    "keys of other places": _keys_of_places,
     "parameters": _parameters,
     "commands": _commands,
     "settings": _settings,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tui.actions import ACTIONS
+from tui.actions import ACTIONS, actions
 from tui.commands import (
     COMMANDS,
     CommandError,
@@ -15,13 +15,14 @@ from tui.commands import (
     parse_command,
     typed_text,
 )
+from tui.scopes import MAIN
 
 THEIRS = ("help", "status", "clear", "set", "example", "save", "exit")
 OURS = ("model", "system", "preset", "theme", "export", "new")
 
 
 def test_every_action_has_a_command_of_its_own_and_every_command_of_theirs_is_there():
-    assert {one.id for one in COMMANDS.values()} == {one.id for one in ACTIONS}
+    assert {one.id for one in COMMANDS.values()} == {one.id for one in actions(*MAIN)}
     assert len(COMMANDS) == sum(len(one.commands) for one in ACTIONS)
     assert {*THEIRS, *OURS} <= COMMANDS.keys()
 
@@ -100,7 +101,7 @@ def test_any_text_is_a_command_a_message_or_refused(text):
     assert command is None or command.action in ACTIONS
 
 
-@pytest.mark.parametrize("name", [one.commands[0] for one in ACTIONS])
+@pytest.mark.parametrize("name", [one.commands[0] for one in actions(*MAIN)])
 def test_a_command_is_completed_from_its_beginning(name):
     assert f"/{name}" in [found for found, _ in completions(f"/{name[:2]}")]
     assert completions(f"!{name}")[0][0] == f"!{name}"

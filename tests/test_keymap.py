@@ -36,6 +36,21 @@ def test_a_key_of_the_users_own_goes_before_the_maps():
         ({"turn.fork": "f1"}, "The key f1 is given to both app.help and turn.fork."),
         ({"transcript.find": "enter"}, "enter is needed for typing"),
         ({"transcript.find": "a"}, "a is needed for typing"),
+        ({"chats.pin": "d"}, "The key d is given to both chats.pin and chats.duplicate."),
+        ({"chats.pin": "/"}, "The key / is given to both finder.to_field and chats.pin."),
+        (
+            {"models.sort": "escape"},
+            "The key escape is given to both dialog.close and models.sort.",
+        ),
+        ({"tree.fold": "f1"}, "The key f1 is given to both app.help and tree.fold."),
+        ({"setting.unset": "down"}, "The key down is given to both list.down and setting.unset."),
+        ({"turns.fold": "y"}, "The key y is given to both turn.copy and turns.fold."),
+        ({"list.down": "space"}, "space is needed for typing"),
+        ({"find.next": "n"}, "n is needed for typing"),
+        (
+            {"find.next": "pageup"},
+            "The key pageup is given to both transcript.page_up and find.next.",
+        ),
     ],
 )
 def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
@@ -48,6 +63,8 @@ def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
     ("bindings", "words"),
     [
         ({"chat.nwe": "f12"}, "There is no action 'chat.nwe'; did you mean chat.new?"),
+        ({"chats.pon": "f12"}, "There is no action 'chats.pon'; did you mean chats.pin?"),
+        ({"dialog.close": "q"}, "dialog.close has fixed keys: escape."),
         ({"chat.new": "ctrl+banana"}, "'ctrl+banana' is no key; chat.new keeps its own."),
     ],
 )
@@ -56,6 +73,24 @@ def test_what_is_misspelt_is_said_and_the_rest_holds(bindings, words):
     assert words in found.problems
     assert found.keys["chat.undo"] == ("f12",)
     assert found.keys["chat.new"] == DEFAULTS["chat.new"]
+
+
+@pytest.mark.parametrize(
+    "bindings",
+    [
+        {"chats.pin": "f"},
+        {"models.sort": "ctrl+s"},
+        {"tree.next_branch": "j", "tree.previous_branch": "k"},
+        {"list.down": "ctrl+n,down", "list.up": "up,ctrl+o"},
+        {"find.next": "enter,f2"},
+        {"details.copy": "c,f4"},
+        {"dialog.close": "escape"},
+    ],
+)
+def test_the_same_key_can_mean_other_things_in_other_places(bindings):
+    found = keymap("default", bindings)
+    assert found.problems == ()
+    assert all(found.keys[one] == tuple(keys.split(",")) for one, keys in bindings.items())
 
 
 def test_an_action_can_do_without_a_key():

@@ -30,7 +30,7 @@ from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
-from tui.screens.bindings import bindings
+from tui.scopes import MAIN, Scope
 from tui.screens.chat import ChatScreen
 from tui.screens.settings_screen import SettingsScreen
 from tui.sessions import Loaded, SessionError
@@ -41,6 +41,7 @@ from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
 from tui.settings.themes import ThemeColours
+from tui.widgets.bindings import bindings
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class ChatApp(Appearance):
 
     TITLE = "chat-tui"
     CSS_PATH = "screens/chat/chat.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.APP)
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(
@@ -170,7 +171,7 @@ class ChatApp(Appearance):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every action in the command palette."""
-        for action in actions("app", "chat", "turn"):
+        for action in actions(*MAIN):
             if action.id in _NOT_IN_PALETTE or not isinstance(screen, ChatScreen):
                 continue
             if screen.can_do(action.id):

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tui.actions import ACTIONS, Action
+from tui.actions import Action, actions
 from tui.parameters import did_you_mean
+from tui.scopes import MAIN
 
 SIGNS: Final = ("/", "!")
 _COMMAND: Final = re.compile(r"[/!]([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
@@ -37,7 +38,9 @@ class Command:
     argument: str = ""
 
 
-COMMANDS: Final[Mapping[str, Action]] = {name: one for one in ACTIONS for name in one.commands}
+COMMANDS: Final[Mapping[str, Action]] = {
+    name: one for one in actions(*MAIN) for name in one.commands
+}
 
 
 def parse_command(text: str) -> Command | None:
@@ -99,7 +102,7 @@ def completions(text: str) -> list[tuple[str, Action]]:
     if not _BEGUN.fullmatch(text):
         return []
     sign, typed = text[0], text[1:].lower()
-    first = {one.commands[0]: one for one in ACTIONS}
+    first = {one.commands[0]: one for one in actions(*MAIN)}
     begins = [(name, one) for name, one in sorted(first.items()) if name.startswith(typed)]
     aliases = [
         (name, one)

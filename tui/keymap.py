@@ -10,27 +10,40 @@ from typing import Final
 
 from tui.actions import ACTIONS, Action
 from tui.parameters import did_you_mean
+from tui.scopes import Scope, When
 
 _KEY: Final = re.compile(r"((ctrl|alt|shift|super|meta|hyper)\+)*([a-z0-9_]{2,30}|[^\s,+])")
+SIGNS: Final[Mapping[str, str]] = {
+    "minus": "-", "plus": "+", "comma": ",", "full_stop": ".", "slash": "/", "backslash": "\\", "underscore": "_",
+    "question_mark": "?", "equals_sign": "=", "semicolon": ";", "colon": ":", "apostrophe": "'", "grave_accent": "`", "at": "@",
+    "left_square_bracket": "[", "right_square_bracket": "]", "circumflex_accent": "^", "number_sign": "#", "dollar_sign": "$",
+}  # fmt: skip
+"""Keys that have a name and a sign; either can be written."""
 _NAMED: Final = frozenset(
     (
         *(f"f{number}" for number in range(1, 25)), "escape", "enter", "tab", "space", "backspace", "delete", "insert", "home",
-        "end", "pageup", "pagedown", "up", "down", "left", "right", "minus", "plus", "comma", "full_stop", "slash",
-        "backslash", "underscore", "question_mark", "equals_sign", "semicolon", "colon", "apostrophe", "grave_accent", "at",
-        "left_square_bracket", "right_square_bracket", "circumflex_accent", "number_sign", "dollar_sign",
+        "end", "pageup", "pagedown", "up", "down", "left", "right", *SIGNS,
     )
 )  # fmt: skip
-_TYPING: Final = frozenset(
-    ("enter", "tab", "space", "backspace", "delete", "up", "down", "left", "right", "home", "end")
-)
+_TYPING: Final = frozenset(("tab", "space", "backspace", "delete", "left", "right", "home", "end"))
 """Keys that every field for text needs; an action that takes its key before the field can't have them."""
+_TYPING_LINES: Final = _TYPING | {"enter", "up", "down"}
+"""Those that a field of several lines needs."""
 _NONE: Final = "none"
 """Stands in a configuration file for no key at all."""
-_REACH: Final = {"app": ("app", "chat", "turn"), "chat": ("chat", "turn"), "turn": ("turn",)}
-
-_FROM_ANYWHERE: Final = frozenset(
-    one.id for one in ACTIONS if one.scope == "chat" and not one.priority
+_IN_LINES: Final = (Scope.APP, Scope.CHAT, Scope.TEXT, Scope.MESSAGE, Scope.EDIT)
+"""Where the cursor may be in a field of several lines."""
+_IN_FIELDS: Final = (
+    Scope.CHAT,
+    Scope.TEXT,
+    Scope.EDIT,
+    Scope.FIND,
+    Scope.PARAMETER,
+    Scope.LIST,
+    Scope.SETTINGS,
+    Scope.FORM,
 )
+"""Where the cursor may be in a field, so that what types a character never gets to the action."""
 
 MAPS: Final[Mapping[str, Mapping[str, str]]] = {
     "default": {},
@@ -58,6 +71,7 @@ MAPS: Final[Mapping[str, Mapping[str, str]]] = {
         "transcript.page_up": "pageup,alt+v",
         "transcript.first": "ctrl+home,alt+home",
         "turn.copy": "y,alt+w",
+        "edit.save": "alt+k",
     },
 }  # fmt: skip
 
@@ -82,6 +96,7 @@ class Keymap:
 
 def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> Keymap:
     """Return the keys of a ready-made map with the user's own upon them; where two actions clash, the defaults of all."""
+    ids = {one.id: one for one in ACTIONS}
     keys = {one.id: one.keys for one in ACTIONS}
     problems: list[str] = []
     for action_id, text in {**MAPS.get(name, {}), **(bindings or {})}.items():
@@ -91,12 +106,15 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
             )
             continue
         chosen = tuple(part.strip() for part in text.split(",") if part.strip())
+        action = ids[action_id]
         wrong = [key for key in chosen if not _is_key(key)]
-        if wrong:
+        if action.fixed and chosen != action.keys:
+            problems.append(f"{action_id} has fixed keys: {', '.join(action.keys)}.")
+        elif wrong:
             problems.append(f"{wrong[0][:30]!r} is no key; {action_id} keeps its own.")
-        elif chosen and action_id in _FROM_ANYWHERE and all(map(_is_typed, chosen)):
+        elif _is_out_of_reach(action, chosen):
             problems.append(
-                f"{chosen[0]} is typed into the message, so it can't be the only key of {action_id}, which keeps its own."
+                f"{chosen[0]} is typed into the field, so it can't be the only key of {action_id}, which keeps its own."
             )
         else:
             keys[action_id] = () if chosen == (_NONE,) else chosen
@@ -112,24 +130,43 @@ def _is_key(key: str) -> bool:
     return key == _NONE or (_KEY.fullmatch(key) is not None and (len(name) == 1 or name in _NAMED))
 
 
+def _is_out_of_reach(action: Action, keys: tuple[str, ...]) -> bool:
+    """Return whether a field would take every one of the keys before the action gets it."""
+    is_inside = action.scope in _IN_FIELDS and not (action.priority or action.fixed)
+    return is_inside and bool(keys) and all(_is_typed(key, action.scope) for key in keys)
+
+
 def _clashes(keys: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield a sentence for each key that two actions have where both can be reached."""
-    seen: dict[tuple[str, str, str], str] = {}
-    told: set[frozenset[str]] = set()
+    """Yield a sentence for each key that is needed for typing, and each that two actions have in one place."""
     for action in ACTIONS:
-        for key in keys[action.id]:
-            if (action.priority or action.scope == "app") and _is_typed(key):
-                yield f"The key {key} is needed for typing, so {action.id} can't have it."
-        for key, scope, state in product(keys[action.id], _REACH[action.scope], _states(action)):
-            other = seen.setdefault((scope, key, state), action.id)
-            if other != action.id and frozenset((other, action.id)) not in told:
-                told.add(frozenset((other, action.id)))
-                yield f"The key {key} is given to both {other} and {action.id}."
+        if (action.priority or action.scope is Scope.APP) and not action.fixed:
+            for key in keys[action.id]:
+                if _is_typed(key, action.scope):
+                    yield f"The key {key} is needed for typing, so {action.id} can't have it."
+    told: set[frozenset[str]] = set()
+    for place in Scope:
+        for key, one, other in _shared(keys, place):
+            if (pair := frozenset((one, other))) not in told:
+                told.add(pair)
+                yield f"The key {key} is given to both {one} and {other}."
 
 
-def _states(action: Action) -> tuple[str, ...]:
-    return (action.when,) if action.when in ("busy", "idle") else ("busy", "idle")
+def _shared(keys: Mapping[str, tuple[str, ...]], place: Scope) -> Iterator[tuple[str, str, str]]:
+    """Yield each key that two actions have in a place, with the actions' ids."""
+    seen: dict[tuple[str, When], str] = {}
+    for action in ACTIONS:
+        if action.works_in(place):
+            for key, state in product(keys[action.id], _states(action)):
+                other = seen.setdefault((SIGNS.get(key, key), state), action.id)
+                if other != action.id:
+                    yield key, other, action.id
 
 
-def _is_typed(key: str) -> bool:
-    return key in _TYPING or len(key) == 1
+def _states(action: Action) -> tuple[When, ...]:
+    is_limited = action.when in (When.BUSY, When.IDLE, When.MARKED)
+    return (action.when,) if is_limited else (When.BUSY, When.IDLE)
+
+
+def _is_typed(key: str, scope: Scope) -> bool:
+    needed = _TYPING_LINES if scope in _IN_LINES else _TYPING
+    return len(key) == 1 or key in SIGNS or key in needed

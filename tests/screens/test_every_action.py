@@ -13,19 +13,20 @@ from textual.widgets import Input
 
 from tests.screens.conftest import Desk, answered, ready, say, until
 from tests.scripted import ScriptedEngine
-from tui.actions import ACTIONS, Action
+from tui.actions import Action, actions
 from tui.app import ChatApp
 from tui.keymap import MAPS
+from tui.scopes import MAIN, Scope, When
 from tui.screens.chat import ChatScreen
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 EACH_SIZE = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 TWO_SIZES = pytest.mark.parametrize("size", SIZES[1::2], ids=lambda size: f"{size[0]}x{size[1]}")
 """Where each action takes half a second."""
-IDLE = [one for one in ACTIONS if one.when != "busy"]
+IDLE = [one for one in actions(*MAIN) if one.when is not When.BUSY]
 UNLISTED = ("app.interrupt", "app.palette")
 """What the palette does not offer: to open itself, and what a key alone can mean."""
-BUSY = [one for one in ACTIONS if one.when == "busy"]
+BUSY = [one for one in actions(*MAIN) if one.when is When.BUSY]
 
 
 class Record:
@@ -33,7 +34,7 @@ class Record:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[str] = []
-        for action in ACTIONS:
+        for action in actions(*MAIN):
             for owner in (ChatScreen, ChatApp):
                 for prefix in ("action", "command"):
                     name = f"{prefix}_{action.method}"
@@ -73,10 +74,10 @@ async def test_every_action_with_a_key_is_reached_by_each_of_them(desk: Desk, si
         for action in IDLE:
             for key in action.keys:
                 screen.set_focus(
-                    screen.view.transcript if action.scope == "turn" else screen.composer
+                    screen.view.transcript if action.scope is Scope.TURN else screen.composer
                 )
                 screen.view.transcript.cursor = (
-                    screen.conversation.path[-1].id if action.scope == "turn" else None
+                    screen.conversation.path[-1].id if action.scope is Scope.TURN else None
                 )
                 await pilot.press(key)
                 await look(pilot, record, action, key)
@@ -163,11 +164,11 @@ async def test_every_action_is_reached_by_the_keys_of_a_ready_made_map(
         for action in IDLE:
             for key in app.keymap_in_force.keys[action.id]:
                 screen.set_focus(
-                    screen.view.transcript if action.scope == "turn" else screen.composer
+                    screen.view.transcript if action.scope is Scope.TURN else screen.composer
                 )
                 screen.view.transcript.cursor = (
-                    screen.conversation.path[-1].id if action.scope == "turn" else None
+                    screen.conversation.path[-1].id if action.scope is Scope.TURN else None
                 )
-                if len(key) > 1 or action.scope == "turn":
+                if len(key) > 1 or action.scope is Scope.TURN:
                     await pilot.press(key)
                     await look(pilot, record, action, key)

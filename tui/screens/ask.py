@@ -7,24 +7,27 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Label
 
 from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
+from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
 
 class Ask(Dialog[str]):
     """Asks a question; returns the id of the answer, or None for Escape. The first answer has the focus."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,up", "app.focus_previous", show=False),
-        Binding("right,down", "app.focus_next", show=False),
-    ]
+    PLACE = Scope.QUESTION
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.QUESTION,
+        does={"question.previous": "app.focus_previous", "question.next": "app.focus_next"},
+    )
     CSS = """
     Ask {
         & > #dialog { width: 64; }
@@ -98,6 +101,8 @@ Check = Callable[[str], str | None]
 class AskText(Dialog[str]):
     """Asks for a text; returns it as it was typed, or None for Escape."""
 
+    PLACE = Scope.FORM
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FORM)
     CSS = """
     AskText {
         & > #dialog { width: 70; }
@@ -153,7 +158,7 @@ class AskText(Dialog[str]):
                     id="text",
                 )
             yield Label("", id="problem", classes="problem -none", markup=False)
-            lines = [Hint("^J", "new line", "newline")] if self._multiline else []
+            lines = [Hint("text.newline", "new line", "newline")] if self._multiline else []
             yield KeyHints(
                 [Hint("Enter", "accept", "accept"), *lines, Hint("Esc", "close", "close")]
             )

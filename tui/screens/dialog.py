@@ -4,27 +4,28 @@ that a click moves in, what a form ends with. No dialog of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.await_complete import AwaitComplete
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
+from tui.actions import action
 from tui.sanitize import sanitize
+from tui.scopes import Scope
+from tui.screens.closed_once import ClosedOnce, Result
+from tui.screens.help import HelpScreen
+from tui.widgets.bindings import binding_for, bindings, keys_in_force, short_key
 from tui.widgets.editor import Editor
-
-Result = TypeVar("Result")
 
 _GAP: Final = "   "
 
@@ -32,20 +33,19 @@ TALL: Final = 28
 """Lines of a screen from which on a dialog spends some on air."""
 
 
-class ClosedOnce(ModalScreen[Result | None], Generic[Result]):
-    """A screen over another that can be asked to close more than once, as by Enter and Escape typed in a burst."""
-
-    def dismiss(self, result: Result | None = None) -> AwaitComplete:
-        """Close with a result; does nothing once the screen is closed, or lies below another one."""
-        return super().dismiss(result) if self.is_active else AwaitComplete()
-
-
 class Dialog(ClosedOnce[Result]):
-    """A dialog in the middle of the screen, in a `Vertical` with the id `dialog`. Escape closes it with None."""
+    """A dialog in the middle of the screen, in a `Vertical` with the id `dialog`. Escape closes it with None, F1 explains its keys."""
+
+    PLACE: ClassVar[Scope] = Scope.DIALOG
+    """Whose keys help shows first."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide")]  # noqa: RUF012 - Textual's declaration
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(Scope.DIALOG),
+        # A modal screen hides the app's own keys.
+        binding_for(action("app.help"), does="app_help"),
+    ]
     DEFAULT_CSS = """
     Dialog {
         align: center middle;
@@ -84,10 +84,17 @@ class Dialog(ClosedOnce[Result]):
         """Leave without a result."""
         self.dismiss(None)
 
+    def action_app_help(self) -> None:
+        """Show the keys, those of this dialog first."""
+        self.app.push_screen(HelpScreen(place=self.PLACE))
+
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A key, what it does, and the action that a click on it runs: the screen's, unless it names another namespace."""
+    """A key, what it does, and the action that a click on it runs: the screen's, unless it names another namespace.
+
+    The key is an action's id in the registry, for the key in force, or two with a `/` between them; else it is shown as it is.
+    """
 
     key: str
     text: str
@@ -105,6 +112,17 @@ class KeyHints(Widget):
         super().__init__(id=id)
         self._hints = tuple(hints)
         self.auto_links = False
+        self._keys: Mapping[str, tuple[str, ...]] = {}
+
+    def on_mount(self) -> None:
+        """Name the keys in force, also when they change."""
+        self._look(self.screen)
+        self.screen.bindings_updated_signal.subscribe(self, self._look)
+
+    def _look(self, _screen: object) -> None:
+        if self._keys != keys_in_force(self.app):
+            self._keys = keys_in_force(self.app)
+            self.refresh(layout=True)
 
     def show(self, hints: Sequence[Hint]) -> None:
         """List other keys."""
@@ -118,25 +136,31 @@ class KeyHints(Widget):
 
     def render(self) -> Content:
         """Draw the entries."""
-        return Content("\n").join(
-            Content(_GAP).join(map(_hint_content, line)) for line in self._lines(self.size.width)
-        )
+        return Content("\n").join(Content(_GAP).join(line) for line in self._lines(self.size.width))
 
-    def _lines(self, width: int) -> list[list[Hint]]:
-        lines: list[list[Hint]] = []
+    def _lines(self, width: int) -> list[list[Content]]:
+        lines: list[list[Content]] = []
         used = width
         for hint in self._hints:
-            cells = _hint_content(hint).cell_length
-            if used + len(_GAP) + cells > width:
+            if not (key := _key_text(hint.key, self._keys)):
+                continue
+            content = _hint_content(hint, key)
+            if used + len(_GAP) + content.cell_length > width:
                 lines.append([])
                 used = -len(_GAP)
-            lines[-1].append(hint)
-            used += len(_GAP) + cells
+            lines[-1].append(content)
+            used += len(_GAP) + content.cell_length
         return lines
 
 
-def _hint_content(hint: Hint) -> Content:
-    content = Content.assemble((hint.key, "bold $footer-key-foreground"), " ", hint.text)
+def _key_text(key: str, keys: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the key in force of each action that a hint names; empty where none of them has any."""
+    named = [part for part in key.split("/") if part in keys]
+    return "/".join(short_key(keys[one][0]) for one in named if keys[one]) if named else key
+
+
+def _hint_content(hint: Hint, key: str) -> Content:
+    content = Content.assemble((key, "bold $footer-key-foreground"), " ", hint.text)
     action = hint.action if "." in hint.action else f"screen.{hint.action}"
     return content.stylize(Style.from_meta({"@click": action}))
 
@@ -157,9 +181,7 @@ class PickList(OptionList):
 class TextField(Editor):
     """Text of a few lines: Enter accepts it, Ctrl+J begins a new line, pasting never accepts."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.TEXT)
     DEFAULT_CSS = """
     TextField {
         height: auto; min-height: 1; max-height: 8;
@@ -198,7 +220,8 @@ class TextField(Editor):
 class FormDialog(Dialog[Result]):
     """A dialog of fields. Enter in a text, Ctrl+S and the first button accept what they hold; the second button leaves."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "accept", show=False)]
+    PLACE = Scope.FORM
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FORM)
     DEFAULT_CSS = """
     FormDialog {
         & #buttons { height: 1; margin-top: 1; align-horizontal: right; }

@@ -7,10 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from textual import events, on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Checkbox, Input, Label, OptionList
@@ -18,8 +19,10 @@ from textual.widgets.option_list import Option
 
 from tui.chat.ui import Answer
 from tui.sanitize import sanitize_line
+from tui.scopes import Scope
 from tui.screens.ask import Ask
 from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
+from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
 _OTHER_LINES: Final = 16
@@ -63,6 +66,11 @@ class Target:
 class ExportDialog(FormDialog[ExportChoice]):
     """Returns what to write, or None."""
 
+    PLACE = Scope.EXPORT
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.EXPORT,
+        does={"export.previous_format": "format(-1)", "export.next_format": "format(1)"},
+    )
     CSS = """
     ExportDialog {
         & > #dialog { width: 84; }
@@ -113,7 +121,7 @@ class ExportDialog(FormDialog[ExportChoice]):
             yield from self.compose_end(
                 "Export",
                 [
-                    Hint("↑/↓", "format", "to_formats"),
+                    Hint("export.previous_format/export.next_format", "format", "to_formats"),
                     Hint("Enter", "export", "accept"),
                     Hint("Tab", "next field", "app.focus_next"),
                     Hint("Esc", "close", "close"),
@@ -187,12 +195,10 @@ class ExportDialog(FormDialog[ExportChoice]):
         )
         return answer == "replace"
 
-    def on_key(self, event: events.Key) -> None:
-        """Let the arrow keys reach the formats from the path."""
-        if event.key in ("up", "down") and isinstance(self.focused, Input):
-            formats = self.query_one("#formats", OptionList)
-            (formats.action_cursor_up if event.key == "up" else formats.action_cursor_down)()
-            event.stop()
+    def action_format(self, step: int) -> None:
+        """Choose the format `step` places away, also from the path."""
+        formats = self.query_one("#formats", OptionList)
+        (formats.action_cursor_down if step > 0 else formats.action_cursor_up)()
 
 
 def _format_option(known: FormatChoice) -> Option:

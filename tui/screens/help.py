@@ -1,36 +1,34 @@
-"""The help screen: every action with its keys, made from the registry."""
+"""The help screen: every action with its keys, made from the registry, and those of the place where one is first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import HorizontalGroup, VerticalScroll
 from textual.widgets import Label
 
-from tui.actions import ACTIONS, Action
-from tui.screens.dialog import ClosedOnce
+from tui.actions import Action, action, actions
+from tui.scopes import MAIN, PLACES, Scope, around
+from tui.screens.closed_once import ClosedOnce
+from tui.widgets.bindings import binding_for, bindings, keys_in_force, shown_keys
 
-_COMPOSER_KEYS = (
-    ("Enter", "Sends the message."),
-    ("Ctrl+J", "Begins a new line; so do Shift+Enter and Alt+Enter where the terminal tells them apart."),
-    ("Up", "On the first line: brings back what was sent before, in this chat and then in others."),
-    ("/ or !", "At the beginning: a command, as in /new; // or !! sends a text that begins so."),
+_SIGNS = (
+    ("/ or !", "At the beginning of a message: a command, as in /new; // or !! sends a text that begins so."),
     ("@", "Completes the path of a text file, which goes with the message."),
 )  # fmt: skip
-
-
-_KEY_NAMES: Final = {"pageup": "PageUp", "pagedown": "PageDown"}
+_CLOSE = "dismiss(None)"
 
 
 class HelpScreen(ClosedOnce[None]):
     """Lists what can be done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q", "dismiss(None)", "Close"),
+        *bindings(Scope.DIALOG, Scope.HELP, does={"dialog.close": _CLOSE, "help.close": _CLOSE}),
+        binding_for(action("app.help"), does=_CLOSE),
     ]
     CSS = """
     HelpScreen {
@@ -46,32 +44,52 @@ class HelpScreen(ClosedOnce[None]):
     """
 
     def __init__(
-        self, keys: Mapping[str, tuple[str, ...]] | None = None, *, where: str = "", what: str = ""
+        self,
+        keys: Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        where: str = "",
+        what: str = "",
+        place: Scope | None = None,
     ) -> None:
         """Make the screen.
 
         Args:
-            keys: those in force, by the actions' ids; None for the defaults.
+            keys: by the actions' ids; None for those in force.
             where: where the user is now.
             what: what can be done there.
+            place: whose keys come first; None for the chat's.
         """
         super().__init__()
-        self._keys = keys or {one.id: one.keys for one in ACTIONS}
+        self._keys = keys
         self._where = where
         self._what = what
+        self._place = place
 
     def compose(self) -> ComposeResult:
-        """List the actions by area."""
+        """List the actions by area, and those of each place."""
+        near = (self._place, *around(self._place)) if self._place else ()
+        here = [place for place in near if place in PLACES]
         with VerticalScroll():
             yield Label("Keys and commands  (Esc closes)", classes="area")
             if self._where:
                 yield Label(f"You are {self._where}. {self._what}", classes="meaning", markup=False)
-            yield from _group("Message", _COMPOSER_KEYS)
-            ordered = sorted(ACTIONS, key=lambda action: action.area)
+            for place in here:
+                yield from self._of_place(place)
+            yield from _group("Message", _SIGNS)
+            ordered = sorted(actions(*MAIN), key=lambda action: action.area)
             for area, group in groupby(ordered, key=lambda action: action.area):
-                yield from _group(
-                    area, [(shown_keys(self._keys[one.id]), _meaning(one)) for one in group]
-                )
+                yield from self._of_actions(area, group)
+            for place in PLACES:
+                if place not in here:
+                    yield from self._of_place(place)
+
+    def _of_place(self, place: Scope) -> ComposeResult:
+        yield from self._of_actions(PLACES[place], actions(place))
+
+    def _of_actions(self, area: str, group: Iterable[Action]) -> ComposeResult:
+        keys = self._keys or keys_in_force(self.app)
+        rows = [(shown_keys(keys[one.id]) or _no_key(one), _meaning(one)) for one in group]
+        yield from _group(area, rows)
 
 
 def _group(area: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
@@ -82,25 +100,19 @@ def _group(area: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
             yield Label(meaning, classes="meaning", markup=False)
 
 
+def _no_key(action: Action) -> str:
+    return "palette" if action.commands else "no key"
+
+
 def _meaning(action: Action) -> str:
     name = action.title.partition(": ")[2]
-    command = f"  /{action.commands[0]} {action.argument}".rstrip()
-    return f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}{command}"
+    return (
+        f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}{_called(action)}"
+    )
 
 
-def keys_text(action: Action) -> str:
-    """Return an action's keys as people write them, as in `Ctrl+Q`; single letters stay as they are typed."""
-    return shown_keys(action.keys)
-
-
-def shown_keys(keys: tuple[str, ...]) -> str:
-    """Return keys as people write them."""
-    return ", ".join(map(_key_text, keys)) or "palette"
-
-
-def _key_text(key: str) -> str:
-    return key if len(key) == 1 else "+".join(map(_key_name, key.split("+")))
-
-
-def _key_name(part: str) -> str:
-    return _KEY_NAMES.get(part, part.capitalize())
+def _called(action: Action) -> str:
+    """Return the action's command; of one that has none, the id by which its keys can be changed."""
+    if action.commands:
+        return f"  /{action.commands[0]} {action.argument}".rstrip()
+    return "" if action.fixed else f"  {action.id}"

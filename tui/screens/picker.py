@@ -8,14 +8,17 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
-from tui.screens.dialog import Dialog, Hint, KeyHints, Result
+from tui.scopes import Scope
+from tui.screens.closed_once import Result
+from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
 _MOST_SHOWN = 500
@@ -41,12 +44,16 @@ class Entry:
 class ListDialog(Dialog[Result]):
     """A dialog with a field that narrows a list; the field keeps the focus, and the arrow keys move in the list."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "move(1)", show=False, priority=True),
-        Binding("up", "move(-1)", show=False, priority=True),
-        Binding("pagedown", "move(10)", show=False, priority=True),
-        Binding("pageup", "move(-10)", show=False, priority=True),
-    ]
+    PLACE = Scope.LIST
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.LIST,
+        does={
+            "list.down": "move(1)",
+            "list.up": "move(-1)",
+            "list.page_down": "move(10)",
+            "list.page_up": "move(-10)",
+        },
+    )
 
     def narrow(self, typed: str) -> None:
         """List what has the words that were typed."""
@@ -115,7 +122,7 @@ class Picker(ListDialog[str]):
             yield KeyHints(
                 [
                     Hint("Enter", "choose", "choose"),
-                    Hint("↑↓", "move", "move(1)"),
+                    Hint("list.up/list.down", "move", "move(1)"),
                     Hint("Esc", "close", "close"),
                 ]
             )

@@ -18,6 +18,7 @@ from tui.engine.catalog import ModelSource, resolve
 from tui.parameters import PARAMETERS, Value
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
+from tui.widgets.bindings import key_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import ParameterField
@@ -78,6 +79,10 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         self._models: Sequence[ModelSource] = ()
         self._offered: Sequence[ModelSource] = ()
 
+    def _newline_key(self) -> str:
+        key = key_name(self.app, "text.newline")
+        return f" ({key}: new line)" if key else ""
+
     def compose(self) -> ComposeResult:
         """Lay out the fields."""
         with Vertical(id="dialog"):
@@ -85,7 +90,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             yield Label("IT BEGINS WITH", classes="heading")
             yield TextField(
                 self._start_text,
-                placeholder="Words that the model goes on from (Ctrl+J: new line)",
+                placeholder=f"Words that the model goes on from{self._newline_key()}",
                 id="start",
             )
             with VerticalScroll(id="fields", can_focus=False):

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Label
 
 from tui.sanitize import sanitize
+from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.widgets.bindings import bindings
 
 MOST_LINES: Final = 200
 """More of them are not laid out at once within a frame."""
@@ -21,7 +23,8 @@ MOST_LINES: Final = 200
 class Report(Dialog[None]):
     """Shows a summary, and a line for each thing that there is to say."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", show=False)]
+    PLACE = Scope.REPORT
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.REPORT)
     CSS = """
     Report {
         & > #dialog { width: 90; }

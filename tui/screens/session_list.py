@@ -14,7 +14,7 @@ from typing import ClassVar, Final, TypeVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Label
@@ -23,11 +23,13 @@ from textual.widgets.option_list import Option
 from tui.chat.ui import Answer
 from tui.conversation import Conversation
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
 from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.session_rows import chat_row, hit_row
 from tui.sessions import SearchHit, SessionError, SessionSummary
 from tui.sessions.writer import SessionWriter
+from tui.widgets.bindings import bindings, key_name
 from tui.widgets.editor import LineInput
 
 SEARCH_AFTER_S: Final = 0.15
@@ -50,18 +52,8 @@ class OpenChat:
 class SessionList(Dialog[OpenChat]):
     """Returns the chat to open, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "to_list", show=False),
-        Binding("slash", "to_field", show=False),
-        Binding("f2,r", "rename", show=False),
-        Binding("p", "pin", show=False),
-        Binding("number_sign", "tag", show=False),
-        Binding("d", "duplicate", show=False),
-        Binding("delete,x", "trash", show=False),
-        Binding("u", "untrash", show=False),
-        Binding("t", "switch", show=False),
-        Binding("E", "empty", show=False),
-    ]
+    PLACE = Scope.CHATS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FINDER, Scope.CHATS)
     CSS = """
     SessionList {
         & > #dialog { width: 100; height: 90%; }
@@ -261,28 +253,28 @@ class SessionList(Dialog[OpenChat]):
         if not in_list:
             return [
                 Hint("Enter", "bring back" if self._in_trash else "open", "open"),
-                Hint("↓", "list, with more keys", "to_list"),
-                *([] if self._in_trash else [Hint("F2", "rename", "rename")]),
+                Hint("finder.to_list", "list, with more keys", "to_list"),
+                *([] if self._in_trash else [Hint("chats.rename", "rename", "rename")]),
                 Hint("Esc", "back" if self._in_trash else "close", "close"),
             ]
         if self._in_trash:
             return [
                 Hint("Enter", "bring back", "open"),
-                Hint("E", "empty the trash", "empty"),
-                Hint("t", "chats", "switch"),
-                Hint("/", "find", "to_field"),
+                Hint("chats.empty", "empty the trash", "empty"),
+                Hint("chats.switch", "chats", "switch"),
+                Hint("finder.to_field", "find", "to_field"),
                 Hint("Esc", "back", "close"),
             ]
         return [
             Hint("Enter", "open", "open"),
-            Hint("F2", "rename", "rename"),
-            Hint("p", "pin", "pin"),
-            Hint("#", "tags", "tag"),
-            Hint("d", "duplicate", "duplicate"),
-            Hint("Del", "to trash", "trash"),
-            *([Hint("u", "undo", "untrash")] if self._undo else []),
-            Hint("t", "trash", "switch"),
-            Hint("/", "find", "to_field"),
+            Hint("chats.rename", "rename", "rename"),
+            Hint("chats.pin", "pin", "pin"),
+            Hint("chats.tag", "tags", "tag"),
+            Hint("chats.duplicate", "duplicate", "duplicate"),
+            Hint("chats.trash", "to trash", "trash"),
+            *([Hint("chats.untrash", "undo", "untrash")] if self._undo else []),
+            Hint("chats.switch", "trash", "switch"),
+            Hint("finder.to_field", "find", "to_field"),
             Hint("Esc", "close", "close"),
         ]
 
@@ -422,7 +414,11 @@ class SessionList(Dialog[OpenChat]):
             self._sessions.store.trash(chat_id)
             self._undo.append(chat_id)
 
-        self._change(chat_id, trash, f"“{title}” is in the trash. Press u to bring it back.")
+        self._change(chat_id, trash, f"“{title}” is in the trash.{self._way_back()}")
+
+    def _way_back(self) -> str:
+        key = key_name(self.app, "chats.untrash")
+        return f" Press {key} to bring it back." if key else ""
 
     def action_untrash(self) -> None:
         """Bring the chat back that was moved to the trash last."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -17,12 +17,14 @@ from textual.widgets.option_list import Option
 
 from tui.parameters import format_value
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
 from tui.screens.ask import AskText
 from tui.screens.dialog import Hint, KeyHints, show_problem
 from tui.screens.picker import Entry, ListDialog, Picker
 from tui.settings.config import ConfigError
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.schema import SETTINGS, Setting, SettingError
+from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
 _NAME_CELLS = 38
@@ -32,9 +34,10 @@ _VALUE_CELLS = 18
 class SettingsScreen(ListDialog[None]):
     """Changes the configuration file; each change is written and holds at once."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "reset", show=False, priority=True),
-    ]
+    PLACE = Scope.SETTINGS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.SETTINGS, does={"setting.unset": "reset"}
+    )
     CSS = """
     SettingsScreen {
         & > #dialog { width: 100; height: 94%; }
@@ -75,7 +78,7 @@ class SettingsScreen(ListDialog[None]):
             yield KeyHints(
                 [
                     Hint("Enter", "change", "change"),
-                    Hint("^R", "out of the file", "reset"),
+                    Hint("setting.unset", "out of the file", "reset"),
                     Hint("Esc", "close", "close"),
                 ]
             )

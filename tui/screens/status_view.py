@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import HorizontalGroup, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Label
 
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.widgets.bindings import bindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class StatusRow:
 class StatusView(Dialog[None]):
     """Lists values with their origins."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "close", show=False)]
+    PLACE = Scope.REPORT
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.REPORT)
     CSS = """
     StatusView {
         & > #dialog { width: 90; height: 90%; }

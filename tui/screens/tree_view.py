@@ -15,7 +15,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Label, Tree
@@ -24,8 +24,10 @@ from textual.widgets.tree import TreeNode
 from tui.chat.loader import short_name
 from tui.conversation import ASSISTANT, USER, Conversation, Status, Turn
 from tui.sanitize import sanitize_line
+from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints
 from tui.screens.session_rows import date_text
+from tui.widgets.bindings import bindings
 
 _GLYPHS: Final = {USER: "❯", ASSISTANT: "●"}
 _ENDINGS: Final = {
@@ -95,12 +97,15 @@ class TurnTree(Tree[str]):
         "turn-tree--fact",
         "turn-tree--problem",
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "shut", show=False),
-        Binding("right", "open", show=False),
-        Binding("n", "branch(1)", show=False),
-        Binding("N", "branch(-1)", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.TREE,
+        does={
+            "tree.next_branch": "branch(1)",
+            "tree.previous_branch": "branch(-1)",
+            "tree.fold": "shut",
+            "tree.unfold": "open",
+        },
+    )
     DEFAULT_CSS = """
     TurnTree {
         background: $surface; overflow-x: hidden;
@@ -239,6 +244,7 @@ def _words(turn: Turn) -> str:
 class TreeView(Dialog[str]):
     """Returns the id of the turn to jump to, or None."""
 
+    PLACE = Scope.TREE
     CSS = """
     TreeView {
         & > #dialog { width: 110; height: 90%; }
@@ -279,8 +285,12 @@ class TreeView(Dialog[str]):
             yield KeyHints(
                 [
                     Hint("Enter", "jump there", "jump"),
-                    Hint("n/N", "next/previous variants", "next_branch"),
-                    Hint("←/→", "fold/unfold", "fold"),
+                    Hint(
+                        "tree.next_branch/tree.previous_branch",
+                        "next/previous variants",
+                        "next_branch",
+                    ),
+                    Hint("tree.fold/tree.unfold", "fold/unfold", "fold"),
                     Hint("Esc", "close", "close"),
                 ]
             )

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Grid, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Label, TabbedContent, TabPane
@@ -18,7 +18,9 @@ from textual.widgets import Label, TabbedContent, TabPane
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Status, Turn
 from tui.parameters import PARAMETERS, format_value
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.widgets.bindings import bindings
 from tui.widgets.figures import seconds_text
 from tui.widgets.long_text import LongText
 
@@ -171,11 +173,10 @@ class Table(VerticalScroll, inherit_bindings=False):
 class TurnDetails(Dialog[None]):
     """Shows one turn; returns nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy", show=False),
-        Binding("left", "tab(-1)", show=False),
-        Binding("right", "tab(1)", show=False),
-    ]
+    PLACE = Scope.DETAILS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.DETAILS, does={"details.previous_tab": "tab(-1)", "details.next_tab": "tab(1)"}
+    )
     CSS = """
     TurnDetails {
         & > #dialog { width: 110; height: 90%; }
@@ -248,9 +249,9 @@ class TurnDetails(Dialog[None]):
                     yield LongText(mark=re.compile(re.escape(EDGE_MARK)))
             yield KeyHints(
                 [
-                    Hint("←/→", "tabs", "tab(1)"),
-                    Hint("↑/↓", "scroll", "scroll_pane"),
-                    Hint("y", "copy what is shown", "copy"),
+                    Hint("details.previous_tab/details.next_tab", "tabs", "tab(1)"),
+                    Hint("reader.up/reader.down", "scroll", "scroll_pane"),
+                    Hint("details.copy", "copy what is shown", "copy"),
                     Hint("Esc", "close", "close"),
                 ]
             )

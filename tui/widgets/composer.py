@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from tui.sanitize import sanitize
+from tui.scopes import Scope
+from tui.widgets.bindings import bindings, key_name
 from tui.widgets.editor import Editor
 
 LONGEST_PASTE: Final = 100_000
@@ -20,14 +22,17 @@ _MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup",
 class Composer(Editor):
     """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) begins a new line, pasting never sends."""
 
-    HELP = "Write a message. **Enter** sends it, **Ctrl+J** begins a new line."
+    HELP = "Write a message. **Enter** sends it."
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Send", key_display="⏎", priority=False),
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
-        Binding("up", "older_or_up", show=False),
-        Binding("down", "newer_or_down", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.MESSAGE,
+        Scope.TEXT,
+        does={
+            "message.send": "submit",
+            "message.older": "older_or_up",
+            "message.newer": "newer_or_down",
+        },
+    )
 
     DEFAULT_CSS = """
     Composer {
@@ -79,7 +84,6 @@ class Composer(Editor):
             show_line_numbers=False,
             tab_behavior="focus",
             highlight_cursor_line=False,
-            placeholder="Message…  (Enter sends, Ctrl+J for a new line)",
         )
         self.menu_open = False
         """Whether a list of completions is shown, which some keys go to then."""
@@ -92,6 +96,16 @@ class Composer(Editor):
         self._draft = ""
         self.has_waiting = False
         """Whether a message waits, which Up in an empty box brings back before anything that was sent."""
+
+    def on_mount(self) -> None:
+        """Name the keys in force, also when they change."""
+        self.name_keys()
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.name_keys())
+
+    def name_keys(self) -> None:
+        """Say in the empty box which keys there are."""
+        key = key_name(self.app, "text.newline")
+        self.placeholder = f"Message…  (Enter sends{f', {key} for a new line' if key else ''})"
 
     def set_text(self, text: str) -> None:
         """Put `text` into the box, made safe to show, with the cursor at its end."""

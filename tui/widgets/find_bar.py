@@ -7,22 +7,22 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import HorizontalGroup
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from tui.scopes import Scope
+from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
 
 class FindBar(HorizontalGroup):
     """Hidden until `open`; Enter and Down go to the next hit, Shift+Enter and Up to the one before, Esc closes."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "Close", priority=True),
-        Binding("enter,down,f3,ctrl+n", "step(1)", "Next", priority=True, key_display="⏎"),
-        Binding("shift+enter,up,ctrl+p", "step(-1)", "Previous", priority=True, key_display="↑"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.FIND, does={"find.next": "step(1)", "find.previous": "step(-1)"}
+    )
     DEFAULT_CSS: ClassVar[str] = """
     FindBar {
         display: none; height: 1; max-width: 105; padding: 0 1; background: $surface;

@@ -10,13 +10,15 @@ from typing import ClassVar, Final
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.sanitize import sanitize
+from tui.scopes import Scope
+from tui.widgets.bindings import bindings
 
 _TAB: Final = "    "
 Row = tuple[int, int]
@@ -26,14 +28,15 @@ Row = tuple[int, int]
 class LongText(ScrollView, inherit_bindings=False, can_focus=True):
     """Shows a text as it is, spaces and all. Only keys that move up and down are taken."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", show=False),
-        Binding("down,j", "scroll_down", show=False),
-        Binding("pageup", "page_up", show=False),
-        Binding("pagedown,space", "page_down", show=False),
-        Binding("home", "scroll_home", show=False),
-        Binding("end", "scroll_end", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.READER,
+        does={
+            "reader.up": "scroll_up",
+            "reader.down": "scroll_down",
+            "reader.first": "scroll_home",
+            "reader.last": "scroll_end",
+        },
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {"long-text--mark"}
     DEFAULT_CSS = """
     LongText {

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -16,6 +16,8 @@ from textual.widgets import Input, Label
 
 from tui.parameters import Parameter, ParameterError, Value
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
+from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
 _SHORT: Final = 6
@@ -25,13 +27,15 @@ _SHORT: Final = 6
 class ValueInput(LineInput):
     """The field itself; arrow keys and the mouse's wheel step the value."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "step(1)", show=False),
-        Binding("down", "step(-1)", show=False),
-        Binding("shift+up", "step(10)", show=False),
-        Binding("shift+down", "step(-10)", show=False),
-        Binding("ctrl+r", "reset", "Default", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.PARAMETER,
+        does={
+            "parameter.increase": "step(1)",
+            "parameter.decrease": "step(-1)",
+            "parameter.increase_much": "step(10)",
+            "parameter.decrease_much": "step(-10)",
+        },
+    )
 
     @dataclass
     class Stepped(Message):
@@ -72,7 +76,7 @@ class ResetSign(Label):
 
     def __init__(self) -> None:
         super().__init__("↺", classes="reset", markup=False)
-        self.tooltip = "Back to the default (Ctrl+R in the field)"
+        self.tooltip = "Back to the default"
 
     def on_click(self, event: events.Click) -> None:
         """Say so."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region
 from textual.message import Message
 
+from tui.scopes import Scope
+from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
 from tui.widgets.turn_view import GUTTER, MEASURE
 
@@ -16,12 +18,11 @@ from tui.widgets.turn_view import GUTTER, MEASURE
 class TurnEditor(Composer):
     """Enter ends the edit (and has a user turn answered), Ctrl+S only saves it, Esc leaves the turn as it was."""
 
-    HELP = "**Enter** saves the turn and has it answered, **Ctrl+S** only saves it, **Esc** leaves it as it was."
+    HELP = "**Enter** saves the turn and has it answered, **Esc** leaves it as it was."
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save_only", "Save only", priority=True),
-        Binding("escape", "cancel", "Leave as it was", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        Scope.EDIT, does={"edit.save": "save_only", "edit.leave": "cancel"}
+    )
     DEFAULT_CSS = """
     TurnEditor {
         layer: overlay;
@@ -56,9 +57,14 @@ class TurnEditor(Composer):
         self.turn_id = turn_id
         self._original = text
         self.border_title = "Edit"
-        answered = "Enter saves and has it answered · Ctrl+S saves" if is_user else "Enter saves"
-        self.border_subtitle = f"{answered} · Esc leaves it"
+        self._is_user = is_user
         self.set_text(text)
+
+    def name_keys(self) -> None:
+        """Say on the frame which keys there are."""
+        key = key_name(self.app, "edit.save") if self._is_user else ""
+        enter = "Enter saves and has it answered" if self._is_user else "Enter saves"
+        self.border_subtitle = f"{enter}{f' · {key} saves' if key else ''} · Esc leaves it"
 
     def place(self, turn: Region, pane: Region) -> None:
         """Lie over the region of a turn, within that of the pane; both in cells of the screen."""

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from tui.actions import ACTIONS, Action
 from tui.chat.core import Core
 from tui.chat.ui import Ui
+from tui.scopes import When
 from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.copying import Copying
@@ -170,11 +171,11 @@ class Commands:
     def is_possible(self, action_id: str) -> bool:
         """Return whether an action can be done now."""
         match self._when.get(action_id):
-            case "busy":
+            case When.BUSY:
                 return self._is_busy
-            case "idle":
+            case When.IDLE:
                 return not self._is_stoppable
-            case "still":
+            case When.STILL:
                 return self._core.replies.live is None
         return True
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from tui.chat.core import Core
-from tui.keymap import keymap
+from tui.scopes import Scope
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.view import View
 from tui.screens.help import HelpScreen
@@ -14,11 +15,21 @@ from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
 from tui.widgets.sidebar import SystemPrompt
 
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the cursor is, in words, and the keys that come first there."""
+
+    where: str
+    scope: Scope | None = None
+
+
+_CHAT: Final = _Place("in the chat")
 _PLACES: Final = {
-    Composer: "in the message",
-    TurnPane: "on a turn of the chat",
-    SystemPrompt: "in the system prompt",
-    ValueInput: "in a field of the settings",
+    Composer: _Place("in the message", Scope.MESSAGE),
+    TurnPane: _Place("on a turn of the chat", Scope.TURNS),
+    SystemPrompt: _Place("in the system prompt", Scope.TEXT),
+    ValueInput: _Place("in a field of the settings", Scope.PARAMETER),
 }
 
 
@@ -31,13 +42,11 @@ class LookingUp:
 
     def show_help(self) -> None:
         """Show the keys."""
-        preferences, focused = self._core.settings.preferences, self._view.screen.focused
-        keys = keymap(preferences.value("keys.map"), preferences.value("keys.bindings")).keys
-        where = next(
-            (text for kind, text in _PLACES.items() if isinstance(focused, kind)), "in the chat"
-        )
+        focused = self._view.screen.focused
+        place = next((at for kind, at in _PLACES.items() if isinstance(focused, kind)), _CHAT)
         what = str(getattr(focused, "HELP", None) or "").replace("**", "")
-        self._view.screen.app.push_screen(HelpScreen(keys, where=where, what=what))
+        help_screen = HelpScreen(where=place.where, what=what, place=place.scope)
+        self._view.screen.app.push_screen(help_screen)
 
     def show_palette(self) -> None:
         """Open the command palette."""

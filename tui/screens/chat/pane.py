@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import events
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.message import Message
 from textual.timer import Timer
 
-from tui.screens.bindings import bindings
+from tui.actions import actions
+from tui.scopes import Scope
 from tui.screens.chat.key_burst import BURST_S, KeyBurst, KeyKind, Verdict
+from tui.widgets.bindings import bindings
 from tui.widgets.markdown.pieces import Piece
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn_view import TurnView
 
+_MOVES: Final = frozenset((None, *(one.id for one in actions(Scope.TURNS))))
 _REPEATS: Final = ("turn.undo", "turn.redo", "turn.copy_code", "turn.older", "turn.newer")
 
 
@@ -29,16 +32,20 @@ class TurnPane(Transcript):
     HELP = "The keys act on the turn under the cursor. **Esc** goes back to the message, and so does typing."
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("turn", target="screen"),
-        Binding("up,k", "screen.scroll_or_move(-1)", "Up", show=False),
-        Binding("down", "screen.scroll_or_move(1)", "Down", show=False),
-        # A letter stays on the turns: leading into the message, it would be lost if it was the first of a text.
-        Binding("j", "screen.scroll_or_move(1, False)", "Down", show=False),
-        Binding("home,g", "screen.do('transcript.first')", show=False),
-        Binding("end,G", "screen.do('transcript.follow')", show=False),
-        Binding("space", "screen.do('turn.toggle_reasoning')", show=False),
-        Binding("enter", "screen.do('composer.focus')", show=False),
-        Binding("escape", "end_block", show=False),
+        *bindings(Scope.TURN, target="screen"),
+        *bindings(
+            Scope.TURNS,
+            does={
+                "turns.up": "screen.scroll_or_move(-1)",
+                "turns.down": "screen.scroll_or_move(1)",
+                # A letter stays on the turns: leading into the message, it would be lost if it was the first of a text.
+                "turns.down_within": "screen.scroll_or_move(1, False)",
+                "turns.first": "screen.do('transcript.first')",
+                "turns.last": "screen.do('transcript.follow')",
+                "turns.fold": "screen.do('turn.toggle_reasoning')",
+                "turns.write": "screen.do('composer.focus')",
+            },
+        ),
     ]
     _block_number: int | None = None
     burst_s: ClassVar[float] = BURST_S
@@ -198,9 +205,9 @@ def _is_typed(event: events.Key) -> bool:
 
 
 def _kind_of(active: ActiveBinding | None) -> KeyKind:
-    """Return what a key does on a turn; the bindings that are not in the registry of actions only move."""
+    """Return what a key does on a turn; the keys of the turns as a whole only move."""
     if active is None:
         return KeyKind.NONE
     if active.binding.id in _REPEATS:
         return KeyKind.REPEATS
-    return KeyKind.ACTS if active.binding.id else KeyKind.MOVES
+    return KeyKind.MOVES if active.binding.id in _MOVES else KeyKind.ACTS

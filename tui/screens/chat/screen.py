@@ -26,7 +26,7 @@ from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.sanitize import sanitize_line
-from tui.screens.bindings import bindings
+from tui.scopes import Scope
 from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.commands import Commands, Doers
 from tui.screens.chat.composing import ComposerArea
@@ -56,6 +56,7 @@ from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
+from tui.widgets.bindings import bindings
 from tui.widgets.composer import Composer
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.find_bar import FindBar
@@ -82,7 +83,7 @@ class ChatScreen(Screen[None]):
     """One chat."""
 
     AUTO_FOCUS = "Composer"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CHAT)
     render_lines = ground
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (SIDEBAR_WIDTH, "-wide")]  # noqa: RUF012 - Textual's type
     VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall")]  # noqa: RUF012 - Textual's type

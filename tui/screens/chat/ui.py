@@ -14,7 +14,7 @@ from textual.screen import Screen
 from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Ask, AskText
-from tui.screens.dialog import ClosedOnce
+from tui.screens.closed_once import ClosedOnce
 from tui.screens.picker import Entry, Picker
 
 Result = TypeVar("Result")

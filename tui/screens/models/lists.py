@@ -28,6 +28,7 @@ from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
 from tui.settings.state import AppState
+from tui.widgets.bindings import key_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
 
@@ -361,8 +362,10 @@ class ModelLists(Dialog[LoadRequest]):
         elif not self._is_loaded:
             note.update("Looking for models on this machine…")
         elif not self._known.sources:
+            key = key_name(self.app, "models.switch")
+            lists = f"{key} lists those of the Hub; or type" if key else "Type"
             note.update(
-                "There is no model on this machine yet. Ctrl+T lists those of the Hub; or type a Hub id such as "
+                f"There is no model on this machine yet. {lists} a Hub id such as "
                 "HuggingFaceTB/SmolLM2-360M-Instruct, or the path of a model folder or .gguf file."
             )
         else:
@@ -381,20 +384,23 @@ class ModelLists(Dialog[LoadRequest]):
         in_list = isinstance(self.focused, PickList)
         hints = [
             Hint("Enter", "get" if self._in_hub else "load", "accept"),
-            Hint("^T", "this machine" if self._in_hub else "the Hub", "switch"),
-            Hint("F2", "load with …", "options"),
+            Hint("models.switch", "this machine" if self._in_hub else "the Hub", "switch"),
+            Hint("models.options", "load with …", "options"),
         ]
         if in_list:
-            hints += [Hint("f", "favourite", "favourite")]
+            hints += [Hint("models.favourite", "favourite", "favourite")]
             if self._in_hub:
-                hints += [Hint("s", "sort", "sort")]
+                hints += [Hint("models.sort", "sort", "sort")]
             else:
-                hints += [Hint("a", "add folder", "add_folder"), Hint("x", "delete", "remove")]
+                hints += [
+                    Hint("models.add_folder", "add folder", "add_folder"),
+                    Hint("models.remove", "delete", "remove"),
+                ]
             if self._desk.downloads.running:
-                hints += [Hint("c", "stop download", "cancel_download")]
-            hints += [Hint("/", "find", "to_field")]
+                hints += [Hint("models.cancel_download", "stop download", "cancel_download")]
+            hints += [Hint("finder.to_field", "find", "to_field")]
         else:
-            hints += [Hint("↓", "list, with more keys", "to_list")]
+            hints += [Hint("finder.to_list", "list, with more keys", "to_list")]
         self.query_one("#keys", KeyHints).show([*hints, Hint("Esc", "close", "close")])
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:

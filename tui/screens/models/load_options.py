@@ -108,7 +108,7 @@ class LoadOptions(FormDialog[LoadRequest]):
             yield from self.compose_end(
                 "Load",
                 [
-                    Hint("^S", "load", "accept"),
+                    Hint("form.accept", "load", "accept"),
                     Hint("Tab", "next field", "app.focus_next"),
                     Hint("Esc", "close", "close"),
                 ],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
 from tui.chat.ui import Answer
@@ -18,6 +18,7 @@ from tui.engine.fit import Grade
 from tui.engine.hub.hub import DownloadPlan
 from tui.files import absolute, is_folder, typed_path
 from tui.sanitize import sanitize, sanitize_line
+from tui.scopes import Scope
 from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import PickList, show_problem
 from tui.screens.models import rows
@@ -25,6 +26,7 @@ from tui.screens.models.download_question import GET, LOAD, no_room, question
 from tui.screens.models.lists import ASK_HUB, SORTS, TYPED, ModelDesk, ModelLists
 from tui.screens.models.load_options import LoadOptions
 from tui.settings.state import AppState
+from tui.widgets.bindings import bindings
 from tui.widgets.figures import bytes_text
 
 __all__ = ["ModelDesk", "ModelPicker"]
@@ -33,18 +35,8 @@ __all__ = ["ModelDesk", "ModelPicker"]
 class ModelPicker(ModelLists):
     """Returns the load that the user asks for, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "to_list", show=False),
-        Binding("slash", "to_field", show=False),
-        Binding("ctrl+t", "switch", show=False),
-        Binding("h", "switch", show=False),
-        Binding("s", "sort", show=False),
-        Binding("f", "favourite", show=False),
-        Binding("o,f2", "options", show=False),
-        Binding("a", "add_folder", show=False),
-        Binding("delete,x", "remove", show=False),
-        Binding("c", "cancel_download", show=False),
-    ]
+    PLACE = Scope.MODELS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FINDER, Scope.MODELS)
 
     CSS = """
     ModelPicker {

@@ -1,0 +1,112 @@
+"""The places where keys have a meaning of their own, and which of them lie within one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Scope(StrEnum):
+    """A place where keys have a meaning of their own."""
+
+    APP = "app"
+    CHAT = "chat"
+    TURN = "turn"
+    TURNS = "turns"
+    TEXT = "text"
+    MESSAGE = "message"
+    COMPLETIONS = "completions"
+    EDIT = "edit"
+    FIND = "find"
+    PARAMETER = "parameter"
+    DIALOG = "dialog"
+    FINDER = "finder"
+    CHATS = "chats"
+    MODELS = "models"
+    LIST = "list"
+    SETTINGS = "settings"
+    FORM = "form"
+    EXPORT = "export"
+    QUESTION = "question"
+    TREE = "tree"
+    READER = "reader"
+    DETAILS = "details"
+    REPORT = "report"
+    HELP = "help"
+
+
+class When(StrEnum):
+    """When an action is possible."""
+
+    ALWAYS = ""
+    BUSY = "busy"
+    """Only while a reply is written or a model loads."""
+    IDLE = "idle"
+    """Only while not."""
+    STILL = "still"
+    """Only while no reply is written."""
+    MARKED = "marked"
+    """Only while a block of a turn is marked; its keys go before all others then."""
+
+
+MAIN: Final = (Scope.APP, Scope.CHAT, Scope.TURN)
+"""The scopes whose actions have a command and stand in the palette; keys of all others work only where one is."""
+
+PLACES: Final[Mapping[Scope, str]] = {
+    Scope.TURNS: "On the turns",
+    Scope.TEXT: "In a text of several lines",
+    Scope.MESSAGE: "In the message",
+    Scope.COMPLETIONS: "In the list of completions",
+    Scope.EDIT: "In the editor of a turn",
+    Scope.FIND: "In the search bar",
+    Scope.PARAMETER: "In a field of the sidebar",
+    Scope.DIALOG: "In every dialog",
+    Scope.FINDER: "In the lists of chats and models",
+    Scope.CHATS: "In the list of chats",
+    Scope.MODELS: "In the list of models",
+    Scope.LIST: "In lists that typing narrows",
+    Scope.SETTINGS: "In the settings",
+    Scope.FORM: "In forms",
+    Scope.EXPORT: "In the export",
+    Scope.QUESTION: "In a question",
+    Scope.TREE: "In the tree of variants",
+    Scope.READER: "In a long text",
+    Scope.DETAILS: "In the details of a turn",
+    Scope.REPORT: "In a report",
+    Scope.HELP: "In the help",
+}
+"""What help calls the places other than `MAIN`, in the order in which it lists them."""
+
+_AROUND: Final[Mapping[Scope, tuple[Scope, ...]]] = {
+    Scope.TURN: (Scope.TURNS, Scope.CHAT),
+    Scope.TURNS: (Scope.TURN, Scope.CHAT),
+    Scope.MESSAGE: (Scope.TEXT,),
+    Scope.EDIT: (Scope.MESSAGE, Scope.TEXT),
+    Scope.CHATS: (Scope.FINDER, Scope.DIALOG),
+    Scope.MODELS: (Scope.FINDER, Scope.DIALOG),
+    Scope.LIST: (Scope.DIALOG,),
+    Scope.SETTINGS: (Scope.LIST, Scope.DIALOG),
+    Scope.FORM: (Scope.TEXT, Scope.DIALOG),
+    Scope.EXPORT: (Scope.FORM, Scope.DIALOG),
+    Scope.QUESTION: (Scope.DIALOG,),
+    Scope.TREE: (Scope.DIALOG,),
+    Scope.READER: (Scope.DIALOG,),
+    Scope.DETAILS: (Scope.READER, Scope.DIALOG),
+    Scope.REPORT: (Scope.DIALOG,),
+    Scope.HELP: (Scope.DIALOG,),
+}
+_IN_CHAT: Final = (Scope.TEXT, Scope.MESSAGE, Scope.EDIT, Scope.FIND, Scope.PARAMETER)
+"""Fields of the chat's screen; their keys go before the screen's, but for those with priority."""
+
+
+def around(place: Scope) -> tuple[Scope, ...]:
+    """Return the scopes whose keys hold in a place too, the nearest first."""
+    return _AROUND.get(place, ())
+
+
+def works_in(scope: Scope, place: Scope, *, priority: bool = False) -> bool:
+    """Return whether the keys of a scope reach it in a place."""
+    if scope in (place, Scope.APP, *around(place)):
+        return True
+    return scope is Scope.CHAT and priority and place in _IN_CHAT
