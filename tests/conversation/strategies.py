@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tui.conversation import Conversation, Generation, ReplyStats, Status
+from tui.conversation import (
+    Conversation,
+    FilePart,
+    Generation,
+    ImagePart,
+    ReasoningPart,
+    ReplyStats,
+    Status,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
 
 TEXT = st.text(max_size=20)
 ANY_TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(
@@ -28,6 +40,19 @@ GENERATION = st.builds(
         ttft_s=st.floats(0, 1e6),
         decode_s=st.floats(0, 1e6),
     ),
+)
+EXTRA = st.dictionaries(TEXT.map("x_".__add__), JSON, max_size=2)
+OTHER_PARTS = st.one_of(
+    st.builds(ImagePart, TEXT, st.just("ab" * 32), TEXT, TEXT, EXTRA),
+    st.builds(FilePart, TEXT, ANY_TEXT, EXTRA),
+    st.builds(ToolCallPart, TEXT, TEXT, JSON, EXTRA),
+    st.builds(ToolResultPart, TEXT, TEXT, ANY_TEXT, EXTRA),
+    st.builds(UnknownPart, JSON.map(lambda value: {"type": "sketch", "x": value})),
+)
+PARTS = (
+    st.builds(TextPart, ANY_TEXT.filter(bool), EXTRA)
+    | st.builds(ReasoningPart, ANY_TEXT.filter(bool), EXTRA)
+    | OTHER_PARTS
 )
 
 

@@ -18,18 +18,7 @@ from itertools import count
 from typing import Any, Final
 
 from tui.conversation.conversation import ROOT, Conversation, from_messages, title_from
-from tui.conversation.history import Patch
-from tui.conversation.mending import best_way, complete, rooted
-from tui.conversation.merging import (
-    entry_extra,
-    history_entry,
-    holds_text_only,
-    is_whole,
-    is_whole_prompt,
-    merged,
-)
-from tui.conversation.messages import plain_message
-from tui.conversation.parts import (
+from tui.conversation.entries import (
     ChatFormatError,
     decode_turn,
     decode_undo,
@@ -41,6 +30,17 @@ from tui.conversation.parts import (
     time_of,
     unknown_keys,
 )
+from tui.conversation.history import Patch
+from tui.conversation.mending import best_way, complete, rooted
+from tui.conversation.merging import (
+    entry_extra,
+    history_entry,
+    holds_text_only,
+    is_whole,
+    is_whole_prompt,
+    merged,
+)
+from tui.conversation.messages import plain_message
 from tui.conversation.turn import (
     SYSTEM,
     USER,

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from tui.conversation import codec
 from tui.conversation.conversation import Conversation
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats.base import Format, chain, one_or_list, to_json
 from tui.conversation.formats.nodes import nodes_of
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import each, mapping_of, some, text_of
-from tui.conversation.parts import ChatFormatError
 
 _MODEL_KEYS: Final = ("model_id", "model_name_or_path_or_id", "model_name_or_path", "model")
 
