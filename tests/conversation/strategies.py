@@ -69,11 +69,12 @@ def chats(draw) -> Conversation:
         step = draw(st.sampled_from(["user", "reply", "edit", "delete", "undo", "system"]))
         keys = list(chat.turns)
         if step == "user" or not keys:
-            chat = chat.add_user(draw(ANY_TEXT))
+            chat = chat.add_user(draw(ANY_TEXT), *draw(st.lists(OTHER_PARTS, max_size=2)))
             continue
         key = draw(st.sampled_from(keys))
         if step == "reply":
             chat = chat.begin_reply(key, draw(GENERATION))
+            chat = chat.update(chat.leaf.id, parts=draw(st.lists(PARTS, max_size=3)))
             chat = chat.finish(
                 chat.leaf.id,
                 draw(st.sampled_from([*Status])),

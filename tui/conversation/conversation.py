@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
+from tui.conversation.content import content_fields, content_text
 from tui.conversation.history import History, Patch
 from tui.conversation.parts import Part
 from tui.conversation.turn import (
@@ -568,21 +569,22 @@ def from_messages(
 ) -> Conversation:
     """Return a chat of one branch from `{"role", "content", "reasoning_content"?}` entries.
 
-    A leading system entry becomes the system prompt; what else an entry holds becomes its turn's `extra`.
+    A content may be a list of parts. A leading system entry becomes the system prompt; what else an entry holds becomes its turn's `extra`.
     """
     turns: dict[str, Turn] = {}
     parent: str | None = None
     system_prompt = ""
     for message in messages:
-        role, content = str(message.get("role", USER)), str(message.get("content") or "")
+        role, content = str(message.get("role", USER)), message.get("content") or ""
         if role == SYSTEM and not turns and not system_prompt:
-            system_prompt = content
+            system_prompt = content_text(content)
             continue
         reasoning = str(message.get("reasoning_content") or "")
+        said = content_fields(content if isinstance(content, list) else str(content), reasoning)
         extra = {key: value for key, value in message.items() if key not in _MESSAGE_KEYS}
-        turn = Turn(make_id(), parent, role, content, now(), reasoning=reasoning, extra=extra)
+        turn = Turn(make_id(), parent, role, created_at=now(), extra=extra, **said)
         turns[turn.id] = turn
         parent = turn.id
-    first = next((turn.text for turn in turns.values() if turn.role == USER), "")
+    first = next((turn.gist for turn in turns.values() if turn.role == USER), "")
     fields.setdefault("title", title_from(first))
     return Conversation(turns=turns, system_prompt=system_prompt, **fields)

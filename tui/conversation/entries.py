@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
+from tui.conversation.content import content_fields, encode_content, is_flat
 from tui.conversation.history import HISTORY_LIMIT, History, Patch, fitting
 from tui.conversation.merging import TURN_KEYS
-from tui.conversation.messages import content_text
 from tui.conversation.turn import Generation, ReplyStats, Status, Turn
 
 _Any = TypeVar("_Any")
-
-NESTING_LIMIT: Final = 100
-"""How deeply a part of a file that is only kept may be nested."""
 
 
 class ChatFormatError(ValueError):
@@ -33,10 +30,10 @@ def encode_turn(turn: Turn) -> dict[str, Any]:
         "id": turn.id,
         "parent": turn.parent,
         "role": turn.role,
-        "content": turn.text,
+        "content": encode_content(turn),
         "created_at": turn.created_at,
     }
-    if turn.reasoning:
+    if turn.reasoning and isinstance(entry["content"], str):
         entry["reasoning_content"] = turn.reasoning
     if turn.status is not Status.COMPLETE:
         entry["status"] = turn.status.value
@@ -99,14 +96,13 @@ def decode_turn(entry: Any) -> Turn | None:
         id=turn_id,
         parent=parent or None,
         role=role,
-        text=content_text(content),
         created_at=time_of(entry.get("created_at"), 0.0),
-        reasoning=text_of(entry.get("reasoning_content")),
         status=status,
         error=text_of(entry.get("error")),
         origin=origin if isinstance(origin, str) else None,
         generation=_decode_generation(entry.get("generation")),
         extra=unknown_keys(entry, TURN_KEYS),
+        **content_fields(flat_enough(content), text_of(entry.get("reasoning_content"))),
     )
 
 
@@ -232,16 +228,8 @@ def flat_enough(value: _Any) -> _Any:
     Raises:
         ChatFormatError: it is nested so deeply that writing it back might fail.
     """
-    level: list[Any] = [value]
-    for _ in range(NESTING_LIMIT):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, Mapping | list)
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-        ]
-        if not level:
-            return value
+    if is_flat(value):
+        return value
     raise ChatFormatError("a part of it is nested too deeply")
 
 
