@@ -191,9 +191,14 @@ def fenced(name: str, text: str) -> str:
 
     It is kept, since it is counted at every pause of the typing.
     """
+    return f"{name}:\n{code_block(text)}"
+
+
+def code_block(text: str, language: str = "") -> str:
+    """Return a text in a fence of Markdown that it can't close."""
     longest = max((len(fence) for fence in _FENCE.findall(text)), default=2)
     fence = "`" * max(3, longest + 1)
-    return f"{name}:\n{fence}\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def label_of(part: Part) -> str:

@@ -23,6 +23,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from tui.conversation import ASSISTANT, SYSTEM, USER, Status
+from tui.conversation.parts import code_block
 from tui.sanitize import sanitize_line
 from tui.widgets.markdown.document import Lines, LiveDocument
 from tui.widgets.markdown.highlight import CodeColors
@@ -37,6 +38,9 @@ MEASURE: Final = 100
 """Cells of text on a line at most: longer lines are hard to read."""
 GUTTER: Final = 3
 _THOUGHT_BAR: Final = "┊ "
+_CHIP: Final = "chip-"
+_FILE: Final = "file-"
+_LONGEST_LABEL: Final = 200
 _MOST_STRIPS: Final = 400
 """Painted rows that are kept for the next frame."""
 _FIND_SLICE_S: Final = 0.008
@@ -61,6 +65,23 @@ _ENDINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class ShownPart:
+    """What a part of a turn looks like that is neither text nor reasoning: one quiet line, and what a file unfolds to.
+
+    Attributes:
+        label: the line, such as `image: cat.png`.
+        code: the text of a file; None for what can't be unfolded.
+        language: what the text is written in, as in `py`.
+        is_above: whether it stands above the text of the turn.
+    """
+
+    label: str
+    code: str | None = None
+    language: str = ""
+    is_above: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ShownTurn:
     """What one turn looks like. `speaker` names who speaks where that is not said by the role."""
 
@@ -81,6 +102,13 @@ class ShownTurn:
     change: str = ""
     """What marks a reply by another model than the one that spoke before."""
     speaker: str = ""
+    parts: tuple[ShownPart, ...] = ()
+    """What it is made of beside text and reasoning."""
+
+    @property
+    def files(self) -> frozenset[int]:
+        """The places of the parts that can be unfolded."""
+        return frozenset(place for place, part in enumerate(self.parts) if part.code is not None)
 
 
 @dataclass(slots=True)
@@ -90,6 +118,8 @@ class ViewState:
     reasoning_open: bool | None = None
     """None: open as long as there is nothing but reasoning to see."""
     raw: bool = False
+    open_files: frozenset[int] = frozenset()
+    """The places of the parts that are unfolded."""
 
 
 def text_widths(width: int) -> tuple[int, int]:
@@ -141,6 +171,13 @@ class TurnView(Widget):
         turn_id: str
 
     @dataclass
+    class FileClicked(Message):
+        """The line of a file was clicked; `place` is that of the part."""
+
+        turn_id: str
+        place: int
+
+    @dataclass
     class HitReached(Message):
         """The current hit of a search was come to at last."""
 
@@ -173,6 +210,7 @@ class TurnView(Widget):
         self._awaits_hit = False
         self._body = self._document(turn)
         self._thought = self._thought_document(turn)
+        self._files: dict[int, LiveDocument] = {}
         self._raw = RawText()
         self._goes_on = False
         self._block_rows = range(0)
@@ -220,6 +258,8 @@ class TurnView(Widget):
                 self._thought.finish()
         else:
             self._thought = self._thought_document(turn)
+        if turn.parts != self._turn.parts:
+            self._files.clear()
         self._turn = turn
         self._changed(everything=True)
 
@@ -243,6 +283,7 @@ class TurnView(Widget):
             open_end: also where text is still coming in, which otherwise brings its colors with it.
         """
         documents = {"body": self._body, "thought": self._thought}
+        documents |= {f"{_FILE}{place}": self._files[place] for place in self._shown_files()}
         if not any(document.awaits_colors for document in documents.values()):
             return
         changed = {
@@ -370,6 +411,7 @@ class TurnView(Widget):
         """Go on with a huge turn when the frame has been drawn."""
         body = self._raw if self._state.raw else self._body
         waiting = body.is_waiting or (self.reasoning_is_open and self._thought.is_waiting)
+        waiting = waiting or any(self._files[place].is_waiting for place in self._shown_files())
         if (waiting or self._is_searching) and not self._goes_on and self.is_attached:
             self._goes_on = True
             self.set_timer(0.01, self._go_on)
@@ -395,6 +437,7 @@ class TurnView(Widget):
         self._strips.clear()
         self._parts = []
         self._body = self._thought = LiveDocument()
+        self._files.clear()
 
     def get_content_height(
         self,
@@ -429,9 +472,10 @@ class TurnView(Widget):
             parts.append(_Part("thought-head", [self._thought_head()]))
             if self.reasoning_is_open:
                 parts.append(_Part("thought", self._thought_lines(width)))
-        if body and parts[-1].name == "thought":
+        above, below = self._other_parts(text_width)
+        if (body or above) and parts[-1].name == "thought":
             parts.append(_Part("gap", [EMPTY_LINE]))
-        parts.append(_Part("body", body))
+        parts += [*above, _Part("body", body), *below]
         ending = self._ending(text_width)
         if ending:
             parts.append(_Part("ending", ending))
@@ -488,6 +532,36 @@ class TurnView(Widget):
                 return [Line((Span("…", "status-quiet"),))]
             return []
         return self._body.lines(width, numbers=self._numbers, budget_s=_SLICE_S)
+
+    def _shown_files(self) -> list[int]:
+        """The places of the files that are unfolded and have been drawn."""
+        return [place for place in self._files if place in self._state.open_files]
+
+    def _other_parts(self, width: int) -> tuple[list[_Part], list[_Part]]:
+        """Return the rows of what is neither text nor reasoning: those above the text, and those below it."""
+        rows: tuple[list[_Part], list[_Part]] = ([], [])
+        for place, part in enumerate(self._turn.parts):
+            rows[not part.is_above].extend(self._rows_of(place, part, width))
+        return rows
+
+    def _rows_of(self, place: int, part: ShownPart, width: int) -> Iterator[_Part]:
+        label = sanitize_line(part.label, _LONGEST_LABEL)
+        if part.code is None:
+            line = clipped_spans([Span(label, "status-quiet")], width)
+            yield _Part("other", [Line(tuple(line))])
+            return
+        is_open = place in self._state.open_files
+        line = clipped_spans([Span(("▾ " if is_open else "▸ ") + label, "thought")], width)
+        yield _Part(f"{_CHIP}{place}", [Line(tuple(line))])
+        if is_open:
+            lines = self._file(place, part).lines(width, numbers=self._numbers, budget_s=_SLICE_S)
+            yield _Part(f"{_FILE}{place}", lines)
+
+    def _file(self, place: int, part: ShownPart) -> LiveDocument:
+        if place not in self._files:
+            source = code_block(part.code or "", part.language)
+            self._files[place] = LiveDocument(source, verbatim=True, colors=self._colors)
+        return self._files[place]
 
     def _ending(self, width: int) -> Sequence[Line]:
         if self._turn.status == Status.FAILED:
@@ -668,6 +742,8 @@ class TurnView(Widget):
             self.post_message(self.LinkClicked(span[0].link))
         elif name == "thought-head":
             self.post_message(self.ReasoningClicked(self._turn.id))
+        elif name.startswith(_CHIP):
+            self.post_message(self.FileClicked(self._turn.id, int(name.removeprefix(_CHIP))))
         else:
             self.post_message(self.Clicked(self._turn.id))
 
