@@ -57,8 +57,9 @@ PARTS = (
 
 
 @st.composite
-def chats(draw) -> Conversation:
+def chats(draw, *, with_parts: bool = True) -> Conversation:
     """A chat that was really talked in: with variants, unfinished replies, undone steps."""
+    most = 2 if with_parts else 0
     chat = Conversation(
         extra={
             "x_" + key: value
@@ -69,12 +70,12 @@ def chats(draw) -> Conversation:
         step = draw(st.sampled_from(["user", "reply", "edit", "delete", "undo", "system"]))
         keys = list(chat.turns)
         if step == "user" or not keys:
-            chat = chat.add_user(draw(ANY_TEXT), *draw(st.lists(OTHER_PARTS, max_size=2)))
+            chat = chat.add_user(draw(ANY_TEXT), *draw(st.lists(OTHER_PARTS, max_size=most)))
             continue
         key = draw(st.sampled_from(keys))
         if step == "reply":
             chat = chat.begin_reply(key, draw(GENERATION))
-            chat = chat.update(chat.leaf.id, parts=draw(st.lists(PARTS, max_size=3)))
+            chat = chat.update(chat.leaf.id, parts=draw(st.lists(PARTS, max_size=most)))
             chat = chat.finish(
                 chat.leaf.id,
                 draw(st.sampled_from([*Status])),
