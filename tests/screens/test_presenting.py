@@ -12,7 +12,7 @@ from tui.conversation import (
     UnknownPart,
 )
 from tui.screens.presenting import Presenter
-from tui.widgets.turn_view import ShownPart
+from tui.widgets.other_parts import ShownPart
 
 CALL = ToolCallPart("c", "search", {"q": "cats"})
 

@@ -17,8 +17,9 @@ from tui.conversation import Status
 from tui.highlighting.lexers import Lexers
 from tui.widgets import transcript, turn_view
 from tui.widgets.markdown import LiveDocument
+from tui.widgets.other_parts import ShownPart
 from tui.widgets.transcript import ShownTurn, Transcript
-from tui.widgets.turn_view import ShownPart, TurnView
+from tui.widgets.turn_view import TurnView
 
 
 class TranscriptApp(App[None]):

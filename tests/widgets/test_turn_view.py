@@ -10,7 +10,8 @@ from textual.containers import VerticalScroll
 
 from tui.conversation import Status
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, Palette, component_css
-from tui.widgets.turn_view import MEASURE, ShownPart, ShownTurn, TurnView, ViewState
+from tui.widgets.other_parts import ShownPart
+from tui.widgets.turn_view import MEASURE, ShownTurn, TurnView, ViewState
 
 
 class Holder(VerticalScroll):

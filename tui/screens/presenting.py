@@ -20,7 +20,8 @@ from tui.conversation import (
 from tui.conversation.parts import label_of
 from tui.screens.model_control import short_name
 from tui.widgets.figures import seconds_text
-from tui.widgets.turn_view import ShownPart, ShownTurn
+from tui.widgets.other_parts import ShownPart
+from tui.widgets.turn_view import ShownTurn
 
 
 class Presenter:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -23,7 +23,6 @@ from textual.style import Style
 from textual.widget import Widget
 
 from tui.conversation import ASSISTANT, SYSTEM, USER, Status
-from tui.conversation.parts import code_block
 from tui.sanitize import sanitize_line
 from tui.widgets.markdown.document import Lines, LiveDocument
 from tui.widgets.markdown.highlight import CodeColors
@@ -33,14 +32,12 @@ from tui.widgets.markdown.palette import Palette
 from tui.widgets.markdown.pieces import Piece, as_shown, pieces
 from tui.widgets.markdown.raw import RawText
 from tui.widgets.markdown.search import LineHits
+from tui.widgets.other_parts import OtherParts, Rows, ShownPart, file_at
 
 MEASURE: Final = 100
 """Cells of text on a line at most: longer lines are hard to read."""
 GUTTER: Final = 3
 _THOUGHT_BAR: Final = "┊ "
-_CHIP: Final = "chip-"
-_FILE: Final = "file-"
-_LONGEST_LABEL: Final = 200
 _MOST_STRIPS: Final = 400
 """Painted rows that are kept for the next frame."""
 _FIND_SLICE_S: Final = 0.008
@@ -62,23 +59,6 @@ _ENDINGS: Final = {
         "⚠ Interrupted: the app ended while this was being written.",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ShownPart:
-    """What a part of a turn looks like that is neither text nor reasoning: one quiet line, and what a file unfolds to.
-
-    Attributes:
-        label: the line, such as `image: cat.png`.
-        code: the text of a file; None for what can't be unfolded.
-        language: what the text is written in, as in `py`.
-        is_above: whether it stands above the text of the turn.
-    """
-
-    label: str
-    code: str | None = None
-    language: str = ""
-    is_above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +106,6 @@ def text_widths(width: int) -> tuple[int, int]:
     """Return the cells that a line of the answer and one of the reasoning have in a pane of `width` cells."""
     text = max(8, min(MEASURE, width - GUTTER - 1))
     return text, text - len(_THOUGHT_BAR)
-
-
-class _Part(NamedTuple):
-    """A run of rows of a turn, taken from one list of lines."""
-
-    name: str
-    lines: Sequence[Line]
 
 
 class TurnView(Widget):
@@ -202,7 +175,7 @@ class TurnView(Widget):
         self._query = ""
         self._current_hit = -1
         self._width = 0
-        self._parts: list[_Part] = []
+        self._parts: list[Rows] = []
         self._height = 0
         self._strips: dict[int, tuple[Line, tuple[object, ...], Strip]] = {}
         self._hits = (LineHits(""), LineHits(""))
@@ -210,7 +183,7 @@ class TurnView(Widget):
         self._awaits_hit = False
         self._body = self._document(turn)
         self._thought = self._thought_document(turn)
-        self._files: dict[int, LiveDocument] = {}
+        self._others = OtherParts(self._colors)
         self._raw = RawText()
         self._goes_on = False
         self._block_rows = range(0)
@@ -259,7 +232,7 @@ class TurnView(Widget):
         else:
             self._thought = self._thought_document(turn)
         if turn.parts != self._turn.parts:
-            self._files.clear()
+            self._others.clear()
         self._turn = turn
         self._changed(everything=True)
 
@@ -283,7 +256,7 @@ class TurnView(Widget):
             open_end: also where text is still coming in, which otherwise brings its colors with it.
         """
         documents = {"body": self._body, "thought": self._thought}
-        documents |= {f"{_FILE}{place}": self._files[place] for place in self._shown_files()}
+        documents |= self._others.documents(self._state.open_files)
         if not any(document.awaits_colors for document in documents.values()):
             return
         changed = {
@@ -393,7 +366,7 @@ class TurnView(Widget):
         else:
             self._refresh_changed_rows(old_parts)
 
-    def _refresh_changed_rows(self, old_parts: list[_Part]) -> None:
+    def _refresh_changed_rows(self, old_parts: list[Rows]) -> None:
         if [(p.name, len(p.lines)) for p in old_parts] != [
             (p.name, len(p.lines)) for p in self._parts
         ]:
@@ -411,7 +384,8 @@ class TurnView(Widget):
         """Go on with a huge turn when the frame has been drawn."""
         body = self._raw if self._state.raw else self._body
         waiting = body.is_waiting or (self.reasoning_is_open and self._thought.is_waiting)
-        waiting = waiting or any(self._files[place].is_waiting for place in self._shown_files())
+        files = self._others.documents(self._state.open_files).values()
+        waiting = waiting or any(file.is_waiting for file in files)
         if (waiting or self._is_searching) and not self._goes_on and self.is_attached:
             self._goes_on = True
             self.set_timer(0.01, self._go_on)
@@ -437,7 +411,7 @@ class TurnView(Widget):
         self._strips.clear()
         self._parts = []
         self._body = self._thought = LiveDocument()
-        self._files.clear()
+        self._others.clear()
 
     def get_content_height(
         self,
@@ -467,19 +441,25 @@ class TurnView(Widget):
         self._width = width
         text_width, _ = text_widths(width)
         body = self._body_lines(text_width)
-        parts = [_Part("head", [self._head(text_width)])]
+        parts = [Rows("head", [self._head(text_width)])]
         if self._thought.source.strip():
-            parts.append(_Part("thought-head", [self._thought_head()]))
+            parts.append(Rows("thought-head", [self._thought_head()]))
             if self.reasoning_is_open:
-                parts.append(_Part("thought", self._thought_lines(width)))
-        above, below = self._other_parts(text_width)
+                parts.append(Rows("thought", self._thought_lines(width)))
+        above, below = self._others.rows(
+            self._turn.parts,
+            self._state.open_files,
+            text_width,
+            numbers=self._numbers,
+            budget_s=_SLICE_S,
+        )
         if (body or above) and parts[-1].name == "thought":
-            parts.append(_Part("gap", [EMPTY_LINE]))
-        parts += [*above, _Part("body", body), *below]
+            parts.append(Rows("gap", [EMPTY_LINE]))
+        parts += [*above, Rows("body", body), *below]
         ending = self._ending(text_width)
         if ending:
-            parts.append(_Part("ending", ending))
-        parts.append(_Part("gap", [EMPTY_LINE]))
+            parts.append(Rows("ending", ending))
+        parts.append(Rows("gap", [EMPTY_LINE]))
         self._parts = parts
         self._height = sum(len(part.lines) for part in parts)
         self._find_hits()
@@ -532,36 +512,6 @@ class TurnView(Widget):
                 return [Line((Span("…", "status-quiet"),))]
             return []
         return self._body.lines(width, numbers=self._numbers, budget_s=_SLICE_S)
-
-    def _shown_files(self) -> list[int]:
-        """The places of the files that are unfolded and have been drawn."""
-        return [place for place in self._files if place in self._state.open_files]
-
-    def _other_parts(self, width: int) -> tuple[list[_Part], list[_Part]]:
-        """Return the rows of what is neither text nor reasoning: those above the text, and those below it."""
-        rows: tuple[list[_Part], list[_Part]] = ([], [])
-        for place, part in enumerate(self._turn.parts):
-            rows[not part.is_above].extend(self._rows_of(place, part, width))
-        return rows
-
-    def _rows_of(self, place: int, part: ShownPart, width: int) -> Iterator[_Part]:
-        label = sanitize_line(part.label, _LONGEST_LABEL)
-        if part.code is None:
-            line = clipped_spans([Span(label, "status-quiet")], width)
-            yield _Part("other", [Line(tuple(line))])
-            return
-        is_open = place in self._state.open_files
-        line = clipped_spans([Span(("▾ " if is_open else "▸ ") + label, "thought")], width)
-        yield _Part(f"{_CHIP}{place}", [Line(tuple(line))])
-        if is_open:
-            lines = self._file(place, part).lines(width, numbers=self._numbers, budget_s=_SLICE_S)
-            yield _Part(f"{_FILE}{place}", lines)
-
-    def _file(self, place: int, part: ShownPart) -> LiveDocument:
-        if place not in self._files:
-            source = code_block(part.code or "", part.language)
-            self._files[place] = LiveDocument(source, verbatim=True, colors=self._colors)
-        return self._files[place]
 
     def _ending(self, width: int) -> Sequence[Line]:
         if self._turn.status == Status.FAILED:
@@ -742,8 +692,8 @@ class TurnView(Widget):
             self.post_message(self.LinkClicked(span[0].link))
         elif name == "thought-head":
             self.post_message(self.ReasoningClicked(self._turn.id))
-        elif name.startswith(_CHIP):
-            self.post_message(self.FileClicked(self._turn.id, int(name.removeprefix(_CHIP))))
+        elif (place := file_at(name)) is not None:
+            self.post_message(self.FileClicked(self._turn.id, place))
         else:
             self.post_message(self.Clicked(self._turn.id))
 
