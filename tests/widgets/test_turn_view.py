@@ -159,3 +159,13 @@ async def test_other_parts_that_come_later_are_shown() -> None:
         texts = [line.text for part in view._parts for line in part.lines]
         assert "two" in " ".join(texts)
         assert "one = 1" not in " ".join(texts)
+
+
+async def test_the_text_of_a_file_is_harmless() -> None:
+    part = ShownPart("a.txt · 1 line", "safe \x1b]0;owned\x07\u202e words", "py")
+    rows = await rows_of(
+        ShownTurn("a", "user", "", parts=(part,)), state=ViewState(open_files=frozenset([0]))
+    )
+    said = "".join(rows)
+    assert "safe" in said
+    assert not any(sign in said for sign in "\x1b\x07\u202e")

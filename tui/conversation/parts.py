@@ -100,6 +100,8 @@ class UnknownPart:
 
 Part = TextPart | ReasoningPart | ImagePart | FilePart | ToolCallPart | ToolResultPart | UnknownPart
 
+_WORDS: Final = (TextPart, ReasoningPart)
+
 
 # -- parts and their words
 
@@ -123,7 +125,7 @@ def reasoning_of(parts: Iterable[Part]) -> str:
 
 def others(parts: Iterable[Part]) -> tuple[Part, ...]:
     """Return the parts that are neither text nor reasoning."""
-    return tuple(part for part in parts if not isinstance(part, TextPart | ReasoningPart))
+    return tuple([part for part in parts if not isinstance(part, _WORDS)])
 
 
 def saying(parts: tuple[Part, ...], text: str, reasoning: str) -> tuple[Part, ...]:
@@ -147,7 +149,7 @@ def _put(
 ) -> tuple[Part, ...]:
     """Return parts of which those of the kind of `new` say what it says; they said `before`, or there were none."""
     kind = type(new)
-    words = {n: part for n, part in enumerate(parts) if isinstance(part, TextPart | ReasoningPart)}
+    words = {n: part for n, part in enumerate(parts) if isinstance(part, _WORDS)}
     own = {n: part for n, part in words.items() if type(part) is kind}
     if not own:
         return (*parts[:at], new, *parts[at:])
