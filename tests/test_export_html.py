@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.highlighting.hostile import KNOWN
-from tui.conversation import ChatFormatError, Conversation, from_messages
+from tui.conversation import ChatFormatError, Conversation, FilePart, ImagePart, from_messages
 from tui.export_html import export_html
 
 ALLOWED = {"html", "head", "meta", "title", "style", "body", "section", "pre", "code", "span", "a"}
@@ -126,3 +126,12 @@ def test_a_selection_is_written_alone():
 def test_nothing_to_write_is_refused():
     with pytest.raises(ChatFormatError):
         export_html([])
+
+
+def test_a_file_unfolds_and_an_image_is_a_line() -> None:
+    chat = Conversation().add_user(
+        "Look", FilePart("<b>.txt", "<i>one</i>"), ImagePart(name="<cat>")
+    )
+    page = export_html([chat])
+    assert "<details><summary>&lt;b&gt;.txt · 1 line</summary><pre>&lt;i&gt;one" in page
+    assert "<small>image: &lt;cat&gt;</small>" in page

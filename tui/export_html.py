@@ -12,9 +12,10 @@ from contextlib import closing
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tui.conversation import ChatFormatError, Conversation, Turn
+from tui.conversation import ChatFormatError, Conversation, FilePart, Part, Turn
 from tui.conversation.formats import Format, export_text
-from tui.conversation.formats.prose import heading
+from tui.conversation.formats.prose import heading, told_parts
+from tui.conversation.parts import label_of
 from tui.highlighting.lexers import Lexers, Run
 from tui.highlighting.stretches import stretches
 from tui.sanitize import sanitize, sanitize_line
@@ -89,8 +90,19 @@ def _section(renderer: MarkdownIt, turn: Turn) -> str:
     if turn.reasoning:
         thought = _markdown(renderer, turn.reasoning)
         parts.append(f"<details><summary>Reasoning</summary>{thought}</details>")
-    parts += [_markdown(renderer, turn.text), "</section>"]
-    return "\n".join(parts)
+    parts += [_told(renderer, words, part) for words, part in told_parts(turn)]
+    return "\n".join([*parts, "</section>"])
+
+
+def _told(renderer: MarkdownIt, words: str, part: Part | None) -> str:
+    if part is None:
+        return _markdown(renderer, words)
+    label = escape(sanitize_line(label_of(part)))
+    if isinstance(part, FilePart):
+        return (
+            f"<details><summary>{label}</summary><pre>{escape(sanitize(part.text))}</pre></details>"
+        )
+    return f"<p><small>{label}</small></p>"
 
 
 def _chat(renderer: MarkdownIt, chat: Conversation) -> Iterator[str]:

@@ -204,7 +204,7 @@ def _keep(source: Source, tally: Tally, store: SessionStore) -> None:
 
 def _title(chat: Conversation) -> str:
     """Return what a list calls a chat: where it has no title, by the first words in it."""
-    texts = (chat.title, *(turn.text for turn in chat.path), chat.system_prompt)
+    texts = (chat.title, *(turn.gist for turn in chat.path), chat.system_prompt)
     return next((line for text in texts if (line := sanitize_line(text, 60))), "Empty chat")
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tui.conversation import Conversation, Generation, ReplyStats, Status
+from tui.conversation import (
+    Conversation,
+    FilePart,
+    Generation,
+    ImagePart,
+    ReasoningPart,
+    ReplyStats,
+    Status,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
 
 TEXT = st.text(max_size=20)
 ANY_TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(
@@ -29,11 +41,25 @@ GENERATION = st.builds(
         decode_s=st.floats(0, 1e6),
     ),
 )
+EXTRA = st.dictionaries(TEXT.map("x_".__add__), JSON, max_size=2)
+OTHER_PARTS = st.one_of(
+    st.builds(ImagePart, TEXT, st.just("ab" * 32), TEXT, TEXT, EXTRA),
+    st.builds(FilePart, TEXT, ANY_TEXT, EXTRA),
+    st.builds(ToolCallPart, TEXT, TEXT, JSON, EXTRA),
+    st.builds(ToolResultPart, TEXT, TEXT, ANY_TEXT, EXTRA),
+    st.builds(UnknownPart, JSON.map(lambda value: {"type": "sketch", "x": value})),
+)
+PARTS = (
+    st.builds(TextPart, ANY_TEXT.filter(bool), EXTRA)
+    | st.builds(ReasoningPart, ANY_TEXT.filter(bool), EXTRA)
+    | OTHER_PARTS
+)
 
 
 @st.composite
-def chats(draw) -> Conversation:
+def chats(draw, *, with_parts: bool = True) -> Conversation:
     """A chat that was really talked in: with variants, unfinished replies, undone steps."""
+    most = 2 if with_parts else 0
     chat = Conversation(
         extra={
             "x_" + key: value
@@ -44,11 +70,12 @@ def chats(draw) -> Conversation:
         step = draw(st.sampled_from(["user", "reply", "edit", "delete", "undo", "system"]))
         keys = list(chat.turns)
         if step == "user" or not keys:
-            chat = chat.add_user(draw(ANY_TEXT))
+            chat = chat.add_user(draw(ANY_TEXT), *draw(st.lists(OTHER_PARTS, max_size=most)))
             continue
         key = draw(st.sampled_from(keys))
         if step == "reply":
             chat = chat.begin_reply(key, draw(GENERATION))
+            chat = chat.update(chat.leaf.id, parts=draw(st.lists(PARTS, max_size=most)))
             chat = chat.finish(
                 chat.leaf.id,
                 draw(st.sampled_from([*Status])),

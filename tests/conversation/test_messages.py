@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tui.conversation.messages import content_text, plain_message, split_reasoning
+from tui.conversation.content import content_text
+from tui.conversation.messages import plain_message, split_reasoning
 from tui.conversation.reasoning_marks import TABLE
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tui.conversation import Conversation, Generation, Status, codec
-from tui.conversation.messages import content_text
+from tui.conversation.content import content_text
 from tui.sessions import SessionConflictError, SessionFileError, SessionStore
 
 MUTANTS = 600

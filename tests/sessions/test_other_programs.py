@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given, settings
 
 from tests.conversation.strategies import chats
-from tui.conversation import Conversation, Generation, Status, codec
+from tui.conversation import (
+    Conversation,
+    FilePart,
+    Generation,
+    ImagePart,
+    Status,
+    TextPart,
+    UnknownPart,
+    codec,
+)
 from tui.sessions import Loaded, SessionStore
 
 EDITS = 200
@@ -184,8 +193,6 @@ def test_unknown_keys_of_an_entry_are_kept_with_its_turn(store, folder, chat) ->
 @pytest.mark.parametrize(
     "entry",
     [
-        {"role": "user", "content": [{"type": "image", "url": "cat.png"}]},
-        {"role": "user", "content": [{"type": "text", "text": "see"}, {"type": "image"}]},
         {"role": "user", "content": {"text": "words in another place"}},
         {"role": "user", "content": 7},
         {"content": "no role"},
@@ -215,15 +222,53 @@ def test_typed_text_is_text(store, folder, chat) -> None:
     assert kept(folder) == []
 
 
-def test_a_part_of_a_turn_in_the_tree_that_is_no_text_is_kept_beside_and_said(
+@pytest.mark.parametrize("text", ["see", ""])
+def test_an_image_that_another_program_added_becomes_a_part(store, folder, chat, text) -> None:
+    image = {"type": "image", "url": "cat.png", "extra": [1]}
+    content = [*([{"type": "text", "text": text}] if text else []), image]
+    loaded = edited(
+        store, chat, lambda d: d["chat_history"].append({"role": "user", "content": content})
+    )
+    assert loaded.conversation.leaf.text == text
+    assert loaded.conversation.leaf.others == (UnknownPart(image),)
+    store.save(loaded.conversation)
+    assert json.loads(store.path(chat.id).read_bytes())["chat_history"][-1]["content"] == content
+    assert kept(folder) == []
+
+
+def test_a_part_of_a_turn_in_the_tree_that_is_not_known_is_written_back(
     store, folder, chat
 ) -> None:
+    content = [{"type": "text", "text": "a", "lang": "en"}, {"image": "b"}]
+
     def edit(document: dict[str, Any]) -> None:
-        document["tree"]["turns"][0]["content"] = [{"type": "text", "text": "a"}, {"image": "b"}]
+        document["tree"]["turns"][0]["content"] = content
+        document["chat_history"][0]["content"] = content
 
     loaded = edited(store, chat, edit)
-    assert "is kept as" in loaded.problems[-1]
-    assert kept(folder) == ["original-1"]
+    store.save(loaded.conversation)
+    assert json.loads(store.path(chat.id).read_bytes())["tree"]["turns"][0]["content"] == content
+    assert kept(folder) == []
+
+
+def test_a_turn_whose_text_another_program_changed_keeps_its_files(store, folder) -> None:
+    chat = Conversation().add_user("Look", FilePart("a.txt", "one"), FilePart("b.txt", "two"))
+    store.save(chat)
+
+    def edit(document: dict[str, Any]) -> None:
+        entry = document["chat_history"][0]
+        entry["content"] = entry["content"].replace("Look", "Look here")
+
+    loaded = edited(store, chat, edit)
+    assert loaded.conversation.leaf.parts == (TextPart("Look here"), *chat.leaf.others)
+    assert loaded.conversation.undo().leaf == chat.leaf
+
+
+def test_a_program_that_writes_text_alone_takes_no_images_out(store, folder) -> None:
+    chat = Conversation().add_user("Look", ImagePart("image/png", "ab" * 32))
+    store.save(chat)
+    loaded = edited(store, chat, lambda d: d["chat_history"][0].update(content="Look"))
+    assert loaded.conversation.turns == chat.turns
 
 
 @pytest.mark.parametrize("history", [7, "words of a person", {"a": "b"}, True])
@@ -324,7 +369,7 @@ def test_no_number_stops_a_chat_from_being_opened_and_saved(store, folder, chat,
     store.close()
     text = store.path(chat.id).read_text().replace('"seed": 3', f'"seed": {number}')
     text = text.replace('"settings": {', '"settings": {"x": ' + number)
-    store.path(chat.id).write_text(text.replace('"format": 1', f'"later": [{number}], "format": 1'))
+    store.path(chat.id).write_text(text.replace('"format": ', f'"later": [{number}], "format": '))
     loaded = store.load(chat.id)
     assert loaded.conversation.path == chat.path or set(loaded.conversation.turns) == set(
         chat.turns
@@ -344,7 +389,7 @@ def test_a_file_in_another_encoding_is_read(store, chat, encoding) -> None:
 
 
 def test_a_newer_version_may_write_its_history_in_another_way(store, folder, chat) -> None:
-    loaded = edited(store, chat, lambda d: d.update(format=2, chat_history=[{"role": "user"}]))
+    loaded = edited(store, chat, lambda d: d.update(format=99, chat_history=[{"role": "user"}]))
     assert loaded.read_only
     assert loaded.conversation.turns == chat.turns
     assert kept(folder) == []

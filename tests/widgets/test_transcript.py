@@ -17,6 +17,7 @@ from tui.conversation import Status
 from tui.highlighting.lexers import Lexers
 from tui.widgets import transcript, turn_view
 from tui.widgets.markdown import LiveDocument
+from tui.widgets.other_parts import ShownPart
 from tui.widgets.transcript import ShownTurn, Transcript
 from tui.widgets.turn_view import TurnView
 
@@ -406,6 +407,51 @@ async def test_a_click_on_the_reasoning_line_unfolds_it() -> None:
         await pilot.click(offset=(6, row_of(app, "▸ Thought")))
         await settle(pilot)
         assert "Inner thought" in screen_text(app)
+
+
+NOTES = ShownPart("notes.txt · 2 lines", "first note\nsecond note")
+
+
+async def test_a_click_on_the_line_of_a_file_unfolds_and_folds_it() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        more = ShownPart("more.txt · 1 line", "third note")
+        app.transcript.append(ShownTurn("u", "user", "Look", parts=(NOTES, more)))
+        await settle(pilot)
+        assert "first note" not in screen_text(app)
+        await pilot.click(offset=(6, row_of(app, "▸ notes.txt")))
+        await settle(pilot)
+        assert "second note" in screen_text(app)
+        assert "third note" not in screen_text(app)
+        await pilot.click(offset=(6, row_of(app, "▾ notes.txt")))
+        await settle(pilot)
+        assert "first note" not in screen_text(app)
+        assert not any(isinstance(one, Transcript.TurnClicked) for one in app.messages)
+
+
+async def test_the_key_that_folds_reasoning_folds_the_files_of_a_turn_too() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        parts = (ShownPart("image: cat.png"), NOTES)
+        app.transcript.append(ShownTurn("u", "user", "Look", parts=parts))
+        app.transcript.append(ShownTurn("r", "assistant", "Nothing to fold"))
+        app.transcript.toggle_reasoning()
+        await settle(pilot)
+        assert "second note" in screen_text(app)
+        app.transcript.toggle_reasoning("u")
+        await settle(pilot)
+        assert "first note" not in screen_text(app)
+
+
+async def test_a_turn_with_reasoning_and_a_file_folds_and_unfolds_both() -> None:
+    app = TranscriptApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.transcript.append(ShownTurn("r", "assistant", "Answer", "Thought of", parts=(NOTES,)))
+        for is_open in (True, False):
+            app.transcript.toggle_reasoning("r")
+            await settle(pilot)
+            assert ("Thought of" in screen_text(app)) is is_open
+            assert ("first note" in screen_text(app)) is is_open
 
 
 async def test_folding_keeps_what_is_above_where_it_is() -> None:

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 
 from tui.conversation import Status
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, Palette, component_css
+from tui.widgets.other_parts import ShownPart
 from tui.widgets.turn_view import MEASURE, ShownTurn, TurnView, ViewState
 
 
@@ -19,18 +20,19 @@ class Holder(VerticalScroll):
 
 
 class OneTurnApp(App[None]):
-    def __init__(self, turn: ShownTurn) -> None:
+    def __init__(self, turn: ShownTurn, state: ViewState | None = None) -> None:
         super().__init__()
         self.turn = turn
+        self.state = state or ViewState()
 
     def compose(self) -> ComposeResult:
         holder = Holder()
         with holder:
-            yield TurnView(self.turn, Palette(holder), ViewState())
+            yield TurnView(self.turn, Palette(holder), self.state)
 
 
-async def rows_of(turn: ShownTurn, width: int = 60) -> list[str]:
-    app = OneTurnApp(turn)
+async def rows_of(turn: ShownTurn, width: int = 60, state: ViewState | None = None) -> list[str]:
+    app = OneTurnApp(turn, state)
     async with app.run_test(size=(width, 12)) as pilot:
         await pilot.pause()
         strips = app.screen._compositor.render_strips()
@@ -107,3 +109,63 @@ async def test_what_was_said_is_copied_without_name_reasoning_and_drawn_lines() 
 async def test_a_turn_that_is_too_long_for_markdown_says_so_in_its_head() -> None:
     turn = ShownTurn("a", "assistant", "word " * 5_000)
     assert "⚠ partly as it was written" in (await rows_of(turn, 80))[0]
+
+
+CAT = ShownPart("image: cat.png")
+NOTES = ShownPart("notes.py · 2 lines", "one = 1\n```\n", "py")
+
+
+async def test_an_image_is_a_quiet_line_below_the_text() -> None:
+    rows = await rows_of(ShownTurn("a", "user", "Look", parts=(CAT,)))
+    assert rows[:4] == [" ❯ You", " │ Look", " │ image: cat.png", ""]
+
+
+async def test_what_came_before_the_text_stands_above_it() -> None:
+    call = ShownPart("tool call: search(cats)", is_above=True)
+    rows = await rows_of(ShownTurn("a", "assistant", "Found", reasoning="Hm", parts=(call,)))
+    assert rows[1:4] == ["   ▸ Thought", "   tool call: search(cats)", "   Found"]
+
+
+async def test_a_turn_of_nothing_but_a_file_is_its_line() -> None:
+    rows = await rows_of(ShownTurn("a", "user", "", parts=(NOTES,)))
+    assert rows[:3] == [" ❯ You", " │ ▸ notes.py · 2 lines", ""]
+
+
+async def test_a_file_unfolds_to_its_text_as_code() -> None:
+    state = ViewState(open_files=frozenset([0]))
+    rows = await rows_of(ShownTurn("a", "user", "Look", parts=(NOTES, CAT)), state=state)
+    assert rows[1:3] == [" │ Look", " │ ▾ notes.py · 2 lines"]
+    assert [row.strip(" │▏") for row in rows[3:6]] == ["py", "one = 1", "```"]
+    assert rows[6] == " │ image: cat.png"
+
+
+async def test_the_line_of_a_part_is_one_line_and_harmless() -> None:
+    part = ShownPart("image: \x1b]0;owned\x07\nline " + "x" * 500)
+    rows = await rows_of(ShownTurn("a", "user", "Look", parts=(part, CAT)), 60)
+    assert rows[2].startswith(" │ image:")
+    assert rows[2].endswith("…")
+    assert "\x1b" not in rows[2]
+    assert rows[3] == " │ image: cat.png"
+
+
+async def test_other_parts_that_come_later_are_shown() -> None:
+    app = OneTurnApp(ShownTurn("a", "user", "Look", parts=(NOTES,)))
+    async with app.run_test(size=(60, 12)) as pilot:
+        view = app.query_one(TurnView)
+        app.state.open_files = frozenset([0])
+        view.state_changed()
+        view.update_turn(ShownTurn("a", "user", "Look", parts=(ShownPart("b", "two"), CAT)))
+        await pilot.pause()
+        texts = [line.text for part in view._parts for line in part.lines]
+        assert "two" in " ".join(texts)
+        assert "one = 1" not in " ".join(texts)
+
+
+async def test_the_text_of_a_file_is_harmless() -> None:
+    part = ShownPart("a.txt · 1 line", "safe \x1b]0;owned\x07\u202e words", "py")
+    rows = await rows_of(
+        ShownTurn("a", "user", "", parts=(part,)), state=ViewState(open_files=frozenset([0]))
+    )
+    said = "".join(rows)
+    assert "safe" in said
+    assert not any(sign in said for sign in "\x1b\x07\u202e")

@@ -107,5 +107,9 @@ class SentHistory:
 
     def for_chat(self, chat: Conversation) -> list[Sent]:
         """Return what was sent elsewhere and then the chat's own messages, each as one types it; the newest last."""
-        own = [Sent(typed_text(turn.text), chat.id) for turn in chat.path if turn.role == USER]
+        own = [
+            Sent(typed_text(turn.text), chat.id)
+            for turn in chat.path
+            if turn.role == USER and turn.text.strip()
+        ]
         return [*(one for one in self._sent if one.chat_id != chat.id), *own]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Final
 
 from tui.commands import message_text
+from tui.conversation.parts import FilePart, fenced
 from tui.settings.history import Attachment
-
-_FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +27,20 @@ class Outgoing:
     draft_key: str = ""
 
     @property
+    def text(self) -> str:
+        """What was written, as it is sent."""
+        return message_text(self.typed)
+
+    @property
+    def files(self) -> tuple[FilePart, ...]:
+        """What goes with it, as parts of the turn that it becomes."""
+        return tuple(FilePart(one.name, one.text) for one in self.attachments)
+
+    @property
     def message(self) -> str:
         """What the model is sent: the text, and behind it each attachment in a fence that its text can't close."""
-        text = message_text(self.typed)
-        return "\n\n".join([*([text] if text.strip() else []), *map(_fenced, self.attachments)])
+        files = [fenced(one.name, one.text) for one in self.attachments]
+        return "\n\n".join([*([self.text] if self.text.strip() else []), *files])
 
     def followed_by(self, other: Outgoing) -> Outgoing:
         """Return both as one message."""
@@ -69,11 +75,3 @@ class Outbox:
         """Return what waits, and have nothing wait."""
         taken, self._waiting = self._waiting, None
         return taken
-
-
-@lru_cache(maxsize=32)
-def _fenced(attachment: Attachment) -> str:
-    """Return an attachment as it is sent; kept, since it is counted at every pause of the typing."""
-    longest = max((len(fence) for fence in _FENCE.findall(attachment.text)), default=2)
-    fence = "`" * max(3, longest + 1)
-    return f"{attachment.name}:\n{fence}\n{attachment.text.rstrip()}\n{fence}"

@@ -83,7 +83,7 @@ def for_title(chat: Conversation, settings: ReplySettings) -> GenerateRequest:
 def for_summary(turns: Sequence[Turn], so_far: str, settings: ReplySettings) -> GenerateRequest:
     """Return what has the model summarize turns, after a summary of what was before them; empty for none."""
     before = [Message(SYSTEM, so_far)] if so_far else []
-    messages = [Message(turn.role, turn.text) for turn in turns]
+    messages = [Message(turn.role, turn.content) for turn in turns]
     return GenerateRequest(
         (*before, *messages, Message(USER, _ASK_FOR_SUMMARY)),
         {"temperature": 0.0, "max_new_tokens": SUMMARY_TOKENS},

@@ -79,7 +79,7 @@ class Sender:
         """Have a message answered now."""
 
         def add(chat: Conversation) -> Conversation:
-            return chat.add_user(outgoing.message)
+            return chat.add_user(outgoing.text, *outgoing.files)
 
         self._replies.send(add)
 

@@ -2,7 +2,17 @@
 
 from tui.conversation.codec import Decoded
 from tui.conversation.conversation import Conversation, UnknownTurnError, from_messages, title_from
-from tui.conversation.parts import ChatFormatError
+from tui.conversation.entries import ChatFormatError
+from tui.conversation.parts import (
+    FilePart,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
 from tui.conversation.turn import (
     ASSISTANT,
     SYSTEM,
@@ -23,11 +33,19 @@ __all__ = [
     "ChatFormatError",
     "Conversation",
     "Decoded",
+    "FilePart",
     "Generation",
+    "ImagePart",
     "Message",
+    "Part",
+    "ReasoningPart",
     "ReplyStats",
     "Status",
+    "TextPart",
+    "ToolCallPart",
+    "ToolResultPart",
     "Turn",
+    "UnknownPart",
     "UnknownTurnError",
     "from_messages",
     "new_id",

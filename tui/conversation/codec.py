@@ -1,6 +1,7 @@
 """A chat as the JSON that stands on disk, and back.
 
-`chat_history` holds the active path as `{"role", "content"}` entries, so that other tools can use the file as it is;
+`chat_history` holds the active path as `{"role", "content"}` entries, where a content is a text or, with images or tools in
+the turn, a list of typed parts as transformers has it, so that other tools can use the file as it is;
 `tree` holds everything and is what is read; what another program changed in `chat_history` is taken over from there (see
 `merging`). A file without a `tree`, such as a `transformers chat` save, is one branch.
 Reading is lenient about parts (a broken turn is left out and named in `problems`) and strict about the whole.
@@ -17,19 +18,9 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final
 
+from tui.conversation.content import history_content
 from tui.conversation.conversation import ROOT, Conversation, from_messages, title_from
-from tui.conversation.history import Patch
-from tui.conversation.mending import best_way, complete, rooted
-from tui.conversation.merging import (
-    entry_extra,
-    history_entry,
-    holds_text_only,
-    is_whole,
-    is_whole_prompt,
-    merged,
-)
-from tui.conversation.messages import plain_message
-from tui.conversation.parts import (
+from tui.conversation.entries import (
     ChatFormatError,
     decode_turn,
     decode_undo,
@@ -41,6 +32,16 @@ from tui.conversation.parts import (
     time_of,
     unknown_keys,
 )
+from tui.conversation.history import Patch
+from tui.conversation.mending import best_way, complete, rooted
+from tui.conversation.merging import (
+    entry_extra,
+    history_entry,
+    is_whole,
+    is_whole_prompt,
+    merged,
+)
+from tui.conversation.messages import plain_message
 from tui.conversation.turn import (
     SYSTEM,
     USER,
@@ -48,8 +49,11 @@ from tui.conversation.turn import (
     Turn,
 )
 
-FORMAT: Final = 1
-"""The number that this version writes; a file with a greater one is read but must not be written over."""
+FORMAT: Final = 2
+"""The number that this version writes; a file with a greater one is read but must not be written over.
+
+Since 2, the content of a turn may be a list of parts (see `content`). Files of format 1 have no such turn, and are like those of 2 otherwise.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ def _json(value: Any, level: int) -> bytes:
 
 
 def _history_entry(message: Message) -> bytes:
-    role, content = _json(message.role, 0), _json(message.content, 0)
+    role, content = _json(message.role, 0), _json(history_content(message), 3)
     return b'{\n   "role": ' + role + b',\n   "content": ' + content + b"\n  }"
 
 
@@ -366,19 +370,13 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
     undo, unfit = decode_undo(document.get("history"), turns)
     problems += _count_problem(unfit, "step of its undo history", "steps of its undo history")
     title = document.get("title")
-    first = next((turn.text for turn in turns.values() if turn.role == USER), "")
+    first = next((turn.gist for turn in turns.values() if turn.role == USER), "")
     chat = Conversation(turns=turns, selected=selected, history=undo)
     chat = replace(chat, **_fields(document, chat))
     if not isinstance(title, str):
         chat = replace(chat, title=title_from(first))
-    decoded = Decoded(chat, number, tuple(problems), is_whole=all(map(_is_text, tree["turns"])))
+    decoded = Decoded(chat, number, tuple(problems))
     return decoded if number > FORMAT else _with_changes(decoded, history)
-
-
-def _is_text(entry: Any) -> bool:
-    """Return whether the content of a turn's entry holds nothing but text."""
-    content = entry.get("content") if isinstance(entry, Mapping) else ""
-    return not isinstance(content, list) or holds_text_only(content)
 
 
 def _with_changes(decoded: Decoded, history: Any) -> Decoded:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
+from tui.conversation.content import content_fields, content_text
 from tui.conversation.history import History, Patch
+from tui.conversation.parts import Part
 from tui.conversation.turn import (
     ASSISTANT,
     SYSTEM,
@@ -20,8 +22,10 @@ from tui.conversation.turn import (
     Message,
     Status,
     Turn,
+    message_of,
     new_id,
     now,
+    part_fields,
 )
 
 ROOT: Final = ""
@@ -149,7 +153,7 @@ class Conversation:
         if self.summary:
             system = f"{system}\n\n{_SUMMARY_HEAD}\n{self.summary}".lstrip()
         messages = [Message(SYSTEM, system)] if system else []
-        messages += [Message(turn.role, turn.text, turn.reasoning) for turn in turns]
+        messages += map(message_of, turns)
         return tuple(messages)
 
     def sent_turns(self, upto: str | None = None) -> tuple[Turn, ...]:
@@ -169,9 +173,7 @@ class Conversation:
         """Return the whole active path as messages, those that the model no longer sees included."""
         messages = [Message(SYSTEM, self.system_prompt)] if self.system_prompt else []
         messages += [
-            Message(turn.role, turn.text, turn.reasoning)
-            for turn in self.path
-            if not (turn.role == ASSISTANT and turn.is_empty)
+            message_of(turn) for turn in self.path if not (turn.role == ASSISTANT and turn.is_empty)
         ]
         return tuple(messages)
 
@@ -204,7 +206,7 @@ class Conversation:
                 label,
                 turns={turn.id: turn},
                 selected=self._lead_to(turn.parent, turn.id),
-                fields={"title": title_from(turn.text)} if names_chat else {},
+                fields={"title": title_from(turn.gist)} if names_chat else {},
             )
         )
         above = turn.parent or ROOT
@@ -214,11 +216,17 @@ class Conversation:
             vars(changed)["path"] = (*self.path, turn)
         return changed
 
-    def add_user(self, text: str) -> Conversation:
-        """Return the chat with a user turn at the end of the active path."""
-        return self.add(
-            Turn(new_id(), self.leaf.id if self.leaf else None, USER, text, now()), label="Send"
-        )
+    def add_user(self, text: str, *parts: Part) -> Conversation:
+        """Return the chat with a user turn at the end of the active path.
+
+        Args:
+            text: what was typed.
+            parts: what goes with it: files, images.
+        """
+        turn = Turn(new_id(), self.leaf.id if self.leaf else None, USER, text, now())
+        if parts:
+            turn = turn.with_parts((*turn.parts, *parts) if text.strip() else parts)
+        return self.add(turn, label="Send")
 
     def begin_reply(
         self, parent: str | None, generation: Generation, *, text: str = "", label: str = "Reply"
@@ -244,7 +252,8 @@ class Conversation:
         """Return the chat with a changed copy of a turn as its sibling, on the active path.
 
         An edited reply keeps what made its original, so that one can see where the text came from. What followed the
-        original stays with the original.
+        original stays with the original. Parts of it that are no text stay where they are; the new text stands where the
+        first text part stood, or first where there was none.
         """
         old = self.turn(turn_id)
         status = Status.COMPLETE if old.status is not Status.STREAMING else Status.STOPPED
@@ -363,10 +372,16 @@ class Conversation:
 
         A reply that is being written also grows where the history holds it, so that undo brings back all its words.
 
+        Args:
+            turn_id: the turn.
+            changes: fields of `Turn`; `parts` bring their text and reasoning with them.
+
         Raises:
             UnknownTurnError: there is no such turn.
         """
         old = self.turn(turn_id)
+        if "parts" in changes:
+            changes |= part_fields(changes["parts"])
         history = self.history
         if old.status is Status.STREAMING:
             history = history.written(turn_id, changes)
@@ -554,21 +569,22 @@ def from_messages(
 ) -> Conversation:
     """Return a chat of one branch from `{"role", "content", "reasoning_content"?}` entries.
 
-    A leading system entry becomes the system prompt; what else an entry holds becomes its turn's `extra`.
+    A content may be a list of parts. A leading system entry becomes the system prompt; what else an entry holds becomes its turn's `extra`.
     """
     turns: dict[str, Turn] = {}
     parent: str | None = None
     system_prompt = ""
     for message in messages:
-        role, content = str(message.get("role", USER)), str(message.get("content") or "")
+        role, content = str(message.get("role", USER)), message.get("content") or ""
         if role == SYSTEM and not turns and not system_prompt:
-            system_prompt = content
+            system_prompt = content_text(content)
             continue
         reasoning = str(message.get("reasoning_content") or "")
+        said = content_fields(content if isinstance(content, list) else str(content), reasoning)
         extra = {key: value for key, value in message.items() if key not in _MESSAGE_KEYS}
-        turn = Turn(make_id(), parent, role, content, now(), reasoning=reasoning, extra=extra)
+        turn = Turn(make_id(), parent, role, created_at=now(), extra=extra, **said)
         turns[turn.id] = turn
         parent = turn.id
-    first = next((turn.text for turn in turns.values() if turn.role == USER), "")
+    first = next((turn.gist for turn in turns.values() if turn.role == USER), "")
     fields.setdefault("title", title_from(first))
     return Conversation(turns=turns, system_prompt=system_prompt, **fields)

@@ -11,8 +11,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
+from tui.conversation.content import content_text, history_words
 from tui.conversation.conversation import ROOT
-from tui.conversation.messages import content_text
+from tui.conversation.messages import typed_content
 from tui.conversation.turn import Turn, new_id
 
 _CANDIDATES: Final = 16
@@ -69,7 +70,7 @@ def best_way(turns: Mapping[str, Turn], history: Any) -> dict[str, str]:
             at = turns[at].parent
         for step in reversed(way):
             found, depth = scores[turns[step].parent]
-            is_said = (turns[step].role, turns[step].text) in said
+            is_said = (turns[step].role, history_words(turns[step])) in said
             scores[step] = (found + is_said, depth + 1)
         if scores[key] >= scores[best]:
             best = key
@@ -96,7 +97,8 @@ def complete(turns: dict[str, Any], selected: dict[str, Any], said: list[Any]) -
         turn_id = lost.find(role, text, at)
         if turn_id is None:
             turn_id = new_id()
-            turns[turn_id] = {"id": turn_id, "parent": at, "role": role, "content": text}
+            content = typed_content(entry.get("content"))
+            turns[turn_id] = {"id": turn_id, "parent": at, "role": role, "content": content}
         elif turns[turn_id].get("parent") not in turns:
             turns[turn_id] = {**turns[turn_id], "parent": at}
         selected[turns[turn_id]["parent"] or ROOT] = turn_id

@@ -13,9 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tui.conversation.content import (
+    content_fields,
+    content_text,
+    decode_content,
+    history_content,
+    history_words,
+    is_flat,
+    is_words,
+)
 from tui.conversation.conversation import ROOT, Conversation, title_from
 from tui.conversation.history import Patch
-from tui.conversation.messages import REASONING_KEYS, content_text, plain_message
+from tui.conversation.messages import REASONING_KEYS, plain_message
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message, Status, Turn
 
 LABEL: Final = "Changes by another program"
@@ -71,9 +80,9 @@ def merged(chat: Conversation, entries: Sequence[Any]) -> Merged:
     return walk.end()
 
 
-def history_entry(message: Message) -> dict[str, str]:
+def history_entry(message: Message) -> dict[str, Any]:
     """Return how a message stands in `chat_history`."""
-    return {"role": message.role, "content": message.content}
+    return {"role": message.role, "content": history_content(message)}
 
 
 def is_whole(entry: Mapping[str, Any]) -> bool:
@@ -81,7 +90,7 @@ def is_whole(entry: Mapping[str, Any]) -> bool:
     content = entry.get("content")
     reasonings = [entry[key] for key in REASONING_KEYS if entry.get(key)]
     return (
-        (content is None or holds_text_only(content))
+        (content is None or isinstance(content, str) or _is_flat_list(content))
         and isinstance(entry.get("role"), str)
         and not entry.keys() & _FOREIGN_KEYS
         and all(one == reasonings[0] and _is_text(one) for one in reasonings)
@@ -90,7 +99,11 @@ def is_whole(entry: Mapping[str, Any]) -> bool:
 
 def is_whole_prompt(entry: Mapping[str, Any]) -> bool:
     """Return whether an entry that becomes the system prompt holds nothing else."""
-    return not entry.keys() - {"role", "content"}
+    return not entry.keys() - {"role", "content"} and holds_text_only(entry.get("content", ""))
+
+
+def _is_flat_list(content: Any) -> bool:
+    return isinstance(content, list) and is_flat(content)
 
 
 def holds_text_only(content: Any) -> bool:
@@ -138,7 +151,7 @@ class _Walk:
         """Turns of the active path that no entry stands for so far."""
         self._by_words: dict[tuple[str, str], deque[Turn]] = {}
         for turn in chat.path:
-            self._by_words.setdefault((turn.role, turn.text), deque()).append(turn)
+            self._by_words.setdefault((turn.role, history_words(turn)), deque()).append(turn)
 
     def follow(self, entry: Mapping[str, Any]) -> None:
         """Go on to the turn that an entry stands for, and make it where there is none."""
@@ -197,11 +210,14 @@ class _Walk:
 
     def _make(self, entry: Mapping[str, Any]) -> None:
         message = plain_message(entry)
-        role, text = message["role"], message["content"]
+        role, content = message["role"], message["content"]
+        text, reasoning = content_text(content), message["reasoning_content"]
         changed = self._changed_turn(role)
         parent = self._parent(role)
-        moved = self._moved(role, text, message["reasoning_content"])
-        turn = moved or Turn("", None, role, text, 0.0, reasoning=message["reasoning_content"])
+        moved = self._moved(entry, role, text, reasoning)
+        said = _retold(changed, content) if changed else {}
+        said = said or content_fields(content, reasoning)
+        turn = moved or Turn("", None, role, created_at=0.0, **said)
         if moved is not None:
             self._pass(moved)
         elif changed is not None:
@@ -226,7 +242,7 @@ class _Walk:
         turn = self._spoken[self._next] if self._next < len(self._spoken) else None
         if turn is None or turn.role != role or turn.id not in self._left:
             return None
-        return None if self._to_come[turn.role, turn.text] > 0 else turn
+        return None if self._to_come[turn.role, history_words(turn)] > 0 else turn
 
     def _parent(self, role: str) -> str | None:
         """Return what a new turn follows: a message also follows the silent replies at the end of the chat."""
@@ -236,12 +252,13 @@ class _Walk:
             return leaf.id
         return self._at.id if self._at else None
 
-    def _moved(self, role: str, text: str, reasoning: str) -> Turn | None:
+    def _moved(self, entry: Mapping[str, Any], role: str, text: str, reasoning: str) -> Turn | None:
         """Return the turn of the active path that says the same, and so was moved, with all that is known of it."""
         same = self._by_words.get((role, text))
         while same:
             turn = same.popleft()
-            if turn.id in self._left and reasoning in ("", turn.reasoning):
+            is_same = reasoning in ("", turn.reasoning) and _has_parts_of(turn, entry)
+            if turn.id in self._left and is_same:
                 if turn.status is Status.STREAMING:
                     return replace(turn, status=Status.INTERRUPTED)
                 return turn
@@ -270,7 +287,7 @@ class _Walk:
     def end(self) -> Merged:
         """Return the chat with all that was noted."""
         fields: dict[str, Any] = {} if self._prompt is None else {"system_prompt": self._prompt}
-        said = next((turn.text for turn in self._turns.values() if turn.role == USER), "")
+        said = next((turn.gist for turn in self._turns.values() if turn.role == USER), "")
         if said and not self._chat.title:
             fields["title"] = title_from(said)
         patch = Patch(LABEL, turns=self._turns, selected=self._selected, fields=fields)
@@ -312,9 +329,30 @@ def _is_silent(turn: Turn) -> bool:
 
 def _says(turn: Turn, entry: Mapping[str, Any]) -> bool:
     """Whether an entry says what a turn says; one that says nothing of reasoning leaves that open."""
+    if not _has_parts_of(turn, entry):
+        return False
+    words = history_words(turn)
     reasoning = next(filter(None, (content_text(entry.get(key)) for key in REASONING_KEYS)), "")
-    if (entry.get("role"), content_text(entry.get("content"))) == (turn.role, turn.text):
+    if (entry.get("role"), content_text(entry.get("content"))) == (turn.role, words):
         return reasoning in ("", turn.reasoning)
     message = plain_message(entry)
     said = (message["role"], message["content"], message["reasoning_content"])
-    return said == (turn.role, turn.text, turn.reasoning)
+    return said == (turn.role, words, turn.reasoning)
+
+
+def _retold(turn: Turn, content: str | list[Any]) -> dict[str, Any]:
+    """Return the fields of a turn of which another program changed the text in front of its files; none where it is otherwise."""
+    files = history_words(turn).removeprefix(turn.text)
+    if not (turn.text and files and isinstance(content, str) and content.endswith(files)):
+        return {}
+    told = replace(turn, text=content.removesuffix(files))
+    return {"text": told.text, "reasoning": told.reasoning, "parts": told.parts}
+
+
+def _has_parts_of(turn: Turn, entry: Mapping[str, Any]) -> bool:
+    """Whether an entry has the parts of a turn that are no words; one that has none leaves that open."""
+    content = entry.get("content")
+    if not isinstance(content, list):
+        return True
+    given = [part for part in decode_content(content) if not is_words(part)]
+    return not given or given == [part for part in turn.parts if not is_words(part)]

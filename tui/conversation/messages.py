@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tui.conversation.content import content_text, decode_content, is_flat
+from tui.conversation.parts import others
 from tui.conversation.reasoning_marks import THINK
 from tui.conversation.thoughts import parted
 from tui.conversation.turn import ASSISTANT, USER
@@ -22,29 +24,27 @@ _BARE_CHANNELS: Final = ("analysis", "assistantfinal")
 """How a reply of gpt-oss reads where the marks themselves were lost."""
 
 
-def content_text(content: Any) -> str:
-    """Return a message's content as text: itself, or its text parts joined."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
-        return "\n".join(part for part in parts if isinstance(part, str))
-    return ""
-
-
-def plain_message(entry: Mapping[str, Any]) -> dict[str, str]:
+def plain_message(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message of any tool as role, content and `reasoning_content`, all of them text.
 
+    Only a content that holds more than text stays the list of parts that it is.
     The reasoning is taken from a field of its own, else from a `<think>` block that an assistant's text starts with.
     """
     given = entry.get("role")
     role = given if isinstance(given, str) and given else USER
-    content = content_text(entry.get("content"))
+    content = typed_content(entry.get("content"))
     fields = [entry.get(key) for key in REASONING_KEYS]
     reasoning = next(filter(None, map(content_text, fields)), "")
-    if role == ASSISTANT and not reasoning:
+    if role == ASSISTANT and not reasoning and isinstance(content, str):
         reasoning, content = split_reasoning(content)
     return {"role": role, "content": content, "reasoning_content": reasoning}
+
+
+def typed_content(content: Any) -> str | list[Any]:
+    """Return a content as text, or as the list of parts that it is where there are others than text."""
+    if isinstance(content, list) and is_flat(content) and others(decode_content(content)):
+        return content
+    return content_text(content)
 
 
 def split_reasoning(text: str) -> tuple[str, str]:

@@ -1,256 +1,230 @@
-"""The parts of a chat's file as JSON and back: a turn, what made it, a step of the undo history.
+"""What a turn is made of: text, reasoning, images, files, calls of tools and their results, in the order in which they came.
 
-Reading a part never fails but for what is nested too deeply; what has no meaning in it is left out or kept as it is. The
-file as a whole is `codec`'s.
+Parts are immutable plain values. How they stand in a file is `content`'s.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, fields
-from typing import Any, Final, TypeVar
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import takewhile
+from typing import Any, Final
 
-from tui.conversation.history import HISTORY_LIMIT, History, Patch, fitting
-from tui.conversation.merging import TURN_KEYS
-from tui.conversation.messages import content_text
-from tui.conversation.turn import Generation, ReplyStats, Status, Turn
-
-_Any = TypeVar("_Any")
-
-NESTING_LIMIT: Final = 100
-"""How deeply a part of a file that is only kept may be nested."""
+_FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
+_SHOWN_ARGUMENTS: Final = 200
+"""Characters of a call's arguments that its label has at most."""
 
 
-class ChatFormatError(ValueError):
-    """A file's content is no chat; the message is a sentence for a person."""
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Words that were said."""
+
+    text: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the file that this version does not know; written back as they were. All parts have it."""
 
 
-def encode_turn(turn: Turn) -> dict[str, Any]:
-    """Return the JSON object of one turn; what is empty is left out."""
-    entry: dict[str, Any] = dict(turn.extra)
-    entry |= {
-        "id": turn.id,
-        "parent": turn.parent,
-        "role": turn.role,
-        "content": turn.text,
-        "created_at": turn.created_at,
-    }
-    if turn.reasoning:
-        entry["reasoning_content"] = turn.reasoning
-    if turn.status is not Status.COMPLETE:
-        entry["status"] = turn.status.value
-    if turn.error:
-        entry["error"] = turn.error
-    if turn.origin:
-        entry["origin"] = turn.origin
-    if turn.generation:
-        generation = turn.generation
-        entry["generation"] = {
-            "model": generation.model,
-            **({"name": generation.name} if generation.name else {}),
-            "quantization": generation.quantization,
-            "parameters": dict(generation.parameters),
-            **({"start_text": generation.start_text} if generation.start_text else {}),
-            **({"continued": True} if generation.continued else {}),
-            "stats": {key: value for key, value in asdict(generation.stats).items() if value},
-        }
-        entry["generation"] = _with_extra(entry["generation"], generation.extra)
-    return entry
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """Words that were thought before the others."""
+
+    text: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _with_extra(entry: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON object of a generation with the keys that this version does not know."""
-    if not extra:
-        return entry
-    stats = extra.get("stats")
-    known = {**stats, **entry["stats"]} if isinstance(stats, Mapping) else entry["stats"]
-    return {**extra, **entry, "stats": known}
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image, without its bytes.
+
+    Attributes:
+        media_type: such as `image/png`; empty for unknown.
+        sha256: of its bytes, in hexadecimal digits; empty where only its name is known.
+        name: of the file that it was.
+        alt: what is in it, in words.
+    """
+
+    media_type: str = ""
+    sha256: str = ""
+    name: str = ""
+    alt: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def encode_patch(patch: Patch) -> dict[str, Any]:
-    """Return the JSON object of a step of the undo history."""
-    entry: dict[str, Any] = {**patch.extra, "label": patch.label}
-    if patch.turns:
-        entry["turns"] = {key: turn and encode_turn(turn) for key, turn in patch.turns.items()}
-    if patch.selected:
-        entry["selected"] = dict(patch.selected)
-    if patch.fields:
-        entry["fields"] = dict(patch.fields)
-    return entry
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A text file that goes with a message; the model gets it as text."""
+
+    name: str
+    text: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def decode_turn(entry: Any) -> Turn | None:
-    """Read one turn; None when it has no usable id, role or content."""
-    if not isinstance(entry, Mapping):
-        return None
-    turn_id, parent, role = entry.get("id"), entry.get("parent"), entry.get("role")
-    content = entry.get("content")
-    if not (isinstance(turn_id, str) and turn_id and isinstance(role, str)):
-        return None
-    if not (isinstance(content, str | list) and (parent is None or isinstance(parent, str))):
-        return None
-    try:
-        status = Status(entry.get("status", Status.COMPLETE))
-    except ValueError:
-        status = Status.COMPLETE
-    origin = entry.get("origin")
-    return Turn(
-        id=turn_id,
-        parent=parent or None,
-        role=role,
-        text=content_text(content),
-        created_at=time_of(entry.get("created_at"), 0.0),
-        reasoning=text_of(entry.get("reasoning_content")),
-        status=status,
-        error=text_of(entry.get("error")),
-        origin=origin if isinstance(origin, str) else None,
-        generation=_decode_generation(entry.get("generation")),
-        extra=unknown_keys(entry, TURN_KEYS),
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """A tool that the model asked for.
+
+    Attributes:
+        arguments: a JSON value, or the text that the model wrote for one.
+    """
+
+    id: str
+    name: str
+    arguments: Any = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart:
+    """What a tool answered.
+
+    Attributes:
+        call_id: the `id` of the call that it answers.
+        name: of the tool; empty for unknown.
+    """
+
+    call_id: str
+    name: str
+    content: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPart:
+    """A part of a kind that this version does not know: its JSON as it was."""
+
+    value: Any
+
+
+Part = TextPart | ReasoningPart | ImagePart | FilePart | ToolCallPart | ToolResultPart | UnknownPart
+
+_WORDS: Final = (TextPart, ReasoningPart)
+
+
+# -- parts and their words
+
+
+def plain_parts(text: str, reasoning: str) -> tuple[Part, ...]:
+    """Return the parts of a turn of nothing but text and the reasoning before it."""
+    if not reasoning:
+        return (TextPart(text),) if text else ()
+    return (ReasoningPart(reasoning), TextPart(text)) if text else (ReasoningPart(reasoning),)
+
+
+def text_of(parts: Iterable[Part]) -> str:
+    """Return the words that were said, those of each part on lines of their own."""
+    return "\n".join(part.text for part in parts if isinstance(part, TextPart) and part.text)
+
+
+def reasoning_of(parts: Iterable[Part]) -> str:
+    """Return the words that were thought, those of each part apart."""
+    return "\n\n".join(part.text for part in parts if isinstance(part, ReasoningPart) and part.text)
+
+
+def others(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Return the parts that are neither text nor reasoning."""
+    return tuple([part for part in parts if not isinstance(part, _WORDS)])
+
+
+def saying(parts: tuple[Part, ...], text: str, reasoning: str) -> tuple[Part, ...]:
+    """Return parts that say this text and this reasoning instead, with all other parts kept where they are.
+
+    Of several text parts, the last one grows when the text goes on from what they say; any other text takes the place of the
+    first, and the others go. Where there is none, the text stands first, behind the reasoning. So it is with reasoning.
+    """
+    if not parts:
+        return plain_parts(text, reasoning)
+    if (before := text_of(parts)) != text:
+        thoughts = takewhile(lambda part: isinstance(part, ReasoningPart), parts)
+        parts = _put(parts, TextPart(text), before, len(tuple(thoughts)))
+    if (before := reasoning_of(parts)) != reasoning:
+        parts = _put(parts, ReasoningPart(reasoning), before, 0)
+    return parts
+
+
+def _put(
+    parts: tuple[Part, ...], new: TextPart | ReasoningPart, before: str, at: int
+) -> tuple[Part, ...]:
+    """Return parts of which those of the kind of `new` say what it says; they said `before`, or there were none."""
+    kind = type(new)
+    words = {n: part for n, part in enumerate(parts) if isinstance(part, _WORDS)}
+    own = {n: part for n, part in words.items() if type(part) is kind}
+    if not own:
+        return (*parts[:at], new, *parts[at:])
+    first, last = min(own), max(own)
+    end = own[last].text
+    if first < last and end and new.text.startswith(before):
+        grown = kind(end + new.text[len(before) :], own[last].extra)
+        return (*parts[:last], grown, *parts[last + 1 :])
+    kept = {first: kind(new.text, own[first].extra)} if new.text else {}
+    return tuple(
+        kept.get(place, part)
+        for place, part in enumerate(parts)
+        if place in kept or place not in own
     )
 
 
-def _decode_generation(entry: Any) -> Generation | None:
-    if not isinstance(entry, Mapping):
-        return None
-    parameters, stats = entry.get("parameters"), entry.get("stats")
-    extra = unknown_keys(entry, _GENERATION_KEYS)
-    if isinstance(stats, Mapping) and (more := unknown_keys(stats, _STATS_KEYS)):
-        extra["stats"] = more
-    return Generation(
-        model=text_of(entry.get("model")),
-        name=text_of(entry.get("name")),
-        quantization=text_of(entry.get("quantization")) or "none",
-        parameters=flat_enough(dict(parameters)) if isinstance(parameters, Mapping) else {},
-        start_text=text_of(entry.get("start_text")),
-        continued=entry.get("continued") is True,
-        stats=_decode_stats(stats),
-        extra=extra,
-    )
+# -- what the model and people are told of them
 
 
-def _decode_stats(entry: Any) -> ReplyStats:
-    if not isinstance(entry, Mapping):
-        return ReplyStats()
-    values: dict[str, Any] = {}
-    for name, value in entry.items():
-        if name in _STATS_KEYS:
-            number = _number(value, 0.0)
-            values[name] = number if name.endswith("_s") else int(number)
-    return ReplyStats(**values)
-
-
-def decode_undo(entry: Any, turns: Mapping[str, Turn]) -> tuple[History, int]:
-    """Read the history, and count its steps that can't be read or don't fit the turns."""
-    if not isinstance(entry, Mapping):
-        return History(), 0
-    lists = [entry.get("undo"), entry.get("redo")]
-    undo, redo = (fitting(turns, _decode_patches(patches)) for patches in lists)
-    given = sum(min(len(patches), HISTORY_LIMIT) for patches in lists if isinstance(patches, list))
-    return History(undo, redo), given - len(undo) - len(redo)
-
-
-def _decode_patches(entries: Any) -> tuple[Patch, ...]:
-    """Read patches, newest last; those before one that can't be read would not fit any more and are dropped."""
-    patches: list[Patch] = []
-    for entry in entries if isinstance(entries, list) else []:
-        patch = _decode_patch(entry)
-        if patch is None:
-            patches.clear()
+def told_text(parts: Iterable[Part]) -> str:
+    """Return what of parts goes to the model as text: what was said, and each file in a fence, in their order."""
+    pieces: list[str] = []
+    was_file = False
+    for part in parts:
+        is_file = isinstance(part, FilePart)
+        if isinstance(part, FilePart):
+            piece = fenced(part.name, part.text)
         else:
-            patches.append(patch)
-    return tuple(patches[-HISTORY_LIMIT:])
+            piece = part.text if isinstance(part, TextPart) else ""
+        if piece:
+            if pieces:
+                pieces.append("\n\n" if is_file or was_file else "\n")
+            pieces.append(piece)
+            was_file = is_file
+    return "".join(pieces)
 
 
-def _decode_patch(entry: Any) -> Patch | None:
-    if not isinstance(entry, Mapping):
-        return None
-    turns: dict[str, Turn | None] = {}
-    for key, value in _items(entry.get("turns")):
-        turn = decode_turn(value) if value is not None else None
-        if value is not None and (turn is None or turn.id != key):
-            return None
-        turns[key] = turn
-    selected = {
-        key: value
-        for key, value in _items(entry.get("selected"))
-        if value is None or isinstance(value, str)
-    }
-    plain: dict[str, Any] = {
-        key: _FIELD_READERS.get(key, flat_enough)(value)
-        for key, value in _items(entry.get("fields"))
-    }
-    return Patch(
-        text_of(entry.get("label")), turns, selected, plain, unknown_keys(entry, _PATCH_KEYS)
-    )
+@lru_cache(maxsize=32)
+def fenced(name: str, text: str) -> str:
+    """Return a text file as the model gets it: its name, and the text in a fence that it can't close.
 
-
-def _items(value: Any) -> Iterable[tuple[str, Any]]:
-    return ((str(key), item) for key, item in value.items()) if isinstance(value, Mapping) else ()
-
-
-def texts_of(value: Any) -> tuple[str, ...]:
-    """Return the texts of a list that may be none."""
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def text_of(value: Any) -> str:
-    """Return a text, empty where there is none."""
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: Any, default: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return default
-    try:
-        number = float(value)
-    except OverflowError:
-        return default
-    return number if math.isfinite(number) else default
-
-
-def time_of(value: Any, default: float) -> float:
-    """Read a Unix time; one so far off that a millisecond more makes no difference to it is none."""
-    time = _number(value, default)
-    return time if 0 <= time < 1e11 else default
-
-
-def unknown_keys(entry: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Return what of an object is only kept.
-
-    Raises:
-        ChatFormatError: it is nested so deeply that writing it back might fail.
+    It is kept, since it is counted at every pause of the typing.
     """
-    if known.issuperset(entry):
-        return {}
-    return {str(key): flat_enough(value) for key, value in entry.items() if key not in known}
+    return f"{name}:\n{code_block(text)}"
 
 
-def flat_enough(value: _Any) -> _Any:
-    """Return a value of the file that is kept as it is.
-
-    Raises:
-        ChatFormatError: it is nested so deeply that writing it back might fail.
-    """
-    level: list[Any] = [value]
-    for _ in range(NESTING_LIMIT):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, Mapping | list)
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-        ]
-        if not level:
-            return value
-    raise ChatFormatError("a part of it is nested too deeply")
+def code_block(text: str, language: str = "") -> str:
+    """Return a text in a fence of Markdown that it can't close."""
+    longest = max((len(fence) for fence in _FENCE.findall(text)), default=2)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-_GENERATION_KEYS: Final = frozenset(item.name for item in fields(Generation)) - {"extra"}
-_STATS_KEYS: Final = frozenset(item.name for item in fields(ReplyStats))
-_PATCH_KEYS: Final = frozenset(["label", "turns", "selected", "fields"])
-_FIELD_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "title": text_of,
-    "system_prompt": text_of,
-    "summary": text_of,
-    "unseen": texts_of,
-}
+def label_of(part: Part) -> str:
+    """Return what stands for a part on one line, as in "image: cat.png". It is not sanitized."""
+    match part:
+        case TextPart() | ReasoningPart():
+            return part.text
+        case FilePart():
+            lines = len(part.text.rstrip("\n").split("\n")) if part.text else 0
+            return f"{part.name or 'file'} · {lines:,} line{'' if lines == 1 else 's'}"
+        case ImagePart():
+            what = part.name or part.alt or part.media_type
+            return f"image: {what}" if what else "image"
+        case ToolCallPart():
+            return f"tool call: {part.name}({_brief(part.arguments)})"
+        case ToolResultPart():
+            what = " ".join(part.content[:_SHOWN_ARGUMENTS].split())
+            return f"tool result: {part.name}: {what}" if part.name else f"tool result: {what}"
+        case UnknownPart():
+            kind = part.value.get("type") if isinstance(part.value, Mapping) else None
+            return f"{kind if isinstance(kind, str) and kind else 'something'} (not shown here)"
+
+
+def _brief(arguments: Any) -> str:
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return " ".join(arguments[:_SHOWN_ARGUMENTS].split())

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
+
+from tui.conversation.parts import (
+    Part,
+    label_of,
+    others,
+    reasoning_of,
+    saying,
+    text_of,
+    told_text,
+)
 
 USER: Final = "user"
 ASSISTANT: Final = "assistant"
@@ -103,7 +113,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a chat, and its place in the tree."""
+    """One message of a chat, and its place in the tree.
+
+    It is made of `parts`; `text` and `reasoning` are views of them that are always equal to what they say. Whoever sets those
+    (`replace(turn, text=...)`) changes the parts as `parts.saying` tells and keeps all others; `with_parts` sets the parts.
+    """
 
     id: str
     parent: str | None
@@ -119,20 +133,64 @@ class Turn:
     generation: Generation | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the file that this version does not know; written back as they were."""
+    parts: tuple[Part, ...] = ()
+    """What it is made of, in the order in which it came; left empty, it is made of the text and the reasoning."""
+
+    def __post_init__(self) -> None:
+        """Have the parts say the text and the reasoning."""
+        object.__setattr__(self, "parts", saying(self.parts, self.text, self.reasoning))
+
+    def with_parts(self, parts: Iterable[Part]) -> Turn:
+        """Return the turn made of these parts instead."""
+        return replace(self, **part_fields(parts))
+
+    @property
+    def others(self) -> tuple[Part, ...]:
+        """The parts that are neither text nor reasoning."""
+        return others(self.parts)
+
+    @property
+    def content(self) -> str:
+        """What the model is sent of it: the text, and files as text."""
+        return told_text(self.parts) if self.others else self.text
+
+    @property
+    def gist(self) -> str:
+        """The text, or where there is none what stands for the other parts."""
+        return self.text or ", ".join(map(label_of, self.others))
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was said, as in a reply that failed before its first token."""
-        return not self.text and not self.reasoning
+        return not (self.text or self.reasoning or self.others)
+
+
+def part_fields(parts: Iterable[Part]) -> dict[str, Any]:
+    """Return the fields of a turn that is made of these parts, for `Turn` or `replace`."""
+    given = tuple(parts)
+    return {"text": text_of(given), "reasoning": reasoning_of(given), "parts": given}
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One entry of what a chat template is given."""
+    """One entry of what a chat template is given.
+
+    Attributes:
+        content: what of it is text, files included.
+        parts: what it is made of where that is more than text and reasoning; empty otherwise.
+    """
 
     role: str
     content: str
     reasoning: str = ""
+    parts: tuple[Part, ...] = ()
+
+
+def message_of(turn: Turn) -> Message:
+    """Return what a chat template is given of a turn."""
+    if not turn.others:
+        return Message(turn.role, turn.text, turn.reasoning)
+    return Message(turn.role, turn.content, turn.reasoning, turn.parts)
 
 
 def new_id() -> str:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
 from tui.chat.loader import short_name
-from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Turn
+from tui.conversation import (
+    ASSISTANT,
+    USER,
+    Conversation,
+    FilePart,
+    Generation,
+    ReasoningPart,
+    ReplyStats,
+    TextPart,
+    Turn,
+)
+from tui.conversation.parts import label_of
 from tui.widgets.figures import seconds_text
+from tui.widgets.other_parts import ShownPart
 from tui.widgets.turn_view import ShownTurn
 
 
@@ -59,9 +72,24 @@ class Presenter:
             in_context=in_context,
             change=change,
             speaker=self.user if turn.role == USER else "",
+            parts=tuple(_shown_parts(turn)),
         )
         self._made[turn.id] = (turn, place, in_context, change, shown)
         return shown
+
+
+def _shown_parts(turn: Turn) -> Iterator[ShownPart]:
+    """Yield what the transcript shows of the parts of a turn that are neither text nor reasoning."""
+    is_above = bool(turn.text)
+    for part in turn.parts:
+        if isinstance(part, FilePart):
+            language = PurePath(part.name[-100:]).suffix[1:]
+            is_plain = language.isascii() and language.isalnum()
+            yield ShownPart(label_of(part), part.text, language if is_plain else "", is_above)
+        elif isinstance(part, TextPart):
+            is_above = is_above and not part.text
+        elif not isinstance(part, ReasoningPart):
+            yield ShownPart(label_of(part), is_above=is_above)
 
 
 def _speaker(turn: Turn) -> str:

@@ -237,7 +237,7 @@ class TurnTree(Tree[str]):
 
 
 def _words(turn: Turn) -> str:
-    text = turn.text or turn.reasoning or turn.error
+    text = turn.gist or turn.reasoning or turn.error
     return sanitize_line(text[: _WORDS_LIMIT * 4], _WORDS_LIMIT) or "(nothing said)"
 
 

@@ -79,7 +79,7 @@ def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
     if turn.origin is not None:
         yield Fact("origin", _origin(turn.origin, conversation))
     reasoning = f", and {len(turn.reasoning):,} of reasoning" if turn.reasoning else ""
-    yield Fact("length", f"{len(turn.text):,} characters{reasoning}")
+    yield Fact("length", f"{len(turn.content):,} characters{reasoning}")
     yield Fact("id", turn.id)
 
 
@@ -87,7 +87,7 @@ def _origin(origin: str, conversation: Conversation) -> str:
     original = conversation.turns.get(origin)
     if original is None:
         return "edited from a turn that was deleted since"
-    return f"edited from “{sanitize_line(original.text[:400], 60)}”"
+    return f"edited from “{sanitize_line(original.gist[:400], 60)}”"
 
 
 def _model_facts(generation: Generation) -> Iterator[Fact]:
@@ -240,7 +240,7 @@ class TurnDetails(Dialog[None]):
                         yield Label("", id="prompt-note", classes="note", markup=False)
                         yield LongText(mark=SPECIAL_TOKEN)
                 with TabPane("Raw text", id="text"):
-                    yield LongText(self._turn.text)
+                    yield LongText(self._turn.content)
                 if self._turn.reasoning:
                     with TabPane("Reasoning", id="reasoning"):
                         yield LongText(self._turn.reasoning)
@@ -291,7 +291,7 @@ class TurnDetails(Dialog[None]):
         texts = {
             "facts": _facts_text(self._facts),
             "prompt": self._prompt,
-            "text": self._turn.text,
+            "text": self._turn.content,
             "tokens": self._tokens,
             "reasoning": self._turn.reasoning,
         }

@@ -276,7 +276,7 @@ class SessionIndex:
             bodies = {"": summary.title}
             if conversation is not None:
                 bodies |= {
-                    turn.id: turn.text
+                    turn.id: turn.content
                     for turn in conversation.turns.values()
                     if turn.id and sanitize(turn.id) == turn.id
                 }

@@ -60,6 +60,9 @@ def loses(data: bytes, read: Conversation, encoder: codec.ChatEncoder) -> bool:
         found, written = json.loads(codec.decoded_text(data)), codec.encode(read)
         found.pop("chat_history", None)
         written.pop("chat_history")
+        if found.get("format") in range(1, codec.FORMAT):
+            # Writing an older format anew is no loss.
+            found["format"] = codec.FORMAT
         return _ordered(found) != _ordered(written)
     except (ValueError, RecursionError, TypeError, AttributeError):
         return True

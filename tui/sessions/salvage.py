@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tui.conversation import SYSTEM, ChatFormatError, Decoded, codec
+from tui.conversation.entries import decode_turn
 from tui.conversation.mending import complete
-from tui.conversation.parts import decode_turn
 
 _MOST_BYTES: Final = 1 << 26
 """What a damaged file holds beyond is not looked at; the file is kept as it is."""

@@ -60,7 +60,7 @@ class SearchHit:
 def summarize(conversation: Conversation, size_bytes: int, problem: str = "") -> SessionSummary:
     """Return what a list shows of a chat."""
     path = conversation.path
-    first = next((turn.text for turn in path if turn.role == USER), "")
+    first = next((turn.gist for turn in path if turn.role == USER), "")
     first_words = sanitize_line(first[: _FIRST_WORDS_LIMIT * 4], _FIRST_WORDS_LIMIT)
     return SessionSummary(
         id=conversation.id,

@@ -285,14 +285,22 @@ class Transcript(TurnWindow, can_focus=True):
     # Folding
 
     def toggle_reasoning(self, turn_id: str | None = None) -> None:
-        """Fold or unfold the reasoning of a turn: by default the one under the cursor, or else the last one with any."""
-        entry = self._chosen(turn_id, lambda turn: bool(turn.reasoning))
+        """Fold or unfold the reasoning and the files of a turn: by default the one under the cursor, or else the last one with any."""
+        entry = self._chosen(turn_id, lambda turn: bool(turn.reasoning or turn.files))
         if entry is None:
             return
-        is_open = entry.state.reasoning_open
-        if is_open is None:
-            is_open = not entry.turn.text.strip()
-        entry.state.reasoning_open = not is_open
+        is_open = bool(entry.state.open_files)
+        if entry.turn.reasoning:
+            chosen = entry.state.reasoning_open
+            is_open = not entry.turn.text.strip() if chosen is None else chosen
+            entry.state.reasoning_open = not is_open
+        entry.state.open_files = frozenset() if is_open else entry.turn.files
+        self._state_changed(entry)
+
+    def toggle_file(self, turn_id: str, place: int) -> None:
+        """Fold or unfold one file of a turn; `place` is that of its part."""
+        entry = self._entries[self._positions[turn_id]]
+        entry.state.open_files ^= {place}
         self._state_changed(entry)
 
     def toggle_raw(self, turn_id: str | None = None) -> None:
@@ -546,3 +554,8 @@ class Transcript(TurnWindow, can_focus=True):
         """Fold or unfold the reasoning that was clicked."""
         event.stop()
         self.toggle_reasoning(event.turn_id)
+
+    def on_turn_view_file_clicked(self, event: TurnView.FileClicked) -> None:
+        """Fold or unfold the file that was clicked."""
+        event.stop()
+        self.toggle_file(event.turn_id, event.place)

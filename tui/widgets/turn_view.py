@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -32,6 +32,7 @@ from tui.widgets.markdown.palette import Palette
 from tui.widgets.markdown.pieces import Piece, as_shown, pieces
 from tui.widgets.markdown.raw import RawText
 from tui.widgets.markdown.search import LineHits
+from tui.widgets.other_parts import OtherParts, Rows, ShownPart, file_at
 
 MEASURE: Final = 100
 """Cells of text on a line at most: longer lines are hard to read."""
@@ -81,6 +82,13 @@ class ShownTurn:
     change: str = ""
     """What marks a reply by another model than the one that spoke before."""
     speaker: str = ""
+    parts: tuple[ShownPart, ...] = ()
+    """What it is made of beside text and reasoning."""
+
+    @property
+    def files(self) -> frozenset[int]:
+        """The places of the parts that can be unfolded."""
+        return frozenset(place for place, part in enumerate(self.parts) if part.code is not None)
 
 
 @dataclass(slots=True)
@@ -90,19 +98,14 @@ class ViewState:
     reasoning_open: bool | None = None
     """None: open as long as there is nothing but reasoning to see."""
     raw: bool = False
+    open_files: frozenset[int] = frozenset()
+    """The places of the parts that are unfolded."""
 
 
 def text_widths(width: int) -> tuple[int, int]:
     """Return the cells that a line of the answer and one of the reasoning have in a pane of `width` cells."""
     text = max(8, min(MEASURE, width - GUTTER - 1))
     return text, text - len(_THOUGHT_BAR)
-
-
-class _Part(NamedTuple):
-    """A run of rows of a turn, taken from one list of lines."""
-
-    name: str
-    lines: Sequence[Line]
 
 
 class TurnView(Widget):
@@ -141,6 +144,13 @@ class TurnView(Widget):
         turn_id: str
 
     @dataclass
+    class FileClicked(Message):
+        """The line of a file was clicked; `place` is that of the part."""
+
+        turn_id: str
+        place: int
+
+    @dataclass
     class HitReached(Message):
         """The current hit of a search was come to at last."""
 
@@ -165,7 +175,7 @@ class TurnView(Widget):
         self._query = ""
         self._current_hit = -1
         self._width = 0
-        self._parts: list[_Part] = []
+        self._parts: list[Rows] = []
         self._height = 0
         self._strips: dict[int, tuple[Line, tuple[object, ...], Strip]] = {}
         self._hits = (LineHits(""), LineHits(""))
@@ -173,6 +183,7 @@ class TurnView(Widget):
         self._awaits_hit = False
         self._body = self._document(turn)
         self._thought = self._thought_document(turn)
+        self._others = OtherParts(self._colors)
         self._raw = RawText()
         self._goes_on = False
         self._block_rows = range(0)
@@ -220,6 +231,8 @@ class TurnView(Widget):
                 self._thought.finish()
         else:
             self._thought = self._thought_document(turn)
+        if turn.parts != self._turn.parts:
+            self._others.clear()
         self._turn = turn
         self._changed(everything=True)
 
@@ -243,6 +256,7 @@ class TurnView(Widget):
             open_end: also where text is still coming in, which otherwise brings its colors with it.
         """
         documents = {"body": self._body, "thought": self._thought}
+        documents |= self._others.documents(self._state.open_files)
         if not any(document.awaits_colors for document in documents.values()):
             return
         changed = {
@@ -352,7 +366,7 @@ class TurnView(Widget):
         else:
             self._refresh_changed_rows(old_parts)
 
-    def _refresh_changed_rows(self, old_parts: list[_Part]) -> None:
+    def _refresh_changed_rows(self, old_parts: list[Rows]) -> None:
         if [(p.name, len(p.lines)) for p in old_parts] != [
             (p.name, len(p.lines)) for p in self._parts
         ]:
@@ -370,6 +384,8 @@ class TurnView(Widget):
         """Go on with a huge turn when the frame has been drawn."""
         body = self._raw if self._state.raw else self._body
         waiting = body.is_waiting or (self.reasoning_is_open and self._thought.is_waiting)
+        files = self._others.documents(self._state.open_files).values()
+        waiting = waiting or any(file.is_waiting for file in files)
         if (waiting or self._is_searching) and not self._goes_on and self.is_attached:
             self._goes_on = True
             self.set_timer(0.01, self._go_on)
@@ -395,6 +411,7 @@ class TurnView(Widget):
         self._strips.clear()
         self._parts = []
         self._body = self._thought = LiveDocument()
+        self._others.clear()
 
     def get_content_height(
         self,
@@ -424,18 +441,25 @@ class TurnView(Widget):
         self._width = width
         text_width, _ = text_widths(width)
         body = self._body_lines(text_width)
-        parts = [_Part("head", [self._head(text_width)])]
+        parts = [Rows("head", [self._head(text_width)])]
         if self._thought.source.strip():
-            parts.append(_Part("thought-head", [self._thought_head()]))
+            parts.append(Rows("thought-head", [self._thought_head()]))
             if self.reasoning_is_open:
-                parts.append(_Part("thought", self._thought_lines(width)))
-        if body and parts[-1].name == "thought":
-            parts.append(_Part("gap", [EMPTY_LINE]))
-        parts.append(_Part("body", body))
+                parts.append(Rows("thought", self._thought_lines(width)))
+        above, below = self._others.rows(
+            self._turn.parts,
+            self._state.open_files,
+            text_width,
+            numbers=self._numbers,
+            budget_s=_SLICE_S,
+        )
+        if (body or above) and parts[-1].name == "thought":
+            parts.append(Rows("gap", [EMPTY_LINE]))
+        parts += [*above, Rows("body", body), *below]
         ending = self._ending(text_width)
         if ending:
-            parts.append(_Part("ending", ending))
-        parts.append(_Part("gap", [EMPTY_LINE]))
+            parts.append(Rows("ending", ending))
+        parts.append(Rows("gap", [EMPTY_LINE]))
         self._parts = parts
         self._height = sum(len(part.lines) for part in parts)
         self._find_hits()
@@ -668,6 +692,8 @@ class TurnView(Widget):
             self.post_message(self.LinkClicked(span[0].link))
         elif name == "thought-head":
             self.post_message(self.ReasoningClicked(self._turn.id))
+        elif (place := file_at(name)) is not None:
+            self.post_message(self.FileClicked(self._turn.id, place))
         else:
             self.post_message(self.Clicked(self._turn.id))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tui.conversation import TextPart, ToolCallPart, ToolResultPart
 from tui.conversation.formats import Imported, import_text
 from tui.conversation.formats.citations import without_marks
 
@@ -39,7 +40,9 @@ def message(role: str, kind: str, text: str, recipient: str = "all") -> dict[str
     ("kind", "recipient"),
     [("code", "web"), ("code", "python"), ("text", "dalle.text2im"), ("text", "bio")],
 )
-def test_words_to_a_tool_are_counted_as_a_call_and_its_answer_as_a_result(kind, recipient):
+def test_words_to_a_tool_are_a_call_and_its_answer_a_result_in_the_reply_that_follows(
+    kind, recipient
+):
     imported = chatgpt(
         message("user", "text", "Q"),
         message("assistant", kind, "search('rome')", recipient),
@@ -47,10 +50,16 @@ def test_words_to_a_tool_are_counted_as_a_call_and_its_answer_as_a_result(kind, 
         message("assistant", "text", "A"),
     )
     assert said(imported) == [("u", "Q"), ("a", "A")]
-    assert imported.problems == (
-        "1 × a tool call was left out",
-        "1 × the result of a tool was left out",
-    )
+    call, *rest = imported.conversations[0].path[1].parts
+    assert isinstance(call, ToolCallPart)
+    assert (call.name, "search('rome')" in call.arguments) == (recipient, True)
+    assert rest == [ToolResultPart("", "", "found"), TextPart("A")]
+    assert imported.problems == ()
+
+
+def test_a_call_that_no_reply_follows_is_a_turn_of_its_own():
+    imported = chatgpt(message("user", "text", "Q"), message("assistant", "text", "go", "web"))
+    assert imported.conversations[0].path[1].parts == (ToolCallPart("", "web", "go"),)
 
 
 def test_code_to_everyone_stays_a_reply():

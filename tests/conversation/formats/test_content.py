@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
-from tui.conversation import Conversation
+from tui.conversation import (
+    Conversation,
+    FilePart,
+    ImagePart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from tui.conversation.formats import ChatFormatError, Imported, import_text
 
 
@@ -86,14 +95,12 @@ def test_reasoning_is_found_in_any_wrapping(message):
 @pytest.mark.parametrize(
     ("part", "what"),
     [
-        ({"type": "image_url", "image_url": {"url": "x"}}, "an image"),
-        ({"content_type": "image_asset_pointer", "asset_pointer": "x"}, "an image"),
-        ({"inlineData": {"mimeType": "image/png", "data": "x"}}, "an attachment"),
         ({"type": "input_audio", "input_audio": {}}, "an attachment"),
         ({"type": "file", "file": {}}, "an attachment"),
-        ({"type": "tool_use", "name": "f", "input": {}}, "a tool call"),
-        ({"functionCall": {"name": "f"}}, "a tool call"),
-        ({"type": "tool_result", "content": "words"}, "the result of a tool"),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "x"}}, "an attachment"),
+        ({"type": "tool_use", "input": {}}, "a tool call"),
+        ({"type": "web_search_call", "id": "w"}, "a tool call"),
+        ({"type": "tool_result", "content": []}, "the result of a tool"),
         ({"type": "redacted_thinking", "data": "x"}, "reasoning that is kept secret"),
         ({"type": "hologram", "data": "x"}, "a part of the type 'hologram'"),
         (3, "a part that can't be read"),
@@ -105,13 +112,129 @@ def test_a_part_that_is_no_text_is_named(part, what):
     assert imported.problems == (f"1 × {what} was left out",)
 
 
+PIXEL = "data:image/png;base64,AAAA"
+PIXEL_HASH = hashlib.sha256(b"\0\0\0").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("part", "kept"),
+    [
+        (
+            {"type": "image_url", "image_url": {"url": "https://x.org/a/cat.png?s=1"}},
+            ImagePart(name="cat.png", extra={"url": "https://x.org/a/cat.png?s=1"}),
+        ),
+        ({"type": "image_url", "image_url": PIXEL}, ImagePart("image/png", PIXEL_HASH)),
+        ({"type": "image_url", "image_url": "data:image/png;base64,A"}, ImagePart("image/png")),
+        (
+            {"type": "image", "source": {"media_type": "image/png", "data": "AAAA"}},
+            ImagePart("image/png", PIXEL_HASH),
+        ),
+        (
+            {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            ImagePart("image/png", PIXEL_HASH),
+        ),
+        (
+            {"content_type": "image_asset_pointer", "asset_pointer": "sediment://f"},
+            ImagePart(extra={"url": "sediment://f"}),
+        ),
+        (
+            {"type": "image", "media_type": "image/png", "sha256": "ab", "name": "c", "w": 5},
+            ImagePart("image/png", "ab", "c", extra={"w": 5}),
+        ),
+        (
+            {"type": "file", "file": {"filename": "a.txt", "data": {"content": "one"}}},
+            FilePart("a.txt", "one"),
+        ),
+        (
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+            ToolCallPart("t", "f", {"a": 1}),
+        ),
+        ({"functionCall": {"name": "f", "args": {"a": 1}}}, ToolCallPart("", "f", {"a": 1})),
+        ({"executableCode": {"language": "PYTHON", "code": "1"}}, ToolCallPart("", "code", "1")),
+        (
+            {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "a"}]},
+            ToolResultPart("t", "", "a"),
+        ),
+        (
+            {"functionResponse": {"name": "f", "response": {"a": 1}}},
+            ToolResultPart("", "f", '{"a": 1}'),
+        ),
+    ],
+)
+def test_a_part_that_is_no_text_is_kept_in_its_place(part, kept):
+    for content in ([part, {"type": "text", "text": "hi"}], [{"type": "text", "text": "hi"}, part]):
+        imported = read(user(content))
+        turn = imported.conversations[0].path[0]
+        assert turn.text == "hi"
+        expected = [TextPart("hi") if one is not part else kept for one in content]
+        assert [*turn.parts] == expected
+        lost = isinstance(kept, ImagePart) and kept.media_type and not kept.extra
+        assert imported.problems == (("1 × the content of an image was left out",) if lost else ())
+
+
+def test_a_turn_keeps_the_order_of_its_words_and_tools():
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    answer = {"type": "tool_result", "tool_use_id": "t", "content": "42"}
+    content = [{"type": "text", "text": text} for text in ("Wait. ", "Here:", "It is 42.")]
+    content[2:2] = [call, answer]
+    (turn,) = chat_of([{"role": "assistant", "content": content}]).path
+
+    assert turn.text == "Wait. Here:\nIt is 42."
+    assert turn.parts == (
+        TextPart("Wait. Here:"),
+        ToolCallPart("t", "f", {}),
+        ToolResultPart("t", "", "42"),
+        TextPart("It is 42."),
+    )
+
+
+def test_a_message_of_nothing_but_an_image_is_a_turn():
+    chat = chat_of(user([{"type": "image_url", "image_url": {"url": "https://x.org/cat.png"}}]))
+    assert (chat.path[0].text, chat.title) == ("", "image: cat.png")
+
+
+def test_a_call_that_stands_among_the_words_and_beside_them_is_one():
+    message = {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "hi"}, {"type": "tool_use", "id": "t", "name": "f"}],
+        "tool_calls": [{"id": "t", "name": "f", "args": {}}],
+    }
+    assert chat_of([message]).path[0].others == (ToolCallPart("t", "f"),)
+
+
+@pytest.mark.parametrize(
+    ("beside", "kept"),
+    [
+        (
+            {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
+            ToolCallPart("c", "f", "{}"),
+        ),
+        ({"function_call": {"name": "f"}}, ToolCallPart("", "f")),
+        ({"images": ["AAAA"]}, ImagePart("", PIXEL_HASH)),
+        (
+            {"images": ["https://x.org/a.png"]},
+            ImagePart(name="a.png", extra={"url": "https://x.org/a.png"}),
+        ),
+        ({"attachments": [{"file_name": "a", "extracted_content": "x"}]}, FilePart("a", "x")),
+        ({"extra": [{"type": "TEXT", "name": "a", "content": "x"}]}, FilePart("a", "x")),
+        (
+            {"extra": [{"type": "imageFile", "name": "a", "base64Url": PIXEL}]},
+            ImagePart("image/png", PIXEL_HASH, "a"),
+        ),
+    ],
+)
+def test_what_stands_beside_a_text_is_kept_behind_it(beside, kept):
+    imported = read([{"role": "assistant", "content": "hi", **beside}])
+    assert imported.conversations[0].path[0].parts == (TextPart("hi"), kept)
+
+
 @pytest.mark.parametrize(
     ("beside", "what"),
     [
         ({"tool_calls": [{}, {}]}, "2 × a tool call"),
-        ({"function_call": {"name": "f"}}, "1 × a tool call"),
         ({"toolCalls": "[]"}, ""),
-        ({"images": ["x", "y"]}, "2 × an image"),
+        ({"images": ["AAAA", "BBBB"]}, "2 × the content of an image"),
+        ({"images": [7]}, "1 × an image"),
         ({"attachments": [{}]}, "1 × an attachment"),
         ({"files": [{}]}, "1 × an attachment"),
     ],
@@ -152,9 +275,13 @@ def test_items_that_are_no_messages_are_counted_and_reasoning_goes_to_the_reply(
     imported = read({"messages": items})
     first, second = imported.conversations[0].path
     assert (first.text, second.text, second.reasoning) == ("Who?", "Two.", "Look.")
+    assert second.parts[1:] == (
+        ToolCallPart("", "f", "{}"),
+        ToolResultPart("", "", "two"),
+        ToolCallPart("", "x"),
+        TextPart("Two."),
+    )
     assert imported.problems == (
-        "2 × a tool call was left out",
-        "1 × the result of a tool was left out",
         "1 × an item of the type 'wholly_new' was left out",
         "1 × an item that is no message was left out",
     )
@@ -235,11 +362,9 @@ def test_lines_below_a_header_are_one_chat_with_its_variants():
     (chat,) = imported.conversations
     assert (chat.title, chat.created_at) == ("Tides", 1782900000)
     assert [turn.text for turn in chat.path] == ["Why?", "Thus."]
-    assert chat.variants(chat.path[1].id)[0].reasoning == "Moon."
-    assert imported.problems == (
-        "1 × a tool call was left out",
-        "1 × a shortened history was left out",
-    )
+    other = chat.variants(chat.path[1].id)[0]
+    assert other.parts == (ReasoningPart("Moon."), TextPart("So."), ToolCallPart("", "f"))
+    assert imported.problems == ("1 × a shortened history was left out",)
 
 
 def test_lines_of_an_agent_are_a_chat_too():

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tui.conversation import Conversation, Status, codec
+from tui.conversation import (
+    Conversation,
+    FilePart,
+    ImagePart,
+    Status,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    codec,
+)
 from tui.conversation.formats import (
     FORMATS,
     Imported,
@@ -146,16 +155,16 @@ def test_openai_messages():
     assert chat.system_prompt == "Answer in verse."
     assert said(chat) == [
         ("u", "What is in\nthis picture?"),
+        ("a", ""),
         ("t", "a cat"),
         ("a", "A cat upon a mat."),
     ]
     assert chat.path[-1].reasoning == "It is a cat."
     assert chat.settings == {"model_id": "some-model"}
     assert set(imported.problems) == {
-        "1 × an image was left out",
-        "1 × a tool call was left out",
-        "1 × a message without text was left out",
+        "1 × the content of an image was left out",
     }
+    assert chat.path[1].parts == (ToolCallPart("call_1", "look", "{}"),)
 
 
 def test_a_bare_list_of_messages():
@@ -226,7 +235,8 @@ def test_lm_studio_versions_become_variants():
     assert [turn.text for turn in chat.variants(chat.path[1].id)] == ["7", "9"]
     assert (chat.title, chat.system_prompt) == ("Numbers", "Be a dice.")
     assert chat.created_at == 1740000000
-    assert imported.problems == ("1 × an attachment was left out",)
+    assert chat.path[2].others == (ImagePart(name="f"),)
+    assert imported.problems == ()
 
 
 @pytest.mark.parametrize("name", ["llama_cpp.json", "llama_cpp_single.json"])
@@ -237,6 +247,7 @@ def test_llama_cpp_keeps_the_tree(name):
     assert chat.path[1].reasoning == "rye is dense"
     other = chat.select(chat.children(None)[0].id)
     assert said(other) == [("u", "How long does bread bake?"), ("a", "An hour.")]
+    assert chat.path[0].others == (FilePart("a.txt", "x"),)
     assert chat.title == "Bread"
     assert chat.path[0].created_at == 1760000003
 
@@ -259,26 +270,31 @@ def test_chatgpt_keeps_the_tree_and_skips_hidden_nodes_without_breaking_it():
     assert [turn.text for turn in chat.variants(chat.path[1].id)] == ["Mars", "Venus"]
     assert chat.path[1].reasoning == "Choosing\n\nMars or Venus"
     assert chat.path[1].generation.model == "gpt-4o"
+    assert chat.path[2].others == (ImagePart(extra={"url": "file-service://x"}),)
+    assert chat.path[4].parts == (ToolResultPart("", "", "o"), TextPart("Done: o"))
     assert (chat.title, chat.created_at) == ("Planets", 1730000000.1)
     assert set(imported.problems) == {
-        "1 × an image was left out",
         "1 × a custom instruction was left out",
-        "1 × the result of a tool was left out",
         "1 × a chat without messages was left out",
     }
 
 
-def test_claude_keeps_the_tree_and_leaves_tools_and_files_out():
+def test_claude_keeps_the_tree_with_tools_and_pasted_texts():
     imported = read("claude.json")
     (chat,) = imported.conversations
     assert said(chat) == [("u", "Why do bees dance?"), ("a", "Let me look.\nTo show the way.")]
     assert chat.path[1].reasoning == "The waggle dance."
+    assert chat.path[0].others == (FilePart("paste.txt", "text"),)
+    assert chat.path[1].parts[1:] == (
+        TextPart("Let me look."),
+        ToolCallPart("", "web_search", {"query": "bees"}),
+        ToolResultPart("", "web_search", "..."),
+        TextPart("To show the way."),
+    )
     assert chat.variants(chat.path[1].id)[0].text == "First idea."
     assert (chat.title, chat.created_at) == ("Bees", 1767323045.679)
     assert imported.problems == (
-        "2 × an attachment was left out",
-        "1 × a tool call was left out",
-        "1 × the result of a tool was left out",
+        "1 × an attachment was left out",
         "1 × a chat without messages was left out",
     )
 
@@ -293,7 +309,7 @@ def test_a_thread_of_jan():
         ("a", "Any time."),
     ]
     assert [turn.reasoning for turn in chat.path] == ["", "A bird.", "", "polite"]
-    assert imported.problems == ("1 × an image was left out",)
+    assert imported.problems == ("1 × the content of an image was left out",)
 
 
 def test_swipes_of_silly_tavern_become_variants():
@@ -313,14 +329,19 @@ def test_a_prompt_of_ai_studio():
     imported = read("gemini_studio.json")
     (chat,) = imported.conversations
     assert chat.system_prompt == "Be short."
-    assert said(chat) == [("u", "What is rain?"), ("a", "Water from clouds.")]
-    assert chat.path[1].reasoning == "Water falls."
+    assert said(chat) == [
+        ("u", "What is rain?"),
+        ("u", ""),
+        ("a", "Water from clouds."),
+        ("a", ""),
+    ]
+    assert [turn.parts for turn in chat.path[1::2]] == [
+        (ImagePart(),),
+        (ToolCallPart("", "code", "1"),),
+    ]
+    assert chat.path[2].reasoning == "Water falls."
     assert chat.settings == {"model_id": "gemini-2.5-pro"}
-    assert imported.problems == (
-        "1 × an image was left out",
-        "1 × a tool call was left out",
-        "2 × a message without text was left out",
-    )
+    assert imported.problems == ("1 × the content of an image was left out",)
 
 
 def test_questions_of_one_sitting_become_a_chat_of_gemini():
@@ -349,22 +370,23 @@ def test_llama_cpp_of_today_writes_lines_one_session_after_another():
     assert (other.text, other.reasoning) == ("Ninety degrees.", "Green or black?")
     assert (tea.title, milk.title) == ("Tea", "Milk")
     assert tea.updated_at == 1780000050
-    assert imported.problems == (
-        "1 × an attachment was left out",
-        "1 × a tool call was left out",
-    )
+    assert tea.path[0].others == (FilePart("a.txt", "x"),)
+    assert isinstance(other.others[0], ToolCallPart)
+    assert imported.problems == ()
 
 
 def test_lm_studio_of_today_answers_in_steps():
     imported = read("lm_studio_today.json")
     (chat,) = imported.conversations
     assert said(chat) == [("u", "How many files?"), ("a", "There are 12.")]
+    assert chat.path[0].others == (ImagePart(name="1.png"),)
     assert chat.path[1].reasoning == "Count them."
-    assert imported.problems == (
-        "1 × an attachment was left out",
-        "1 × a tool call was left out",
-        "1 × the result of a tool was left out",
+    assert chat.path[1].parts[1:] == (
+        ToolCallPart("1", "list", {}),
+        ToolResultPart("1", "", "12"),
+        TextPart("There are 12."),
     )
+    assert imported.problems == ()
 
 
 def test_open_webui_of_today_keeps_replies_in_their_output():
@@ -377,10 +399,11 @@ def test_open_webui_of_today_keeps_replies_in_their_output():
         ("a", "At 70 degrees."),
     ]
     assert chat.path[1].reasoning == "Physics."
-    assert imported.problems == (
-        "1 × a tool call was left out",
-        "1 × the result of a tool was left out",
-        "1 × a run of code by a tool was left out",
+    assert imported.problems == ("1 × a run of code by a tool was left out",)
+    assert chat.path[3].parts == (
+        ToolCallPart("c", "height", "{}"),
+        ToolResultPart("c", "", "8849"),
+        TextPart("At 70 degrees."),
     )
 
 
@@ -391,9 +414,12 @@ def test_items_of_the_responses_api():
     assert said(chat) == [("u", "Who founded the firm?"), ("a", "Two sisters did.")]
     assert chat.path[1].reasoning == "Looking it up.\n\nTwo names."
     assert imported.problems == (
-        "1 × an image was left out",
-        "2 × a tool call was left out",
-        "1 × the result of a tool was left out",
+        "1 × the content of an image was left out",
+        "1 × a tool call was left out",
+    )
+    assert chat.path[1].others == (
+        ToolCallPart("c", "lookup", "{}"),
+        ToolResultPart("c", "", "two sisters"),
     )
 
 

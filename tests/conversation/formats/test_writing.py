@@ -9,7 +9,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conversation.strategies import chats
-from tui.conversation import Conversation, Generation, Status, from_messages
+from tui.conversation import (
+    Conversation,
+    FilePart,
+    Generation,
+    ImagePart,
+    ReasoningPart,
+    Status,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    from_messages,
+)
 from tui.conversation.formats import (
     FORMATS,
     ChatFormatError,
@@ -37,7 +48,7 @@ def chat() -> Conversation:
 @pytest.mark.parametrize(
     "name", [name for name, known in FORMATS.items() if known.write and known.read]
 )
-@given(many=st.lists(chats(), min_size=1, max_size=3))
+@given(many=st.lists(chats(with_parts=False), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=30)
 def test_what_is_written_is_read_back(name, many):
     ours = name == "chat-tui"
@@ -54,6 +65,67 @@ def test_what_is_written_is_read_back(name, many):
         json.loads(json.dumps(messages(chat) if ours else spoken(chat))) for chat in known.values()
     ]
     assert [messages(chat) for chat in imported.conversations] == before
+
+
+NOTES = FilePart("notes.txt", "one\n```\ntwo")
+CAT = ImagePart("image/png", "ab" * 32, "cat.png")
+CALL = ToolCallPart("c", "search", {"query": "cats"})
+RESULT = ToolResultPart("c", "search", "many")
+
+
+@pytest.fixture
+def made_of_parts() -> Conversation:
+    chat = Conversation().add_user("Look", NOTES, CAT)
+    chat = chat.begin_reply(chat.leaf.id, Generation())
+    parts = (ReasoningPart("hm"), TextPart("Wait."), CALL, RESULT, TextPart("A cat."))
+    return chat.update(chat.leaf.id, parts=parts, status=Status.COMPLETE)
+
+
+def test_our_own_format_keeps_every_part(made_of_parts):
+    data = export_text([made_of_parts], FORMATS["chat-tui"]).encode()
+    (again,) = import_text(data).conversations
+    assert [turn.parts for turn in again.path] == [turn.parts for turn in made_of_parts.path]
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-jsonl", "transformers"])
+def test_messages_have_typed_parts_and_calls_of_tools(made_of_parts, name):
+    text = export_text([made_of_parts], FORMATS[name])
+    document = json.loads(text)
+    user, wait, answer, reply = document.get("messages") or document["chat_history"]
+    assert user["content"] == [
+        {"type": "text", "text": "Look\n\nnotes.txt:\n````\none\n```\ntwo\n````"},
+        {"type": "image", "sha256": "ab" * 32, "media_type": "image/png", "name": "cat.png"},
+    ]
+    function = {"name": "search", "arguments": '{"query": "cats"}'}
+    assert wait == {
+        "role": "assistant",
+        "content": "Wait.",
+        "reasoning_content": "hm",
+        "tool_calls": [{"id": "c", "type": "function", "function": function}],
+    }
+    assert answer == {"role": "tool", "tool_call_id": "c", "name": "search", "content": "many"}
+    assert reply == {"role": "assistant", "content": "A cat."}
+    read = import_text(text.encode())
+    assert read.problems == ()
+    assert read.conversations[0].path[0].others == (CAT,)
+
+
+def test_markdown_and_plain_text_have_a_line_for_each_part(made_of_parts):
+    markdown = export_text([made_of_parts], FORMATS["markdown"])
+    assert "Look\n\nnotes.txt:\n````\none\n```\ntwo\n````\n\n[image: cat.png]\n" in markdown
+    assert 'Wait.\n\n[tool call: search({"query": "cats"})]\n\n' in markdown
+    plain = export_text([made_of_parts], FORMATS["text"])
+    assert "Wait.\n[tool call: search(" in plain
+    assert "[tool result: search: many]\nA cat." in plain
+
+
+def test_the_name_of_a_part_can_do_no_harm():
+    part = ImagePart(name="\x1b]0;x\x07\n## Assistant\n<script>")
+    chat = Conversation().add_user("Look", part, FilePart("\x1b[31m\n# x", "\x1b[31m"))
+    for name in ("markdown", "text"):
+        text = export_text([chat], FORMATS[name])
+        assert "\x1b" not in text
+        assert "\n## Assistant" not in text
 
 
 def spoken(chat: Conversation) -> list[list[str]]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tui.conversation.conversation import Conversation
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats import cherry_studio
 from tui.conversation.formats.answers import as_chats
 from tui.conversation.formats.base import Format
@@ -30,7 +31,6 @@ from tui.conversation.formats.reading import parsed
 from tui.conversation.formats.sharegpt import SHAREGPT
 from tui.conversation.formats.silly_tavern import SILLY_TAVERN
 from tui.conversation.formats.text_generation_webui import TEXT_GENERATION_WEBUI
-from tui.conversation.parts import ChatFormatError
 
 __all__ = [
     "FORMATS",

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats.signs import HEAD_BYTES, is_media
-from tui.conversation.parts import ChatFormatError
 
 try:
     from lzma import LZMAError

@@ -16,6 +16,7 @@ from tui.conversation.conversation import ROOT, Conversation, title_from
 from tui.conversation.formats.markup import parted
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import KNOWN_ROLES, each
+from tui.conversation.parts import Part, TextPart, others
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Generation, Turn, new_id, now
 
 _MOST_REPEATS: Final = 20
@@ -54,8 +55,9 @@ class Node:
         parent: the id of the message before it; None for a first one.
         created_at: Unix time in seconds; 0 for unknown.
         children: the order of what follows, where the file has one.
-        hidden: not a turn itself; what follows it follows its parent instead, and a reply takes over its reasoning.
+        hidden: not a turn itself; what follows it follows its parent instead, and a reply takes over its reasoning and its parts.
         passed_over: what a hidden message is called that has a text, as in "a hidden message".
+        parts: what it is made of where that is more than text; `text` is what is said.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Node:
     children: Sequence[str] = ()
     hidden: bool = False
     passed_over: str = "a hidden message"
+    parts: tuple[Part, ...] = ()
 
 
 def chats_in(
@@ -131,7 +134,7 @@ def grow(
             turn = turns[at]
             selected[turn.parent or ROOT] = turn.id
         at = node.parent
-    first = next((turn.text for turn in turns.values() if turn.role == USER), "")
+    first = next((turn.gist for turn in turns.values() if turn.role == USER), "")
     began = created_at or min((turn.created_at for turn in turns.values()), default=now())
     return Conversation(
         title=" ".join(title.split()) or title_from(first),
@@ -179,8 +182,10 @@ def _read(node: Node, problems: Problems) -> Node:
         reasoning = "\n\n".join(part for part in (node.reasoning, thoughts) if part)
         node = replace(node, text=text, reasoning=reasoning)
     if not node.text.strip() and not node.reasoning.strip():
-        problems.note("a message without text")
-        return replace(node, hidden=True)
+        has_parts = bool(others(node.parts))
+        problems.note("a message without text", not has_parts)
+        # The reply that comes of what a tool was asked takes that over.
+        return replace(node, hidden=not has_parts or node.role == ASSISTANT)
     return node
 
 
@@ -199,7 +204,7 @@ def _with_thoughts_shown(known: Mapping[str, Node]) -> dict[str, Node]:
             pending.append(known[parent])
     return {
         key: replace(node, hidden=False, role=ASSISTANT, text="")
-        if node.hidden and node.reasoning.strip() and key not in taken
+        if node.hidden and (node.reasoning.strip() or others(node.parts)) and key not in taken
         else node
         for key, node in known.items()
     }
@@ -262,33 +267,34 @@ def _turns(known: Mapping[str, Node], above: Mapping[str, str | None]) -> dict[s
         for node in siblings:
             created_at = max(node.created_at or earliest or now(), earliest)
             earliest = round(created_at + 0.001, 3)
-            turns[node.id] = _turn(
-                node, parent.id if parent else None, created_at, _thoughts(node, known, taken)
-            )
+            parent_id = parent.id if parent else None
+            turns[node.id] = _turn(node, parent_id, created_at, _above(node, known, taken))
         pending += [node.id for node in reversed(siblings)]
     return turns
 
 
-def _thoughts(node: Node, known: Mapping[str, Node], taken: Counter[str]) -> str:
-    """Return the reasoning that a reply takes over from the hidden messages right above it.
+def _above(node: Node, known: Mapping[str, Node], taken: Counter[str]) -> list[Node]:
+    """Return the hidden messages right above a reply, of which it takes over the reasoning and the parts.
 
     Args:
-        taken: how many replies took over that of each, which grows.
+        taken: how many replies took over those of each, which grows.
     """
-    parts: list[str] = []
+    found: list[Node] = []
     at = node.parent if node.role == ASSISTANT else None
     while at is not None and known[at].hidden and taken[at] < _MOST_REPEATS:
         # Whoever took it over has those further up, too.
         taken[at] += 1
-        parts.append(known[at].reasoning)
+        found.append(known[at])
         at = known[at].parent
-    return "\n\n".join(part for part in reversed(parts) if part)
+    return found[::-1]
 
 
-def _turn(node: Node, parent: str | None, created_at: float, thoughts: str) -> Turn:
-    reasoning = node.reasoning
-    if node.role == ASSISTANT:
-        reasoning = "\n\n".join(part for part in (thoughts, reasoning) if part)
+def _turn(node: Node, parent: str | None, created_at: float, above: Sequence[Node]) -> Turn:
+    reasoning = "\n\n".join(one.reasoning for one in (*above, node) if one.reasoning)
+    own = node.parts
+    if node.text and not any(isinstance(part, TextPart) for part in own):
+        own = (TextPart(node.text), *own)
+    parts = (*(part for one in above for part in others(one.parts)), *own)
     generation = Generation(model=node.model) if node.model and node.role == ASSISTANT else None
     return Turn(
         new_id(),
@@ -298,6 +304,7 @@ def _turn(node: Node, parent: str | None, created_at: float, thoughts: str) -> T
         created_at,
         reasoning=reasoning,
         generation=generation,
+        parts=parts if others(parts) else (),
     )
 
 

@@ -12,6 +12,7 @@ from tui.conversation.conversation import Conversation
 from tui.conversation.formats.base import Format, Node, chats_in, grow
 from tui.conversation.formats.content import Said, said
 from tui.conversation.formats.nodes import time_of
+from tui.conversation.formats.others import ATTACHMENT, CALL, RESULT, attached
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import (
     TOOL,
@@ -24,6 +25,7 @@ from tui.conversation.formats.values import (
     some,
     text_of,
 )
+from tui.conversation.parts import ImagePart, Part, ToolCallPart, ToolResultPart, others
 from tui.conversation.turn import ASSISTANT, USER
 
 _HIDDEN_KINDS: Final = {
@@ -71,12 +73,24 @@ def _node(key: str, node: Mapping[str, Any], problems: Problems) -> Node:
     content = mapping_of(message.get("content"))
     kind = text_of(content.get("content_type"))
     role = role_of(mapping_of(message.get("author")).get("role"))
-    text, reasoning = _said(content, problems)
+    words = _said(content, problems)
+    text, reasoning = words.text, words.reasoning
     for fragment in list_of(message.get("fragments")):
         role, text, reasoning = _with_fragment(fragment, (role, text, reasoning), problems)
-    problems.note("an attachment", len(list_of(metadata.get("attachments"))))
+    parts = words.parts
+    for file in list_of(metadata.get("attachments")):
+        # An image of the message stands among them, too.
+        if not _is_among(text_of(mapping_of(file).get("id")), parts):
+            parts += tuple(attached(file, ATTACHMENT, problems))
     is_structure = not message or (role == "system" and not text)
     step = _step(role, message)
+    is_kept_away = (
+        metadata.get("is_visually_hidden_from_conversation") is True
+        or message.get("weight") in (0, 0.0)
+        or kind in _HIDDEN_KINDS
+    )
+    if step and not is_kept_away and (made := _step_part(step, message, text)):
+        text, parts = "", (made, *others(parts))
     return Node(
         key,
         key_of(node.get("parent")),
@@ -86,27 +100,37 @@ def _node(key: str, node: Mapping[str, Any], problems: Problems) -> Node:
         created_at=time_of(message),
         model=text_of(metadata.get("model_slug") or message.get("model")),
         children=keys_of(node.get("children")),
-        hidden=is_structure
-        or metadata.get("is_visually_hidden_from_conversation") is True
-        or message.get("weight") in (0, 0.0)
-        or kind in _HIDDEN_KINDS
-        or bool(step)
-        # The next reply takes it over.
-        or bool(reasoning and not text),
+        # The next reply takes the reasoning and the step of a tool over.
+        hidden=is_structure or is_kept_away or bool(step) or bool(reasoning and not text),
         passed_over=_HIDDEN_KINDS.get(kind) or step or "a hidden message",
+        parts=() if is_kept_away else parts,
     )
 
 
 def _step(role: str, message: Mapping[str, Any]) -> str:
     """Return what a message is called that a tool is asked with, or answers with; empty for one between the user and the model."""
     if role == TOOL:
-        return "the result of a tool"
+        return RESULT
     recipient = text_of(message.get("recipient")).strip().lower()
-    return "a tool call" if role == ASSISTANT and recipient not in _PEOPLE else ""
+    return CALL if role == ASSISTANT and recipient not in _PEOPLE else ""
 
 
-def _said(content: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
-    """Return the text and the reasoning of a message, whatever its kind of content."""
+def _is_among(file_id: str, parts: tuple[Part, ...]) -> bool:
+    links = [part.extra.get("url", "") for part in parts if isinstance(part, ImagePart)]
+    return bool(file_id) and any(file_id in link for link in links)
+
+
+def _step_part(step: str, message: Mapping[str, Any], text: str) -> Part | None:
+    """Return what a tool was asked, or answered, as a part; None where nothing is said."""
+    if not text.strip():
+        return None
+    if step == RESULT:
+        return ToolResultPart("", text_of(mapping_of(message.get("author")).get("name")), text)
+    return ToolCallPart("", text_of(message.get("recipient")).strip(), text)
+
+
+def _said(content: Mapping[str, Any], problems: Problems) -> Said:
+    """Return what a message says, whatever its kind of content."""
     kind = text_of(content.get("content_type"))
     if kind == "thoughts":
         thoughts = [mapping_of(thought) for thought in list_of(content.get("thoughts"))]
@@ -115,20 +139,20 @@ def _said(content: Mapping[str, Any], problems: Problems) -> tuple[str, str]:
             for thought in thoughts
             for key in ("summary", "content")
         ]
-        return "", "\n\n".join(part for part in parts if part)
+        return Said([], [part for part in parts if part])
     if kind in _HIDDEN_KINDS:
         parts = [text_of(content.get(key)) for key in (*_CONTEXT_KEYS, "content", "text")]
-        return "\n".join(part for part in parts if part), ""
+        return Said(["\n".join(filter(None, parts))])
     if kind == "code":
         code = said(content.get("text"), problems).text
         language = text_of(content.get("language")).replace("unknown", "")
-        return (f"```{language}\n{code}\n```" if code else ""), ""
+        return Said([f"```{language}\n{code}\n```"] if code else [])
     # Its type is another than a part has, but what it holds is found as in a part.
     plain = {key: value for key, value in content.items() if key not in ("content_type", "type")}
     found = said(plain, problems)
-    if not found.texts:
-        found = Said([text_of(content.get("result"))], found.thoughts)
-    return found.text, found.reasoning
+    if not found.pieces:
+        found = Said([*filter(None, [text_of(content.get("result"))])], found.thoughts)
+    return found
 
 
 def _with_fragment(

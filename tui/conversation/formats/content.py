@@ -1,17 +1,29 @@
 """What a message of another tool says, in whatever it is wrapped: strings, parts, lists in lists, items with an output.
 
-All text of a message is collected, reasoning apart, and all that is no text is noted by its kind.
+All text of a message is collected, reasoning apart, with the images, files and steps of tools in it; what can't be kept is noted
+by its kind.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Final
 
+from tui.conversation.formats.others import (
+    ATTACHMENT,
+    CALL,
+    IMAGE,
+    RESULT,
+    attached,
+    without_repeats,
+)
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import mapping_of, text_of
 from tui.conversation.messages import REASONING_KEYS
+from tui.conversation.parts import Part, TextPart, others
 
 WRAPPERS: Final = (
     "content",
@@ -103,12 +115,29 @@ class Said:
     """What a message says.
 
     Attributes:
-        texts: the parts of its text.
+        pieces: the parts of its text, and what stands among them, in their order.
         thoughts: the parts of its reasoning.
     """
 
-    texts: list[str] = field(default_factory=list)
+    pieces: list[str | Part] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The parts of its text."""
+        return [piece for piece in self.pieces if isinstance(piece, str)]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of a turn that says this, those of its text included; none where there is nothing but text."""
+        parts: list[Part] = []
+        for is_text, pieces in groupby(self.pieces, lambda piece: isinstance(piece, str)):
+            run = [*pieces]
+            if is_text:
+                parts.append(TextPart(Said(run).text))
+            else:
+                parts += [piece for piece in run if not isinstance(piece, str)]
+        return tuple(parts) if others(parts) else ()
 
     @property
     def text(self) -> str:
@@ -146,7 +175,10 @@ def thoughts_of(part: Mapping[str, Any], problems: Problems) -> Said:
 def _collect(value: Any, result: Said, problems: Problems, *, is_thought: bool) -> None:
     if isinstance(value, str):
         if value:
-            (result.thoughts if is_thought else result.texts).append(value)
+            if is_thought:
+                result.thoughts.append(value)
+            else:
+                result.pieces.append(value)
     elif isinstance(value, list):
         for part in value:
             _collect(part, result, problems, is_thought=is_thought)
@@ -160,13 +192,15 @@ def _collect_part(
     part: Mapping[str, Any], result: Said, problems: Problems, *, is_thought: bool
 ) -> None:
     kind = kind_of(part)
-    if is_no_text(part, kind, problems):
+    other = other_part(part, kind, problems)
+    if other is not None:
+        result.pieces += other
         # What was spoken may stand beside the sound.
         _collect(text_of(part.get("transcript")), result, problems, is_thought=is_thought)
         return
     is_thought = is_thought or is_reasoning(part, kind)
     thoughts_before = len(result.thoughts)
-    before = len(result.texts) + thoughts_before
+    before = len(result.pieces) + thoughts_before
     noted_before = problems.count
     said_before: list[str] = []
     for key in _THOUGHT_WRAPPERS if is_thought else WRAPPERS:
@@ -178,14 +212,14 @@ def _collect_part(
         texts = _not_in(said_before, inner.texts)
         thoughts = _not_in(said_before, inner.thoughts)
         said_before += (*texts, *thoughts)
-        result.texts += texts
+        result.pieces += _new(inner.pieces, texts, result.pieces)
         result.thoughts += thoughts
     for key in () if is_thought else THOUGHT_KEYS:
         inner = Said()
         _collect(part.get(key), inner, problems, is_thought=True)
         # A thought that the answer repeats is one nevertheless.
         result.thoughts += _not_in(result.thoughts[thoughts_before:], inner.thoughts)
-    if len(result.texts) + len(result.thoughts) > before:
+    if len(result.pieces) + len(result.thoughts) > before:
         return
     if part.get("encrypted_content") not in EMPTY:
         problems.note("reasoning that is kept secret")
@@ -203,6 +237,19 @@ def _holds_more(part: Mapping[str, Any]) -> bool:
         isinstance(value, str | list | Mapping) and value not in EMPTY and key not in known
         for key, value in part.items()
     )
+
+
+def _new(
+    pieces: Sequence[str | Part], texts: Sequence[str], known: Sequence[str | Part]
+) -> Iterator[str | Part]:
+    """Yield the pieces that are among the texts, or are parts that are not known."""
+    left = Counter(texts)
+    for piece in pieces:
+        if not isinstance(piece, str):
+            yield from without_repeats(known, [piece])
+        elif left[piece] > 0:
+            left[piece] -= 1
+            yield piece
 
 
 def _not_in(said_before: list[str], texts: list[str]) -> list[str]:
@@ -235,11 +282,13 @@ def is_reasoning(part: Mapping[str, Any], kind: str) -> bool:
     )
 
 
-def is_no_text(part: Mapping[str, Any], kind: str, problems: Problems) -> bool:
-    """Whether a part or an item is no text but a picture, a file or a step of a tool; notes it then."""
+def other_part(part: Mapping[str, Any], kind: str, problems: Problems) -> list[Part] | None:
+    """Return what a part or an item is that is no text but an image, a file or a step of a tool; None for text.
+
+    What can't be kept is noted, and the list is empty then.
+    """
     what = _name_of(part, kind)
-    problems.note(what, 1 if what else 0)
-    return bool(what)
+    return attached(part, what, problems) if what else None
 
 
 def _name_of(part: Mapping[str, Any], kind: str) -> str:
@@ -260,25 +309,25 @@ def called(kind: str) -> str:
 _KINDS: Final = (
     ("encrypted", "reasoning that is kept secret"),
     ("redacted_thinking", "reasoning that is kept secret"),
-    ("call_output", "the result of a tool"),
-    ("result", "the result of a tool"),
-    ("tool_response", "the result of a tool"),
-    ("tool-return", "the result of a tool"),
-    ("functionresponse", "the result of a tool"),
-    ("tool", "a tool call"),
-    ("function", "a tool call"),
-    ("executablecode", "a tool call"),
-    ("_call", "a tool call"),
+    ("call_output", RESULT),
+    ("result", RESULT),
+    ("tool_response", RESULT),
+    ("tool-return", RESULT),
+    ("functionresponse", RESULT),
+    ("tool", CALL),
+    ("function", CALL),
+    ("executablecode", CALL),
+    ("_call", CALL),
     ("code_interpreter", "a run of code by a tool"),
-    ("mcp_", "a tool call"),
-    ("image", "an image"),
-    ("inline", "an attachment"),
-    ("audio", "an attachment"),
-    ("video", "an attachment"),
-    ("file", "an attachment"),
-    ("document", "an attachment"),
-    ("attachment", "an attachment"),
-    ("media", "an attachment"),
+    ("mcp_", CALL),
+    ("image", IMAGE),
+    ("inline", ATTACHMENT),
+    ("audio", ATTACHMENT),
+    ("video", ATTACHMENT),
+    ("file", ATTACHMENT),
+    ("document", ATTACHMENT),
+    ("attachment", ATTACHMENT),
+    ("media", ATTACHMENT),
     ("compaction", "a shortened history"),
     ("item_reference", "a reference to another chat"),
 )

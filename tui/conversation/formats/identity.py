@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from tui.conversation.content import encode_part
 from tui.conversation.conversation import Conversation
 
 _ID_LENGTH = 32
@@ -20,6 +21,7 @@ def content_id(chat: Conversation) -> str:
         turn = pending.pop()
         places[turn.id] = len(places)
         said = [places[turn.parent], turn.role, turn.text, turn.reasoning]
-        digest.update(json.dumps(said).encode())
+        said += map(encode_part, turn.others)
+        digest.update(json.dumps(said, default=str).encode())
         pending += reversed(chat.children(turn.id))
     return digest.hexdigest()[:_ID_LENGTH]

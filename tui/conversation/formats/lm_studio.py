@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from tui.conversation.conversation import Conversation
 from tui.conversation.formats.base import Format, Node, chats_in, grow
-from tui.conversation.formats.content import kind_of, said
+from tui.conversation.formats.content import Said, kind_of, said
 from tui.conversation.formats.nodes import node_of, time_of
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import list_of, mapping_of, role_of, some, text_of
+from tui.conversation.parts import Part, others
 from tui.conversation.turn import ASSISTANT
 
 _SILENT_STEPS: Final = ("toolstatus", "debuginfoblock")
@@ -90,22 +91,25 @@ def _node(key: str, parent: str | None, version: Mapping[str, Any], problems: Pr
         model = text_of(mapping_of(version.get("senderInfo")).get("senderName"))
         node = node_of(version, problems)
         return replace(node, id=key, parent=parent, model=model or node.model)
-    texts: list[str] = []
+    pieces: list[str | Part] = []
     thoughts: list[str] = []
     model = text_of(mapping_of(version.get("senderInfo")).get("senderName"))
     for block in _blocks(version, problems):
         content = said(block.get("content"), problems)
         is_thought = mapping_of(block.get("style")).get("type") == "thinking"
-        (thoughts if is_thought else texts).append(content.text)
+        (thoughts if is_thought else pieces).append(content.text)
         thoughts.append(content.reasoning)
+        pieces += others(content.parts)
         model = text_of(mapping_of(block.get("genInfo")).get("identifier")) or model
+    pieces = [piece for piece in pieces if piece != ""]
     return Node(
         key,
         parent,
         role_of(version.get("role")) if version.get("role") else ASSISTANT,
-        "\n\n".join(text for text in texts if text),
+        "\n\n".join(piece for piece in pieces if isinstance(piece, str)),
         "\n\n".join(text.strip() for text in thoughts if text.strip()),
         model=model,
+        parts=Said(pieces).parts,
     )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any, Final
 
 from tui.conversation import codec
+from tui.conversation.content import history_content
 from tui.conversation.conversation import Conversation
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats.base import Format, chain, one_or_list, to_json
 from tui.conversation.formats.nodes import nodes_of
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import each, mapping_of, some, text_of
-from tui.conversation.parts import ChatFormatError
+from tui.conversation.parts import ToolCallPart, ToolResultPart, told_text
+from tui.conversation.turn import Message
 
 _MODEL_KEYS: Final = ("model_id", "model_name_or_path_or_id", "model_name_or_path", "model")
 
@@ -93,13 +99,53 @@ def _transformers_document(chat: Conversation) -> dict[str, Any]:
     }
 
 
-def message_entries(chat: Conversation) -> list[dict[str, str]]:
-    """Return the active path as messages, the reasoning in a field of its own."""
+def message_entries(chat: Conversation) -> list[dict[str, Any]]:
+    """Return the active path as messages: the reasoning and the calls of tools in fields of their own, their results apart."""
     return [
-        {"role": message.role, "content": message.content}
-        | ({"reasoning_content": message.reasoning} if message.reasoning else {})
+        entry
         for message in chat.history_messages()
+        for part in _between_results(message)
+        for entry in _entries(part)
     ]
+
+
+def _between_results(message: Message) -> Iterator[Message | ToolResultPart]:
+    """Yield a message in the pieces that the results of tools divide it into, and those results."""
+    reasoning = message.reasoning
+    for is_result, parts in groupby(message.parts, lambda part: isinstance(part, ToolResultPart)):
+        if is_result:
+            yield from (part for part in parts if isinstance(part, ToolResultPart))
+        else:
+            own = tuple(parts)
+            yield Message(message.role, told_text(own), reasoning, own)
+            reasoning = ""
+    if not message.parts:
+        yield message
+
+
+def _entries(message: Message | ToolResultPart) -> Iterator[dict[str, Any]]:
+    if isinstance(message, ToolResultPart):
+        about = {"tool_call_id": message.call_id, "name": message.name}
+        known = {key: value for key, value in about.items() if value}
+        yield {"role": "tool", **known, "content": message.content}
+        return
+    calls = [_call(part) for part in message.parts if isinstance(part, ToolCallPart)]
+    said = tuple(part for part in message.parts if not isinstance(part, ToolCallPart))
+    content = history_content(replace(message, parts=said))
+    yield {
+        "role": message.role,
+        "content": content if content or not calls else None,
+        **({"reasoning_content": message.reasoning} if message.reasoning else {}),
+        **({"tool_calls": calls} if calls else {}),
+    }
+
+
+def _call(part: ToolCallPart) -> dict[str, Any]:
+    arguments = part.arguments
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    function = {"name": part.name, "arguments": arguments}
+    return {"id": part.id, "type": "function", "function": function}
 
 
 NATIVE: Final = Format(

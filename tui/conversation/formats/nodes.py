@@ -21,14 +21,16 @@ from tui.conversation.formats.content import (
     WRAPPERS,
     Said,
     called,
-    is_no_text,
     is_reasoning,
     kind_of,
+    other_part,
     said,
     thoughts_of,
 )
+from tui.conversation.formats.others import ATTACHMENT, CALL, IMAGE, attached, without_repeats
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import (
+    each,
     key_of,
     keys_of,
     list_of,
@@ -37,6 +39,7 @@ from tui.conversation.formats.values import (
     seconds,
     text_of,
 )
+from tui.conversation.parts import Part, others
 from tui.conversation.turn import ASSISTANT, USER
 
 PARENT_KEYS: Final = (
@@ -79,6 +82,7 @@ _TIME_KEYS: Final = (
     "datetime_utc",
 )
 _CALL_KEYS: Final = ("tool_calls", "toolCalls", "function_call")
+_IMAGE_KEYS: Final = ("images", "generated_image_urls")
 _FILE_KEYS: Final = (
     "attachments",
     "files",
@@ -195,11 +199,11 @@ def node_of(message: Mapping[str, Any], problems: Problems) -> Node:
     )
     kind, role = kind_of(message), speaker_of(message)
     if role in ("function_call", "tool_call", "tool_calls"):
-        problems.note("a tool call")
-        return node
-    if role is None and is_no_text(message, kind, problems):
-        return node
-    _note_beside(message, problems)
+        return replace(node, role=ASSISTANT, parts=tuple(attached(message, CALL, problems)))
+    other = other_part(message, kind, problems) if role is None else None
+    if other is not None:
+        return replace(node, role=ASSISTANT, parts=tuple(other))
+    beside = _parts_beside(message, problems)
     if kind in THOUGHT_KINDS or (role is None and is_reasoning(message, kind)):
         thoughts = thoughts_of(message, problems)
         return replace(node, role=ASSISTANT, reasoning=thoughts.reasoning)
@@ -218,7 +222,8 @@ def node_of(message: Mapping[str, Any], problems: Problems) -> Node:
     if role is None:
         problems.tell("a message has no role and was taken for the user's")
     if not result.text.strip():
-        result.texts += _texts_beside(message, role, result, problems)
+        result.pieces += filter(None, [text_of(mapping_of(message.get("audio")).get("transcript"))])
+    result.pieces += without_repeats(result.pieces, beside)
     is_structure = kind == "root" and not result.text.strip()
     is_thought = not result.text.strip() and is_reasoning(message, kind)
     return replace(
@@ -227,6 +232,7 @@ def node_of(message: Mapping[str, Any], problems: Problems) -> Node:
         text=without_marks(result.text, sources_of(message)) if role == ASSISTANT else result.text,
         reasoning=result.reasoning,
         hidden=is_structure or is_thought,
+        parts=result.parts,
     )
 
 
@@ -234,36 +240,20 @@ def _model_of(value: Any) -> str:
     return text_of(first_of(value, ("id", "name")) if isinstance(value, Mapping) else value)
 
 
-def _texts_beside(
-    message: Mapping[str, Any], role: str | None, result: Said, problems: Problems
-) -> list[str]:
-    """Return the texts of what was attached to a message that has none itself: what was spoken, or a long text that was pasted."""
-    if spoken := text_of(mapping_of(message.get("audio")).get("transcript")):
-        return [spoken]
-    if role not in (USER, None) or result.thoughts:
-        return []
-    attached = [mapping_of(one) for key in _FILE_KEYS for one in list_of(message.get(key))]
-    texts = [text_of(first_of(one, ("extracted_content", "content"))) for one in attached]
-    texts = [text for text in texts if text.strip()]
-    problems.tell("a message without text got the text that was attached to it", bool(texts))
-    return texts
-
-
-def _note_beside(message: Mapping[str, Any], problems: Problems) -> None:
-    """Note what a message has beside its content: calls of tools, pictures, files."""
-    for key in _CALL_KEYS:
-        calls = message.get(key)
-        if calls not in EMPTY:
-            problems.note("a tool call", len(calls) if isinstance(calls, list) else 1)
-    for key in ("images", "generated_image_urls"):
-        problems.note("an image", len(list_of(message.get(key))))
-    for key in _FILE_KEYS:
-        problems.note("an attachment", len(list_of(message.get(key))))
+def _parts_beside(message: Mapping[str, Any], problems: Problems) -> list[Part]:
+    """Return what a message has beside its content: calls of tools, images, files; notes what can't be kept."""
     for key in _SOURCE_KEYS:
         problems.note("a source", len(list_of(message.get(key))))
-    for key in PART_KEYS:
-        if key not in _CALL_KEYS and message.get(key) not in EMPTY:
-            problems.note(called(key.lower()))
+    calls = [message[key] for key in _CALL_KEYS if message.get(key) not in EMPTY]
+    found = [(one, CALL) for call in calls for one in each(call)]
+    found += [(one, IMAGE) for key in _IMAGE_KEYS for one in list_of(message.get(key))]
+    found += [(one, ATTACHMENT) for key in _FILE_KEYS for one in list_of(message.get(key))]
+    found += [
+        ({key: message[key]}, called(key.lower()))
+        for key in PART_KEYS
+        if key not in _CALL_KEYS and message.get(key) not in EMPTY
+    ]
+    return [part for one, what in found for part in attached(one, what, problems)]
 
 
 def sources_of(message: Mapping[str, Any]) -> int:
@@ -372,10 +362,11 @@ def is_root(parent: str | None) -> bool:
 def steps_of(items: Any, problems: Problems) -> Said:
     """Return what a reply says that was made in several steps, as the items of the Responses API are."""
     nodes = nodes_of(items, problems)
-    return Said(
-        [node.text for node in nodes if node.text.strip()],
-        [node.reasoning for node in nodes if node.reasoning],
-    )
+    pieces: list[str | Part] = []
+    for node in nodes:
+        pieces += [node.text] if node.text.strip() else []
+        pieces += others(node.parts)
+    return Said(pieces, [node.reasoning for node in nodes if node.reasoning])
 
 
 def second_wording(wording: str, text: str, problems: Problems) -> None:

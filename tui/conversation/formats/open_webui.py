@@ -14,6 +14,7 @@ from tui.conversation.formats.base import Format, Node, chats_in, grow
 from tui.conversation.formats.citations import without_marks
 from tui.conversation.formats.markup import parted
 from tui.conversation.formats.nodes import node_of, nodes_of, second_wording, sources_of, steps_of
+from tui.conversation.formats.others import without_repeats
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import (
     key_of,
@@ -22,6 +23,7 @@ from tui.conversation.formats.values import (
     some,
     text_of,
 )
+from tui.conversation.parts import others
 
 
 def _inner(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -75,7 +77,8 @@ def _node(message: Mapping[str, Any], problems: Problems) -> Node:
     thoughts, text = parted(node.text, Problems())
     steps = steps_of(output, problems)
     sources = sources_of(message)
-    steps = replace(steps, texts=[without_marks(one, sources) for one in steps.texts])
+    pieces = [without_marks(one, sources) if isinstance(one, str) else one for one in steps.pieces]
+    steps = replace(steps, pieces=[*pieces, *without_repeats(pieces, others(node.parts))])
     if text.strip():
         second_wording(steps.text, text, problems)
     return replace(
@@ -83,6 +86,7 @@ def _node(message: Mapping[str, Any], problems: Problems) -> Node:
         text=text if text.strip() else "\n\n".join(steps.texts),
         reasoning=steps.reasoning or "\n\n".join(filter(None, (node.reasoning, thoughts))),
         hidden=False,
+        parts=steps.parts,
     )
 
 

@@ -9,6 +9,14 @@ from typing import Final
 from tui.conversation.conversation import Conversation
 from tui.conversation.formats.apart import kept_apart
 from tui.conversation.formats.base import Format
+from tui.conversation.parts import (
+    FilePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    fenced,
+    label_of,
+)
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Status, Turn
 from tui.sanitize import sanitize, sanitize_line
 
@@ -42,8 +50,28 @@ def _markdown_blocks(chat: Conversation) -> Iterator[str]:
         if turn.reasoning:
             quoted = kept_apart(sanitize(turn.reasoning).strip(), names).split("\n")
             yield "> **Reasoning**\n>\n" + "\n".join(f"> {line}".rstrip() for line in quoted)
+        for words, _ in told_parts(turn):
+            yield kept_apart(sanitize(words).strip("\n"), names)
+
+
+def told_parts(turn: Turn) -> Iterator[tuple[str, Part | None]]:
+    """Yield what was said in a turn in its order: texts, and what stands for each of the other parts.
+
+    An image or a step of a tool is one line in brackets, a file its name and its text in a fence. The part stands beside what
+    is no text of the turn.
+    """
+    if not turn.others:
         if turn.text.strip():
-            yield kept_apart(sanitize(turn.text).strip("\n"), names)
+            yield turn.text, None
+        return
+    for part in turn.parts:
+        if isinstance(part, TextPart):
+            if part.text.strip():
+                yield part.text, None
+        elif isinstance(part, FilePart):
+            yield fenced(sanitize_line(part.name), part.text), part
+        elif not isinstance(part, ReasoningPart):
+            yield f"[{sanitize_line(label_of(part))}]", part
 
 
 def _plain_blocks(chat: Conversation) -> Iterator[str]:
@@ -64,8 +92,7 @@ def _plain_blocks(chat: Conversation) -> Iterator[str]:
         parts = [f"{heading(turn)}:"]
         if turn.reasoning:
             parts.append(f"[reasoning]\n{indented(turn.reasoning.strip())}\n[/reasoning]")
-        if turn.text.strip():
-            parts.append(indented(turn.text))
+        parts += (indented(words) for words, _ in told_parts(turn))
         yield "\n".join(parts)
 
 

@@ -6,10 +6,10 @@ import codecs
 import json
 from typing import Any, Final
 
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.signs import sign_of
 from tui.conversation.formats.tables import is_table, rows_of
-from tui.conversation.parts import ChatFormatError
 
 _MARKS: Final = (
     # The mark of UTF-16 is how that of UTF-32 begins.

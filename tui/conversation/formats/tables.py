@@ -7,9 +7,9 @@ import io
 from itertools import chain
 from typing import Final
 
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats.pairs import ANSWER_KEYS, QUESTION_KEYS
 from tui.conversation.formats.problems import Problems
-from tui.conversation.parts import ChatFormatError
 
 _DELIMITERS: Final = ",;\t"
 _SPEAKERS: Final = ("role", "from", "sender", "author", "speaker")

@@ -268,4 +268,5 @@ def _joined(messages: Sequence[Message]) -> Message:
         return messages[0]
     reasoning = next((one.reasoning for one in reversed(messages) if one.reasoning), "")
     content = "\n\n".join(one.content for one in messages if one.content)
-    return replace(messages[-1], content=content, reasoning=reasoning)
+    parts = tuple(part for one in messages for part in one.parts)
+    return replace(messages[-1], content=content, reasoning=reasoning, parts=parts)

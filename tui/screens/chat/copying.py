@@ -38,7 +38,7 @@ class Copying:
         if block := self._view.transcript.block:
             self.copy(block.source, "The block")
         elif turn := self._places.acted_turn(ASSISTANT):
-            self.copy(turn.text, "The turn")
+            self.copy(turn.content, "The turn")
 
     def copy_shown(self) -> None:
         """Copy the turn under the cursor, or its marked block, as it is shown."""

@@ -40,7 +40,7 @@ class Details:
         self._view.screen.app.push_screen(dialog)
         await self._fill_prompt(dialog, turn)
         if self._core.loader.ready and self._core.replies.live is None:
-            dialog.set_tokens(await self._core.side.split(turn.text))
+            dialog.set_tokens(await self._core.side.split(turn.content))
 
     async def _fill_prompt(self, dialog: TurnDetails, turn: Turn) -> None:
         loader = self._core.loader
