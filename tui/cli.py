@@ -129,7 +129,7 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
         library=Library(paths.presets, paths.prompts),
     )
     notices += preferences.problems
-    name = preferences.preset_name(preferences.value("model.name"))
+    name = preferences.preset_name(preferences.values.model.name)
     try:
         if name:
             preferences.apply_preset(preferences.library.preset(name))
@@ -175,11 +175,11 @@ def _load_request(
     from tui.engine.quantization import QUANTIZATIONS
     from tui.settings.preferences import Origin
 
-    value = preferences.value
-    model = value("model.name") or ("demo" if demo_model() else "")
+    wanted = preferences.values.model
+    model = wanted.name or ("demo" if demo_model() else "")
     if not model:
         return None, []
-    quantization, origin = value("model.quantization"), preferences.origin("model.quantization")
+    quantization, origin = wanted.quantization, preferences.origin("model.quantization")
     # What was chosen for another model says nothing of the one that is named now.
     is_named = preferences.origin("model.name") is not Origin.REMEMBERED
     if not quantization or (origin is Origin.REMEMBERED and is_named):
@@ -193,7 +193,7 @@ def _load_request(
     request = LoadRequest(
         model,
         quantization,
-        revision=value("model.revision"),
+        revision=wanted.revision,
         trust_own_code=arguments.trust_remote_code,
         **preferences.load_options,
     )
@@ -206,7 +206,7 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
 
     preferences, notices = _preferences(arguments, paths)
     request, more = _load_request(arguments, preferences)
-    if problem := theme_problem(preferences.value("screen.theme"), paths):
+    if problem := theme_problem(preferences.values.screen.theme, paths):
         more.append(f"{problem[0].upper()}{problem[1:]}")
     settings = {
         key: {"value": value, "origin": origin.value} for key, value, origin in preferences.items()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.presets import Preset
 from tui.settings.schema import SETTINGS, SettingError
 from tui.settings.state import AppState
+from tui.settings.values import Values
 
 LAYERS = ["default", "remembered", "preset", "file", "environment", "command line"]
 
@@ -27,7 +30,7 @@ def test_each_layer_goes_before_those_below_it(tmp_path, top):
         preferences.apply_preset(Preset("p", parameters={"top_k": 2}))
     assert preferences.value("generation.top_k") == (top or None)
     assert preferences.origin("generation.top_k") == LAYERS[top]
-    assert preferences.generation() == ({"top_k": top} if top else {})
+    assert preferences.values.generation == ({"top_k": top} if top else {})
 
 
 def test_what_the_app_begins_with_is_what_is_in_force_and_all_else_that_was_remembered():
@@ -49,6 +52,33 @@ def test_a_written_setting_holds_at_once_with_and_without_a_file(tmp_path):
         assert preferences.origin("screen.plain") is Origin.FILE
         preferences.write({"screen.plain": None})
         assert preferences.origin("screen.plain") is Origin.DEFAULT
+
+
+def test_every_setting_is_read_by_its_attribute_as_by_its_key():
+    for preferences in (Preferences(), Preferences(command_line={"alerts.after_s": 2.5})):
+        for key in (key for key in SETTINGS if not key.startswith("generation.")):
+            found = preferences.values
+            for name in key.split("."):
+                found = getattr(found, name)
+            assert found == preferences.value(key), key
+    assert Preferences().values == Values()
+
+
+def test_the_values_in_force_are_others_after_a_change_and_those_from_before_stay(tmp_path):
+    path = tmp_path / "config.toml"
+    preferences = Preferences(path)
+    before = preferences.values
+    assert preferences.values is before
+    preferences.write({"alerts.after_s": 3})
+    assert (before.alerts.after_s, preferences.values.alerts.after_s) == (10.0, 3.0)
+    path.write_text("[alerts]\nafter_s = 4\n# longer than it was before\n")
+    preferences.reload()
+    assert preferences.values.alerts.after_s == 4.0
+    preferences.apply_preset(Preset("p", system_prompt="Be brief.", template={"thinking": False}))
+    assert preferences.values.chat.system_prompt == "Be brief."
+    assert preferences.values.template == {"thinking": False}
+    with pytest.raises(FrozenInstanceError):
+        before.alerts.after_s = 1.0
 
 
 def test_a_file_that_is_half_written_changes_nothing_until_it_is_whole(tmp_path):

@@ -67,7 +67,7 @@ class Choices(Reading):
         if isinstance(template, Mapping) and template:
             self.template = {str(name): value for name, value in template.items()}
         elif has_own or not self.template:
-            self.template = dict(self.preferences.value("template"))
+            self.template = dict(self.preferences.values.template)
 
     def open_conversation(self, opened: Loaded) -> None:
         """Go on with another chat, and with what it is set to."""
@@ -102,12 +102,12 @@ class Choices(Reading):
 
     @property
     def _shows_sidebar(self) -> bool:
-        return super()._shows_sidebar and not self.preferences.value("screen.plain")
+        return super()._shows_sidebar and not self.preferences.values.screen.plain
 
     def close_overlay(self) -> None:
         """Hide the sidebar where it takes the chat's place."""
         super().close_overlay()
-        if self.preferences.value("screen.plain"):
+        if self.preferences.values.screen.plain:
             self.remove_class("-sidebar")
 
     # -- parameters
@@ -277,7 +277,7 @@ class Choices(Reading):
 
     def take_configuration(self) -> None:
         """Hold by another configuration, but for what was changed in this chat."""
-        self.presenter.user = self.preferences.value("chat.user")
+        self.presenter.user = self.preferences.values.chat.user
         for name in PARAMETERS:
             key = f"{GENERATION}{name}"
             origin = self.preferences.origin(key)
@@ -318,7 +318,7 @@ class Choices(Reading):
         info = self.model.info
         if info is None:
             return [StatusRow("model", "none")]
-        is_said = info.model == self.preferences.value("model.name")
+        is_said = info.model == self.preferences.values.model.name
         origin = self.preferences.origin("model.name") if is_said else Origin.CHAT
         facts = f"{info.dtype}, quantization {info.quantization}, on {info.device}"
         return [
@@ -330,7 +330,7 @@ class Choices(Reading):
         ]
 
     def _prompt_rows(self) -> list[StatusRow]:
-        is_said = self.system_prompt == self.preferences.value("chat.system_prompt")
+        is_said = self.system_prompt == self.preferences.values.chat.system_prompt
         origin = self.preferences.origin("chat.system_prompt") if is_said else Origin.CHAT
         return [StatusRow("prompt", self.system_prompt or "none", origin.value)]
 

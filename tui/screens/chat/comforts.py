@@ -51,7 +51,7 @@ class Comforts(Commanding):
         self._shows_tour = (
             self.paths is not None
             and not self._last_state.toured
-            and self.preferences.value("screen.tour")
+            and self.preferences.values.screen.tour
         )
         self._read_kept()
 
@@ -159,7 +159,7 @@ class Comforts(Commanding):
     def _end_reply(self, reply: LiveReply) -> None:
         super()._end_reply(reply)
         stats = reply.generation.stats
-        is_long = stats.ttft_s + stats.decode_s >= self.preferences.value("alerts.after_s")
+        is_long = stats.ttft_s + stats.decode_s >= self.preferences.values.alerts.after_s
         if is_long and not self.quitting and not self.app.app_focus:
             name = sanitize_line(self.conversation.title, 60) or "the chat"
             self.post_message(self.AlertWanted(f"The reply in {name} has ended."))

@@ -50,12 +50,12 @@ class Commanding(NamedThings):
 
     def on_mount(self) -> None:
         """Fold pastes as the settings say."""
-        self.composer.fold_lines = self.preferences.value("composer.fold_lines")
+        self.composer.fold_lines = self.preferences.values.composer.fold_lines
 
     def take_configuration(self) -> None:
         """Hold by another configuration, but for what was changed in this chat."""
         super().take_configuration()
-        self.composer.fold_lines = self.preferences.value("composer.fold_lines")
+        self.composer.fold_lines = self.preferences.values.composer.fold_lines
 
     # -- sending
 
@@ -352,7 +352,7 @@ class Commanding(NamedThings):
         if argument:
             path = with_ending(typed_path(argument), ".json")
         else:
-            folder = typed_path(self.preferences.value("chat.save_folder"))
+            folder = typed_path(self.preferences.values.chat.save_folder)
             model = info.model if info else "no-model"
             inside = Path(model).name if Path(model).is_absolute() else model
             path = folder / inside / f"chat_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"

@@ -142,7 +142,7 @@ class ChatFrame(Screen[None]):
         self.conversation = (
             opened.conversation if opened else Conversation(system_prompt=state.system_prompt)
         )
-        self.presenter = Presenter(self.preferences.value("chat.user"))
+        self.presenter = Presenter(self.preferences.values.chat.user)
         self.reply: LiveReply | None = None
         self.parameters: dict[str, Value] = readable(
             self.conversation.settings.get("config") or state.parameters

@@ -43,7 +43,7 @@ class NamedThings(Choices):
         taken = super().take_event(job, event)
         if isinstance(event, ModelReady) and event.info.model != self._preset_model:
             self._preset_model = event.info.model
-            if name := self.preferences.value("presets").get(event.info.model):
+            if name := self.preferences.values.presets.get(event.info.model):
                 self._apply_default(name)
         return taken
 
@@ -187,7 +187,7 @@ class NamedThings(Choices):
         if info is None:
             self.tell("There is no model now. F4 chooses one.", severity="warning")
             return
-        defaults = dict(self.preferences.value("presets"))
+        defaults = dict(self.preferences.values.presets)
         names = await asyncio.to_thread(self.preferences.library.preset_names)
         title = f"The preset for {sanitize_line(info.name)}"
         name = argument or await self._picked(

@@ -70,8 +70,8 @@ class ChatScreen(Comforts):
 
     def action_app_help(self) -> None:
         """Show the keys."""
-        value = self.preferences.value
-        keys = keymap(value("keys.map"), value("keys.bindings")).keys
+        wanted = self.preferences.values.keys
+        keys = keymap(wanted.map, wanted.bindings).keys
         where = next(
             (text for kind, text in _PLACES.items() if isinstance(self.focused, kind)),
             "in the chat",
