@@ -12,10 +12,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-Value = Any
-"""A JSON value: a number, a boolean, a text or a list; None for "not set"."""
+from tui.json_types import Json
+
+Value: TypeAlias = bool | int | float | str | list[Json] | None
+"""What a parameter can be; None for "not set"."""
 
 Kind = type[float | int | bool | str | list[Any]]
 
@@ -204,7 +206,7 @@ class Parameter:
         if self.kind is str and self.choices:
             at = self.choices.index(origin) if origin in self.choices else -1
             return self.choices[(at + steps) % len(self.choices)]
-        if not self.is_number:
+        if not self.is_number or not isinstance(origin, int | float):
             return value
         moved = round(origin + steps * self.step, 6)
         if self.minimum is not None:
@@ -561,3 +563,21 @@ def in_force(
             value = defaults.get(name)
         result[name] = known.default if value is None else value
     return result
+
+
+def whole(values: Mapping[str, Value], name: str) -> int | None:
+    """Return a parameter that is a whole number; None where it is not set."""
+    value = values.get(name)
+    return int(value) if isinstance(value, int | float) else None
+
+
+def whole_numbers(values: Mapping[str, Value], name: str) -> list[int]:
+    """Return a parameter that is a list of whole numbers; empty where it is not set."""
+    value = values.get(name)
+    return [one for one in value if isinstance(one, int)] if isinstance(value, list) else []
+
+
+def texts(values: Mapping[str, Value], name: str) -> list[str]:
+    """Return a parameter that is a list of texts; empty where it is not set."""
+    value = values.get(name)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

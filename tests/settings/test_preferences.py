@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
 
@@ -62,6 +62,16 @@ def test_every_setting_is_read_by_its_attribute_as_by_its_key():
                 found = getattr(found, name)
             assert found == preferences.value(key), key
     assert Preferences().values == Values()
+
+
+def test_a_setting_takes_what_its_annotation_says():
+    sections = {one.name: one.default_factory for one in fields(Values)}
+    for key, setting in SETTINGS.items():
+        section, _, name = key.partition(".")
+        if is_dataclass(sections[section]):
+            annotation = next(one.type for one in fields(sections[section]) if one.name == name)
+            kind = "Mapping[str, str]" if setting.kind is dict else setting.kind.__name__
+            assert annotation == kind, key
 
 
 def test_the_values_in_force_are_others_after_a_change_and_those_from_before_stay(tmp_path):

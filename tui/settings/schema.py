@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, dataclass, fields
-from typing import Any, Final, get_type_hints
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, Final
 
 from tui.flags import read_value
 from tui.parameters import PARAMETERS, Parameter, ParameterError, format_value
@@ -151,26 +151,25 @@ def _plain(text: str) -> Any:
     return text.lower() == "true" if text.lower() in ("true", "false") else text
 
 
-_KINDS: Final[Mapping[str, Any]] = get_type_hints(Values)
-"""A class for each section, and a mapping for one that is a table with keys of the user's own."""
+_SECTION_KINDS: Final[Mapping[str, Any]] = {one.name: one.default_factory for one in fields(Values)}
+"""A class for each section, and `dict` for one that is a table with keys of the user's own."""
 
 SECTIONS: Final[Mapping[str, str]] = {
-    one.name: one.metadata.get("about") or str(_KINDS[one.name].__doc__) for one in fields(Values)
+    one.name: one.metadata.get("about") or str(_SECTION_KINDS[one.name].__doc__)
+    for one in fields(Values)
 }
 """What each section is for."""
 
 
 def _settings() -> Iterator[Setting]:
     for declared in fields(Values):
-        section, kind = declared.name, _KINDS[declared.name]
+        section, kind = declared.name, _SECTION_KINDS[declared.name]
         if section == "generation":
             yield from map(_parameter_setting, PARAMETERS.values())
-        elif isinstance(kind, type):
-            kinds = get_type_hints(kind)
-            for one in fields(kind):
-                yield _setting(f"{section}.{one.name}", kinds[one.name], one)
+        elif kind is dict:
+            yield _setting(section, declared)
         else:
-            yield _setting(section, kind, declared)
+            yield from (_setting(f"{section}.{one.name}", one) for one in fields(kind))
 
 
 def _parameter_setting(known: Parameter) -> Setting:
@@ -178,12 +177,11 @@ def _parameter_setting(known: Parameter) -> Setting:
     return Setting(f"{GENERATION}{known.name}", known.kind, None, known.help, example=example)
 
 
-def _setting(key: str, kind: Any, declared: Field[Any]) -> Setting:
-    """Return the setting that a field declares."""
+def _setting(key: str, declared: Field[Any]) -> Setting:
+    """Return the setting that a field declares; its default has the type of its annotation."""
     facts = {name: fact for name, fact in declared.metadata.items() if name != "about"}
-    if isinstance(kind, type):
-        return Setting(key, kind, declared.default, **facts)
-    return Setting(key, dict, {}, **facts)
+    default: Any = {} if declared.default is MISSING else declared.default
+    return Setting(key, type(default), default, **facts)
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {one.key: one for one in _settings()}
@@ -196,13 +194,13 @@ def settings_of(section: str) -> Iterator[Setting]:
 
 def typed_values(value: Callable[[str], Any]) -> Values:
     """Return all settings with their values, each of which is asked for by its key."""
-    return Values(**{name: _section_values(name, kind, value) for name, kind in _KINDS.items()})
+    return Values(**{name: _section(name, kind, value) for name, kind in _SECTION_KINDS.items()})
 
 
-def _section_values(section: str, kind: Any, value: Callable[[str], Any]) -> Any:
+def _section(section: str, kind: Any, value: Callable[[str], Any]) -> Any:
     if section == "generation":
         given = {name: value(f"{GENERATION}{name}") for name in PARAMETERS}
         return {name: one for name, one in given.items() if one is not None}
-    if isinstance(kind, type):
-        return kind(**{one.name: value(f"{section}.{one.name}") for one in fields(kind)})
-    return value(section)
+    if kind is dict:
+        return value(section)
+    return kind(**{one.name: value(f"{section}.{one.name}") for one in fields(kind)})

@@ -210,6 +210,6 @@ class TranslatingDrafter:
             assistant_model=assistant,
             target_tokenizer=tokenizer,
             assistant_tokenizer=assistant_tokenizer,
-            generation_config=GenerationConfig(max_length=2**20, min_length=0),  # type: ignore[no-untyped-call]
+            generation_config=GenerationConfig(max_length=2**20, min_length=0),
             model_kwargs={},
         )

@@ -36,7 +36,7 @@ from tui.engine.local.response_parsing import ResponseParsing
 from tui.engine.local.soundness import NotFiniteError, NothingLeftError, Soundness
 from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
 from tui.engine.local.streamer import ReplyStreamer
-from tui.parameters import Value
+from tui.parameters import Value, texts, whole
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def reply(
         return Finished(account.stats(None), StopReason.CANCELLED)
     account.prompt_tokens = len(prompt.ids)
     values = settings.in_force_for(loaded, request, prompt)
-    stops = StopTexts(values["stop_strings"] or (), emit, loaded.end_texts)
+    stops = StopTexts(texts(values, "stop_strings"), emit, loaded.end_texts)
     streamer = ReplyStreamer(
         detokenizer(loaded.tokenizer, prompt.ids if prompt.continues else ()),
         splitter,
@@ -194,7 +194,7 @@ class _Job:
 
         config = settings.generation_config(self.loaded, self.values)
         ids = torch.tensor([self.prompt.ids], device=self.loaded.input_device)
-        torch.manual_seed(int(self.values["seed"] or 0))
+        torch.manual_seed(whole(self.values, "seed") or 0)
         with torch.inference_mode():
             if self.loaded.cache.is_usable and not config.cache_implementation:
                 return self._with_cache(ids, config)
@@ -278,8 +278,8 @@ class _Job:
         stopping = CancelCriteria(self.cancelled)
         drafter = self.loaded.speculation.drafter(
             self.request.speculation,
-            self.values["prompt_lookup_num_tokens"],
-            int(self.values["max_matching_ngram_size"] or 0),
+            whole(self.values, "prompt_lookup_num_tokens"),
+            whole(self.values, "max_matching_ngram_size") or 0,
         )
         with self._pass_over(cache) as forward:
             rotary = self.loaded.cache.rotary
@@ -328,7 +328,7 @@ class _Job:
     def _pass_over(self, cache: Any) -> contextlib.AbstractContextManager[Pass]:
         """Lend the pass that decodes with a cache that holds the prompt."""
         compiled, held = self.loaded.compiled, len(self.prompt.ids)
-        limit = int(self.values["max_new_tokens"] or 0)
+        limit = whole(self.values, "max_new_tokens") or 0
         rotary = self.loaded.cache.rotary
         last = held + (limit or self.loaded.info.context_tokens)
         if compiled is None or rotary.key(held) != rotary.key(last):

@@ -54,7 +54,8 @@ class Choices(Reading):
         has_own = isinstance(stored, Mapping) and bool(stored)
         for name in PARAMETERS:
             key = f"{GENERATION}{name}"
-            origin, value = self.preferences.origin(key), self.preferences.value(key)
+            origin = self.preferences.origin(key)
+            value = self.preferences.values.generation.get(name)
             is_asked_for = is_start and origin is Origin.COMMAND_LINE
             if is_asked_for or (not has_own and origin not in (*_KEPT, Origin.DEFAULT)):
                 self.parameters[name] = value
@@ -170,7 +171,7 @@ class Choices(Reading):
                 self.parameters[name] = value
                 self._origins[name] = Origin.CHAT
             elif origin not in (*_KEPT, Origin.DEFAULT):
-                self.parameters[name] = self.preferences.value(f"{GENERATION}{name}")
+                self.parameters[name] = self.preferences.values.generation[name]
                 self._origins[name] = origin
             else:
                 self.parameters.pop(name, None)
@@ -284,7 +285,7 @@ class Choices(Reading):
             if self._origins.get(name) is Origin.CHAT:
                 continue
             if origin in (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE):
-                self.parameters[name] = self.preferences.value(key)
+                self.parameters[name] = self.preferences.values.generation[name]
                 self._origins[name] = origin
             elif self._origins.get(name) is Origin.FILE:
                 self.parameters.pop(name, None)
