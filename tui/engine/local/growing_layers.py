@@ -50,8 +50,8 @@ class Room:
 class GrowingLayer(DynamicLayer):
     """Keys and values of a layer that sees all tokens."""
 
-    keys: Any
-    values: Any
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tui.engine.local import footprint
 from tui.engine.local.cpu.linear import DenseLinear, FastLinear
 from tui.engine.local.placement import input_device
+from tui.engine.local.text_model import input_weights
 from tui.engine.local.usage import LINEAR_CLASSES
 from tui.engine.quantization import INT4, INT8, QUANTIZATIONS, availability
 
@@ -36,7 +37,7 @@ def notes(model: Any, quantization: str) -> list[str]:
     """
     found = _found(model)
     label = QUANTIZATIONS[quantization].label
-    held = str(model.get_input_embeddings().weight.dtype).removeprefix("torch.")
+    held = str(input_weights(model).dtype).removeprefix("torch.")
     device = str(input_device(model))
     total = footprint.model_bytes(model)
     if not found.quantised:

@@ -21,6 +21,7 @@ from tui.engine.local import usage
 from tui.engine.local.cpu import attention, linear, norms
 from tui.engine.local.cpu.linear import FastLinear, Weights
 from tui.engine.local.cpu.native import GROUP, Native, can_multiply
+from tui.engine.local.text_model import input_weights
 from tui.engine.quantization import INT4, INT8
 
 _log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def install(
         made = _quantised(model, quantization, kernels, tell)
     else:
         made = _as_they_are(list(_plain_layers(model)), kernels)
-    is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
+    is_16_bit = input_weights(model).dtype is torch.bfloat16
     if kernels is not None and is_16_bit:
         for parent, name, norm in norms.faster(model, kernels):
             made.put(parent, name, norm)
