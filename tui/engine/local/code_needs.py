@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
 from tui.engine.local import model_classes
+from tui.json_types import Json
 
 CONFIG: Final = "config.json"
 TOKENIZER: Final = "tokenizer_config.json"
@@ -54,8 +55,8 @@ class Needs:
         tokenizer_code: whether code is to run for the tokenizer.
     """
 
-    config: Mapping[str, Any]
-    tokenizer: Mapping[str, Any]
+    config: Mapping[str, Json]
+    tokenizer: Mapping[str, Json]
     model_code: bool
     tokenizer_code: bool
 
@@ -153,7 +154,7 @@ def _known_config(model_type: Any) -> Any:
     return CONFIG_MAPPING[model_type] if is_known else None
 
 
-def _has_tokenizer(config_class: Any, tokenizer: Mapping[str, Any]) -> bool:
+def _has_tokenizer(config_class: Any, tokenizer: Mapping[str, Json]) -> bool:
     """Return whether transformers has a tokenizer of its own for a model."""
     from transformers.models.auto.tokenization_auto import (
         TOKENIZER_MAPPING,
@@ -170,7 +171,7 @@ def _has_tokenizer(config_class: Any, tokenizer: Mapping[str, Any]) -> bool:
     return any(find_class(one) is not None for one in (plain, f"{plain}Fast"))
 
 
-def _tokenizer_class(tokenizer: Mapping[str, Any]) -> Any:
+def _tokenizer_class(tokenizer: Mapping[str, Json]) -> Any:
     """Return the name of the class that a tokenizer is taken from: the fast one before the slow one."""
     named = tokenizer.get("auto_map")
     pair = named if isinstance(named, list) else _mapping(named).get(_AUTO_TOKENIZER)
@@ -179,7 +180,7 @@ def _tokenizer_class(tokenizer: Mapping[str, Any]) -> Any:
     return next((name for name in reversed(pair[:2]) if name is not None), None)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: Any) -> Mapping[str, Json]:
     return value if isinstance(value, Mapping) else {}
 
 

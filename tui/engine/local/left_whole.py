@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine.local import footprint
 from tui.engine.local.cpu.linear import DenseLinear, FastLinear
@@ -11,6 +11,10 @@ from tui.engine.local.placement import input_device
 from tui.engine.local.text_model import input_weights
 from tui.engine.local.usage import LINEAR_CLASSES
 from tui.engine.quantization import INT4, INT8, QUANTIZATIONS, availability
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
 
 _NOTABLE: Final = 0.05
 _NOTABLE_EMBEDDINGS: Final = 1 / 3
@@ -28,7 +32,7 @@ class _Found:
     embedding_bytes: int = 0
 
 
-def notes(model: Any, quantization: str) -> list[str]:
+def notes(model: PreTrainedModel, quantization: str) -> list[str]:
     """Return what a user should know of a model that was quantised when it was loaded.
 
     Args:
@@ -62,7 +66,7 @@ def notes(model: Any, quantization: str) -> list[str]:
     return said
 
 
-def _found(model: Any) -> _Found:
+def _found(model: PreTrainedModel) -> _Found:
     found = _Found()
     embeddings = (model.get_input_embeddings(), model.get_output_embeddings())
     seen: set[int] = set()
@@ -85,7 +89,7 @@ def _found(model: Any) -> _Found:
     return found
 
 
-def _is_quantised(module: Any) -> bool:
+def _is_quantised(module: nn.Module) -> bool:
     if isinstance(module, FastLinear):
         return not isinstance(module, DenseLinear)
     weight = getattr(module, "weight", None)
