@@ -12,10 +12,11 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tui.console import complain, write_out
 from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
+from tui.json_types import Json
 from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
     return preferences, notices
 
 
-def _generation_config(named: str) -> dict[str, Any]:
+def _generation_config(named: str) -> dict[str, Json]:
     """Return the settings of a generation config: a file, a folder with one, or a Hub repository.
 
     Raises:

@@ -19,7 +19,7 @@ from tui.json_types import Json
 Value: TypeAlias = bool | int | float | str | list[Json] | None
 """What a parameter can be; None for "not set"."""
 
-Kind = type[float | int | bool | str | list[Any]]
+Kind = type[float | int | bool | str | list[Json]]
 
 _WORDS: Final = {
     "true": True, "yes": True, "on": True, "1": True,
@@ -106,7 +106,7 @@ class Parameter:
             raise ParameterError(f"{self.label}: {_brief(typed)!r} is not {what}") from None
         return self.check(number)
 
-    def _list(self, typed: str) -> list[Any]:
+    def _list(self, typed: str) -> list[Json]:
         """Return a list as people type it: as JSON, as numbers between commas, or a single text."""
         if typed.startswith("["):
             try:
@@ -125,7 +125,7 @@ class Parameter:
                 f"{self.label}: {_brief(typed)!r} is not {self.range_text}"
             ) from None
 
-    def check(self, value: Any) -> Value:
+    def check(self, value: object) -> Value:
         """Return `value` as this parameter's kind.
 
         Raises:
@@ -143,7 +143,7 @@ class Parameter:
             return self._checked_list(value)
         return self._checked_number(value)
 
-    def _checked_number(self, value: Any) -> Value:
+    def _checked_number(self, value: object) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ParameterError(f"{self.label}: {_shown(value)} is not a number")
         if isinstance(value, float) and not math.isfinite(value):
@@ -156,7 +156,7 @@ class Parameter:
             raise ParameterError(f"{self.label}: {shown} is not {self.range_text}")
         return int(value) if self.kind is int else float(value)
 
-    def _checked_text(self, value: Any) -> Value:
+    def _checked_text(self, value: object) -> Value:
         if not isinstance(value, str) or (self.choices and value not in self.choices):
             raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}")
         return value
@@ -170,7 +170,7 @@ class Parameter:
             raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}")
         return [_plain(one) for one in value]
 
-    def _is_item(self, value: Any) -> bool:
+    def _is_item(self, value: object) -> bool:
         if self.items is int:
             low = self.minimum or 0
             return type(value) is int and low <= value < 2**31
@@ -223,7 +223,7 @@ _LISTS: Final = {
 }
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """Return a value as a field shows it: no trailing zeros, empty for "not set"."""
     if value is None:
         return ""
@@ -240,14 +240,14 @@ def _brief(text: str, limit: int = 30) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     try:
         return _brief(repr(value))
     except (ValueError, RecursionError):  # an int of too many digits, a list in itself
         return "this"
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_json, value))
     if isinstance(value, float):
@@ -506,7 +506,7 @@ def parameter(name: str) -> Parameter:
     raise ParameterError(f"there is no generation parameter {_brief(name)!r}{hint}")
 
 
-def did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+def did_you_mean(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
     """Return `; did you mean ...?` with the known word that is nearest; empty when none is near."""
     folded = {name.replace("-", "_").lower(): name for name in known}
     near = get_close_matches(word.replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
@@ -525,7 +525,7 @@ def grouped(*, is_common: bool | None = None) -> Iterator[tuple[str, list[Parame
             yield group, members
 
 
-def checked(values: Mapping[str, Any]) -> dict[str, Value]:
+def checked(values: Mapping[str, object]) -> dict[str, Value]:
     """Return the values that are set, each checked.
 
     Raises:
@@ -538,7 +538,7 @@ def checked(values: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-def readable(values: Any) -> dict[str, Value]:
+def readable(values: object) -> dict[str, Value]:
     """Return those values of an untrusted mapping that are valid, and leave the others out."""
     found: dict[str, Value] = {}
     for name, known in PARAMETERS.items():

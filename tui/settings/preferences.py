@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tui.files import Stamp, stamp, typed_path
+from tui.json_types import Json
 from tui.settings.config import Config, read_config, read_environment, write_settings
 from tui.settings.examples import BUILT_IN, read_examples
 from tui.settings.presets import Library, Preset
@@ -56,7 +57,7 @@ class Preferences:
         path: Path | None = None,
         *,
         environment: Mapping[str, str] | None = None,
-        command_line: Mapping[str, Any] | None = None,
+        command_line: Mapping[str, Json] | None = None,
         state: AppState | None = None,
         library: Library | None = None,
     ) -> None:
@@ -76,7 +77,7 @@ class Preferences:
         self._file = Config()
         self._stamp: Stamp | None = None
         variables = read_environment(environment or {})
-        self._layers: dict[Origin, Mapping[str, Any]] = {
+        self._layers: dict[Origin, Mapping[str, Json]] = {
             Origin.COMMAND_LINE: dict(command_line or {}),
             Origin.ENVIRONMENT: variables.values,
             Origin.REMEMBERED: remembered_values(self.remembered),
@@ -100,7 +101,7 @@ class Preferences:
         """All settings in force, by section and name; another object when something has changed."""
         return self._values
 
-    def value(self, key: str) -> Any:
+    def value(self, key: str) -> Json:
         """Return the value in force of a setting that is known by its key alone; others are read from `values`."""
         for origin in self._order():
             found = self._layers.get(origin, {}).get(key)
@@ -120,7 +121,7 @@ class Preferences:
                 return origin
         return Origin.DEFAULT
 
-    def items(self) -> Iterator[tuple[str, Any, Origin]]:
+    def items(self) -> Iterator[tuple[str, Json, Origin]]:
         """Yield every setting with its value and where that comes from."""
         return ((key, self.value(key), self.origin(key)) for key in SETTINGS)
 
@@ -131,7 +132,7 @@ class Preferences:
 
     # -- changing
 
-    def write(self, changes: Mapping[str, Any]) -> None:
+    def write(self, changes: Mapping[str, Json]) -> None:
         """Set some settings in the file, or take them out where the value is None.
 
         Raises:
@@ -172,7 +173,7 @@ class Preferences:
         """Have a preset say what nothing above it says."""
         self._put(Origin.PRESET, {} if preset is None else preset_values(preset))
 
-    def _put(self, origin: Origin, values: Mapping[str, Any]) -> None:
+    def _put(self, origin: Origin, values: Mapping[str, Json]) -> None:
         self._layers[origin] = values
         self._values = typed_values(self.value)
 
@@ -182,9 +183,17 @@ class Preferences:
 
     def state(self) -> AppState:
         """Return what was remembered, with what is in force in its place: what the app begins with."""
-        values = {attribute: self.value(key) for key, attribute in _REMEMBERED.items()}
-        values["quantization"] = values["quantization"] or "none"
-        return replace(self.remembered, **values, parameters=dict(self.values.generation))
+        values = self.values
+        return replace(
+            self.remembered,
+            model=values.model.name,
+            quantization=values.model.quantization or "none",
+            parameters=dict(values.generation),
+            system_prompt=values.chat.system_prompt,
+            theme=values.screen.theme,
+            sidebar=values.screen.sidebar,
+            overflow=values.chat.when_full,
+        )
 
     # -- examples
 
@@ -207,9 +216,11 @@ def _stamp_of(path: Path) -> Stamp | None:
         return None
 
 
-def preset_values(preset: Preset) -> dict[str, Any]:
+def preset_values(preset: Preset) -> dict[str, Json]:
     """Return what a preset says, as settings by their keys."""
-    values: dict[str, Any] = {f"{GENERATION}{name}": one for name, one in preset.parameters.items()}
+    values: dict[str, Json] = {
+        f"{GENERATION}{name}": one for name, one in preset.parameters.items()
+    }
     if preset.model:
         values["model.name"] = preset.model
     if preset.quantization:
@@ -221,10 +232,10 @@ def preset_values(preset: Preset) -> dict[str, Any]:
     return values
 
 
-def remembered_values(state: AppState) -> dict[str, Any]:
+def remembered_values(state: AppState) -> dict[str, Json]:
     """Return what was remembered, as settings by their keys; what is as it is by default counts as not remembered."""
     default = AppState()
-    values: dict[str, Any] = {
+    values: dict[str, Json] = {
         f"{GENERATION}{name}": value for name, value in state.parameters.items()
     }
     for key, attribute in _REMEMBERED.items():

@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Final
 
 from tui.flags import read_value
+from tui.json_types import Json
 from tui.parameters import PARAMETERS, Parameter, ParameterError, format_value
 from tui.settings.values import Values
 
@@ -47,7 +48,7 @@ class Setting:
 
     key: str
     kind: type
-    default: Any
+    default: Json
     help: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
@@ -84,7 +85,7 @@ class Setting:
         low, high = format_value(self.minimum), format_value(self.maximum)
         return f"a number from {low} to {high}"
 
-    def check(self, value: Any) -> Any:
+    def check(self, value: Any) -> Json:
         """Return a value as this setting's kind.
 
         Raises:
@@ -102,7 +103,8 @@ class Setting:
         is_right = type(value) is self.kind or (self.kind is dict and isinstance(value, Mapping))
         if not is_right or not self._is_allowed(value):
             raise SettingError(f"{self.key}: {str(value)[:40]!r} is not {self.range_text}")
-        return dict(value) if self.kind is dict else value
+        found: Json = dict(value) if self.kind is dict else value
+        return found
 
     def _is_allowed(self, value: Any) -> bool:
         if self.kind is str:
@@ -121,7 +123,7 @@ class Setting:
             )
         return True
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> Json:
         """Return the value that a text stands for, as in an environment variable or a field.
 
         Raises:
@@ -147,7 +149,7 @@ class Setting:
             raise SettingError(f"{self.key}: {text[:40]!r} is not {self.range_text}") from error
 
 
-def _plain(text: str) -> Any:
+def _plain(text: str) -> Json:
     return text.lower() == "true" if text.lower() in ("true", "false") else text
 
 
@@ -192,12 +194,12 @@ def settings_of(section: str) -> Iterator[Setting]:
     return (one for one in SETTINGS.values() if one.key.partition(".")[0] == section)
 
 
-def typed_values(value: Callable[[str], Any]) -> Values:
+def typed_values(value: Callable[[str], Json]) -> Values:
     """Return all settings with their values, each of which is asked for by its key."""
     return Values(**{name: _section(name, kind, value) for name, kind in _SECTION_KINDS.items()})
 
 
-def _section(section: str, kind: Any, value: Callable[[str], Any]) -> Any:
+def _section(section: str, kind: Any, value: Callable[[str], Json]) -> Any:
     if section == "generation":
         given = {name: value(f"{GENERATION}{name}") for name in PARAMETERS}
         return {name: one for name, one in given.items() if one is not None}

@@ -28,6 +28,7 @@ from tui.engine.local.prompt_check import PromptText, needed
 from tui.engine.local.reasoning import marks_of
 from tui.engine.local.template import ChatTemplate, TemplateRefusedError
 from tui.engine.local.template_ability import Rendered, Trial
+from tui.json_types import Json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -131,7 +132,7 @@ class PromptBuilder:
         self,
         messages: Sequence[Message],
         continue_last: bool = False,
-        switches: Mapping[str, Any] | None = None,
+        switches: Mapping[str, Json] | None = None,
         cancelled: IsCancelled = never,
     ) -> Prompt:
         """Return the prompt of a chat.
@@ -165,14 +166,14 @@ class PromptBuilder:
     # -- with a chat template
 
     def _fresh(
-        self, chat: list[Message], switches: Mapping[str, Any], cancelled: IsCancelled
+        self, chat: list[Message], switches: Mapping[str, Json], cancelled: IsCancelled
     ) -> Prompt:
         return self._head(chat, switches, cancelled)[0]
 
     def _head(
         self,
         chat: list[Message],
-        switches: Mapping[str, Any],
+        switches: Mapping[str, Json],
         cancelled: IsCancelled,
         *,
         continues: bool = False,
@@ -185,7 +186,7 @@ class PromptBuilder:
         return Prompt(tuple(ids), opened, is_over=is_over, notes=shaped.notes), shaped
 
     def _continued(
-        self, chat: list[Message], switches: Mapping[str, Any], cancelled: IsCancelled
+        self, chat: list[Message], switches: Mapping[str, Json], cancelled: IsCancelled
     ) -> Prompt:
         """Return a prompt that ends with what the assistant said so far.
 
@@ -323,7 +324,7 @@ class PromptBuilder:
     def _made(
         self,
         chat: list[Message],
-        switches: Mapping[str, Any],
+        switches: Mapping[str, Json],
         cancelled: IsCancelled,
         *,
         continues: bool,
