@@ -443,7 +443,7 @@ class PromptBuilder:
         pieces = [*pieces[:-1], pieces[-1] + ability.start]
         return self._encoder.run(lambda: self._encoder.joined(pieces), cancelled), "".join(pieces)
 
-    def _own(self, entries: list[dict[str, Any]], **options: Any) -> tuple[list[int], str]:
+    def _own(self, entries: list[dict[str, Json]], **options: Any) -> tuple[list[int], str]:
         """Return what a tokenizer makes with code of its own in place of transformers'."""
         make: Callable[..., Any] = self._tokenizer.apply_chat_template
         if _SANITIZE in inspect.signature(make).parameters:
