@@ -33,6 +33,27 @@ def test_each_layer_goes_before_those_below_it(tmp_path, top):
     assert preferences.values.generation == ({"top_k": top} if top else {})
 
 
+@pytest.mark.parametrize(
+    ("named_by", "top_k", "top_p"),
+    [("command line", "preset", "preset"), ("environment", "preset", "environment"), ("file", "file", "environment"), ("a model", "file", "environment")],
+)  # fmt: skip
+def test_a_preset_ranks_right_below_what_names_it(tmp_path, named_by, top_k, top_p):
+    path = tmp_path / "config.toml"
+    chat = '[chat]\npreset = "p"\n' if named_by == "file" else ""
+    path.write_text(f"{chat}[generation]\ntop_k = 11\n")
+    environment = {"CHAT_TUI_CHAT_PRESET": "p"} if named_by == "environment" else {}
+    preferences = Preferences(
+        path,
+        environment={"CHAT_TUI_GENERATION_TOP_P": "0.5", **environment},
+        command_line={"chat.preset": "p"} if named_by == "command line" else {},
+        state=AppState(parameters={"min_p": 0.3}),
+    )
+    preferences.apply_preset(Preset("p", parameters={"top_k": 99, "top_p": 0.1, "min_p": 0.2}))
+    assert preferences.origin("generation.top_k") == top_k
+    assert preferences.origin("generation.top_p") == top_p
+    assert preferences.values.generation["min_p"] == 0.2
+
+
 def test_what_the_app_begins_with_is_what_is_in_force_and_all_else_that_was_remembered():
     state = AppState(model="a", theme="x", toured=True, parameters={"seed": 1})
     preferences = Preferences(
