@@ -236,7 +236,7 @@ class ChatActions:
         if name:
             path = with_ending(typed_path(name), ".json")
         else:
-            folder = typed_path(self._core.settings.preferences.value("chat.save_folder"))
+            folder = typed_path(self._core.settings.preferences.values.chat.save_folder)
             model = info.model if info else "no-model"
             inside = Path(model).name if Path(model).is_absolute() else model
             path = folder / inside / f"chat_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"
