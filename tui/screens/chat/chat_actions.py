@@ -87,9 +87,9 @@ class ChatActions:
         if chosen is None:
             return
         if chosen.chat_id != session.conversation.id:
-            load = partial(writer.store.load, chosen.chat_id)
+            chat_id = chosen.chat_id
             try:
-                opened = await asyncio.wrap_future(writer.run(load))
+                opened = await writer.do(lambda store: store.load(chat_id))
             except SessionError as error:
                 self._ui.tell(str(error), title="The chat was not opened", severity="error")
                 return
