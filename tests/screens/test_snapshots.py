@@ -53,6 +53,7 @@ SMALL, WIDE = (80, 24), (120, 40)
 NOON: Final = 1_772_539_200.0
 """Noon of 3 March 2026 in UTC, at which all snapshots are taken."""
 REST_S: Final = 2.0
+"""How long a screen stays as it is before it is written to a file."""
 MARKDOWN: Final = """\
 A generator **makes values on demand**, and `yield` hands out one of them:
 
@@ -187,7 +188,7 @@ async def test_an_empty_chat(desk: Desk, seen: Seen, size):
 async def test_the_very_first_start(desk: Desk, seen: Seen):
     app = desk.app(command_line={"screen.theme": "ember-dark"})
     async with app.run_test(size=SMALL) as pilot:
-        await ready(pilot)
+        await still(pilot, await ready(pilot))
         await seen(pilot)
 
 
