@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -52,5 +52,3 @@ class Ui(Protocol):
     def start(self, work: Coroutine[Any, Any, object]) -> object:
         """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""
 
-
-Tell = Callable[..., None]
