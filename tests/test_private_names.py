@@ -17,6 +17,11 @@ NAMES = [
     ("textual.app", "App._fatal_error", "app: a traceback goes to the log, not to the screen"),
     ("textual.app", "App._close_messages_no_wait", "app: the same"),
     ("textual._xterm_parser", "XTermParser", "paste_guard: a paste stays a paste"),
+    (
+        "textual.widgets",
+        "Input._toggle_cursor",
+        "editor: no cursor blinks where nothing is to move",
+    ),
     ("textual.widgets", "TextArea._restart_blink", "editor: a field at rest costs nothing"),
     ("textual.widgets", "TextArea._toggle_cursor_blink_visible", "editor: the same"),
     ("textual.widgets", "TextArea._pause_blink", "editor: the same"),

@@ -73,6 +73,23 @@ async def test_the_cursor_rests_when_nothing_is_typed_for_a_while_and_blinks_aga
         assert app.editor.blink_timer._active.is_set()
 
 
+@pytest.mark.parametrize("field", [Composer, LineInput])
+async def test_no_cursor_blinks_where_nothing_is_to_move(field):
+    app = _Box(field())
+    async with app.run_test() as pilot:
+        app.set_class(True, "-still")
+        await pilot.press("a")
+        seen = []
+        for _ in range(4):
+            if isinstance(app.editor, Editor):
+                app.editor._toggle_cursor_blink_visible()
+                seen.append(app.editor._cursor_visible)
+            else:
+                app.editor._toggle_cursor()
+                seen.append(app.editor._cursor_visible)
+        assert seen == [True] * 4
+
+
 _STEPS = st.sampled_from(
     ["a", "word ", "\n", "\n\n\n", "paste", "backspace", "delete", "up", "left", "home", "ctrl+w", "ctrl+u",
      "ctrl+z", "ctrl+z", "ctrl+z", "ctrl+y", "select", "resize"]

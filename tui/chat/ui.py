@@ -51,4 +51,3 @@ class Ui(Protocol):
 
     def start(self, work: Coroutine[Any, Any, object]) -> object:
         """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""
-

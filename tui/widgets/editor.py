@@ -37,8 +37,19 @@ async def act_in_order(field: Widget, event: events.Key) -> None:
         event.prevent_default()
 
 
+def is_still(widget: Widget) -> bool:
+    """Return whether nothing is to move by itself, as the settings say."""
+    return widget.app.has_class("-still")
+
+
 class LineInput(Input):
     """A field of one line."""
+
+    def _toggle_cursor(self) -> None:
+        if is_still(self):
+            self._cursor_visible = True
+        else:
+            super()._toggle_cursor()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines of `crop`, in cells of the widget."""
@@ -63,7 +74,7 @@ class Editor(TextArea):
         return super().render_lines(crop) if has_styles(self) else ground(self, crop)
 
     def _restart_blink(self) -> None:
-        self._blinks_left = BLINKS
+        self._blinks_left = 0 if is_still(self) else BLINKS
         super()._restart_blink()
 
     def _toggle_cursor_blink_visible(self) -> None:
