@@ -15,10 +15,11 @@ from typing import Any, Final, NoReturn
 from tui import __version__
 from tui.console import Parser
 from tui.engine.quantization import QUANTIZATIONS
+from tui.errors import UserError
 from tui.files import exists
 from tui.flags import looks_like_flag, read_flags, read_value
 from tui.parameters import PARAMETERS, UNUSED, ParameterError, did_you_mean, readable
-from tui.settings.schema import GENERATION, SETTINGS, SettingError
+from tui.settings.schema import GENERATION, SETTINGS
 
 _WORDS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
@@ -134,14 +135,12 @@ class OptionParser(Parser):
     def _refuse(self, word: str) -> NoReturn:
         options = [option for action in self._actions for option in action.option_strings]
         name = word.partition("=")[0]
-        near = did_you_mean(
-            name.lstrip("-"), [one.lstrip("-") for one in options if one[:2] == "--"]
-        )
-        near = near.replace("did you mean ", "did you mean --")
+        known = [one.lstrip("-") for one in options if one[:2] == "--"]
+        near = did_you_mean(name.lstrip("-"), known, "--")
         self.error(
-            f"there is no option {name}{near}"
+            f"There is no option {name}. {near}".rstrip()
             if word.startswith("-")
-            else f"{word} is one word too many"
+            else f"{word!r} is one word too many."
         )
 
 
@@ -226,7 +225,7 @@ def parse(words: Sequence[str]) -> Arguments:
     given = made.parse_args(words)
     try:
         return _arguments(given)
-    except (ParameterError, SettingError) as error:
+    except UserError as error:
         made.error(str(error))
 
 
@@ -278,7 +277,7 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
         else:
             near = did_you_mean(word, PARAMETERS)
             raise ParameterError(
-                f"{word!r} is neither a model nor name=value, and the model is {model!r}{near}"
+                f"{word!r} is neither a model nor name=value, and the model is {model!r}.", near
             )
     return model, flags, notices
 
@@ -319,7 +318,7 @@ def _is_on(text: str | None) -> bool:
     if text is None:
         return False
     if text.lower() not in _WORDS:
-        raise ParameterError(f"{text!r} is neither true nor false")
+        raise ParameterError(f"{text!r} is neither true nor false.")
     return _WORDS[text.lower()]
 
 
@@ -332,7 +331,7 @@ def generation_settings(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"it is not valid JSON ({error})") from error
+        raise ParameterError(f"It is not valid JSON ({error}).") from error
     if not isinstance(document, Mapping):
-        raise ParameterError("it holds no settings")
+        raise ParameterError("It holds no settings.")
     return {GENERATION + name: value for name, value in readable(document).items()}

@@ -122,7 +122,7 @@ class SessionList(Dialog[OpenChat]):
             chats = await self._ask(store.list)
             trashed = await self._ask(store.trashed) if self._in_trash else []
         except SessionError as error:
-            self._say(error.message)
+            self._say(str(error))
             return
         if not self._is_open:
             return
@@ -145,7 +145,7 @@ class SessionList(Dialog[OpenChat]):
             try:
                 result = await self._ask(work)
             except SessionError as error:
-                self._say(error.message)
+                self._say(str(error))
                 await self._reload()
                 return
             tell = self._on_current_changed if chat_id == self._current else None
@@ -307,7 +307,7 @@ class SessionList(Dialog[OpenChat]):
                 else []
             )
         except SessionError as error:
-            self._say(error.message)
+            self._say(str(error))
             hits = []
         self._hits, self._hits_for = hits, words
         if self._is_open:
