@@ -238,7 +238,7 @@ def run(
     only = [name for name in given.only.split(",") if name]
     if unknown := [name for name in only if name not in QUANTIZATIONS]:
         complain(
-            f"chat-tui bench: there is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}"
+            f"chat-tui bench: There is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}."
         )
         return FAILED
     engine = (make_engine or _engine)(paths)

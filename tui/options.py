@@ -243,7 +243,7 @@ def _arguments(given: argparse.Namespace) -> Arguments:
     notices += left_out
     settings |= {GENERATION + name: value for name, value in read_flags(usable).items()}
     if model and given.model and model != given.model:
-        raise ParameterError(f"two models are named: {model} and {given.model}")
+        raise ParameterError(f"Two models are named: {model} and {given.model}.")
     if model or given.model:
         settings["model.name"] = given.model or model
     notices += [
@@ -298,11 +298,11 @@ def _quantization(given: argparse.Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     four, eight = _is_on(given.load_in_4bit), _is_on(given.load_in_8bit)
     if four and eight:
-        raise ParameterError("--load-in-4bit and --load-in-8bit exclude each other")
+        raise ParameterError("--load-in-4bit and --load-in-8bit exclude each other.")
     named = getattr(given, "model.quantization") or ""
     if named and ((four and "4bit" not in named) or (eight and named != "8bit")):
         flag = f"--load-in-{8 if eight else 4}bit"
-        raise ParameterError(f"--quantization {named} and {flag} exclude each other")
+        raise ParameterError(f"--quantization {named} and {flag} exclude each other.")
     if eight:
         settings["model.quantization"] = "8bit"
     if four:

@@ -244,7 +244,7 @@ class ChatActions:
         try:
             await asyncio.to_thread(_save, chat, path)
         except TransferError as error:
-            self._ui.tell(str(error), title="Nothing was saved", severity="error")
+            self._ui.tell(str(error), title="Nothing was written", severity="error")
         else:
             self._ui.tell(f"Written: {path}")
 
