@@ -34,7 +34,9 @@ from tui.transfer import read_sources, write_new
 
 PACKAGE = Path(tui.__file__).parent
 EXAMPLES = sorted((Path(__file__).parent / "conversation" / "examples").iterdir())
-BEGINS = re.compile(r"""[A-Z0-9"“'`/~-]|(chat-tui|config\.(toml|json)|huggingface_hub|transformers)\b""")
+BEGINS = re.compile(
+    r"""[A-Z0-9"“'`/~-]|(chat-tui|config\.(toml|json)|huggingface_hub|transformers)\b"""
+)
 """How what a person reads begins: as a sentence, or with a name, a path or a number."""
 ENDS = re.compile(r"[.?]$|: (pip install |hf auth login$|torch\.)|^\], 'pytorch_model.bin'\)$")
 """How it ends; a command that is to be copied has no full stop behind it."""

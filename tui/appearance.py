@@ -117,7 +117,7 @@ class Appearance(App[None]):
 
     def check_theme(self) -> str:
         """Return a sentence when the settings name a theme that there is not; empty when all is well."""
-        wanted = self.preferences.value("screen.theme")
+        wanted = self.preferences.values.screen.theme
         if not wanted or wanted in self.available_themes:
             return ""
         near = did_you_mean(wanted, list(self.available_themes))
@@ -155,20 +155,19 @@ class Appearance(App[None]):
 
     def apply_settings(self) -> None:
         """Take over what the settings say now."""
-        value = self.preferences.value
-        is_plain = value("screen.plain")
-        is_ascii = value("screen.ascii") or is_ascii_terminal(os.environ)
-        self.animation_level = "none" if value("screen.reduced_motion") or is_plain else "full"
+        wanted = self.preferences.values.screen
+        is_plain = wanted.plain
+        is_ascii = wanted.ascii or is_ascii_terminal(os.environ)
+        self.animation_level = "none" if wanted.reduced_motion or is_plain else "full"
         self.set_class(is_plain, "-plain")
-        self.set_class(value("screen.reduced_motion") or is_plain, "-still")
+        self.set_class(wanted.reduced_motion or is_plain, "-still")
         self._signs = None
         if is_ascii or is_plain:
             signs = {**_ASCII, **(_BARE if is_plain else {})} if is_ascii else _BARE
             self._signs = SignFilter(signs, ascii_only=is_ascii)
         self._apply_keys()
-        wanted = value("screen.theme")
-        if wanted in self.available_themes and wanted != self.theme:
-            self.theme = wanted
+        if wanted.theme in self.available_themes and wanted.theme != self.theme:
+            self.theme = wanted.theme
         self.refresh()
         if self.is_running:
             for screen in self.screen_stack:
@@ -176,8 +175,8 @@ class Appearance(App[None]):
                 screen.refresh_bindings()
 
     def _apply_keys(self) -> None:
-        value = self.preferences.value
-        found = keymap(value("keys.map"), value("keys.bindings"))
+        wanted = self.preferences.values.keys
+        found = keymap(wanted.map, wanted.bindings)
         self.keymap_in_force = found
         # All actions are named, or one of two that share a key, such as Escape, would lose it to the other.
         keys = {
@@ -240,7 +239,7 @@ class Appearance(App[None]):
     def show_terminal_title(self, title: str) -> None:
         """Put a title on the terminal's window, made safe for it; an empty one gives back the one from before."""
         text = re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", sanitize_line(title, 80))
-        if text == self._title_shown or not self.preferences.value("screen.title"):
+        if text == self._title_shown or not self.preferences.values.screen.title:
             return
         if not self._title_shown:
             self._to_terminal("\x1b[22;2t")
@@ -249,7 +248,7 @@ class Appearance(App[None]):
 
     def alert(self, text: str) -> None:
         """Call the user back to the window, in the way that the settings say."""
-        kind = self.preferences.value("alerts.kind")
+        kind = self.preferences.values.alerts.kind
         if kind in ("bell", "both"):
             self.bell()
         if kind in ("notification", "both"):

@@ -15,6 +15,7 @@ from tui.conversation import Message, ReplyStats
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.errors import UserError
+from tui.json_types import Json
 from tui.logs import start_logging
 from tui.sanitize import sanitize_line
 from tui.settings.config import read_config, write_settings
@@ -264,7 +265,7 @@ def run(
 
 def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
     request = choice.request
-    wanted = {
+    wanted: dict[str, Json] = {
         "model.threads": request.threads,
         "model.dtype": request.dtype,
         "model.kernels": request.kernels,

@@ -12,11 +12,12 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tui.console import complain, write_out
 from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
+from tui.json_types import Json
 from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
         library=Library(paths.presets, paths.prompts),
     )
     notices += preferences.problems
-    name = preferences.preset_name(preferences.value("model.name"))
+    name = preferences.preset_name(preferences.values.model.name)
     try:
         if name:
             preferences.apply_preset(preferences.library.preset(name))
@@ -140,7 +141,7 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
     return preferences, notices
 
 
-def _generation_config(named: str) -> dict[str, Any]:
+def _generation_config(named: str) -> dict[str, Json]:
     """Return the settings of a generation config: a file, a folder with one, or a Hub repository.
 
     Raises:
@@ -175,11 +176,11 @@ def _load_request(
     from tui.engine.quantization import QUANTIZATIONS
     from tui.settings.preferences import Origin
 
-    value = preferences.value
-    model = value("model.name") or ("demo" if demo_model() else "")
+    wanted = preferences.values.model
+    model = wanted.name or ("demo" if demo_model() else "")
     if not model:
         return None, []
-    quantization, origin = value("model.quantization"), preferences.origin("model.quantization")
+    quantization, origin = wanted.quantization, preferences.origin("model.quantization")
     # What was chosen for another model says nothing of the one that is named now.
     is_named = preferences.origin("model.name") is not Origin.REMEMBERED
     if not quantization or (origin is Origin.REMEMBERED and is_named):
@@ -193,7 +194,7 @@ def _load_request(
     request = LoadRequest(
         model,
         quantization,
-        revision=value("model.revision"),
+        revision=wanted.revision,
         trust_own_code=arguments.trust_remote_code,
         **preferences.load_options,
     )
@@ -206,7 +207,7 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
 
     preferences, notices = _preferences(arguments, paths)
     request, more = _load_request(arguments, preferences)
-    if problem := theme_problem(preferences.value("screen.theme"), paths):
+    if problem := theme_problem(preferences.values.screen.theme, paths):
         more.append(problem)
     settings = {
         key: {"value": value, "origin": origin.value} for key, value, origin in preferences.items()

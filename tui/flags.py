@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
+from tui.json_types import Json
 from tui.parameters import PARAMETERS, ParameterError, Value, parameter
 
 _NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -23,13 +24,13 @@ def looks_like_flag(word: str) -> bool:
     return _FLAG.match(word) is not None
 
 
-def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
+def parse_flags(flags: Iterable[str]) -> dict[str, Json]:
     """Return the values of `name=value` words, typed by their form alone.
 
     Raises:
         ParameterError: a word has no `=`, or a list can't be read.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Json] = {}
     for flag in flags:
         name, equals, value = flag.partition("=")
         if not equals:
@@ -38,7 +39,7 @@ def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def flag_value(name: str, text: str) -> Any:
+def flag_value(name: str, text: str) -> Json:
     """Return one flag's value, typed by its form alone: true, false, None, a number, a list, else the text as it is.
 
     Raises:
@@ -65,7 +66,7 @@ def _plain_number(text: str) -> float | int:
     return float(text) if "." in text else int(text)
 
 
-def _list(name: str, text: str) -> Any:
+def _list(name: str, text: str) -> Json:
     # `transformers chat` takes the quotes off these before it reads a list as JSON, so that a list means the same here. What it
     # then can't read is read as it stands.
     bare = text
@@ -74,7 +75,8 @@ def _list(name: str, text: str) -> Any:
     bare = bare.replace('"[', "[").replace(']"', "]")
     for form in (bare, text):
         try:
-            return json.loads(form)
+            found: Json = json.loads(form)
+            return found
         except (ValueError, RecursionError):
             continue
     raise ParameterError(

@@ -18,6 +18,7 @@ from tui.engine.quantization import QUANTIZATIONS
 from tui.errors import UserError
 from tui.files import exists
 from tui.flags import looks_like_flag, read_flags, read_value
+from tui.json_types import Json
 from tui.parameters import PARAMETERS, UNUSED, ParameterError, did_you_mean, readable
 from tui.settings.schema import GENERATION, SETTINGS
 
@@ -94,7 +95,7 @@ class Arguments:
         notices: sentences about what was not used.
     """
 
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Json] = field(default_factory=dict)
     trust_remote_code: bool = False
     resume: bool = False
     session: str = ""
@@ -231,7 +232,7 @@ def parse(words: Sequence[str]) -> Arguments:
 
 def _arguments(given: argparse.Namespace) -> Arguments:
     model, flags, notices = _sorted_words(given.words)
-    settings: dict[str, Any] = {}
+    settings: dict[str, Json] = {}
     for option in OPTIONS:
         if (text := getattr(given, option.key)) is not None:
             settings[option.key] = SETTINGS[option.key].parse(text)
@@ -294,8 +295,8 @@ def _usable(flags: Sequence[str]) -> tuple[list[str], list[str]]:
     return usable, [f"{name} is not used in a chat: {UNUSED[name]}." for name in names]
 
 
-def _quantization(given: argparse.Namespace) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+def _quantization(given: argparse.Namespace) -> dict[str, Json]:
+    settings: dict[str, Json] = {}
     four, eight = _is_on(given.load_in_4bit), _is_on(given.load_in_8bit)
     if four and eight:
         raise ParameterError("--load-in-4bit and --load-in-8bit exclude each other.")
@@ -322,7 +323,7 @@ def _is_on(text: str | None) -> bool:
     return _WORDS[text.lower()]
 
 
-def generation_settings(text: str) -> dict[str, Any]:
+def generation_settings(text: str) -> dict[str, Json]:
     """Return what a `generation_config.json` sets, as settings by their keys; what a chat has no use for is left out.
 
     Raises:

@@ -12,14 +12,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from tui.errors import UserError
+from tui.json_types import Json
 
-Value = Any
-"""A JSON value: a number, a boolean, a text or a list; None for "not set"."""
+Value: TypeAlias = bool | int | float | str | list[Json] | None
+"""What a parameter can be; None for "not set"."""
 
-Kind = type[float | int | bool | str | list[Any]]
+Kind = type[float | int | bool | str | list[Json]]
 
 _WORDS: Final = {
     "true": True, "yes": True, "on": True, "1": True,
@@ -106,7 +107,7 @@ class Parameter:
             raise ParameterError(f"{self.label}: {_brief(typed)!r} is not {what}.") from None
         return self.check(number)
 
-    def _list(self, typed: str) -> list[Any]:
+    def _list(self, typed: str) -> list[Json]:
         """Return a list as people type it: as JSON, as numbers between commas, or a single text."""
         if typed.startswith("["):
             try:
@@ -125,7 +126,7 @@ class Parameter:
                 f"{self.label}: {_brief(typed)!r} is not {self.range_text}."
             ) from None
 
-    def check(self, value: Any) -> Value:
+    def check(self, value: object) -> Value:
         """Return `value` as this parameter's kind.
 
         Raises:
@@ -143,7 +144,7 @@ class Parameter:
             return self._checked_list(value)
         return self._checked_number(value)
 
-    def _checked_number(self, value: Any) -> Value:
+    def _checked_number(self, value: object) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ParameterError(f"{self.label}: {_shown(value)} is not a number.")
         if isinstance(value, float) and not math.isfinite(value):
@@ -156,7 +157,7 @@ class Parameter:
             raise ParameterError(f"{self.label}: {shown} is not {self.range_text}.")
         return int(value) if self.kind is int else float(value)
 
-    def _checked_text(self, value: Any) -> Value:
+    def _checked_text(self, value: object) -> Value:
         if not isinstance(value, str) or (self.choices and value not in self.choices):
             raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}.")
         return value
@@ -170,7 +171,7 @@ class Parameter:
             raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}.")
         return [_plain(one) for one in value]
 
-    def _is_item(self, value: Any) -> bool:
+    def _is_item(self, value: object) -> bool:
         if self.items is int:
             low = self.minimum or 0
             return type(value) is int and low <= value < 2**31
@@ -206,7 +207,7 @@ class Parameter:
         if self.kind is str and self.choices:
             at = self.choices.index(origin) if origin in self.choices else -1
             return self.choices[(at + steps) % len(self.choices)]
-        if not self.is_number:
+        if not self.is_number or not isinstance(origin, int | float):
             return value
         moved = round(origin + steps * self.step, 6)
         if self.minimum is not None:
@@ -223,7 +224,7 @@ _LISTS: Final = {
 }
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """Return a value as a field shows it: no trailing zeros, empty for "not set"."""
     if value is None:
         return ""
@@ -240,14 +241,14 @@ def _brief(text: str, limit: int = 30) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     try:
         return _brief(repr(value))
     except (ValueError, RecursionError):  # an int of too many digits, a list in itself
         return "this"
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_json, value))
     if isinstance(value, float):
@@ -507,7 +508,7 @@ def parameter(name: str) -> Parameter:
     )
 
 
-def did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any], sign: str = "") -> str:
+def did_you_mean(word: str, known: Sequence[str] | Mapping[str, object], sign: str = "") -> str:
     """Return `Did you mean ...?` with the known word that is nearest, behind a sign; empty when none is near."""
     folded = {name.replace("-", "_").lower(): name for name in known}
     near = get_close_matches(word.replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
@@ -526,7 +527,7 @@ def grouped(*, is_common: bool | None = None) -> Iterator[tuple[str, list[Parame
             yield group, members
 
 
-def checked(values: Mapping[str, Any]) -> dict[str, Value]:
+def checked(values: Mapping[str, object]) -> dict[str, Value]:
     """Return the values that are set, each checked.
 
     Raises:
@@ -539,7 +540,7 @@ def checked(values: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-def readable(values: Any) -> dict[str, Value]:
+def readable(values: object) -> dict[str, Value]:
     """Return those values of an untrusted mapping that are valid, and leave the others out."""
     found: dict[str, Value] = {}
     for name, known in PARAMETERS.items():
@@ -564,3 +565,21 @@ def in_force(
             value = defaults.get(name)
         result[name] = known.default if value is None else value
     return result
+
+
+def whole(values: Mapping[str, Value], name: str) -> int | None:
+    """Return a parameter that is a whole number; None where it is not set."""
+    value = values.get(name)
+    return int(value) if isinstance(value, int | float) else None
+
+
+def whole_numbers(values: Mapping[str, Value], name: str) -> list[int]:
+    """Return a parameter that is a list of whole numbers; empty where it is not set."""
+    value = values.get(name)
+    return [one for one in value if isinstance(one, int)] if isinstance(value, list) else []
+
+
+def texts(values: Mapping[str, Value], name: str) -> list[str]:
+    """Return a parameter that is a list of texts; empty where it is not set."""
+    value = values.get(name)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

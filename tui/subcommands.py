@@ -17,6 +17,7 @@ from tui.conversation import Conversation
 from tui.conversation.formats import FORMATS, export_text
 from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, typed_path
+from tui.json_types import Json
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
 from tui.sessions import SessionFileError, SessionStore
@@ -281,7 +282,7 @@ def _config(given: argparse.Namespace, _store: SessionStore) -> int:
     return FAILED if preferences.problems else 0
 
 
-def _change(text: str) -> tuple[str, object]:
+def _change(text: str) -> tuple[str, Json]:
     key, equals, value = text.partition("=")
     if not equals:
         raise SettingError(f"{text!r} is not KEY=VALUE.")

@@ -140,6 +140,20 @@ async def answered(pilot: Pilot[Any], screen: ChatScreen, turns: int) -> None:
     await until(pilot, lambda: screen.reply is None and len(screen.conversation.path) == turns)
 
 
+async def still(pilot: Pilot[Any], screen: ChatScreen) -> None:
+    """Wait until nothing is under way any more: whatever was to come of what was done before has come."""
+    core = screen.core
+
+    def is_idle() -> bool:
+        is_due = core.replies.is_due or core.loader.loading
+        return not (core.client.busy or is_due or any(one.is_running for one in screen.workers))
+
+    await until(pilot, is_idle)
+    await asyncio.wrap_future(core.writer.run(lambda: None))
+    await pilot.pause()
+    await until(pilot, is_idle)
+
+
 def shown(pilot: Pilot[Any]) -> str:
     """The text on the screen, as a user sees it."""
     width, height = pilot.app.size

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from textual.color import Color
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tests.settings.test_themes import GOOD, THEMES, contrast
 from tui.app import ChatApp
@@ -52,7 +52,7 @@ async def test_all_text_of_a_running_app_has_enough_contrast_in_every_shipped_th
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
         screen.composer.set_text("unsent words")
-        await pilot.pause(0.3)
+        await still(pilot, screen)
         assert unreadable(app) == {}
         screen.composer.set_text("/")
         await until(pilot, lambda: "/attach" in shown(pilot))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual.widgets import Label
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
@@ -491,7 +491,7 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
 async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk, monkeypatch):
     async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
-        await pilot.pause(0.2)
+        await still(pilot, screen)
         laid_out: list[object] = []
         monkeypatch.setattr(screen, "_refresh_layout", lambda *given, **_: laid_out.append(given))
         for _ in range(3):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
 from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
@@ -60,7 +60,7 @@ async def test_what_is_sent_in_a_temporary_chat_is_not_kept(desk: Desk):
         await answered(pilot, screen, 2)
         screen.composer.set_text("draft")
         screen.view.area.keep_draft()
-        await pilot.pause(0.1)
+        await still(pilot, screen)
     desk.apps[-1].close()
     assert read_history(desk.paths.history) == []
     assert read_drafts(desk.paths.drafts)[0] == {}

@@ -47,7 +47,7 @@ async def test_it_opens_and_other_code_has_its_colors(desk, frozen):
         assert "if end:" in shown(pilot)
         await until(pilot, lambda: len(colors_of(pilot, "if end:")) > 1, 60)
         await until(pilot, lambda: app.screen.view.transcript._colors.wait(0), 60)
-        await pilot.pause(0.2)
+        await pilot.pause()
         app.screen.view.transcript.scroll_home(animate=False)
         await until(pilot, lambda: len(colors_of(pilot, "if begin:")) > 1, 60)
         assert len(colors_of(pilot, "<!--<!--")) == 1

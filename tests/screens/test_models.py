@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine import tiny
 from tests.hub_server import HubServer, Repo, serving
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.engine.base import (
@@ -362,7 +362,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
             await pilot.press(answer)
             await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
             if answer == "n":
-                await pilot.pause(0.1)
+                await still(pilot, screen)
                 assert len(engine.load_requests) == loads
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/own")
         assert engine.load_requests[-1].trusted == ("org/own@4f2a",)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, send, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, send, shown, still, until
 from tests.screens.test_turns import cursor_on, talking, texts
 from tests.scripted import ScriptedEngine
 from tui.chat.replies import ReplyOrder
@@ -109,11 +109,11 @@ async def test_a_message_that_waits_for_a_load_is_not_answered_in_another_chat(d
         engine.load_hold = hold
         screen.do("model.reload")
         await say(pilot, "two")
-        await until(pilot, lambda: screen.core.replies.waits_for_model is not None)
+        await until(pilot, lambda: screen.core.replies.waits_for_model)
         screen.doers.chats.open(await load(screen, other))
         hold.set()
         await until(pilot, lambda: screen.model.ready)
-        await pilot.pause(0.2)
+        await still(pilot, screen)
         assert texts(screen) == ["one", "first answer"]
         assert len(engine.requests) == 1
 
@@ -164,7 +164,7 @@ async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load
         await until(pilot, lambda: len(engine.load_requests) == 2)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: screen.model.ready)
-        await pilot.pause(0.2)
+        await still(pilot, screen)
         assert len(engine.requests) == 1
         assert not screen.core.replies.waits_for_model
 
@@ -208,7 +208,7 @@ async def test_a_model_that_the_user_chooses_meanwhile_stays(desk: Desk):
         await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
         screen.core.loader.load(LoadRequest("third-choice"))
         await until(pilot, lambda: screen.model.ready and screen.model.model == "third-choice")
-        await pilot.pause(0.2)
+        await still(pilot, screen)
         assert engine.load_requests[-1].model == "third-choice"
 
 
@@ -372,7 +372,7 @@ async def test_looking_around_in_a_read_only_chat_writes_nothing(desk: Desk):
         files = len(desk.files())
         await cursor_on(pilot, screen, 1)
         await pilot.press("left")
-        await pilot.pause(0.2)
+        await still(pilot, screen)
         assert texts(screen)[-1] == "a1"
         assert screen.core.session.read_only
         assert len(desk.files()) == files
@@ -441,7 +441,7 @@ async def test_choosing_a_quantization_without_a_model_loads_nothing(desk: Desk)
         screen.do("model.unload")
         await until(pilot, lambda: screen.model.info is None and not screen.model.loading)
         screen.query_one("#quantization").value = "4bit"
-        await pilot.pause(0.2)
+        await still(pilot, screen)
         assert len(engine.load_requests) == 1
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.host import Host, screen_text
+from tests.screens.host import Host, screen_text, until
 from tui.conversation import Conversation, Generation, ReplyStats, Status
 from tui.screens.turn_details import NO_PROMPT, SPECIAL_TOKEN, TurnDetails, facts
 
@@ -152,8 +152,7 @@ async def test_a_long_prompt_is_scrolled_by_key(chat):
         await pilot.pause()
         assert "start" in screen_text(pilot)
         await pilot.press("end")
-        await pilot.pause(0.5)
-        assert "the end" in screen_text(pilot)
+        await until(pilot, lambda: "the end" in screen_text(pilot))
 
 
 def test_the_words_that_a_reply_was_given_to_begin_with_are_told(chat):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+
 import pytest
 
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.presets import Preset
 from tui.settings.schema import SETTINGS, SettingError
 from tui.settings.state import AppState
+from tui.settings.values import Values
 
 LAYERS = ["default", "remembered", "preset", "file", "environment", "command line"]
 
@@ -27,7 +30,28 @@ def test_each_layer_goes_before_those_below_it(tmp_path, top):
         preferences.apply_preset(Preset("p", parameters={"top_k": 2}))
     assert preferences.value("generation.top_k") == (top or None)
     assert preferences.origin("generation.top_k") == LAYERS[top]
-    assert preferences.generation() == ({"top_k": top} if top else {})
+    assert preferences.values.generation == ({"top_k": top} if top else {})
+
+
+@pytest.mark.parametrize(
+    ("named_by", "top_k", "top_p"),
+    [("command line", "preset", "preset"), ("environment", "preset", "environment"), ("file", "file", "environment"), ("a model", "file", "environment")],
+)  # fmt: skip
+def test_a_preset_ranks_right_below_what_names_it(tmp_path, named_by, top_k, top_p):
+    path = tmp_path / "config.toml"
+    chat = '[chat]\npreset = "p"\n' if named_by == "file" else ""
+    path.write_text(f"{chat}[generation]\ntop_k = 11\n")
+    environment = {"CHAT_TUI_CHAT_PRESET": "p"} if named_by == "environment" else {}
+    preferences = Preferences(
+        path,
+        environment={"CHAT_TUI_GENERATION_TOP_P": "0.5", **environment},
+        command_line={"chat.preset": "p"} if named_by == "command line" else {},
+        state=AppState(parameters={"min_p": 0.3}),
+    )
+    preferences.apply_preset(Preset("p", parameters={"top_k": 99, "top_p": 0.1, "min_p": 0.2}))
+    assert preferences.origin("generation.top_k") == top_k
+    assert preferences.origin("generation.top_p") == top_p
+    assert preferences.values.generation["min_p"] == 0.2
 
 
 def test_what_the_app_begins_with_is_what_is_in_force_and_all_else_that_was_remembered():
@@ -49,6 +73,43 @@ def test_a_written_setting_holds_at_once_with_and_without_a_file(tmp_path):
         assert preferences.origin("screen.plain") is Origin.FILE
         preferences.write({"screen.plain": None})
         assert preferences.origin("screen.plain") is Origin.DEFAULT
+
+
+def test_every_setting_is_read_by_its_attribute_as_by_its_key():
+    for preferences in (Preferences(), Preferences(command_line={"alerts.after_s": 2.5})):
+        for key in (key for key in SETTINGS if not key.startswith("generation.")):
+            found = preferences.values
+            for name in key.split("."):
+                found = getattr(found, name)
+            assert found == preferences.value(key), key
+    assert Preferences().values == Values()
+
+
+def test_a_setting_takes_what_its_annotation_says():
+    sections = {one.name: one.default_factory for one in fields(Values)}
+    for key, setting in SETTINGS.items():
+        section, _, name = key.partition(".")
+        if is_dataclass(sections[section]):
+            annotation = next(one.type for one in fields(sections[section]) if one.name == name)
+            kind = "Mapping[str, str]" if setting.kind is dict else setting.kind.__name__
+            assert annotation == kind, key
+
+
+def test_the_values_in_force_are_others_after_a_change_and_those_from_before_stay(tmp_path):
+    path = tmp_path / "config.toml"
+    preferences = Preferences(path)
+    before = preferences.values
+    assert preferences.values is before
+    preferences.write({"alerts.after_s": 3})
+    assert (before.alerts.after_s, preferences.values.alerts.after_s) == (10.0, 3.0)
+    path.write_text("[alerts]\nafter_s = 4\n# longer than it was before\n")
+    preferences.reload()
+    assert preferences.values.alerts.after_s == 4.0
+    preferences.apply_preset(Preset("p", system_prompt="Be brief.", template={"thinking": False}))
+    assert preferences.values.chat.system_prompt == "Be brief."
+    assert preferences.values.template == {"thinking": False}
+    with pytest.raises(FrozenInstanceError):
+        before.alerts.after_s = 1.0
 
 
 def test_a_file_that_is_half_written_changes_nothing_until_it_is_whole(tmp_path):

@@ -163,7 +163,9 @@ async def test_keys_of_a_burst_act_in_order_in_a_field_of_one_line() -> None:
     async with app.run_test() as pilot:
         for key in ("home", "ctrl+k", "1", ".", "5", "backspace", "7", "down", "enter"):
             app.post_message(events.Key(key, key if len(key) == 1 else None))
-        await pilot.pause(0.3)
+        async with asyncio.timeout(20):
+            while len(app.noted) < 2:
+                await pilot.pause(0.01)
         assert app.noted == ["down", "1.7"]
 
 

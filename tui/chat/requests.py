@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from tui.conversation import ASSISTANT, SYSTEM, USER, Conversation, Message, ReplyStats, Turn
 from tui.engine.base import GenerateRequest, Speculation
+from tui.json_types import Json
 from tui.parameters import Value
 
 TITLE_TOKENS: Final = 600
@@ -36,7 +37,7 @@ class ReplySettings:
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
-    template: Mapping[str, Any] = field(default_factory=dict)
+    template: Mapping[str, Json] = field(default_factory=dict)
     speculation: Speculation = Speculation.AUTO
     system_prompt: str = ""
 

@@ -204,8 +204,7 @@ class ChatSession:
         self.keep_prompt()
         left = self._conversation.id
         if left != opened.conversation.id:
-            store = self._writer.store
-            self._writer.run(lambda: store.unlock(left))
+            self._writer.ask(lambda store: store.unlock(left))
         self._conversation = opened.conversation
         self.read_only = opened.read_only
         self.temporary = temporary
@@ -243,18 +242,20 @@ class ChatSession:
         except SessionError as error:
             self._ui.tell(str(error), title="The chat is not saved yet", severity="error")
             return False
-        self._tell_of_folder()
+        was_remade, kept = await self._writer.do(
+            lambda store: (store.take_remade(), store.take_kept())
+        )
+        self._tell_of_file(was_remade=was_remade, kept=kept)
         return True
 
-    def _tell_of_folder(self) -> None:
-        store = self._writer.store
-        if store.take_remade():
+    def _tell_of_file(self, *, was_remade: bool, kept: str) -> None:
+        if was_remade:
             self._ui.tell(
                 "The folder of the chats had vanished. It was made again and this chat is in it; others that were "
                 "there are not.",
                 severity="warning",
             )
-        if kept := store.take_kept():
+        if kept:
             self._ui.tell(
                 f"The chat's file held something that chat-tui can't show. The original is kept as {kept}.",
                 severity="warning",

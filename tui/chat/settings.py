@@ -140,7 +140,7 @@ class ChatSettings:
                 self._parameters[name] = value
                 self._origins[name] = Origin.CHAT
             elif origin not in _NOT_SAID:
-                self._parameters[name] = self.preferences.value(key)
+                self._parameters[name] = self.preferences.values.generation.get(name)
                 self._origins[name] = origin
             else:
                 self._parameters.pop(name, None)
@@ -211,7 +211,8 @@ class ChatSettings:
         has_own = isinstance(config, Mapping) and bool(config)
         for name in PARAMETERS:
             key = f"{GENERATION}{name}"
-            origin, value = self.preferences.origin(key), self.preferences.value(key)
+            origin = self.preferences.origin(key)
+            value = self.preferences.values.generation.get(name)
             is_asked_for = is_start and origin is Origin.COMMAND_LINE
             if is_asked_for or (not has_own and origin not in _NOT_SAID):
                 self._parameters[name] = value
@@ -223,7 +224,7 @@ class ChatSettings:
         if isinstance(template, Mapping) and template:
             self._template = {str(name): value for name, value in template.items()}
         elif has_own or not self._template:
-            self._template = dict(self.preferences.value("template"))
+            self._template = dict(self.preferences.values.template)
 
     def take_configuration(self) -> None:
         """Follow a changed configuration, but for what was changed in this chat."""
@@ -233,7 +234,7 @@ class ChatSettings:
             if self._origins.get(name) is Origin.CHAT:
                 continue
             if origin in (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE):
-                self._parameters[name] = self.preferences.value(key)
+                self._parameters[name] = self.preferences.values.generation.get(name)
                 self._origins[name] = origin
             elif self._origins.get(name) is Origin.FILE:
                 self._parameters.pop(name, None)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from tui.conversation.turn import Message, ReplyStats
 from tui.errors import UserError
+from tui.json_types import Json
 from tui.parameters import Value
 
 
@@ -135,8 +136,8 @@ class TemplateSwitch:
     """
 
     name: str
-    choices: tuple[Any, ...] = ()
-    default: Any = None
+    choices: tuple[Json, ...] = ()
+    default: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class GenerateRequest:
     messages: tuple[Message, ...]
     parameters: Mapping[str, Value] = field(default_factory=dict)
     continue_last: bool = False
-    template: Mapping[str, Any] = field(default_factory=dict)
+    template: Mapping[str, Json] = field(default_factory=dict)
     speculation: Speculation = Speculation.AUTO
     cached_at_most: int | None = None
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -27,7 +26,7 @@ from tui.scopes import Scope
 from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.session_rows import chat_row, hit_row
-from tui.sessions import SearchHit, SessionError, SessionSummary
+from tui.sessions import SearchHit, SessionError, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
 from tui.widgets.bindings import bindings, key_name
 from tui.widgets.editor import LineInput
@@ -37,8 +36,6 @@ SEARCH_AFTER_S: Final = 0.15
 
 _HEADING: Final = "heading"
 _EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
-
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +109,10 @@ class SessionList(Dialog[OpenChat]):
 
     # -- work on the files; it goes on when the dialog is closed
 
-    async def _ask(self, work: Callable[[], _Answer]) -> _Answer:
-        future: Future[_Answer] = self._sessions.run(work)
-        return await asyncio.shield(asyncio.wrap_future(future))
-
     async def _reload(self, select: str | None = None) -> None:
-        store = self._sessions.store
         try:
-            chats = await self._ask(store.list)
-            trashed = await self._ask(store.trashed) if self._in_trash else []
+            chats = await self._sessions.do(SessionStore.list)
+            trashed = await self._sessions.do(SessionStore.trashed) if self._in_trash else []
         except SessionError as error:
             self._say(str(error))
             return
@@ -132,7 +124,11 @@ class SessionList(Dialog[OpenChat]):
         self._show(select)
 
     def _change(
-        self, chat_id: str, work: Callable[[], object], done: str = "", select: str | None = None
+        self,
+        chat_id: str,
+        work: Callable[[SessionStore], object],
+        done: str = "",
+        select: str | None = None,
     ) -> None:
         """Do something to one chat, then show the list as it is after that.
 
@@ -143,7 +139,7 @@ class SessionList(Dialog[OpenChat]):
 
         async def change() -> None:
             try:
-                result = await self._ask(work)
+                result = await self._sessions.do(work)
             except SessionError as error:
                 self._say(str(error))
                 await self._reload()
@@ -299,13 +295,8 @@ class SessionList(Dialog[OpenChat]):
             return
         if words:
             await asyncio.sleep(SEARCH_AFTER_S)
-        store = self._sessions.store
         try:
-            hits = (
-                await asyncio.wrap_future(self._sessions.run(lambda: store.search(words)))
-                if words
-                else []
-            )
+            hits = await self._sessions.do(lambda store: store.search(words)) if words else []
         except SessionError as error:
             self._say(str(error))
             hits = []
@@ -363,7 +354,7 @@ class SessionList(Dialog[OpenChat]):
             AskText("Rename the chat", self._title(chat_id), check=_title_problem)
         )
         if title is not None:
-            self._change(chat_id, lambda: self._sessions.store.rename(chat_id, title))
+            self._change(chat_id, lambda store: store.rename(chat_id, title))
 
     def action_pin(self) -> None:
         """Pin the chat to the top of the list, or not."""
@@ -372,7 +363,7 @@ class SessionList(Dialog[OpenChat]):
             pinned = not self._chats[chat_id].pinned
             self._change(
                 chat_id,
-                lambda: self._sessions.store.set_pinned(chat_id, pinned),
+                lambda store: store.set_pinned(chat_id, pinned),
                 select=chat_id,
             )
 
@@ -391,14 +382,14 @@ class SessionList(Dialog[OpenChat]):
         )
         if text is not None:
             tags = split_tags(text)
-            self._change(chat_id, lambda: self._sessions.store.set_tags(chat_id, tags))
+            self._change(chat_id, lambda store: store.set_tags(chat_id, tags))
 
     def action_duplicate(self) -> None:
         """Make a copy of the chat."""
         chat_id = self._chosen()
         if chat_id is not None and not self._in_trash:
             done = f"Copied “{self._title(chat_id)}”."
-            self._change(chat_id, lambda: self._sessions.store.duplicate(chat_id), done)
+            self._change(chat_id, lambda store: store.duplicate(chat_id), done)
 
     def action_trash(self) -> None:
         """Move the chat to the trash."""
@@ -410,8 +401,8 @@ class SessionList(Dialog[OpenChat]):
             return
         title = self._title(chat_id)
 
-        def trash() -> None:
-            self._sessions.store.trash(chat_id)
+        def trash(store: SessionStore) -> None:
+            store.trash(chat_id)
             self._undo.append(chat_id)
 
         self._change(chat_id, trash, f"“{title}” is in the trash.{self._way_back()}")
@@ -430,7 +421,7 @@ class SessionList(Dialog[OpenChat]):
             self._undo.remove(chat_id)
         title = self._title(chat_id)
         done = f"“{title}” is back in the list." if title else "The chat is back in the list."
-        self._change(chat_id, lambda: self._sessions.store.restore(chat_id), done)
+        self._change(chat_id, lambda store: store.restore(chat_id), done)
 
     def action_switch(self) -> None:
         """Switch between the chats and the trash."""
@@ -461,7 +452,7 @@ class SessionList(Dialog[OpenChat]):
             self._undo.clear()
             # What another window has put there since was not asked about.
             done = "The chat was deleted." if count == 1 else f"{count} chats were deleted."
-            self._change("", lambda: self._sessions.store.empty_trash(asked), done)
+            self._change("", lambda store: store.empty_trash(asked), done)
 
     def action_close(self) -> None:
         """Leave the trash, else the dialog."""

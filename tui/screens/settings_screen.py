@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -16,6 +16,7 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.errors import UserError
+from tui.json_types import Json
 from tui.parameters import format_value
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
@@ -163,7 +164,7 @@ class SettingsScreen(ListDialog[None]):
         if (setting := self._current) is not None:
             await self._write(setting, None)
 
-    async def _write(self, setting: Setting, value: Any) -> None:
+    async def _write(self, setting: Setting, value: Json) -> None:
         try:
             await asyncio.to_thread(self._preferences.write, {setting.key: value})
         except UserError as error:
@@ -181,7 +182,7 @@ class SettingsScreen(ListDialog[None]):
         self.post_message(self.Changed())
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={format_value(one)}" for name, one in value.items())
     return format_value(value)

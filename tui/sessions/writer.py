@@ -1,4 +1,4 @@
-"""The one thread that does the app's disk work, so that a slow disk never holds up the screen.
+"""The one thread that does the app's disk work, so that a slow disk never holds up the screen, and its asyncio face.
 
 Work is done in the order in which it was asked for. What could not be written stays in memory and is tried again, every few
 seconds and whenever something else was written, until it is on the disk or the writer is closed. It decides nothing about files: that is the store's.
@@ -6,6 +6,7 @@ seconds and whenever something else was written, until it is on the disk or the 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import deque
@@ -117,6 +118,18 @@ class SessionWriter:
         with self._wake:
             self._submit(_Job(work, [future]))
         return future
+
+    def ask(self, work: Callable[[SessionStore], _Result]) -> Future[_Result]:
+        """Do work on the chats, after all that was asked for before, and leave it to go on."""
+        return self.run(lambda: work(self.store))
+
+    async def do(self, work: Callable[[SessionStore], _Result]) -> _Result:
+        """Do work on the chats and wait for it; it is done also where whoever waits is cancelled."""
+        return await asyncio.shield(asyncio.wrap_future(self.ask(work)))
+
+    async def settled(self) -> None:
+        """Wait until everything is done that was asked for before."""
+        await self.do(lambda _store: None)
 
     def index_texts(self) -> None:
         """Index all chats for search in small steps, each after all that was asked for before."""

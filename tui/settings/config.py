@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tui.errors import UserError
 from tui.files import make_private_folder, read_regular, reason, write_atomic
+from tui.json_types import Json
 from tui.parameters import did_you_mean
 from tui.settings.schema import (
     SECTIONS,
@@ -42,7 +43,7 @@ class Config:
         is_whole: whether it could be read as TOML; one that could not is never written to.
     """
 
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Json] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     is_whole: bool = True
 
@@ -75,7 +76,7 @@ def parse_config(text: str, name: str = "config.toml") -> Config:
     except TomlError as error:
         sentence = f"{name} is not valid TOML ({error}). It is left as it is and not used until that is put right."
         return Config(problems=(sentence,), is_whole=False)
-    values: dict[str, Any] = {}
+    values: dict[str, Json] = {}
     problems: list[str] = []
     for key, value in _entries(document, "", problems):
         try:
@@ -86,8 +87,8 @@ def parse_config(text: str, name: str = "config.toml") -> Config:
 
 
 def _entries(
-    table: Mapping[str, Any], above: str, problems: list[str]
-) -> Iterator[tuple[str, Any]]:
+    table: Mapping[str, Json], above: str, problems: list[str]
+) -> Iterator[tuple[str, Json]]:
     """Yield the settings of a table and the tables in it; note what is not known."""
     for name, value in table.items():
         key = f"{above}{name}"
@@ -103,7 +104,7 @@ def _entries(
 def read_environment(environment: Mapping[str, str]) -> Config:
     """Return what the environment variables of the settings say."""
     known = {setting.variable: setting for setting in SETTINGS.values()}
-    values: dict[str, Any] = {}
+    values: dict[str, Json] = {}
     problems: list[str] = []
     for name, text in sorted(environment.items()):
         if name in known:
@@ -117,7 +118,7 @@ def read_environment(environment: Mapping[str, str]) -> Config:
     return Config(values, tuple(problems))
 
 
-def write_setting(path: Path, key: str, value: Any) -> None:
+def write_setting(path: Path, key: str, value: Json) -> None:
     """Set one key in a configuration file, or take it out when `value` is None. All else stays as it is, comments included.
 
     Raises:
@@ -127,7 +128,7 @@ def write_setting(path: Path, key: str, value: Any) -> None:
     write_settings(path, {key: value})
 
 
-def write_settings(path: Path, changes: Mapping[str, Any]) -> None:
+def write_settings(path: Path, changes: Mapping[str, Json]) -> None:
     """Set several keys in a configuration file at once; see `write_setting`.
 
     Raises:
@@ -150,7 +151,7 @@ def write_settings(path: Path, changes: Mapping[str, Any]) -> None:
         raise ConfigError(f"Not saved: {path} can't be written ({reason(error)}).") from error
 
 
-def changed_text(text: str, changes: Mapping[str, Any]) -> str:
+def changed_text(text: str, changes: Mapping[str, Json]) -> str:
     """Return the text of a configuration file with some keys set or taken out.
 
     Raises:
@@ -171,7 +172,7 @@ def changed_text(text: str, changes: Mapping[str, Any]) -> str:
         ) from error
 
 
-def _set(document: Any, tables: list[str], name: str, value: Any) -> None:
+def _set(document: Any, tables: list[str], name: str, value: Json) -> None:
     import tomlkit
 
     table = document
@@ -191,7 +192,7 @@ def _set(document: Any, tables: list[str], name: str, value: Any) -> None:
         table[name] = tomlkit.item(value)
 
 
-def _replace(table: Any, value: Mapping[str, Any]) -> None:
+def _replace(table: Any, value: Mapping[str, Json]) -> None:
     for gone in [name for name in table if name not in value]:
         table.pop(gone)
     for name, one in value.items():
@@ -199,7 +200,7 @@ def _replace(table: Any, value: Mapping[str, Any]) -> None:
             table[name] = one
 
 
-def explain(values: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+def explain(values: Mapping[str, Json], origins: Mapping[str, str]) -> str:
     """Return a commented configuration file with every key there is, each with its meaning and what is in force now.
 
     What a file sets stands in it as it is; all other keys are commented out, so that the text is a file to begin with.
@@ -214,25 +215,29 @@ def explain(values: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _explained(setting: Setting, value: Any, origin: str) -> list[str]:
+def _explained(setting: Setting, value: Json, origin: str) -> list[str]:
     from_where = f" Now: {origin}." if origin else ""
     lines = [f"# {setting.help} {setting.range_text[:1].upper()}{setting.range_text[1:]}."]
     if setting.kind is not dict:
         lines.append(f"# Environment: {setting.variable}.{from_where}")
     shown = value if value is not None else setting.default
     if setting.key in SECTIONS:
-        entries = [f"{_key(name)} = {_toml(one)}" for name, one in (shown or {}).items()]
+        entries = [f"{_key(name)} = {_toml(one)}" for name, one in _table(shown).items()]
         return [*lines, *(entries or [f"# {setting.example}"])]
     text = _toml(shown) if shown not in (None, {}) else setting.example
     line = f"{setting.name} = {text}".rstrip()
     return [*lines, line if origin == "file" else f"# {line}"]
 
 
+def _table(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _key(name: str) -> str:
     return name if name.replace("-", "_").isidentifier() and name.isascii() else _toml(name)
 
 
-def _toml(value: Any) -> str:
+def _toml(value: Json) -> str:
     """Return a value as it is written in TOML, on one line."""
     import tomlkit
 

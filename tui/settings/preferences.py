@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tui.files import Stamp, stamp, typed_path
-from tui.parameters import Value
+from tui.json_types import Json
 from tui.settings.config import Config, read_config, read_environment, write_settings
 from tui.settings.examples import BUILT_IN, read_examples
 from tui.settings.presets import Library, Preset
-from tui.settings.schema import GENERATION, SETTINGS
+from tui.settings.schema import GENERATION, SETTINGS, typed_values
 from tui.settings.state import AppState
+from tui.settings.values import Values
 
 _LOAD_OPTIONS: Final = (
     "dtype", "device", "attention", "max_memory", "double_quant", "kernels", "compile", "threads", "compute_dtype",
@@ -56,7 +57,7 @@ class Preferences:
         path: Path | None = None,
         *,
         environment: Mapping[str, str] | None = None,
-        command_line: Mapping[str, Any] | None = None,
+        command_line: Mapping[str, Json] | None = None,
         state: AppState | None = None,
         library: Library | None = None,
     ) -> None:
@@ -76,11 +77,12 @@ class Preferences:
         self._file = Config()
         self._stamp: Stamp | None = None
         variables = read_environment(environment or {})
-        self._layers: dict[Origin, Mapping[str, Any]] = {
+        self._layers: dict[Origin, Mapping[str, Json]] = {
             Origin.COMMAND_LINE: dict(command_line or {}),
             Origin.ENVIRONMENT: variables.values,
             Origin.REMEMBERED: remembered_values(self.remembered),
         }
+        self._values = typed_values(self.value)
         self.reload()
         self.problems = (*self._file.problems, *variables.problems)
 
@@ -94,8 +96,13 @@ class Preferences:
             if origin is (named or Origin.FILE):
                 yield Origin.PRESET
 
-    def value(self, key: str) -> Any:
-        """Return the value of a setting that is in force."""
+    @property
+    def values(self) -> Values:
+        """All settings in force, by section and name; another object when something has changed."""
+        return self._values
+
+    def value(self, key: str) -> Json:
+        """Return the value in force of a setting that is known by its key alone; others are read from `values`."""
         for origin in self._order():
             found = self._layers.get(origin, {}).get(key)
             if found is not None:
@@ -114,15 +121,7 @@ class Preferences:
                 return origin
         return Origin.DEFAULT
 
-    def generation(self) -> dict[str, Value]:
-        """Return the generation parameters that are set."""
-        return {
-            key.removeprefix(GENERATION): value
-            for key in SETTINGS
-            if key.startswith(GENERATION) and (value := self.value(key)) is not None
-        }
-
-    def items(self) -> Iterator[tuple[str, Any, Origin]]:
+    def items(self) -> Iterator[tuple[str, Json, Origin]]:
         """Yield every setting with its value and where that comes from."""
         return ((key, self.value(key), self.origin(key)) for key in SETTINGS)
 
@@ -133,7 +132,7 @@ class Preferences:
 
     # -- changing
 
-    def write(self, changes: Mapping[str, Any]) -> None:
+    def write(self, changes: Mapping[str, Json]) -> None:
         """Set some settings in the file, or take them out where the value is None.
 
         Raises:
@@ -149,7 +148,7 @@ class Preferences:
             for key, value in changes.items()
         }
         self._file = Config({**self._file.values, **checked})
-        self._layers[Origin.FILE] = self._file.values
+        self._put(Origin.FILE, self._file.values)
 
     def reload(self) -> bool:
         """Read the file again if it is another one than before; return whether it was."""
@@ -167,22 +166,34 @@ class Preferences:
         else:
             # Half written: what held before goes on to hold until it is whole again.
             self._file = Config(self._file.values, read.problems, is_whole=False)
-        self._layers[Origin.FILE] = self._file.values
+        self._put(Origin.FILE, self._file.values)
         return changed
 
     def apply_preset(self, preset: Preset | None) -> None:
         """Have a preset say what nothing above it says."""
-        self._layers[Origin.PRESET] = {} if preset is None else preset_values(preset)
+        self._put(Origin.PRESET, {} if preset is None else preset_values(preset))
+
+    def _put(self, origin: Origin, values: Mapping[str, Json]) -> None:
+        self._layers[origin] = values
+        self._values = typed_values(self.value)
 
     def preset_name(self, model: str) -> str:
         """Return the name of the preset that a chat with a model begins with; empty for none."""
-        return str(self.value("chat.preset") or self.value("presets").get(model, ""))
+        return self.values.chat.preset or self.values.presets.get(model, "")
 
     def state(self) -> AppState:
         """Return what was remembered, with what is in force in its place: what the app begins with."""
-        values = {attribute: self.value(key) for key, attribute in _REMEMBERED.items()}
-        values["quantization"] = values["quantization"] or "none"
-        return replace(self.remembered, **values, parameters=self.generation())
+        values = self.values
+        return replace(
+            self.remembered,
+            model=values.model.name,
+            quantization=values.model.quantization or "none",
+            parameters=dict(values.generation),
+            system_prompt=values.chat.system_prompt,
+            theme=values.screen.theme,
+            sidebar=values.screen.sidebar,
+            overflow=values.chat.when_full,
+        )
 
     # -- examples
 
@@ -192,7 +203,7 @@ class Preferences:
         Raises:
             ExamplesError: the file that is named can't be used.
         """
-        named = self.value("chat.examples")
+        named = self.values.chat.examples
         return read_examples(typed_path(named)) if named else BUILT_IN
 
 
@@ -205,9 +216,11 @@ def _stamp_of(path: Path) -> Stamp | None:
         return None
 
 
-def preset_values(preset: Preset) -> dict[str, Any]:
+def preset_values(preset: Preset) -> dict[str, Json]:
     """Return what a preset says, as settings by their keys."""
-    values: dict[str, Any] = {f"{GENERATION}{name}": one for name, one in preset.parameters.items()}
+    values: dict[str, Json] = {
+        f"{GENERATION}{name}": one for name, one in preset.parameters.items()
+    }
     if preset.model:
         values["model.name"] = preset.model
     if preset.quantization:
@@ -219,10 +232,10 @@ def preset_values(preset: Preset) -> dict[str, Any]:
     return values
 
 
-def remembered_values(state: AppState) -> dict[str, Any]:
+def remembered_values(state: AppState) -> dict[str, Json]:
     """Return what was remembered, as settings by their keys; what is as it is by default counts as not remembered."""
     default = AppState()
-    values: dict[str, Any] = {
+    values: dict[str, Json] = {
         f"{GENERATION}{name}": value for name, value in state.parameters.items()
     }
     for key, attribute in _REMEMBERED.items():

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tui.errors import UserError
 from tui.files import (
@@ -21,6 +21,7 @@ from tui.files import (
     typed_path,
     write_atomic,
 )
+from tui.json_types import Json
 from tui.parameters import ParameterError, Value, checked, did_you_mean
 from tui.settings.toml_text import TomlError, parse_toml
 
@@ -51,7 +52,7 @@ class Preset:
     quantization: str = ""
     system_prompt: str | None = None
     parameters: Mapping[str, Value] = field(default_factory=dict)
-    template: Mapping[str, Any] = field(default_factory=dict)
+    template: Mapping[str, Json] = field(default_factory=dict)
 
 
 def parse_preset(name: str, text: str) -> Preset:

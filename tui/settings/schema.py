@@ -1,21 +1,22 @@
-"""The one table of settings: what the configuration file, the environment and the settings screen can set.
+"""What there is to be known of each setting by its key, and how a value of it is checked and read from text.
 
-The file's strict reader, `chat-tui config --explain`, the settings screen and the README's table are made from it. What can be set
-of generation is the table of parameters.
+It is made from the fields of `values`. The file's strict reader, `chat-tui config --explain`, the environment, the settings screen and
+the README's table are made from it.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Final
 
-from tui.conversation.context import OverflowPolicy
 from tui.errors import UserError
 from tui.flags import read_value
-from tui.parameters import PARAMETERS, ParameterError, format_value
+from tui.json_types import Json
+from tui.parameters import PARAMETERS, Parameter, ParameterError, format_value
+from tui.settings.values import Values
 
 GENERATION: Final = "generation."
 VARIABLE_PREFIX: Final = "CHAT_TUI_"
@@ -48,7 +49,7 @@ class Setting:
 
     key: str
     kind: type
-    default: Any
+    default: Json
     help: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
@@ -85,7 +86,7 @@ class Setting:
         low, high = format_value(self.minimum), format_value(self.maximum)
         return f"a number from {low} to {high}"
 
-    def check(self, value: Any) -> Any:
+    def check(self, value: Any) -> Json:
         """Return a value as this setting's kind.
 
         Raises:
@@ -103,7 +104,8 @@ class Setting:
         is_right = type(value) is self.kind or (self.kind is dict and isinstance(value, Mapping))
         if not is_right or not self._is_allowed(value):
             raise self._refused(f"{str(value)[:40]!r} is not {self.range_text}.")
-        return dict(value) if self.kind is dict else value
+        found: Json = dict(value) if self.kind is dict else value
+        return found
 
     def _is_allowed(self, value: Any) -> bool:
         if self.kind is str:
@@ -122,7 +124,7 @@ class Setting:
             )
         return True
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> Json:
         """Return the value that a text stands for, as in an environment variable or a field.
 
         Raises:
@@ -150,68 +152,44 @@ class Setting:
         return SettingError(f"Setting {self.key}: {why}", hint)
 
 
-def _plain(text: str) -> Any:
+def _plain(text: str) -> Json:
     return text.lower() == "true" if text.lower() in ("true", "false") else text
 
 
-_DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
+_SECTION_KINDS: Final[Mapping[str, Any]] = {one.name: one.default_factory for one in fields(Values)}
+"""A class for each section, and `dict` for one that is a table with keys of the user's own."""
 
 SECTIONS: Final[Mapping[str, str]] = {
-    "model": "What is loaded when the command line names no model, and how.",
-    "chat": "What a new chat begins with, and what belongs to every chat.",
-    "generation": "How replies are made; what is not set here is the model's own default.",
-    "template": "Switches of chat templates, as in enable_thinking = false; a template that has none of that name ignores it.",
-    "screen": "How the app looks.",
-    "composer": "The box in which a message is written.",
-    "alerts": "What happens when a long reply ends while the window is not in front.",
-    "presets": "Which preset goes with which model.",
-    "keys": "Which key does what.",
+    one.name: one.metadata.get("about") or str(_SECTION_KINDS[one.name].__doc__)
+    for one in fields(Values)
 }
+"""What each section is for."""
 
-SETTINGS: Final[Mapping[str, Setting]] = {
-    setting.key: setting
-    for setting in (
-        Setting("model.name", str, "", "A Hub id, a folder, a .gguf file, or demo; empty takes the one used last."),
-        Setting("model.quantization", str, "", "How the weights are held in memory, as in --quantization; empty takes what was used last."),
-        Setting("model.revision", str, "", "The model's branch, tag or commit on the Hub."),
-        Setting("model.dtype", str, "auto", "The type of the weights.", _DTYPES),
-        Setting("model.device", str, "auto", "auto, balanced, sequential, cpu, cuda, cuda:1, mps and the like."),
-        Setting("model.attention", str, "", "The attention implementation, as in sdpa or eager; empty takes the best one here."),
-        Setting("model.double_quant", bool, True, "Whether the scales of 4-bit weights are quantised too."),
-        Setting("model.kernels", bool, True, "On a CPU, use chat-tui's own linear layers and attention where they are faster than PyTorch's."),
-        Setting("model.compile", bool, False, "Decode with a pass that PyTorch compiles, for a GPU: a minute or two once for each model, then seconds at each load. On a CPU chat-tui's own kernels are faster."),
-        Setting("model.threads", int, 0, "On a CPU, the threads that compute from the next load on; 0 takes as many as there are cores.", minimum=0, maximum=1024),
-        Setting("model.compute_dtype", str, "auto", "What 4-bit weights are computed in.", _DTYPES),
-        Setting("model.max_memory", dict, {}, "How much of each device is used at most.", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }'),
-        Setting("chat.system_prompt", str, "", "What the model is told before a new chat begins."),
-        Setting("chat.user", str, "", "Your name above your messages; empty is You."),
-        Setting("chat.preset", str, "", "The preset that new chats begin with."),
-        Setting(
-            "chat.when_full", str, OverflowPolicy.ASK.value, "What happens when a chat no longer fits the context.",
-            tuple(policy.value for policy in OverflowPolicy),
-        ),
-        Setting("chat.save_folder", str, "./chat_history/", "The folder that /save writes to when it is given no name."),
-        Setting("chat.examples", str, "", "A YAML file with examples for /example; empty takes the seven that are built in."),
-        *(
-            Setting(f"{GENERATION}{known.name}", known.kind, None, known.help, example=format_value(known.default))
-            for known in PARAMETERS.values()
-        ),
-        Setting("template", dict, {}, "Switches of the chat template.", keys="switches with their values", example="enable_thinking = false"),
-        Setting("screen.theme", str, "", "The colours; empty takes the theme chosen last."),
-        Setting("screen.sidebar", bool, True, "Whether the sidebar is shown where there is room for it."),
-        Setting("screen.reduced_motion", bool, False, "Whether nothing moves by itself: no animation, no blinking cursor."),
-        Setting("screen.plain", bool, False, "A plain screen for screen readers: no lines drawn, everything in one column."),
-        Setting("screen.ascii", bool, False, "Whether lines and signs are drawn in ASCII alone; a terminal that is not UTF-8 has that anyway."),
-        Setting("screen.title", bool, True, "Whether the terminal's title shows the chat's title."),
-        Setting("screen.tour", bool, True, "Whether the first start says in three lines how things work."),
-        Setting("composer.fold_lines", int, 40, "A paste of more lines than this becomes an attachment; 0 never folds.", (), 0, 100_000),
-        Setting("alerts.kind", str, "bell", "What is done then.", ("off", "bell", "notification", "both")),
-        Setting("alerts.after_s", float, 10.0, "A reply that took at least this many seconds is a long one.", (), 0, 86_400),
-        Setting("presets", dict, {}, "The preset that is applied when a model is loaded.", keys="models with presets", example='"org/model" = "careful"'),
-        Setting("keys.map", str, "default", "A ready-made set of keys.", ("default", "vim", "emacs")),
-        Setting("keys.bindings", dict, {}, "Keys of your own.", keys="actions with keys", example='{ "chat.new" = "ctrl+n,f12" }'),
-    )
-}  # fmt: skip
+
+def _settings() -> Iterator[Setting]:
+    for declared in fields(Values):
+        section, kind = declared.name, _SECTION_KINDS[declared.name]
+        if section == "generation":
+            yield from map(_parameter_setting, PARAMETERS.values())
+        elif kind is dict:
+            yield _setting(section, declared)
+        else:
+            yield from (_setting(f"{section}.{one.name}", one) for one in fields(kind))
+
+
+def _parameter_setting(known: Parameter) -> Setting:
+    example = format_value(known.default)
+    return Setting(f"{GENERATION}{known.name}", known.kind, None, known.help, example=example)
+
+
+def _setting(key: str, declared: Field[Any]) -> Setting:
+    """Return the setting that a field declares; its default has the type of its annotation."""
+    facts = {name: fact for name, fact in declared.metadata.items() if name != "about"}
+    default: Any = {} if declared.default is MISSING else declared.default
+    return Setting(key, type(default), default, **facts)
+
+
+SETTINGS: Final[Mapping[str, Setting]] = {one.key: one for one in _settings()}
 
 
 def settings_of(section: str) -> Iterator[Setting]:
@@ -219,6 +197,15 @@ def settings_of(section: str) -> Iterator[Setting]:
     return (one for one in SETTINGS.values() if one.key.partition(".")[0] == section)
 
 
-def default_values() -> dict[str, Any]:
-    """Return every setting with its default."""
-    return {key: setting.default for key, setting in SETTINGS.items()}
+def typed_values(value: Callable[[str], Json]) -> Values:
+    """Return all settings with their values, each of which is asked for by its key."""
+    return Values(**{name: _section(name, kind, value) for name, kind in _SECTION_KINDS.items()})
+
+
+def _section(section: str, kind: Any, value: Callable[[str], Json]) -> Any:
+    if section == "generation":
+        given = {name: value(f"{GENERATION}{name}") for name in PARAMETERS}
+        return {name: one for name, one in given.items() if one is not None}
+    if kind is dict:
+        return value(section)
+    return kind(**{one.name: value(f"{section}.{one.name}") for one in fields(kind)})

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tui.errors import UserError
 from tui.files import free_name, make_private_folder, read_regular, reason, write_atomic
+from tui.json_types import Json
 from tui.parameters import Value, readable
 
 
@@ -110,7 +111,7 @@ def save_state(path: Path, state: AppState) -> None:
         ) from error
 
 
-def _state(document: Mapping[str, Any]) -> AppState:
+def _state(document: Mapping[str, Json]) -> AppState:
     default = AppState()
     sidebar = document.get("sidebar")
     return AppState(
@@ -130,12 +131,12 @@ def _state(document: Mapping[str, Any]) -> AppState:
     )
 
 
-def _text(document: Mapping[str, Any], key: str, default: str) -> str:
+def _text(document: Mapping[str, Json], key: str, default: str) -> str:
     value = document.get(key)
     return value if isinstance(value, str) else default
 
 
-def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def _texts(document: Mapping[str, Json], key: str) -> tuple[str, ...]:
     values = document.get(key)
     if not isinstance(values, list):
         return ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from textual import on, work
 from textual.binding import BindingType
@@ -24,6 +24,7 @@ from tui.conversation import ReplyStats
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
 from tui.engine.quantization import QUANTIZATIONS, availability
+from tui.json_types import Json
 from tui.parameters import PARAMETERS, Value, grouped, in_force
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.drafting_group import DraftingGroup
@@ -112,7 +113,7 @@ class Sidebar(VerticalScroll):
         self._overflow = overflow
         self._speculation = speculation
         self._measured: Mapping[str, tuple[int, float]] = {}
-        self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Any]] = ((), {})
+        self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Json]] = ((), {})
         self._waiting: list[Callable[[], object]] | None = []
         """What waits for the groups; None when they are there."""
 
@@ -276,11 +277,13 @@ class Sidebar(VerticalScroll):
             group.show_values(values)
         self._show_reset(values)
 
-    def show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Any]) -> None:
+    def show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Json]) -> None:
         """Show the switches of the model's chat template, and what is chosen of them."""
         self.when_filled(partial(self._show_switches, switches, values))
 
-    def _show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Any]) -> None:
+    def _show_switches(
+        self, switches: Sequence[TemplateSwitch], values: Mapping[str, Json]
+    ) -> None:
         self.query_one("#group-template").display = bool(switches)
         changed = sum(values.get(one.name) is not None for one in switches)
         self.query_one("#group-template", Group).show_changed(changed)

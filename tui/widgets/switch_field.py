@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Select
 
 from tui.engine.base import TemplateSwitch
+from tui.json_types import Json
 from tui.parameters import format_value
 from tui.sanitize import sanitize_line
 from tui.widgets.editor import LineInput
@@ -35,9 +35,9 @@ class SwitchField(Widget):
         """A switch has another value; None leaves it to the template."""
 
         name: str
-        value: Any
+        value: Json
 
-    def __init__(self, switch: TemplateSwitch, value: Any = None) -> None:
+    def __init__(self, switch: TemplateSwitch, value: Json = None) -> None:
         super().__init__()
         self.switch = switch
         self._value = value
@@ -74,7 +74,7 @@ class SwitchField(Widget):
         self.set_class(self._value is not None, "-changed")
         self.tooltip = f"{sanitize_line(self.switch.name)}, a switch of this model's chat template; it holds from the next reply."
 
-    def _index(self, value: Any) -> int:
+    def _index(self, value: Json) -> int:
         same = (
             n
             for n, one in enumerate(self.switch.choices)
@@ -85,7 +85,7 @@ class SwitchField(Widget):
     def _name_text(self) -> str:
         return ("• " if self._value is not None else "  ") + sanitize_line(self.switch.name)
 
-    def _take(self, value: Any) -> None:
+    def _take(self, value: Json) -> None:
         if value == self._value and type(value) is type(self._value):
             return
         self._value = value

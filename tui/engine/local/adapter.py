@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import (
     checkpoint,
@@ -25,6 +25,11 @@ from tui.engine.base import Cancelled, ModelLoadError
 from tui.engine.local import adapter_patterns, problems
 from tui.engine.local.progress import Reporter
 from tui.files import is_file, is_folder, typed_path
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from tui.engine.local.text_model import TextModel
 
 _log = logging.getLogger(__name__)
 
@@ -228,7 +233,7 @@ def _is_path(adapter: str) -> bool:
     return adapter.startswith(("/", ".", "~")) or adapter.count("/") > 1 or "\\" in adapter
 
 
-def attach(model: Any, adapter: str, folder: Path, reporter: Reporter) -> Any:
+def attach(model: PreTrainedModel, adapter: str, folder: Path, reporter: Reporter) -> TextModel:
     """Return the model with an adapter on it.
 
     Args:
@@ -252,8 +257,10 @@ def attach(model: Any, adapter: str, folder: Path, reporter: Reporter) -> Any:
         reporter.check()
         # A merged model is as fast as one without an adapter; quantised weights can't take the sum and keep it beside them.
         if getattr(model, "is_quantized", False):
-            return wrapped.get_base_model()
-        return wrapped.merge_and_unload()
+            made: TextModel = wrapped.get_base_model()
+        else:
+            made = wrapped.merge_and_unload()
+        return made
     except Cancelled:
         raise
     except Exception as error:
@@ -264,7 +271,7 @@ def attach(model: Any, adapter: str, folder: Path, reporter: Reporter) -> Any:
         raise _does_not_go(adapter, folder) from error
 
 
-def _has_tokens(model: Any, config: Mapping[str, Any]) -> bool:
+def _has_tokens(model: PreTrainedModel, config: Mapping[str, Any]) -> bool:
     """Return whether a model has all tokens that an adapter changes: a GPU that is asked for others does nothing more."""
     named = config.get("trainable_token_indices")
     lists = [*named.values()] if isinstance(named, Mapping) else [named]

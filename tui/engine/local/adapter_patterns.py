@@ -41,7 +41,7 @@ class _Cost:
         return _Cost(self.choices * other.choices, self.repeats + other.repeats)
 
 
-def wrong_field(config: Mapping[str, Any]) -> str:
+def wrong_field(config: Mapping[str, object]) -> str:
     """Return the name of a field of an adapter's config that can't be used; empty when all can."""
     for name, value in config.items():
         if _FIELD.search(name) and not _is_usable(value):
@@ -49,7 +49,7 @@ def wrong_field(config: Mapping[str, Any]) -> str:
     return ""
 
 
-def _is_usable(value: Any) -> bool:
+def _is_usable(value: object) -> bool:
     if isinstance(value, str):
         return len(value) <= _LONGEST_PATTERN and _is_quick(value, _MOST_REPEATS)
     if isinstance(value, Mapping):
@@ -60,7 +60,7 @@ def _is_usable(value: Any) -> bool:
     return True
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: object) -> bool:
     # Numbers are those of tokens.
     return isinstance(value, int) or (
         isinstance(value, str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from tui.conversation.turn import USER, Message
 from tui.engine.attempts import never
@@ -12,6 +12,7 @@ from tui.engine.local.loaded import LoadedModel
 from tui.engine.local.prefix_cache import common_prefix
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.soundness import NotFiniteError
+from tui.json_types import Json
 
 _POSSIBLE: Final = ("7", "Why")
 """Two next messages. What their prompts have in common, the prompt of any message has."""
@@ -60,7 +61,7 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
 def certain_start(
     prompts: PromptBuilder,
     messages: Sequence[Message],
-    template: Mapping[str, Any] | None = None,
+    template: Mapping[str, Json] | None = None,
     cancelled: IsCancelled = never,
 ) -> tuple[int, ...]:
     """Return the ids that the prompt of any next message begins with; none when there can't be a next message now.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import context, facts, limits
 from tui.engine.base import ModelInfo, ModelLoadError
@@ -28,6 +28,12 @@ from tui.engine.local.prefix_cache import PrefixCache, proven_kind
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.speculation import Speculator
 from tui.engine.local.stopping import end_of_turn_ids
+from tui.engine.local.text_model import input_weights
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
+
+    from tui.engine.local.text_model import TextModel
 
 _NO_LIMIT: Final = 10**9
 _CPU_CHUNK_BYTES: Final = 72 * 2**30
@@ -35,7 +41,7 @@ _CHUNK_TOKENS: Final = (64, 256)
 _GPU_CHUNK_TOKENS: Final = 1024
 
 
-def context_tokens(config: Any, tokenizer: Any) -> int:
+def context_tokens(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the longest context that a model takes; 0 when nothing limits it."""
     own = {"tokens": getattr(tokenizer, "model_max_length", None)}
     text = config.get_text_config()
@@ -43,7 +49,7 @@ def context_tokens(config: Any, tokenizer: Any) -> int:
     return said or limits.count(own, _NO_LIMIT - 1, "tokens")
 
 
-def assembled(prepared: Preparation, model: Any, plan: load_plan.Plan) -> LoadedModel:
+def assembled(prepared: Preparation, model: TextModel, plan: load_plan.Plan) -> LoadedModel:
     """Return a model whose weights were read with all that replying needs."""
     tokenizer = prepared.tokenizer
     prompts = PromptBuilder(tokenizer)
@@ -56,7 +62,7 @@ def assembled(prepared: Preparation, model: Any, plan: load_plan.Plan) -> Loaded
         kept | role_marks.marks_in(prompts.unwritten_head()),
     )
     end_ids = end_of_turn_ids(model, tokenizer, ends.ids)
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = input_weights(model).shape[0]
     beyond = vocabulary.tokens_beyond(tokenizer, rows)
     model_settings.drop_nonsense(settings, rows)
     # The model's own settings would fill in what a reply's config leaves open.
@@ -114,8 +120,8 @@ def _with_notes(info: ModelInfo, *notes: str) -> ModelInfo:
 
 def _info(
     prepared: Preparation,
-    model: Any,
-    settings: Any,
+    model: TextModel,
+    settings: GenerationConfig,
     prompts: PromptBuilder,
     weights_bytes: int,
     plan: load_plan.Plan,

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine.local import cache_layers
 from tui.engine.local.cache_layers import CacheKind
-from tui.engine.local.prefill import Forward
+from tui.engine.local.prefill import Forward, Pass
 from tui.engine.local.prefix_cache import common_prefix
 from tui.engine.local.soundness import NotFiniteError, likeliest
 from tui.engine.local.speculation import Costs, Payoff
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 _SHARE_OF_LAYERS: Final = 3
 """Without a word from the model, a third of its layers draft."""
@@ -31,9 +36,9 @@ class ModelDrafter:
         costs: of passes with these drafts; they include the drafting.
     """
 
-    forward: Any
-    cache: Any
-    device: Any
+    forward: Pass
+    cache: Cache
+    device: torch.device
     costs: Costs = field(default_factory=Costs)
     payoff: Payoff = field(init=False)
     _held: list[int] = field(default_factory=list)
@@ -85,7 +90,7 @@ class ModelDrafter:
         if drafted:
             self.payoff.learn(drafted, accepted)
 
-    def _caught_up(self, ids: Sequence[int]) -> Any:
+    def _caught_up(self, ids: Sequence[int]) -> Tensor:
         """Bring the drafting model's cache to these ids; return the logits after the last."""
         known = self._agreed + common_prefix(self._held[self._agreed :], ids[self._agreed :])
         keep = min(known, len(ids) - 1)
@@ -96,7 +101,7 @@ class ModelDrafter:
         self._agreed = keep
         return self._extended(ids[keep:])
 
-    def _extended(self, ids: Sequence[int]) -> Any:
+    def _extended(self, ids: Sequence[int]) -> Tensor:
         import torch
 
         new = torch.tensor([list(ids)], device=self.device)
@@ -119,7 +124,7 @@ class EarlyExit:
         self._config = forward.model.config.get_text_config()
         self._layers = layers
 
-    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+    def __call__(self, ids: Tensor, cache: Cache, past: int, logits: int = 1) -> Tensor:
         """Extend a cache of the first layers, and return the logits of the last positions."""
         whole = self._config.num_hidden_layers
         # How transformers' models know how many of their layers to run; its own early exit does the same.
@@ -130,7 +135,9 @@ class EarlyExit:
             self._config.num_hidden_layers = whole
 
 
-def early_exit(forward: Forward, kind: CacheKind, wanted: int | None, device: Any) -> Any:
+def early_exit(
+    forward: Forward, kind: CacheKind, wanted: int | None, device: torch.device
+) -> ModelDrafter | None:
     """Return a drafter of a model's own first layers; None where that can't be done.
 
     Args:
@@ -151,7 +158,11 @@ class TranslatingDrafter:
     """Drafts with a model that cuts text into other tokens, by way of the text; transformers does the translating."""
 
     def __init__(
-        self, assistant: Any, assistant_tokenizer: Any, tokenizer: Any, device: Any
+        self,
+        assistant: PreTrainedModel,
+        assistant_tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerBase,
+        device: torch.device,
     ) -> None:
         """Begin a reply.
 
@@ -197,7 +208,7 @@ class TranslatingDrafter:
         if drafted:
             self._payoff.learn(drafted, accepted)
 
-    def _made(self, ids: Any) -> Any:
+    def _made(self, ids: Tensor) -> Any:
         from transformers import GenerationConfig
         from transformers.generation.candidate_generator import (
             AssistedCandidateGeneratorDifferentTokenizers,
@@ -210,6 +221,6 @@ class TranslatingDrafter:
             assistant_model=assistant,
             target_tokenizer=tokenizer,
             assistant_tokenizer=assistant_tokenizer,
-            generation_config=GenerationConfig(max_length=2**20, min_length=0),  # type: ignore[no-untyped-call]
+            generation_config=GenerationConfig(max_length=2**20, min_length=0),
             model_kwargs={},
         )

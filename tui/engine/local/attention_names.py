@@ -6,10 +6,14 @@ What the user names is taken or refused before the former model goes; what a con
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine.base import ModelLoadError
+from tui.json_types import Json
 from tui.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _COMMON: Final = ("sdpa", "eager")
 _WISHES: Final = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
@@ -42,7 +46,7 @@ def check(named: str, device: str) -> None:
         )
 
 
-def wished_attention(raw: Mapping[str, Any]) -> str:
+def wished_attention(raw: Mapping[str, Json]) -> str:
     """Return the attention implementation that a config.json asks for, itself or in a part of it; empty when it asks for none."""
     for part in (raw, *(value for value in raw.values() if isinstance(value, Mapping))):
         for name in _WISHES:
@@ -52,7 +56,7 @@ def wished_attention(raw: Mapping[str, Any]) -> str:
     return ""
 
 
-def note(wished: str, config: Any) -> str:
+def note(wished: str, config: PreTrainedConfig) -> str:
     """Return what a user should know of the attention that a config asked for and didn't get; empty when there is nothing."""
     used = getattr(config, "_attn_implementation", None)
     if wished in ("", used, *_COMMON) or not isinstance(used, str):

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import facts, model_files
 from tui.engine.base import ModelLoadError
 from tui.engine.local import model_classes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _BITS: Final = 8
 _SPARE_WEIGHTS: Final = 1_000_000
 _MOST_BUFFER_BYTES: Final = 4 * 2**30
 
 
-def check(folder: Path, config: Any, method: str, name: str) -> None:
+def check(folder: Path, config: PreTrainedConfig, method: str, name: str) -> None:
     """Check that a config can be built and that its weights can be in the files beside it.
 
     Args:
@@ -46,7 +49,7 @@ def check(folder: Path, config: Any, method: str, name: str) -> None:
         )
 
 
-def _sizes(config: Any) -> tuple[int, int]:
+def _sizes(config: PreTrainedConfig) -> tuple[int, int]:
     """Return how many weights a model has, tied ones once, and how many bytes it keeps beside them."""
     import torch
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
+from tui.json_types import Json
 
 TOOL: Final = "tool"
 DEVELOPER: Final = "developer"
@@ -161,11 +162,11 @@ def shaped(chat: Sequence[Message], ability: Ability, *, continues: bool = False
     return Shaped(tuple(turn.message for turn in whole), tuple(sent), tuple(notes))
 
 
-def entries(chat: Sequence[Message], ability: Ability) -> list[dict[str, Any]]:
+def entries(chat: Sequence[Message], ability: Ability) -> list[dict[str, Json]]:
     """Return a chat as templates know it; the reasoning has two names there."""
-    made: list[dict[str, Any]] = []
+    made: list[dict[str, Json]] = []
     for message in chat:
-        said: Any = message.content
+        said: Json = message.content
         if ability.form(message.role) == PARTS:
             said = [{"type": "text", "text": message.content}]
         entry = {"role": message.role, "content": said}

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
 from tui.engine.local import model_classes
+from tui.json_types import Json
 
 CONFIG: Final = "config.json"
 TOKENIZER: Final = "tokenizer_config.json"
@@ -54,8 +55,8 @@ class Needs:
         tokenizer_code: whether code is to run for the tokenizer.
     """
 
-    config: Mapping[str, Any]
-    tokenizer: Mapping[str, Any]
+    config: Mapping[str, Json]
+    tokenizer: Mapping[str, Json]
     model_code: bool
     tokenizer_code: bool
 
@@ -116,7 +117,7 @@ def find(files: Mapping[str, bytes]) -> Needs:
     )
 
 
-def parsed(name: Any) -> Reference:
+def parsed(name: Json) -> Reference:
     """Return what the name of a class in code means.
 
     Raises:
@@ -131,12 +132,12 @@ def parsed(name: Any) -> Reference:
     return Reference(found["repository"] or "", found["module"], found["name"])
 
 
-def _effective(files: Mapping[str, bytes]) -> dict[str, Any]:
+def _effective(files: Mapping[str, bytes]) -> dict[str, Json]:
     """Return what transformers takes for the config: config.json may lead to another one for newer versions."""
     from transformers.configuration_utils import get_configuration_file
 
     config = _json(files.get(CONFIG))
-    names = config.get("configuration_files")
+    names: Any = config.get("configuration_files")
     if names is None:
         return config
     try:
@@ -145,15 +146,16 @@ def _effective(files: Mapping[str, bytes]) -> dict[str, Any]:
         return {}
 
 
-def _known_config(model_type: Any) -> Any:
+def _known_config(model_type: Json) -> Any:
     """Return transformers' own class for the configs of a kind of model; None for a kind that it doesn't know."""
     from transformers import CONFIG_MAPPING
 
-    is_known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
-    return CONFIG_MAPPING[model_type] if is_known else None
+    if isinstance(model_type, str) and model_type in CONFIG_MAPPING:
+        return CONFIG_MAPPING[model_type]
+    return None
 
 
-def _has_tokenizer(config_class: Any, tokenizer: Mapping[str, Any]) -> bool:
+def _has_tokenizer(config_class: Any, tokenizer: Mapping[str, Json]) -> bool:
     """Return whether transformers has a tokenizer of its own for a model."""
     from transformers.models.auto.tokenization_auto import (
         TOKENIZER_MAPPING,
@@ -170,7 +172,7 @@ def _has_tokenizer(config_class: Any, tokenizer: Mapping[str, Any]) -> bool:
     return any(find_class(one) is not None for one in (plain, f"{plain}Fast"))
 
 
-def _tokenizer_class(tokenizer: Mapping[str, Any]) -> Any:
+def _tokenizer_class(tokenizer: Mapping[str, Json]) -> Any:
     """Return the name of the class that a tokenizer is taken from: the fast one before the slow one."""
     named = tokenizer.get("auto_map")
     pair = named if isinstance(named, list) else _mapping(named).get(_AUTO_TOKENIZER)
@@ -179,11 +181,11 @@ def _tokenizer_class(tokenizer: Mapping[str, Any]) -> Any:
     return next((name for name in reversed(pair[:2]) if name is not None), None)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, Json]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _json(data: bytes | None) -> dict[str, Any]:
+def _json(data: bytes | None) -> dict[str, Json]:
     try:
         value = json.loads(data or b"{}")
     except (ValueError, RecursionError):

@@ -15,7 +15,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from transformers import CompileConfig, StaticCache
@@ -25,6 +25,10 @@ from tui.engine.local import cache_layers, footprint
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.growing_layers import GrowingSlidingLayer
 from tui.engine.local.prefill import Forward, Pass
+from tui.engine.local.text_model import input_weights
+
+if TYPE_CHECKING:
+    from transformers import Cache, PreTrainedModel
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ _WARM_UP_PASSES: Final = 3
 """The first one compiles, and on a GPU the next ones are recorded."""
 
 
-def why_not(model: Any, kind: CacheKind) -> str:
+def why_not(model: PreTrainedModel, kind: CacheKind) -> str:
     """Return why a model's pass can't be compiled, as a part of a sentence; empty when it can."""
     quantizer = getattr(model, "hf_quantizer", None)
     places = set((getattr(model, "hf_device_map", None) or {}).values())
@@ -73,7 +77,7 @@ class Compiled:
     longest: int
     options: CompileConfig = field(default_factory=lambda: CompileConfig(dynamic=False))
     keep_code: Callable[[], None] = lambda: None
-    cache: Any = None
+    cache: StaticCache | None = None
     """The fixed cache, a `StaticCache`; None when nothing was decoded yet."""
     size: int = 0
     """Of it in tokens."""
@@ -112,7 +116,7 @@ class Compiled:
     @contextlib.contextmanager
     def over(
         self,
-        cache: Any,
+        cache: Cache,
         held: int,
         new: int,
         on_compile: Callable[[int], None] = lambda _size: None,
@@ -141,7 +145,7 @@ class Compiled:
         return min(size, self.longest) if self.longest else size
 
     def _is_filled(
-        self, cache: Any, held: int, size: int, on_compile: Callable[[int], None]
+        self, cache: Cache, held: int, size: int, on_compile: Callable[[int], None]
     ) -> bool:
         """Make the fixed cache ready for a reply, and see to it that there is code for it; return False where that fails."""
         if size in self._unusable:
@@ -164,7 +168,7 @@ class Compiled:
 
     def set_length(self, tokens: int) -> None:
         """Have the fixed cache hold its first tokens; what comes is written over the others."""
-        for layer in self.cache.layers:
+        for layer in _layers(self.cache):
             layer.cumulative_length.fill_(tokens)
 
     def drop_cache(self) -> None:
@@ -176,17 +180,16 @@ class Compiled:
         self._known.clear()
 
     @property
-    def _device(self) -> Any:
-        return self.forward.model.get_input_embeddings().weight.device
+    def _device(self) -> torch.device:
+        return input_weights(self.forward.model).device
 
-    def _fill(self, cache: Any, held: int, size: int) -> None:
+    def _fill(self, cache: Cache, held: int, size: int) -> None:
         if self.cache is None or self.size != size:
             # The old one first: both may not fit.
             self.drop_cache()
-            make: Any = StaticCache
-            self.cache = make(config=self.forward.model.config, max_cache_len=size)
+            self.cache = StaticCache(config=self.forward.model.config, max_cache_len=size)
             self.size = size
-        for fixed, layer in zip(self.cache.layers, cache.layers, strict=True):
+        for fixed, layer in zip(_layers(self.cache), _layers(cache), strict=True):
             keys, values = layer.keys[..., :held, :], layer.values[..., :held, :]
             if not fixed.is_initialized:
                 fixed.lazy_initialization(keys, values)
@@ -195,7 +198,7 @@ class Compiled:
         self.set_length(held)
         self.bytes = footprint.cache_bytes(self.cache)
 
-    def step(self, ids: Any, past: int, logits: int) -> Any:
+    def step(self, ids: torch.Tensor, past: int, logits: int) -> torch.Tensor:
         """Run over tokens after the first `past`."""
         count = ids.shape[1]
         options: dict[str, Any] = {"past_key_values": self.cache, "logits_to_keep": logits}
@@ -205,7 +208,8 @@ class Compiled:
         own = ids.flatten().clone().unsqueeze(0)
         run = model.get_compiled_call(self.options) if count == 1 else model
         made = run(input_ids=own, use_cache=True, return_dict=True, **options)
-        return made.logits[0, -logits:]
+        found: torch.Tensor = made.logits
+        return found[0, -logits:]
 
 
 @dataclass(slots=True)
@@ -213,7 +217,7 @@ class _Steps:
     """The passes of one reply over the fixed cache; a reply that outgrows it goes on over the growing one."""
 
     compiled: Compiled
-    cache: Any
+    cache: Cache
     held: int
     _brought: int = field(init=False)
     _has_left: bool = False
@@ -221,7 +225,7 @@ class _Steps:
     def __post_init__(self) -> None:
         self._brought = self.held
 
-    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+    def __call__(self, ids: torch.Tensor, cache: Cache, past: int, logits: int = 1) -> torch.Tensor:
         """Extend what is held; see `Forward`."""
         if not self._has_left and past + ids.shape[1] > self.compiled.size:
             self.held = min(self.held, past)
@@ -241,9 +245,14 @@ class _Steps:
         if self._has_left or fixed is None or self.held <= self._brought:
             return
         start, stop = self._brought, self.held
-        for layer, one in zip(self.cache.layers, fixed.layers, strict=True):
+        for layer, one in zip(_layers(self.cache), _layers(fixed), strict=True):
             layer.update(one.keys[..., start:stop, :], one.values[..., start:stop, :])
         self._brought = stop
+
+
+def _layers(cache: Cache | None) -> list[Any]:
+    """Return the layers of a cache, of a fixed or a growing one, which both have keys and values."""
+    return [] if cache is None else list(cache.layers)
 
 
 def forget() -> None:

@@ -12,12 +12,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tui.engine.local import cache_layers, soundness
 from tui.engine.local.prefill import Pass, settle
 from tui.engine.local.rotary import Rotary
 from tui.engine.local.soundness import NotFiniteError, NothingLeftError, Soundness
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import (
+        Cache,
+        GenerationConfig,
+        PreTrainedModel,
+    )
 
 _MOST_DRAFTED: Final = 30
 """More tokens at once would be computed in another way than one."""
@@ -63,13 +71,13 @@ class Decoder:
     """
 
     forward: Pass
-    cache: Any
-    logits: Any
+    cache: Cache
+    logits: Tensor
     take: Callable[[int], None]
     drafter: Drafter
     watch: Soundness = field(default_factory=Soundness)
     rotary: Rotary | None = None
-    anew: Callable[[Any], tuple[Any, Any]] | None = None
+    anew: Callable[[Tensor], tuple[Cache, Tensor]] | None = None
     held_tokens: int = 0
     """How many ids of prompt and reply the cache holds."""
     start: int = 0
@@ -79,13 +87,13 @@ class Decoder:
 
     def __call__(
         self,
-        model: Any,  # noqa: ARG002 - `generate` passes it
-        input_ids: Any,
-        logits_processor: Any,
-        stopping_criteria: Any,
-        generation_config: Any,
+        model: PreTrainedModel,  # noqa: ARG002 - `generate` passes it
+        input_ids: Tensor,
+        logits_processor: Callable[[Tensor, Tensor], Tensor],
+        stopping_criteria: Callable[[Tensor, Tensor], Tensor],
+        generation_config: GenerationConfig,
         **_options: Any,
-    ) -> Any:
+    ) -> Tensor:
         """Decode until a stopping criterion fires; return prompt and reply as `generate` does.
 
         Raises:
@@ -102,7 +110,7 @@ class Decoder:
         here = ids if ids.device.type == "cpu" else ids.cpu()
         known: list[int] = here[0, :prompt].tolist()
         self.held_tokens = self.start = prompt
-        rows: Any = self.logits
+        rows = self.logits
         draft: Sequence[int] = ()
         choose = soundness.drawn if generation_config.do_sample else soundness.likeliest
         while True:
@@ -126,7 +134,7 @@ class Decoder:
             self._note(draft, accepted)
             rows, draft = self._pass(known, ids, room)
 
-    def _pass(self, known: list[int], ids: Any, room: int) -> tuple[Any, Sequence[int]]:
+    def _pass(self, known: list[int], ids: Tensor, room: int) -> tuple[Tensor, Sequence[int]]:
         """Compute the logits after the last token, and after each that is drafted to follow it."""
         past = len(known) - 1
         if self.held_tokens > past:
@@ -164,7 +172,7 @@ class Decoder:
             self.drafter.learn(len(draft), accepted, self._pass_s)
 
 
-def _chosen(choose: Callable[[Any], int], scores: Any, logits: Any) -> int:
+def _chosen(choose: Callable[[Tensor], int], scores: Tensor, logits: Tensor) -> int:
     """Return the token that is chosen by scores that were made of a model's logits.
 
     Raises:

@@ -12,7 +12,11 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
 _UNFINISHED: Final = "\ufffd"
 _PRIMING_IDS: Final = 8
@@ -62,7 +66,7 @@ class Characters:
 class ByteLevelDetokenizer:
     """For tokenizers whose tokens are bytes, each written as a letter."""
 
-    def __init__(self, backend: Any, before: Sequence[int] = ()) -> None:
+    def __init__(self, backend: Tokenizer, before: Sequence[int] = ()) -> None:
         """Start a stream.
 
         Args:
@@ -180,18 +184,18 @@ class WindowDetokenizer:
 
 
 def detokenizer(
-    tokenizer: Any, before: Sequence[int] = ()
+    tokenizer: PreTrainedTokenizerBase, before: Sequence[int] = ()
 ) -> ByteLevelDetokenizer | WindowDetokenizer:
     """Return the detokenizer that fits a transformers tokenizer."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     tail = list(before)[-_PRIMING_IDS:]
     if backend is None or not hasattr(backend, "decoder"):
         return WindowDetokenizer(
-            lambda ids: tokenizer.decode(
-                ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+            lambda ids: str(
+                tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
             ),
             lambda token: str(tokenizer.convert_ids_to_tokens(token)),
-            _placeholder(tokenizer.convert_tokens_to_ids, tokenizer.decode),
+            _placeholder(tokenizer.convert_tokens_to_ids, lambda ids: str(tokenizer.decode(ids))),
             tail,
         )
     if _is_byte_level(backend):
@@ -205,17 +209,16 @@ def detokenizer(
     )
 
 
-def _placeholder(find: Callable[[str], Any], decode: Callable[[list[int]], str]) -> int | None:
+def _placeholder(find: Callable[[str], object], decode: Callable[[list[int]], str]) -> int | None:
     """Return the id of the token that is a question mark's byte; None where such tokens are not decoded as bytes."""
     try:
         known = find(_PLACEHOLDER)
-        is_byte = isinstance(known, int) and decode([known]) == "?"
+        return known if isinstance(known, int) and decode([known]) == "?" else None
     except Exception:  # noqa: BLE001 - a slow tokenizer is a program of somebody else
         return None
-    return known if is_byte else None
 
 
-def _is_byte_level(backend: Any) -> bool:
+def _is_byte_level(backend: Tokenizer) -> bool:
     try:
         known = json.loads(backend.decoder.__getstate__())
     except (AttributeError, TypeError, ValueError):

@@ -7,11 +7,14 @@ thread that can be left behind, so that a job ends when it is cancelled or takes
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, SupportsInt, TypeVar
 
 from tui.engine.attempts import Attempts, StuckError, never
 from tui.engine.base import GenerationError, IsCancelled
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _WITHIN_S: Final = 60.0
 _OTHER: Final = "Use another model; this one's tokenizer is broken."
@@ -32,7 +35,7 @@ def clean(text: str) -> str:
 class Encoder:
     """Encodes with one tokenizer."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._attempts = Attempts(_WITHIN_S)
 
@@ -123,15 +126,16 @@ def _in_the_middle(encode: Callable[[str], list[int]], text: str) -> list[int]:
     return ids[len(line_end) :] if ids[: len(line_end)] == line_end else encode(text)
 
 
-def _ids(encoded: Sequence[Any]) -> list[int]:
+def _ids(encoded: Iterable[SupportsInt]) -> list[int]:
     return [int(token) for token in encoded]
 
 
-def token_id(tokenizer: Any, text: str) -> int | None:
+def token_id(tokenizer: PreTrainedTokenizerBase, text: str) -> int | None:
     """Return the id of the token that is this text; None where there is none, or where the tokenizer can't tell."""
     try:
         known = tokenizer.convert_tokens_to_ids(text)
-        is_token = isinstance(known, int) and tokenizer.convert_ids_to_tokens(known) == text
+        if not isinstance(known, int) or tokenizer.convert_ids_to_tokens(known) != text:
+            return None
     except Exception:  # noqa: BLE001 - a tokenizer may be a program of somebody else
         return None
-    return known if is_token else None
+    return known

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import Cache, PreTrainedModel
 
 
-def model_bytes(model: Any) -> int:
+def model_bytes(model: PreTrainedModel) -> int:
     """Return the bytes of a model's weights: parameters, buffers, and the scales that a quantization keeps beside them."""
     return _total(_weights(model))
 
 
-def cache_bytes(cache: Any) -> int:
+def cache_bytes(cache: Cache) -> int:
     """Return the bytes of a KV cache, whatever its layers keep; 0 for none."""
     layers = getattr(cache, "layers", None) or ()
     return _total(
@@ -19,12 +22,12 @@ def cache_bytes(cache: Any) -> int:
     )
 
 
-def _states(value: Any) -> Iterator[Any]:
+def _states(value: object) -> Iterator[object]:
     """Yield what an attribute of a cache layer holds; those of recurrent models hold several states by number."""
     yield from value.values() if isinstance(value, dict) else (value,)
 
 
-def _weights(model: Any) -> Iterator[Any]:
+def _weights(model: PreTrainedModel) -> Iterator[object]:
     for module in model.modules():
         for weight in (
             *module.parameters(recurse=False),
@@ -38,7 +41,7 @@ def _weights(model: Any) -> Iterator[Any]:
         yield getattr(getattr(module, "state", None), "SCB", None)
 
 
-def _state_tensors(state: Any) -> Iterator[Any]:
+def _state_tensors(state: Any) -> Iterator[object]:
     """Yield what bitsandbytes keeps of a 4-bit weight, whose scales may be quantised in turn."""
     yield from (state.absmax, state.code, getattr(state, "offset", None))
     nested = getattr(state, "state2", None)
@@ -46,7 +49,7 @@ def _state_tensors(state: Any) -> Iterator[Any]:
         yield from _state_tensors(nested)
 
 
-def _total(values: Any) -> int:
+def _total(values: Iterable[object]) -> int:
     import torch
 
     seen: set[int] = set()

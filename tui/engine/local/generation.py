@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.conversation.thoughts import ThinkSplitter
 from tui.conversation.turn import ReplyStats
@@ -36,7 +36,12 @@ from tui.engine.local.response_parsing import ResponseParsing
 from tui.engine.local.soundness import NotFiniteError, NothingLeftError, Soundness
 from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
 from tui.engine.local.streamer import ReplyStreamer
-from tui.parameters import Value
+from tui.engine.local.text_model import input_weights
+from tui.parameters import Value, texts, whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import Cache, GenerationConfig
 
 _log = logging.getLogger(__name__)
 
@@ -93,14 +98,14 @@ def reply(
             request.messages, request.continue_last, request.template, cancelled
         )
         vocabulary.check_prompt(prompt.ids, loaded.beyond)
-        rows = loaded.model.get_input_embeddings().weight.shape[0]
+        rows = input_weights(loaded.model).shape[0]
         vocabulary.check_settings(request.parameters, rows)
         splitter, silent = _splitter(loaded, prompt, cancelled)
     except Cancelled:
         return Finished(account.stats(None), StopReason.CANCELLED)
     account.prompt_tokens = len(prompt.ids)
     values = settings.in_force_for(loaded, request, prompt)
-    stops = StopTexts(values["stop_strings"] or (), emit, loaded.end_texts)
+    stops = StopTexts(texts(values, "stop_strings"), emit, loaded.end_texts)
     streamer = ReplyStreamer(
         detokenizer(loaded.tokenizer, prompt.ids if prompt.continues else ()),
         splitter,
@@ -194,7 +199,7 @@ class _Job:
 
         config = settings.generation_config(self.loaded, self.values)
         ids = torch.tensor([self.prompt.ids], device=self.loaded.input_device)
-        torch.manual_seed(int(self.values["seed"] or 0))
+        torch.manual_seed(whole(self.values, "seed") or 0)
         with torch.inference_mode():
             if self.loaded.cache.is_usable and not config.cache_implementation:
                 return self._with_cache(ids, config)
@@ -202,7 +207,7 @@ class _Job:
 
     # -- with a cache that is kept
 
-    def _with_cache(self, ids: Any, config: Any) -> StopReason:
+    def _with_cache(self, ids: Tensor, config: GenerationConfig) -> StopReason:
         prompt_ids, cache = self.prompt.ids, self.loaded.cache
         before = self.loaded.last_reply
         self.account.rewritten_tokens = before.rewritten_by(self.request.messages, prompt_ids)
@@ -219,6 +224,7 @@ class _Job:
             self._keep(lent.cache, prompt_ids, done.tokens, start=len(prompt_ids))
             return StopReason.CANCELLED
         if decodes_here:
+            assert done.logits is not None
             return self._decode(ids, config, lent.cache, done.logits)
         stopping = CancelCriteria(self.cancelled)
         self.loaded.model.generate(
@@ -246,7 +252,7 @@ class _Job:
             )
         )
 
-    def _prefill(self, ids: Any, lent: Lent, stop: int) -> Prefilled:
+    def _prefill(self, ids: Tensor, lent: Lent, stop: int) -> Prefilled:
         began = time.perf_counter()
         total = stop - lent.tokens
 
@@ -274,12 +280,14 @@ class _Job:
         self.account.prefill_s = time.perf_counter() - began
         return done
 
-    def _decode(self, ids: Any, config: Any, cache: Any, logits: Any) -> StopReason:
+    def _decode(
+        self, ids: Tensor, config: GenerationConfig, cache: Cache, logits: Tensor
+    ) -> StopReason:
         stopping = CancelCriteria(self.cancelled)
         drafter = self.loaded.speculation.drafter(
             self.request.speculation,
-            self.values["prompt_lookup_num_tokens"],
-            int(self.values["max_matching_ngram_size"] or 0),
+            whole(self.values, "prompt_lookup_num_tokens"),
+            whole(self.values, "max_matching_ngram_size") or 0,
         )
         with self._pass_over(cache) as forward:
             rotary = self.loaded.cache.rotary
@@ -305,7 +313,7 @@ class _Job:
         return self._reason(stopping)
 
     def _keep(
-        self, cache: Any, ids: Sequence[int], tokens: int | None = None, *, start: int
+        self, cache: Cache, ids: Sequence[int], tokens: int | None = None, *, start: int
     ) -> None:
         """Keep a cache unless what is in it is no numbers, which would spoil other replies; see `PrefixCache.keep`."""
         if self.watch.is_sound:
@@ -313,7 +321,7 @@ class _Job:
         else:
             self.loaded.forget_computed()
 
-    def _anew(self, ids: Any) -> tuple[Any, Any]:
+    def _anew(self, ids: Tensor) -> tuple[Cache, Tensor]:
         """Compute prompt and reply so far from their start; return the cache and the logits of the last token.
 
         Raises:
@@ -325,10 +333,10 @@ class _Job:
             raise Cancelled
         return cache, done.logits
 
-    def _pass_over(self, cache: Any) -> contextlib.AbstractContextManager[Pass]:
+    def _pass_over(self, cache: Cache) -> contextlib.AbstractContextManager[Pass]:
         """Lend the pass that decodes with a cache that holds the prompt."""
         compiled, held = self.loaded.compiled, len(self.prompt.ids)
-        limit = int(self.values["max_new_tokens"] or 0)
+        limit = whole(self.values, "max_new_tokens") or 0
         rotary = self.loaded.cache.rotary
         last = held + (limit or self.loaded.info.context_tokens)
         if compiled is None or rotary.key(held) != rotary.key(last):
@@ -341,7 +349,7 @@ class _Job:
 
     # -- without
 
-    def _without_cache(self, ids: Any, config: Any) -> StopReason:
+    def _without_cache(self, ids: Tensor, config: GenerationConfig) -> StopReason:
         self._announce()
         if self.cancelled():
             return StopReason.CANCELLED
@@ -366,7 +374,7 @@ class _Job:
         return StopReason.CANCELLED if stopping.fired else StopReason.LENGTH
 
 
-def _all_ones(ids: Any) -> Any:
+def _all_ones(ids: Tensor) -> Tensor:
     """Return the mask of a prompt without padding."""
     import torch
 

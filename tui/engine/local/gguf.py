@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import gguf_files, plausibility
 from tui.engine.base import Cancelled, ModelLoadError
@@ -26,6 +26,9 @@ from tui.engine.local.heavy import stdout_shut
 from tui.engine.local.progress import Bar, Reporter
 from tui.engine.local.scratch import clear, scratch
 from tui.files import FILE_MODE, FOLDER_MODE, fsync_folder, make_own_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +154,7 @@ def _convert_into(source: Path, folder: Path, header: Header, reporter: Reporter
         with _by_itself(source, folder) as place:
             with stdout_shut():
                 config = reporter.run_frugally(lambda: AutoConfig.from_pretrained(**place))
-                tokenizer: Any = reporter.run_frugally(
+                tokenizer: PreTrainedTokenizerBase = reporter.run_frugally(
                     lambda: AutoTokenizer.from_pretrained(**place)
                 )
             with reporter.alone(), reporter.weights(stage), _gguf_bar(reporter, stage):

@@ -47,11 +47,11 @@ class Room:
         return space[..., :total, :]
 
 
-class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+class GrowingLayer(DynamicLayer):
     """Keys and values of a layer that sees all tokens."""
 
-    keys: Any
-    values: Any
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
@@ -92,7 +92,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         super().reset()
 
 
-class GrowingSlidingLayer(GrowingLayer, DynamicSlidingWindowLayer):  # type: ignore[no-untyped-call]
+class GrowingSlidingLayer(GrowingLayer, DynamicSlidingWindowLayer):
     """Keys and values of a layer that sees a window; what slid out of it is kept, so that it can be moved back."""
 
     def __init__(self, sliding_window: int, **_kwargs: Any) -> None:

@@ -6,17 +6,21 @@ runs the passes must do the same to get the same tokens. Imports torch: only to 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from tui.engine.local import cache_layers
+from tui.engine.local.text_model import input_weights
+
+if TYPE_CHECKING:
+    from tui.engine.local.text_model import TextModel
 
 _MOST_TOKENS: Final = 1 << 20
 """No reply gets further. A config can name any length, and its ids would fill the memory."""
 
 
-def gives_positions(model: Any, argument: str) -> bool:
+def gives_positions(model: TextModel, argument: str) -> bool:
     """Return whether `generate` tells each pass of a model the positions of its tokens, where the model takes them.
 
     Args:
@@ -27,7 +31,7 @@ def gives_positions(model: Any, argument: str) -> bool:
     return made is None or made.get("position_ids") is not None
 
 
-def gives_up_cache(model: Any, argument: str, length: int) -> bool:
+def gives_up_cache(model: TextModel, argument: str, length: int) -> bool:
     """Return whether `generate` computes everything anew when the text grows past a length; the other arguments as above."""
     if length > _MOST_TOKENS:
         return False
@@ -35,9 +39,9 @@ def gives_up_cache(model: Any, argument: str, length: int) -> bool:
     return made is not None and made.get(argument) is None
 
 
-def _prepared(model: Any, argument: str, length: int) -> dict[str, Any] | None:
+def _prepared(model: TextModel, argument: str, length: int) -> dict[str, Any] | None:
     """Return what `generate` would give a pass that comes after some of a text; None where the model's code needs more to tell."""
-    device = model.get_input_embeddings().weight.device
+    device = input_weights(model).device
     ids = torch.zeros((1, length), dtype=torch.long, device=device)
     positions = torch.arange(length, device=device).unsqueeze(0)
     try:

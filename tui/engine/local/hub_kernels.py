@@ -7,9 +7,12 @@ where its package is missing. All of that goes through the package `kernels`.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine.base import ModelLoadError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _PACKAGE: Final = "kernels"
 _MISSING: Final = ("`kernels`", "kernels-community")
@@ -35,7 +38,7 @@ def refuse(attention: str) -> None:
         )
 
 
-def forget_choices(config: Any) -> None:
+def forget_choices(config: PreTrainedConfig) -> None:
     """Forget which implementations a model's config names, its parts included: what is used is decided here.
 
     Beside kernels of the Hub, these may be implementations that can't run on this machine.

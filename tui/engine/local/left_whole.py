@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine.local import footprint
 from tui.engine.local.cpu.linear import DenseLinear, FastLinear
 from tui.engine.local.placement import input_device
+from tui.engine.local.text_model import input_weights
 from tui.engine.local.usage import LINEAR_CLASSES
 from tui.engine.quantization import INT4, INT8, QUANTIZATIONS, availability
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
 
 _NOTABLE: Final = 0.05
 _NOTABLE_EMBEDDINGS: Final = 1 / 3
@@ -27,7 +32,7 @@ class _Found:
     embedding_bytes: int = 0
 
 
-def notes(model: Any, quantization: str) -> list[str]:
+def notes(model: PreTrainedModel, quantization: str) -> list[str]:
     """Return what a user should know of a model that was quantised when it was loaded.
 
     Args:
@@ -36,7 +41,7 @@ def notes(model: Any, quantization: str) -> list[str]:
     """
     found = _found(model)
     label = QUANTIZATIONS[quantization].label
-    held = str(model.get_input_embeddings().weight.dtype).removeprefix("torch.")
+    held = str(input_weights(model).dtype).removeprefix("torch.")
     device = str(input_device(model))
     total = footprint.model_bytes(model)
     if not found.quantised:
@@ -61,7 +66,7 @@ def notes(model: Any, quantization: str) -> list[str]:
     return said
 
 
-def _found(model: Any) -> _Found:
+def _found(model: PreTrainedModel) -> _Found:
     found = _Found()
     embeddings = (model.get_input_embeddings(), model.get_output_embeddings())
     seen: set[int] = set()
@@ -84,7 +89,7 @@ def _found(model: Any) -> _Found:
     return found
 
 
-def _is_quantised(module: Any) -> bool:
+def _is_quantised(module: nn.Module) -> bool:
     if isinstance(module, FastLinear):
         return not isinstance(module, DenseLinear)
     weight = getattr(module, "weight", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import stale_quantization
 from tui.engine.catalog import ModelKind
@@ -13,11 +13,14 @@ from tui.engine.local.prompt import PromptBuilder
 from tui.engine.quantization import NONE
 from tui.engine.template_files import DEFAULT, TemplateChoice
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _LONGEST_NAME: Final = 60
 _MOST_NAMED: Final = 5
 
 
-def notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[str]:
+def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder) -> list[str]:
     """Return what a user should know of how a model was loaded, the most important first."""
     found = []
     if prepared.method and prepared.request.quantization != NONE:
@@ -61,7 +64,7 @@ def notes(prepared: Preparation, model: Any, prompts: PromptBuilder) -> list[str
     return found
 
 
-def _tower_notes(model: Any) -> list[str]:
+def _tower_notes(model: PreTrainedModel) -> list[str]:
     if narrowing.left_out(model):
         return ["Loaded for text: what this model sees or hears with is left out."]
     if model_classes.is_multimodal(model.config):

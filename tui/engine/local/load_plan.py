@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import failures
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.local import problems
 from tui.engine.local.narrowing import LeftOutError
+
+if TYPE_CHECKING:
+    import torch
 
 _EAGER: Final = "eager"
 _AUTO: Final = "auto"
@@ -36,7 +39,7 @@ class Plan:
         notes: what the user should know of it.
     """
 
-    dtype: Any
+    dtype: torch.dtype
     attention: str = ""
     keeps_towers: bool = False
     notes: tuple[str, ...] = ()

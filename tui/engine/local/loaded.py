@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui.engine.base import LoadRequest, ModelInfo
 from tui.engine.catalog import ModelSource
@@ -18,16 +18,24 @@ from tui.engine.local.speculation import Speculator
 from tui.engine.template_files import TemplateChoice
 
 if TYPE_CHECKING:
+    import torch
+    from transformers import (
+        GenerationConfig,
+        PreTrainedConfig,
+        PreTrainedTokenizerBase,
+    )
+
     from tui.engine.local.compiled import Compiled
     from tui.engine.local.cpu.kernels import Installed
+    from tui.engine.local.text_model import TextModel
 
 
 @dataclass(slots=True)
 class LoadedModel:
     """A model that is ready to reply, and what replying needs."""
 
-    model: Any
-    tokenizer: Any
+    model: TextModel
+    tokenizer: PreTrainedTokenizerBase
     info: ModelInfo
     cache: PrefixCache
     prompts: PromptBuilder
@@ -37,9 +45,9 @@ class LoadedModel:
     silent_ids: frozenset[int]
     beyond: Mapping[int, str]
     """The tokenizer's tokens that the model has no rows for, by their ids."""
-    model_settings: Any
+    model_settings: GenerationConfig
     """The generation config that came with the model."""
-    input_device: Any
+    input_device: torch.device
     prefill: Prefill
     speculation: Speculator
     gives_up_cache: bool = False
@@ -83,10 +91,10 @@ class Preparation:
 
     parts: Parts
     request: LoadRequest
-    config: Any
-    tokenizer: Any
+    config: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerBase
     device: str
-    dtype: Any
+    dtype: torch.dtype
     method: str
     """How the checkpoint is already quantised; empty when it is not."""
     wished_attention: str = ""

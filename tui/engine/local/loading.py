@@ -52,6 +52,8 @@ from tui.engine.local.stopping import cancellable_layers
 from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
     from tui.engine.local.cpu.kernels import Installed
     from tui.engine.local.cpu.native import Native
 
@@ -236,7 +238,10 @@ def _read(
 
 
 def _layers_left(
-    prepared: Preparation, model_class: Any, config: Any, reporter: Reporter
+    prepared: Preparation,
+    model_class: type[PreTrainedModel],
+    config: PreTrainedConfig,
+    reporter: Reporter,
 ) -> list[str]:
     """Return the layers that a quantization leaves as they are; nothing of models of code of their own, which show it later."""
     from tui.engine.local import skipping
@@ -249,7 +254,9 @@ def _layers_left(
         return skipping.layers(model_class, config, name, prepared.device)
 
 
-def _class_and_config(prepared: Preparation, plan: load_plan.Plan) -> tuple[Any, Any]:
+def _class_and_config(
+    prepared: Preparation, plan: load_plan.Plan
+) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
     """Return what a model is loaded as, and the config for it."""
     import transformers
 
@@ -298,7 +305,10 @@ def _import_needed(prepared: Preparation) -> None:
 
 
 def _with_kernels(
-    prepared: Preparation, model: Any, reporter: Reporter, native: Callable[[], Native | None]
+    prepared: Preparation,
+    model: PreTrainedModel,
+    reporter: Reporter,
+    native: Callable[[], Native | None],
 ) -> Installed | None:
     """Put faster linear layers into a model on the CPU, in fewer bits where that was asked for; return None elsewhere."""
     from tui.engine.local.cpu import kernels

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import kinds
 from tui.engine.base import ModelLoadError
+from tui.json_types import Json
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 AUTO_CLASSES: Final = (
     "AutoModelForCausalLM",
@@ -21,17 +26,17 @@ AUTO_CLASSES: Final = (
 """transformers' names for kinds of models that write text, those of text alone first; an `auto_map` may lead each to code."""
 
 
-def is_known(config: Any) -> bool:
+def is_known(config: PreTrainedConfig) -> bool:
     """Return whether transformers itself has a class that writes text for this kind of config."""
     return is_known_kind(type(config))
 
 
-def is_known_kind(config_class: Any) -> bool:
+def is_known_kind(config_class: type) -> bool:
     """Return whether transformers itself has a class that writes text for configs of a class; False for None."""
     return config_class is not None and any(_in(mapping, config_class) for mapping in _mappings())
 
 
-def is_multimodal(config: Any) -> bool:
+def is_multimodal(config: PreTrainedConfig) -> bool:
     """Return whether transformers' class for a config takes more than text, and the config says how."""
     _text_only, *others = _mappings()
     parts = (getattr(config, name, None) for name in config.sub_configs if name != "text_config")
@@ -40,19 +45,19 @@ def is_multimodal(config: Any) -> bool:
     )
 
 
-def language_model(model: Any) -> Any:
+def language_model(model: PreTrainedModel) -> Module | None:
     """Return the part of a model that goes on with a text once it has been read; None where it says of none."""
     found = model.get_decoder()
     return None if found is model else found
 
 
-def failed_within(module: Any, error: BaseException) -> bool:
+def failed_within(module: Module | None, error: BaseException) -> bool:
     """Return whether an error was raised while a module computed, and not before its turn came; False for no module."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return module is not None and any(frame.f_locals.get("self") is module for frame in frames)
 
 
-def check(config: Any, raw: Mapping[str, Any], name: str) -> None:
+def check(config: PreTrainedConfig, raw: Mapping[str, Json], name: str) -> None:
     """Check that a model writes text, by transformers' own code or that of its repository.
 
     Args:
@@ -77,7 +82,7 @@ def check(config: Any, raw: Mapping[str, Any], name: str) -> None:
         )
 
 
-def own_code(config: Any, raw: Mapping[str, Any]) -> str:
+def own_code(config: PreTrainedConfig, raw: Mapping[str, Json]) -> str:
     """Return the name of the auto class that leads to a repository's own code; empty where transformers' own class is taken."""
     if is_known(config):
         return ""
@@ -85,7 +90,7 @@ def own_code(config: Any, raw: Mapping[str, Any]) -> str:
     return next((one for one in AUTO_CLASSES if isinstance(own, Mapping) and one in own), "")
 
 
-def class_of(config: Any) -> Any:
+def class_of(config: PreTrainedConfig) -> type[PreTrainedModel]:
     """Return transformers' own class for a config of a known kind: the one that the checkpoint names if it writes text.
 
     Args:
@@ -96,7 +101,7 @@ def class_of(config: Any) -> Any:
     return next((one for one in found if one.__name__ in named), found[0])
 
 
-def config_for(model_class: Any, config: Any) -> Any:
+def config_for(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedConfig:
     """Return the config that a class is made with: one for the language model alone takes the part that is about it."""
     text_class = config.sub_configs.get("text_config")
     if text_class is None or getattr(model_class, "config_class", None) is not text_class:
@@ -122,7 +127,7 @@ def _mappings() -> tuple[Any, ...]:
     )
 
 
-def _in(mapping: Any, config_class: Any) -> Any:
+def _in(mapping: Any, config_class: type) -> Any:
     """Return what a table has for a config class; None for nothing. Asked whether it has any, it forgets those of several kinds."""
     try:
         return mapping[config_class]
@@ -130,9 +135,9 @@ def _in(mapping: Any, config_class: Any) -> Any:
         return None
 
 
-def _candidates(config: Any) -> list[Any]:
+def _candidates(config: PreTrainedConfig) -> list[type[PreTrainedModel]]:
     """Return transformers' classes that write text for a config, the likeliest first; importing them takes a moment."""
-    found: list[Any] = []
+    found: list[type[PreTrainedModel] | None] = []
     for mapping in _mappings():
         several = _in(mapping, type(config))
         found += several if isinstance(several, list | tuple) else [several]
@@ -140,7 +145,7 @@ def _candidates(config: Any) -> list[Any]:
     return list(dict.fromkeys(one for one in found if one is not None and one.can_generate()))
 
 
-def _is_encoder_decoder(config: Any, raw: Mapping[str, Any]) -> bool:
+def _is_encoder_decoder(config: PreTrainedConfig, raw: Mapping[str, Json]) -> bool:
     """Return whether a checkpoint has an encoder beside its decoder; the decoders of some are checkpoints of their own."""
     from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
@@ -153,7 +158,7 @@ def _is_encoder_decoder(config: Any, raw: Mapping[str, Any]) -> bool:
     return known and not is_known(config)
 
 
-def _is_encoder(config: Any) -> bool:
+def _is_encoder(config: PreTrainedConfig) -> bool:
     """Return whether a model sees the whole text at each token. Those that can be both say so in `is_decoder`."""
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
@@ -166,10 +171,10 @@ def _is_encoder(config: Any) -> bool:
     return hasattr(config, "is_decoder") and (is_masked or config.model_type == "bert-generation")
 
 
-def _names(raw: Mapping[str, Any]) -> list[str]:
+def _names(raw: Mapping[str, Json]) -> list[str]:
     named = raw.get("architectures")
     return [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
 
 
-def _shown_kind(config: Any) -> str:
+def _shown_kind(config: PreTrainedConfig) -> str:
     return str(getattr(config, "model_type", "") or type(config).__name__)

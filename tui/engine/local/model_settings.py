@@ -6,17 +6,20 @@ What is nonsense is left out rather than refused: none of it is needed for a rep
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from tui.engine import limits
 from tui.parameters import Value, readable
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
 
 _MOST_NGRAM: Final = 1_000
 _MOST_ENTRIES: Final = 100_000
 _LARGEST_BIAS: Final = 1e6
 
 
-def defaults(settings: Any) -> dict[str, Value]:
+def defaults(settings: GenerationConfig) -> dict[str, Value]:
     """Return the parameters that a model's generation config sets, as far as they are valid."""
     values = vars(settings)
     found = readable(values)
@@ -25,18 +28,18 @@ def defaults(settings: Any) -> dict[str, Value]:
     return found
 
 
-def token_ids(value: Any, vocabulary: int) -> frozenset[int]:
+def token_ids(value: object, vocabulary: int) -> frozenset[int]:
     """Return those of one or several ids that are a token's.
 
     Args:
         value: an id, several of them, or anything else.
         vocabulary: how many tokens there are.
     """
-    several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+    several: Iterable[object] = value if isinstance(value, list | tuple) else (value,)
     return frozenset(token for token in several if _is_token(token, vocabulary))
 
 
-def drop_nonsense(settings: Any, vocabulary: int) -> None:
+def drop_nonsense(settings: GenerationConfig, vocabulary: int) -> None:
     """Take from a generation config whatever a reply would stumble over.
 
     Args:
@@ -49,7 +52,7 @@ def drop_nonsense(settings: Any, vocabulary: int) -> None:
             setattr(settings, name, None)
 
 
-def _is_token(value: Any, vocabulary: int) -> bool:
+def _is_token(value: object, vocabulary: int) -> TypeGuard[int]:
     return limits.is_count(value, vocabulary - 1)
 
 
@@ -63,11 +66,11 @@ def _are_words(value: Any, vocabulary: int) -> bool:
     return is_list and all(_are_tokens(word, vocabulary) for word in value)
 
 
-def _is_ngram(value: Any, _vocabulary: int) -> bool:
+def _is_ngram(value: object, _vocabulary: int) -> bool:
     return limits.is_count(value, _MOST_NGRAM)
 
 
-def _is_bias(value: Any, vocabulary: int) -> bool:
+def _is_bias(value: object, vocabulary: int) -> bool:
     if not isinstance(value, list) or not 0 < len(value) <= _MOST_ENTRIES:
         return False
     return all(

@@ -8,11 +8,15 @@ a model is there.
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any, Never
 
 import torch
 
 from tui.engine import towers
+from tui.engine.local.text_model import input_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class LeftOutError(AttributeError):
@@ -22,7 +26,7 @@ class LeftOutError(AttributeError):
 class LeftOut(torch.nn.Module):
     """Stands where a tower would, and has neither weights nor a config; of what code asks of it in passing it gives the model's."""
 
-    def __init__(self, name: str, model: Any) -> None:
+    def __init__(self, name: str, model: PreTrainedModel) -> None:
         """Stand in.
 
         Args:
@@ -34,21 +38,21 @@ class LeftOut(torch.nn.Module):
         self._model = weakref.ref(model)
 
     @property
-    def device(self) -> Any:
+    def device(self) -> torch.device:
         """Where the model takes its tokens."""
         return self._embedding().device
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> torch.dtype:
         """What the model computes in."""
         return self._embedding().dtype
 
-    def _embedding(self) -> Any:
+    def _embedding(self) -> torch.Tensor:
         model = self._model()
         assert model is not None
-        return model.get_input_embeddings().weight
+        return input_weights(model)
 
-    def forward(self, *_args: Any, **_options: Any) -> Any:
+    def forward(self, *_args: object, **_options: object) -> Never:
         """Refuse."""
         raise LeftOutError(f"{self._what} was left out")
 
@@ -62,7 +66,7 @@ class LeftOut(torch.nn.Module):
             raise LeftOutError(f"{name} of a tower that was left out") from error
 
 
-def for_text(model_class: Any) -> Any:
+def for_text(model_class: type[PreTrainedModel]) -> type[PreTrainedModel]:
     """Return a class that is made without the towers of another one.
 
     It has the same name, which transformers goes by in places.
@@ -76,12 +80,12 @@ def for_text(model_class: Any) -> Any:
     return type(model_class.__name__, (model_class,), {"__init__": make, **body})
 
 
-def left_out(model: Any) -> list[str]:
+def left_out(model: PreTrainedModel) -> list[str]:
     """Return the names of the towers that a model was made without."""
     return [name for name, module in model.named_modules() if isinstance(module, LeftOut)]
 
 
-def _leave_out_towers(model: Any) -> None:
+def _leave_out_towers(model: PreTrainedModel) -> None:
     """Put nothing in the place of what lies beside the way to the language model and is a tower by its name."""
     gone: list[str] = []
     parent, prefix = model, ""
@@ -98,7 +102,7 @@ def _leave_out_towers(model: Any) -> None:
     }
 
 
-def _way_to_language_model(model: Any) -> list[str]:
+def _way_to_language_model(model: PreTrainedModel) -> list[str]:
     """Return the names of the modules from a model to its language model; none where it is all one."""
     if model.config.get_text_config() is model.config:
         return []

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import fit
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.local import model_classes
+from tui.engine.local.text_model import input_weights
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 SPREADS: Final = ("balanced", "balanced_low_0", "sequential")
 """Ways to spread a model over devices that a request can name as its device."""
@@ -41,7 +46,7 @@ def choose_device(wanted: str) -> str:
     return named
 
 
-def choose_dtype(wanted: str, device: str, config: Any) -> Any:
+def choose_dtype(wanted: str, device: str, config: PreTrainedConfig) -> torch.dtype:
     """Return the torch dtype of the weights: 16 bits wherever the device computes with them.
 
     Raises:
@@ -54,19 +59,23 @@ def choose_dtype(wanted: str, device: str, config: Any) -> Any:
             raise ModelLoadError(
                 f"There is no dtype {wanted!r}.", f"Choose auto or one of: {', '.join(_DTYPES)}."
             )
-        return getattr(torch, wanted)
+        named: torch.dtype = getattr(torch, wanted)
+        return named
     stored = stored_dtype(config)
     known = stored if stored in (*_DTYPES, "float64") else "float32"
-    return getattr(torch, fit.held_dtype(known, half_dtype(device)))
+    chosen: torch.dtype = getattr(torch, fit.held_dtype(known, half_dtype(device)))
+    return chosen
 
 
-def stored_dtype(config: Any) -> str:
+def stored_dtype(config: PreTrainedConfig) -> str:
     """Return the dtype that a config names for its language model, or for the whole; empty for none."""
     named = getattr(config.get_text_config(), "dtype", None) or getattr(config, "dtype", None)
     return str(named or "").removeprefix("torch.")
 
 
-def choose_attention(request: LoadRequest, device: str, dtype: Any, config: Any) -> str:
+def choose_attention(
+    request: LoadRequest, device: str, dtype: torch.dtype, config: PreTrainedConfig
+) -> str:
     """Return the attention implementation to load with, in transformers' names; empty for transformers' own choice.
 
     That is `sdpa`. FlashAttention is taken where its package is installed: on CUDA, in 16 bits, for models whose code takes it, and
@@ -137,16 +146,15 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count or _own_threads())
 
 
-def input_device(model: Any) -> Any:
+def input_device(model: PreTrainedModel) -> torch.device:
     """Return the torch device that a model takes ids on, which computes its first layer."""
     import torch
 
-    layer = model.get_input_embeddings()
-    device = layer.weight.device
+    device = input_weights(model).device
     if device.type != "meta":
         return device
     # accelerate fetches the weights for each pass, and leaves none behind.
-    hook = getattr(layer, "_hf_hook", None)
+    hook = getattr(model.get_input_embeddings(), "_hf_hook", None)
     found = getattr(hook, "execution_device", None)
     if found is None:
         return device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tui.engine.base import Cancelled, IsCancelled
 from tui.engine.local import cache_layers, habits
@@ -13,6 +13,12 @@ from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.rotary import Rotary
 from tui.engine.local.soundness import Soundness
 from tui.engine.local.stopping import cancellable_layers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import Cache
+
+    from tui.engine.local.text_model import TextModel
 
 OnProgress = Callable[[int], None]
 """Takes how many tokens of the prompt the cache holds."""
@@ -28,10 +34,10 @@ class Prefilled:
     """
 
     tokens: int
-    logits: Any = None
+    logits: Tensor | None = None
 
 
-def settle(computed: Any) -> None:
+def settle(computed: Tensor) -> None:
     """Wait until a tensor is computed: a GPU is only told what to do, and what is measured or asked before it is done proves nothing."""
     import torch
 
@@ -42,7 +48,7 @@ def settle(computed: Any) -> None:
 class Pass(Protocol):
     """A pass of a model that extends a cache, as `Forward` is one."""
 
-    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+    def __call__(self, ids: Tensor, cache: Cache, past: int, logits: int = 1) -> Tensor:
         """Extend a cache that holds `past` ids, and return the logits of the last positions."""
         ...
 
@@ -50,7 +56,7 @@ class Pass(Protocol):
 class Forward:
     """Runs a model over ids that come after those that its cache holds."""
 
-    def __init__(self, model: Any, argument: str) -> None:
+    def __init__(self, model: TextModel, argument: str) -> None:
         """Bind to a model.
 
         Args:
@@ -65,7 +71,7 @@ class Forward:
             model, argument
         )
 
-    def __call__(self, ids: Any, cache: Any, past: int, logits: int = 1) -> Any:
+    def __call__(self, ids: Tensor, cache: Cache, past: int, logits: int = 1) -> Tensor:
         """Extend a cache, and return the logits of the last positions.
 
         Args:
@@ -75,13 +81,13 @@ class Forward:
             logits: of how many positions.
         """
         made = self._made(ids, past, logits, {self._argument: cache, "use_cache": True})
-        return made.logits[0, -logits:]
+        return made[0, -logits:]
 
-    def alone(self, ids: Any, past: int) -> Any:
+    def alone(self, ids: Tensor, past: int) -> Tensor:
         """Return the logits of the last position of ids that stand after `past` others, without a cache and so without those."""
-        return self._made(ids, past, 1, {"use_cache": False}).logits[0, -1:]
+        return self._made(ids, past, 1, {"use_cache": False})[0, -1:]
 
-    def _made(self, ids: Any, past: int, logits: int, options: dict[str, Any]) -> Any:
+    def _made(self, ids: Tensor, past: int, logits: int, options: dict[str, Any]) -> Tensor:
         import torch
 
         if self._keeps_logits:
@@ -90,7 +96,8 @@ class Forward:
             stop = past + ids.shape[1]
             options["position_ids"] = torch.arange(past, stop, device=ids.device).unsqueeze(0)
         # No mask: nothing is padded, and the model need not look.
-        return self.model(input_ids=ids, return_dict=True, **options)
+        made: Tensor = self.model(input_ids=ids, return_dict=True, **options).logits
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +119,8 @@ class Prefill:
 
     def __call__(
         self,
-        ids: Any,
-        cache: Any,
+        ids: Tensor,
+        cache: Cache,
         start: int,
         stop: int,
         cancelled: IsCancelled,
@@ -153,7 +160,7 @@ class Prefill:
                 on_progress(done)
         return Prefilled(done, logits)
 
-    def _chunk(self, ids: Any, cache: Any, past: int, cancelled: IsCancelled) -> Any:
+    def _chunk(self, ids: Tensor, cache: Cache, past: int, cancelled: IsCancelled) -> Tensor:
         if self.kind is not CacheKind.CUTTABLE:
             return self.forward(ids, cache, past)
         with cancellable_layers(self.forward.model, cancelled):

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import limits, memory
 from tui.engine.local import cache_layers, footprint, habits
@@ -20,6 +20,13 @@ from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.placement import input_device
 from tui.engine.local.prefill import Forward
 from tui.engine.local.rotary import Key, Rotary
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import Cache, PreTrainedConfig
+
+    from tui.engine.local.text_model import TextModel
 
 _TAIL_WORTH_KEEPING_TOKENS: Final = 32
 """What a prompt does not go on from is kept for another one when it is at least so long; otherwise it is cut off."""
@@ -41,14 +48,14 @@ class Lent:
         dropped_tokens: how many more it held before, which no later prompt can go on from.
     """
 
-    cache: Any
+    cache: Cache
     tokens: int = 0
     dropped_tokens: int = 0
 
 
 @dataclass(slots=True)
 class _Entry:
-    cache: Any
+    cache: Cache
     ids: list[int]
     bytes: int
     used: int
@@ -60,7 +67,7 @@ class PrefixCache:
 
     def __init__(
         self,
-        model: Any,
+        model: TextModel,
         *,
         kind: CacheKind | None = None,
         budget_bytes: Callable[[], int] | None = None,
@@ -122,7 +129,12 @@ class PrefixCache:
         return Lent(cache_layers.fresh(self._config), 0, len(entry.ids))
 
     def keep(
-        self, cache: Any, ids: Sequence[int], tokens: int | None = None, *, start: int | None = None
+        self,
+        cache: Cache,
+        ids: Sequence[int],
+        tokens: int | None = None,
+        *,
+        start: int | None = None,
     ) -> None:
         """Keep a cache that was taken, as far as all of it has the same rotary frequencies.
 
@@ -155,7 +167,7 @@ class PrefixCache:
         self._entries.append(entry)
         self._make_room()
 
-    def keep_copy(self, cache: Any, ids: Sequence[int], tokens: int) -> None:
+    def keep_copy(self, cache: Cache, ids: Sequence[int], tokens: int) -> None:
         """Keep a copy of a cache that holds the first tokens of a prompt and is about to be extended, where it can't be cut back."""
         if self.kind is CacheKind.WHOLE and tokens:
             self.keep(cache_layers.copy_whole(cache), ids, tokens, start=len(ids))
@@ -249,7 +261,7 @@ def budget(device: str, own_bytes: Callable[[], int]) -> int:
     return max(_LEAST_BUDGET_BYTES, min(_GREATEST_BUDGET_BYTES, free // 4))
 
 
-def proven_kind(model: Any, device: Any) -> CacheKind:
+def proven_kind(model: TextModel, device: torch.device) -> CacheKind:
     """Return how a model's cache can be used; where that isn't plain, only when it is shown to go on exactly.
 
     Args:
@@ -263,13 +275,13 @@ def proven_kind(model: Any, device: Any) -> CacheKind:
     return kind if is_plain or _goes_on_exactly(model, device) else CacheKind.NONE
 
 
-def _is_plain(model: Any) -> bool:
+def _is_plain(model: TextModel) -> bool:
     """Return whether a cache needs no proof: transformers relies on it where it compiles, and `generate` does nothing of its own."""
     is_compiled = bool(getattr(model, "_can_compile_fullgraph", False))
     return is_compiled and habits.gives_positions(model, cache_layers.argument_of(model))
 
 
-def _masks_windows(model: Any) -> bool:
+def _masks_windows(model: TextModel) -> bool:
     """Return whether layers whose cache keeps a window only see one, too. Where they see more, texts in pieces see less of it."""
     if not any(
         hasattr(layer, "sliding_window") for layer in cache_layers.fresh(model.config).layers
@@ -281,7 +293,7 @@ def _masks_windows(model: Any) -> bool:
     )
 
 
-def _goes_on_exactly(model: Any, device: Any) -> bool:
+def _goes_on_exactly(model: TextModel, device: torch.device) -> bool:
     """Return whether a cache gives the same logits in one piece and in several."""
     import torch
 
@@ -304,7 +316,7 @@ def _goes_on_exactly(model: Any, device: Any) -> bool:
     return bool(difference <= tolerance and difference <= worth / 10)
 
 
-def _proof_ids(config: Any) -> list[int]:
+def _proof_ids(config: PreTrainedConfig) -> list[int]:
     """Return some tokens of a vocabulary, with the one for padding among them, which some models count apart."""
     text = config.get_text_config()
     # At its ends are those that stand for pictures and the like.
@@ -316,5 +328,5 @@ def _proof_ids(config: Any) -> list[int]:
     return ids
 
 
-def _log_probabilities(logits: Any) -> Any:
+def _log_probabilities(logits: Tensor) -> Tensor:
     return logits[-1].float().log_softmax(-1)

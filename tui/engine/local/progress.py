@@ -64,7 +64,7 @@ class Reporter:
         """Report what transformers' own bars count, inside the block, as one stage."""
         from transformers.utils import logging as transformers_logging
 
-        def bar(_factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bar:
+        def bar(_factory: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bar:
             return Bar(self, stage, unit, *args, **kwargs)
 
         former = transformers_logging.set_tqdm_hook(bar)
@@ -97,12 +97,12 @@ class Bar:
         reporter: Reporter,
         stage: str,
         counted: str,
-        iterable: Iterable[Any] | None = None,
+        iterable: Iterable[object] | None = None,
         /,
-        *_args: Any,
+        *_args: object,
         total: float | None = None,
         initial: float = 0,
-        **_kwargs: Any,
+        **_kwargs: object,
     ) -> None:
         self._reporter = reporter
         self._stage = stage
@@ -114,7 +114,7 @@ class Bar:
         self.unit = counted
         self.desc = stage
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         for item in self.iterable or ():
             yield item
             self.update()
@@ -133,7 +133,7 @@ class Bar:
         self.n += count or 0
         self._report()
 
-    def refresh(self, *_args: Any, **_kwargs: Any) -> None:
+    def refresh(self, *_args: object, **_kwargs: object) -> None:
         """Report after the counter or the total was set from outside."""
         self._report()
 
@@ -144,22 +144,22 @@ class Bar:
     def close(self) -> None:
         """Do nothing: a stage ends when the next one starts."""
 
-    def clear(self, *_args: Any, **_kwargs: Any) -> None:
+    def clear(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing: there is no line to clear."""
 
-    def display(self, *_args: Any, **_kwargs: Any) -> None:
+    def display(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing: the screen draws."""
 
-    def set_description(self, *_args: Any, **_kwargs: Any) -> None:
+    def set_description(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing: the stage has its own name."""
 
-    def set_description_str(self, *_args: Any, **_kwargs: Any) -> None:
+    def set_description_str(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing: the stage has its own name."""
 
-    def set_postfix(self, *_args: Any, **_kwargs: Any) -> None:
+    def set_postfix(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing: only the count is shown."""
 
-    def set_postfix_str(self, *_args: Any, **_kwargs: Any) -> None:
+    def set_postfix_str(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing: only the count is shown."""
 
     @classmethod
@@ -168,7 +168,7 @@ class Bar:
         return contextlib.nullcontext()
 
     @classmethod
-    def set_lock(cls, _lock: Any) -> None:
+    def set_lock(cls, _lock: object) -> None:
         """Do nothing: there is no lock."""
 
     def _report(self) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.conversation.reasoning_marks import THINK, Marks, is_over_after, opened_by
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
@@ -28,6 +28,10 @@ from tui.engine.local.prompt_check import PromptText, needed
 from tui.engine.local.reasoning import marks_of
 from tui.engine.local.template import ChatTemplate, TemplateRefusedError
 from tui.engine.local.template_ability import Rendered, Trial
+from tui.json_types import Json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +76,7 @@ class Prompt:
 class PromptBuilder:
     """Makes prompts with one tokenizer."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._encoder = Encoder(tokenizer)
         self.marks = marks_of(tokenizer)
@@ -128,7 +132,7 @@ class PromptBuilder:
         self,
         messages: Sequence[Message],
         continue_last: bool = False,
-        switches: Mapping[str, Any] | None = None,
+        switches: Mapping[str, Json] | None = None,
         cancelled: IsCancelled = never,
     ) -> Prompt:
         """Return the prompt of a chat.
@@ -162,14 +166,14 @@ class PromptBuilder:
     # -- with a chat template
 
     def _fresh(
-        self, chat: list[Message], switches: Mapping[str, Any], cancelled: IsCancelled
+        self, chat: list[Message], switches: Mapping[str, Json], cancelled: IsCancelled
     ) -> Prompt:
         return self._head(chat, switches, cancelled)[0]
 
     def _head(
         self,
         chat: list[Message],
-        switches: Mapping[str, Any],
+        switches: Mapping[str, Json],
         cancelled: IsCancelled,
         *,
         continues: bool = False,
@@ -182,7 +186,7 @@ class PromptBuilder:
         return Prompt(tuple(ids), opened, is_over=is_over, notes=shaped.notes), shaped
 
     def _continued(
-        self, chat: list[Message], switches: Mapping[str, Any], cancelled: IsCancelled
+        self, chat: list[Message], switches: Mapping[str, Json], cancelled: IsCancelled
     ) -> Prompt:
         """Return a prompt that ends with what the assistant said so far.
 
@@ -220,13 +224,16 @@ class PromptBuilder:
         if not start.strip():
             # A space that the model begins with may be its own already.
             return "" if said[:1].isspace() else start
-        written = self._tokenizer.decode(list(head.ids[-_TAIL_IDS:]), skip_special_tokens=False)
+        tail = list(head.ids[-_TAIL_IDS:])
+        written = str(self._tokenizer.decode(tail, skip_special_tokens=False))
         return "" if written.rstrip().endswith(start.strip()) else start
 
     def text(self, ids: Sequence[int], cancelled: IsCancelled = never) -> str:
         """Return the text of ids, with its special tokens."""
         decode = self._tokenizer.decode
-        return self._encoder.run(lambda: str(decode(ids, skip_special_tokens=False)), cancelled)
+        return self._encoder.run(
+            lambda: str(decode(list(ids), skip_special_tokens=False)), cancelled
+        )
 
     def behind_replies(self) -> tuple[str, str]:
         """Return what the template writes behind the assistant's words, up to the user's next ones and at the end of a chat.
@@ -301,7 +308,9 @@ class PromptBuilder:
 
     def _split(self, text: str) -> tuple[str, ...]:
         if not getattr(self._tokenizer, "is_fast", False):
-            return tuple(self._tokenizer.decode([token]) for token in self._encoder.typed(text))
+            return tuple(
+                str(self._tokenizer.decode([token])) for token in self._encoder.typed(text)
+            )
         text = clean(text)
         encoded = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
@@ -315,7 +324,7 @@ class PromptBuilder:
     def _made(
         self,
         chat: list[Message],
-        switches: Mapping[str, Any],
+        switches: Mapping[str, Json],
         cancelled: IsCancelled,
         *,
         continues: bool,
@@ -434,9 +443,9 @@ class PromptBuilder:
         pieces = [*pieces[:-1], pieces[-1] + ability.start]
         return self._encoder.run(lambda: self._encoder.joined(pieces), cancelled), "".join(pieces)
 
-    def _own(self, entries: list[dict[str, Any]], **options: Any) -> tuple[list[int], str]:
+    def _own(self, entries: list[dict[str, Json]], **options: Any) -> tuple[list[int], str]:
         """Return what a tokenizer makes with code of its own in place of transformers'."""
-        make = self._tokenizer.apply_chat_template
+        make: Callable[..., Any] = self._tokenizer.apply_chat_template
         if _SANITIZE in inspect.signature(make).parameters:
             options[_SANITIZE] = True
         made = make(entries, tokenize=True, return_dict=True, **options)
@@ -490,7 +499,7 @@ class PromptBuilder:
         )
 
     def _tried_own(self, trial: Trial) -> tuple[str | None, str]:
-        make = self._tokenizer.apply_chat_template
+        make: Callable[..., Any] = self._tokenizer.apply_chat_template
         try:
             return str(
                 make(trial.messages, tokenize=False, add_generation_prompt=trial.begins_reply)
@@ -509,7 +518,7 @@ class PromptBuilder:
         return Prompt(tuple(ids), continues=continue_last, said=said)
 
 
-def _has_own_way(tokenizer: Any) -> bool:
+def _has_own_way(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Return whether a tokenizer's own code makes prompts; such code comes with the model, and runs only where that was agreed to."""
     made_by = getattr(type(tokenizer).apply_chat_template, "__module__", "")
     return made_by != "transformers.tokenization_utils_base"

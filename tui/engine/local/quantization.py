@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.failures import words
 from tui.engine.quantization import INT4, INT8, NONE, QUANTIZATIONS, TORCHAO_GROUP, availability
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import BitsAndBytesConfig, TorchAoConfig
+    from transformers.utils.quantization_config import QuantizationConfigMixin
 
 _TENSOR_CORES: Final = 8
 """The compute capability that torch's kernel of 4-bit weights asks for."""
@@ -38,7 +43,9 @@ def check(name: str, device: str = "") -> None:
         )
 
 
-def config(request: LoadRequest, dtype: Any, device: str, left: Sequence[str] = ()) -> Any:
+def config(
+    request: LoadRequest, dtype: torch.dtype, device: str, left: Sequence[str] = ()
+) -> QuantizationConfigMixin | None:
     """Return what `from_pretrained` is given as `quantization_config`; None for no quantization.
 
     Args:
@@ -81,25 +88,23 @@ def failure(request: LoadRequest, device: str, name: str, error: BaseException) 
     )
 
 
-def _made_at_load(_request: LoadRequest, _dtype: Any, _device: str) -> None:
+def _made_at_load(_request: LoadRequest, _dtype: torch.dtype, _device: str) -> None:
     """Return nothing: the weights are loaded as they are, and `kernels` puts them into fewer bits."""
 
 
-def _bnb_8bit(_request: LoadRequest, _dtype: Any, device: str) -> Any:
+def _bnb_8bit(_request: LoadRequest, _dtype: torch.dtype, device: str) -> BitsAndBytesConfig:
     from transformers import BitsAndBytesConfig
 
-    make: Any = BitsAndBytesConfig
     # A split between GPU and CPU needs leave to keep the CPU's part in 32 bits.
-    return make(load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=device == "auto")
+    return BitsAndBytesConfig(load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=device == "auto")
 
 
-def _bnb_4bit(request: LoadRequest, dtype: Any, device: str) -> Any:
+def _bnb_4bit(request: LoadRequest, dtype: torch.dtype, device: str) -> BitsAndBytesConfig:
     import torch
     from transformers import BitsAndBytesConfig
 
-    make: Any = BitsAndBytesConfig
     named = request.compute_dtype
-    return make(
+    return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="fp4" if request.quantization == "4bit-fp4" else "nf4",
         bnb_4bit_use_double_quant=request.double_quant,
@@ -108,11 +113,11 @@ def _bnb_4bit(request: LoadRequest, dtype: Any, device: str) -> Any:
     )
 
 
-def _torchao_int8(_request: LoadRequest, _dtype: Any, _device: str) -> Any:
+def _torchao_int8(_request: LoadRequest, _dtype: torch.dtype, _device: str) -> TorchAoConfig:
     return _torchao(_int8_weight_only)
 
 
-def _torchao_int4(_request: LoadRequest, dtype: Any, device: str) -> Any:
+def _torchao_int4(_request: LoadRequest, dtype: torch.dtype, device: str) -> TorchAoConfig:
     import torch
 
     if device == "cpu":
@@ -163,12 +168,11 @@ def _int4(packing: str) -> Any:
     )
 
 
-def _torchao(make: Callable[[], Any]) -> Any:
+def _torchao(make: Callable[[], Any]) -> TorchAoConfig:
     from transformers import TorchAoConfig
 
-    wrap: Any = TorchAoConfig
     try:
-        return wrap(make())
+        return TorchAoConfig(make())
     except (ImportError, TypeError) as error:
         raise ModelLoadError(
             f"The installed torchao can't make this quantization ({words(error)}).",
@@ -176,7 +180,9 @@ def _torchao(make: Callable[[], Any]) -> Any:
         ) from error
 
 
-_MAKERS: Final[Mapping[str, Callable[[LoadRequest, Any, str], Any]]] = {
+_MAKERS: Final[
+    Mapping[str, Callable[[LoadRequest, torch.dtype, str], QuantizationConfigMixin | None]]
+] = {
     INT8: _made_at_load,
     INT4: _made_at_load,
     "8bit": _bnb_8bit,

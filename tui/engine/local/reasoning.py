@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tui.conversation.reasoning_marks import PLAIN, TABLE, Marks, known_marks
 from tui.conversation.thoughts import Piece
 from tui.engine.attempts import StuckError
 from tui.engine.base import Cancelled
 from tui.engine.local.encoding import token_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
 _CLOSING_TAG: Final = re.compile(r"</([\w:.-]{0,30}(?:think|thought|reasoning)[\w:.-]{0,30})>")
@@ -80,7 +83,7 @@ class TemplateSplitter:
         return [piece for piece in pieces if piece.text]
 
 
-def marks_of(tokenizer: Any) -> tuple[Marks, ...]:
+def marks_of(tokenizer: PreTrainedTokenizerBase) -> tuple[Marks, ...]:
     """Return the marks of reasoning that a model writes, the likeliest first; none where nothing is known.
 
     Its response template goes before its chat template and its vocabulary, where the marks may be special tokens or ordinary ones.
@@ -91,7 +94,7 @@ def marks_of(tokenizer: Any) -> tuple[Marks, ...]:
     return (*named, *(one for one in (*_own_pairs(tokenizer, said), *found) if one not in named))
 
 
-def _own_pairs(tokenizer: Any, template: str) -> list[Marks]:
+def _own_pairs(tokenizer: PreTrainedTokenizerBase, template: str) -> list[Marks]:
     """Return tags that are not in the table, but are as clear: a pair of a name of its own, as `<think:6124>`."""
     try:
         added = list(tokenizer.get_added_vocab())

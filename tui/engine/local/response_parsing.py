@@ -7,10 +7,13 @@ attempt that can be left behind. What the parts of a reply mean is the splitter'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tui.engine.attempts import Attempts
 from tui.engine.base import IsCancelled
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _WITHIN_S: Final = 10.0
 
@@ -20,7 +23,9 @@ _Result = TypeVar("_Result")
 class ResponseParsing:
     """Looks like a transformers `ResponseParser` to those who feed it."""
 
-    def __init__(self, tokenizer: Any, prompt_ids: Sequence[int], cancelled: IsCancelled) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, prompt_ids: Sequence[int], cancelled: IsCancelled
+    ) -> None:
         """Begin with a reply.
 
         Args:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine.local.encoding import token_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _LEAST: Final = 4
 """Characters of a mark; shorter ones stand in answers, as `<s>` does."""
@@ -43,7 +46,7 @@ class RoleMarks:
 def found_in(
     behind: Sequence[str],
     encode: Callable[[str], Sequence[int]],
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     kept: Collection[str] = (),
 ) -> RoleMarks:
     """Return the marks in what a template writes behind the assistant's words.
@@ -87,7 +90,10 @@ def marks_in(text: str) -> frozenset[str]:
 
 
 def _special_at_start(
-    text: str, encode: Callable[[str], Sequence[int]], tokenizer: Any, kept: Collection[str]
+    text: str,
+    encode: Callable[[str], Sequence[int]],
+    tokenizer: PreTrainedTokenizerBase,
+    kept: Collection[str],
 ) -> set[int]:
     """Return the id of the special token that a text starts with, whatever it looks like."""
     following = encode(text.lstrip())

@@ -10,16 +10,20 @@ Imports torch: only to be imported when a model is there.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from tui.engine import limits
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _LONGROPE: Final = "longrope"
 _DYNAMIC: Final = "dynamic"
+Tensors = torch.Tensor | tuple[torch.Tensor, ...]
 Key = tuple[int, ...]
 """Tells the frequencies for one length from those for another: equal keys, equal frequencies."""
 
@@ -40,7 +44,7 @@ class Turn:
 class Rotary:
     """The frequencies of one model."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         """Find out what depends on the length in a model; in most nothing does."""
         self._modules = [module for module in model.modules() if any(_turns(module))]
         self._turns = sorted(
@@ -95,7 +99,7 @@ class Rotary:
                 handle.remove()
 
 
-def _turns(module: Any) -> Iterator[Turn]:
+def _turns(module: torch.nn.Module) -> Iterator[Turn]:
     """Yield where the frequencies of a module change; it may have several sets, each for layers of one type."""
     kinds = getattr(module, "rope_type", None)
     config = getattr(module, "config", None)
@@ -114,7 +118,7 @@ def _turns(module: Any) -> Iterator[Turn]:
             yield Turn(int(getattr(module, "original_max_seq_len", 0)), grows=True)
 
 
-def _forget_growth(module: Any) -> None:
+def _forget_growth(module: torch.nn.Module) -> None:
     """Put the original frequencies back in a module that keeps those of the longest text that it ever saw."""
     for name in [name for name, _buffer in module.named_buffers(recurse=False)]:
         prefix = name.removesuffix("inv_freq")
@@ -127,10 +131,12 @@ def _forget_growth(module: Any) -> None:
             setattr(module, longest, module.original_max_seq_len)
 
 
-def _showing(position: int) -> Any:
+def _showing(position: int) -> Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]:
     """Return a hook that adds a position to those that frequencies are wanted for."""
 
-    def show(_module: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def show(
+        _module: object, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         named = "position_ids" in options
         known = options["position_ids"] if named else args[1]
         seen = torch.cat([known, torch.full_like(known[..., :1], position)], dim=-1)
@@ -141,7 +147,7 @@ def _showing(position: int) -> Any:
     return show
 
 
-def _without_last(_module: Any, _args: Any, made: Any) -> Any:
+def _without_last(_module: object, _args: object, made: Tensors) -> Tensors:
     """Take away what was made for the position that `_showing` added."""
     if isinstance(made, tuple):
         return tuple(one[..., :-1, :] for one in made)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine.base import ContextOverflowError, GenerateRequest, Overflow
 from tui.engine.local.loaded import LoadedModel
 from tui.engine.local.prompt import Prompt
-from tui.parameters import Value, in_force
+from tui.parameters import Value, in_force, whole, whole_numbers
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
 
 _GREATEST_SEED: Final = 2**32 - 1
 _LEAST_ROOM_TOKENS: Final = 64
@@ -53,18 +56,18 @@ def in_force_for(loaded: LoadedModel, request: GenerateRequest, prompt: Prompt) 
     values = in_force(request.parameters, loaded.info.defaults)
     if values["seed"] is None:
         values["seed"] = random.SystemRandom().randint(0, _GREATEST_SEED)
-    if (longest := request.parameters.get("max_length")) is not None:
+    if (longest := whole(request.parameters, "max_length")) is not None:
         # A model's own says how it was trained or evaluated, not how long a chat may get.
-        rest = max(1, int(longest) - len(prompt.ids))
-        values["max_new_tokens"] = min(int(values["max_new_tokens"] or rest), rest)
+        rest = max(1, longest - len(prompt.ids))
+        values["max_new_tokens"] = min(whole(values, "max_new_tokens") or rest, rest)
     context = loaded.info.context_tokens
     if context:
         room = context - len(prompt.ids)
-        wanted = int(values["max_new_tokens"] or _LEAST_ROOM_TOKENS)
+        wanted = whole(values, "max_new_tokens") or _LEAST_ROOM_TOKENS
         if room < min(wanted, _LEAST_ROOM_TOKENS, max(1, context // 8)):
             costs = loaded.prompts.costs(request.messages)
             raise ContextOverflowError(Overflow(len(prompt.ids), context, costs))
-        values["max_new_tokens"] = min(int(values["max_new_tokens"] or room), room)
+        values["max_new_tokens"] = min(whole(values, "max_new_tokens") or room, room)
     return values
 
 
@@ -73,7 +76,7 @@ def end_ids(loaded: LoadedModel, values: Mapping[str, Value]) -> frozenset[int]:
     named = values.get("eos_token_id")
     if not named or named == loaded.info.defaults.get("eos_token_id"):
         return loaded.end_ids
-    return frozenset(named)
+    return frozenset(whole_numbers(values, "eos_token_id"))
 
 
 def is_greedy(loaded: LoadedModel, values: Mapping[str, Value]) -> bool:
@@ -86,7 +89,7 @@ def is_greedy(loaded: LoadedModel, values: Mapping[str, Value]) -> bool:
     return not values["temperature"] or (wanted is False and not is_own)
 
 
-def generation_config(loaded: LoadedModel, values: Mapping[str, Value]) -> Any:
+def generation_config(loaded: LoadedModel, values: Mapping[str, Value]) -> GenerationConfig:
     """Return the generation config of one reply.
 
     It is made from the model's own without its sampling settings: what is in force is in `values`, and left-overs of a
@@ -95,8 +98,7 @@ def generation_config(loaded: LoadedModel, values: Mapping[str, Value]) -> Any:
     from transformers import GenerationConfig
 
     greedy = is_greedy(loaded, values)
-    make: Any = GenerationConfig
-    config = make(
+    config = GenerationConfig(
         eos_token_id=sorted(end_ids(loaded, values)) or None,
         do_sample=not greedy,
         use_cache=True,
@@ -112,7 +114,7 @@ def generation_config(loaded: LoadedModel, values: Mapping[str, Value]) -> Any:
         config.pad_token_id = min(loaded.end_ids, default=0)
     if not greedy:
         config.temperature = values["temperature"]
-        config.top_k = int(values["top_k"] or 0)
+        config.top_k = whole(values, "top_k") or 0
         for name in _DRAWN:
             setattr(config, name, values[name] or None)
     return config

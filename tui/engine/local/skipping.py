@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
 from tui.engine.local import usage
 from tui.engine.quantization import has_bnb_4bit_shape, has_torchao_int4_shape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _NUMBER: Final = re.compile(r"\b\d+\b")
 _BNB_8BIT: Final = "8bit"
@@ -21,7 +24,9 @@ _TORCHAO: Final = "torchao"
 _TORCHAO_INT4: Final = "torchao-int4"
 
 
-def layers(model_class: Any, config: Any, quantization: str, device: str) -> list[str]:
+def layers(
+    model_class: type[PreTrainedModel], config: PreTrainedConfig, quantization: str, device: str
+) -> list[str]:
     """Return the layers to leave as they are, in the patterns that transformers takes; empty where all can be taken.
 
     Args:

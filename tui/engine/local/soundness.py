@@ -8,11 +8,14 @@ nothing that it computed is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.conversation.turn import ReplyStats
 from tui.engine.base import GenerationError, ModelInfo
 from tui.engine.quantization import NONE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WIDER: Final = {"float16": "bfloat16 or float32", "bfloat16": "float32"}
 """What has a greater range, or more digits, than a dtype."""
@@ -38,7 +41,7 @@ class Soundness:
     is_sound: bool = True
     """Whether all logits so far were numbers."""
 
-    def check(self, logits: Any) -> None:
+    def check(self, logits: Tensor) -> None:
         """Look at the logits of one position.
 
         Raises:
@@ -49,7 +52,7 @@ class Soundness:
             if not self.allows_others:
                 raise NotFiniteError
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:  # noqa: ARG002 - `generate` passes it
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - `generate` passes it
         """Look at scores as a logits processor of `generate`, behind all others.
 
         Raises:
@@ -62,7 +65,7 @@ class Soundness:
         return scores
 
 
-def likeliest(scores: Any) -> int:
+def likeliest(scores: Tensor) -> int:
     """Return the likeliest token of scores of shape `(1, vocabulary)`.
 
     Raises:
@@ -73,7 +76,7 @@ def likeliest(scores: Any) -> int:
     return _sound(token, scores.gather(-1, token))
 
 
-def drawn(scores: Any) -> int:
+def drawn(scores: Tensor) -> int:
     """Return a token drawn from scores of shape `(1, vocabulary)`.
 
     Raises:
@@ -92,7 +95,7 @@ def drawn(scores: Any) -> int:
     return _sound(torch.multinomial(chances, num_samples=1), some)
 
 
-def _sound(token: Any, value: Any) -> int:
+def _sound(token: Tensor, value: Tensor) -> int:
     """Return a token unless a value that shows whether it is one is no number; both come from a device in one go."""
     import torch
 

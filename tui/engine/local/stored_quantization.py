@@ -10,6 +10,7 @@ from typing import Any, Final
 from tui.engine import failures
 from tui.engine.base import ModelLoadError
 from tui.engine.local import hub_kernels
+from tui.json_types import Json
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ _PACKED: Final = (
 
 
 def check(
-    raw: Mapping[str, Any], tensors: Collection[str], method: str, device: str, name: str
+    raw: Mapping[str, Json], tensors: Collection[str], method: str, device: str, name: str
 ) -> None:
     """Check that a checkpoint that is already quantized can be read on a device.
 
@@ -82,7 +83,7 @@ def _shown(method: str) -> str:
     return "a method that its config doesn't name" if method == "unknown" else method
 
 
-def _stored(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def _stored(raw: Mapping[str, Json]) -> Mapping[str, Json]:
     for part in (raw, raw.get("text_config")):
         found = part.get("quantization_config") if isinstance(part, Mapping) else None
         if isinstance(found, Mapping):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tui.engine.base import Emit, ReasoningDelta, ReasoningFound, TextDelta
 from tui.engine.local.reasoning import Splitter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tui.conversation.thoughts import Piece
 
 _LONGEST_TEXT: Final = 100_000
 """Characters of one token. The longest in use have some hundreds."""
@@ -67,7 +72,7 @@ class ReplyStreamer:
         """All of the answer so far, without the reasoning."""
         return "".join(self._answer)
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Tensor) -> None:
         """Take ids from `generate`: first the prompt's, then those of each step."""
         if not self._saw_prompt:
             self._saw_prompt = True
@@ -109,7 +114,7 @@ class ReplyStreamer:
             self.reasoning_s += time.perf_counter() - self._reasoning_since_s
             self._reasoning_since_s = 0.0
 
-    def _send(self, pieces: Sequence[Any]) -> None:
+    def _send(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             tokens, self._waiting_tokens = self._waiting_tokens, 0
             if piece.tag:

@@ -10,12 +10,15 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import template_files
 from tui.engine.attempts import never
 from tui.engine.base import GenerationError, IsCancelled, TemplateSwitch
 from tui.engine.local.helper import Helper, HelperError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class _StoppedError(GenerationError):
 class ChatTemplate:
     """The chat template of a tokenizer."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Read a template.
 
         Args:
@@ -143,7 +146,7 @@ class ChatTemplate:
         return {"problem": known["refused"]} if "refused" in known else known
 
 
-def _text(tokenizer: Any) -> str:
+def _text(tokenizer: PreTrainedTokenizerBase) -> str:
     found = template_files.chosen(getattr(tokenizer, "chat_template", None))
     return found.text if found is not None else ""
 
@@ -152,7 +155,7 @@ def _plain(token: Any) -> Any:
     return [str(one) for one in token] if isinstance(token, list | tuple) else str(token)
 
 
-def _control_tokens(tokenizer: Any, literals: str) -> list[str]:
+def _control_tokens(tokenizer: PreTrainedTokenizerBase, literals: str) -> list[str]:
     """Return the tokens that are no control tokens where the user types them.
 
     They are the special ones and the others that the tokenizer names; where it names none, those that stand in the template's text.

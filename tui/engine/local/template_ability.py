@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
 from tui.engine.local.chat_shape import DEVELOPER, LEAD, PARTS, TEXT, TOOL, Ability, Form, entries
+from tui.json_types import Json
 
 _SAID: Final = "zqsaid"
 _REPLIED: Final = "zqreplied"
@@ -34,7 +35,7 @@ class Trial:
         fills_gaps: whether it is given something empty for what it asks for and a chat does not have.
     """
 
-    messages: list[dict[str, Any]]
+    messages: list[dict[str, Json]]
     begins_reply: bool = True
     fills_gaps: bool = False
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import model_files
 from tui.engine.base import ModelLoadError
@@ -20,6 +20,9 @@ from tui.engine.folder_files import TOKENIZER_BYTES, wrong
 from tui.engine.local import tokenizer_parts
 from tui.engine.local.helper import Helper, HelperError
 from tui.engine.tokenizer_settings import MOST_ADDED, MOST_ADDED_BYTES
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _HARMFUL: Final = "It is broken, or made to do harm: use another model."
 UNREADABLE: Final = "the installed tokenizers can't read it"
@@ -141,7 +144,7 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def check(tokenizer: Any, name: str) -> None:
+def check(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     """Check what a tokenizer was made to be: it need not be what stood in the files that were looked at.
 
     Raises:

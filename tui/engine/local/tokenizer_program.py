@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
@@ -51,7 +51,7 @@ def answer(question: Mapping[str, str]) -> str:
         return "it fails at ordinary text"
 
 
-def _tried(made: Any, text: str) -> str:
+def _tried(made: Tokenizer, text: str) -> str:
     ids = made.encode(text, add_special_tokens=False).ids
     if len(ids) > len(text) * _MOST_GROWTH:
         return "it makes far too much of a text"

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import failures, folder_files
 from tui.engine.base import ModelLoadError
 from tui.engine.local.tokenizer_check import UNREADABLE_HINT
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _FILES: Final = (
     "tokenizer.model", "spm.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json",
@@ -24,7 +27,9 @@ _UNREADABLE: Final = re.compile(
 _PACKAGE: Final = re.compile(r"pip install (?:-U |--upgrade )?['\"`]?([A-Za-z][\w.-]*)")
 
 
-def read(place: Path, folder: Path, options: Mapping[str, Any], name: str) -> Any:
+def read(
+    place: Path, folder: Path, options: Mapping[str, Any], name: str
+) -> PreTrainedTokenizerBase:
     """Return a tokenizer.
 
     Args:
@@ -79,7 +84,7 @@ def _problem(error: Exception, folder: Path, name: str) -> ModelLoadError | None
     )
 
 
-def _drop_empty(tokenizer: Any) -> None:
+def _drop_empty(tokenizer: PreTrainedTokenizerBase) -> None:
     """Take away special tokens without a text: looking up what an unknown one means goes round in circles."""
     for key in getattr(tokenizer, "SPECIAL_TOKENS_ATTRIBUTES", ()):
         if key.endswith("_token") and getattr(tokenizer, key, None) == "":

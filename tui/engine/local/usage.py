@@ -11,7 +11,7 @@ import copy
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from tui.engine import failures
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ class Usage:
     deep: set[Place] = field(default_factory=set)
 
 
-def of(model: Any) -> Usage:
+def of(model: PreTrainedModel) -> Usage:
     """Return what a model's code does with its linear layers.
 
     Args:
@@ -64,7 +67,7 @@ def of(model: Any) -> Usage:
     return seen
 
 
-def is_linear(layer: Any) -> bool:
+def is_linear(layer: nn.Module) -> bool:
     """Return whether a layer computes the product with its weight, plus its bias: also one of a class of its own."""
     if isinstance(layer, nn.modules.linear.NonDynamicallyQuantizableLinear):
         # torch's own attention takes its weight and never calls it.
@@ -109,7 +112,7 @@ def _is_of_known_class(layer: nn.Module) -> bool:
     return not isinstance(layer, nn.Linear) or type(layer).forward is nn.Linear.forward
 
 
-def linears(model: Any) -> Iterator[tuple[str, nn.Module, str, nn.Module]]:
+def linears(model: PreTrainedModel) -> Iterator[tuple[str, nn.Module, str, nn.Module]]:
     """Yield layers that are linear by their class or one above it, with their names, what they are parts of, and their names there.
 
     A layer in several places comes once for each.
@@ -120,18 +123,20 @@ def linears(model: Any) -> Iterator[tuple[str, nn.Module, str, nn.Module]]:
                 yield f"{prefix}.{name}".lstrip("."), parent, name, layer
 
 
-def _copied(model: Any) -> Any:
+def _copied(model: PreTrainedModel) -> PreTrainedModel:
     """Return a model of the same structure, on the CPU, whose weights take no memory."""
     held = [*model.parameters(), *(one for one in model.buffers() if one.device.type != "cpu")]
     most = max((one.numel() * one.element_size() for one in held), default=0)
     # Given out by the system as it is written to, which nobody does.
     shared = torch.from_numpy(np.zeros(most + 8, np.uint8))
-    known: dict[int, Any] = {}
+    known: dict[int, Tensor] = {}
     for one in held:
         made = _without_memory(one, shared)
         is_weight = isinstance(one, nn.Parameter)
         known[id(one)] = nn.Parameter(made, requires_grad=False) if is_weight else made
-    return copy.deepcopy(model, known).eval()
+    copied = copy.deepcopy(model, known)
+    copied.eval()
+    return copied
 
 
 def _without_memory(weight: Tensor, shared: Tensor) -> Tensor:
@@ -141,7 +146,7 @@ def _without_memory(weight: Tensor, shared: Tensor) -> Tensor:
     return shared[: weight.numel() * weight.element_size()].view(weight.dtype).view(weight.shape)
 
 
-def _watch(model: Any, seen: Usage) -> None:
+def _watch(model: PreTrainedModel, seen: Usage) -> None:
     drawn = torch.Generator().manual_seed(1)
     for _, parent, name, layer in list(linears(model)):
         setattr(parent, name, _Watched(layer, (type(parent), name), seen, drawn))
@@ -186,7 +191,7 @@ class _Watched(nn.Module):
         return getattr(self._held[0], name)
 
 
-def _run(model: Any) -> None:
+def _run(model: PreTrainedModel) -> None:
     """Compute a prompt, and a token after it."""
     text = model.config.get_text_config()
     ids = torch.arange(_TOKENS + 1).add(text.vocab_size // 2).unsqueeze(0)

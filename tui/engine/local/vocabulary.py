@@ -7,11 +7,14 @@ refused before weights are read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import limits
 from tui.engine.base import GenerationError, ModelLoadError
 from tui.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 _NAMED: Final = ("bos_token_id", "eos_token_id")
 """Tokens that prompts hold whatever the template says."""
@@ -20,7 +23,7 @@ _MOST_LOOKED_FOR: Final = 1_000
 """Tokens that are looked for in a template; where there are more, a chat with one of them is refused in its turn."""
 
 
-def check(tokenizer: Any, config: Any, name: str) -> None:
+def check(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, name: str) -> None:
     """Check that a tokenizer's own tokens, and those that its template writes, all have rows by the model's config.
 
     Raises:
@@ -48,7 +51,7 @@ def check(tokenizer: Any, config: Any, name: str) -> None:
         )
 
 
-def tokens_beyond(tokenizer: Any, rows: int) -> dict[int, str]:
+def tokens_beyond(tokenizer: PreTrainedTokenizerBase, rows: int) -> dict[int, str]:
     """Return the tokens for which an embedding of so many rows has none, by their ids."""
     return {token: str(text) for text, token in tokenizer.get_vocab().items() if token >= rows}
 
@@ -102,7 +105,7 @@ def check_settings(values: Mapping[str, Any], rows: int) -> None:
             )
 
 
-def _templates(tokenizer: Any) -> list[str]:
+def _templates(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     found = getattr(tokenizer, "chat_template", None)
     several = found.values() if isinstance(found, Mapping) else [found]
     return [one for one in several if isinstance(one, str)]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import checkpoint, facts, fit, foreign
 from tui.engine.base import LoadRequest, ModelLoadError
@@ -24,6 +24,13 @@ from tui.engine.failures import words
 from tui.engine.local import assembly, renamed_weights
 from tui.engine.quantization import QUANTIZATIONS
 from tui.files import OTHERS_MODE, is_users_alone
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from tui.engine.local.text_model import TextModel
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +48,11 @@ _NEVER_PACKED: Final = re.compile(r"norm|embed_tokens|wte|wpe|ln_f")
 def read(
     source: ModelSource,
     folder: Path,
-    model_class: Any,
+    model_class: type[PreTrainedModel],
     request: LoadRequest,
     method: str,
     options: Mapping[str, Any],
-) -> Any:
+) -> TextModel:
     """Return the model with its weights.
 
     Args:
@@ -85,7 +92,7 @@ def _not_held(name: str, quantization: str) -> ModelLoadError:
     )
 
 
-def are_taken_apart(model: Any, missing: Iterable[str]) -> bool:
+def are_taken_apart(model: PreTrainedModel, missing: Iterable[str]) -> bool:
     """Return whether missing weights are all parts of tensors that transformers takes apart while it reads them.
 
     A library that quantizes on the way may be given the first part only; the files lack nothing then.
@@ -121,7 +128,7 @@ def _conversions(kind: str) -> Sequence[Any]:
     return mapping(kind) or ()
 
 
-def check_names(folder: Path, found: checkpoint.Weights, config: Any) -> None:
+def check_names(folder: Path, found: checkpoint.Weights, config: PreTrainedConfig) -> None:
     """Check that weights are called as transformers reads them: for a few kinds it knows the names of their makers, too.
 
     Args:
@@ -147,7 +154,9 @@ def check_names(folder: Path, found: checkpoint.Weights, config: Any) -> None:
         )
 
 
-def _made(model_class: Any, place: Path, options: Mapping[str, Any]) -> tuple[Any, Any]:
+def _made(
+    model_class: Any, place: Path, options: Mapping[str, Any]
+) -> tuple[TextModel, dict[str, Any]]:
     """Return the model and transformers' report; where its weights have other names in the files, it is read once more."""
     config = copy.deepcopy(options["config"])
     model, report = model_class.from_pretrained(place, output_loading_info=True, **options)
@@ -157,11 +166,15 @@ def _made(model_class: Any, place: Path, options: Mapping[str, Any]) -> tuple[An
     _log.info("weights are renamed: %s", other)
     del model
     again = {**options, "config": config, "key_mapping": other}
-    made: tuple[Any, Any] = model_class.from_pretrained(place, output_loading_info=True, **again)
+    made: tuple[TextModel, dict[str, Any]] = model_class.from_pretrained(
+        place, output_loading_info=True, **again
+    )
     return made
 
 
-def check_complete(model: Any, report: Mapping[str, Any], name: str, method: str = "") -> None:
+def check_complete(
+    model: PreTrainedModel, report: Mapping[str, Any], name: str, method: str = ""
+) -> None:
     """Check that a model has all its weights from its files: what is missing there is made up of random numbers.
 
     Args:
@@ -215,7 +228,7 @@ def _incomplete(lacking: set[str], count: int, others: set[str], name: str) -> M
     )
 
 
-def secure(model: Any, folder: Path, check: Callable[[], None]) -> None:
+def secure(model: PreTrainedModel, folder: Path, check: Callable[[], None]) -> None:
     """Copy a model's weights out of the files of a folder if others can change these; see `copy_out_of_files`."""
     # Where there are no such owners, files are not mapped either.
     if hasattr(os, "geteuid") and others_can_change(folder):
@@ -231,7 +244,7 @@ def others_can_change(folder: Path) -> bool:
     )
 
 
-def copy_out_of_files(model: Any, check: Callable[[], None]) -> None:
+def copy_out_of_files(model: PreTrainedModel, check: Callable[[], None]) -> None:
     """Give a model memory of its own for all weights that lie in a mapped file.
 
     One after the other, so that no more than one is there twice: what is only in the file, the system drops when it needs room.
@@ -252,7 +265,7 @@ def copy_out_of_files(model: Any, check: Callable[[], None]) -> None:
                 put(tensor.detach().clone())
 
 
-def _plain_tensors(tensor: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
+def _plain_tensors(tensor: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], None]]]:
     """Yield a tensor, or those that a quantized one is made of, each with what puts another in its place."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor, partial(setattr, tensor, "data")
@@ -265,13 +278,13 @@ def _plain_tensors(tensor: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
             yield inner, partial(setattr, tensor, name)
 
 
-def _is_mapped(tensor: Any) -> bool:
+def _is_mapped(tensor: Tensor) -> bool:
     """Return whether a tensor lies in memory that torch did not allocate, which it can't resize either."""
     return bool(tensor.device.type == "cpu" and not tensor.untyped_storage().resizable())
 
 
 def check_limit(
-    folder: Path, request: LoadRequest, device: str, dtype: Any, source: ModelSource
+    folder: Path, request: LoadRequest, device: str, dtype: torch.dtype, source: ModelSource
 ) -> None:
     """Check that a model on the CPU alone stays below the most memory that the user gives it.
 

@@ -87,9 +87,9 @@ class ChatActions:
         if chosen is None:
             return
         if chosen.chat_id != session.conversation.id:
-            load = partial(writer.store.load, chosen.chat_id)
+            chat_id = chosen.chat_id
             try:
-                opened = await asyncio.wrap_future(writer.run(load))
+                opened = await writer.do(lambda store: store.load(chat_id))
             except SessionError as error:
                 self._ui.tell(str(error), title="The chat was not opened", severity="error")
                 return
@@ -236,7 +236,7 @@ class ChatActions:
         if name:
             path = with_ending(typed_path(name), ".json")
         else:
-            folder = typed_path(self._core.settings.preferences.value("chat.save_folder"))
+            folder = typed_path(self._core.settings.preferences.values.chat.save_folder)
             model = info.model if info else "no-model"
             inside = Path(model).name if Path(model).is_absolute() else model
             path = folder / inside / f"chat_{time.strftime('%Y-%m-%d_%H-%M-%S')}.json"

@@ -59,7 +59,7 @@ class ComposerArea(Middle):
         self._run = run
         self._choose_model = choose_model
         self.composer = Composer(id="composer")
-        self.composer.fold_lines = core.settings.preferences.value("composer.fold_lines")
+        self.composer.fold_lines = core.settings.preferences.values.composer.fold_lines
         self.attachments: tuple[Attachment, ...] = ()
         """The texts that go with the message."""
         self._waiting = WaitingMessage(id="waiting")
@@ -82,7 +82,7 @@ class ComposerArea(Middle):
 
     def take_configuration(self) -> None:
         """Fold pastes as the settings say now."""
-        self.composer.fold_lines = self._core.settings.preferences.value("composer.fold_lines")
+        self.composer.fold_lines = self._core.settings.preferences.values.composer.fold_lines
 
     # -- sending
 

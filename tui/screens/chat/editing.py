@@ -85,7 +85,7 @@ class Editing:
         """
         session, replies = self._core.session, self._core.replies
         turn = session.conversation.turn(turn_id)
-        if not text.strip():
+        if not text.strip() and not turn.others:
             self._ui.tell(
                 "A turn can't be empty. To delete it, select it and press Delete.",
                 severity="warning",

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from tui.chat.core import Core
+from tui.conversation import Conversation
 from tui.files import is_file, is_folder, typed_path
 from tui.sanitize import sanitize_line
 from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.report import Report
-from tui.sessions import SessionError
+from tui.sessions import SessionError, SessionStore
 from tui.transfer import Source, Tally, counted, read_sources
 
 _SHOWN_PROBLEMS: Final = 3
@@ -150,16 +151,15 @@ class Importing:
         for chat, origin in zip(found.conversations, found.origins, strict=True) if found else ():
             if under_way.is_stopped:
                 break
-            kept = writer.run(partial(writer.store.adopt, chat, origin))
-            under_way.tally.add_chat(chat, is_new=await asyncio.wrap_future(kept))
+            is_new = await writer.do(partial(_adopt, chat, origin))
+            under_way.tally.add_chat(chat, is_new=is_new)
             if len(under_way.tally.chats) % _SHOWN_AGAIN == 0:
                 self._show()
 
     async def _open(self, chat_id: str) -> None:
         """Open a chat that was imported."""
-        writer = self._core.writer
         try:
-            opened = await asyncio.wrap_future(writer.run(partial(writer.store.load, chat_id)))
+            opened = await self._core.writer.do(lambda store: store.load(chat_id))
         except SessionError:
             # It is here already, as a chat of another id.
             return
@@ -177,6 +177,10 @@ class Importing:
             )
         else:
             self._ui.tell(summary)
+
+
+def _adopt(chat: Conversation, origin: str, store: SessionStore) -> bool:
+    return store.adopt(chat, origin)
 
 
 def _no_file_problem(name: str) -> str:

@@ -119,9 +119,7 @@ class Leaving:
         # A chat whose file another window has written becomes one of its own in between, and is saved once more.
         for _ in range(2):
             try:
-                await asyncio.wait_for(
-                    asyncio.wrap_future(self._core.writer.run(lambda: None)), SETTLE_S
-                )
+                await asyncio.wait_for(self._core.writer.settled(), SETTLE_S)
             except TimeoutError:
                 return
 

@@ -53,7 +53,7 @@ class LibraryActions:
         model = ended.event.info.model
         if model != self._preset_model:
             self._preset_model = model
-            if name := self._core.settings.preferences.value("presets").get(model):
+            if name := self._core.settings.preferences.values.presets.get(model):
                 self._ui.start(self._apply_default(name))
 
     async def _apply_default(self, name: str) -> None:
@@ -151,7 +151,7 @@ class LibraryActions:
         if info is None:
             self._ui.tell("There is no model now. F4 chooses one.", severity="warning")
             return
-        defaults = dict(self._core.settings.preferences.value("presets"))
+        defaults = dict(self._core.settings.preferences.values.presets)
         names = await asyncio.to_thread(self._library.preset_names)
         title = f"The preset for {sanitize_line(info.name)}"
         current = defaults.pop(info.model, "none")

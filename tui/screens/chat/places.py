@@ -23,7 +23,7 @@ class Places:
         self._settings = settings
         self._ui = ui
         self._has_room = False
-        self._sidebar_wanted: bool = settings.preferences.value("screen.sidebar")
+        self._sidebar_wanted: bool = settings.preferences.values.screen.sidebar
 
     # -- the message
 
@@ -139,7 +139,7 @@ class Places:
 
     @property
     def _is_plain(self) -> bool:
-        return bool(self._settings.preferences.value("screen.plain"))
+        return bool(self._settings.preferences.values.screen.plain)
 
     @property
     def shows_sidebar(self) -> bool:

@@ -197,7 +197,7 @@ class ChatScreen(Screen[None]):
             beside=lambda: core.side.label or importing.label,
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
             has_tour=(
-                paths is not None and not settings.state.toured and preferences.value("screen.tour")
+                paths is not None and not settings.state.toured and preferences.values.screen.tour
             ),
         )
         downloading = Downloading(
@@ -338,7 +338,7 @@ class ChatScreen(Screen[None]):
     def _alert(self, reply: LiveReply) -> None:
         stats, alert_s = (
             reply.generation.stats,
-            self.core.settings.preferences.value("alerts.after_s"),
+            self.core.settings.preferences.values.alerts.after_s,
         )
         is_long = stats.ttft_s + stats.decode_s >= alert_s
         if is_long and not self.core.replies.is_leaving and not self.app.app_focus:

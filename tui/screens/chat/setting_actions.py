@@ -95,7 +95,7 @@ class SettingActions:
         info, preferences = self._core.loader.info, self._core.settings.preferences
         if info is None:
             return [StatusRow("model", "none")]
-        is_said = info.model == preferences.value("model.name")
+        is_said = info.model == preferences.values.model.name
         origin = preferences.origin("model.name") if is_said else Origin.CHAT
         facts = f"{info.dtype}, quantization {info.quantization}, on {info.device}"
         return [
@@ -109,7 +109,7 @@ class SettingActions:
     def _prompt_rows(self) -> list[StatusRow]:
         settings = self._core.settings
         preferences, prompt = settings.preferences, settings.system_prompt
-        is_said = prompt == preferences.value("chat.system_prompt")
+        is_said = prompt == preferences.values.chat.system_prompt
         origin = preferences.origin("chat.system_prompt") if is_said else Origin.CHAT
         return [StatusRow("prompt", prompt or "none", origin.value)]
 

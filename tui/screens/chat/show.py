@@ -71,7 +71,7 @@ class Shower:
         self._has_tour = has_tour
         self._memory = MemoryReading()
         self._prompt_note = PromptNote(core, view)
-        self._presenter = Presenter(core.settings.preferences.value("chat.user"))
+        self._presenter = Presenter(core.settings.preferences.values.chat.user)
         self._downloads = ("", "")
         core.session.changed.listen(self._chat_changed)
         core.settings.changed.listen(self._settings_changed)
@@ -174,7 +174,7 @@ class Shower:
         if area in (Area.ALL, Area.PARAMETERS, Area.CONFIGURATION):
             sidebar.show_parameters(settings.parameters)
         if area is Area.CONFIGURATION:
-            self._presenter.user = settings.preferences.value("chat.user")
+            self._presenter.user = settings.preferences.values.chat.user
         if area in (Area.ALL, Area.TEMPLATE):
             self._show_switches()
             self._core.counting.forget()

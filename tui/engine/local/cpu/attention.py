@@ -8,7 +8,7 @@ and transformers.
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from transformers.masking_utils import causal_mask_function, sdpa_mask
 
 from tui.engine import failures
 from tui.engine.local.cpu.native import Native, can_attend
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ _HARMLESS: Final = frozenset(
 """Arguments that change nothing here, or that are looked at."""
 
 
-def use(model: Any, kernels: Native) -> bool:
+def use(model: PreTrainedModel, kernels: Native) -> bool:
     """Have a model attend with these products; return whether it does now."""
     if getattr(model.config, "_attn_implementation", None) != _STOCK:
         return False
@@ -131,7 +134,7 @@ def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
     return (torch.arange(keys, device=device) <= seen)[None, None]
 
 
-def stop_using(model: Any) -> None:
+def stop_using(model: PreTrainedModel) -> None:
     """Have a model attend as it did before."""
     model.set_attn_implementation(_STOCK)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
@@ -21,7 +21,11 @@ from tui.engine.local import usage
 from tui.engine.local.cpu import attention, linear, norms
 from tui.engine.local.cpu.linear import FastLinear, Weights
 from tui.engine.local.cpu.native import GROUP, Native, can_multiply
+from tui.engine.local.text_model import input_weights
 from tui.engine.quantization import INT4, INT8
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +80,10 @@ class Installed:
 
 
 def install(
-    model: Any, quantization: str, kernels: Native | None, tell: Tell = lambda _done, _total: None
+    model: PreTrainedModel,
+    quantization: str,
+    kernels: Native | None,
+    tell: Tell = lambda _done, _total: None,
 ) -> Installed:
     """Put faster linear layers, norms and attention into a model.
 
@@ -92,7 +99,7 @@ def install(
         made = _quantised(model, quantization, kernels, tell)
     else:
         made = _as_they_are(list(_plain_layers(model)), kernels)
-    is_16_bit = model.get_input_embeddings().weight.dtype is torch.bfloat16
+    is_16_bit = input_weights(model).dtype is torch.bfloat16
     if kernels is not None and is_16_bit:
         for parent, name, norm in norms.faster(model, kernels):
             made.put(parent, name, norm)
@@ -126,13 +133,13 @@ def _as_they_are(
     return made
 
 
-def is_for(model: Any) -> bool:
+def is_for(model: PreTrainedModel) -> bool:
     """Return whether all of a model is on the CPU, as it came."""
     devices = {weight.device.type for weight in model.parameters()}
     return devices == {"cpu"} and not getattr(model, "is_quantized", False)
 
 
-def _plain_layers(model: Any) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
+def _plain_layers(model: PreTrainedModel) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
     """Yield linear layers of torch's own class, whose weights lie as they are expected to, with their places."""
     for parent in model.modules():
         for name, layer in parent.named_children():
@@ -149,7 +156,9 @@ def _most_common(layers: list[tuple[nn.Module, str, nn.Linear]]) -> nn.Linear:
     return next(one for _, _, one in layers if (one.out_features, one.in_features) == shape)
 
 
-def _quantised(model: Any, quantization: str, kernels: Native | None, tell: Tell) -> Installed:
+def _quantised(
+    model: PreTrainedModel, quantization: str, kernels: Native | None, tell: Tell
+) -> Installed:
     made = Installed(kernels is not None)
     many_from: int | None = None
     used = usage.of(model)

@@ -12,10 +12,15 @@ import logging
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tui.engine.local.cpu.native_library import LibraryError, LibraryStore, find_compiler
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +62,7 @@ class Native:
         """Have so many threads share the work, the caller's one of them; return how many will."""
         return int(self._use_threads(count))
 
-    def bfloat16(self, x: Any, weights: Any) -> Any:
+    def bfloat16(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the product with weights in bfloat16.
 
         Args:
@@ -70,7 +75,7 @@ class Native:
         _check(can_multiply(weights))
         return _product(self._bfloat16, x, weights, None, weights.shape[1])
 
-    def int8(self, x: Any, weights: Any, scales: Any) -> Any:
+    def int8(self, x: Tensor, weights: Tensor, scales: Tensor) -> Tensor:
         """Return the product with weights in 8 bits and a scale in bfloat16 for each output.
 
         Raises:
@@ -83,7 +88,7 @@ class Native:
         _check(scales.numel() == outputs and columns > 0 and not columns % GROUP)
         return _product(self._int8, x, weights, scales, columns)
 
-    def int4(self, x: Any, weights: Any, scales: Any) -> Any:
+    def int4(self, x: Tensor, weights: Tensor, scales: Tensor) -> Tensor:
         """Return the product with weights in 4 bits.
 
         Args:
@@ -97,7 +102,7 @@ class Native:
         _check_int4(weights, scales)
         return _product(self._int4, x, weights, scales, weights.shape[1] * GROUP)
 
-    def unpacked_int4(self, weights: Any, scales: Any) -> Any:
+    def unpacked_int4(self, weights: Tensor, scales: Tensor) -> Tensor:
         """Return weights in 4 bits, some rows of what `int4` takes, in float32.
 
         Raises:
@@ -113,7 +118,7 @@ class Native:
         )
         return made
 
-    def normalised(self, x: Any, weights: Any, epsilon: float) -> Any:
+    def normalised(self, x: Tensor, weights: Tensor, epsilon: float) -> Tensor:
         """Return rows scaled to a mean square of one, times a weight for each column.
 
         Args:
@@ -135,7 +140,7 @@ class Native:
         )  # fmt: skip
         return made
 
-    def attention(self, query: Any, key: Any, value: Any, scale: float) -> Any:
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Return what a few new tokens attend to, of shape `(1, queries, heads, dimensions)`.
 
         Args:
@@ -158,7 +163,7 @@ class Native:
         return _if_done(done, made.transpose(1, 2).contiguous())
 
 
-def can_multiply(weights: Any) -> bool:
+def can_multiply(weights: Tensor) -> bool:
     """Return whether `bfloat16` takes weights as they are."""
     import torch
 
@@ -170,7 +175,7 @@ def can_multiply(weights: Any) -> bool:
     )
 
 
-def can_attend(query: Any, key: Any, value: Any) -> bool:
+def can_attend(query: Tensor, key: Tensor, value: Tensor) -> bool:
     """Return whether `attention` takes tensors as they are."""
     import torch
 
@@ -241,7 +246,7 @@ def _check(holds: bool) -> None:
         raise ValueError("the kernels for this CPU take no tensors of these sizes or types")
 
 
-def _is_plain(tensor: Any, dtype: Any) -> bool:
+def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
     """Return whether numbers lie one after another in memory, at an address that compilers count on."""
     return (
         tensor.dtype is dtype
@@ -251,7 +256,7 @@ def _is_plain(tensor: Any, dtype: Any) -> bool:
     )
 
 
-def _check_int4(weights: Any, scales: Any) -> None:
+def _check_int4(weights: Tensor, scales: Tensor) -> None:
     import torch
 
     _check(_is_plain(weights, torch.int16) and _is_plain(scales, torch.bfloat16))
@@ -260,7 +265,9 @@ def _check_int4(weights: Any, scales: Any) -> None:
     _check(scales.shape == (outputs, groups, 2))
 
 
-def _product(product: Any, x: Any, weights: Any, scales: Any, columns: int) -> Any:
+def _product(
+    product: Callable[..., int], x: Tensor, weights: Tensor, scales: Tensor | None, columns: int
+) -> Tensor:
     """Call a product, which takes and returns bfloat16 or float32; other types go by way of float32."""
     import torch
 
@@ -282,7 +289,7 @@ def _product(product: Any, x: Any, weights: Any, scales: Any, columns: int) -> A
     return _if_done(done, made if is_half else made.to(x.dtype))
 
 
-def _if_done(done: int, made: Any) -> Any:
+def _if_done(done: int, made: Tensor) -> Tensor:
     """Return what was made.
 
     Raises:

@@ -75,7 +75,7 @@ def _is_plain(norm: nn.Module) -> bool:
     )
 
 
-def _gives_the_same(made: FastNorm, norm: Any) -> bool:
+def _gives_the_same(made: FastNorm, norm: nn.Module) -> bool:
     generator = torch.Generator().manual_seed(1)
     # Half of the rows are so small that the epsilon counts.
     scales = torch.tensor([3.0, made.variance_epsilon**0.5]).repeat(32).unsqueeze(1)
