@@ -312,7 +312,7 @@ class ChatApp(Appearance):
         # What is still at work when the app is left may look in vain for a widget: Textual's Select while it is mounted, our own
         # coroutines, whose errors come wrapped.
         cause = error.error if isinstance(error, WorkerFailed) else error
-        if self._exit and isinstance(cause, NoMatches):
+        if (self._exit or not self.is_running) and isinstance(cause, NoMatches):
             _log.info("a widget was looked for while the app was left", exc_info=cause)
         else:
             super()._handle_exception(error)

@@ -14,6 +14,7 @@ from tui.app import Start
 from tui.engine.base import LoadRequest, TemplateSwitch
 from tui.screens.settings_screen import SettingsScreen
 from tui.settings.config import read_config
+from tui.settings.presets import Library, Preset
 from tui.settings.state import AppState
 from tui.widgets.parameter_field import ParameterField, ValueInput
 from tui.widgets.parameter_group import Group
@@ -186,6 +187,22 @@ async def test_a_model_brings_its_default_preset_along(desk: Desk):
         await typed(pilot, "/reset")
         await typed(pilot, "/model scripted")
         await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
+
+
+async def test_the_preset_that_a_model_brings_ranks_below_the_file(desk: Desk):
+    Library(desk.paths.presets, desk.paths.prompts).save_preset(
+        Preset("cold", parameters={"temperature": 0.1, "top_k": 3}, system_prompt="Be cold.")
+    )
+    desk.paths.config_file.parent.mkdir(parents=True, exist_ok=True)
+    desk.paths.config_file.write_text(
+        "[generation]\ntop_k = 11\n[chat]\nsystem_prompt = 'Of the file.'\n[presets]\n'other/model' = 'cold'\n"
+    )
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        await typed(pilot, "/model other/model")
+        await until(pilot, lambda: "temperature" in screen.core.settings.parameters)
+        assert screen.core.settings.parameters == {"temperature": 0.1, "top_k": 11}
+        assert screen.core.settings.system_prompt == "Of the file."
 
 
 async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk: Desk):

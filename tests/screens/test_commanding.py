@@ -290,7 +290,7 @@ async def test_a_file_that_is_no_text_is_not_sent(desk: Desk, tmp_path, content)
 async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch):
     async with desk.app().run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
-        monkeypatch.setattr(type(screen), "edit_outside", lambda _self, text: f"{text} and more")
+        monkeypatch.setattr(screen.doers.editing, "edit_outside", lambda text: f"{text} and more")
         screen.composer.set_text("some")
         screen.composer.focus()
         await pilot.press("alt+e")
@@ -340,7 +340,7 @@ async def test_a_file_that_is_named_with_an_at_sign_goes_with_the_message(desk: 
         screen = await ready(pilot)
         await typed(pilot, f"look at @{file} and tell @nobody ")
         await answered(pilot, screen, 2)
-        said = screen.conversation.path[0].text
+        said = screen.conversation.path[0].content
         assert "alpha\nbeta" in said
         assert "@nobody" in said
         assert not screen.view.area.attachments

@@ -187,14 +187,17 @@ async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
 
 
 async def test_what_there_is_to_say_of_many_files_stays_until_it_was_read(desk: Desk, tmp_path):
+    # Not where the app keeps its own files.
+    folder = tmp_path / "exports"
+    folder.mkdir()
     for number in range(30):
-        (tmp_path / f"broken-{number:02}.json").write_text("{")
-    (tmp_path / "good.json").write_text(json.dumps([{"role": "user", "content": "salut"}]))
+        (folder / f"broken-{number:02}.json").write_text("{")
+    (folder / "good.json").write_text(json.dumps([{"role": "user", "content": "salut"}]))
     async with desk.app().run_test(size=(80, 24), notifications=True) as pilot:
         screen = await ready(pilot)
         screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
-        pilot.app.screen.query_one(Input).value = str(tmp_path)
+        pilot.app.screen.query_one(Input).value = str(folder)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Report))
         await until(pilot, lambda: "30 files not imported" in shown(pilot))

@@ -333,15 +333,15 @@ async def test_a_fork_of_a_temporary_chat_is_temporary_too(desk: Desk):
 @pytest.mark.parametrize(
     ("action", "why"),
     [
-        ("action_model_reload", "a model was loaded in the middle of it."),
-        ("action_model_unload", "the model was unloaded."),
+        ("model.reload", "a model was loaded in the middle of it."),
+        ("model.unload", "the model was unloaded."),
     ],
 )
 async def test_a_reply_that_a_model_ended_says_so_and_keeps_its_words(
     desk: Desk, action: str, why: str
 ):
     async with half_written(desk) as (pilot, screen, hold):
-        getattr(screen, action)()
+        screen.do(action)
         hold.set()
         await answered(pilot, screen, 2)
         await until(pilot, lambda: f"■ Stopped: {why}" in shown(pilot))

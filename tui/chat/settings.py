@@ -23,6 +23,7 @@ from tui.settings.state import AppState
 
 _IN_APP: Final = (Origin.CHAT, Origin.REMEMBERED)
 """What was changed in the app is remembered; what a file or the command line says is not, or it would outlive that."""
+_SAID: Final = (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE)
 _NOT_SAID: Final = (*_IN_APP, Origin.DEFAULT)
 _REMEMBERED: Final = (
     ("chat.system_prompt", "system_prompt"),
@@ -102,6 +103,10 @@ class ChatSettings:
     def origin(self, parameter: str) -> Origin:
         """Return where the value of a parameter that is set comes from."""
         return self._origins.get(parameter, Origin.CHAT)
+
+    def is_said(self, key: str) -> bool:
+        """Return whether the file, the environment or the command line sets something, by its key as in the file."""
+        return self.preferences.origin(key) in _SAID
 
     def snapshot(self, parameters: Mapping[str, Value] | None = None) -> ReplySettings:
         """Return what replies are made with now, or with other parameters, as copies."""
@@ -233,7 +238,7 @@ class ChatSettings:
             origin = self.preferences.origin(key)
             if self._origins.get(name) is Origin.CHAT:
                 continue
-            if origin in (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE):
+            if origin in _SAID:
                 self._parameters[name] = self.preferences.values.generation.get(name)
                 self._origins[name] = origin
             elif self._origins.get(name) is Origin.FILE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tui.screens.picker import Entry, Picker
 from tui.screens.settings_screen import SettingsScreen
 from tui.settings.preferences import Origin
 from tui.settings.presets import Preset, PresetError, export_preset
+from tui.settings.schema import GENERATION
 
 
 class LibraryActions:
@@ -58,7 +60,18 @@ class LibraryActions:
 
     async def _apply_default(self, name: str) -> None:
         if preset := await self._preset(name):
-            self.apply(preset, with_model=False)
+            self.apply(self._below_the_file(preset), with_model=False)
+
+    def _below_the_file(self, preset: Preset) -> Preset:
+        """Return what a preset says that neither the file, the environment nor the command line says: nobody has named it now."""
+        is_said = self._core.settings.is_said
+        kept = {
+            name: value
+            for name, value in preset.parameters.items()
+            if not is_said(f"{GENERATION}{name}")
+        }
+        prompt = None if is_said("chat.system_prompt") else preset.system_prompt
+        return replace(preset, parameters=kept, system_prompt=prompt)
 
     async def _preset(self, name: str) -> Preset | None:
         try:
