@@ -274,10 +274,10 @@ class ChatApp(Appearance):
     def action_do(self, action_id: str) -> None:
         """Do what can be done wherever one is. Leaving is the chat's business, which keeps what was said of a reply first."""
         chat = self._chat_screen
-        if action_id == "app.palette":
-            self.action_command_palette()
-        elif chat is not None and (chat is self.screen or action_id == "app.quit"):
+        if chat is not None and (chat is self.screen or action_id == "app.quit"):
             chat.do(action_id)
+        elif action_id == "app.palette":
+            self.action_command_palette()
         elif action_id == "app.quit":
             self.exit()
 

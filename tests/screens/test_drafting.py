@@ -60,7 +60,7 @@ async def test_an_assistant_model_is_picked_loaded_with_the_model_and_taken_off(
     state = AppState(model_folders=(str(model.parent),))
     async with desk.app(engine, state=state).run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
-        await pilot.app.run_action("screen.model_assistant")
+        screen.do("model.assistant")
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "enter")
@@ -68,7 +68,7 @@ async def test_an_assistant_model_is_picked_loaded_with_the_model_and_taken_off(
         assert engine.load_requests[-1].assistant == str(model)
         assert engine.load_requests[-1].model == "scripted"
         await until(pilot, lambda: "tiny-llama" in str(screen.query_one("#assistant").label))
-        await pilot.app.run_action("screen.model_assistant")
+        screen.do("model.assistant")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await pilot.press("n")
         await until(pilot, lambda: len(engine.load_requests) == 3 and screen.model.ready)

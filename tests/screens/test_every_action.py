@@ -14,10 +14,10 @@ from textual.widgets import Input
 from tests.screens.conftest import Desk, answered, ready, say, until
 from tests.scripted import ScriptedEngine
 from tui.actions import Action, actions
-from tui.app import ChatApp
 from tui.keymap import MAPS
 from tui.scopes import MAIN, Scope, When
 from tui.screens.chat import ChatScreen
+from tui.screens.chat.commands import Commands
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 EACH_SIZE = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -34,18 +34,11 @@ class Record:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[str] = []
-        for action in actions(*MAIN):
-            for owner in (ChatScreen, ChatApp):
-                for prefix in ("action", "command"):
-                    name = f"{prefix}_{action.method}"
-                    if hasattr(owner, name):
-                        monkeypatch.setattr(owner, name, self._noting(action.id))
 
-    def _noting(self, action_id: str) -> Any:
-        def note(_self: object, *_argument: str) -> None:
+        def run(_commands: Commands, action_id: str, _argument: str = "") -> None:
             self.done.append(action_id)
 
-        return note
+        monkeypatch.setattr(Commands, "run", run)
 
 
 async def look(pilot: Pilot[Any], record: Record, action: Action, how: str) -> None:

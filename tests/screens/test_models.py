@@ -274,7 +274,7 @@ async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer
         app.downloads.start("org/slow")
         screen.doers.downloading.watch()
         await until(pilot, lambda: "↓" in shown(pilot))
-        await pilot.app.run_action("screen.download_cancel")
+        screen.do("download.cancel")
         await until(pilot, lambda: "was stopped" in shown(pilot))
         assert not app.downloads.running
 

@@ -93,7 +93,7 @@ class Completing:
             self.show(())
         elif (offer := self._menu.current) is not None:
             typed = self._composer.text
-            if key == "enter" and any(typed == name for name, _ in completions(typed)[:1]):
+            if key == "enter" and any(typed == name for name, _ in completions(typed)):
                 self.show(())
                 self._composer.action_submit()
             else:
