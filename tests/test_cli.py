@@ -13,6 +13,7 @@ from tui import __version__
 from tui.cli import UsageError, _opened, main
 from tui.conversation import Conversation
 from tui.options import parse
+from tui.sessions import SessionFileError
 from tui.sessions.store import SessionStore
 
 
@@ -33,7 +34,7 @@ def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 def test_without_a_terminal_it_says_so_and_exits_with_2(tmp_path):
     result = run(home=tmp_path)
     assert result.returncode == 2
-    assert result.stderr.startswith("chat-tui: this is a full-screen app and needs a terminal")
+    assert result.stderr.startswith("chat-tui: This is a full-screen app and needs a terminal")
     assert "Traceback" not in result.stderr
 
 
@@ -77,7 +78,7 @@ def test_session_takes_an_id_or_a_file(store):
 def test_a_session_file_that_is_no_chat_is_refused_in_a_sentence(store, tmp_path, content):
     file = tmp_path / "chat.json"
     file.write_text(content)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SessionFileError) as caught:
         _opened(parse(["--session", str(file)]), store)
     assert "chat.json" in str(caught.value)
     assert file.read_text() == content
@@ -96,7 +97,7 @@ def test_a_transformers_chat_save_opens(store, tmp_path):
 
 @pytest.mark.parametrize("name", ["no-such-chat", "~no-such-user/x", "x" * 300])
 def test_an_unknown_session_is_refused_in_a_sentence(store, name):
-    with pytest.raises(UsageError):
+    with pytest.raises(SessionFileError):
         _opened(parse(["--session", name]), store)
 
 
@@ -164,7 +165,7 @@ def test_an_error_that_nobody_thought_of_is_printed_with_the_place_of_the_log(
         logging.getLogger().handlers[:] = before
     said = capsys.readouterr().err
     log = tmp_path / "logs" / "chat-tui.log"
-    assert said.startswith("chat-tui list: it failed unexpectedly (RuntimeError: out of ")
+    assert said.startswith("chat-tui list: It failed unexpectedly (RuntimeError: out of ")
     assert str(log) in said
     assert "\x1b" not in said
     assert "cheese" in log.read_text()

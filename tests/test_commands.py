@@ -73,7 +73,7 @@ def test_a_message_is_no_command(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("/hlep", "There is no command /hlep; did you mean /help? // sends"),
+        ("/hlep", "There is no command /hlep. Did you mean /help? // sends"),
         ("!xyzzy", "There is no command !xyzzy. !! sends"),
         ("/copy that", "/copy takes nothing behind it"),
     ],

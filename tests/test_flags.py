@@ -84,7 +84,7 @@ def test_a_flag_becomes_its_parameters_kind(flag, value):
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        ("temprature=1", "did you mean temperature"),
+        ("temprature=1", "Did you mean temperature"),
         ("temperature=hot", "'hot' is not a number"),
         ("temperature=900", "not from 0 to 100"),
         ("num_beams=4", "can't be set in a chat"),

@@ -62,8 +62,8 @@ def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
 @pytest.mark.parametrize(
     ("bindings", "words"),
     [
-        ({"chat.nwe": "f12"}, "There is no action 'chat.nwe'; did you mean chat.new?"),
-        ({"chats.pon": "f12"}, "There is no action 'chats.pon'; did you mean chats.pin?"),
+        ({"chat.nwe": "f12"}, "There is no action 'chat.nwe'. Did you mean chat.new?"),
+        ({"chats.pon": "f12"}, "There is no action 'chats.pon'. Did you mean chats.pin?"),
         ({"dialog.close": "q"}, "dialog.close has fixed keys: escape."),
         ({"chat.new": "ctrl+banana"}, "'ctrl+banana' is no key; chat.new keeps its own."),
     ],

@@ -66,9 +66,9 @@ def test_every_option_is_a_setting():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--temprature", "1"], "there is no option --temprature; did you mean --temperature?"),
-        (["--contine"], "did you mean --continue?"),
-        (["temprature=1"], "did you mean temperature?"),
+        (["--temprature", "1"], "There is no option --temprature. Did you mean --temperature?"),
+        (["--contine"], "Did you mean --continue?"),
+        (["temprature=1"], "Did you mean temperature?"),
         (["temperature=900"], "900 is not from 0 to 100"),
         (["a", "b"], "'b' is neither a model nor name=value"),
         (["--load-in-4bit", "--load-in-8bit"], "exclude each other"),
@@ -163,9 +163,9 @@ def test_flags_go_before_a_generation_config(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--config", "nowhere.toml"], "there is no configuration file nowhere.toml"),
+        (["--config", "nowhere.toml"], "There is no configuration file nowhere.toml"),
         (["--generation-config", "nowhere.json"], "nowhere.json can't be used"),
-        (["--preset", "none"], "there is no preset 'none'"),
+        (["--preset", "none"], "There is no preset 'none'"),
     ],
 )
 def test_a_named_file_that_is_not_there_is_said(words, sentence, tmp_path):
@@ -193,7 +193,7 @@ def test_config_explains_writes_and_takes_out(tmp_path):
     assert "# Environment: CHAT_TUI_SCREEN_THEME. Now: default." in text
     wrong = run("config", "screen.them=x", home=tmp_path)
     assert wrong.returncode == 2
-    assert "did you mean screen.theme?" in wrong.stderr
+    assert "Did you mean screen.theme?" in wrong.stderr
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -262,7 +262,7 @@ def test_wrong_arguments_answer_without_anything_heavy(tmp_path):
     [
         (["demo", "--quantization", "int4", "--load_in_8bit"], "exclude each other"),
         (["demo", "--quantization", "8bit", "--load_in_4bit"], "exclude each other"),
-        (["demo", "--model_name_or_path", "other"], "two models are named"),
+        (["demo", "--model_name_or_path", "other"], "Two models are named"),
     ],
 )
 def test_what_contradicts_itself_is_refused(words, said, capsys):
@@ -280,13 +280,13 @@ def test_a_dry_run_says_on_stderr_what_is_wrong(tmp_path):
     assert json.loads(done.stdout)["model"] == "demo"
     assert "chatt" in done.stderr
     assert "http://localhost:8000 is not asked" in done.stderr
-    assert "There is no theme 'grafite'; did you mean graphite?" in done.stderr
+    assert "There is no theme 'grafite'. Did you mean graphite?" in done.stderr
 
 
 def test_a_theme_that_is_not_there_is_not_written(tmp_path):
     wrong = run("config", "screen.theme=nope", home=tmp_path)
     assert wrong.returncode == 2
-    assert "there is no theme 'nope'" in wrong.stderr
+    assert "There is no theme 'nope'" in wrong.stderr
     assert run("config", "screen.theme=nord", home=tmp_path).returncode == 0
 
 
@@ -301,4 +301,4 @@ def test_a_pipe_in_place_of_a_generation_config_is_refused_and_not_waited_for(tm
     os.mkfifo(pipe)
     result = run("m", "--generation-config", str(pipe), "--dry-run", home=tmp_path / "home")
     assert result.returncode == 2
-    assert "can't be used: not a regular file" in result.stderr
+    assert "can't be used (not a regular file)." in result.stderr

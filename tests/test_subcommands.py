@@ -109,8 +109,8 @@ def test_files_that_are_no_chats_are_answered_for_and_do_not_stop_the_others(
     assert main(["import", *map(str, sorted(tmp_path.glob("*.json")))]) == 2
     shown = capsys.readouterr()
     assert shown.out.count("1 turn") == 1
-    assert "a.json can't be imported: it holds no chat" in shown.err
-    assert ".json can't be imported: it is not complete JSON" in shown.err
+    assert "a.json can't be imported. It holds no chat" in shown.err
+    assert ".json can't be imported. It is not complete JSON" in shown.err
     assert "c.json: 1 × the content of an image was left out" in shown.err
     assert shown.err.endswith("1 chat imported (OpenAI messages); 2 files not imported.\n")
     assert "\x1b" not in shown.err
@@ -238,7 +238,7 @@ def test_a_chat_that_is_not_there_is_told_with_where_to_look(paths, capsys, name
 
 def test_a_folder_as_output_is_refused_in_a_sentence(chat, tmp_path, capsys):
     assert main(["export", chat.id, "--output", str(tmp_path)]) == 2
-    assert "is a folder; name a file in it" in capsys.readouterr().err
+    assert "is a folder. Name a file in it." in capsys.readouterr().err
 
 
 def test_the_list_marks_what_is_damaged(chat, paths, capsys):

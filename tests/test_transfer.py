@@ -72,7 +72,7 @@ def test_a_pipe_in_place_of_a_chat_is_refused_and_not_waited_for(tmp_path):
     reading = threading.Thread(target=read_it, daemon=True)
     reading.start()
     reading.join(10)
-    assert said == ["it can't be read (not a regular file)"]
+    assert said == ["It can't be read (not a regular file)."]
 
 
 @pytest.mark.parametrize("kind", ["archive", "folder", "folder of an archive"])
@@ -112,7 +112,7 @@ def test_among_many_files_those_that_are_no_chats_are_named_and_the_rest_is_impo
     why = {Path(one.name).name: one.failure for one in tally.failures}
     assert why.keys() == {"user.json", "message_feedback.json", "cut.json", "gone.json"}
     assert "not complete JSON" in why["cut.json"]
-    assert why["user.json"] == "it holds no chat in a format known here"
+    assert why["user.json"] == "It holds no chat in a format known here."
 
 
 TAKEOUT_PAGE = b"<html><head><title>My Activity History</title>"
@@ -172,7 +172,7 @@ def test_an_archive_without_chats_in_a_folder_is_answered_for(tmp_path):
     files = {"good.json": PARTLY["good.json"], "no.zip": zipped({"a.txt": "x"})}
     _, tally = read(as_folder_or_archive(tmp_path, "folder", files))
     assert [one.failure for one in tally.failures] == [
-        "there are no chats in it (no file in it is JSON)"
+        "There are no chats in it (no file in it is JSON)."
     ]
     assert "without chats (a.txt)" in tally.summary()
 
@@ -183,7 +183,7 @@ def test_a_folder_of_more_files_than_are_looked_at_is_said_to_be(tmp_path, monke
     _, tally = read(as_folder_or_archive(tmp_path, "folder", files))
     assert len(tally.chats) == 2
     assert [one.failure for one in tally.failures] == [
-        "only the first 2 files in it were looked at"
+        "Only the first 2 files in it were looked at."
     ]
 
 
@@ -239,7 +239,7 @@ def test_an_empty_folder_and_an_archive_of_pictures_hold_no_chats(tmp_path):
     (tmp_path / "empty").mkdir()
     _, tally = read(tmp_path / "pictures.zip", tmp_path / "empty")
     assert [one.failure for one in tally.failures] == [
-        "there are no chats in it (no file in it is JSON)"
+        "There are no chats in it (no file in it is JSON)."
     ] * 2
 
 
@@ -289,7 +289,7 @@ def test_an_encrypted_file_in_an_archive_is_named(tmp_path):
     _, tally = read(path)
     assert titles(tally) == ["Chat 2"]
     assert [one.failure for one in tally.failures] == [
-        "it is encrypted; unpack the archive with its password first"
+        "It is encrypted. Unpack the archive with its password first."
     ]
 
 
@@ -316,7 +316,7 @@ def test_damage_in_one_file_does_not_lose_the_others(tmp_path):
     path.write_bytes(bytes(data))
     _, tally = read(path)
     assert titles(tally) == ["Chat 2"]
-    assert [one.failure for one in tally.failures] == ["it is damaged in the archive"]
+    assert [one.failure for one in tally.failures] == ["It is damaged in the archive."]
 
 
 def test_what_unpacks_to_more_than_the_limit_is_not_unpacked(tmp_path, monkeypatch):
@@ -425,6 +425,6 @@ def test_what_nobody_expected_of_a_file_fails_for_that_file_alone(tmp_path, monk
     (tmp_path / "b.json").write_text('["strange"]')
     _, tally = read(tmp_path)
     assert [one.failure for one in tally.failures] == [
-        "something in it can't be read here (AssertionError)"
+        "Something in it can't be read here (AssertionError)."
     ]
     assert len(tally.chats) == 1

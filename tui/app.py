@@ -297,7 +297,7 @@ class ChatApp(Appearance):
     def _rescue(self, ended: bool) -> Ending:
         unsaved, failures = self.sessions.unsaved, self.sessions.failures
         problems = dict.fromkeys(unsaved, "The chat is not saved: the disk does not answer.")
-        problems |= {chat_id: error.what_happened for chat_id, error in failures.items()}
+        problems |= {chat_id: error.message for chat_id, error in failures.items()}
         copies: dict[str, Path] = {}
         for chat_id, chat in (
             unsaved.items() if not (self._first and self._first.leaving.without_copy) else ()
@@ -305,7 +305,7 @@ class ChatApp(Appearance):
             try:
                 copies[chat_id] = write_copy(chat, self._rescue_folders)
             except SessionError as error:
-                problems[chat_id] += f" {error.what_happened}"
+                problems[chat_id] += f" {error.message}"
         return Ending(ended, problems, copies)
 
     def _handle_exception(self, error: Exception) -> None:

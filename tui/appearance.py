@@ -120,7 +120,8 @@ class Appearance(App[None]):
         wanted = self.preferences.values.screen.theme
         if not wanted or wanted in self.available_themes:
             return ""
-        return f"There is no theme {sanitize_line(wanted, 40)!r}{did_you_mean(wanted, list(self.available_themes)) or '.'}"
+        near = did_you_mean(wanted, list(self.available_themes))
+        return f"There is no theme {sanitize_line(wanted, 40)!r}. {near}".rstrip()
 
     def _read_themes(self) -> tuple[Sequence[ThemeColours], Sequence[str], bool] | None:
         """Return the user's themes, what is wrong with them, and whether they are read for the first time; None where nothing changed."""

@@ -14,13 +14,14 @@ from tui.console import Parser, complain
 from tui.conversation import Message, ReplyStats
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
+from tui.errors import UserError
 from tui.json_types import Json
-from tui.logs import LogError, start_logging
+from tui.logs import start_logging
 from tui.sanitize import sanitize_line
-from tui.settings.config import ConfigError, read_config, write_settings
-from tui.settings.paths import AppPaths, PathsError
+from tui.settings.config import read_config, write_settings
+from tui.settings.paths import AppPaths
 from tui.settings.schema import SETTINGS
-from tui.settings.state import AppState, StateError, load_state, save_state
+from tui.settings.state import AppState, load_state, save_state
 from tui.widgets.figures import bytes_text, seconds_text
 
 FAILED: Final = 2
@@ -161,7 +162,7 @@ def measure(engine: Engine, choice: Choice, trusted: tuple[str, ...] = ()) -> Me
             gain, info.device,
         )  # fmt: skip
     except EngineError as error:
-        return Measured(choice, problem=error.message)
+        return Measured(choice, problem=str(error))
     finally:
         engine.unload()
 
@@ -238,7 +239,7 @@ def run(
     only = [name for name in given.only.split(",") if name]
     if unknown := [name for name in only if name not in QUANTIZATIONS]:
         complain(
-            f"chat-tui bench: there is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}"
+            f"chat-tui bench: There is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}."
         )
         return FAILED
     engine = (make_engine or _engine)(paths)
@@ -281,7 +282,7 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
         save_state(paths.state, remembered)
         if changes:
             write_settings(paths.config_file, changes)
-    except (ConfigError, StateError) as error:
+    except UserError as error:
         complain(f"chat-tui bench: {error}")
         return FAILED
     print(f"Kept: chat-tui starts with {sanitize_line(request.model)}, {choice.name}.")
@@ -326,7 +327,7 @@ def _engine(paths: AppPaths) -> Engine:
     from tui.engine.local import LocalEngine
 
     # What libraries have to say would stand between the figures.
-    with contextlib.suppress(LogError, PathsError):
+    with contextlib.suppress(UserError):
         paths.ensure()
         hook = sys.excepthook
         start_logging(paths.logs)

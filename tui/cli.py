@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tui.console import complain, write_out
+from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
 from tui.json_types import Json
 from tui.options import Arguments, generation_settings, parse, parser
@@ -39,8 +40,8 @@ _GENERATION_CONFIG = "generation_config.json"
 _MOST_CONFIG_BYTES = 5_000_000
 
 
-class UsageError(Exception):
-    """The app can't start; the message is a sentence for a person."""
+class UsageError(UserError):
+    """The app can't start."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     is_subcommand = bool(given) and given[0] in SUBCOMMANDS
     name = f"chat-tui {given[0]}" if is_subcommand else "chat-tui"
-    from tui.settings.paths import PathsError
 
     try:
         if is_subcommand:
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return run(given)
         return _run(parse(given))
-    except (UsageError, PathsError) as error:
+    except UserError as error:
         complain(f"{name}: {error}")
         return USAGE_ERROR
     except Exception as error:  # noqa: BLE001 - once a log is kept, nobody else would say anything of it
@@ -73,15 +73,15 @@ def _unexpected(name: str, error: Exception) -> int:
 
     from tui import logs
     from tui.engine import failures
-    from tui.settings.paths import AppPaths, PathsError
+    from tui.settings.paths import AppPaths
 
     try:
-        where = f"the details are in {logs.start_logging(AppPaths.default().logs)}"
-    except (logs.LogError, PathsError) as problem:
-        where = f"{problem}"
+        where = f"The details are in {logs.start_logging(AppPaths.default().logs)}."
+    except UserError as problem:
+        where = str(problem)
     failures.log(logging.getLogger(__name__), logging.CRITICAL, "uncaught error", error)
     complain(
-        f"{name}: it failed unexpectedly ({failures.type_name(error)}: {failures.words(error)}); {where}"
+        f"{name}: It failed unexpectedly ({failures.type_name(error)}: {failures.words(error)}). {where}"
     )
     return CRASHED
 
@@ -98,8 +98,8 @@ def _run(arguments: Arguments) -> int:
         return _dry_run(arguments, paths)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
-            "this is a full-screen app and needs a terminal for input and output. "
-            "Run it without pipes or redirections."
+            "This is a full-screen app and needs a terminal for input and output.",
+            "Run it without pipes or redirections.",
         )
     return _open(arguments, paths)
 
@@ -108,7 +108,7 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
     """Return the settings in force, and sentences about what was not used.
 
     Raises:
-        UsageError: something that the command line names can't be used.
+        UsageError, PresetError: something that the command line names can't be used.
     """
     from tui.settings.preferences import Origin, Preferences
     from tui.settings.presets import Library, PresetError
@@ -121,7 +121,7 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
         command_line = {**_generation_config(arguments.generation_config), **command_line}
     path = typed_path(str(arguments.config)) if arguments.config else paths.config_file
     if arguments.config and not is_file(path):
-        raise UsageError(f"there is no configuration file {path}")
+        raise UsageError(f"There is no configuration file {path}.")
     preferences = Preferences(
         path,
         environment=os.environ,
@@ -136,8 +136,8 @@ def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, li
             preferences.apply_preset(preferences.library.preset(name))
     except PresetError as error:
         if preferences.origin("chat.preset") is Origin.COMMAND_LINE:
-            raise UsageError(f"{error}") from error
-        notices.append(f"{error}.")
+            raise
+        notices.append(str(error))
     return preferences, notices
 
 
@@ -150,8 +150,7 @@ def _generation_config(named: str) -> dict[str, Json]:
     path = typed_path(named)
     if is_folder(path):
         path /= _GENERATION_CONFIG
-    from tui.engine.base import ModelLoadError
-
+    unusable = f"The generation config {named} can't be used"
     try:
         if ".json" not in named and not is_file(path):
             from tui.engine.hub.hub import Hub
@@ -160,11 +159,12 @@ def _generation_config(named: str) -> dict[str, Json]:
         return generation_settings(
             read_regular(path, most_bytes=_MOST_CONFIG_BYTES).decode("utf-8")
         )
-    except (OSError, ValueError, ModelLoadError) as error:
-        why = str(error).partition("\n")[0]
-        if isinstance(error, OSError) and error.strerror:
-            why = reason(error)
-        raise UsageError(f"the generation config {named} can't be used: {why}") from error
+    except UserError as error:
+        raise UsageError(f"{unusable}. {error.message}", error.hint) from error
+    except OSError as error:
+        raise UsageError(f"{unusable} ({reason(error)}).") from error
+    except ValueError as error:
+        raise UsageError(f"{unusable} ({error}).") from error
 
 
 def _load_request(
@@ -208,7 +208,7 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
     preferences, notices = _preferences(arguments, paths)
     request, more = _load_request(arguments, preferences)
     if problem := theme_problem(preferences.values.screen.theme, paths):
-        more.append(f"{problem[0].upper()}{problem[1:]}")
+        more.append(problem)
     settings = {
         key: {"value": value, "origin": origin.value} for key, value, origin in preferences.items()
     }
@@ -246,18 +246,17 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
         from tui.sessions import SessionStore
         from tui.sessions.writer import SessionWriter
         from tui.settings.measurements import Measurements
-        from tui.settings.paths import PathsError
         from tui.settings.state import save_state
         from tui.settings.themes import shipped_themes, user_themes
 
     notices: list[str] = []
     try:
         paths.ensure()
-    except PathsError as error:
+    except UserError as error:
         notices.append(f"{error} What you write is kept in memory only.")
     try:
         logs.start_logging(paths.logs)
-    except logs.LogError as error:
+    except UserError as error:
         notices.append(str(error))
     store = SessionStore(paths.sessions, paths.index)
     opened = _opened(arguments, store)
@@ -283,7 +282,7 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     if app.crash is not None:
         name = type(app.crash).__name__
         where = logs.log_path(paths.logs)
-        complain(f"chat-tui: the app failed ({name}); the details are in {where}")
+        complain(f"chat-tui: The app failed ({name}). The details are in {where}.")
     for chat_id, problem in ending.problems.items():
         complain(f"chat-tui: {problem}")
         if (copy := ending.copies.get(chat_id)) is not None:
@@ -312,25 +311,20 @@ def _opened(arguments: Arguments, store: SessionStore) -> Loaded | None:
     """Return the chat that the command line asks for.
 
     Raises:
-        UsageError: it can't be opened.
+        UsageError, SessionError: it can't be opened.
     """
-    from tui.sessions import SessionError
+    if arguments.resume:
+        newest = store.newest()
+        if newest is None:
+            raise UsageError("There is no saved chat to continue.", "`chat-tui` starts one.")
+        return store.load(newest)
+    if arguments.session:
+        path = typed_path(arguments.session)
+        if exists(path):
+            return store.open_file(path)
+        from tui.subcommands import whole_id
 
-    try:
-        if arguments.resume:
-            newest = store.newest()
-            if newest is None:
-                raise UsageError("there is no saved chat to continue. Start one with: chat-tui")
-            return store.load(newest)
-        if arguments.session:
-            path = typed_path(arguments.session)
-            if exists(path):
-                return store.open_file(path)
-            from tui.subcommands import whole_id
-
-            return store.load(whole_id(store, arguments.session))
-    except SessionError as error:
-        raise UsageError(str(error)) from error
+        return store.load(whole_id(store, arguments.session))
     return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tui.actions import Action, actions
+from tui.errors import UserError
 from tui.parameters import did_you_mean
 from tui.scopes import MAIN
 
@@ -21,8 +22,8 @@ _ONE_THING: Final = ("[MODEL]", "[NAME]", "[FILE]")
 _BEGUN: Final = re.compile(r"[/!][\w-]*")
 
 
-class CommandError(Exception):
-    """A text that looks like a command is none; the message is a sentence for a person."""
+class CommandError(UserError):
+    """A text that looks like a command is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,15 @@ def parse_command(text: str) -> Command | None:
         found[1].lower().replace("_", "-"),
         (found[2] or "").strip(),
     )
+    literally = f"{2 * sign} sends a text that begins so."
     action = COMMANDS.get(name)
     if action is None:
-        near = did_you_mean(name, COMMANDS).replace("did you mean ", f"did you mean {sign}")
+        near = did_you_mean(name, COMMANDS, sign)
         raise CommandError(
-            f"There is no command {sign}{name[:40]}{near or '.'} {2 * sign} sends a text that begins so."
+            f"There is no command {sign}{name[:40]}.", f"{near} {literally}".lstrip()
         )
     if argument and not action.argument:
-        raise CommandError(
-            f"{sign}{name} takes nothing behind it. {2 * sign} sends a text that begins so."
-        )
+        raise CommandError(f"{sign}{name} takes nothing behind it.", literally)
     return Command(action, unquoted(argument) if action.argument in _ONE_THING else argument)
 
 

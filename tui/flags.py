@@ -34,7 +34,7 @@ def parse_flags(flags: Iterable[str]) -> dict[str, Json]:
     for flag in flags:
         name, equals, value = flag.partition("=")
         if not equals:
-            raise ParameterError(f"{flag!r} has no '='; write name=value")
+            raise ParameterError(f"{flag!r} has no '='.", "Write name=value.")
         found[name] = flag_value(name, value)
     return found
 
@@ -80,7 +80,7 @@ def _list(name: str, text: str) -> Json:
         except (ValueError, RecursionError):
             continue
     raise ParameterError(
-        f'{name}: {text[:40]!r} is not a list; write it as in [1, 2] or ["a", "b"]'
+        f"{text[:40]!r} is not a list for {name}.", 'Write it as in [1, 2] or ["a", "b"].'
     )
 
 
@@ -94,7 +94,7 @@ def read_flags(flags: Iterable[str]) -> dict[str, Value]:
     for flag in flags:
         name, equals, text = flag.partition("=")
         if not equals:
-            raise ParameterError(f"{flag!r} has no '='; write name=value")
+            raise ParameterError(f"{flag!r} has no '='.", "Write name=value.")
         name = name.strip().replace("-", "_")
         found[name] = read_value(name, text)
     return found
@@ -147,7 +147,7 @@ def _quoted(text: str) -> tuple[str, str]:
             at += 1
         inside += text[at]
         at += 1
-    raise ParameterError("a quote is not closed")
+    raise ParameterError("A quote is not closed.")
 
 
 def _bracket(text: str) -> str:
@@ -160,7 +160,7 @@ def _bracket(text: str) -> str:
         at += 1
         if not depth:
             return text[:at]
-    raise ParameterError("a bracket is not closed")
+    raise ParameterError("A bracket is not closed.")
 
 
 def as_flags(values: Mapping[str, Value]) -> str:

@@ -101,9 +101,8 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
     problems: list[str] = []
     for action_id, text in {**MAPS.get(name, {}), **(bindings or {})}.items():
         if action_id not in keys:
-            problems.append(
-                f"There is no action {action_id[:40]!r}{did_you_mean(action_id, keys) or '.'}"
-            )
+            near = did_you_mean(action_id, keys)
+            problems.append(f"There is no action {action_id[:40]!r}. {near}".rstrip())
             continue
         chosen = tuple(part.strip() for part in text.split(",") if part.strip())
         action = ids[action_id]

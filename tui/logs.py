@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from tui.errors import UserError
 from tui.files import make_private_folder, open_own, reason
 
 _MAX_BYTES: Final = 1_000_000
@@ -23,8 +24,8 @@ _FORMAT: Final = "%(asctime)s %(levelname)-7s %(threadName)s %(name)s: %(message
 _log = logging.getLogger(__name__)
 
 
-class LogError(Exception):
-    """There can be no log file; the message is a sentence for a person. The app works without."""
+class LogError(UserError):
+    """There can be no log file. The app works without."""
 
 
 class _PrivateHandler(RotatingFileHandler):
@@ -71,7 +72,8 @@ def start_logging(folder: Path, level: int = logging.INFO) -> Path:
     except OSError as error:
         root.addHandler(logging.NullHandler())
         raise LogError(
-            f"There is no log: {path} can't be written ({reason(error)}). chat-tui works without it."
+            f"There is no log: {path} can't be written ({reason(error)}).",
+            "chat-tui works without it.",
         ) from error
     handler.setFormatter(logging.Formatter(_FORMAT))
     root.addHandler(handler)

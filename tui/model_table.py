@@ -70,7 +70,7 @@ def _local(paths: AppPaths, room: Room) -> list[dict[str, Any]]:
         try:
             facts = catalog.facts(source)
         except ModelLoadError as error:
-            problem = error.message
+            problem = str(error)
         size = bytes_text(source.size_bytes) if source.size_bytes else ""
         found.append(
             {

@@ -15,11 +15,12 @@ from typing import Any, Final, NoReturn
 from tui import __version__
 from tui.console import Parser
 from tui.engine.quantization import QUANTIZATIONS
+from tui.errors import UserError
 from tui.files import exists
 from tui.flags import looks_like_flag, read_flags, read_value
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, UNUSED, ParameterError, did_you_mean, readable
-from tui.settings.schema import GENERATION, SETTINGS, SettingError
+from tui.settings.schema import GENERATION, SETTINGS
 
 _WORDS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
@@ -135,14 +136,12 @@ class OptionParser(Parser):
     def _refuse(self, word: str) -> NoReturn:
         options = [option for action in self._actions for option in action.option_strings]
         name = word.partition("=")[0]
-        near = did_you_mean(
-            name.lstrip("-"), [one.lstrip("-") for one in options if one[:2] == "--"]
-        )
-        near = near.replace("did you mean ", "did you mean --")
+        known = [one.lstrip("-") for one in options if one[:2] == "--"]
+        near = did_you_mean(name.lstrip("-"), known, "--")
         self.error(
-            f"there is no option {name}{near}"
+            f"There is no option {name}. {near}".rstrip()
             if word.startswith("-")
-            else f"{word} is one word too many"
+            else f"{word!r} is one word too many."
         )
 
 
@@ -227,7 +226,7 @@ def parse(words: Sequence[str]) -> Arguments:
     given = made.parse_args(words)
     try:
         return _arguments(given)
-    except (ParameterError, SettingError) as error:
+    except UserError as error:
         made.error(str(error))
 
 
@@ -245,7 +244,7 @@ def _arguments(given: argparse.Namespace) -> Arguments:
     notices += left_out
     settings |= {GENERATION + name: value for name, value in read_flags(usable).items()}
     if model and given.model and model != given.model:
-        raise ParameterError(f"two models are named: {model} and {given.model}")
+        raise ParameterError(f"Two models are named: {model} and {given.model}.")
     if model or given.model:
         settings["model.name"] = given.model or model
     notices += [
@@ -279,7 +278,7 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
         else:
             near = did_you_mean(word, PARAMETERS)
             raise ParameterError(
-                f"{word!r} is neither a model nor name=value, and the model is {model!r}{near}"
+                f"{word!r} is neither a model nor name=value, and the model is {model!r}.", near
             )
     return model, flags, notices
 
@@ -300,11 +299,11 @@ def _quantization(given: argparse.Namespace) -> dict[str, Json]:
     settings: dict[str, Json] = {}
     four, eight = _is_on(given.load_in_4bit), _is_on(given.load_in_8bit)
     if four and eight:
-        raise ParameterError("--load-in-4bit and --load-in-8bit exclude each other")
+        raise ParameterError("--load-in-4bit and --load-in-8bit exclude each other.")
     named = getattr(given, "model.quantization") or ""
     if named and ((four and "4bit" not in named) or (eight and named != "8bit")):
         flag = f"--load-in-{8 if eight else 4}bit"
-        raise ParameterError(f"--quantization {named} and {flag} exclude each other")
+        raise ParameterError(f"--quantization {named} and {flag} exclude each other.")
     if eight:
         settings["model.quantization"] = "8bit"
     if four:
@@ -320,7 +319,7 @@ def _is_on(text: str | None) -> bool:
     if text is None:
         return False
     if text.lower() not in _WORDS:
-        raise ParameterError(f"{text!r} is neither true nor false")
+        raise ParameterError(f"{text!r} is neither true nor false.")
     return _WORDS[text.lower()]
 
 
@@ -333,7 +332,7 @@ def generation_settings(text: str) -> dict[str, Json]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"it is not valid JSON ({error})") from error
+        raise ParameterError(f"It is not valid JSON ({error}).") from error
     if not isinstance(document, Mapping):
-        raise ParameterError("it holds no settings")
+        raise ParameterError("It holds no settings.")
     return {GENERATION + name: value for name, value in readable(document).items()}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
+from tui.errors import UserError
 from tui.json_types import Json
 
 Value: TypeAlias = bool | int | float | str | list[Json] | None
@@ -29,8 +30,8 @@ _NOT_SET: Final = ("", "none", "default", "auto")
 _MAX_ITEMS: Final = 10_000
 
 
-class ParameterError(ValueError):
-    """A value that a parameter can't take; the message is a sentence for a person."""
+class ParameterError(UserError):
+    """A value that a parameter can't take, or a parameter that there is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Parameter:
             return None
         if self.kind is bool:
             if word not in _WORDS:
-                raise ParameterError(f"{self.label}: {_brief(typed)!r} is neither true nor false")
+                raise ParameterError(f"{self.label}: {_brief(typed)!r} is neither true nor false.")
             return _WORDS[word]
         if self.kind is list:
             return self.check(self._list(typed))
@@ -103,7 +104,7 @@ class Parameter:
             number: float = int(typed) if self.kind is int else float(typed)
         except ValueError:
             what = "a whole number" if self.kind is int else "a number"
-            raise ParameterError(f"{self.label}: {_brief(typed)!r} is not {what}") from None
+            raise ParameterError(f"{self.label}: {_brief(typed)!r} is not {what}.") from None
         return self.check(number)
 
     def _list(self, typed: str) -> list[Json]:
@@ -113,7 +114,7 @@ class Parameter:
                 found = json.loads(typed)
             except (ValueError, RecursionError):
                 raise ParameterError(
-                    f"{self.label}: {_brief(typed)!r} is not {self.range_text}"
+                    f"{self.label}: {_brief(typed)!r} is not {self.range_text}."
                 ) from None
             return list(found)
         if self.items is str:
@@ -122,7 +123,7 @@ class Parameter:
             return [int(part) for part in typed.split(",")]
         except ValueError:
             raise ParameterError(
-                f"{self.label}: {_brief(typed)!r} is not {self.range_text}"
+                f"{self.label}: {_brief(typed)!r} is not {self.range_text}."
             ) from None
 
     def check(self, value: object) -> Value:
@@ -135,7 +136,7 @@ class Parameter:
             return None
         if self.kind is bool:
             if not isinstance(value, bool):
-                raise ParameterError(f"{self.label}: {_shown(value)} is neither true nor false")
+                raise ParameterError(f"{self.label}: {_shown(value)} is neither true nor false.")
             return value
         if self.kind is str:
             return self._checked_text(value)
@@ -145,20 +146,20 @@ class Parameter:
 
     def _checked_number(self, value: object) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ParameterError(f"{self.label}: {_shown(value)} is not a number")
+            raise ParameterError(f"{self.label}: {_shown(value)} is not a number.")
         if isinstance(value, float) and not math.isfinite(value):
-            raise ParameterError(f"{self.label}: {value} is not a finite number")
+            raise ParameterError(f"{self.label}: {value} is not a finite number.")
         if self.kind is int and value != int(value):
-            raise ParameterError(f"{self.label}: {value} is not a whole number")
+            raise ParameterError(f"{self.label}: {value} is not a whole number.")
         low, high = self.minimum, self.maximum
         if (low is not None and value < low) or (high is not None and value > high):
             shown = _brief(format_value(value))
-            raise ParameterError(f"{self.label}: {shown} is not {self.range_text}")
+            raise ParameterError(f"{self.label}: {shown} is not {self.range_text}.")
         return int(value) if self.kind is int else float(value)
 
     def _checked_text(self, value: object) -> Value:
         if not isinstance(value, str) or (self.choices and value not in self.choices):
-            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}")
+            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}.")
         return value
 
     def _checked_list(self, value: Any) -> Value:
@@ -167,7 +168,7 @@ class Parameter:
             value = [value]
         is_list = isinstance(value, list | tuple) and 0 < len(value) <= _MAX_ITEMS
         if not is_list or not all(self._is_item(one) for one in value):
-            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}")
+            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}.")
         return [_plain(one) for one in value]
 
     def _is_item(self, value: object) -> bool:
@@ -501,16 +502,17 @@ def parameter(name: str) -> Parameter:
     except KeyError:
         pass
     if name in UNUSED:
-        raise ParameterError(f"{name} can't be set in a chat: {UNUSED[name]}")
-    hint = did_you_mean(name, PARAMETERS)
-    raise ParameterError(f"there is no generation parameter {_brief(name)!r}{hint}")
+        raise ParameterError(f"{name!r} can't be set in a chat: {UNUSED[name]}.")
+    raise ParameterError(
+        f"There is no generation parameter {_brief(name)!r}.", did_you_mean(name, PARAMETERS)
+    )
 
 
-def did_you_mean(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    """Return `; did you mean ...?` with the known word that is nearest; empty when none is near."""
+def did_you_mean(word: str, known: Sequence[str] | Mapping[str, object], sign: str = "") -> str:
+    """Return `Did you mean ...?` with the known word that is nearest, behind a sign; empty when none is near."""
     folded = {name.replace("-", "_").lower(): name for name in known}
     near = get_close_matches(word.replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
-    return f"; did you mean {folded[near[0]]}?" if near else ""
+    return f"Did you mean {sign}{folded[near[0]]}?" if near else ""
 
 
 def grouped(*, is_common: bool | None = None) -> Iterator[tuple[str, list[Parameter]]]:

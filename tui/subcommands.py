@@ -15,14 +15,14 @@ from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
 from tui.conversation import Conversation
 from tui.conversation.formats import FORMATS, export_text
-from tui.engine.base import EngineError
+from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, typed_path
 from tui.json_types import Json
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
-from tui.sessions import SessionError, SessionFileError, SessionStore
-from tui.settings.config import ConfigError, explain, write_settings
-from tui.settings.paths import AppPaths, PathsError
+from tui.sessions import SessionFileError, SessionStore
+from tui.settings.config import explain, write_settings
+from tui.settings.paths import AppPaths
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.presets import Library
 from tui.settings.schema import SETTINGS, SettingError
@@ -61,10 +61,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _COMMANDS[name](given, store)
         sys.stdout.flush()
         return code
-    except EngineError as error:
-        complain(f"chat-tui {name}: {error} {error.hint}".rstrip())
-        return FAILED
-    except (ConfigError, PathsError, SessionError, SettingError, TransferError) as error:
+    except UserError as error:
         complain(f"chat-tui {name}: {error}")
         return FAILED
     except BrokenPipeError:
@@ -84,7 +81,7 @@ def whole_id(store: SessionStore, start: str) -> str:
     found = [one.id for one in store.list() if start and one.id.startswith(start)]
     if len(found) > 1:
         raise SessionFileError(
-            f"{len(found)} chats have an id that begins with {start[:80]!r}; give more of it."
+            f"{len(found)} chats have an id that begins with {start[:80]!r}.", "Give more of it."
         )
     return found[0] if found else start
 
@@ -152,7 +149,7 @@ def _list(_given: argparse.Namespace, store: SessionStore) -> int:
 def _export(given: argparse.Namespace, store: SessionStore) -> int:
     chat_id = store.newest() if given.chat == "newest" else given.chat
     if chat_id is None:
-        raise TransferError("there is no saved chat yet")
+        raise TransferError("There is no saved chat yet.")
     path = typed_path(chat_id)
     if is_file(path):
         opened = store.open_file(path)
@@ -165,9 +162,9 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
         write_out(export_text([opened.conversation], EXPORTS[name]))
     else:
         if is_folder(given.output):
-            raise TransferError(f"{given.output} is a folder; name a file in it")
+            raise TransferError(f"{given.output} is a folder.", "Name a file in it.")
         if exists(given.output) and not given.force:
-            raise TransferError(f"{given.output} is there already; --force replaces it")
+            raise TransferError(f"{given.output} is there already.", "--force replaces it.")
         write_chats([opened.conversation], name, given.output, overwrite=given.force)
     return 0
 
@@ -189,7 +186,7 @@ def _keep(source: Source, tally: Tally, store: SessionStore) -> None:
     name = sanitize_line(source.name)
     if source.imported is None:
         if source in tally.failures:
-            complain(f"chat-tui import: {name} can't be imported: {source.failure}")
+            complain(f"chat-tui import: {name} can't be imported. {source.failure}")
         return
     chats = zip(source.imported.conversations, source.imported.origins, strict=True)
     for chat, origin in chats:
@@ -288,9 +285,9 @@ def _config(given: argparse.Namespace, _store: SessionStore) -> int:
 def _change(text: str) -> tuple[str, Json]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise SettingError(f"{text!r} is not KEY=VALUE")
+        raise SettingError(f"{text!r} is not KEY=VALUE.")
     if key not in SETTINGS:
-        raise SettingError(f"there is no setting {key!r}{did_you_mean(key, SETTINGS)}")
+        raise SettingError(f"There is no setting {key!r}.", did_you_mean(key, SETTINGS))
     return key, SETTINGS[key].parse(value) if value else None
 
 
@@ -302,7 +299,8 @@ def theme_problem(name: str, paths: AppPaths) -> str:
     known = {*BUILTIN_THEMES, *(theme.name for theme in themes)}
     if not name or name in known:
         return ""
-    return f"there is no theme {sanitize_line(name, 40)!r}{did_you_mean(name, sorted(known))}"
+    near = did_you_mean(name, sorted(known))
+    return f"There is no theme {sanitize_line(name, 40)!r}. {near}".rstrip()
 
 
 def _completion(given: argparse.Namespace, _store: SessionStore) -> int:

@@ -30,6 +30,7 @@ from tui.conversation.formats.jan import MESSAGES_FILE, THREAD_FILE
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.reading import may_be_chats
 from tui.conversation.formats.signs import HEAD_BYTES, Holds, is_media, sign_of
+from tui.errors import UserError
 from tui.export_html import HTML
 from tui.files import FILE_MODE, is_folder, open_regular, read_regular, reason, write_atomic
 
@@ -41,12 +42,12 @@ EXPORTS: Final[Mapping[str, Format]] = {
 """The formats that can be written, by name."""
 
 
-_NO_CHAT: Final = "it holds no chat in a format known here"
+_NO_CHAT: Final = "It holds no chat in a format known here."
 _SHOWN_NAMES: Final = 5
 
 
-class TransferError(Exception):
-    """A file could not be read or written; the message is a sentence for a person."""
+class TransferError(UserError):
+    """A file of chats could not be written."""
 
 
 def write_chats(
@@ -70,7 +71,7 @@ def write_chats(
     try:
         text = export_text(chats, EXPORTS[format_name], selection)
     except ChatFormatError as error:
-        raise TransferError(str(error)) from error
+        raise TransferError(error.message, error.hint) from error
     write_new(path, text, overwrite=overwrite)
 
 
@@ -90,9 +91,9 @@ def write_new(path: Path, text: str, *, overwrite: bool = False) -> None:
         ) as file:
             file.write(data)
     except FileExistsError as error:
-        raise TransferError(f"{path} is there already") from error
+        raise TransferError(f"{path} is there already.", "Choose another name.") from error
     except OSError as error:
-        raise TransferError(f"{path} can't be written ({reason(error)})") from error
+        raise TransferError(f"{path} can't be written ({reason(error)}).") from error
 
 
 # -- reading
@@ -105,7 +106,7 @@ class Source:
     Attributes:
         name: the file's, as a person is told.
         imported: what it held; None where there was nothing.
-        failure: why there was nothing, in a sentence.
+        failure: why there was nothing, in whole sentences that begin with "It", which is the file.
         is_named: whether it was asked for by name, rather than found in a folder or an archive.
         is_other: whether it holds something else than chats, as most files do that are not called as those with chats.
         media: how many pictures and other media it stands for, in place of a source for each.
@@ -181,15 +182,15 @@ def _all_in(
         yield Source(name, is_named=False, is_other=True, media=container.media)
     if isinstance(container, _Folder):
         for link in container.links:
-            failure = "it is a link, and links in a folder are not followed"
+            failure = "It is a link, and links in a folder are not followed."
             yield Source(f"{name}: {link}", failure=failure, is_named=False, is_other=True)
         if container.is_cut:
-            yield Source(name, failure=f"only the first {MOST_FILES:,} files in it were looked at")
+            yield Source(name, failure=f"Only the first {MOST_FILES:,} files in it were looked at.")
     if not found:
         called_so = sum(map(may_hold_chats, container.names))
         files = "file" if called_so == 1 else "files"
         looked = f"{called_so} {files} in it looked at" if called_so else "no file in it is JSON"
-        yield Source(name, failure=f"there are no chats in it ({looked})", is_named=is_named)
+        yield Source(name, failure=f"There are no chats in it ({looked}).", is_named=is_named)
 
 
 def _each_in(name: str, container: Archive | _Folder, *, depth: int) -> Iterator[Source]:
@@ -214,7 +215,9 @@ def _each_in(name: str, container: Archive | _Folder, *, depth: int) -> Iterator
                 yield _read_one(shown, data, thread, is_named=False)
             elif depth:
                 yield Source(
-                    shown, failure="it is an archive in an archive; unpack it first", is_named=False
+                    shown,
+                    failure="It is an archive in an archive. Unpack it first.",
+                    is_named=False,
                 )
             else:
                 yield from _all_in(shown, Archive(data), depth=depth + 1, is_named=False)
@@ -238,7 +241,9 @@ def _other_in(shown: str, inner: str, container: Archive | _Folder) -> Source:
     if sign.holds is Holds.MEDIA:
         return Source(shown, is_named=False, is_other=True, media=1)
     is_other = sign.holds is Holds.OTHER
-    return Source(shown, failure=sign.sentence, is_named=False, is_other=is_other)
+    return Source(
+        shown, failure=f"{sign.what} {sign.hint}".rstrip(), is_named=False, is_other=is_other
+    )
 
 
 def _read_one(name: str, data: bytes, thread: bytes | None, *, is_named: bool) -> Source:
@@ -252,7 +257,7 @@ def _read_one(name: str, data: bytes, thread: bytes | None, *, is_named: bool) -
         # What the error says may quote a chat, which is no matter for a log.
         _log.warning("a file of chats can't be read: %s", kind)
         return Source(
-            name, failure=f"something in it can't be read here ({kind})", is_named=is_named
+            name, failure=f"Something in it can't be read here ({kind}).", is_named=is_named
         )
 
 
@@ -275,7 +280,7 @@ def _is(name: str, wanted: str) -> bool:
 
 
 def _why(error: Exception) -> str:
-    return f"it can't be read ({reason(error)})" if isinstance(error, OSError) else str(error)
+    return f"It can't be read ({reason(error)})." if isinstance(error, OSError) else str(error)
 
 
 class Tally:

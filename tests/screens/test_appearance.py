@@ -202,7 +202,7 @@ async def test_what_is_wrong_with_keys_and_theme_is_said_at_the_start(desk: Desk
         await ready(pilot)
         told = " ".join(one.message for one in app._notifications)
         assert "The key f2 is given to both sidebar.toggle and chat.new." in told
-        assert "There is no theme 'becon'; did you mean beacon?" in told
+        assert "There is no theme 'becon'. Did you mean beacon?" in told
         assert app.keymap_in_force.is_default
 
 

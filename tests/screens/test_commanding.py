@@ -60,9 +60,9 @@ async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_comma
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("/set temprature=1", "did you mean temperature?"),
+        ("/set temprature=1", "Did you mean temperature?"),
         ("/set temperature", "has no '='"),
-        ("/reset temprature", "did you mean temperature?"),
+        ("/reset temprature", "Did you mean temperature?"),
         ("/theme nope", "There is no theme nope"),
         ("/preset nope", "There is no preset 'nope'"),
         ("/prompt nope", "There is no prompt 'nope'"),
@@ -85,7 +85,7 @@ async def test_what_is_no_command_goes_back_into_the_composer(desk: Desk):
     async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/hlep me")
-        await until(pilot, lambda: "did you mean /help?" in shown(pilot))
+        await until(pilot, lambda: "Did you mean /help?" in shown(pilot))
         assert screen.composer.text == "/hlep me"
         assert screen.conversation.path == ()
 
@@ -423,5 +423,5 @@ async def test_a_path_that_leads_nowhere_ends_nothing(desk: Desk, tmp_path, monk
             await answered(pilot, screen, 4)
             assert screen.conversation.path[2].text == text
         else:
-            said = ("Not saved", "there already", "Written")
+            said = ("Nothing was written", "there already", "Written")
             await until(pilot, lambda: any(words in shown(pilot) for words in said))

@@ -210,7 +210,7 @@ async def test_what_there_is_to_say_of_many_files_stays_until_it_was_read(desk: 
 
 
 async def test_a_report_without_end_is_cut_and_says_what_leads_to_the_rest(desk: Desk):
-    lines = [f"file {number}: it holds no chat" for number in range(100_000)]
+    lines = [f"file {number}: It holds no chat." for number in range(100_000)]
     async with desk.app().run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         pilot.app.push_screen(Report("About this import", "None.", lines, "Try elsewhere."))

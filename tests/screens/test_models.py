@@ -29,6 +29,7 @@ from tui.engine.base import (
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.downloads import Download
 from tui.engine.hub.hub import Hub
+from tui.errors import UserError
 from tui.screens.ask import Ask
 from tui.screens.chat import ChatScreen
 from tui.screens.models.load_options import LoadOptions, parse_limits
@@ -486,7 +487,7 @@ def test_limits_as_a_person_types_them(text, limits):
 
 @pytest.mark.parametrize("text", ["6GiB", "cuda:0", "cuda:0=much", "=6GiB", "cpu=6"])
 def test_limits_that_mean_nothing(text):
-    with pytest.raises(ValueError, match="Most memory"):
+    with pytest.raises(UserError, match="Most memory"):
         parse_limits(text)
 
 

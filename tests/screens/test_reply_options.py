@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, Label, OptionList
 
 from tests.screens.host import OPEN, Host, screen_text, type_text, until
-from tui.engine.catalog import ModelKind, ModelSource
+from tui.engine.base import ModelLoadError
+from tui.engine.catalog import ModelKind, ModelSource, resolve
 from tui.screens.dialog import TextField
 from tui.screens.reply_options import ChosenOptions, ReplyOptions
 from tui.widgets.parameter_field import ParameterField, ValueInput
@@ -101,12 +102,16 @@ async def test_naming_the_model_that_is_loaded_is_no_other_model(dialog):
         assert app.result.model == ""
 
 
-async def test_a_model_that_is_none_is_refused_with_the_reason(dialog, tmp_path):
+async def test_a_model_that_is_none_is_refused_with_the_reason_and_what_to_do(dialog, tmp_path):
     app = Host(dialog)
     async with app.run_test(size=(120, 40)) as pilot:
         dialog.query_one("#model", Input).value = str(tmp_path / "nothing.gguf")
         await pilot.press("enter")
         await until(pilot, lambda: not dialog.query_one("#problem").has_class("-none"))
+        with pytest.raises(ModelLoadError) as refused:
+            resolve(str(tmp_path / "nothing.gguf"))
+        assert refused.value.hint
+        assert str(dialog.query_one("#problem", Label).render()) == str(refused.value)
         assert app.result is OPEN
         assert dialog.focused is dialog.query_one("#model", Input)
 

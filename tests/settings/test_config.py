@@ -50,8 +50,8 @@ def test_a_file_is_read():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[scren]\ntheme = 'x'", "There is no setting 'scren'; did you mean screen?"),
-        ("[screen]\nthem = 'x'", "There is no setting 'screen.them'; did you mean screen.theme?"),
+        ("[scren]\ntheme = 'x'", "There is no setting 'scren'. Did you mean screen?"),
+        ("[screen]\nthem = 'x'", "There is no setting 'screen.them'. Did you mean screen.theme?"),
         ("theme = 'x'", "There is no setting 'theme'"),
         ("[screen]\nplain = 1", "screen.plain: '1' is not true or false"),
         ("[generation]\ntemperature = 900", "900 is not from 0 to 100"),
@@ -182,7 +182,7 @@ def test_the_environment_is_read_by_the_same_table():
 
 def test_a_misspelt_variable_is_said():
     found = read_environment({"CHAT_TUI_SCREEN_THEM": "x", "CHAT_TUI_SCREEN_PLAIN": "maybe"})
-    assert "did you mean CHAT_TUI_SCREEN_THEME?" in " ".join(found.problems)
+    assert "Did you mean CHAT_TUI_SCREEN_THEME?" in " ".join(found.problems)
     assert len(found.problems) == 2
 
 

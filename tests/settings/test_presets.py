@@ -56,14 +56,14 @@ def test_a_name_never_leads_out_of_the_folder(library, name, tmp_path):
 
 def test_an_unknown_name_gets_the_nearest_one(library):
     library.save_preset(PRESET)
-    with pytest.raises(PresetError, match="'carefull'; did you mean careful"):
+    with pytest.raises(PresetError, match=r"'carefull'\. Did you mean careful"):
         library.preset("carefull")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("modl = 'x'", "did you mean model"),
+        ("modl = 'x'", "Did you mean model"),
         ("model = 5", "model is not a text"),
         ("parameters = 5", "parameters is not a table"),
         ("[parameters]\ntemperature = 900", "900 is not from 0 to 100"),

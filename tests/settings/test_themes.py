@@ -174,8 +174,8 @@ def test_bad_files_are_left_out_and_told_all_at_once(tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("not a theme")
     themes, problems = user_themes(tmp_path)
     assert [theme.name for theme in themes] == ["mine"]
-    assert [problem.split(":")[0] for problem in problems] == [
-        f"Theme {name}.toml" for name in "bcde"
+    assert [problem.partition(".toml ")[0] for problem in problems] == [
+        f"Theme {name}" for name in "bcde"
     ]
 
 

@@ -240,12 +240,12 @@ def loads(data: bytes | str) -> Decoded:
         text = decoded_text(data) if isinstance(data, bytes) else data
         document = json.loads(text, object_pairs_hook=pairs)
     except UnicodeDecodeError as error:
-        raise ChatFormatError("it is not a text file") from error
+        raise ChatFormatError("It is not a text file.") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise ChatFormatError(f"it is not complete JSON ({error.msg}, {where})") from error
+        raise ChatFormatError(f"It is not complete JSON ({error.msg}, {where}).") from error
     except (RecursionError, ValueError) as error:
-        raise ChatFormatError(f"its JSON can't be read ({error})") from error
+        raise ChatFormatError(f"Its JSON can't be read ({error}).") from error
     decoded = decode(document)
     if not repeated:
         return decoded
@@ -274,14 +274,14 @@ def decode(document: Any) -> Decoded:
         ChatFormatError: it holds no chat.
     """
     if not isinstance(document, Mapping):
-        raise ChatFormatError("it holds no chat (a JSON object with a chat_history is expected)")
+        raise ChatFormatError("It holds no chat (a JSON object with a chat_history is expected).")
     tree, history = document.get("tree"), document.get("chat_history")
     turns = tree.get("turns") if isinstance(tree, Mapping) else None
     if isinstance(tree, Mapping) and isinstance(turns, list) and (turns or not _has_turns(history)):
         return _decode_tree(document, tree)
     if isinstance(history, list):
         return _decode_history(document, history)
-    raise ChatFormatError("it holds no chat (there is no chat_history in it)")
+    raise ChatFormatError("It holds no chat (there is no chat_history in it).")
 
 
 def _has_turns(history: Any) -> bool:

@@ -15,12 +15,13 @@ from tui.conversation.content import content_fields, encode_content, is_flat
 from tui.conversation.history import HISTORY_LIMIT, History, Patch, fitting
 from tui.conversation.merging import TURN_KEYS
 from tui.conversation.turn import Generation, ReplyStats, Status, Turn
+from tui.errors import UserError
 
 _Any = TypeVar("_Any")
 
 
-class ChatFormatError(ValueError):
-    """A file's content is no chat; the message is a sentence for a person."""
+class ChatFormatError(UserError):
+    """A file's content is no chat; what it says begins with "It", which is the file."""
 
 
 def encode_turn(turn: Turn) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def flat_enough(value: _Any) -> _Any:
     """
     if is_flat(value):
         return value
-    raise ChatFormatError("a part of it is nested too deeply")
+    raise ChatFormatError("A part of it is nested too deeply.")
 
 
 _GENERATION_KEYS: Final = frozenset(item.name for item in fields(Generation)) - {"extra"}

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from tui.conversation.turn import Message, ReplyStats
+from tui.errors import UserError
 from tui.json_types import Json
 from tui.parameters import Value
 
@@ -26,12 +27,10 @@ class FailureCause(StrEnum):
     """Code would have to run that the user has not agreed to."""
 
 
-class EngineError(Exception):
+class EngineError(UserError):
     """Something that an engine could not do.
 
     Attributes:
-        message: one sentence that says what happened.
-        hint: one sentence that says what to do about it; may be empty.
         cause: what the app can offer a way out of.
         subject: what the cause is about: with `CODE` whose code it is and in which version; see `engine.trust`.
     """
@@ -44,9 +43,7 @@ class EngineError(Exception):
         cause: FailureCause = FailureCause.OTHER,
         subject: str = "",
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(message, hint)
         self.cause = cause
         self.subject = subject
 

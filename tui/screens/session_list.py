@@ -114,7 +114,7 @@ class SessionList(Dialog[OpenChat]):
             chats = await self._sessions.do(SessionStore.list)
             trashed = await self._sessions.do(SessionStore.trashed) if self._in_trash else []
         except SessionError as error:
-            self._say(error.message)
+            self._say(str(error))
             return
         if not self._is_open:
             return
@@ -141,7 +141,7 @@ class SessionList(Dialog[OpenChat]):
             try:
                 result = await self._sessions.do(work)
             except SessionError as error:
-                self._say(error.message)
+                self._say(str(error))
                 await self._reload()
                 return
             tell = self._on_current_changed if chat_id == self._current else None
@@ -298,7 +298,7 @@ class SessionList(Dialog[OpenChat]):
         try:
             hits = await self._sessions.do(lambda store: store.search(words)) if words else []
         except SessionError as error:
-            self._say(error.message)
+            self._say(str(error))
             hits = []
         self._hits, self._hits_for = hits, words
         if self._is_open:

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
+from tui.errors import UserError
 from tui.json_types import Json
 from tui.parameters import format_value
 from tui.sanitize import sanitize, sanitize_line
@@ -22,9 +23,8 @@ from tui.scopes import Scope
 from tui.screens.ask import AskText
 from tui.screens.dialog import Hint, KeyHints, show_problem
 from tui.screens.picker import Entry, ListDialog, Picker
-from tui.settings.config import ConfigError
 from tui.settings.preferences import Origin, Preferences
-from tui.settings.schema import SETTINGS, Setting, SettingError
+from tui.settings.schema import SETTINGS, Setting
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
@@ -167,7 +167,7 @@ class SettingsScreen(ListDialog[None]):
     async def _write(self, setting: Setting, value: Json) -> None:
         try:
             await asyncio.to_thread(self._preferences.write, {setting.key: value})
-        except (ConfigError, SettingError) as error:
+        except UserError as error:
             show_problem(self, str(error))
             return
         over = self._preferences.origin(setting.key)
@@ -192,6 +192,6 @@ def _problem(setting: Setting, typed: str) -> str | None:
     try:
         if typed or setting.kind is str:
             setting.parse(typed)
-    except SettingError as error:
+    except UserError as error:
         return str(error)
     return None

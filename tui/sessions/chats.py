@@ -130,8 +130,8 @@ class ChatFiles:
         self._make_folder()
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
-                "This chat is open in another window, so it is not written from here. "
-                "Fork it to go on in a copy."
+                "This chat is open in another window, so it is not written from here.",
+                "Fork it to go on in a copy.",
             )
         try:
             yield
@@ -197,19 +197,19 @@ class ChatFiles:
     def _refuse_conflict(self, chat_id: str, known: _Known) -> None:
         if known.is_newer:
             raise SessionConflictError(
-                "This chat was written by a newer version of chat-tui and is not written over. "
-                "Fork it to go on in a copy."
+                "This chat was written by a newer version of chat-tui and is not written over.",
+                "Fork it to go on in a copy.",
             )
         found = stamp(self.path(chat_id))
         if found is not None and found not in known.stamps:
             raise SessionConflictError(
-                "This chat was changed on disk since it was opened here, so it is not written over. "
-                "Fork it to go on in a copy, or open it again."
+                "This chat was changed on disk since it was opened here, so it is not written over.",
+                "Fork it to go on in a copy, or open it again.",
             )
         is_ours = chat_id in self._replies
         if not is_ours and _size(self._reply_path(chat_id)) > known.reply_bytes:
             raise SessionConflictError(
-                "A reply was added to this chat since it was opened here. Open it again."
+                "A reply was added to this chat since it was opened here.", "Open it again."
             )
 
     def _settle_reply(self, conversation: Conversation, known: _Known) -> None:
@@ -315,7 +315,7 @@ class ChatFiles:
         except FileNotFoundError as error:
             raise SessionFileError(f"There is no chat with the id {chat_id}.") from error
         except OSError as error:
-            raise SessionFileError(f"{path} can't be read: {reason(error)}.") from error
+            raise SessionFileError(f"{path} can't be read ({reason(error)}).") from error
         decoded, is_damaged = decoded_file(path, data, is_ours=True)
         conversation = replace(decoded.conversation, id=chat_id)
         known = _Known((before,), is_newer=decoded.is_newer, is_damaged=is_damaged)
@@ -378,7 +378,7 @@ class ChatFiles:
             raise SessionFileError(f"There is no file {path}.") from error
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
-            raise SessionFileError(f"{path} can't be read: {why}.") from error
+            raise SessionFileError(f"{path} can't be read ({why}).") from error
         problems = (*decoded.problems, *decoded.notes)
         if is_damaged:
             problems = (*problems, f"{path.name} {_DAMAGED}. It is left as it is.")
@@ -416,7 +416,7 @@ class ChatFiles:
 
 
 _NOT_SAVED: Final = "The chat is not saved"
-_LATER: Final = " It goes on in memory and is written as soon as that works."
+_LATER: Final = "It goes on in memory and is written as soon as that works."
 _BUSY: Final = (
     "This chat is open in another window, so here it can only be read. Fork it to go on in a copy."
 )
@@ -433,7 +433,8 @@ def checked_id(chat_id: str) -> str:
     """
     if not CHAT_ID.fullmatch(chat_id):
         raise SessionFileError(
-            f"There is no saved chat and no file {chat_id[:80]!r}. The chats are listed by: chat-tui list"
+            f"There is no saved chat and no file {chat_id[:80]!r}.",
+            "`chat-tui list` lists the chats.",
         )
     return chat_id
 
@@ -448,7 +449,9 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
         decoded = codec.loads(data)
         return decoded, bool(decoded.problems)
     except ChatFormatError as error:
-        unread = SessionFileError(f"{path} can't be opened: {error}. It is left as it is.")
+        unread = SessionFileError(
+            f"{path} can't be opened. {error.message} It is left as it is.", error.hint
+        )
         is_complete = error.__cause__ is None
         if is_complete and not is_ours:
             raise unread from error
@@ -459,7 +462,7 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
 
 
 @contextmanager
-def writing(path: Path, what: str = _NOT_SAVED, then: str = _LATER) -> Iterator[None]:
+def writing(path: Path, what: str = _NOT_SAVED, hint: str = _LATER) -> Iterator[None]:
     """Turn what goes wrong with a file into a sentence: what happened, why, and what becomes of it."""
     try:
         yield
@@ -472,7 +475,7 @@ def writing(path: Path, what: str = _NOT_SAVED, then: str = _LATER) -> Iterator[
             why = f"the folder {path.parent} is not there; bring it back"
         else:
             why = f"{path.parent}: {reason(error)}"
-        raise SessionWriteError(f"{what}: {why}.", then) from error
+        raise SessionWriteError(f"{what}: {why}.", hint) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise SessionWriteError(f"{what}: a value in it can't be written ({error}).") from error
 

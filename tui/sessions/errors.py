@@ -1,20 +1,17 @@
-"""What can go wrong with chats on disk. Each message is one or two sentences for a person."""
+"""What can go wrong with chats on disk."""
 
 from __future__ import annotations
 
+from tui.errors import UserError
 
-class SessionError(Exception):
+
+class SessionError(UserError):
     """Something that could not be done with a chat on disk.
 
     Attributes:
-        message: what happened and what to do.
-        what_happened: that without what the running app will do about it, for when it does not run any more.
+        message: what is true also when the app does not run any more.
+        hint: what the running app does about it, or what can be done in it.
     """
-
-    def __init__(self, message: str, then: str = "") -> None:
-        super().__init__(message + then)
-        self.message = message + then
-        self.what_happened = message
 
 
 class SessionFileError(SessionError):

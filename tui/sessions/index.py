@@ -156,7 +156,7 @@ class SessionIndex:
             return self._once(work)
         except _DAMAGE as error:
             self.close()
-            raise SessionFileError(f"The chats can't be listed or searched: {error}.") from error
+            raise SessionFileError(f"The chats can't be listed or searched ({error}).") from error
 
     def _once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
         database = self._connected()
@@ -404,7 +404,7 @@ def _read(path: Path) -> tuple[Conversation | None, str]:
     try:
         data = read_regular(path, follow_links=False)
     except OSError as error:
-        return None, f"The file can't be read: {reason(error)}."
+        return None, f"The file can't be read ({reason(error)})."
     damaged = "The file is damaged; parts of it can be read."
     try:
         decoded = codec.loads(data)
@@ -415,7 +415,7 @@ def _read(path: Path) -> tuple[Conversation | None, str]:
         try:
             decoded, problem = salvage(data), damaged
         except ChatFormatError:
-            return None, f"The file can't be read: {error}."
+            return None, f"The file can't be read. {error}"
     return replace(decoded.conversation, id=path.stem), problem
 
 

@@ -180,7 +180,7 @@ class SessionStore(ChatFiles):
         is_open = self._locks.holds(chat_id)
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
-                "This chat is open in another window; change it there, or close it there first."
+                "This chat is open in another window.", "Change it there, or close it there first."
             )
         try:
             yield is_open

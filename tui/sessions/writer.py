@@ -283,7 +283,7 @@ class SessionWriter:
             self._failures.pop(chat_id, None)
 
     def _failed(self, chat_id: str, error: SessionError) -> None:
-        _log.warning("chat %s is not written: %s", chat_id, error.message, exc_info=error)
+        _log.warning("chat %s is not written: %s", chat_id, error, exc_info=error)
         with self._wake:
             self._failures[chat_id] = error
 

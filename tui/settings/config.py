@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.errors import UserError
 from tui.files import make_private_folder, read_regular, reason, write_atomic
 from tui.json_types import Json
 from tui.parameters import did_you_mean
@@ -28,8 +29,8 @@ _MAX_BYTES: Final = 1_000_000
 _OTHER_VARIABLES: Final = frozenset(("CHAT_TUI_HOME", "CHAT_TUI_TEST_CACHE"))
 
 
-class ConfigError(Exception):
-    """The configuration file could not be written; the message is a sentence for a person."""
+class ConfigError(UserError):
+    """The configuration file could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def parse_config(text: str, name: str = "config.toml") -> Config:
         try:
             values[key] = SETTINGS[key].check(value)
         except SettingError as error:
-            problems.append(f"{name}: {error}.")
+            problems.append(f"{name}: {error}")
     return Config(values, tuple(problems))
 
 
@@ -97,7 +98,7 @@ def _entries(
             yield from _entries(value, f"{key}.", problems)
         else:
             near = ("" if above else did_you_mean(key, SECTIONS)) or did_you_mean(key, SETTINGS)
-            problems.append(f"There is no setting {key[:60]!r}{near}")
+            problems.append(f"There is no setting {key[:60]!r}. {near}".rstrip())
 
 
 def read_environment(environment: Mapping[str, str]) -> Config:
@@ -110,9 +111,10 @@ def read_environment(environment: Mapping[str, str]) -> Config:
             try:
                 values[known[name].key] = known[name].parse(text)
             except SettingError as error:
-                problems.append(f"{name}: {error}.")
+                problems.append(f"{name}: {error}")
         elif name.startswith(VARIABLE_PREFIX) and name not in _OTHER_VARIABLES:
-            problems.append(f"There is no setting for {name[:60]}{did_you_mean(name, known)}")
+            near = did_you_mean(name, known)
+            problems.append(f"There is no setting for {name[:60]}. {near}".rstrip())
     return Config(values, tuple(problems))
 
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tui.errors import UserError
 from tui.files import read_regular, reason
 
 _MAX_BYTES: Final = 1_000_000
 _DEEPEST: Final = 20
 
 
-class ExamplesError(Exception):
-    """A file of examples can't be used; the message is a sentence for a person."""
+class ExamplesError(UserError):
+    """A file of examples can't be used."""
 
 
 BUILT_IN: Final[Mapping[str, str]] = {
@@ -47,12 +48,12 @@ def read_examples(path: Path) -> dict[str, str]:
         first = str(error).partition("\n")[0]
         raise ExamplesError(f"The examples in {path} are not valid YAML ({first}).") from error
     if not isinstance(document, Mapping):
-        raise ExamplesError(f'{path} holds no examples; write them as  name: {{text: "..."}}')
+        raise ExamplesError(f"{path} holds no examples.", 'Write them as  name: {text: "..."}.')
     found: dict[str, str] = {}
     for name, entry in document.items():
         text = entry.get("text") if isinstance(entry, Mapping) else entry
         if not isinstance(text, str):
-            raise ExamplesError(f"{path}: the example {str(name)[:40]!r} has no text.")
+            raise ExamplesError(f"The example {str(name)[:40]!r} in {path} has no text.")
         found[str(name)] = text
     return found
 

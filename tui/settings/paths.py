@@ -13,6 +13,7 @@ from typing import Final
 
 import platformdirs
 
+from tui.errors import UserError
 from tui.files import FOLDER_MODE, absolute, make_private_folder, reason
 
 APP: Final = "chat-tui"
@@ -20,8 +21,8 @@ HOME_VARIABLE: Final = "CHAT_TUI_HOME"
 """An environment variable that names one folder to hold everything."""
 
 
-class PathsError(Exception):
-    """A folder of the app can't be used; the message is a sentence for a person."""
+class PathsError(UserError):
+    """A folder of the app can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class AppPaths:
             )
         except RuntimeError as error:
             raise PathsError(
-                "There is no home folder to keep chats and settings in (HOME is not set, or is no full path). "
-                f"Set HOME, or name a folder for everything by its full path in the environment variable {HOME_VARIABLE}."
+                "There is no home folder to keep chats and settings in (HOME is not set, or is no full path).",
+                f"Set HOME, or name a folder for everything by its full path in the environment variable {HOME_VARIABLE}.",
             ) from error
 
     @classmethod
@@ -140,6 +141,7 @@ class AppPaths:
                 failed.append(f"{folder} ({reason(error)})")
         if failed:
             raise PathsError(
-                f"chat-tui can't use {', '.join(failed)}; make it writable, or name another folder "
-                f"for everything in the environment variable {HOME_VARIABLE}."
+                f"chat-tui can't use {', '.join(failed)}.",
+                "Make it writable, or name another folder for everything in the environment variable "
+                f"{HOME_VARIABLE}.",
             )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tui.errors import UserError
 from tui.files import (
     is_file,
     make_private_folder,
@@ -29,8 +30,8 @@ _KEYS: Final = ("model", "quantization", "system_prompt", "parameters", "templat
 _MAX_BYTES: Final = 2_000_000
 
 
-class PresetError(Exception):
-    """A preset or prompt can't be used, found or written; the message is a sentence for a person."""
+class PresetError(UserError):
+    """A preset or prompt can't be used, found or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +64,22 @@ def parse_preset(name: str, text: str) -> Preset:
     try:
         document = parse_toml(text)
     except TomlError as error:
-        raise PresetError(f"preset {name}: it is not valid TOML ({error})") from error
+        raise PresetError(f"Preset {name} is not valid TOML ({error}).") from error
     for key in document:
         if key not in _KEYS:
             raise PresetError(
-                f"preset {name}: there is no {key[:40]!r} in a preset{did_you_mean(key, _KEYS)}"
+                f"Preset {name}: there is no {key[:40]!r} in a preset.", did_you_mean(key, _KEYS)
             )
     for key in ("model", "quantization", "system_prompt"):
         if not isinstance(document.get(key, ""), str):
-            raise PresetError(f"preset {name}: {key} is not a text")
+            raise PresetError(f"Preset {name}: {key} is not a text.")
     for key in ("parameters", "template"):
         if not isinstance(document.get(key, {}), dict):
-            raise PresetError(f"preset {name}: {key} is not a table")
+            raise PresetError(f"Preset {name}: {key} is not a table.")
     try:
         parameters = checked(document.get("parameters", {}))
     except ParameterError as error:
-        raise PresetError(f"preset {name}: {error}") from error
+        raise PresetError(f"Preset {name} can't be used. {error.message}", error.hint) from error
     return Preset(
         name,
         document.get("model", ""),
@@ -114,7 +115,7 @@ def read_preset_file(path: Path) -> Preset:
     Raises:
         PresetError: it can't be read, or is no preset.
     """
-    return parse_preset(path.stem, _read(path, "preset"))
+    return parse_preset(path.stem, _read(path, "Preset"))
 
 
 class Library:
@@ -145,9 +146,8 @@ class Library:
         if given.suffix == ".toml" and is_file(given):
             return read_preset_file(given)
         known = self.preset_names()
-        listed = f" (there are: {', '.join(known)})" if known else "; /preset-save NAME makes one"
-        near = did_you_mean(name, known) or listed
-        raise PresetError(f"there is no preset {name[:60]!r}{near}")
+        listed = f"There are: {', '.join(known)}." if known else "/preset-save NAME makes one."
+        raise PresetError(f"There is no preset {name[:60]!r}.", did_you_mean(name, known) or listed)
 
     def prompt(self, name: str) -> str:
         """Return a system prompt by its name.
@@ -158,9 +158,9 @@ class Library:
         path = self._prompts / f"{name}.txt"
         if not (_NAME.fullmatch(name) and is_file(path)):
             raise PresetError(
-                f"there is no prompt {name[:60]!r}{did_you_mean(name, self.prompt_names())}"
+                f"There is no prompt {name[:60]!r}.", did_you_mean(name, self.prompt_names())
             )
-        return _read(path, "prompt").rstrip("\n")
+        return _read(path, "Prompt").rstrip("\n")
 
     def save_preset(self, preset: Preset) -> Path:
         """Write a preset, in place of one of the same name, and return its file.
@@ -188,7 +188,7 @@ class Library:
         try:
             (self._presets / f"{name}.toml").unlink()
         except OSError as error:
-            raise PresetError(f"preset {name}: it can't be deleted ({reason(error)})") from error
+            raise PresetError(f"Preset {name} can't be deleted ({reason(error)}).") from error
 
 
 def export_preset(preset: Preset, path: Path) -> None:
@@ -199,10 +199,10 @@ def export_preset(preset: Preset, path: Path) -> None:
     """
     try:
         if path.exists():
-            raise PresetError(f"{path} is there already; choose another name")
+            raise PresetError(f"{path} is there already.", "Choose another name.")
         write_atomic(path, preset_text(preset).encode())
     except OSError as error:
-        raise PresetError(f"{path} can't be written ({reason(error)})") from error
+        raise PresetError(f"{path} can't be written ({reason(error)}).") from error
 
 
 def _names(folder: Path, suffix: str) -> list[str]:
@@ -220,20 +220,21 @@ def _read(path: Path, what: str) -> str:
     try:
         return read_regular(path, most_bytes=_MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise PresetError(f"{what} {path.stem}: it can't be read ({reason(error)})") from error
+        raise PresetError(f"{what} {path.stem} can't be read ({reason(error)}).") from error
     except UnicodeDecodeError as error:
-        raise PresetError(f"{what} {path.stem}: it is not a text in UTF-8") from error
+        raise PresetError(f"{what} {path.stem} is not a text in UTF-8.") from error
 
 
 def _write(folder: Path, name: str, suffix: str, text: str, what: str) -> Path:
     if not _NAME.fullmatch(name):
         raise PresetError(
-            f"{name[:60]!r} can't be the name of a {what}: use letters, digits, blanks, - + . and _"
+            f"{name[:60]!r} can't be the name of a {what}.",
+            "Use letters, digits, blanks, - + . and _.",
         )
     path = folder / f"{name}{suffix}"
     try:
         make_private_folder(folder)
         write_atomic(path, text.encode(), is_own=True)
     except OSError as error:
-        raise PresetError(f"{what} {name}: it can't be written ({reason(error)})") from error
+        raise PresetError(f"The {what} {name} can't be written ({reason(error)}).") from error
     return path

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Final
 
+from tui.errors import UserError
 from tui.flags import read_value
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, Parameter, ParameterError, format_value
@@ -27,8 +28,8 @@ _WORDS: Final = {"true": True, "yes": True, "on": True, "1": True} | {
 }  # fmt: skip
 
 
-class SettingError(ValueError):
-    """A value that a setting can't take; the message is a sentence for a person."""
+class SettingError(UserError):
+    """A value that a setting can't take, or a setting that there is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +96,14 @@ class Setting:
             try:
                 return PARAMETERS[self.name].check(value)
             except ParameterError as error:
-                raise SettingError(f"{self.key}: {error}") from error
+                raise self._refused(error.message, error.hint) from error
         if type(value) is int and abs(value) > _MOST_NUMBER:
-            raise SettingError(f"{self.key}: the number is not {self.range_text}")
+            raise self._refused(f"the number is not {self.range_text}.")
         if self.kind is float and type(value) is int:
             value = float(value)
         is_right = type(value) is self.kind or (self.kind is dict and isinstance(value, Mapping))
         if not is_right or not self._is_allowed(value):
-            raise SettingError(f"{self.key}: {str(value)[:40]!r} is not {self.range_text}")
+            raise self._refused(f"{str(value)[:40]!r} is not {self.range_text}.")
         found: Json = dict(value) if self.kind is dict else value
         return found
 
@@ -133,20 +134,22 @@ class Setting:
             try:
                 return read_value(self.name, text)
             except ParameterError as error:
-                raise SettingError(f"{self.key}: {error}") from error
+                raise self._refused(error.message, error.hint) from error
         if self.kind is bool:
             if text.strip().lower() not in _WORDS:
-                raise SettingError(f"{self.key}: {text[:40]!r} is not true or false")
+                raise self._refused(f"{text[:40]!r} is not true or false.")
             return _WORDS[text.strip().lower()]
         if self.kind is dict:
             pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
             return self.check({name.strip(): _plain(value.strip()) for name, _, value in pairs})
         try:
-            return self.check(self.kind(text))
+            value = self.kind(text)
         except ValueError as error:
-            if isinstance(error, SettingError):
-                raise
-            raise SettingError(f"{self.key}: {text[:40]!r} is not {self.range_text}") from error
+            raise self._refused(f"{text[:40]!r} is not {self.range_text}.") from error
+        return self.check(value)
+
+    def _refused(self, why: str, hint: str = "") -> SettingError:
+        return SettingError(f"Setting {self.key}: {why}", hint)
 
 
 def _plain(text: str) -> Json:

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from tui.errors import UserError
 from tui.files import free_name, make_private_folder, read_regular, reason, write_atomic
 from tui.json_types import Json
 from tui.parameters import Value, readable
 
 
-class StateError(Exception):
-    """The state could not be written; the message is a sentence for a person. The app works without."""
+class StateError(UserError):
+    """The state could not be written. The app works without."""
 
 
 @dataclass(frozen=True, slots=True)

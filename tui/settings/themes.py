@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.errors import UserError
 from tui.files import read_regular, reason
 from tui.settings.toml_text import TomlError, parse_toml
 
@@ -38,8 +39,8 @@ _COLOURS: Final = (
 _MAX_BYTES: Final = 100_000
 
 
-class ThemeError(Exception):
-    """A theme file can't be used; the message is a sentence for a person."""
+class ThemeError(UserError):
+    """A theme file can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,17 @@ def parse_theme(text: str) -> ThemeColours:
     try:
         document = parse_toml(text)
     except TomlError as error:
-        raise ThemeError(f"it is not valid TOML ({error})") from error
+        raise ThemeError(f"It is not valid TOML ({error}).") from error
     name, dark = document.get("name"), document.get("dark")
     colours, variables = document.get("colours"), document.get("variables", {})
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise ThemeError("`name` must be 1 to 40 lower-case letters, digits, - or _")
+        raise ThemeError("`name` must be 1 to 40 lower-case letters, digits, - or _.")
     if not isinstance(dark, bool):
-        raise ThemeError("`dark` must be true or false")
+        raise ThemeError("`dark` must be true or false.")
     if not isinstance(colours, dict):
-        raise ThemeError("there is no table [colours]")
+        raise ThemeError("There is no table [colours].")
     if not isinstance(variables, dict):
-        raise ThemeError("`variables` must be a table")
+        raise ThemeError("`variables` must be a table.")
     _refuse_unknown(document, ("name", "dark", "colours", "variables"), "the file")
     _refuse_unknown(colours, _COLOURS, "[colours]")
     for key in _COLOURS:
@@ -103,15 +104,15 @@ def parse_theme(text: str) -> ThemeColours:
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     unknown = sorted(set(table) - set(known))
     if unknown:
-        raise ThemeError(f"{unknown[0]!r} is not known in {where} (known: {', '.join(known)})")
+        raise ThemeError(f"{unknown[0]!r} is not known in {where} (known: {', '.join(known)}).")
 
 
 def _check(key: str, value: Any, form: re.Pattern[str], what: str) -> None:
     if value is None:
-        raise ThemeError(f"`{key}` is missing in [colours]")
+        raise ThemeError(f"`{key}` is missing in [colours].")
     if not (isinstance(value, str) and form.fullmatch(value)):
         shown = repr(value[:40]) if isinstance(value, str) else "no text"
-        raise ThemeError(f"`{key}` is {shown}, which is not {what}")
+        raise ThemeError(f"`{key}` is {shown}, which is not {what}.")
 
 
 def read_theme(path: Path) -> ThemeColours:
@@ -123,11 +124,11 @@ def read_theme(path: Path) -> ThemeColours:
     try:
         return parse_theme(read_regular(path, most_bytes=_MAX_BYTES).decode("utf-8-sig"))
     except OSError as error:
-        raise ThemeError(f"Theme {path.name}: it can't be read ({reason(error)}).") from error
+        raise ThemeError(f"Theme {path.name} can't be read ({reason(error)}).") from error
     except UnicodeDecodeError as error:
-        raise ThemeError(f"Theme {path.name}: it is not a text file.") from error
+        raise ThemeError(f"Theme {path.name} is not a text file.") from error
     except ThemeError as error:
-        raise ThemeError(f"Theme {path.name}: {error}.") from error
+        raise ThemeError(f"Theme {path.name} can't be used. {error.message}", error.hint) from error
 
 
 def shipped_themes() -> tuple[ThemeColours, ...]:
@@ -160,7 +161,9 @@ def user_themes(folder: Path) -> tuple[tuple[ThemeColours, ...], tuple[str, ...]
             problems.append(str(error))
             continue
         if theme.name in themes:
-            problems.append(f"Theme {path.name}: there is another one named {theme.name!r}.")
+            problems.append(
+                f"Theme {path.name} is not used: there is another one named {theme.name!r}."
+            )
         else:
             themes[theme.name] = theme
     return tuple(themes[name] for name in sorted(themes)), tuple(problems)

@@ -17,7 +17,7 @@ _MOST: Final = 2**63
 
 
 class TomlError(ValueError):
-    """A text is no TOML that is read here; the message says why."""
+    """A text is no TOML that is read here. Its message says why, as a part of the sentence in which its reader tells a person."""
 
 
 def parse_toml(text: str) -> dict[str, Any]:

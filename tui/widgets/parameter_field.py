@@ -183,7 +183,7 @@ class ParameterField(Widget):
         try:
             value = self.parameter.parse(event.value)
         except ParameterError as error:
-            self._show(f"{error}; {self._kept()}", is_set=self.value is not None)
+            self._show(f"{error} {self._kept()}", is_set=self.value is not None)
             return
         self._show(None, is_set=value is not None)
 
@@ -196,7 +196,7 @@ class ParameterField(Widget):
 
     def _kept(self) -> str:
         in_force = self._default if self.value is None else self.value
-        return f"{self._shown(in_force) or self.parameter.blank} stays in force"
+        return f"{self._shown(in_force) or self.parameter.blank} stays in force."
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:

@@ -106,7 +106,7 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
         thread: the `thread.json` beside a `messages.jsonl` of Jan.
 
     Raises:
-        ChatFormatError: there is no chat in it; the message is a sentence for a person.
+        ChatFormatError: there is no chat in it.
     """
     problems = Problems()
     try:
@@ -116,13 +116,14 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
         document = cherry_studio.joined(as_chats(document), problems)
         known, chats = _chats(document, problems)
     except RecursionError as error:
-        raise ChatFormatError("it is nested too deeply") from error
+        raise ChatFormatError("It is nested too deeply.") from error
     found = [chat for chat in chats if chat.turns or chat.system_prompt]
     problems.note("a chat without messages", len(chats) - len(found))
     if not found:
-        left_out = "".join(f"; {sentence}" for sentence in problems.sentences()[:5])
+        left_out = "; ".join(problems.sentences()[:5])
         raise ChatFormatError(
-            f"it looks like {known.label}, but there is no message in it{left_out}"
+            f"It looks like {known.label}, but there is no message in it"
+            + (f" ({left_out})." if left_out else ".")
         )
     by_id = {content_id(chat): chat for chat in found}
     problems.note("a chat that is in it twice", len(found) - len(by_id))
@@ -146,7 +147,7 @@ def _chats(document: Any, problems: Problems) -> tuple[Format, list[Conversation
     if known is not None and known.read is not None:
         return known, known.read(document, problems)
     if is_thread(document):
-        raise NoChatError("it only describes a thread of Jan; its messages are in messages.jsonl")
+        raise NoChatError("It only describes a thread of Jan; its messages are in messages.jsonl.")
     first: Format | None = None
     chats: list[Conversation] = []
     for found, value in found_inside(document, _known):
@@ -156,7 +157,7 @@ def _chats(document: Any, problems: Problems) -> tuple[Format, list[Conversation
         first = first or found
         chats += found.read(value, problems)
     if first is None:
-        raise NoChatError("it holds no chat in a format known here")
+        raise NoChatError("It holds no chat in a format known here.")
     return first, chats
 
 
@@ -174,12 +175,12 @@ def export_text(
         ChatFormatError: the format can't be written, or nothing is there to write.
     """
     if format.write is None:
-        raise ChatFormatError(f"{format.label} can be read but not written")
+        raise ChatFormatError(f"{format.label} can be read but not written.")
     chats = list(conversations)
     if selection is not None:
         chats = [part for chat in chats if (part := selection_of(chat, selection)).turns]
     if not chats:
-        raise ChatFormatError("there is nothing to export")
+        raise ChatFormatError("There is nothing to export.")
     return format.write(chats)
 
 

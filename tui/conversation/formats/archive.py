@@ -30,7 +30,7 @@ _MOST_FILE_BYTES: Final = 1 << 29
 _MOST_BYTES: Final = 1 << 30
 _PIECE: Final = 1 << 20
 _ENCRYPTED: Final = 1
-_TOO_LARGE: Final = "it is too large; unpack the archive, and import its parts"
+_TOO_LARGE: Final = ("It is too large.", "Unpack the archive, and import its parts.")
 _BROKEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -71,16 +71,16 @@ class Archive:
         """Read which files there are.
 
         Raises:
-            ChatFormatError: it can't be read; the message is a sentence for a person.
+            ChatFormatError: it can't be read.
         """
         # Each file takes a record in memory as soon as the archive is opened.
         if data.count(_CENTRAL) > MOST_FILES:
-            raise ChatFormatError(f"it is an archive of more than {MOST_FILES:,} files")
+            raise ChatFormatError(f"It is an archive of more than {MOST_FILES:,} files.")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         except (*_BROKEN, NotImplementedError) as error:
-            raise ChatFormatError("it is a ZIP archive that is damaged or not complete") from error
+            raise ChatFormatError("It is a ZIP archive that is damaged or not complete.") from error
         self._left_bytes = _MOST_BYTES
         self._files: dict[str, zipfile.ZipInfo] = {}
         self.media = 0
@@ -108,7 +108,7 @@ class Archive:
         """Return how a file begins.
 
         Raises:
-            ChatFormatError: it can't be read; the message is a sentence for a person.
+            ChatFormatError: it can't be read.
         """
         # It takes nothing from what the files with chats may hold together: there may be very many others.
         return next(self._unpacked(name, HEAD_BYTES), b"")
@@ -117,10 +117,10 @@ class Archive:
         """Return what a file holds.
 
         Raises:
-            ChatFormatError: it can't be read; the message is a sentence for a person.
+            ChatFormatError: it can't be read.
         """
         if self._left_bytes < 0:
-            raise ChatFormatError(_TOO_LARGE)
+            raise ChatFormatError(*_TOO_LARGE)
         most_bytes = min(_MOST_FILE_BYTES, self._left_bytes)
         pieces: list[bytes] = []
         for piece in self._unpacked(name, _PIECE):
@@ -128,20 +128,20 @@ class Archive:
             most_bytes -= len(piece)
             self._left_bytes -= len(piece)
             if most_bytes < 0:
-                raise ChatFormatError(_TOO_LARGE)
+                raise ChatFormatError(*_TOO_LARGE)
         return b"".join(pieces)
 
     def _unpacked(self, name: str, piece_bytes: int) -> Iterator[bytes]:
         info = self._files[name]
         if info.flag_bits & _ENCRYPTED:
-            raise ChatFormatError("it is encrypted; unpack the archive with its password first")
+            raise ChatFormatError("It is encrypted.", "Unpack the archive with its password first.")
         try:
             with self._zip.open(info) as file:
                 while piece := file.read(piece_bytes):
                     yield piece
         except NotImplementedError as error:
             raise ChatFormatError(
-                "it is packed in a way that can't be read here; unpack the archive first"
+                "It is packed in a way that can't be read here.", "Unpack the archive first."
             ) from error
         except _BROKEN as error:
-            raise ChatFormatError("it is damaged in the archive") from error
+            raise ChatFormatError("It is damaged in the archive.") from error

@@ -29,12 +29,12 @@ def parsed(data: bytes, problems: Problems) -> Any:
     """Return the JSON value of a file, or the list of those on the lines of a JSON Lines file.
 
     Raises:
-        ChatFormatError: there is none; the message is a sentence for a person.
+        ChatFormatError: there is none.
         RecursionError: it is nested too deeply.
     """
     text = _text(data, problems)
     if text.count("{") + text.count("[") > _MOST_CONTAINERS:
-        raise ChatFormatError("it holds far more objects than can be read; import its parts")
+        raise ChatFormatError("It holds far more objects than can be read.", "Import its parts.")
     text = _events(text) if text.startswith(_EVENTS) else text
     try:
         value = json.loads(text)
@@ -51,12 +51,13 @@ def parsed(data: bytes, problems: Problems) -> Any:
             if rows is not None:
                 return rows
             raise ChatFormatError(
-                "it is no JSON, nor a table (CSV) of messages or of questions and answers; export the chats as JSON"
+                "It is no JSON, nor a table (CSV) of messages or of questions and answers.",
+                "Export the chats as JSON.",
             ) from error
         where = f"line {error.lineno}, column {error.colno}"
-        raise ChatFormatError(f"it is not complete JSON ({error.msg}, {where})") from error
+        raise ChatFormatError(f"It is not complete JSON ({error.msg}, {where}).") from error
     except ValueError as error:
-        raise ChatFormatError("its JSON can't be read (a number in it is too long)") from error
+        raise ChatFormatError("Its JSON can't be read (a number in it is too long).") from error
 
 
 def may_be_chats(head: bytes) -> bool:
@@ -78,19 +79,19 @@ def _events(text: str) -> str:
 def _text(data: bytes, problems: Problems) -> str:
     """Return the text of a file, whatever its encoding is."""
     if not data.strip(b"\0\t\n\r "):
-        raise ChatFormatError("it is empty")
+        raise ChatFormatError("It is empty.")
     if (sign := sign_of(data)) is not None:
-        raise ChatFormatError(sign.sentence)
+        raise ChatFormatError(sign.what, sign.hint)
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     try:
         # A half of a pair that JavaScript wrote on its own is no reason to refuse the rest.
         text = data.decode(encoding or _guessed(data), "surrogatepass")
     except UnicodeDecodeError as error:
         if encoding or b"\0" in data:
-            raise ChatFormatError("it is not a text file") from error
+            raise ChatFormatError("It is not a text file.") from error
         text = data.decode("cp1252", "replace")
         if not text.lstrip().startswith(("{", "[")) and not is_table(text):
-            raise ChatFormatError("it is not a text file") from error
+            raise ChatFormatError("It is not a text file.") from error
         problems.say(
             "it is not in UTF-8 and was read as Western European (Windows-1252); letters may be wrong"
         )

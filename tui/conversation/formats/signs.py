@@ -25,43 +25,48 @@ class Sign:
     """A kind of file that is no text of chats.
 
     Attributes:
-        sentence: what it is and what to do, for a person.
+        what: what it is, in a sentence.
+        hint: what to do, in a sentence; empty where nothing can be done.
         holds: whether a person may expect chats of it.
     """
 
-    sentence: str
+    what: str
+    hint: str = ""
     holds: Holds = Holds.CHATS
 
 
-_PICTURE: Final = Sign("it is a picture", Holds.MEDIA)
+_PICTURE: Final = Sign("It is a picture.", holds=Holds.MEDIA)
 _SIGNS: Final = (
     (
         b"SQLite format 3\0",
-        Sign("it is a database (SQLite); export the chats in the tool that it belongs to"),
+        Sign("It is a database (SQLite).", "Export the chats in the tool that it belongs to."),
     ),
-    (b"\x1f\x8b", Sign("it is compressed (gzip); unpack it first")),
-    (b"7z\xbc\xaf\x27\x1c", Sign("it is a 7z archive; unpack it, and import the folder")),
-    (b"Rar!", Sign("it is a RAR archive; unpack it, and import the folder")),
-    (b"\x28\xb5\x2f\xfd", Sign("it is compressed (zstd); unpack it first")),
-    (b"BZh", Sign("it is compressed (bzip2); unpack it first")),
-    (b"\xfd7zXZ", Sign("it is compressed (xz); unpack it first")),
-    (b"%PDF", Sign("it is a PDF; export the chats as JSON", Holds.OTHER)),
+    (b"\x1f\x8b", Sign("It is compressed (gzip).", "Unpack it first.")),
+    (b"7z\xbc\xaf\x27\x1c", Sign("It is a 7z archive.", "Unpack it, and import the folder.")),
+    (b"Rar!", Sign("It is a RAR archive.", "Unpack it, and import the folder.")),
+    (b"\x28\xb5\x2f\xfd", Sign("It is compressed (zstd).", "Unpack it first.")),
+    (b"BZh", Sign("It is compressed (bzip2).", "Unpack it first.")),
+    (b"\xfd7zXZ", Sign("It is compressed (xz).", "Unpack it first.")),
+    (b"%PDF", Sign("It is a PDF.", "Export the chats as JSON.", holds=Holds.OTHER)),
     (b"\x89PNG", _PICTURE),
     (b"\xff\xd8\xff", _PICTURE),
     (b"GIF8", _PICTURE),
-    (b"RIFF", Sign("it is a picture, or a sound", Holds.MEDIA)),
-    (b"GGUF", Sign("it is a model (GGUF)", Holds.OTHER)),
-    (b"PAR1", Sign("it is a table (Parquet); save it as JSON Lines")),
-    (b"ARROW1", Sign("it is a table (Arrow); save it as JSON Lines")),
+    (b"RIFF", Sign("It is a picture, or a sound.", holds=Holds.MEDIA)),
+    (b"GGUF", Sign("It is a model (GGUF).", holds=Holds.OTHER)),
+    (b"PAR1", Sign("It is a table (Parquet).", "Save it as JSON Lines.")),
+    (b"ARROW1", Sign("It is a table (Arrow).", "Save it as JSON Lines.")),
     (
         b"version https://git-lfs",
-        Sign("it is a Git LFS pointer; run git lfs pull to get the file itself"),
+        Sign("It is a Git LFS pointer.", "Run git lfs pull to get the file itself."),
     ),
 )
 _TAR: Final = slice(257, 262)
 _PAGES: Final = (b"<!doctype html", b"<html", b"<?xml")
 _TAKEOUT: Final = b"My Activity"
-_TAKEOUT_PAGE: Final = "it is a page of Google's activities; in Google Takeout choose JSON as the format of My Activity"
+_TAKEOUT_PAGE: Final = (
+    "It is a page of Google's activities.",
+    "In Google Takeout choose JSON as the format of My Activity.",
+)
 _MEDIA_SUFFIXES: Final = frozenset(
     [
         ".png",
@@ -102,13 +107,13 @@ _MEDIA_SUFFIXES: Final = frozenset(
 def sign_of(data: bytes) -> Sign | None:
     """Return what kind of other file one is that begins so; None where it may be a text."""
     if data[_TAR] == b"ustar":
-        return Sign("it is a tar archive; unpack it, and import the folder")
+        return Sign("It is a tar archive.", "Unpack it, and import the folder.")
     if data[:64].lstrip().lower().startswith(_PAGES):
         if _TAKEOUT in data[:_PAGE_START]:
             # The page that lists what else is in an archive of Takeout names it, too.
             is_own = b"<title>My Activity" in data[:_PAGE_START]
-            return Sign(_TAKEOUT_PAGE, Holds.CHATS if is_own else Holds.OTHER)
-        return Sign("it is a web page; export the chats as JSON", Holds.OTHER)
+            return Sign(*_TAKEOUT_PAGE, holds=Holds.CHATS if is_own else Holds.OTHER)
+        return Sign("It is a web page.", "Export the chats as JSON.", holds=Holds.OTHER)
     return next((sign for start, sign in _SIGNS if data.startswith(start)), None)
 
 

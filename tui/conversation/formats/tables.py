@@ -66,7 +66,7 @@ def _rows(
     if last != [_END]:
         where = f"a quote is not closed in the row that begins in line {starts[-1]:,}"
         if len(rows) < 2:
-            raise ChatFormatError(f"it is a table (CSV), but {where}; close it first")
+            raise ChatFormatError(f"It is a table (CSV), but {where}.", "Close it first.")
         problems.say(f"{where}; the table was read up to there")
     return [dict(zip(names, row, strict=False)) for row in rows[1:] if any(row)]
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from tui.chat.outbox import Outgoing
 from tui.chat.ui import Ui
+from tui.errors import UserError
 from tui.files import is_file, read_regular, reason, typed_path
 from tui.sanitize import sanitize_line
 from tui.settings.history import Attachment
@@ -61,9 +62,8 @@ class Attaching:
         """Return a file that goes with a message; None where it can't, having said why."""
         try:
             text = await asyncio.to_thread(_text_of, path)
-        except (OSError, ValueError) as error:
-            why = reason(error) if isinstance(error, OSError) else str(error)
-            self._ui.tell(f"{path} can't be attached: {why}.", severity="warning")
+        except UserError as error:
+            self._ui.tell(str(error), severity="warning")
             return None
         return Attachment(attachment_name(str(path)), text)
 
@@ -77,12 +77,14 @@ def _text_of(path: Path) -> str:
     """Return the text of a file.
 
     Raises:
-        OSError: it can't be read.
-        ValueError: it is no text, or too long to send.
+        UserError: it can't be read, is no text, or too long to send.
     """
-    data = read_regular(path)
+    try:
+        data = read_regular(path)
+    except OSError as error:
+        raise UserError(f"{path} can't be attached ({reason(error)}).") from error
     if len(data) > _LARGEST_FILE:
-        raise ValueError("it is larger than 1 MB")
+        raise UserError(f"{path} can't be attached: it is larger than 1 MB.")
     if b"\0" in data:
-        raise ValueError("it is not a text file")
+        raise UserError(f"{path} can't be attached: it is not a text file.")
     return data.decode("utf-8-sig", "replace")

@@ -13,7 +13,7 @@ from tui.chat.core import Core
 from tui.conversation import Conversation
 from tui.conversation.formats import FORMATS, export_text
 from tui.engine.base import Finished
-from tui.files import absolute, typed_path, with_ending
+from tui.files import absolute, reason, typed_path, with_ending
 from tui.sanitize import sanitize_line
 from tui.screens.chat.copying import Copying
 from tui.screens.chat.editing import Editing
@@ -223,7 +223,7 @@ class ChatActions:
         try:
             await asyncio.to_thread(write)
         except TransferError as error:
-            self._ui.tell(f"Nothing was exported: {error}.", severity="error")
+            self._ui.tell(str(error), title="Nothing was exported", severity="error")
         else:
             self._ui.tell(f"Written: {choice.path}")
 
@@ -243,14 +243,17 @@ class ChatActions:
         chat = replace(chat, settings=self._core.settings.for_file(chat, info))
         try:
             await asyncio.to_thread(_save, chat, path)
-        except (TransferError, OSError) as error:
-            self._ui.tell(f"Not saved: {error}.", severity="error")
+        except TransferError as error:
+            self._ui.tell(str(error), title="Nothing was written", severity="error")
         else:
             self._ui.tell(f"Written: {path}")
 
 
 def _save(chat: Conversation, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TransferError(f"The folder {path.parent} can't be made ({reason(error)}).") from error
     write_chats([chat], "transformers", path)
 
 

@@ -117,7 +117,7 @@ class Copying:
         try:
             await asyncio.to_thread(write_new, path, text, overwrite=overwrite)
         except TransferError as error:
-            self._ui.tell(f"Nothing was written: {error}.", severity="error")
+            self._ui.tell(str(error), title="Nothing was written", severity="error")
             return False
         self._ui.tell(f"Written: {path}")
         return True

@@ -70,7 +70,7 @@ class Downloading:
                 # Without the Hub nothing is downloaded: the load takes what is here, or says what is missing.
                 self._loader.load(request)
             else:
-                self._ui.tell(f"{error.message} {error.hint}", title=_NOT_LOADED, severity="error")
+                self._ui.tell(str(error), title=_NOT_LOADED, severity="error")
             return
         if self.is_leaving:
             return

@@ -126,7 +126,7 @@ class Leaving:
     def _why_unsaved(self) -> str:
         writer = self._core.writer
         failures = writer.failures
-        reasons = dict.fromkeys(error.what_happened for error in failures.values())
+        reasons = dict.fromkeys(error.message for error in failures.values())
         count = len({*failures, *writer.unsaved})
         chats = f"{count} chats are not on the disk" if count > 1 else "It is not on the disk"
         return (

@@ -13,6 +13,7 @@ from textual.theme import BUILTIN_THEMES
 from tui.chat.core import Core
 from tui.chat.loader import LoadEnded
 from tui.engine.base import ModelReady
+from tui.errors import UserError
 from tui.files import absolute, typed_path, with_ending
 from tui.parameters import PARAMETERS
 from tui.sanitize import sanitize_line
@@ -20,10 +21,9 @@ from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.picker import Entry, Picker
 from tui.screens.settings_screen import SettingsScreen
-from tui.settings.config import ConfigError
 from tui.settings.preferences import Origin
 from tui.settings.presets import Preset, PresetError, export_preset
-from tui.settings.schema import GENERATION, SettingError
+from tui.settings.schema import GENERATION
 
 
 class LibraryActions:
@@ -77,7 +77,7 @@ class LibraryActions:
         try:
             return await asyncio.to_thread(self._library.preset, name)
         except PresetError as error:
-            self._ui.tell(sentence_of(error), severity="warning")
+            self._ui.tell(str(error), severity="warning")
             return None
 
     # -- system prompts
@@ -92,7 +92,7 @@ class LibraryActions:
         try:
             prompt = await asyncio.to_thread(self._library.prompt, name)
         except PresetError as error:
-            self._ui.tell(sentence_of(error), severity="warning")
+            self._ui.tell(str(error), severity="warning")
         else:
             self._core.session.replace_prompt(prompt)
             self._ui.tell(f"The prompt {name} holds from the next reply.")
@@ -111,7 +111,7 @@ class LibraryActions:
         try:
             path = await asyncio.to_thread(save, *arguments)
         except PresetError as error:
-            self._ui.tell(sentence_of(error), severity="warning")
+            self._ui.tell(str(error), severity="warning")
             return False
         gone = f"{sanitize_line(str(arguments[0]), 80)} is gone."
         self._ui.tell(f"Written: {path}" if path else gone)
@@ -226,7 +226,7 @@ class LibraryActions:
         """Write settings to the configuration file; return whether they are there."""
         try:
             await asyncio.to_thread(self._core.settings.preferences.write, changes)
-        except (ConfigError, SettingError) as error:
+        except UserError as error:
             self._ui.tell(str(error), severity="warning")
             return False
         return True
@@ -237,9 +237,3 @@ class LibraryActions:
         themes = sorted(self._view.screen.app.available_themes)
         choices = {"screen.theme": themes, "chat.preset": ["", *names]}
         await self._ui.show(SettingsScreen(self._core.settings.preferences, choices=choices))
-
-
-def sentence_of(error: Exception) -> str:
-    """Return what an error says as a whole sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

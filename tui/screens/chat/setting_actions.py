@@ -5,7 +5,6 @@ from __future__ import annotations
 from tui.chat.core import Core
 from tui.flags import read_flags, split_words
 from tui.parameters import PARAMETERS, ParameterError, format_value, grouped, in_force, parameter
-from tui.screens.chat.library_actions import sentence_of
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -31,7 +30,7 @@ class SettingActions:
         try:
             settings.set({parameter(name).name: None for name in names or PARAMETERS})
         except ParameterError as error:
-            self._ui.tell(sentence_of(error), severity="warning")
+            self._ui.tell(str(error), severity="warning")
             return
         if not names:
             kept = sorted(settings.parameters)
@@ -50,7 +49,7 @@ class SettingActions:
                 words = ["=".join(words)]
             values = read_flags(words)
         except ParameterError as error:
-            self._ui.tell(sentence_of(error), title="Nothing was set", severity="warning")
+            self._ui.tell(str(error), title="Nothing was set", severity="warning")
             return
         self._core.settings.set(values)
         said = (

@@ -157,7 +157,7 @@ class ModelLists(Dialog[LoadRequest]):
             try:
                 known.facts[model] = catalog.facts(source)
             except ModelLoadError as error:
-                known.problems[model] = error.message
+                known.problems[model] = str(error)
             except OSError as error:
                 known.problems[model] = f"It can't be read ({error.strerror})."
         self.app.call_from_thread(self._take_models, known, None, True)
@@ -186,7 +186,7 @@ class ModelLists(Dialog[LoadRequest]):
         try:
             found = self._desk.hub.search(words, sort)
         except ModelLoadError as error:
-            problem = f"{error.message} {error.hint}"
+            problem = str(error)
         self.app.call_from_thread(self._take_found, (words, sort), found, problem)
 
     def _take_found(
@@ -202,9 +202,7 @@ class ModelLists(Dialog[LoadRequest]):
         try:
             facts = self._desk.hub.facts(repo_id)
         except ModelLoadError as error:
-            self.app.call_from_thread(
-                self._take_hub_facts, repo_id, None, f"{error.message} {error.hint}"
-            )
+            self.app.call_from_thread(self._take_hub_facts, repo_id, None, str(error))
             return
         self.app.call_from_thread(self._take_hub_facts, repo_id, facts)
 
@@ -256,7 +254,7 @@ class ModelLists(Dialog[LoadRequest]):
             source = catalog.resolve(words)
         except ModelLoadError as error:
             if "/" in words or words.endswith(".gguf"):
-                return [Option(Content(f"   {sanitize_line(error.message)}"), disabled=True)]
+                return [Option(Content(f"   {sanitize_line(str(error))}"), disabled=True)]
             return []
         what = "from the Hub" if source.kind is ModelKind.HUB else rows.kind_text(source)
         prompt = Content.assemble(

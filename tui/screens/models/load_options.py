@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Select
 from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
+from tui.errors import UserError
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, show_problem
 from tui.screens.models import rows
@@ -177,7 +178,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         """Return the load, or say what is wrong with a field."""
         try:
             limits = parse_limits(self.query_one("#limits", Input).value)
-        except ValueError as error:
+        except UserError as error:
             show_problem(self, str(error))
             return
         quantization = self._value("quantization")
@@ -210,12 +211,12 @@ def parse_limits(text: str) -> dict[str, str]:
     """Return the limits that a user typed, as in `cuda:0=6GiB, cpu=20GiB`, by device.
 
     Raises:
-        ValueError: an entry is no device with an amount; the message is a sentence.
+        UserError: an entry is no device with an amount.
     """
     limits: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         device, _, amount = (part.strip() for part in entry.partition("="))
         if not device or _LIMIT.fullmatch(amount) is None:
-            raise ValueError(f"Most memory: {entry!r} is not of the form cuda:0=6GiB.")
+            raise UserError(f"Most memory: {entry!r} is not of the form cuda:0=6GiB.")
         limits[device] = amount.replace(" ", "")
     return limits

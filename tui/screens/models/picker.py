@@ -78,7 +78,7 @@ class ModelPicker(ModelLists):
         try:
             source = catalog.resolve(request.model)
         except ModelLoadError as error:
-            show_problem(self, f"{error.message} {error.hint}")
+            show_problem(self, str(error))
             return
         if source.kind is not ModelKind.HUB or self._known.complete.get(source.model):
             self._leave_with(request)
@@ -254,7 +254,7 @@ class ModelPicker(ModelLists):
         try:
             freed = catalog.delete(source)
         except ModelLoadError as error:
-            self.app.call_from_thread(self._deleted, f"{error.message} {error.hint}", "")
+            self.app.call_from_thread(self._deleted, str(error), "")
             return
         self.app.call_from_thread(
             self._deleted,
@@ -286,9 +286,7 @@ class ModelPicker(ModelLists):
         try:
             plan = self._desk.hub.plan(request.model, request.revision)
         except ModelLoadError as error:
-            self.app.call_from_thread(
-                self._take_plan, request, None, f"{error.message} {error.hint}"
-            )
+            self.app.call_from_thread(self._take_plan, request, None, str(error))
             return
         self.app.call_from_thread(self._take_plan, request, plan, "")
 
