@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from tui.json_types import Json
-from tui.parameters import PARAMETERS, ParameterError, Value, parameter
+from tui.parameters import ParameterError, Value, parameter
 
 _NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _FLAG: Final = re.compile(r"[A-Za-z_][\w-]*=")
@@ -22,21 +22,6 @@ _MAX_DIGITS: Final = 400
 def looks_like_flag(word: str) -> bool:
     """Return whether a word of the command line has the form `name=value`."""
     return _FLAG.match(word) is not None
-
-
-def parse_flags(flags: Iterable[str]) -> dict[str, Json]:
-    """Return the values of `name=value` words, typed by their form alone.
-
-    Raises:
-        ParameterError: a word has no `=`, or a list can't be read.
-    """
-    found: dict[str, Json] = {}
-    for flag in flags:
-        name, equals, value = flag.partition("=")
-        if not equals:
-            raise ParameterError(f"{flag!r} has no '='.", "Write name=value.")
-        found[name] = flag_value(name, value)
-    return found
 
 
 def flag_value(name: str, text: str) -> Json:
@@ -161,18 +146,3 @@ def _bracket(text: str) -> str:
         if not depth:
             return text[:at]
     raise ParameterError("A bracket is not closed.")
-
-
-def as_flags(values: Mapping[str, Value]) -> str:
-    """Return parameters as flags that read back the same."""
-    return " ".join(
-        f"{name}={_typed(value)}" for name, value in values.items() if name in PARAMETERS
-    )
-
-
-def _typed(value: Value) -> str:
-    if isinstance(value, str) and (
-        not value or any(one.isspace() or one in "'\"" for one in value)
-    ):
-        return json.dumps(value)
-    return value if isinstance(value, str) else str(json.dumps(value))

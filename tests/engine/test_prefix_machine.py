@@ -153,11 +153,6 @@ class CacheMachine(RuleBasedStateMachine):
         self.budget = int(self.pool.bytes * share) if share < 1 else 10**9
 
     @rule()
-    def shrink(self):
-        self.pool.shrink()
-        assert self.pool.entries <= 1
-
-    @rule()
     def drop(self):
         self.pool.drop()
         assert self.pool.bytes == 0

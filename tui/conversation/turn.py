@@ -42,11 +42,6 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
     """The app ended while the reply was being written; what was saved is kept."""
 
-    @property
-    def is_partial(self) -> bool:
-        """Whether there may be more to say, so that the reply can be continued."""
-        return self not in (Status.COMPLETE, Status.STREAMING)
-
 
 @dataclass(frozen=True, slots=True)
 class ReplyStats:

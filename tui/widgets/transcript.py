@@ -68,12 +68,6 @@ class Transcript(TurnWindow, can_focus=True):
     """The id of the turn under the cursor."""
 
     @dataclass
-    class CursorMoved(Message):
-        """The cursor is on another turn."""
-
-        turn_id: str | None
-
-    @dataclass
     class FollowChanged(Message):
         """The view began or stopped to follow the end, or text came that the reader has not seen."""
 
@@ -379,10 +373,6 @@ class Transcript(TurnWindow, can_focus=True):
         """Put the cursor on the first turn."""
         self._put_cursor(0)
 
-    def cursor_last(self) -> None:
-        """Put the cursor on the last turn."""
-        self._put_cursor(len(self._entries) - 1)
-
     def move_cursor_user(self, step: int) -> None:
         """Move the cursor to the previous (-1) or next (1) turn of the user; without a cursor, begin with those in view."""
         if self.cursor is not None:
@@ -409,7 +399,6 @@ class Transcript(TurnWindow, can_focus=True):
             view = self._view(turn_id) if turn_id is not None else None
             if view is not None:
                 view.show_cursor(selected)
-        self.post_message(self.CursorMoved(new))
 
     # Search
 

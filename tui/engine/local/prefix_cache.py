@@ -181,12 +181,6 @@ class PrefixCache:
         self._entries.clear()
         self.bytes = 0
 
-    def shrink(self) -> None:
-        """Forget all but the newest cache, as when memory is short."""
-        newest = max(self._entries, key=lambda one: one.used, default=None)
-        self._entries = [newest] if newest is not None else []
-        self._count()
-
     @property
     def tokens(self) -> int:
         """How many tokens the newest cache holds."""

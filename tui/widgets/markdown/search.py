@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from tui.widgets.markdown.document import Lines
@@ -33,13 +33,6 @@ def shown_text(lines: Sequence[Line]) -> str:
         continues = line.joint is not None
         parts.append(line.joint if line.joint is not None else "\n")
     return "".join(parts if continues else parts[:-1])
-
-
-def find_in_lines(lines: Sequence[Line], query: str) -> Iterator[Hit]:
-    """Yield the hits of `query` in reading order; case does not matter."""
-    finder = _Finder(fold(query))
-    for number, line in enumerate(lines):
-        yield from finder.hits(number, line)
 
 
 def _skipped(line: Line, *, continues: bool) -> int:
