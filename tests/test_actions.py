@@ -43,8 +43,8 @@ def bindings_of(kind: type[DOMNode]) -> list[Binding]:
 
 
 def test_the_table_of_commands_does_each_action_once_and_nothing_else():
-    doers = MagicMock()
-    takes_none, takes_one = plain(doers), with_argument(doers)
+    handlers = MagicMock()
+    takes_none, takes_one = plain(handlers), with_argument(handlers)
     assert not set(takes_none) & set(takes_one)
     assert {known.id for known in actions(*MAIN) if not known.argument} == set(takes_none)
     assert {known.id for known in actions(*MAIN) if known.argument} == set(takes_one)

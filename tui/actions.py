@@ -1,8 +1,8 @@
 """The one registry of what a user can do.
 
 Key bindings, the command palette, commands in the composer, the footer, the help screen and the README's tables are made from it.
-It says nothing of how a thing is done: for an action `reply.stop` a screen has a method `action_reply_stop`, and for one of a
-dialog, such as `chats.pin`, the dialog has `action_pin`.
+It says nothing of how a thing is done: for the actions of the chat, such as `reply.stop`, the table in `tui.screens.chat.commands` names what
+does them; for one of a dialog, such as `chats.pin`, the dialog has `action_pin`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Action:
 
     @property
     def method(self) -> str:
-        """The name that Textual's action has: in a dialog only the verb."""
-        return self.id.replace(".", "_") if self.scope in MAIN else self.id.partition(".")[2]
+        """The name that Textual's action has in a dialog: only the verb."""
+        return self.id.partition(".")[2]
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -53,6 +53,17 @@ async def test_code_agreed_to_for_a_model_that_failed_is_not_agreed_to_for_the_o
         assert loader.requantized("8bit") == LoadRequest("other", "8bit", trust_own_code=True)
 
 
+async def test_an_assistant_of_a_load_that_failed_does_not_draft_for_the_model_that_stays(tmp_path):
+    async with desk(tmp_path) as one:
+        loader = one.core.loader
+        loader.load(LoadRequest("good", assistant="small"))
+        await settled(one)
+        one.engine.load_error = ModelLoadError("no")
+        loader.load(replace(loader.wanted, assistant="typo"))
+        await settled(one)
+        assert loader.assistant == "small"
+
+
 async def test_a_newer_load_takes_the_place_of_the_one_under_way(tmp_path):
     async with desk(tmp_path) as one:
         ended: list[LoadEnded] = []

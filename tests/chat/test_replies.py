@@ -112,7 +112,7 @@ async def test_keeping_ends_a_reply_here_and_now(tmp_path):
         await one.load()
         one.send("x")
         await begun(one)
-        one.core.replies.keep()
+        one.core.replies.end_now()
         assert one.core.replies.live is None
         assert one.core.session.conversation.path[-1].status is Status.INTERRUPTED
         await one.still()
@@ -294,3 +294,59 @@ async def test_a_failure_that_takes_the_model_along_is_noted(tmp_path):
         await one.load()
         await one.say("1")
         assert one.core.session.conversation.path[-1].status is Status.FAILED
+
+
+async def test_a_reply_by_another_model_for_which_memory_ran_out_is_made_again_by_that_one(
+    tmp_path,
+):
+    failure = GenerationError("no memory", cause=FailureCause.MEMORY)
+    async with desk(tmp_path, ScriptedEngine(["a", "b", failure, "c"])) as one:
+        one.person.answers = ["shorter"]
+        await one.load("own")
+        await one.say("1")
+        await one.say("2")
+        one.core.replies.begin(order(one, 2, model=one.core.settings.load_request("other")))
+        await one.until(lambda: one.person.asked)
+        assert one.core.loader.model == "other"
+        await one.still()
+        await one.until(lambda: one.core.loader.model == "own" and one.core.loader.ready)
+        assert one.core.session.conversation.path[-1].generation.model == "other"
+        assert one.texts[-1] == "c"
+
+
+async def test_leaving_that_is_taken_back_leaves_no_reply_behind_that_never_ends(tmp_path):
+    engine = ScriptedEngine(load_hold=held())
+    async with desk(tmp_path, engine) as one:
+        one.core.loader.load(LoadRequest("m"))
+        one.send("early")
+        one.core.replies.is_leaving = True
+        engine.load_hold.set()
+        await one.until(lambda: one.core.loader.ready)
+        await one.still()
+        one.core.replies.is_leaving = False
+        assert not one.core.replies.is_due
+        assert one.texts == ["early"]
+        await one.say("later")
+        assert one.texts[-1] == "Hello there."
+
+
+async def test_leaving_while_a_reply_is_put_on_the_disk_ends_it(tmp_path):
+    async with desk(tmp_path) as one:
+        await one.load()
+        one.send("x")
+        one.core.replies.is_leaving = True
+        await one.until(lambda: not one.core.replies.is_due)
+        assert one.engine.requests == []
+        assert one.core.session.conversation.path[-1].status is Status.INTERRUPTED
+
+
+async def test_a_chat_that_goes_on_as_a_copy_is_still_the_one_that_a_reply_waits_in(tmp_path):
+    engine = ScriptedEngine(load_hold=held())
+    async with desk(tmp_path, engine) as one:
+        one.core.loader.load(LoadRequest("m"))
+        one.send("early")
+        one.core.session.read_only = True
+        one.core.session.rename("Renamed")
+        engine.load_hold.set()
+        await one.until(lambda: len(one.texts) == 2 and not one.core.replies.is_due)
+        assert one.texts == ["early", "Hello there."]

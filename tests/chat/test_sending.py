@@ -6,7 +6,7 @@ from tests.chat.desk import desk
 from tests.scripted import ScriptedEngine
 from tui.chat.outbox import Outgoing
 from tui.conversation import Conversation
-from tui.engine.base import GenerationError
+from tui.engine.base import GenerationError, LoadRequest, ModelLoadError
 from tui.sessions import Loaded
 from tui.settings.history import Attachment
 
@@ -86,3 +86,17 @@ async def test_without_a_model_nothing_can_be_sent(tmp_path):
         assert not one.core.sender.can_send
         await one.load()
         assert one.core.sender.can_send
+
+
+async def test_what_waits_for_a_reply_that_is_never_made_comes_back(tmp_path):
+    engine = ScriptedEngine(load_hold=threading.Event(), load_error=ModelLoadError("no"))
+    async with desk(tmp_path, engine) as one:
+        back: list[Outgoing] = []
+        one.core.sender.returned.listen(back.append)
+        one.core.loader.load(LoadRequest("m"))
+        one.send("first")
+        one.send("second")
+        engine.load_hold.set()
+        await one.until(lambda: back)
+        assert [each.typed for each in back] == ["second"]
+        assert one.core.sender.outbox.waiting is None

@@ -32,7 +32,7 @@ async def test_a_chat_that_is_read_only_goes_on_as_a_copy(tmp_path):
     opened = Loaded(chat_of("theirs"), read_only=True)
     async with desk(tmp_path, opened=opened) as one:
         session = one.core.session
-        session.look(lambda chat: chat.select(chat.path[0].id))
+        session.navigate(lambda chat: chat.select(chat.path[0].id))
         assert session.read_only
         assert session.conversation.id == opened.conversation.id
         session.change(lambda chat: chat.add_user("mine"))
@@ -122,6 +122,28 @@ async def test_a_chat_whose_file_another_window_has_written_becomes_one_of_its_o
         assert session.conversation.id != before
         assert "theirs" in file.read_text()
         assert one.texts == ["x", "mine"]
+
+
+async def test_two_saves_that_meet_the_same_conflict_make_one_copy(tmp_path):
+    async with desk(tmp_path) as one:
+        session = one.core.session
+        session.change(lambda chat: chat.add_user("x"))
+        await one.still()
+        (file,) = (tmp_path / "chats").glob("*.json")
+        file.write_text(file.read_text().replace('"x"', '"theirs"') + " ")
+        before = session.conversation.id
+        first = one.core.writer.run(lambda: None)
+        session.change(lambda chat: chat.add_user("mine"), saves=False)
+        saves = [session.save()]
+        one.core.writer.run(lambda: None)
+        session.change(lambda chat: chat.add_user("more"), saves=False)
+        saves.append(session.save())
+        assert [await save for save in saves] == [True, True]
+        await one.still()
+        assert first.done()
+        assert session.is_open(before)
+        assert len(list((tmp_path / "chats").glob("*.json"))) == 2
+        assert one.texts == ["x", "mine", "more"]
 
 
 async def test_a_rename_is_heard_of_and_one_from_the_list_of_chats_taken_over(tmp_path):

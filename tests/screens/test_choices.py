@@ -307,7 +307,7 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
         screen.core.settings.set({"top_k": 5, "top_p": 0.1, "temperature": 0.3})
         screen.do("settings.reset")
         assert screen.core.settings.parameters == {"top_k": 11, "top_p": 0.8}
-        origins = {row.name: row.origin for row in screen.doers.settings.status_rows()}
+        origins = {row.name: row.origin for row in screen.handlers.settings.status_rows()}
         assert (origins["top_k"], origins["top_p"]) == ("file", "command line")
         screen.view.sidebar.focus_on("top_k")
         field = screen.query_one("#parameter-top_k ValueInput")

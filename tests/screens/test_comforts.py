@@ -111,7 +111,7 @@ async def test_a_draft_is_shown_when_its_chat_is_opened_from_one_that_has_not_be
         await pilot.press("ctrl+n")
         await until(pilot, lambda: screen.conversation.id != chat.id)
         screen.composer.set_text("of a new one")
-        screen.doers.chats.open(Loaded(chat))
+        screen.handlers.chats.open(Loaded(chat))
         assert screen.composer.text == "of the first"
         await say(pilot, " and more")
         await answered(pilot, screen, 4)
@@ -127,13 +127,13 @@ async def test_what_is_written_goes_along_to_a_chat_without_a_draft(desk: Desk):
         chat = screen.conversation
         screen.do("chat.new")
         screen.composer.set_text("for the first after all")
-        screen.doers.chats.open(Loaded(chat))
+        screen.handlers.chats.open(Loaded(chat))
         assert screen.composer.text == "for the first after all"
         screen.do("chat.new")
         assert screen.composer.text == ""
         screen.do("chat.temporary")
         screen.composer.set_text("unkept")
-        screen.doers.chats.open(Loaded(chat))
+        screen.handlers.chats.open(Loaded(chat))
         assert screen.composer.text == "for the first after all\nunkept"
 
 
@@ -171,7 +171,7 @@ async def test_the_edit_of_a_turn_and_a_system_prompt_outlast_leaving_the_chat(d
         await answered(pilot, screen, 2)
         chat = screen.conversation.id
         screen.core.session.replace_prompt("be brief")
-        await screen.doers.editing.edit()
+        await screen.handlers.editing.edit()
         await pilot.press(*"gh")
         await pilot.press(key)
         await until(pilot, lambda: key != "ctrl+q" or not app.is_running)
@@ -235,7 +235,7 @@ async def test_a_preset_takes_no_system_prompt_away_for_good(desk: Desk):
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
         screen.core.session.replace_prompt("typed at length")
-        screen.doers.library.apply(Preset("other", system_prompt="another"))
+        screen.handlers.library.apply(Preset("other", system_prompt="another"))
         screen.do("chat.undo")
         screen.do("chat.undo")
         assert screen.core.settings.system_prompt == ""

@@ -290,7 +290,9 @@ async def test_a_file_that_is_no_text_is_not_sent(desk: Desk, tmp_path, content)
 async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch):
     async with desk.app().run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
-        monkeypatch.setattr(screen.doers.editing, "edit_outside", lambda text: f"{text} and more")
+        monkeypatch.setattr(
+            screen.handlers.editing, "edit_outside", lambda text: f"{text} and more"
+        )
         screen.composer.set_text("some")
         screen.composer.focus()
         await pilot.press("alt+e")

@@ -272,7 +272,7 @@ async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         app.downloads.start("org/slow")
-        screen.doers.downloading.watch()
+        screen.handlers.downloading.watch()
         await until(pilot, lambda: "↓" in shown(pilot))
         screen.do("download.cancel")
         await until(pilot, lambda: "was stopped" in shown(pilot))
@@ -287,7 +287,7 @@ async def test_a_download_is_seen_in_a_small_terminal(desk: Desk, server: HubSer
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
         app.downloads.start("org/a-model-with-a-name-of-some-length")
-        screen.doers.downloading.watch()
+        screen.handlers.downloading.watch()
         await until(pilot, lambda: re.search(r"↓ \d+% ", shown(pilot)))
         await until(pilot, lambda: not app.downloads.running, 30)
         await until(pilot, lambda: "↓" not in shown(pilot))

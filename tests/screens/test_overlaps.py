@@ -110,7 +110,7 @@ async def test_a_message_that_waits_for_a_load_is_not_answered_in_another_chat(d
         screen.do("model.reload")
         await say(pilot, "two")
         await until(pilot, lambda: screen.core.replies.waits_for_model)
-        screen.doers.chats.open(await load(screen, other))
+        screen.handlers.chats.open(await load(screen, other))
         hold.set()
         await until(pilot, lambda: screen.model.ready)
         await still(pilot, screen)
@@ -538,7 +538,7 @@ async def test_a_message_whose_file_is_still_read_is_not_sent_in_another_chat(
         await until(pilot, lambda: screen.core.drafts.of(first) is not None)
         assert not screen.conversation.path
         assert screen.composer.text == ""
-        screen.doers.chats.open(await load(screen, first))
+        screen.handlers.chats.open(await load(screen, first))
         await until(pilot, lambda: screen.composer.text == f"for the first @{file}")
         assert [one.text for one in screen.view.area.attachments] == ["alpha"]
         assert len(screen.conversation.path) == 2

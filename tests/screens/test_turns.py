@@ -370,7 +370,7 @@ async def test_no_turn_is_changed_while_a_reply_is_written(desk):
 
 async def test_editor_changes_come_back_from_outside(desk, monkeypatch):
     async with talking(desk, ["answer"]) as (pilot, screen, _):
-        monkeypatch.setattr(screen.doers.editing, "edit_outside", lambda text: text.upper())
+        monkeypatch.setattr(screen.handlers.editing, "edit_outside", lambda text: text.upper())
         await cursor_on(pilot, screen, 0)
         await pilot.press("E")
         await pilot.pause()

@@ -49,6 +49,8 @@ class ModelLoader:
         self._settings = settings
         self.info: ModelInfo | None = None
         self.wanted: LoadRequest | None = None
+        self._held: LoadRequest | None = None
+        """What the model was loaded with that is there; None for no model."""
         self.progress: Progress | None = None
         self.failure: Failed | None = None
         self.begun: Signal[LoadRequest | None] = Signal()
@@ -132,10 +134,6 @@ class ModelLoader:
         if there != (request.model, request.quantization):
             self._load(request)
 
-    def stay(self) -> None:
-        """Go back to no other model."""
-        self._return_to = None
-
     def _load(self, request: LoadRequest) -> asyncio.Task[Event]:
         self.begun.emit(request)
         self._cancel_job()
@@ -194,7 +192,7 @@ class ModelLoader:
             last = event
             if isinstance(event, Progress) and job is self._job and not self._is_stopping:
                 self.progress = event
-        self._take_end(last)
+        self._take_end(last, request)
         if job is self._job:
             is_passing = self._return_to is not None
             self._settle(last)
@@ -202,10 +200,12 @@ class ModelLoader:
             self.ended.emit(LoadEnded(request, last, is_passing))
         return last
 
-    def _take_end(self, event: Event) -> None:
+    def _take_end(self, event: Event, request: LoadRequest) -> None:
         """Note what is loaded now: what the end of a load says holds for the engine, also where another load has replaced it."""
         if isinstance(event, ModelReady):
-            self._hold(event.info)
+            info = event.info
+            self._hold(info)
+            self._held = replace(request, model=info.model, quantization=info.quantization)
         elif isinstance(event, Unloaded) or (
             isinstance(event, LoadCancelled | Failed) and not event.keeps_model
         ):
@@ -213,20 +213,15 @@ class ModelLoader:
 
     def _hold(self, info: ModelInfo | None) -> None:
         self.info = info
+        self._held = None
         self._settings.model = info.model if info is not None else ""
 
     def _settle(self, event: Event) -> None:
         if isinstance(event, Failed):
             self.failure = event
-        if self.info is not None:
-            wanted = self.wanted or LoadRequest(self.info.model)
-            self.wanted = replace(
-                wanted,
-                model=self.info.model,
-                quantization=self.info.quantization,
-                # What was agreed to for a model that did not come says nothing of the one that is still there.
-                trust_own_code=wanted.trust_own_code and isinstance(event, ModelReady),
-            )
+        # What was wanted of a model that did not come says nothing of the one that is still there.
+        if self._held is not None:
+            self.wanted = self._held
         self._job = None
         self.progress = None
 

@@ -112,6 +112,8 @@ class ReplyRunner:
         self.said: Signal[Said] = Signal()
         self.ended: Signal[LiveReply] = Signal()
         """A reply has ended and nothing more comes of it."""
+        self.given_up: Signal[None] = Signal()
+        """A reply that was wanted is not made."""
         self._waiting: ReplyOrder | None = None
         self._noted: set[tuple[str, str, str]] = set()
         loader.begun.listen(self._load_begins)
@@ -147,17 +149,21 @@ class ReplyRunner:
         if self._loader.loading:
             self._ui.tell(f"The reply begins when {self._loader.name} is loaded.")
             self._wait(order, None)
+        else:
+            self.may_begin()
 
     def begin(self, order: ReplyOrder) -> None:
         """Begin a reply, with another model after that is loaded. Says so when a reply is not possible now."""
         if order.model is not None:
             self._begin_with(order, order.model)
             return
-        order = self._settled(order)
+        order = self._fixed(order)
         if (reply := self._begun(order)) is not None:
             self._ui.start(self._run(order, reply))
+        elif not self.is_due:
+            self.given_up.emit(None)
 
-    def _settled(self, order: ReplyOrder) -> ReplyOrder:
+    def _fixed(self, order: ReplyOrder) -> ReplyOrder:
         """Return an order that another try follows too, whatever is set meanwhile."""
         used = self._settings.parameters if order.parameters is None else order.parameters
         return replace(order, parameters=dict(used))
@@ -187,8 +193,7 @@ class ReplyRunner:
             return
         self._waiting = None
         self.changed.emit(None)
-        if order.chat_id == self._session.conversation.id:
-            self.begin(replace(order, model=None))
+        self.begin(replace(order, model=None))
 
     def drop_waiting(self, why: str) -> None:
         """Give up the reply that waits for a model, and say so."""
@@ -200,6 +205,7 @@ class ReplyRunner:
         )
         self._loader.go_back()
         self.changed.emit(None)
+        self.given_up.emit(None)
 
     def _load_begins(self, request: LoadRequest | None) -> None:
         if request is None:
@@ -227,6 +233,8 @@ class ReplyRunner:
     def _begun(self, order: ReplyOrder) -> LiveReply | None:
         """Give a reply its place in the chat; None, having said why, where none can begin."""
         chat, info = self._session.conversation, self._loader.info
+        if self.is_leaving or not self._session.is_open(order.chat_id):
+            return None
         if order.upto is not None and order.upto not in chat.turns:
             self._ui.tell("The turn that was to be answered is gone.", severity="warning")
             return None
@@ -295,10 +303,10 @@ class ReplyRunner:
         """Have a reply written; return the event that ended it, None where it was left before."""
         # First on the disk, then to the engine.
         await self._session.save()
-        if reply is not self.live or self.is_leaving:
+        if reply is not self.live:
             return None
-        if reply.stop_wanted:
-            reply.status = Status.STOPPED
+        if reply.stop_wanted or self.is_leaving:
+            reply.status = Status.STOPPED if reply.stop_wanted else Status.INTERRUPTED
             self._end(reply)
             return None
         job = self._client.generate(request)
@@ -321,25 +329,30 @@ class ReplyRunner:
         if reply.ended:
             if isinstance(event, Failed) and not event.keeps_model:
                 self._loader.lose()
-            self._end(reply)
+            self._end(reply, may_go_on=_may_go_on(event))
 
     async def _next_try(
         self, order: ReplyOrder, reply: LiveReply, end: Event | None
     ) -> LiveReply | None:
         """Return the same reply begun once more, after room was made for it; None where it has ended for good."""
-        if not isinstance(end, Failed):
+        if not isinstance(end, Failed) or not _may_go_on(end):
             return None
+        if await self._room_was_made(order, reply, end) and (again := self._begun(order)):
+            return again
+        self._go_back()
+        self.ended.emit(reply)
+        return None
+
+    async def _room_was_made(self, order: ReplyOrder, reply: LiveReply, end: Failed) -> bool:
         if reply.overflow is not None:
-            if await self._room.make(reply, reply.overflow):
-                return self._begun(order)
-            self._loader.go_back()
-            self.ended.emit(reply)
-            return None
+            return await self._room.make(reply, reply.overflow)
         wanted = self._loader.wanted
-        if end.cause is not FailureCause.MEMORY or wanted is None or self.is_leaving:
-            return None
+        if wanted is None or self.is_leaving:
+            return False
         is_wanted = await self._rescue.offer_ways_out(wanted, end, in_reply=True)
-        return self._begun(order) if is_wanted and self._room.leave_out_half(reply) else None
+        # The question may have been answered after another chat was opened.
+        is_here = self._session.is_open(order.chat_id)
+        return is_wanted and is_here and self._room.leave_out_half(reply)
 
     def _tell_once(self, notes: Sequence[str]) -> None:
         """Say what was done with this chat for the model's sake, each thing at the first reply for which it was done."""
@@ -352,7 +365,13 @@ class ReplyRunner:
 
     # -- its end
 
-    def _end(self, reply: LiveReply) -> None:
+    def _end(self, reply: LiveReply, *, may_go_on: bool = False) -> None:
+        """Take a reply that has ended into the chat.
+
+        Args:
+            reply: the reply.
+            may_go_on: whether it is still to be decided if it is made once more, with the same model.
+        """
         self.live = None
         turn_id = reply.turn_id
         if reply.overflow is not None:
@@ -367,10 +386,15 @@ class ReplyRunner:
             self._session.amend(lambda chat: _finished(chat, reply), Change.TURN, turn_id)
         self.stats.append(reply.generation.stats)
         self._measuring.note_reply(reply.generation)
-        if self.is_leaving:
-            self._loader.stay()
-        self._loader.go_back()
-        self.ended.emit(reply)
+        if may_go_on:
+            self.changed.emit(None)
+        else:
+            self._go_back()
+            self.ended.emit(reply)
+
+    def _go_back(self) -> None:
+        if not self.is_leaving:
+            self._loader.go_back()
 
     def stop(self, because: str = "") -> None:
         """Stop the reply under way, if there is one.
@@ -388,7 +412,7 @@ class ReplyRunner:
         if reply.job is not None:
             reply.job.cancel()
 
-    def keep(self, status: Status = Status.INTERRUPTED) -> None:
+    def end_now(self, status: Status = Status.INTERRUPTED) -> None:
         """End the reply under way here and now with what was said so far, as when the app is left."""
         reply = self.live
         if reply is None:
@@ -404,8 +428,17 @@ class ReplyRunner:
 
     def leave_chat(self) -> None:
         """End what is under way, since another chat is about to be opened; what was said stays in this one."""
-        self.keep(Status.STOPPED)
+        self.end_now(Status.STOPPED)
         self.drop_waiting("another chat was opened")
+        # What is left out or summarized for a reply by another model ends with the chat, too.
+        self._go_back()
+
+
+def _may_go_on(end: Event) -> bool:
+    """Return whether something can be done about the failure of a reply, so that it is made once more."""
+    return isinstance(end, Failed) and (
+        end.overflow is not None or end.cause is FailureCause.MEMORY
+    )
 
 
 def _finished(chat: Conversation, reply: LiveReply) -> Conversation:

@@ -41,6 +41,7 @@ class Sender:
         self.returned: Signal[Outgoing] = Signal()
         """A message could not be sent: it belongs into the composer again, in front of what was written since."""
         replies.ended.listen(self._reply_ended)
+        replies.given_up.listen(lambda _none: self.take_back_waiting())
 
     @property
     def must_wait(self) -> bool:
@@ -65,7 +66,7 @@ class Sender:
 
     def dispatch(self, outgoing: Outgoing) -> None:
         """Send a message in the chat that it was written in; where that is not open any more, give it back."""
-        if outgoing.chat_id != self._session.conversation.id:
+        if not self._session.is_open(outgoing.chat_id):
             self.give_back(outgoing)
             return
         self._note_sent(outgoing)
@@ -92,7 +93,7 @@ class Sender:
 
     def give_back(self, outgoing: Outgoing) -> None:
         """Put a message back to where it was written: into the composer, or among the drafts of a chat that was left."""
-        if outgoing.chat_id == self._session.conversation.id:
+        if self._session.is_open(outgoing.chat_id):
             self.returned.emit(outgoing)
         elif outgoing.draft_key:
             self._drafts.put_in_front(outgoing.draft_key, outgoing)

@@ -85,6 +85,8 @@ class ChatSession:
         self.temporary = False
         """A temporary chat is never written."""
         self._saving: set[asyncio.Future[bool]] = set()
+        self._forks: dict[str, str] = {}
+        """Chats that went on as a copy, and the ids of the copies."""
 
     @property
     def conversation(self) -> Conversation:
@@ -95,6 +97,12 @@ class ChatSession:
     def is_unsaved(self) -> bool:
         """Whether the disk has refused the chat's newest state."""
         return self._conversation.id in self._writer.failures
+
+    def is_open(self, chat_id: str) -> bool:
+        """Return whether a chat is open, under this id or as the copy that it went on as."""
+        while chat_id in self._forks:
+            chat_id = self._forks[chat_id]
+        return chat_id == self._conversation.id
 
     # -- changing it
 
@@ -124,7 +132,7 @@ class ChatSession:
         self._become(operation(self._conversation), Changed(change, turn_id))
         self.save()
 
-    def look(self, operation: Operation) -> None:
+    def navigate(self, operation: Operation) -> None:
         """Lead the active path elsewhere; a chat that is read-only stays so, and is not written."""
         self._become(operation(self._conversation), Changed(Change.TURNS, follow=False))
         if not self.read_only:
@@ -154,7 +162,7 @@ class ChatSession:
             self._prepare()
             changed = replace(changed, id=self._conversation.id)
         self._settings.show_prompt_of(changed)
-        self.look(lambda _chat: changed)
+        self.navigate(lambda _chat: changed)
 
     def rename(self, title: str) -> None:
         """Give the chat another title."""
@@ -218,7 +226,9 @@ class ChatSession:
         title = f"{chat.title} (copy)" if chat.title else ""
         self.read_only = False
         self._ui.tell(reason, severity="warning")
-        self._become(replace(chat, id=new_id(), title=title), Changed(Change.TITLE))
+        copy = replace(chat, id=new_id(), title=title)
+        self._forks[chat.id] = copy.id
+        self._become(copy, Changed(Change.TITLE))
 
     # -- on the disk
 
@@ -263,10 +273,14 @@ class ChatSession:
 
     async def _save_as_copy(self, chat: Conversation, why: str) -> bool:
         """Keep a chat whose file somebody else has written under another id, also when it is not open any more."""
+        if chat.id in self._forks:
+            # An earlier save of it has met the same file; what it held is in the copy.
+            return await self.save() if self.is_open(chat.id) else True
         if self._conversation.id == chat.id:
             self._fork_whole(f"{why} What is shown here goes on as a chat of its own.")
             return await self.save()
-        copy = replace(chat, id=new_id(), title=f"{chat.title} (copy)")
+        copy = replace(chat, id=new_id(), title=f"{chat.title or 'Chat'} (copy)")
+        self._forks[chat.id] = copy.id
         self._writer.forget(chat.id)
         self._ui.tell(f"{why} Your changes are kept as “{copy.title}”.", severity="warning")
         return await self._saved(copy, self._writer.save(copy))

@@ -25,14 +25,9 @@ class Attaching:
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
         self._lock = asyncio.Lock()
-        """Held while files of a message are read; what is sent meanwhile waits behind it."""
+        """Held while files of a message are read; what is sent meanwhile waits for it."""
         self._looked_at = ""
         """The message of which a file can't go along: sent once more, it goes without."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether files are being read, so that what is sent now has to go behind them."""
-        return self._lock.locked()
 
     def names_in(self, outgoing: Outgoing) -> list[str]:
         """Return what a message names with an @ and does not have with it; nothing where that was tried already."""

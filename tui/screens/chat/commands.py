@@ -35,7 +35,7 @@ RunWith = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Doers:
+class Handlers:
     """The objects that do what the actions say."""
 
     area: ComposerArea
@@ -56,19 +56,24 @@ class Doers:
     turns: TurnActions
 
 
-def plain(doers: Doers) -> Mapping[str, Run]:
+def plain(handlers: Handlers) -> Mapping[str, Run]:
     """Return what does each action that takes no argument, by the actions' ids."""
-    chats, copying, turns, places = doers.chats, doers.copying, doers.turns, doers.places
+    chats, copying, turns, places = (
+        handlers.chats,
+        handlers.copying,
+        handlers.turns,
+        handlers.places,
+    )
     return {
-        "app.help": doers.looking_up.show_help,
-        "app.interrupt": doers.stopping.interrupt,
-        "app.palette": doers.looking_up.show_palette,
-        "app.quit": doers.leaving.quit,
-        "app.stats": doers.looking_up.show_figures,
+        "app.help": handlers.looking_up.show_help,
+        "app.interrupt": handlers.stopping.interrupt,
+        "app.palette": handlers.looking_up.show_palette,
+        "app.quit": handlers.leaving.quit,
+        "app.stats": handlers.looking_up.show_figures,
         "chat.copy": chats.copy,
         "chat.duplicate": chats.duplicate,
         "chat.export": chats.export,
-        "chat.import": doers.importing.run,
+        "chat.import": handlers.importing.run,
         "chat.new": chats.begin,
         "chat.open": chats.choose,
         "chat.redo": turns.redo,
@@ -77,33 +82,33 @@ def plain(doers: Doers) -> Mapping[str, Run]:
         "chat.title": chats.find_title,
         "chat.tree": turns.show_tree,
         "chat.undo": turns.undo,
-        "composer.edit_outside": doers.editing.edit_message_outside,
+        "composer.edit_outside": handlers.editing.edit_message_outside,
         "composer.focus": places.to_composer,
-        "composer.history": doers.area.search_sent,
-        "download.cancel": doers.downloading.cancel,
-        "model.cancel": doers.models.cancel,
-        "model.memory": doers.models.show_memory,
-        "model.reload": doers.models.reload,
-        "model.unload": doers.models.unload,
-        "reply.stop": doers.stopping.stop,
-        "settings.open": doers.library.show_settings,
-        "settings.status": doers.settings.show_status,
+        "composer.history": handlers.area.search_sent,
+        "download.cancel": handlers.downloading.cancel,
+        "model.cancel": handlers.models.cancel,
+        "model.memory": handlers.models.show_memory,
+        "model.reload": handlers.models.reload,
+        "model.unload": handlers.models.unload,
+        "reply.stop": handlers.stopping.stop,
+        "settings.open": handlers.library.show_settings,
+        "settings.status": handlers.settings.show_status,
         "sidebar.toggle": places.toggle_sidebar,
-        "transcript.find": doers.reading.open_search,
+        "transcript.find": handlers.reading.open_search,
         "transcript.first": places.to_first_turn,
-        "transcript.follow": doers.reading.follow,
-        "transcript.line_numbers": doers.reading.toggle_line_numbers,
-        "transcript.page_down": doers.reading.scroll_on,
-        "transcript.page_up": doers.reading.scroll_back,
+        "transcript.follow": handlers.reading.follow,
+        "transcript.line_numbers": handlers.reading.toggle_line_numbers,
+        "transcript.page_down": handlers.reading.scroll_on,
+        "transcript.page_up": handlers.reading.scroll_back,
         "turn.continue": turns.continue_reply,
         "turn.copy": copying.copy_turn,
         "turn.copy_code": copying.copy_code,
         "turn.copy_shown": copying.copy_shown,
         "turn.delete": turns.delete,
         "turn.delete_following": turns.delete_following,
-        "turn.details": doers.details.show_facts,
-        "turn.edit": doers.editing.edit,
-        "turn.edit_outside": doers.editing.edit_turn_outside,
+        "turn.details": handlers.details.show_facts,
+        "turn.edit": handlers.editing.edit,
+        "turn.edit_outside": handlers.editing.edit_turn_outside,
         "turn.fork": chats.fork,
         "turn.mark_block": copying.mark_block,
         "turn.newer": turns.show_newer,
@@ -120,21 +125,21 @@ def plain(doers: Doers) -> Mapping[str, Run]:
         "turn.reproduce": turns.reproduce,
         "turn.save_code": copying.save_code,
         "turn.toggle_reasoning": turns.toggle_reasoning,
-        "turn.tokens": doers.details.show_tokens,
+        "turn.tokens": handlers.details.show_tokens,
         "turn.undo": turns.undo,
     }
 
 
-def with_argument(doers: Doers) -> Mapping[str, RunWith]:
+def with_argument(handlers: Handlers) -> Mapping[str, RunWith]:
     """Return what does each action that takes an argument, by the actions' ids; an empty one asks for it where it is needed."""
-    library = doers.library
+    library = handlers.library
     return {
-        "chat.example": doers.chats.begin_example,
-        "chat.rename": doers.chats.rename,
-        "chat.save": doers.chats.save,
-        "composer.attach": doers.area.attach,
-        "model.assistant": doers.models.choose_assistant,
-        "model.choose": doers.models.choose,
+        "chat.example": handlers.chats.begin_example,
+        "chat.rename": handlers.chats.rename,
+        "chat.save": handlers.chats.save,
+        "composer.attach": handlers.area.attach,
+        "model.assistant": handlers.models.choose_assistant,
+        "model.choose": handlers.models.choose,
         "preset.choose": library.choose_preset,
         "preset.default": library.choose_default_preset,
         "preset.delete": library.delete_preset,
@@ -142,9 +147,9 @@ def with_argument(doers: Doers) -> Mapping[str, RunWith]:
         "preset.save": library.save_preset,
         "prompt.choose": library.choose_prompt,
         "prompt.save": library.save_prompt,
-        "settings.reset": doers.settings.reset,
-        "settings.set": doers.settings.set,
-        "system.edit": doers.settings.set_prompt,
+        "settings.reset": handlers.settings.reset,
+        "settings.set": handlers.settings.set,
+        "system.edit": handlers.settings.set_prompt,
         "theme.choose": library.choose_theme,
     }
 
@@ -156,13 +161,13 @@ _ALONGSIDE = frozenset(("app.quit", "chat.import", "chat.title", "composer.attac
 class Commands:
     """Does what an action says, if that is possible now."""
 
-    def __init__(self, screen: Screen[None], core: Core, doers: Doers, ui: Ui) -> None:
+    def __init__(self, screen: Screen[None], core: Core, handlers: Handlers, ui: Ui) -> None:
         self._screen = screen
         self._core = core
-        self._importing = doers.importing
+        self._importing = handlers.importing
         self._ui = ui
-        self._plain = plain(doers)
-        self._with_argument = with_argument(doers)
+        self._plain = plain(handlers)
+        self._with_argument = with_argument(handlers)
         self._when = {action.id: action.when for action in ACTIONS}
 
     def __contains__(self, action_id: object) -> bool:

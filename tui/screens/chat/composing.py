@@ -66,6 +66,8 @@ class ComposerArea(Middle):
         self._chips = AttachmentBar(id="attachments")
         self._menu = CommandMenu(id="commands")
         self._attaching = Attaching(ui)
+        self._being_read: list[Outgoing] = []
+        """Messages whose files are being read, the oldest first."""
         self._completing = Completing(
             self.composer, self._menu, ui, lambda path: ui.start(self.attach(path))
         )
@@ -107,8 +109,9 @@ class ComposerArea(Middle):
     def _send(self, outgoing: Outgoing) -> None:
         self.set_attachments(())
         names = self._attaching.names_in(outgoing)
-        # What is typed behind a message whose files are being read goes behind it.
-        if names or self._attaching.is_busy:
+        # What is typed after a message whose files are being read is sent after it.
+        if names or self._being_read:
+            self._being_read.append(outgoing)
             self._ui.start(self._send_with_files(outgoing, names))
         else:
             self._core.sender.dispatch(outgoing)
@@ -116,10 +119,20 @@ class ComposerArea(Middle):
     async def _send_with_files(self, outgoing: Outgoing, names: list[str]) -> None:
         """Send a message with the files that it names; where one can't go along, leave it to the user to send it without."""
         whole = await self._attaching.with_files(outgoing, names)
+        if outgoing not in self._being_read:
+            # It was taken back meanwhile.
+            return
+        self._being_read.remove(outgoing)
         if whole is None:
             self._core.sender.give_back(outgoing)
         else:
             self._core.sender.dispatch(whole)
+
+    def take_back_being_read(self) -> None:
+        """Put messages whose files are still being read back into the composer, as when the app is left."""
+        for outgoing in reversed(self._being_read):
+            self._core.sender.give_back(outgoing)
+        self._being_read.clear()
 
     def _show_waiting(self, outgoing: Outgoing | None) -> None:
         self.composer.has_waiting = outgoing is not None
@@ -220,7 +233,7 @@ class ComposerArea(Middle):
         attachment = await self._attaching.read(typed_path(name.strip()))
         if attachment is None:
             return
-        if outgoing.chat_id != self._core.session.conversation.id:
+        if not self._core.session.is_open(outgoing.chat_id):
             self._core.sender.give_back(replace(outgoing, attachments=(attachment,)))
             return
         self.set_attachments((*self.attachments, attachment))

@@ -73,9 +73,10 @@ class Leaving:
 
     def _keep_all(self) -> None:
         """Put everything that is being written where it lasts."""
-        self._core.replies.keep()
+        self._core.replies.end_now()
         self._core.session.keep_prompt()
         self._core.sender.take_back_waiting()
+        self._view.area.take_back_being_read()
         self._editing.take_back()
         self._view.area.keep_draft()
 

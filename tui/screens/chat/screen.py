@@ -28,7 +28,7 @@ from tui.engine.worker import EngineWorker
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.chat.chat_actions import ChatActions
-from tui.screens.chat.commands import Commands, Doers
+from tui.screens.chat.commands import Commands, Handlers
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.copying import Copying
 from tui.screens.chat.details import Details
@@ -210,7 +210,7 @@ class ChatScreen(Screen[None]):
         importing = Importing(core, chats, ui, self._shower.show_activity)
         self.leaving = Leaving(core, view, editing, importing, downloading, ui)
         models = ModelActions(core, view, hub, downloads, downloading, rescue, ui)
-        self.doers = doers = Doers(
+        self.handlers = handlers = Handlers(
             area=self._area,
             chats=chats,
             copying=copying,
@@ -228,7 +228,7 @@ class ChatScreen(Screen[None]):
             stopping=Stopping(core, view, places, importing, self.leaving, ui),
             turns=turns,
         )
-        self._commands = Commands(self, core, doers, ui)
+        self._commands = Commands(self, core, handlers, ui)
         core.replies.ended.listen(self._alert)
 
     # -- what others look at
@@ -295,7 +295,7 @@ class ChatScreen(Screen[None]):
         if self._notices:
             self._tell_notices()
         if self._opened is not None:
-            self.doers.chats.tell_opened(self._opened)
+            self.handlers.chats.tell_opened(self._opened)
         if self._request is not None:
             self.core.loader.load(self._request)
         else:
@@ -371,7 +371,7 @@ class ChatScreen(Screen[None]):
         self._commands.run_typed(command.action, command.argument)
 
     def _ask_for_model(self, message: str) -> None:
-        self.ui.start(self.doers.models.pick(message))
+        self.ui.start(self.handlers.models.pick(message))
 
     # -- what the widgets say
 
@@ -386,7 +386,7 @@ class ChatScreen(Screen[None]):
 
     @on(Transcript.VariantPaged)
     def _variant_paged(self, event: Transcript.VariantPaged) -> None:
-        self.doers.turns.page(event.step, event.turn_id)
+        self.handlers.turns.page(event.step, event.turn_id)
 
     @on(Transcript.FollowChanged)
     def _follow_changed(self, event: Transcript.FollowChanged) -> None:
@@ -394,31 +394,31 @@ class ChatScreen(Screen[None]):
 
     @on(Transcript.HitsCounted)
     def _hits_counted(self) -> None:
-        self.doers.reading.show_count()
+        self.handlers.reading.show_count()
 
     @on(Transcript.LinkClicked)
     def _link_clicked(self, event: Transcript.LinkClicked) -> None:
-        self.ui.start(self.doers.reading.offer_link(event.url))
+        self.ui.start(self.handlers.reading.offer_link(event.url))
 
     @on(TurnEditor.Left)
     def _edit_left(self) -> None:
-        self.doers.editing.leave()
+        self.handlers.editing.leave()
 
     @on(TurnEditor.Edited)
     def _edit_ended(self, event: TurnEditor.Edited) -> None:
-        self.doers.editing.end(event)
+        self.handlers.editing.end(event)
 
     @on(FindBar.Wanted)
     def _find(self, event: FindBar.Wanted) -> None:
-        self.doers.reading.search(event.query)
+        self.handlers.reading.search(event.query)
 
     @on(FindBar.Stepped)
     def _find_next(self, event: FindBar.Stepped) -> None:
-        self.doers.reading.search_next(event.step)
+        self.handlers.reading.search_next(event.step)
 
     @on(FindBar.Closed)
     def _find_closed(self) -> None:
-        self.doers.reading.end_search()
+        self.handlers.reading.end_search()
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
@@ -438,7 +438,7 @@ class ChatScreen(Screen[None]):
 
     @on(Sidebar.QuantizationChanged)
     def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:
-        self.doers.models.requantize(event.name)
+        self.handlers.models.requantize(event.name)
 
     @on(Sidebar.ModelPressed)
     def _model_pressed(self) -> None:

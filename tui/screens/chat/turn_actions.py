@@ -113,7 +113,8 @@ class TurnActions:
     def page(self, step: int, turn_id: str = "") -> None:
         """Show another variant of a turn, by default of the one under the cursor, with what follows it."""
         chat = self._core.session.conversation
-        turn = chat.turn(turn_id) if turn_id else self._places.acted_turn(ASSISTANT)
+        on_path = {turn.id: turn for turn in chat.path}
+        turn = on_path.get(turn_id) if turn_id else self._places.acted_turn(ASSISTANT)
         if turn is None or self._core.replies.live is not None:
             return
         place = [one.id for one in chat.path].index(turn.id)
@@ -121,7 +122,7 @@ class TurnActions:
         if paged is chat:
             self._ui.tell("There is no other variant on that side.")
             return
-        self._core.session.look(lambda _chat: paged)
+        self._core.session.navigate(lambda _chat: paged)
         self._view.transcript.cursor = paged.path[place].id
 
     async def show_tree(self) -> None:
@@ -135,7 +136,7 @@ class TurnActions:
         """Lead the active path through a turn and put the cursor on it."""
         session = self._core.session
         if turn_id in session.conversation.turns:
-            session.look(lambda chat: chat.select(turn_id))
+            session.navigate(lambda chat: chat.select(turn_id))
             self._places.to_turn(turn_id)
 
     # -- deleting, undo
