@@ -127,7 +127,7 @@ def test_a_crash_says_so_in_a_sentence_and_the_reply_so_far_is_there_again(start
     assert app.wait_for_exit(SOON_S) == 1
     assert app.unrestored() == []
     after = app.raw.rpartition(b"\x1b[?1049l")[2].decode()
-    assert "the app failed (RuntimeError)" in after
+    assert "The app failed (RuntimeError)" in after
     assert "Traceback" not in after
     assert "made to fail" in (home.folder / "logs" / "chat-tui.log").read_text("utf-8")
     _assert_reopens_as_interrupted(start_app)
