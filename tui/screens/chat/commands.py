@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from textual.screen import Screen
@@ -13,47 +12,10 @@ from tui.actions import ACTIONS, Action
 from tui.chat.core import Core
 from tui.chat.ui import Ui
 from tui.scopes import When
-from tui.screens.chat.chat_actions import ChatActions
-from tui.screens.chat.composing import ComposerArea
-from tui.screens.chat.copying import Copying
-from tui.screens.chat.details import Details
-from tui.screens.chat.downloading import Downloading
-from tui.screens.chat.editing import Editing
-from tui.screens.chat.importing import Importing
-from tui.screens.chat.leaving import Leaving
-from tui.screens.chat.library_actions import LibraryActions
-from tui.screens.chat.looking_up import LookingUp
-from tui.screens.chat.model_actions import ModelActions
-from tui.screens.chat.places import Places
-from tui.screens.chat.reading import Reading
-from tui.screens.chat.setting_actions import SettingActions
-from tui.screens.chat.stopping import Stopping
-from tui.screens.chat.turn_actions import TurnActions
+from tui.screens.chat.handlers import Handlers
 
 Run = Callable[[], object]
 RunWith = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Handlers:
-    """The objects that do what the actions say."""
-
-    area: ComposerArea
-    chats: ChatActions
-    copying: Copying
-    details: Details
-    downloading: Downloading
-    editing: Editing
-    importing: Importing
-    leaving: Leaving
-    library: LibraryActions
-    looking_up: LookingUp
-    models: ModelActions
-    places: Places
-    reading: Reading
-    settings: SettingActions
-    stopping: Stopping
-    turns: TurnActions
 
 
 def plain(handlers: Handlers) -> Mapping[str, Run]:

@@ -114,10 +114,10 @@ class Importing:
         """Read chats from a file, an archive or a folder and open the newest of them."""
         if not self._may_import() or not self._chats.may_leave():
             return
-        name = await self._ui.text("Import chats from a file or folder", check=_no_file_problem)
-        if not name or not self._may_import():
+        path = await self._asked_path()
+        if path is None or not self._may_import():
             return
-        under_way = self._under_way = Import(typed_path(name.strip()))
+        under_way = self._under_way = Import(path)
         tally, end = under_way.tally, ""
         self._show()
         try:
@@ -134,6 +134,18 @@ class Importing:
         if tally.chats and not end:
             await self._open(max(tally.chats, key=lambda chat: chat.updated_at).id)
         self._report(summary, under_way.said, is_whole=bool(tally.chats) and not end)
+
+    async def _asked_path(self) -> Path | None:
+        """Ask for a file or folder until there is one of that name; None for none."""
+        name = problem = ""
+        while True:
+            name = await self._ui.text("Import chats from a file or folder", name, note=problem)
+            if not name.strip():
+                return None
+            path = typed_path(name.strip())
+            if await asyncio.to_thread(lambda at: is_file(at) or is_folder(at), path):
+                return path
+            problem = f"There is no file {sanitize_line(str(path), 60)}."
 
     def _may_import(self) -> bool:
         if self._under_way is not None:
@@ -181,14 +193,6 @@ class Importing:
 
 def _adopt(chat: Conversation, origin: str, store: SessionStore) -> bool:
     return store.adopt(chat, origin)
-
-
-def _no_file_problem(name: str) -> str:
-    if not name.strip():
-        return "Type the path of a file or folder."
-    path = typed_path(name.strip())
-    is_there = is_file(path) or is_folder(path)
-    return "" if is_there else f"There is no file {sanitize_line(str(path), 60)}."
 
 
 def _short(name: str) -> str:

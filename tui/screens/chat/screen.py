@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Label, Static
 
+from tui.chat.alerts import Alerts
 from tui.chat.core import make_core
 from tui.chat.live_reply import LiveReply
 from tui.chat.loader import ModelLoader
@@ -25,29 +26,16 @@ from tui.engine.client import EngineClient
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
-from tui.sanitize import sanitize_line
 from tui.scopes import Scope
-from tui.screens.chat.chat_actions import ChatActions
-from tui.screens.chat.commands import Commands, Handlers
+from tui.screens.chat.commands import Commands
 from tui.screens.chat.composing import ComposerArea
-from tui.screens.chat.copying import Copying
-from tui.screens.chat.details import Details
-from tui.screens.chat.downloading import Downloading
-from tui.screens.chat.editing import Editing
-from tui.screens.chat.importing import Importing
+from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.leaving import Leaving
-from tui.screens.chat.library_actions import LibraryActions
-from tui.screens.chat.looking_up import LookingUp
-from tui.screens.chat.model_actions import ModelActions
 from tui.screens.chat.model_rescue import ModelRescue
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.places import SIDEBAR_WIDTH, Places
 from tui.screens.chat.pump import Pump
-from tui.screens.chat.reading import Reading
-from tui.screens.chat.setting_actions import SettingActions
 from tui.screens.chat.show import Shower
-from tui.screens.chat.stopping import Stopping
-from tui.screens.chat.turn_actions import TurnActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.sessions import Loaded
@@ -194,44 +182,40 @@ class ChatScreen(Screen[None]):
             view,
             places,
             memory=worker.memory,
-            beside=lambda: core.side.label or importing.label,
+            beside=lambda: core.side.label or self.handlers.importing.label,
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
             has_tour=(
                 paths is not None and not settings.state.toured and preferences.values.screen.tour
             ),
         )
-        downloading = Downloading(
-            self, hub, downloads, loader, settings, ui, self._shower.show_downloads
+        self.handlers = make_handlers(
+            self,
+            core,
+            view,
+            places,
+            rescue,
+            ui,
+            hub=hub,
+            downloads=downloads,
+            show_downloads=self._shower.show_downloads,
+            show_activity=self._shower.show_activity,
+            first_model=request.model if request is not None else "",
         )
-        copying = Copying(view, places, ui)
-        editing = Editing(core, view, places, ui)
-        turns = TurnActions(core, view, places, ui)
-        chats = ChatActions(core, view, places, turns, editing, copying, ui)
-        importing = Importing(core, chats, ui, self._shower.show_activity)
-        self.leaving = Leaving(core, view, editing, importing, downloading, ui)
-        models = ModelActions(core, view, hub, downloads, downloading, rescue, ui)
-        self.handlers = handlers = Handlers(
-            area=self._area,
-            chats=chats,
-            copying=copying,
-            details=Details(core, view, places, copying),
-            downloading=downloading,
-            editing=editing,
-            importing=importing,
-            leaving=self.leaving,
-            library=LibraryActions(core, view, ui, request.model if request else ""),
-            looking_up=LookingUp(core, view),
-            models=models,
-            places=places,
-            reading=Reading(view, copying, ui),
-            settings=SettingActions(core, view, places, ui),
-            stopping=Stopping(core, view, places, importing, self.leaving, ui),
-            turns=turns,
+        self._commands = Commands(self, core, self.handlers, ui)
+        Alerts(
+            core.session,
+            settings,
+            core.replies,
+            is_watched=lambda: self.app.app_focus,
+            call=lambda text: self.post_message(self.AlertWanted(text)),
         )
-        self._commands = Commands(self, core, handlers, ui)
-        core.replies.ended.listen(self._alert)
 
     # -- what others look at
+
+    @property
+    def leaving(self) -> Leaving:
+        """What ends the app in good order."""
+        return self.handlers.leaving
 
     @property
     def conversation(self) -> Conversation:
@@ -334,16 +318,6 @@ class ChatScreen(Screen[None]):
         """Follow a changed configuration, but for what was changed in this chat."""
         self.core.settings.take_configuration()
         self._area.take_configuration()
-
-    def _alert(self, reply: LiveReply) -> None:
-        stats, alert_s = (
-            reply.generation.stats,
-            self.core.settings.preferences.values.alerts.after_s,
-        )
-        is_long = stats.ttft_s + stats.decode_s >= alert_s
-        if is_long and not self.core.replies.is_leaving and not self.app.app_focus:
-            name = sanitize_line(self.conversation.title, 60) or "the chat"
-            self.post_message(self.AlertWanted(f"The reply in {name} has ended."))
 
     # -- commands
 

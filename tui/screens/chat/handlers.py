@@ -1,0 +1,110 @@
+"""The objects that do what the actions say, put together for one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.screen import Screen
+
+from tui.chat.core import Core
+from tui.engine.hub.downloads import Downloads
+from tui.engine.hub.hub import Hub
+from tui.screens.chat.chat_actions import ChatActions
+from tui.screens.chat.composing import ComposerArea
+from tui.screens.chat.copying import Copying
+from tui.screens.chat.details import Details
+from tui.screens.chat.downloading import Downloading
+from tui.screens.chat.editing import Editing
+from tui.screens.chat.importing import Importing
+from tui.screens.chat.leaving import Leaving
+from tui.screens.chat.library_actions import LibraryActions
+from tui.screens.chat.looking_up import LookingUp
+from tui.screens.chat.model_actions import ModelActions
+from tui.screens.chat.model_rescue import ModelRescue
+from tui.screens.chat.places import Places
+from tui.screens.chat.reading import Reading
+from tui.screens.chat.setting_actions import SettingActions
+from tui.screens.chat.stopping import Stopping
+from tui.screens.chat.turn_actions import TurnActions
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The objects that do what the actions say."""
+
+    area: ComposerArea
+    chats: ChatActions
+    copying: Copying
+    details: Details
+    downloading: Downloading
+    editing: Editing
+    importing: Importing
+    leaving: Leaving
+    library: LibraryActions
+    looking_up: LookingUp
+    models: ModelActions
+    places: Places
+    reading: Reading
+    settings: SettingActions
+    stopping: Stopping
+    turns: TurnActions
+
+
+def make_handlers(
+    screen: Screen[None],
+    core: Core,
+    view: View,
+    places: Places,
+    rescue: ModelRescue,
+    ui: ScreenUi,
+    *,
+    hub: Hub,
+    downloads: Downloads,
+    show_downloads: Callable[[str, str], object],
+    show_activity: Callable[[], object],
+    first_model: str,
+) -> Handlers:
+    """Put them together.
+
+    Args:
+        screen: has timers.
+        core: the chat.
+        view: the screen's widgets.
+        places: where the cursor is.
+        rescue: what helps when a model can't be loaded.
+        ui: tells and asks.
+        hub, downloads: where models come from.
+        show_downloads: shows how far downloads are, in many cells and in few.
+        show_activity: shows what goes on.
+        first_model: the model of the start; empty for none.
+    """
+    downloading = Downloading(
+        screen, hub, downloads, core.loader, core.settings, ui, show_downloads
+    )
+    copying = Copying(view, places, ui)
+    editing = Editing(core, view, places, ui)
+    turns = TurnActions(core, view, places, ui)
+    chats = ChatActions(core, view, places, turns, editing, copying, ui)
+    importing = Importing(core, chats, ui, show_activity)
+    leaving = Leaving(core, view, editing, importing, downloading, ui)
+    return Handlers(
+        area=view.area,
+        chats=chats,
+        copying=copying,
+        details=Details(core, view, places, copying),
+        downloading=downloading,
+        editing=editing,
+        importing=importing,
+        leaving=leaving,
+        library=LibraryActions(core, view, ui, first_model),
+        looking_up=LookingUp(core, view),
+        models=ModelActions(core, view, hub, downloads, downloading, rescue, ui),
+        places=places,
+        reading=Reading(view, copying, ui),
+        settings=SettingActions(core, view, places, ui),
+        stopping=Stopping(core, view, places, importing, leaving, ui),
+        turns=turns,
+    )
