@@ -496,7 +496,7 @@ async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk,
         monkeypatch.setattr(screen, "_refresh_layout", lambda *given, **_: laid_out.append(given))
         for _ in range(3):
             screen._shower.read_memory()
-            await pilot.pause(0.05)
+            await pilot.pause()
         assert not laid_out
         screen.query_one("#title", Label).update("another")
         await until(pilot, lambda: laid_out)

@@ -9,7 +9,7 @@ import time
 import pytest
 from textual import events
 
-from tests.screens.conftest import answered, shown, until
+from tests.screens.conftest import answered, shown, still, until
 from tests.screens.test_turns import cursor_on, talking, texts
 from tui.screens.chat.pane import TurnPane
 from tui.widgets.turn_editor import TurnEditor
@@ -167,7 +167,8 @@ async def test_letters_that_waited_while_the_app_was_busy_are_prose(desk, monkey
             pilot.app.call_later(lambda: time.sleep(0.3))
             pilot.app.post_message(keys[1])
             await until(pilot, lambda prose=prose: screen.composer.text == prose)
-            await pilot.pause(0.3)
+            await until(pilot, lambda: screen.view.transcript._held_timer is None)
+            await still(pilot, screen)
             assert screen.conversation is chat
             assert len(pilot.app.screen_stack) == 1
             screen.composer.set_text("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from threading import Event
 
@@ -693,9 +694,15 @@ async def test_code_that_is_written_gets_its_colors_when_the_reply_pauses() -> N
 async def test_no_process_is_started_before_there_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
     app = TranscriptApp()
     async with app.run_test(size=(60, 20)) as pilot:
+        highlighter = app.transcript._colors._highlighter
         app.transcript.show(chat(5))
-        await pilot.pause(0.7)
-        assert app.transcript._colors._highlighter._thread is None
+        await settle(pilot)
+        assert highlighter._thread is None
+        code = ShownTurn("code", "assistant", "```python\nclass Thing: ...\n```")
+        app.transcript.show([*chat(5), code])
+        async with asyncio.timeout(30):
+            while highlighter._thread is None:
+                await pilot.pause(0.02)
 
 
 async def test_hostile_text_reaches_no_part_of_the_screen_raw() -> None:
