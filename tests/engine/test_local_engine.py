@@ -97,7 +97,8 @@ def test_stopping_while_decoding_keeps_the_text_and_the_cache(demo):
 @pytest.mark.model
 def test_stopping_while_the_prompt_is_read_keeps_what_was_read(demo):
     long = chat("one two three four five six seven eight nine ten " * 120)
-    finished, events = stopped(demo, long, Progress)
+    # The first says that reading begins, the second that a chunk was read.
+    finished, events = stopped(demo, long, Progress, 2)
     assert finished.reason is StopReason.CANCELLED
     assert finished.stats.new_tokens == 0
     assert not any(isinstance(event, TextDelta) for event in events)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.chat.ui import Ui
-from tui.commands import completions
+from tui.commands import COMMANDS, completions
 from tui.files import typed_path
 from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
@@ -93,7 +93,7 @@ class Completing:
             self.show(())
         elif (offer := self._menu.current) is not None:
             typed = self._composer.text
-            if key == "enter" and any(typed == name for name, _ in completions(typed)):
+            if key == "enter" and typed[1:].strip().lower() in COMMANDS:
                 self.show(())
                 self._composer.action_submit()
             else:
