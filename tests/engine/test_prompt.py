@@ -174,8 +174,9 @@ BUILDERS = [PromptBuilder(tiny.tokenizer(template)) for template in TEMPLATES]
 def test_what_is_kept_of_a_full_context_comes_to_its_share_and_no_more_would_fit(
     builder, lengths, context
 ):
+    # None is empty, as none that is sent is: turns around one that a template leaves out become one, and cost less.
     pairs = [
-        ("user" if i % 2 == 0 else "assistant", "x" * (n + i % 2))
+        ("user" if i % 2 == 0 else "assistant", "x" * (n + 1))
         for i, n in enumerate(sum(lengths, ()))
     ]
     chat = messages(("system", "Be brief."), *pairs, ("user", "And now?"))
