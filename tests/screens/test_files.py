@@ -10,7 +10,7 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui import transfer
 from tui.app import Start
@@ -47,6 +47,7 @@ async def test_a_chat_that_another_window_has_open_is_read_only_and_goes_on_as_a
         await answered(pilot, screen, 3)
         assert screen.conversation.id != chat_id
         assert "(read-only)" not in shown(pilot)
+        await still(pilot, screen)
     assert (desk.paths.sessions / f"{chat_id}.json").read_bytes() == before
     assert sorted(len(file["chat_history"]) for file in desk.files()) == [1, 3]
     other.close()
