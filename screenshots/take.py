@@ -102,7 +102,7 @@ async def _show_themed(theme: str, paths: AppPaths, cache: Path) -> None:
         await _write(pilot, f"settings-{theme}")
         await pilot.press("escape")
         await pilot.pause(0.2)
-        _chat(app).action_settings_status()
+        _chat(app).do("settings.status")
         await _write(pilot, f"status-{theme}")
     app.close()
 
