@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import textual.app
+import textual.pilot
 from textual.pilot import Pilot
 
+from tests.quick_pilot import wait_for_idle
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
@@ -80,6 +83,12 @@ class Desk:
 
 
 @pytest.fixture(autouse=True)
+def _pilot_waits_for_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (textual.pilot, textual.app):
+        monkeypatch.setattr(module, "wait_for_idle", wait_for_idle)
+
+
+@pytest.fixture(autouse=True)
 def _keys_act_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests press the keys of a turn one right after another and mean each; `typing_pace` is for those that type."""
     if "typing_pace" not in request.fixturenames:
@@ -108,7 +117,7 @@ async def until(
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "the app did not get there"
-        await pilot.pause(0.02)
+        await asyncio.sleep(0.01)
 
 
 async def ready(pilot: Pilot[Any]) -> ChatScreen:

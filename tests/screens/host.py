@@ -41,7 +41,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], timeout_s: f
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "the app did not get there"
-        await pilot.pause(0.01)
+        await asyncio.sleep(0.01)
 
 
 async def type_text(pilot: Pilot[Any], text: str) -> None:

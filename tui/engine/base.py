@@ -25,6 +25,10 @@ class FailureCause(StrEnum):
     """Memory ran out, on whichever device."""
     CODE = "code"
     """Code would have to run that the user has not agreed to."""
+    UNENCRYPTED = "unencrypted"
+    """What is sent to a server could be read on its way, and the user has not agreed to that."""
+    CONNECTION = "connection"
+    """A server was lost in the middle of a reply."""
 
 
 class EngineError(UserError):
@@ -32,7 +36,8 @@ class EngineError(UserError):
 
     Attributes:
         cause: what the app can offer a way out of.
-        subject: what the cause is about: with `CODE` whose code it is and in which version; see `engine.trust`.
+        subject: what the cause is about: with `CODE` whose code it is and in which version, with `UNENCRYPTED` the server; see
+            `engine.trust`.
     """
 
     def __init__(
@@ -145,7 +150,7 @@ class LoadRequest:
     """A model to load.
 
     Attributes:
-        model: a Hub id, a local folder, a `.gguf` file, or `demo`.
+        model: a Hub id, a local folder, a `.gguf` file, `demo`, or a model on a server as `engine.remote.address` writes it.
         quantization: a name in `engine.quantization.QUANTIZATIONS`.
         dtype: `auto`, `bfloat16`, `float16` or `float32`.
         device: `auto`, `balanced`, `sequential`, or a torch device such as `cuda:0` or `cpu`.
@@ -207,6 +212,34 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do with a model. What it can't is not offered, and `because` says why.
+
+    Attributes:
+        parameters: the generation parameters that it takes; None for all.
+        continues: whether it writes on at the end of a reply, or after words that a reply is to begin with.
+        is_private: whether what it is given stays in the app: only then is a message counted while it is being written, and a prompt
+            computed ahead.
+        shows_prompt: whether it tells the exact prompt.
+        splits: whether it cuts a text into tokens.
+        drafts: whether it can draft tokens.
+        because: why it can't do the rest, as a sentence; empty where it can do all.
+    """
+
+    parameters: frozenset[str] | None = None
+    continues: bool = True
+    is_private: bool = True
+    shows_prompt: bool = True
+    splits: bool = True
+    drafts: bool = True
+    because: str = ""
+
+    def takes(self, parameter: str) -> bool:
+        """Return whether a generation parameter has an effect."""
+        return self.parameters is None or parameter in self.parameters
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A loaded model.
 
@@ -226,6 +259,8 @@ class ModelInfo:
         revision: the commit, for a model of the Hub.
         parameters: how many numbers its weights are; 0 when not known.
         is_mixture: whether it is a mixture of experts.
+        server: the name of the server that it is on; empty for this machine.
+        capabilities: what can be done with it.
     """
 
     model: str
@@ -243,6 +278,8 @@ class ModelInfo:
     revision: str = ""
     parameters: int = 0
     is_mixture: bool = False
+    server: str = ""
+    capabilities: Capabilities = Capabilities()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""The engine that the worker drives: the one of this machine, or the one whose models are on servers, by the model's name."""
+
+from __future__ import annotations
+
+from tui.engine.base import (
+    Emit,
+    Engine,
+    Finished,
+    GenerateRequest,
+    IsCancelled,
+    LoadRequest,
+    MemoryReading,
+    ModelInfo,
+    PromptDescribed,
+)
+from tui.engine.remote.address import is_server
+
+
+class Engines:
+    """Has one model, here or on a server; implements `tui.engine.base.Engine`."""
+
+    def __init__(self, local: Engine, remote: Engine) -> None:
+        """Begin with the engine of this machine.
+
+        Args:
+            local: has the models of this machine.
+            remote: has those of servers.
+        """
+        self._local = local
+        self._remote = remote
+        self._current = local
+
+    @property
+    def loaded(self) -> ModelInfo | None:
+        """The model that is loaded."""
+        return self._current.loaded
+
+    def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
+        """Load a model in place of the one there is, on whichever engine that is; see `Engine.load`."""
+        wanted = self._remote if is_server(request.model) else self._local
+        former = self._current
+        if wanted is former:
+            return wanted.load(request, emit, cancelled)
+        info = wanted.load(request, emit, cancelled)
+        self._current = wanted
+        if not request.keeps_former:
+            former.unload()
+        return info
+
+    def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
+        """Make a reply; see `Engine.generate`."""
+        return self._current.generate(request, emit, cancelled)
+
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead; see `Engine.prepare`."""
+        return self._current.prepare(request, cancelled)
+
+    def describe(self, request: GenerateRequest) -> PromptDescribed:
+        """Return a prompt; see `Engine.describe`."""
+        return self._current.describe(request)
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return a text cut into tokens; see `Engine.split`."""
+        return self._current.split(text)
+
+    def unload(self) -> None:
+        """Forget the models of all engines and free their memory."""
+        self._local.unload()
+        self._remote.unload()
+
+    def memory(self) -> MemoryReading:
+        """Return the memory of the device in use; see `Engine.memory`."""
+        return self._current.memory()
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device of this machine that a model would go to; see `Engine.target_memory`."""
+        return self._local.target_memory()

@@ -1,0 +1,1 @@
+"""Servers as engines: what speaks the chat completions of OpenAI or the native interface of Ollama over HTTP."""

@@ -1,0 +1,48 @@
+"""LM Studio: https://lmstudio.ai/docs/developer/openai-compat; what it says of models comes from its own interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from tui.engine.remote.chat_completions import PLAIN_PARAMETERS, ChatCompletions
+from tui.engine.remote.dialect import Served, Tell
+from tui.engine.remote.link import Link
+from tui.engine.remote.problems import ServerError
+from tui.engine.remote.values import tables, text, whole
+
+
+async def _told(link: Link, model: Served, _tell: Tell) -> Served:
+    try:
+        answer = await link.get("/api/v0/models")
+    except ServerError as error:
+        if error.is_lost:
+            raise
+        return model
+    entries = tables(answer.get("data") if isinstance(answer, Mapping) else None)
+    return next(
+        (_filled(model, one) for one in entries if text(one.get("id")) == model.id), model
+    )  # fmt: skip
+
+
+def _filled(model: Served, entry: Mapping[str, Any]) -> Served:
+    longest = whole(entry.get("loaded_context_length")) or whole(entry.get("max_context_length"))
+    abilities = entry.get("capabilities")
+    return replace(
+        model,
+        context_tokens=longest,
+        images=text(entry.get("type")) == "vlm",
+        tools="tool_use" in abilities if isinstance(abilities, list) else None,
+        is_loaded=text(entry.get("state")) == "loaded",
+        quantization=text(entry.get("quantization")),
+    )
+
+
+LM_STUDIO: Final = ChatCompletions(
+    name="LM Studio",
+    names={**PLAIN_PARAMETERS, "top_k": "top_k", "repetition_penalty": "repeat_penalty"},
+    continuing={},
+    always={"stream_options": {"include_usage": True}},
+    told=_told,
+)

@@ -1,0 +1,296 @@
+"""The connection to one server: what is sent, what may come back, and how much of it.
+
+A key goes to its server's own origin and nowhere else: redirects are not followed, and no text that leaves here holds it. Everything
+that is read has a bound, since the other side may be anything.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx2
+
+from tui import __version__
+from tui.engine.remote.address import Address
+from tui.engine.remote.problems import ServerError, refusal, tells_error
+from tui.engine.remote.values import NotJsonError, read_json
+from tui.sanitize import sanitize_line
+
+CONNECT_S: Final = 10.0
+ANSWER_S: Final = 15.0
+"""How long an answer may take that no model has to work for."""
+KEPT_S: Final = 1.0
+"""How long a connection is kept for another request. Servers close idle ones, some after few seconds, and a request that is under way
+then is lost: whether it was read can't be known.
+"""
+MOST_BYTES: Final = 16_000_000
+"""Of an answer that is no stream."""
+MOST_LINE_BYTES: Final = 1_000_000
+"""Of one piece of a stream."""
+_HIDDEN: Final = "[key]"
+_EVENT_STREAM: Final = "text/event-stream"
+
+
+class Link:
+    """Asks one server. Belongs to one event loop."""
+
+    def __init__(self, address: Address, key: str = "", *, name: str = "") -> None:
+        """Make it; nothing is sent yet.
+
+        Args:
+            address: the server.
+            key: sent as a bearer token; empty for none.
+            name: the server for people; empty for its host and port.
+        """
+        self.address = address
+        self.name = name or address.name
+        self._key = key
+        self._client: httpx2.AsyncClient | None = None
+        self._is_fresh = True
+        """Whether the connections have answered nothing yet."""
+
+    def _open(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            headers = {
+                "User-Agent": f"chat-tui/{__version__}",
+                # What is packed can unpack to any size.
+                "Accept-Encoding": "identity",
+            }
+            if self._key:
+                headers["Authorization"] = f"Bearer {self._key}"
+            self._client = httpx2.AsyncClient(
+                headers=headers,
+                follow_redirects=False,
+                limits=httpx2.Limits(keepalive_expiry=KEPT_S),
+                timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+                # Proxies are for the world outside: what is near is asked without.
+                trust_env=not self.address.is_private,
+            )
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        self._is_fresh = True
+        if client is not None:
+            await client.aclose()
+
+    async def get(self, path: str) -> Any:
+        """Return the JSON at a path below the base.
+
+        Raises:
+            ServerError: it could not be had.
+        """
+        try:
+            return await self._json("GET", path, None)
+        except ServerError as error:
+            if not error.is_lost or self._is_fresh:
+                raise
+        # It was sent on a connection that the server had just closed. Reading may be asked for twice.
+        await self.close()
+        return await self._json("GET", path, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON that a request is answered with.
+
+        Raises:
+            ServerError: it could not be had.
+        """
+        return await self._json("POST", path, body)
+
+    async def _json(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        async with self._response(method, path, body, read_s=ANSWER_S) as response:
+            raw = await self._whole(response)
+            try:
+                value = read_json(raw)
+            except NotJsonError:
+                raise self._refusal(response.status_code, None, raw) from None
+            if response.status_code >= 400 or tells_error(value):
+                raise self._refusal(response.status_code, value)
+            return value
+
+    @asynccontextmanager
+    async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[Stream]:
+        """Send a request whose answer comes piece by piece; leaving the context closes the connection.
+
+        Raises:
+            ServerError: it was refused, or the connection was lost in the middle.
+        """
+        async with self._response("POST", path, body, read_s=None) as response:
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if response.status_code >= 400 or kind in ("application/json", "text/html"):
+                await self._refuse(response)
+            yield Stream(response, self, is_events=kind == _EVENT_STREAM)
+
+    async def _refuse(self, response: httpx2.Response) -> None:
+        """Raise what an answer says that should have been a stream, unless it is one after all."""
+        raw = await self._whole(response)
+        try:
+            value = read_json(raw)
+        except NotJsonError:
+            raise self._refusal(response.status_code, None, raw) from None
+        if response.status_code >= 400 or tells_error(value):
+            raise self._refusal(response.status_code, value)
+        raise ServerError(f"{self.name} answered with something that is no stream of a reply.")
+
+    @asynccontextmanager
+    async def _response(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, read_s: float | None
+    ) -> AsyncIterator[httpx2.Response]:
+        content = None if body is None else _written(body)
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        client = self._open()
+        timeout = httpx2.Timeout(ANSWER_S, connect=CONNECT_S, read=read_s)
+        url = f"{self.address.base}{path}"
+        try:
+            async with client.stream(
+                method, url, content=content, headers=headers, timeout=timeout
+            ) as response:
+                self._is_fresh = False
+                self._check(response)
+                yield response
+        except httpx2.HTTPError as error:
+            raise self._lost(error) from error
+        except httpx2.InvalidURL as error:
+            raise ServerError(f"{self.name} is no address that can be asked.") from error
+        except OSError as error:
+            raise ServerError(
+                f"{self.name} can't be reached ({_named(error)}).", is_lost=True
+            ) from error
+
+    def _check(self, response: httpx2.Response) -> None:
+        if 300 <= response.status_code < 400:
+            where = sanitize_line(self._without_key(response.headers.get("location", "")), 100)
+            raise ServerError(
+                f"{self.name} sends on to {where or 'somewhere else'}.",
+                "That is not followed, so that your chat and key go nowhere else. Use that address if you trust it.",
+                status=response.status_code,
+            )
+        packed = response.headers.get("content-encoding", "identity").strip().lower()
+        if packed not in ("", "identity"):
+            raise ServerError(
+                f"{self.name} answered with packed data ({sanitize_line(packed, 20)}), which was not asked for."
+            )
+
+    async def _whole(self, response: httpx2.Response) -> bytes:
+        pieces, size = [], 0
+        async for piece in response.aiter_bytes():
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise ServerError(f"{self.name} sent more than {MOST_BYTES:,} bytes for an answer.")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _refusal(self, status: int, body: Any, raw: bytes = b"") -> ServerError:
+        said = raw[:4000].decode("utf-8", "replace")
+        if body is None and status < 400:
+            what = "a web page" if said.lstrip()[:1] == "<" else "something that is no JSON"
+            return ServerError(
+                f"{self.name} answered with {what}.",
+                "See whether the address is that of a server of models.",
+                status=status,
+            )
+        return self.clean(refusal(self.name, status, body, said))
+
+    def clean(self, error: ServerError) -> ServerError:
+        """Return an error without the key, which a server may repeat."""
+        return ServerError(
+            self._without_key(error.message),
+            self._without_key(error.hint),
+            status=error.status,
+            body=error.body,
+            is_lost=error.is_lost,
+        )
+
+    def _without_key(self, said: str) -> str:
+        return said.replace(self._key, _HIDDEN) if self._key else said
+
+    def _lost(self, error: httpx2.HTTPError) -> ServerError:
+        """Return what a failed connection means."""
+        match error:
+            case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
+                return ServerError(
+                    f"{self.name} did not answer within {CONNECT_S:.0f} seconds.",
+                    "See whether it runs and can be reached from here.",
+                    is_lost=True,
+                )
+            case httpx2.TimeoutException():
+                return ServerError(
+                    f"{self.name} took too long to answer.",
+                    "It may be busy. Try again.",
+                    is_lost=True,
+                )
+            case httpx2.ConnectError() if _is_certificate(error):
+                return ServerError(
+                    f"The certificate of {self.name} can't be trusted, so nothing was sent.",
+                    "Where it is your own server, let this machine trust its certificate (SSL_CERT_FILE names a file with it).",
+                )
+            case httpx2.ConnectError():
+                return ServerError(
+                    f"{self.name} can't be reached.",
+                    "See whether the server runs, and on that port.",
+                    is_lost=True,
+                )
+            case httpx2.LocalProtocolError():
+                return ServerError(f"The request can't be sent to {self.name}.", is_lost=True)
+            case httpx2.SSEError():
+                return ServerError(
+                    f"{self.name} sent a piece of a reply that is too large.", is_lost=True
+                )
+            case _:
+                return ServerError(
+                    f"{self.name} closed the connection in the middle of the answer.",
+                    "See whether the server still runs.",
+                    is_lost=True,
+                )
+
+
+class Stream:
+    """The pieces of an answer, one after another."""
+
+    def __init__(self, response: httpx2.Response, link: Link, *, is_events: bool) -> None:
+        self._response = response
+        self._link = link
+        self._is_events = is_events
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """Yield the text of each: the data of an event, or a line."""
+        if self._is_events:
+            async for event in httpx2.EventSource(self._response, MOST_LINE_BYTES):
+                yield event.data
+            return
+        held = ""
+        async for piece in self._response.aiter_text():
+            *lines, held = (held + piece).split("\n")
+            for line in lines:
+                if line.strip():
+                    yield line
+            if len(held) > MOST_LINE_BYTES:
+                raise ServerError(f"{self._link.name} sent a piece of a reply that is too large.")
+        if held.strip():
+            yield held
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # A chat may hold half of a surrogate pair, as an import has it.
+    return text.encode("utf-8", "replace")
+
+
+def _is_certificate(error: BaseException) -> bool:
+    at: BaseException | None = error
+    for _ in range(10):
+        if isinstance(at, ssl.SSLError) or (at is not None and "CERTIFICATE" in str(at).upper()):
+            return True
+        if at is None:
+            break
+        at = at.__cause__ or at.__context__
+    return False
+
+
+def _named(error: OSError) -> str:
+    return sanitize_line(error.strerror or type(error).__name__, 80)
