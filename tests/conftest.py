@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -17,9 +18,19 @@ os.environ.setdefault("TEXTUAL_FPS", "10")
 if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
+# What libraries and tests have made stays to the end: looking for garbage in it took a quarter of the time of tests of screens.
+gc.set_threshold(100_000, 20, 50)
+
 # No test asserts on the clock, and Hypothesis does by itself: an example that takes long on a busy machine is no failure.
 settings.register_profile("chat-tui", deadline=None)
 settings.load_profile("chat-tui")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_imported_is_no_garbage():
+    """Each load and unload of a model collects garbage too. As in the app, what is there by then is not searched for it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

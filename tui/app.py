@@ -23,6 +23,7 @@ from textual.worker import WorkerFailed
 
 from tui.actions import Action, actions
 from tui.appearance import Appearance
+from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
 from tui.engine.base import Engine, LoadRequest
 from tui.engine.hub.downloads import Downloads
@@ -108,6 +109,7 @@ class ChatApp(Appearance):
         hub: Hub | None = None,
         measurements: Measurements | None = None,
         preferences: Preferences | None = None,
+        servers: Servers | None = None,
         paths: AppPaths | None = None,
         rescue_folders: Sequence[Path] | None = None,
         on_signal: Callable[[], object] | None = None,
@@ -125,11 +127,13 @@ class ChatApp(Appearance):
             measurements: what was measured of models on this machine; None to keep that in memory only.
             save_state: called off the UI thread with what to remember; None to remember nothing.
             preferences: the settings in force; None for the defaults.
+            servers: those that the settings name, with their keys; None to find no keys.
             paths: the app's folders; None to keep nothing in them.
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
             on_signal: called when the system or a closed terminal asks the app to end.
         """
         super().__init__(preferences or Preferences(state=state), paths)
+        self.servers = servers or Servers(lambda: self.preferences.values.servers, {})
         self._typed_early: list[events.Key | events.Paste] | None = []
         # The palette's key is an action's, like any other.
         self.use_command_palette = True
@@ -162,6 +166,7 @@ class ChatApp(Appearance):
             hub=self.hub,
             downloads=self.downloads,
             measurements=self.measurements,
+            servers=self.servers,
             opened=self.start.opened,
             request=self.start.request,
             notices=self.start.notices,

@@ -22,7 +22,8 @@ from tui.options import Arguments, generation_settings, parse, parser
 
 if TYPE_CHECKING:
     from tui.app import ChatApp
-    from tui.engine.base import LoadRequest
+    from tui.chat.servers import Servers
+    from tui.engine.base import Engine, LoadRequest
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
     from tui.settings.preferences import Preferences
@@ -242,6 +243,8 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     with _uncollected():
         from tui import logs
         from tui.app import ChatApp, Start
+        from tui.chat.servers import Servers
+        from tui.engine.engines import Engines
         from tui.engine.local import LocalEngine
         from tui.sessions import SessionStore
         from tui.sessions.writer import SessionWriter
@@ -263,16 +266,18 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     preferences, problems = _preferences(arguments, paths)
     themes, broken = user_themes(paths.themes)
     request, more = _load_request(arguments, preferences)
+    servers = Servers(lambda: preferences.values.servers, os.environ)
     app = ChatApp(
-        LocalEngine(paths.cache),
+        Engines(LocalEngine(paths.cache), lambda: _remote_engine(servers)),
         SessionWriter(store),
         preferences.state(),
-        start=Start(opened, request, (*notices, *problems, *more, *broken)),
+        start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),
         themes=(*shipped_themes(), *themes),
         copy_file=paths.cache / "copied.txt",
         measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
         preferences=preferences,
+        servers=servers,
         paths=paths,
         on_signal=lambda: _end_in_time(app),
     )
@@ -291,6 +296,12 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     if not ending.ended:
         _leave(code)
     return code
+
+
+def _remote_engine(servers: Servers) -> Engine:
+    from tui.engine.remote.engine import RemoteEngine
+
+    return RemoteEngine(servers.named)
 
 
 def _end_in_time(app: ChatApp) -> None:

@@ -15,6 +15,8 @@ from typing import Any, Final, NoReturn
 from tui import __version__
 from tui.console import Parser
 from tui.engine.quantization import QUANTIZATIONS
+from tui.engine.remote.address import is_server
+from tui.engine.remote.address import parse as parse_address
 from tui.errors import UserError
 from tui.files import exists
 from tui.flags import looks_like_flag, read_flags, read_value
@@ -26,7 +28,7 @@ _WORDS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
 }
-_IGNORED: Final = "host", "port", "verbose", "base-url"
+_IGNORED: Final = "host", "port", "verbose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,8 @@ def parser() -> OptionParser:
     """Return the parser of the command line."""
     result = OptionParser(
         prog="chat-tui",
-        usage="chat-tui [MODEL] [name=value ...] [options]",
-        description="Talk with a local language model in a full-screen terminal app.",
+        usage="chat-tui [MODEL | URL [MODEL]] [name=value ...] [options]",
+        description="Talk with a language model in a full-screen terminal app: one of this machine, or of a server that you name.",
         epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. "
         "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen; 'chat-tui config' "
         "explains every setting, 'chat-tui bench' measures a model on this machine, and 'chat-tui completion' completes what is "
@@ -161,7 +163,8 @@ def parser() -> OptionParser:
         "words",
         nargs="*",
         metavar="MODEL name=value",
-        help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'; and generation parameters, as in temperature=0.7",
+        help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'; or the address of a server, as in http://localhost:8000, "
+        "with or without a model that it has; and generation parameters, as in temperature=0.7",
     )
     chat = result.add_mutually_exclusive_group()
     chat.add_argument(
@@ -209,6 +212,7 @@ def parser() -> OptionParser:
         default="",
         help=argparse.SUPPRESS,
     )
+    result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
     for name in _IGNORED:
         result.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
     # `temperature=0.7` is the form that help shows; `--temperature 0.7` is that of older versions.
@@ -231,7 +235,8 @@ def parse(words: Sequence[str]) -> Arguments:
 
 
 def _arguments(given: argparse.Namespace) -> Arguments:
-    model, flags, notices = _sorted_words(given.words)
+    model, server, flags = _sorted_words(given.words)
+    notices: list[str] = []
     settings: dict[str, Json] = {}
     for option in OPTIONS:
         if (text := getattr(given, option.key)) is not None:
@@ -245,10 +250,13 @@ def _arguments(given: argparse.Namespace) -> Arguments:
     settings |= {GENERATION + name: value for name, value in read_flags(usable).items()}
     if model and given.model and model != given.model:
         raise ParameterError(f"Two models are named: {model} and {given.model}.")
-    if model or given.model:
-        settings["model.name"] = given.model or model
+    if server and given.base_url and server != given.base_url:
+        raise ParameterError(f"Two servers are named: {server} and {given.base_url}.")
+    if named := _named_model(given.model or model, server or given.base_url):
+        settings["model.name"] = named
     notices += [
-        f"--{name} has no meaning here: the model runs in this process."
+        f"--{name} has no meaning here: no server is started. The address of one that runs can be given, as in "
+        "http://localhost:8000."
         for name in _IGNORED
         if getattr(given, name.replace("-", "_")) is not None and name != "verbose"
     ]
@@ -265,14 +273,27 @@ def _arguments(given: argparse.Namespace) -> Arguments:
     )
 
 
-def _sorted_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
-    """Return the model, the flags, and sentences about what is not used."""
-    model, flags, notices = "", [], []
+def _named_model(model: str, server: str) -> str:
+    """Return a model as the app names it; one on a server with its address. Empty where none is named.
+
+    Raises:
+        AddressError: the server's address can't be used.
+    """
+    if server:
+        return str(parse_address(server).with_model(model)) if model else str(parse_address(server))
+    return str(parse_address(model)) if is_server(model) else model
+
+
+def _sorted_words(words: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Return the model, the server that it is on, and the flags; server and model in any order, as `transformers chat` has them."""
+    model, server, flags = "", "", []
     for at, word in enumerate(words):
         if looks_like_flag(word) and not (at == 0 and _is_there(word)):
             flags.append(word)
-        elif word.startswith(("http://", "https://")):
-            notices.append(f"{word} is not asked: the model runs in this process.")
+        elif is_server(word):
+            if server:
+                raise ParameterError(f"Two servers are named: {server} and {word}.")
+            server = word
         elif not model:
             model = word
         else:
@@ -280,7 +301,7 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
             raise ParameterError(
                 f"{word!r} is neither a model nor name=value, and the model is {model!r}.", near
             )
-    return model, flags, notices
+    return model, server, flags
 
 
 def _is_there(word: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,13 +19,6 @@ from tui.engine.base import (
 )
 from tui.engine.catalog import demo_model
 from tui.engine.local import LocalEngine
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _what_was_imported_is_no_garbage():
-    """Each load and unload collects garbage. As in the app, what libraries have made by then is not searched for it again."""
-    gc.collect()
-    gc.freeze()
 
 
 def never():

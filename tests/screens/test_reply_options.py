@@ -4,7 +4,7 @@ import pytest
 from textual.widgets import Input, Label, OptionList
 
 from tests.screens.host import OPEN, Host, screen_text, type_text, until
-from tui.engine.base import ModelLoadError
+from tui.engine.base import ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource, resolve
 from tui.screens.dialog import TextField
 from tui.screens.reply_options import ChosenOptions, ReplyOptions
@@ -15,10 +15,12 @@ MODELS = [
     for name in ("org/small", "org/large", "else/[b]tiny\x1b")
 ]
 
+SMALL = ModelInfo("org/small", "small", defaults={"top_k": 20})
+
 
 @pytest.fixture
 def dialog():
-    return ReplyOptions({"temperature": 0.3}, {"top_k": 20}, lambda: MODELS, "org/small")
+    return ReplyOptions({"temperature": 0.3}, SMALL, lambda: MODELS)
 
 
 def field(dialog: ReplyOptions, name: str) -> ValueInput:
@@ -135,7 +137,7 @@ async def test_the_button_is_in_sight_on_a_small_screen(dialog):
 
 
 async def test_the_first_field_is_that_of_the_words():
-    dialog = ReplyOptions({}, {}, list, start_text="So \x1b")
+    dialog = ReplyOptions({}, None, list, start_text="So \x1b")
     app = Host(dialog)
     async with app.run_test():
         assert isinstance(dialog.focused, TextField)

@@ -191,10 +191,15 @@ def test_the_explanation_names_every_key_and_is_a_file_itself():
     for key, setting in SETTINGS.items():
         assert key in SECTIONS or f"{setting.name} =" in text
         assert setting.help in text
-    assert parse_config(text) == Config({"template": {}, "presets": {}})
+    assert parse_config(text) == Config({"template": {}, "presets": {}, "servers": {}})
 
 
 def test_what_the_file_sets_stands_in_the_explanation_as_it_is():
     found = parse_config(COMMENTED)
     text = explain(found.values, dict.fromkeys(found.values, "file"))
-    assert parse_config(text).values == {**found.values, "template": {}, "presets": {}}
+    assert parse_config(text).values == {
+        **found.values,
+        "template": {},
+        "presets": {},
+        "servers": {},
+    }

@@ -94,9 +94,15 @@ class Counting:
     def _is_idle(self) -> bool:
         return self._loader.ready and self._replies.live is None
 
+    @property
+    def _may_send(self) -> bool:
+        """Whether what is being written stays in the app; a server hears of nothing before it is sent."""
+        info = self._loader.info
+        return info is not None and info.capabilities.is_private
+
     async def _count(self, turn: int) -> None:
         """Count while the engine has nothing else to do, unless something else is to be counted meanwhile."""
-        if not self._is_idle:
+        if not self._is_idle or not self._may_send:
             return
         if self._client.busy:
             self.touch()

@@ -11,6 +11,7 @@ from tui.conversation import Generation, ReplyStats, Status
 from tui.engine.base import (
     Event,
     Failed,
+    FailureCause,
     Finished,
     Overflow,
     Progress,
@@ -158,7 +159,8 @@ class LiveReply:
                     self.error = self._limit(stats)
                 self._note_stats(stats)
             case Failed():
-                self.status = Status.FAILED
+                is_cut = event.cause is FailureCause.CONNECTION
+                self.status = Status.INTERRUPTED if is_cut else Status.FAILED
                 self.error = f"{event.message} {event.hint}".strip()
                 self.overflow = event.overflow
                 self._note_stats(event.stats if event.stats.new_tokens else self.stats)

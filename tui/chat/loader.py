@@ -18,6 +18,7 @@ from tui.engine.base import (
     Unloaded,
 )
 from tui.engine.client import EngineClient, EngineJob
+from tui.engine.remote.address import is_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,5 +228,8 @@ class ModelLoader:
 
 
 def short_name(model: str) -> str:
-    """Return the last part of a Hub id or path."""
+    """Return the last part of a Hub id or path, or of the id of a model on a server."""
+    if is_server(model):
+        base, _, on_server = model.partition("#")
+        model = on_server or base
     return model.rstrip("/").rpartition("/")[2] or model

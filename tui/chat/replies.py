@@ -240,6 +240,12 @@ class ReplyRunner:
             return None
         if not self.may_begin() or info is None:
             return None
+        if (order.continues or order.start_text) and not info.capabilities.continues:
+            self._ui.tell(
+                f"{info.name} can't write on at the end of a reply, or begin one with given words. Ask for a new reply with r.",
+                severity="warning",
+            )
+            return None
         sent = () if order.upto is None else chat.sent_turns(upto=order.upto)
         generation = self._generation(order, info)
 

@@ -40,7 +40,7 @@ class Status(StrEnum):
     FAILED = "failed"
     """The engine failed; `Turn.error` says why and what was said so far is kept."""
     INTERRUPTED = "interrupted"
-    """The app ended while the reply was being written; what was saved is kept."""
+    """The app ended, or a server was lost, while the reply was being written; what there was is kept."""
 
 
 @dataclass(frozen=True, slots=True)

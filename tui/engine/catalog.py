@@ -61,6 +61,8 @@ class ModelKind(StrEnum):
     GGUF = "gguf"
     DEMO = "demo"
     """A GGUF file too, found in an installed package."""
+    SERVER = "server"
+    """On a server; `engine.remote` has it."""
 
 
 @dataclass(frozen=True, slots=True)

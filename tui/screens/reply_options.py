@@ -13,15 +13,17 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.chat.loader import short_name
-from tui.engine.base import ModelLoadError
+from tui.engine.base import ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelSource, resolve
+from tui.engine.remote.address import AddressError, is_server
+from tui.engine.remote.address import parse as parse_address
 from tui.parameters import PARAMETERS, Value
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
 from tui.widgets.bindings import key_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
-from tui.widgets.parameter_field import ParameterField
+from tui.widgets.parameter_field import Defaults, ParameterField
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +58,23 @@ class ReplyOptions(FormDialog[ChosenOptions]):
     def __init__(
         self,
         parameters: Mapping[str, Value],
-        defaults: Mapping[str, Value],
+        info: ModelInfo | None,
         models: Callable[[], Sequence[ModelSource]],
-        current_model: str = "",
         start_text: str = "",
     ) -> None:
         """Make the dialog.
 
         Args:
             parameters: those that are set for the chat.
-            defaults: what is in force for those that are not.
-            models: finds the models of this machine; called on a thread.
-            current_model: what the chat is talked with.
+            info: the model that the chat is talked with, and what it can; None without one.
+            models: finds the models to choose from; called on a thread.
             start_text: what the reply is to begin with, to start with.
         """
         super().__init__()
         self._parameters = {name: value for name, value in parameters.items() if value is not None}
-        self._defaults = defaults
+        self._defaults = Defaults.of(info)
         self._find_models = models
-        self._current_model = current_model
+        self._current_model = info.model if info is not None else ""
         self._start_text = start_text
         self._models: Sequence[ModelSource] = ()
         self._offered: Sequence[ModelSource] = ()
@@ -88,16 +88,23 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         with Vertical(id="dialog"):
             yield Label("This reply only", classes="title")
             yield Label("IT BEGINS WITH", classes="heading")
-            yield TextField(
-                self._start_text,
-                placeholder=f"Words that the model goes on from{self._newline_key()}",
+            continues = self._defaults.capabilities.continues
+            placeholder = f"Words that the model goes on from{self._newline_key()}"
+            refused = f"{self._defaults.server} can't begin a reply with given words."
+            start = TextField(
+                self._start_text if continues else "",
+                placeholder=placeholder if continues else sanitize_line(refused),
                 id="start",
             )
+            start.disabled = not continues
+            yield start
             with VerticalScroll(id="fields", can_focus=False):
                 yield Label("MODEL", classes="heading")
                 name = sanitize_line(short_name(self._current_model))
                 yield LineInput(
-                    placeholder=f"{name} (loaded now)" if name else "Hub id, folder or .gguf file",
+                    placeholder=f"{name} (loaded now)"
+                    if name
+                    else "Hub id, folder, .gguf file or a server's address",
                     compact=True,
                     id="model",
                 )
@@ -119,8 +126,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
     def on_mount(self) -> None:
         """Show the defaults and begin to look for models."""
         for parameter_field in self.query(ParameterField):
-            name = parameter_field.parameter.name
-            parameter_field.set_default(self._defaults.get(name, PARAMETERS[name].default))
+            parameter_field.set_defaults(self._defaults)
         self._look()
 
     # -- models
@@ -190,8 +196,8 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         if model == self._current_model:
             model = ""
         try:
-            named = resolve(model).model if model else ""
-        except ModelLoadError as error:
+            named = _whole_name(model) if model else ""
+        except (ModelLoadError, AddressError) as error:
             self.app.call_from_thread(self._refuse, str(error))
             return
         self.app.call_from_thread(self._done, named)
@@ -207,3 +213,12 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             fields = {one.parameter.name: one.enter() for one in self.query(ParameterField)}
             chosen = {name: value for name, value in fields.items() if value is not None}
             self.dismiss(ChosenOptions(chosen, model, start_text))
+
+
+def _whole_name(model: str) -> str:
+    """Return what a typed name is loaded by.
+
+    Raises:
+        ModelLoadError, AddressError: nothing can be loaded by it.
+    """
+    return str(parse_address(model)) if is_server(model) else resolve(model).model

@@ -15,12 +15,13 @@ from typing import Any, Final
 from tui.errors import UserError
 from tui.flags import read_value
 from tui.json_types import Json
-from tui.parameters import PARAMETERS, Parameter, ParameterError, format_value
+from tui.parameters import PARAMETERS, Parameter, ParameterError, did_you_mean, format_value
 from tui.settings.values import Values
 
 GENERATION: Final = "generation."
 VARIABLE_PREFIX: Final = "CHAT_TUI_"
 _SWITCH_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
+_TABLE_NAME: Final = re.compile(r"[\w.-]{1,40}")
 _MAX_TEXT: Final = 1_000_000
 _MOST_NUMBER: Final = 2**63
 _WORDS: Final = {"true": True, "yes": True, "on": True, "1": True} | {
@@ -45,6 +46,7 @@ class Setting:
         minimum, maximum: of a number.
         keys: of a table: what its keys are.
         example: how it is written in the explanation when it has no default.
+        entry: of a table of tables: the class whose fields are what each of them can say.
     """
 
     key: str
@@ -56,6 +58,7 @@ class Setting:
     maximum: float | None = None
     keys: str = ""
     example: str = ""
+    entry: type | None = None
 
     @property
     def section(self) -> str:
@@ -97,6 +100,8 @@ class Setting:
                 return PARAMETERS[self.name].check(value)
             except ParameterError as error:
                 raise self._refused(error.message, error.hint) from error
+        if self.entry is not None:
+            return self._checked_tables(value, self.entry)
         if type(value) is int and abs(value) > _MOST_NUMBER:
             raise self._refused(f"the number is not {self.range_text}.")
         if self.kind is float and type(value) is int:
@@ -107,9 +112,28 @@ class Setting:
         found: Json = dict(value) if self.kind is dict else value
         return found
 
+    def _checked_tables(self, value: Any, entry: type) -> Json:
+        """Return a table of tables, each checked field by field."""
+        if not isinstance(value, Mapping):
+            raise self._refused(f"{str(value)[:40]!r} is not {self.range_text}.")
+        known = {one.name: _setting(f"{self.key}.NAME.{one.name}", one) for one in fields(entry)}
+        found: dict[str, Json] = {}
+        for name, table in value.items():
+            if not _TABLE_NAME.fullmatch(name) or not isinstance(table, Mapping):
+                raise self._refused(f"[{self.key}.{name[:40]}] is no table with a plain name.")
+            for key in table:
+                if key not in known:
+                    raise self._refused(
+                        f"[{self.key}.{name}] has no {key[:40]!r}.", did_you_mean(key, known)
+                    )
+            found[name] = {key: known[key].check(one) for key, one in table.items()}
+        return found
+
     def _is_allowed(self, value: Any) -> bool:
         if self.kind is str:
-            return len(value) <= _MAX_TEXT and (not self.choices or value in self.choices)
+            return len(value) <= _MAX_TEXT and (
+                not self.choices or value in (*self.choices, self.default)
+            )
         if self.kind in (int, float):
             low, high = self.minimum, self.maximum
             return (
@@ -139,6 +163,8 @@ class Setting:
             if text.strip().lower() not in _WORDS:
                 raise self._refused(f"{text[:40]!r} is not true or false.")
             return _WORDS[text.strip().lower()]
+        if self.entry is not None:
+            raise self._refused(f"it is set in the file alone, as tables [{self.key}.NAME].")
         if self.kind is dict:
             pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
             return self.check({name.strip(): _plain(value.strip()) for name, _, value in pairs})
@@ -207,5 +233,7 @@ def _section(section: str, kind: Any, value: Callable[[str], Json]) -> Any:
         given = {name: value(f"{GENERATION}{name}") for name in PARAMETERS}
         return {name: one for name, one in given.items() if one is not None}
     if kind is dict:
-        return value(section)
+        table: Any = value(section)
+        entry = SETTINGS[section].entry
+        return table if entry is None else {name: entry(**one) for name, one in table.items()}
     return kind(**{one.name: value(f"{section}.{one.name}") for one in fields(kind)})

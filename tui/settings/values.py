@@ -24,18 +24,20 @@ def setting(
     return field(default=default, metadata=facts)
 
 
-def table(text: str, *, keys: str, example: str, about: str = "") -> Mapping[str, Any]:
+def table(text: str, *, keys: str, example: str, about: str = "", entry: type | None = None) -> Mapping[str, Any]:  # fmt: skip
     """Declare a field as a setting that is a table, empty by default.
 
     Args:
         text, keys, example: as in `schema.Setting`.
         about: of a table that is a section of its own: what the section is for.
+        entry: of a table of tables: the class whose fields are what each of them can say.
     """
-    facts = {"help": text, "keys": keys, "example": example, "about": about}
+    facts = {"help": text, "keys": keys, "example": example, "about": about, "entry": entry}
     return field(default_factory=dict, metadata=facts)
 
 
 # fmt: off
+DIALECTS: Final = ("transformers", "vllm", "sglang", "llama-server", "ollama", "lm-studio", "mlx", "openai")
 _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
 
 
@@ -109,6 +111,16 @@ class KeysSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerEntry:
+    """A server whose models one talks with."""
+
+    url: str = setting("", "Its address, as in http://localhost:8000, with or without /v1.")
+    key_env: str = setting("", "The environment variable that holds the key it wants; the key itself is never written down.")
+    dialect: str = setting("", "What it is, where that can't be found out.", choices=DIALECTS)
+    context: int = setting(0, "The context in tokens: asked for of Ollama, and taken for granted where a server does not say.", minimum=0, maximum=100_000_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Values:
     """Every setting with a value of its type, in the order in which they are listed."""
 
@@ -121,5 +133,6 @@ class Values:
     composer: ComposerSection = field(default_factory=ComposerSection)
     alerts: AlertsSection = field(default_factory=AlertsSection)
     presets: Mapping[str, str] = table("The preset that is applied when a model is loaded.", keys="models with presets", example='"org/model" = "careful"', about="Which preset goes with which model.")
+    servers: Mapping[str, ServerEntry] = table("Servers by names of your own, each a table [servers.NAME] with url, and where needed key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models can be talked with.", entry=ServerEntry)
     keys: KeysSection = field(default_factory=KeysSection)
 # fmt: on

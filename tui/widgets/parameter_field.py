@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from textual import events, on
@@ -14,6 +15,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from tui.engine.base import Capabilities, ModelInfo
 from tui.parameters import Parameter, ParameterError, Value
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
@@ -22,6 +24,49 @@ from tui.widgets.editor import LineInput
 
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
+_UNKNOWN: Final = "server's own"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where nothing is set, and what has an effect at all.
+
+    Attributes:
+        own: what the model, or its server, says.
+        server: the server that the model is on; empty for this machine.
+        capabilities: what can be set.
+    """
+
+    own: Mapping[str, Value] = field(default_factory=dict)
+    server: str = ""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+
+    @classmethod
+    def of(cls, info: ModelInfo | None) -> Defaults:
+        """Return those of a model; the app's own without one."""
+        return cls() if info is None else cls(info.defaults, info.server, info.capabilities)
+
+    def value(self, parameter: Parameter) -> Value:
+        """Return what holds; None where only the server knows, or nothing does."""
+        own = self.own.get(parameter.name)
+        return own if own is not None or self.server else parameter.default
+
+    def text(self, parameter: Parameter) -> str:
+        """Return what holds, in words."""
+        value = self.value(parameter)
+        if value is None and self.server:
+            return _UNKNOWN
+        return sanitize_line(parameter.shown(value)) or parameter.blank
+
+    def is_own(self, parameter: Parameter) -> bool:
+        """Whether it is the model's own wish."""
+        return self.own.get(parameter.name) is not None
+
+    def refusal(self, parameter: Parameter) -> str:
+        """Return why a parameter has no effect; empty where it has."""
+        if self.capabilities.takes(parameter.name):
+            return ""
+        return f"{self.server or 'The model'} does not take this parameter."
 
 
 class ValueInput(LineInput):
@@ -102,6 +147,7 @@ class ParameterField(Widget):
         & .problem { display: none; color: $text-error; width: 1fr; height: auto; padding-left: 1; }
         &.-changed .name { text-style: bold; color: $text-primary; }
         &.-invalid .problem { display: block; }
+        &.-refused .name { color: $text-disabled; text-style: none; }
     }
     """
 
@@ -116,8 +162,7 @@ class ParameterField(Widget):
         super().__init__(id=f"parameter-{parameter.name}")
         self.parameter = parameter
         self.value = value
-        self._default: Value = parameter.default
-        self._is_models_own = False
+        self._defaults = Defaults()
         self.set_class(value is not None, "-changed")
 
     def compose(self) -> ComposeResult:
@@ -141,28 +186,36 @@ class ParameterField(Widget):
             field.value = self._shown(value)
         self._show(None)
 
-    def set_default(self, value: Value, *, is_models_own: bool = False) -> None:
-        """Show what holds while the field is empty, and whether that is the model's own wish."""
-        self._default, self._is_models_own = value, is_models_own
+    def set_defaults(self, defaults: Defaults) -> None:
+        """Show what holds while the field is empty, whose wish that is, and whether it can be set at all."""
+        self._defaults = defaults
         if self.is_mounted:
-            self._show_default()
+            self.query_one(ValueInput).placeholder = self._placeholder()
+            self.tooltip = self._described()
+            self._show(None)
+            self._show_refusal()
 
-    def _show_default(self) -> None:
-        self.query_one(ValueInput).placeholder = self._placeholder()
-        self.tooltip = self._described()
-        self._show(None)
+    def on_mount(self) -> None:
+        """Show whether it can be set."""
+        self._show_refusal()
+
+    def _show_refusal(self) -> None:
+        self.query_one(ValueInput).disabled = bool(self._defaults.refusal(self.parameter))
+        self.set_class(bool(self._defaults.refusal(self.parameter)), "-refused")
 
     def _placeholder(self) -> str:
-        default = self._shown(self._default)
-        mark = " (model)" if self._is_models_own and len(default) < _SHORT else ""
-        return (default or self.parameter.blank) + mark
+        default = self._defaults.text(self.parameter)
+        is_own = self._defaults.is_own(self.parameter) and len(default) < _SHORT
+        mark = " (server)" if self._defaults.server else " (model)"
+        return default + (mark if is_own else "")
 
     def _described(self) -> Content:
-        whose = "The model's own default" if self._is_models_own else "The default"
-        known, default = self.parameter, self._shown(self._default)
-        return Content(
-            f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default or known.blank}."
-        )
+        known = self.parameter
+        if refusal := self._defaults.refusal(known):
+            return Content(sanitize(f"{known.help}\n{refusal}"))
+        whose = "The model's own default" if self._defaults.is_own(known) else "The default"
+        default = self._defaults.text(known)
+        return Content(f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default}.")
 
     def _shown(self, value: Value) -> str:
         return sanitize_line(self.parameter.shown(value))
@@ -195,13 +248,16 @@ class ParameterField(Widget):
         self.enter()
 
     def _kept(self) -> str:
-        in_force = self._default if self.value is None else self.value
-        return f"{self._shown(in_force) or self.parameter.blank} stays in force."
+        if self.value is None:
+            return f"{self._defaults.text(self.parameter)} stays in force."
+        return f"{self._shown(self.value) or self.parameter.blank} stays in force."
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:
         event.stop()
-        value = self.parameter.stepped(self.value, event.steps, self._default)
+        value = self.parameter.stepped(
+            self.value, event.steps, self._defaults.value(self.parameter)
+        )
         self.query_one(ValueInput).value = self._shown(value)
         self.enter()
 

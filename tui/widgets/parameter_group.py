@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Button, Collapsible
 
 from tui.parameters import Parameter, Value
-from tui.widgets.parameter_field import ParameterField
+from tui.widgets.parameter_field import Defaults, ParameterField
 
 
 class Group(Collapsible):
@@ -66,8 +66,7 @@ class ParameterGroup(Group):
     ) -> None:
         self._parameters = tuple(parameters)
         self._values: Mapping[str, Value] = dict(values)
-        self._defaults: Mapping[str, Value] = {}
-        self._models_own: frozenset[str] = frozenset()
+        self._defaults = Defaults()
         self._shows_all = False
         self._fields = Vertical(*map(self._field, self._wanted()), classes="fields")
         common = [one for one in parameters if one.is_common]
@@ -93,10 +92,7 @@ class ParameterGroup(Group):
 
     def _field(self, parameter: Parameter) -> ParameterField:
         field = ParameterField(parameter, self._values.get(parameter.name))
-        name = parameter.name
-        field.set_default(
-            self._defaults.get(name, parameter.default), is_models_own=name in self._models_own
-        )
+        field.set_defaults(self._defaults)
         return field
 
     def show_values(self, values: Mapping[str, Value]) -> None:
@@ -107,12 +103,11 @@ class ParameterGroup(Group):
         self._make_missing()
         self._show_state()
 
-    def show_defaults(self, defaults: Mapping[str, Value], models_own: frozenset[str]) -> None:
-        """Show what holds where nothing is set, and which of that the model itself wants."""
-        self._defaults, self._models_own = defaults, models_own
+    def show_defaults(self, defaults: Defaults) -> None:
+        """Show what holds where nothing is set, and what can be set."""
+        self._defaults = defaults
         for field in self.query(ParameterField):
-            name = field.parameter.name
-            field.set_default(defaults[name], is_models_own=name in models_own)
+            field.set_defaults(defaults)
 
     def reveal(self, name: str) -> ParameterField | None:
         """Open the group and return the field of a parameter that it has; make that if need be."""

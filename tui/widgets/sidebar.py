@@ -25,12 +25,12 @@ from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.json_types import Json
-from tui.parameters import PARAMETERS, Value, grouped, in_force
+from tui.parameters import PARAMETERS, Value, grouped
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.editor import Editor
 from tui.widgets.figures import bytes_text
-from tui.widgets.parameter_field import ParameterField, ValueInput
+from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
 from tui.widgets.parameter_group import Group, ParameterGroup
 from tui.widgets.switch_field import SwitchField
 
@@ -222,13 +222,12 @@ class Sidebar(VerticalScroll):
         note = ""
         if info is not None:
             limit = f", {info.context_tokens:,} tokens" if info.context_tokens else ""
-            facts = f"{info.dtype} on {info.device}{limit}"
+            facts = f"{info.dtype} on {info.device}{limit}".lstrip()
             note = sanitize("\n".join((facts, *info.notes)))
         self.query_one("#model-note", Label).update(note)
-        own = info.defaults if info else {}
-        defaults = in_force({}, own)
         for group in self.query(ParameterGroup):
-            group.show_defaults(defaults, frozenset(own))
+            group.show_defaults(Defaults.of(info))
+        self.query_one(DraftingGroup).display = info is None or info.capabilities.drafts
         select = self.query_one("#quantization", Select)
         select.disabled = bool(info and info.quantization_locked)
         if info is not None and info.quantization_locked:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.screen import Screen
 
 from tui.chat.core import Core
+from tui.chat.servers import Servers
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.screens.chat.chat_actions import ChatActions
@@ -63,6 +64,7 @@ def make_handlers(
     *,
     hub: Hub,
     downloads: Downloads,
+    servers: Servers,
     show_downloads: Callable[[str, str], object],
     show_activity: Callable[[], object],
     first_model: str,
@@ -77,6 +79,7 @@ def make_handlers(
         rescue: what helps when a model can't be loaded.
         ui: tells and asks.
         hub, downloads: where models come from.
+        servers: those that the settings name.
         show_downloads: shows how far downloads are, in many cells and in few.
         show_activity: shows what goes on.
         first_model: the model of the start; empty for none.
@@ -101,7 +104,7 @@ def make_handlers(
         leaving=leaving,
         library=LibraryActions(core, view, ui, first_model),
         looking_up=LookingUp(core, view),
-        models=ModelActions(core, view, hub, downloads, downloading, rescue, ui),
+        models=ModelActions(core, view, hub, downloads, servers, downloading, rescue, ui),
         places=places,
         reading=Reading(view, copying, ui),
         settings=SettingActions(core, view, places, ui),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tui.chat.core import Core
 from tui.chat.loader import LoadEnded, short_name
+from tui.chat.servers import Servers
 from tui.chat.ui import Answer
 from tui.engine.base import Failed, FailureCause, LoadCancelled, ModelReady, Unloaded
 from tui.engine.hub.downloads import Downloads
@@ -29,6 +30,7 @@ class ModelActions:
         view: View,
         hub: Hub,
         downloads: Downloads,
+        servers: Servers,
         downloading: Downloading,
         rescue: ModelRescue,
         ui: ScreenUi,
@@ -37,6 +39,7 @@ class ModelActions:
         self._view = view
         self._hub = hub
         self._downloads = downloads
+        self._servers = servers
         self._downloading = downloading
         self._rescue = rescue
         self._ui = ui
@@ -72,12 +75,15 @@ class ModelActions:
 
     def _desk(self) -> ModelDesk:
         """Return what the picker works with."""
+        state = self._core.settings.state
+        models = (*state.favourites, *state.recent_models, self._core.loader.model)
         return ModelDesk(
             self._hub,
             self._downloads,
-            self._core.settings.state,
+            state,
             self._rescue.look_for_room,
             self._remember,
+            self._servers.known(models),
         )
 
     def _remember(self, state: AppState) -> None:
@@ -169,13 +175,16 @@ class ModelActions:
         settings = self._core.settings
         match ended.event:
             case ModelReady(info):
-                settings.set_quantization(self._core.loader.quantization, remembers=False)
-                self._core.measuring.note_load(info)
+                if not info.server:
+                    settings.set_quantization(self._core.loader.quantization, remembers=False)
+                    self._core.measuring.note_load(info)
                 if not ended.is_passing:
                     recent = settings.state.with_recent(info.model).recent_models
                     settings.remember(recent_models=recent)
             case Failed(cause=FailureCause.CODE) as failed if self._rescue.can_trust(failed):
                 self._ui.start(self._rescue.ask_to_trust(ended.request, failed))
+            case Failed(cause=FailureCause.UNENCRYPTED) as failed if self._rescue.can_trust(failed):
+                self._ui.start(self._rescue.ask_to_send_unencrypted(ended.request, failed))
             case Failed(cause=FailureCause.MEMORY) as failed:
                 offer = self._rescue.offer_ways_out(ended.request, failed, in_reply=False)
                 self._ui.start(offer)

@@ -23,6 +23,11 @@ _TRUST_ANSWERS: Final = (
     Answer("yes", "I trust its authors", "y", "error"),
 )
 
+_UNENCRYPTED_ANSWERS: Final = (
+    Answer("no", "Don't connect", "n"),
+    Answer("yes", "Send them all the same", "s", "error"),
+)
+
 
 class ModelRescue:
     """Asks what is to be done, and does it."""
@@ -114,6 +119,15 @@ class ModelRescue:
         )
         title = f"Run code of {trust.short(failed.subject)}?"
         if await self._ui.ask(title, text, _TRUST_ANSWERS) == "yes":
-            trusted = dict.fromkeys((*self._settings.state.trusted, failed.subject))
-            self._settings.remember(trusted=tuple(trusted))
-            self._loader.load(request)
+            self._agree(request, failed.subject)
+
+    async def ask_to_send_unencrypted(self, request: LoadRequest, failed: Failed) -> None:
+        """Ask whether chats may go to a server so that others can read them on their way; asked once for each server."""
+        text = f"{failed.message} Whoever is between you and it could read your chats, and your key if it has one."
+        if await self._ui.ask("Send chats unencrypted?", text, _UNENCRYPTED_ANSWERS) == "yes":
+            self._agree(request, failed.subject)
+
+    def _agree(self, request: LoadRequest, subject: str) -> None:
+        trusted = dict.fromkeys((*self._settings.state.trusted, subject))
+        self._settings.remember(trusted=tuple(trusted))
+        self._loader.load(request)

@@ -18,6 +18,7 @@ from tui.chat.alerts import Alerts
 from tui.chat.core import make_core
 from tui.chat.live_reply import LiveReply
 from tui.chat.loader import ModelLoader
+from tui.chat.servers import Servers
 from tui.chat.settings import ChatSettings
 from tui.commands import Command
 from tui.conversation import Conversation
@@ -103,6 +104,7 @@ class ChatScreen(Screen[None]):
         hub: Hub,
         downloads: Downloads,
         measurements: Measurements,
+        servers: Servers,
         opened: Loaded | None = None,
         request: LoadRequest | None = None,
         notices: Sequence[str] = (),
@@ -116,6 +118,7 @@ class ChatScreen(Screen[None]):
             preferences: the settings in force.
             hub, downloads: where models come from.
             measurements: what was measured of models on this machine.
+            servers: those that the settings name.
             opened: a chat to go on with; None for a new one.
             request: the model to load at once; None to ask for one.
             notices: sentences to show once.
@@ -197,6 +200,7 @@ class ChatScreen(Screen[None]):
             ui,
             hub=hub,
             downloads=downloads,
+            servers=servers,
             show_downloads=self._shower.show_downloads,
             show_activity=self._shower.show_activity,
             first_model=request.model if request is not None else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.chat.core import Core
+from tui.engine.base import ModelInfo
 from tui.flags import read_flags, split_words
 from tui.parameters import PARAMETERS, ParameterError, format_value, grouped, in_force, parameter
 from tui.screens.chat.places import Places
@@ -11,6 +12,7 @@ from tui.screens.chat.view import View
 from tui.screens.status_view import StatusRow, StatusView
 from tui.settings.preferences import Origin
 from tui.settings.schema import GENERATION
+from tui.widgets.parameter_field import Defaults
 
 _SAID_ABOVE = (GENERATION, "template", "chat.system_prompt", "model.name")
 
@@ -98,11 +100,14 @@ class SettingActions:
         is_said = info.model == preferences.values.model.name
         origin = preferences.origin("model.name") if is_said else Origin.CHAT
         facts = f"{info.dtype}, quantization {info.quantization}, on {info.device}"
+        if info.server:
+            facts = f"on the server {info.server}"
         return [
             StatusRow("model", info.model, origin.value),
             StatusRow("held as", facts),
             StatusRow(
-                "context", f"{info.context_tokens:,} tokens" if info.context_tokens else "no limit"
+                "context",
+                f"{info.context_tokens:,} tokens" if info.context_tokens else _no_limit(info),
             ),
         ]
 
@@ -128,5 +133,11 @@ class SettingActions:
                 origin = settings.origin(name) if is_set else whose
                 if is_set or force[name] is not None or known.is_common:
                     shown = known.shown(force[name]) or known.blank
+                    if not is_set and info is not None:
+                        shown = Defaults.of(info).text(known)
                     found.append(StatusRow(name, shown, origin.value))
         return rows
+
+
+def _no_limit(info: ModelInfo) -> str:
+    return "not known" if info.server else "no limit"

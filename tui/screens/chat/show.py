@@ -320,5 +320,7 @@ def model_detail(info: ModelInfo | None) -> str:
     """Return how a model is held, as in `bfloat16 4bit · cuda:0`."""
     if info is None:
         return ""
+    if info.server:
+        return info.dtype
     quantization = "" if info.quantization == "none" else f" {info.quantization}"
     return f"{info.dtype}{quantization} · {info.device}"

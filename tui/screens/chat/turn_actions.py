@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tui.chat.core import Core
+from tui.chat.loader import short_name
 from tui.chat.replies import ReplyOrder
 from tui.conversation import ASSISTANT, USER, Turn
-from tui.engine.catalog import local_models
-from tui.parameters import in_force, readable
+from tui.engine.catalog import ModelKind, ModelSource, local_models
+from tui.engine.remote.address import is_server
+from tui.parameters import readable
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -42,9 +44,8 @@ class TurnActions:
         if turn is None:
             return
         loader, settings = self._core.loader, self._core.settings
-        defaults = in_force({}, loader.info.defaults if loader.info else None)
         options = await self._ui.show(
-            ReplyOptions(dict(settings.parameters), defaults, local_models, loader.model)
+            ReplyOptions(dict(settings.parameters), loader.info, self._models_to_choose_from)
         )
         if options is None:
             return
@@ -59,6 +60,16 @@ class TurnActions:
             model=settings.load_request(options.model) if is_other else None,
         )
         self._core.replies.begin(order)
+
+    def _models_to_choose_from(self) -> list[ModelSource]:
+        """Return the models of this machine, and those of servers that were used last or are favorites."""
+        state = self._core.settings.state
+        names = dict.fromkeys((*state.favourites, *state.recent_models))
+        served = [
+            ModelSource(name, ModelKind.SERVER, name, short_name(name))
+            for name in filter(is_server, names)
+        ]
+        return [*local_models(), *served]
 
     def reproduce(self) -> None:
         """Make a reply again with the seed and the parameters that it was made with."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -23,14 +23,21 @@ from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub, HubModel, HubSort
+from tui.engine.remote.address import AddressError, is_server
+from tui.engine.remote.address import parse as parse_address
+from tui.engine.remote.servers import Server
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
+from tui.screens.models.server_models import ServerModels
 from tui.settings.state import AppState
 from tui.widgets.bindings import key_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
+
+if TYPE_CHECKING:
+    from tui.engine.remote.listing import Listed
 
 _SEARCH_AFTER_S: Final = 0.4
 _ROOM_AFTER_S: Final = 0.3
@@ -57,6 +64,7 @@ class ModelDesk:
         state: favourites, models used last, the user's folders.
         look: finds out how much room there is; called on a thread, may take seconds.
         remember: called with a state that was changed.
+        servers: those whose models are listed too.
     """
 
     hub: Hub
@@ -64,6 +72,7 @@ class ModelDesk:
     state: AppState
     look: Callable[[], Room]
     remember: Callable[[AppState], object]
+    servers: tuple[Server, ...] = ()
 
 
 @dataclass(slots=True)
@@ -115,6 +124,9 @@ class ModelLists(Dialog[LoadRequest]):
         self._hub_facts: dict[str, ModelFacts] = {}
         self._hub_problems: dict[str, str] = {}
         self._busy = ""
+        self._asked_server = ""
+        """The server whose address was typed, as long as it has not answered."""
+        self._servers = ServerModels(self, () if assistant else desk.servers, self._server_answered)
         self._search_timer: Timer | None = None
         self._details_timer: Timer | None = None
 
@@ -125,7 +137,7 @@ class ModelLists(Dialog[LoadRequest]):
             if self._message:
                 yield Label(Content(sanitize(self._message)), classes="message")
             yield LineInput(
-                placeholder="Find a model, or type a Hub id (org/name), a folder or a .gguf file",
+                placeholder="Find a model, or type a Hub id (org/name), a folder, a .gguf file, or a server's http:// address",
                 compact=True,
                 id="words",
             )
@@ -141,6 +153,7 @@ class ModelLists(Dialog[LoadRequest]):
         """Begin to look for models and for room."""
         self._show_keys()
         self._look_for_models()
+        self._servers.ask_all()
         self.set_timer(_ROOM_AFTER_S, self._look_for_room)
         self.set_interval(_DOWNLOADS_S, self._show_downloads)
 
@@ -161,6 +174,26 @@ class ModelLists(Dialog[LoadRequest]):
             except OSError as error:
                 known.problems[model] = f"It can't be read ({error.strerror})."
         self.app.call_from_thread(self._take_models, known, None, True)
+
+    def _server_answered(self, listed: Listed) -> None:
+        """Show what a server has; take its only model where its address was typed."""
+        address, models = listed.server.address, listed.models
+        is_asked, self._busy = address.base == self._asked_server, ""
+        if not self._is_open:
+            return
+        if not is_asked:
+            self._show()
+            return
+        self._asked_server = ""
+        if len(models) == 1:
+            self.dismiss(replace(self._request, model=str(address.with_model(models[0].id))))
+            return
+        show_problem(self, listed.problem)
+        if models:
+            with self.prevent(Input.Changed):
+                self.query_one("#words", Input).value = ""
+            self.set_focus(self.query_one("#models", PickList))
+        self._show(str(address.with_model(models[0].id)) if models else None)
 
     def _take_models(self, known: _Known, select: str | None, is_whole: bool) -> None:
         if not is_whole and self._known.facts:
@@ -250,6 +283,8 @@ class ModelLists(Dialog[LoadRequest]):
         words = self._words
         if not words or words in self._known.sources:
             return []
+        if is_server(words):
+            return [self._server_option(words)]
         try:
             source = catalog.resolve(words)
         except ModelLoadError as error:
@@ -261,6 +296,20 @@ class ModelLists(Dialog[LoadRequest]):
             "   Load ", (sanitize_line(words, 80), "bold"), (f"  {what}", "$text-muted")
         )
         return [Option(prompt, id=TYPED)]
+
+    def _server_option(self, words: str) -> Option:
+        """Offer to connect to the server whose address was typed; nobody is asked before that is chosen."""
+        try:
+            address = parse_address(words)
+        except AddressError as error:
+            return Option(Content(f"   {sanitize_line(str(error))}"), disabled=True)
+        what = f"  for {address.model}" if address.model else "  and list its models"
+        prompt = Content.assemble(
+            "   Connect to ",
+            (sanitize_line(address.base, 80), "bold"),
+            (sanitize_line(what, 80), "$text-muted"),
+        )
+        return Option(prompt, id=TYPED)
 
     def _local_options(self) -> list[Option]:
         wanted = self._words.casefold().split()
@@ -288,9 +337,10 @@ class ModelLists(Dialog[LoadRequest]):
                     )
                 )
                 made += [self._local_option(source) for source in members]
+        made += self._servers.options(wanted, self._current, self._state.favourites)
         if typed and not exact:
             made += typed
-        if self._words and not self._in_hub:
+        if self._words and not is_server(self._words):
             prompt = Content.assemble(
                 "   Search the Hub for ", (f"“{sanitize_line(self._words, 60)}”", "bold")
             )

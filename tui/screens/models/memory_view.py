@@ -53,6 +53,12 @@ class MemoryView(Dialog[None]):
 
     def _show(self) -> None:
         reading = self._read()
+        if not reading.total:
+            where = sanitize_line(reading.device, 40) or "somewhere else"
+            self.query_one("#figures", Static).update(
+                f"The model is on {where}, whose memory is not known."
+            )
+            return
         lines = [*device_lines(reading), Content("")]
         lines += [
             _line("model weights", reading.weights, reading.own),

@@ -16,6 +16,8 @@ from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.fit import Grade
 from tui.engine.hub.hub import DownloadPlan
+from tui.engine.remote.address import AddressError, is_server
+from tui.engine.remote.address import parse as parse_address
 from tui.files import absolute, is_folder, typed_path
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
@@ -74,7 +76,10 @@ class ModelPicker(ModelLists):
         self.action_accept()
 
     def _ask_for(self, request: LoadRequest) -> None:
-        """Return a load; a model that is not here is downloaded first."""
+        """Return a load; a model that is not here is downloaded first, and a server is asked which models it has."""
+        if is_server(request.model):
+            self._ask_for_server(request)
+            return
         try:
             source = catalog.resolve(request.model)
         except ModelLoadError as error:
@@ -86,6 +91,23 @@ class ModelPicker(ModelLists):
         self._busy = f"Asking the Hub about {sanitize_line(source.model)}…"
         self._show_note(0)
         self._plan(request)
+
+    def _ask_for_server(self, request: LoadRequest) -> None:
+        """Return the load of a server's model, or ask the server for its models where none is named."""
+        try:
+            address = parse_address(request.model)
+        except AddressError as error:
+            show_problem(self, str(error))
+            return
+        if self._assistant:
+            show_problem(self, "A model on a server can't draft for one on this machine.")
+        elif address.model:
+            self.dismiss(replace(request, model=str(address)))
+        else:
+            self._asked_server = address.base
+            self._servers.ask_at(address)
+            self._busy = f"Connecting to {address.name}…"
+            self._show_note(0)
 
     def _leave_with(self, request: LoadRequest) -> None:
         """Return a load; asked first where it is likely to fail once the model in use has been freed for it."""

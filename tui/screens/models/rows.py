@@ -14,6 +14,7 @@ from tui.engine.fit import AUTO, Grade, Need, grade, need
 from tui.engine.hub.downloads import Download, DownloadStatus
 from tui.engine.hub.hub import HubModel
 from tui.engine.quantization import QUANTIZATIONS, availability
+from tui.engine.remote.dialect import Served
 from tui.sanitize import sanitize_line
 from tui.widgets.figures import bytes_text, context_text, count_text, seconds_text
 
@@ -154,6 +155,23 @@ def hub_row(
     return _row(model.id, parts, fits, False, is_favourite, has_owner=True)
 
 
+def server_row(model: Served, *, is_current: bool = False, is_favourite: bool = False) -> Content:
+    """Return two lines about a model of a server."""
+    parts = [
+        count_text(model.parameters),
+        model.quantization,
+        f"{context_text(model.context_tokens)} context" if model.context_tokens else "",
+        "reasoning" if model.thinks else "",
+        "images" if model.images else "",
+        "tools" if model.tools else "",
+        "in memory" if model.is_loaded else "",
+    ]
+    has_owner = "/" in model.id and not model.id.startswith("/")
+    return _row(
+        model.id, parts or ["on a server"], None, is_current, is_favourite, has_owner=has_owner
+    )
+
+
 def hub_facts(model: HubModel) -> ModelFacts:
     """Return what the list alone tells of a Hub model: enough for a first verdict without quantization."""
     return ModelFacts(
@@ -253,6 +271,7 @@ def kind_text(source: ModelSource) -> str:
         ModelKind.FOLDER: "folder",
         ModelKind.GGUF: "GGUF file",
         ModelKind.HUB: "Hugging Face cache",
+        ModelKind.SERVER: "server",
     }[source.kind]
 
 

@@ -1,0 +1,107 @@
+"""The models of servers, as the model picker lists them. Each server is asked on a thread of its own, so that none waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets.option_list import Option
+
+from tui.engine.remote.address import Address
+from tui.engine.remote.servers import Server, server_of
+from tui.sanitize import sanitize_line
+from tui.screens.models import rows
+
+if TYPE_CHECKING:
+    from tui.engine.remote.listing import Listed
+
+
+class ServerModels:
+    """Asks servers for their models and keeps what they say."""
+
+    def __init__(
+        self, screen: Screen[Any], servers: Iterable[Server], changed: Callable[[Listed], object]
+    ) -> None:
+        """Make it; nobody is asked yet.
+
+        Args:
+            screen: has the threads.
+            servers: to ask.
+            changed: called on the screen's thread when one has answered.
+        """
+        self._screen = screen
+        self._servers = {one.address.base: one for one in servers}
+        self._listed: dict[str, Listed] = {}
+        self._changed = changed
+
+    def ask_all(self) -> None:
+        """Ask each for its models."""
+        for server in self._servers.values():
+            self.ask(server)
+
+    def ask_at(self, address: Address) -> None:
+        """Ask the server at an address, which is listed from now on."""
+        server = server_of(address, self._servers.values())
+        self._servers[address.base] = server
+        self._listed.pop(address.base, None)
+        self.ask(server)
+
+    def ask(self, server: Server) -> None:
+        """Ask one for its models."""
+        self._screen.run_worker(
+            partial(self._ask, server), thread=True, exit_on_error=False, group="servers"
+        )
+
+    def _ask(self, server: Server) -> None:
+        # What it imports is not needed where there is no server.
+        from tui.engine.remote.listing import list_models
+
+        listed = list_models(server)
+        self._screen.app.call_from_thread(self._take, listed)
+
+    def _take(self, listed: Listed) -> None:
+        self._listed[listed.server.address.base] = listed
+        self._changed(listed)
+
+    def options(
+        self, wanted: Sequence[str], current: str, favourites: Sequence[str]
+    ) -> list[Option]:
+        """Return each server with those of its models that have the wanted words."""
+        made: list[Option] = []
+        for base, server in self._servers.items():
+            listed = self._listed.get(base)
+            found = [] if listed is None else self._rows(listed, wanted, current, favourites)
+            if found or not wanted:
+                made += [Option(_header(server, listed), disabled=True), *found]
+        return made
+
+    def _rows(
+        self, listed: Listed, wanted: Sequence[str], current: str, favourites: Sequence[str]
+    ) -> list[Option]:
+        address = listed.server.address
+        made = []
+        for model in listed.models:
+            name = str(address.with_model(model.id))
+            if all(word in f"{name} {listed.server.label}".casefold() for word in wanted):
+                row = rows.server_row(
+                    model, is_current=name == current, is_favourite=name in favourites
+                )
+                made.append(Option(row, id=name))
+        return made
+
+
+def _header(server: Server, listed: Listed | None) -> Content:
+    """Return a server as the title of its models: what it is, or why it has none."""
+    label = sanitize_line(server.label, 60)
+    if listed is None:
+        text = f"   {label} · asking for its models…"
+    elif listed.problem:
+        return Content.assemble(
+            (f"   {label} · ", "$text-muted"), (sanitize_line(listed.problem, 160), "$text-warning")
+        )
+    else:
+        text = f"   {label} · {listed.kind}" + ("" if listed.models else " · no model")
+    return Content.styled(text, "$text-muted")
