@@ -11,9 +11,6 @@ from hypothesis import settings
 # Before any library of the Hub is imported: a test that needed a network would fail at once and not hang.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# Apps under test lay themselves out six times less often: a third of what a test of a screen computes is layouts that nobody looks at.
-os.environ.setdefault("TEXTUAL_FPS", "10")
-
 # Workers share the cores. With threads for all of them each, tiny models would wait for threads that are not run.
 if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))) > 1:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

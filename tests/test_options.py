@@ -26,7 +26,7 @@ def settings(*words):
     [
         (["org/m"], {"model.name": "org/m"}),
         (["org/m", "http://localhost:8000", "max_new_tokens=100", "do_sample=False", "eos_token_id=[1,2]"],
-         {"model.name": "org/m", "generation.max_new_tokens": 100, "generation.do_sample": False, "generation.eos_token_id": [1, 2]}),
+         {"model.name": "http://localhost:8000/#org/m", "generation.max_new_tokens": 100, "generation.do_sample": False, "generation.eos_token_id": [1, 2]}),
         (["temperature=.9", "org/m", "top_p=1e-1"], {"model.name": "org/m", "generation.temperature": 0.9, "generation.top_p": 0.1}),
         (["org/m", 'stop_strings=["a b", "c"]'], {"model.name": "org/m", "generation.stop_strings": ["a b", "c"]}),
         (["--user", "Ada", "org/m", "--system-prompt", "Be brief.", "--save-folder", "x", "--examples-path", "e.yml"],
@@ -42,6 +42,11 @@ def settings(*words):
          {"model.name": "org/m", "generation.temperature": 0.5, "generation.max_new_tokens": 9, "generation.eos_token_id": [1, 2]}),
         (["org/m", "--preset", "careful", "--theme", "beacon"], {"model.name": "org/m", "chat.preset": "careful", "screen.theme": "beacon"}),
         (["temperature=None"], {}),
+        (["http://localhost:8000"], {"model.name": "http://localhost:8000"}),
+        (["http://localhost:8000/v1/", "org/m"], {"model.name": "http://localhost:8000/#org/m"}),
+        (["https://Host:443/v1/chat/completions", "a#b"], {"model.name": "https://host/#a#b"}),
+        (["--base-url", "http://10.0.0.2:1/v1", "m"], {"model.name": "http://10.0.0.2:1/#m"}),
+        (["http://localhost:8000/#org/m", "top_k=1"], {"model.name": "http://localhost:8000/#org/m", "generation.top_k": 1}),
     ],
 )  # fmt: skip
 def test_words_become_settings(words, expected):
@@ -263,6 +268,10 @@ def test_wrong_arguments_answer_without_anything_heavy(tmp_path):
         (["demo", "--quantization", "int4", "--load_in_8bit"], "exclude each other"),
         (["demo", "--quantization", "8bit", "--load_in_4bit"], "exclude each other"),
         (["demo", "--model_name_or_path", "other"], "Two models are named"),
+        (["http://a", "m", "http://b"], "Two servers are named"),
+        (["http://a", "--base-url", "http://b"], "Two servers are named"),
+        (["http://u:secret@a/", "m"], "a name or password must not stand in it"),
+        (["http://a:99999"], "its host or port is not valid"),
     ],
 )
 def test_what_contradicts_itself_is_refused(words, said, capsys):
@@ -275,11 +284,10 @@ def test_a_dry_run_says_on_stderr_what_is_wrong(tmp_path):
     file = tmp_path / "config" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text("[chatt]\nx = 1\n")
-    done = run("http://localhost:8000", "demo", "--theme", "grafite", "--dry-run", home=tmp_path)
+    done = run("demo", "--theme", "grafite", "--dry-run", home=tmp_path)
     assert done.returncode == 0
     assert json.loads(done.stdout)["model"] == "demo"
     assert "chatt" in done.stderr
-    assert "http://localhost:8000 is not asked" in done.stderr
     assert "There is no theme 'grafite'. Did you mean graphite?" in done.stderr
 
 

@@ -73,7 +73,7 @@ async def test_a_value_out_of_range_is_refused_in_place(dialog):
 async def test_defaults_stand_in_empty_fields(dialog):
     app = Host(dialog)
     async with app.run_test():
-        assert field(dialog, "top_k").placeholder == "20"
+        assert field(dialog, "top_k").placeholder == "20 (model)"
         assert field(dialog, "seed").placeholder == "random"
 
 
