@@ -7,20 +7,48 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from tui.console import write_out
+from tui.console import complain, write_out
 from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.hub import Hub
 from tui.engine.local import LocalEngine
+from tui.engine.remote.servers import Server
 from tui.logs import LogError, start_logging
-from tui.sanitize import sanitize_line
+from tui.sanitize import sanitize, sanitize_line
 from tui.screens.models import rows
 from tui.screens.models.rows import Room, Verdict
 from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.state import load_state
 from tui.widgets.figures import bytes_text, count_text
+
+
+def print_server_models(server: Server, *, as_json: bool) -> int:
+    """Print the models of a server.
+
+    Returns:
+        the exit code: 0, or 1 where the server can't be asked.
+    """
+    from tui.engine.remote.listing import list_models
+
+    listed = list_models(server)
+    if listed.problem:
+        complain(f"chat-tui models: {sanitize(listed.problem)}")
+        return 1
+    found = [(str(server.address.with_model(one.id)), one) for one in listed.models]
+    if as_json:
+        models = [{"model": name, **asdict(one)} for name, one in found]
+        write_out(json.dumps({"server": listed.kind, "models": models}, indent=2))
+        return 0
+    for name, one in found:
+        facts = [part for part in rows.served_parts(one) if part]
+        write_out(sanitize_line(name))
+        if facts:
+            write_out("    " + sanitize_line(" · ".join(facts)))
+    plural = "" if len(found) == 1 else "s"
+    write_out(f"{len(found)} model{plural} on {sanitize_line(server.label)} ({listed.kind})")
+    return 0
 
 
 def print_models(

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from tui import bench
+from tui.chat.servers import Servers
 from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
 from tui.conversation import Conversation
 from tui.conversation.formats import FORMATS, export_text
+from tui.engine.remote.address import is_server
+from tui.engine.remote.address import parse as parse_address
+from tui.engine.remote.servers import Server, server_of
 from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, typed_path
 from tui.json_types import Json
@@ -212,15 +216,44 @@ def models_parser() -> argparse.ArgumentParser:
         prog="chat-tui models",
         description="List the models of this machine, or of the Hub, and whether they fit into the memory that is free now.",
     )
-    parser.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")
+    where.add_argument(
+        "--server",
+        metavar="NAME",
+        help="list the models of a server instead, by its name in the configuration file or by its address",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
     return parser
 
 
 def _models(given: argparse.Namespace, _store: SessionStore) -> int:
-    from tui.model_table import print_models
+    from tui.model_table import print_models, print_server_models
 
+    if given.server:
+        return print_server_models(_server(given.server), as_json=given.json)
     return print_models(AppPaths.default(), hub_words=given.hub, as_json=given.json)
+
+
+def _server(named: str) -> Server:
+    """Return a server by its name or address.
+
+    Raises:
+        SettingError, AddressError: there is none of that name, or it is no address.
+    """
+    preferences = Preferences(AppPaths.default().config_file, environment=os.environ)
+    servers = Servers(lambda: preferences.values.servers, os.environ)
+    if is_server(named):
+        return server_of(parse_address(named), servers.named())
+    for problem in servers.problems():
+        complain(f"chat-tui models: {problem}")
+    found = {one.name: one for one in servers.named()}
+    if named not in found:
+        raise SettingError(
+            f"There is no server {named!r}.",
+            did_you_mean(named, found) or "The configuration file names none of that name.",
+        )
+    return found[named]
 
 
 def config_parser() -> argparse.ArgumentParser:

@@ -159,7 +159,8 @@ class LiveReply:
                     self.error = self._limit(stats)
                 self._note_stats(stats)
             case Failed():
-                is_cut = event.cause is FailureCause.CONNECTION
+                # Where nothing had been said yet there is nothing to go on from.
+                is_cut = event.cause is FailureCause.CONNECTION and self.new_tokens > 0
                 self.status = Status.INTERRUPTED if is_cut else Status.FAILED
                 self.error = f"{event.message} {event.hint}".strip()
                 self.overflow = event.overflow

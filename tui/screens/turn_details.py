@@ -37,9 +37,13 @@ _STATUSES: Final = {
     Status.STOPPED: "stopped",
     Status.TRUNCATED: "cut off at the limit of new tokens, or at the end of the context",
     Status.FAILED: "failed",
-    Status.INTERRUPTED: "interrupted: the app ended while it was written",
+    Status.INTERRUPTED: "interrupted while it was written",
 }
-_REASONS: Final = {Status.TRUNCATED: "cut off since", Status.STOPPED: "stopped since"}
+_REASONS: Final = {
+    Status.TRUNCATED: "cut off since",
+    Status.STOPPED: "stopped since",
+    Status.INTERRUPTED: "interrupted since",
+}
 SPECIAL_TOKEN: Final = re.compile(
     r"<[|｜][^<>|｜\n]{1,60}[|｜]>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT)\]"
     r"|</?think>"

@@ -25,6 +25,8 @@ from tui.widgets.editor import LineInput
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
 _UNKNOWN: Final = "server's own"
+_DRAWN_HERE: Final = ("seed",)
+"""What the app chooses itself where nothing is set, also for a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Defaults:
     def text(self, parameter: Parameter) -> str:
         """Return what holds, in words."""
         value = self.value(parameter)
-        if value is None and self.server:
+        if value is None and self.server and parameter.name not in _DRAWN_HERE:
             return _UNKNOWN
         return sanitize_line(parameter.shown(value)) or parameter.blank
 

@@ -245,7 +245,8 @@ class Sidebar(VerticalScroll):
             with select.prevent(Select.Changed):
                 select.value = name
         self._quantization = name
-        self._explain(name)
+        if not select.disabled:
+            self._explain(name)
 
     def show_system_prompt(self, text: str) -> None:
         """Show a system prompt without posting a change."""

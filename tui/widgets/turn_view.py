@@ -522,6 +522,8 @@ class TurnView(Widget):
             style, text = _ENDINGS[self._turn.status]
             if self._turn.status is Status.TRUNCATED and self._turn.error:
                 text = f"… Cut off: {sanitize_line(self._turn.error)}"
+            elif self._turn.status is Status.INTERRUPTED and self._turn.error:
+                text = f"⚠ Interrupted: {sanitize_line(self._turn.error)} What was written is kept."
             elif self._turn.status is Status.STOPPED and self._turn.error:
                 text = f"■ Stopped: {sanitize_line(self._turn.error)} What was written is kept."
             return wrap([Span(text, style)], width)

@@ -89,7 +89,7 @@ def make_handlers(
     )
     copying = Copying(view, places, ui)
     editing = Editing(core, view, places, ui)
-    turns = TurnActions(core, view, places, ui)
+    turns = TurnActions(core, view, places, servers, ui)
     chats = ChatActions(core, view, places, turns, editing, copying, ui)
     importing = Importing(core, chats, ui, show_activity)
     leaving = Leaving(core, view, editing, importing, downloading, ui)

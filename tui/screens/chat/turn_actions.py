@@ -5,9 +5,11 @@ from __future__ import annotations
 from tui.chat.core import Core
 from tui.chat.loader import short_name
 from tui.chat.replies import ReplyOrder
+from tui.chat.servers import Servers
+from tui.chat.ui import Answer
 from tui.conversation import ASSISTANT, USER, Turn
 from tui.engine.catalog import ModelKind, ModelSource, local_models
-from tui.engine.remote.address import is_server
+from tui.engine.remote.address import AddressError, is_server, parse
 from tui.parameters import readable
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
@@ -19,7 +21,10 @@ from tui.screens.tree_view import TreeView
 class TurnActions:
     """Acts on the turn under the cursor, else on the last one."""
 
-    def __init__(self, core: Core, view: View, places: Places, ui: ScreenUi) -> None:
+    def __init__(
+        self, core: Core, view: View, places: Places, servers: Servers, ui: ScreenUi
+    ) -> None:
+        self._servers = servers
         self._core = core
         self._view = view
         self._places = places
@@ -71,7 +76,7 @@ class TurnActions:
         ]
         return [*local_models(), *served]
 
-    def reproduce(self) -> None:
+    async def reproduce(self) -> None:
         """Make a reply again with the seed and the parameters that it was made with."""
         turn = self._places.acted_turn(ASSISTANT)
         if turn is None or turn.generation is None:
@@ -84,6 +89,8 @@ class TurnActions:
                 severity="warning",
             )
         self._places.to_composer()
+        if not await self._may_ask(made.model):
+            return
         there = (info.model, info.quantization) if info is not None else None
         is_there = there == (made.model, made.quantization)
         request = self._core.settings.load_request(made.model, made.quantization)
@@ -97,6 +104,22 @@ class TurnActions:
             model=None if is_there else request,
         )
         self._core.replies.begin(order)
+
+    async def _may_ask(self, model: str) -> bool:
+        """Return whether a chat may go to the server of a model that only its file names: a file can come from anybody."""
+        state = self._core.settings.state
+        chosen = (*state.favourites, *state.recent_models, self._core.loader.model)
+        bases = {one.address.base for one in self._servers.known(chosen)}
+        try:
+            if not is_server(model) or parse(model).base in bases:
+                return True
+            name = parse(model).name
+        except AddressError as error:
+            self._ui.tell(str(error), severity="warning")
+            return False
+        answers = (Answer("no", "Don't connect", "n"), Answer("yes", "Send it there", "s"))
+        text = f"This reply was made by a server that you have not used here: {name}. To make it again, the chat is sent there."
+        return await self._ui.ask("Send this chat to another server?", text, answers) == "yes"
 
     def continue_reply(self) -> None:
         """Write on at the end of the reply under the cursor, else of the last."""

@@ -323,7 +323,8 @@ class ModelLists(Dialog[LoadRequest]):
         for source in sources:
             groups.setdefault(self._group(source, first), []).append(source)
         typed = self._typed_option()
-        exact = "/" in self._words or not sources
+        served = self._servers.options(wanted, self._current, self._state.favourites)
+        exact = "/" in self._words or not (sources or served)
         made = list(typed) if exact else []
         top = groups.pop("FAVOURITES AND LAST USED", [])
         for title, members in (
@@ -337,7 +338,7 @@ class ModelLists(Dialog[LoadRequest]):
                     )
                 )
                 made += [self._local_option(source) for source in members]
-        made += self._servers.options(wanted, self._current, self._state.favourites)
+        made += served
         if typed and not exact:
             made += typed
         if self._words and not is_server(self._words):

@@ -157,7 +157,13 @@ def hub_row(
 
 def server_row(model: Served, *, is_current: bool = False, is_favourite: bool = False) -> Content:
     """Return two lines about a model of a server."""
-    parts = [
+    parts = served_parts(model)
+    return _row(model.id, parts, None, is_current, is_favourite, has_owner="/" in model.id)
+
+
+def served_parts(model: Served) -> list[str]:
+    """Return what a server says of a model; empty ones are to be left out."""
+    return [
         count_text(model.parameters),
         model.quantization,
         f"{context_text(model.context_tokens)} context" if model.context_tokens else "",
@@ -166,10 +172,6 @@ def server_row(model: Served, *, is_current: bool = False, is_favourite: bool = 
         "tools" if model.tools else "",
         "in memory" if model.is_loaded else "",
     ]
-    has_owner = "/" in model.id and not model.id.startswith("/")
-    return _row(
-        model.id, parts or ["on a server"], None, is_current, is_favourite, has_owner=has_owner
-    )
 
 
 def hub_facts(model: HubModel) -> ModelFacts:
