@@ -105,7 +105,7 @@ def parse(text: str) -> Address:
         AddressError: it is none.
     """
     url, _, model = text.strip().partition("#")
-    if len(text) > _LONGEST or _UNFIT.search(url):
+    if len(url) > _LONGEST or len(model) > _LONGEST or _UNFIT.search(url):
         raise _refused(text, "it has characters that no address has, or too many of them.")
     try:
         parts = urlsplit(url)
@@ -125,8 +125,15 @@ def parse(text: str) -> Address:
         raise _refused(text, "it must not have a part behind a question mark.")
     shown = f"[{host}]" if ":" in host else _in_ascii(host, text)
     place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
-    path = _PATHS.sub("", parts.path).rstrip("/")
+    path = _without_endpoint(parts.path)
     return Address(f"{parts.scheme}://{place}{path}", model.strip())
+
+
+def _without_endpoint(path: str) -> str:
+    """Return a path without what people paste behind the base, also where they did so twice."""
+    while (shorter := _PATHS.sub("", path)) != path:
+        path = shorter
+    return path
 
 
 def _in_ascii(host: str, text: str) -> str:

@@ -10,15 +10,24 @@ from tui.engine.base import Overflow
 from tui.engine.remote.problems import ServerError, error_code, figures
 
 _TOO_LONG: Final = re.compile(
-    r"context[ _-]?(?:length|size|window)|maximum context|exceed_context|prompt (?:is )?too long|longer than the model",
+    r"context[ _-]?(?:length|size|window)|maximum (?:context|model length|prompt length)|exceed_context|prompt (?:is )?too long"
+    r"|longer than the model|from the initial prompt is greater than",
     re.IGNORECASE,
 )
+_COUNT: Final = r"(\d[\d,]*)"
 _LIMIT: Final = re.compile(
-    r"(?:context (?:length|size|window)|n_ctx)[^\d\n]{0,40}?(\d[\d,]*)", re.IGNORECASE
+    rf"n_ctx\D{{0,5}}{_COUNT}"
+    rf"|(?:(?:context|model|prompt) length|context size|context window)[^\d\n]{{0,40}}?{_COUNT}"
+    rf"|> {_COUNT} maximum",
+    re.IGNORECASE,
 )
 _PROMPT: Final = re.compile(
-    r"(\d[\d,]*)\s*(?:tokens?\s*)?(?:in the messages|input tokens|from the input|of (?:text )?input|prompt tokens)"
-    r"|(?:input|prompt|request)[^\d\n]{0,20}\(?(\d[\d,]*)\s*tokens",
+    rf"n_keep: {_COUNT}"
+    rf"|{_COUNT}\s*(?:tokens?\s*)?(?:in the messages|input tokens|from the input|of (?:text )?input|prompt tokens)"
+    rf"|prompt \(length {_COUNT}\)"
+    rf"|messages resulted in {_COUNT}"
+    rf"|keep the first {_COUNT}"
+    rf"|(?:input|prompt|request)[^\d\n]{{0,20}}\(?{_COUNT}\s*tokens",
     re.IGNORECASE,
 )
 _BYTES_A_TOKEN: Final = 3
