@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tui.engine.base import (
     Emit,
     Engine,
@@ -19,15 +21,17 @@ from tui.engine.remote.address import is_server
 class Engines:
     """Has one model, here or on a server; implements `tui.engine.base.Engine`."""
 
-    def __init__(self, local: Engine, remote: Engine) -> None:
+    def __init__(self, local: Engine, make_remote: Callable[[], Engine]) -> None:
         """Begin with the engine of this machine.
 
         Args:
             local: has the models of this machine.
-            remote: has those of servers.
+            make_remote: makes the one that has those of servers; called on the worker's thread when the first is wanted, since what
+                it imports is not needed before.
         """
         self._local = local
-        self._remote = remote
+        self._make_remote = make_remote
+        self._remote: Engine | None = None
         self._current = local
 
     @property
@@ -37,15 +41,19 @@ class Engines:
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one there is, on whichever engine that is; see `Engine.load`."""
-        wanted = self._remote if is_server(request.model) else self._local
-        former = self._current
-        if wanted is former:
-            return wanted.load(request, emit, cancelled)
+        wanted, former = self._engine_for(request.model), self._current
         info = wanted.load(request, emit, cancelled)
         self._current = wanted
-        if not request.keeps_former:
+        if wanted is not former and not request.keeps_former:
             former.unload()
         return info
+
+    def _engine_for(self, model: str) -> Engine:
+        if not is_server(model):
+            return self._local
+        if self._remote is None:
+            self._remote = self._make_remote()
+        return self._remote
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         """Make a reply; see `Engine.generate`."""
@@ -66,7 +74,8 @@ class Engines:
     def unload(self) -> None:
         """Forget the models of all engines and free their memory."""
         self._local.unload()
-        self._remote.unload()
+        if self._remote is not None:
+            self._remote.unload()
 
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use; see `Engine.memory`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import json
+import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -39,6 +40,9 @@ _HIDDEN: Final = "[key]"
 _LEAST_OF_A_KEY: Final = 4
 """Characters of a key's beginning that are hidden where a sentence is cut in its middle."""
 _EVENT_STREAM: Final = "text/event-stream"
+
+# It logs the headers of answers, in which a server may repeat the key.
+logging.getLogger("httpcore2").setLevel(logging.INFO)
 
 
 class Link:
