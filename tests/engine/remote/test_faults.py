@@ -293,7 +293,7 @@ REPLY_FAULTS: dict[str, Fault] = {
     "sends a line of JSON without an end": Fault(
         _json_lines_without_newline, lost=True, match="too large", dialect="ollama"
     ),
-    "sends an event without an end": Fault(_endless(b"data: x\n"), lost=True, match="too large"),
+    "sends an event without an end": Fault(_endless(b"data: x\n" * 500), lost=True, match="too large"),
     "sends an event of empty lines without an end": Fault(
         _endless(b"data:\n" * 1000), lost=True, match="too large"
     ),

@@ -209,6 +209,10 @@ class RemoteEngine:
 
 
 async def _until_cancelled(work: Coroutine[Any, Any, _T], cancelled: IsCancelled) -> _T:
+    if cancelled():
+        # Nothing is sent for what nobody waits for any more.
+        work.close()
+        raise Cancelled
     task = asyncio.get_running_loop().create_task(work)
     while not task.done():
         await asyncio.wait({task}, timeout=LOOK_S)

@@ -88,6 +88,8 @@ class Link:
                 follow_redirects=False,
                 limits=httpx2.Limits(keepalive_expiry=KEPT_S),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+                # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
+                verify=self.address.scheme == "https",
                 # Proxies are for the world outside: what is near is asked without.
                 trust_env=not self.address.is_private,
             )
