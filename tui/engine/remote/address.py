@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -77,20 +78,18 @@ class Address:
     @property
     def is_private(self) -> bool:
         """Whether it is this machine, or one of a network that is not the internet."""
-        host = self.host
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return "." not in host or host.endswith(_LOCAL_ENDINGS)
+        address = _number(self.host)
+        if address is None:
+            return "." not in self.host or self.host.endswith(_LOCAL_ENDINGS)
         return address.is_loopback or address.is_private or address.is_link_local
 
     @property
     def is_this_machine(self) -> bool:
         """Whether it is a loopback address."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
+        address = _number(self.host)
+        if address is None:
             return self.host == "localhost" or self.host.endswith(".localhost")
+        return address.is_loopback
 
     @property
     def is_readable_by_others(self) -> bool:
@@ -105,7 +104,7 @@ def parse(text: str) -> Address:
         AddressError: it is none.
     """
     url, _, model = text.strip().partition("#")
-    if len(text) > _LONGEST or _UNFIT.search(url):
+    if len(url) > _LONGEST or len(model) > _LONGEST or _UNFIT.search(url):
         raise _refused(text, "it has characters that no address has, or too many of them.")
     try:
         parts = urlsplit(url)
@@ -125,8 +124,15 @@ def parse(text: str) -> Address:
         raise _refused(text, "it must not have a part behind a question mark.")
     shown = f"[{host}]" if ":" in host else _in_ascii(host, text)
     place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
-    path = _PATHS.sub("", parts.path).rstrip("/")
+    path = _without_endpoint(parts.path)
     return Address(f"{parts.scheme}://{place}{path}", model.strip())
+
+
+def _without_endpoint(path: str) -> str:
+    """Return a path without what people paste behind the base, also where they did so twice."""
+    while (shorter := _PATHS.sub("", path)) != path:
+        path = shorter
+    return path
 
 
 def _in_ascii(host: str, text: str) -> str:
@@ -139,5 +145,20 @@ def _in_ascii(host: str, text: str) -> str:
         raise _refused(text, "its host is not valid.") from error
 
 
+def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the number that a host is, also where it is written as the network takes it too: `127.1`, `0x7f000001`, `2130706433`."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    # As such, all of the internet would be private.
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _refused(text: str, why: str) -> AddressError:
-    return AddressError(f"{sanitize_line(text, 80)} is no address of a server: {why}")
+    return AddressError(
+        f"{sanitize_line(text, 80) or 'An empty text'} is no address of a server: {why}"
+    )

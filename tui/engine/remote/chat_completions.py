@@ -254,7 +254,7 @@ class ChunkReader:
         progress = table(chunk, "prompt_progress")
         if total := whole(progress.get("total")):
             done = min(whole(progress.get("processed")), total)
-            yield Reading(done, total, whole(progress.get("cache")))
+            yield Reading(done, total, min(whole(progress.get("cache")), done))
 
     def _words(self, delta: Mapping[str, Any]) -> Iterator[Words]:
         for name in _REASONING:

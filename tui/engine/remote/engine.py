@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -34,11 +35,12 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
+from tui.engine.local.stopping import StopTexts
 from tui.engine.remote import overflow
 from tui.engine.remote.address import Address, AddressError, parse
 from tui.engine.remote.chat_completions import DONE
 from tui.engine.remote.dialect import Dialect, Ended, Reading, Said, Served, Tell, Usage, Words
-from tui.engine.remote.link import Link
+from tui.engine.remote.link import Link, Stream
 from tui.engine.remote.probing import probe
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.servers import Server, server_of
@@ -118,7 +120,8 @@ class RemoteEngine:
         except BaseException as error:
             self._end(link)
             if isinstance(error, ServerError):
-                raise ModelLoadError(error.message, error.hint) from error
+                clean = link.clean(error)
+                raise ModelLoadError(clean.message, clean.hint) from clean
             raise
         self.unload()
         self._connected = made
@@ -159,13 +162,13 @@ class RemoteEngine:
         except Cancelled:
             return reply.finished(StopReason.CANCELLED)
         except ServerError as error:
-            too_long = overflow.told_by(error, request.messages, connected.model.context_tokens)
+            clean = connected.link.clean(error)
+            too_long = overflow.told_by(clean, request.messages, connected.model.context_tokens)
             if too_long is not None and not reply.has_begun:
-                raise ContextOverflowError(too_long) from error
-            cause = FailureCause.CONNECTION if error.is_lost else FailureCause.OTHER
-            raise GenerationError(
-                error.message, error.hint, reply.stats, cause=cause
-            ) from error  # fmt: skip
+                raise ContextOverflowError(too_long) from clean
+            reply.tell_rest()
+            cause = FailureCause.CONNECTION if clean.is_lost else FailureCause.OTHER
+            raise GenerationError(clean.message, clean.hint, reply.stats, cause=cause) from clean
 
     def prepare(self, _request: GenerateRequest, _cancelled: IsCancelled) -> bool:
         """Do nothing: what is not sent by the user stays here."""
@@ -206,6 +209,10 @@ class RemoteEngine:
 
 
 async def _until_cancelled(work: Coroutine[Any, Any, _T], cancelled: IsCancelled) -> _T:
+    if cancelled():
+        # Nothing is sent for what nobody waits for any more.
+        work.close()
+        raise Cancelled
     task = asyncio.get_running_loop().create_task(work)
     while not task.done():
         await asyncio.wait({task}, timeout=LOOK_S)
@@ -285,6 +292,8 @@ class _Reply:
         self._on = connected
         said = request.messages[-1].content if request.continue_last else ""
         self._splitter: ThinkSplitter | None = ThinkSplitter(marks=PLAIN, said=said)
+        # Some servers leave the text that ended a reply in it, and some know of no such texts.
+        self._stops = StopTexts(_texts(values.get("stop_strings")), emit)
         self._usage = Usage()
         self._prompt_tokens = -1
         self._pieces = self._thoughts = self._characters = 0
@@ -312,31 +321,24 @@ class _Reply:
             decode_s=usage.decode_s or max(0.0, self._last - self._first),
         )
 
+    def tell_rest(self) -> None:
+        """Emit what was held back, as nothing more comes."""
+        self._tell(self._splitter.finish() if self._splitter else [])
+        self._stops.finish()
+
     def finished(self, reason: StopReason) -> Finished:
         """Return the end of the reply."""
-        self._tell(self._splitter.finish() if self._splitter else [])
+        self.tell_rest()
         return Finished(self.stats, reason)
 
     async def run(self) -> Finished:
         """Ask for the reply and hand on what comes of it."""
         self._start = time.monotonic()
         limit = await self._limit()
-        self._tell_prompt(max(0, self._prompt_tokens))
         ask = self._on.dialect.ask(self._on.model, self._request, limit)
-        reader = self._on.dialect.reader()
         async with self._on.link.stream(ask.path, ask.body) as stream:
-            pieces = aiter(stream)
-            while True:
-                try:
-                    # Behind the last word come the figures, and from some servers nothing.
-                    async with asyncio.timeout(AFTER_END_S if self._ended else None):
-                        piece = await anext(pieces)
-                except (StopAsyncIteration, TimeoutError):
-                    break
-                for said in reader.read(piece):
-                    self._take(said)
-                if piece.strip() == DONE:
-                    break
+            self._tell_prompt(max(0, self._prompt_tokens))
+            await self._hear_all(stream)
         if self._ended is None:
             raise ServerError(
                 f"{self._on.link.name} ended the connection in the middle of the reply.",
@@ -344,6 +346,25 @@ class _Reply:
                 is_lost=True,
             )
         return self.finished(self._ended.reason)
+
+    async def _hear_all(self, stream: Stream) -> None:
+        """Take all that comes, and behind the last word only what comes soon: the figures, and from some servers nothing."""
+        reader = self._on.dialect.reader()
+        try:
+            async with asyncio.timeout(None) as patience, aclosing(aiter(stream)) as pieces:
+                async for piece in pieces:
+                    for said in reader.read(piece):
+                        self._take(said)
+                    if piece.strip() == DONE:
+                        return
+                    if self._ended is not None and patience.when() is None:
+                        patience.reschedule(asyncio.get_running_loop().time() + AFTER_END_S)
+        except TimeoutError:
+            return
+        except ServerError:
+            # Nothing of a reply that has ended is lost with the connection.
+            if self._ended is None:
+                raise
 
     async def _limit(self) -> int:
         """Return how many tokens the reply may have, where that is less than what was asked for; 0 for no other limit.
@@ -403,18 +424,24 @@ class _Reply:
             self._tell(self._splitter.finish() if self._splitter else [])
             self._splitter = None
             self._thoughts += 1
-            self._emit(ReasoningDelta(words.text))
+            self._stops.take(ReasoningDelta(words.text))
         elif self._splitter is not None:
             self._thoughts += self._splitter.in_reasoning
             self._tell(self._splitter.feed(words.text))
         else:
-            self._emit(TextDelta(words.text))
+            self._stops.take(TextDelta(words.text))
+        if self._stops.found and self._ended is None:
+            self._ended = Ended(StopReason.END)
 
     def _tell(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             if piece.tag:
                 self._thoughts = self._pieces
-                self._emit(ReasoningFound(piece.text, piece.tag))
+                self._stops.take(ReasoningFound(piece.text, piece.tag))
             elif piece.text:
                 made = ReasoningDelta if piece.is_reasoning else TextDelta
-                self._emit(made(piece.text))
+                self._stops.take(made(piece.text))
+
+
+def _texts(value: Value) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -6,10 +6,13 @@ that is read has a bound, since the other side may be anything.
 
 from __future__ import annotations
 
+import asyncio
+import codecs
 import json
+import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import httpx2
@@ -22,17 +25,24 @@ from tui.sanitize import sanitize_line
 
 CONNECT_S: Final = 10.0
 ANSWER_S: Final = 15.0
-"""How long an answer may take that no model has to work for."""
+"""How long a pause may be in an answer that no model has to work for."""
+WHOLE_S: Final = 60.0
+"""How long such an answer may take from its first byte to its last."""
 KEPT_S: Final = 1.0
 """How long a connection is kept for another request. Servers close idle ones, some after few seconds, and a request that is under way
 then is lost: whether it was read can't be known.
 """
 MOST_BYTES: Final = 16_000_000
 """Of an answer that is no stream."""
-MOST_LINE_BYTES: Final = 1_000_000
-"""Of one piece of a stream."""
+MOST_PIECE: Final = 1_000_000
+"""Characters of one piece of a stream."""
 _HIDDEN: Final = "[key]"
+_LEAST_OF_A_KEY: Final = 4
+"""Characters of a key's beginning that are hidden where a sentence is cut in its middle."""
 _EVENT_STREAM: Final = "text/event-stream"
+
+# It logs the headers of answers, in which a server may repeat the key.
+logging.getLogger("httpcore2").setLevel(logging.INFO)
 
 
 class Link:
@@ -54,7 +64,18 @@ class Link:
         """Whether the connections have answered nothing yet."""
 
     def _open(self) -> httpx2.AsyncClient:
+        """Return what sends the requests.
+
+        Raises:
+            ServerError: the key can't be sent.
+        """
         if self._client is None:
+            if not (self._key.isascii() and self._key.isprintable()):
+                # What the library would say of it has the key in it.
+                raise ServerError(
+                    f"The key of {self.name} has characters that no key has, so nothing was sent.",
+                    "See what the environment variable holds that key_env names.",
+                )
             headers = {
                 "User-Agent": f"chat-tui/{__version__}",
                 # What is packed can unpack to any size.
@@ -67,6 +88,8 @@ class Link:
                 follow_redirects=False,
                 limits=httpx2.Limits(keepalive_expiry=KEPT_S),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+                # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
+                verify=self.address.scheme == "https",
                 # Proxies are for the world outside: what is near is asked without.
                 trust_env=not self.address.is_private,
             )
@@ -154,8 +177,9 @@ class Link:
                 self._check(response)
                 yield response
         except httpx2.HTTPError as error:
-            raise self._lost(error) from error
-        except httpx2.InvalidURL as error:
+            raise self.lost(error) from error
+        except (httpx2.InvalidURL, UnicodeError) as error:
+            # The second is how a host's name with a part that is too long, or empty, is refused.
             raise ServerError(f"{self.name} is no address that can be asked.") from error
         except OSError as error:
             raise ServerError(
@@ -177,12 +201,19 @@ class Link:
             )
 
     async def _whole(self, response: httpx2.Response) -> bytes:
+        """Return an answer, read within bounds of size and time."""
         pieces, size = [], 0
-        async for piece in response.aiter_bytes():
-            size += len(piece)
-            if size > MOST_BYTES:
-                raise ServerError(f"{self.name} sent more than {MOST_BYTES:,} bytes for an answer.")
-            pieces.append(piece)
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                async for piece in response.aiter_bytes():
+                    size += len(piece)
+                    if size > MOST_BYTES:
+                        raise ServerError(
+                            f"{self.name} sent more than {MOST_BYTES:,} bytes for an answer."
+                        )
+                    pieces.append(piece)
+        except TimeoutError:
+            raise self._too_slow() from None
         return b"".join(pieces)
 
     def _refusal(self, status: int, body: Any, raw: bytes = b"") -> ServerError:
@@ -207,9 +238,20 @@ class Link:
         )
 
     def _without_key(self, said: str) -> str:
-        return said.replace(self._key, _HIDDEN) if self._key else said
+        """Return a text without the key, and without the beginning of one that the text was cut in."""
+        if not self._key:
+            return said
+        said = said.replace(self._key, _HIDDEN)
+        for size in range(len(self._key) - 1, _LEAST_OF_A_KEY - 1, -1):
+            said = said.replace(f"{self._key[:size]}…", f"{_HIDDEN}…")
+        return said
 
-    def _lost(self, error: httpx2.HTTPError) -> ServerError:
+    def _too_slow(self) -> ServerError:
+        return ServerError(
+            f"{self.name} took too long to answer.", "It may be busy. Try again.", is_lost=True
+        )
+
+    def lost(self, error: httpx2.HTTPError) -> ServerError:
         """Return what a failed connection means."""
         match error:
             case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
@@ -219,11 +261,7 @@ class Link:
                     is_lost=True,
                 )
             case httpx2.TimeoutException():
-                return ServerError(
-                    f"{self.name} took too long to answer.",
-                    "It may be busy. Try again.",
-                    is_lost=True,
-                )
+                return self._too_slow()
             case httpx2.ConnectError() if _is_certificate(error):
                 return ServerError(
                     f"The certificate of {self.name} can't be trusted, so nothing was sent.",
@@ -237,10 +275,6 @@ class Link:
                 )
             case httpx2.LocalProtocolError():
                 return ServerError(f"The request can't be sent to {self.name}.", is_lost=True)
-            case httpx2.SSEError():
-                return ServerError(
-                    f"{self.name} sent a piece of a reply that is too large.", is_lost=True
-                )
             case _:
                 return ServerError(
                     f"{self.name} closed the connection in the middle of the answer.",
@@ -257,22 +291,99 @@ class Stream:
         self._link = link
         self._is_events = is_events
 
-    async def __aiter__(self) -> AsyncIterator[str]:
-        """Yield the text of each: the data of an event, or a line."""
-        if self._is_events:
-            async for event in httpx2.EventSource(self._response, MOST_LINE_BYTES):
-                yield event.data
-            return
-        held = ""
-        async for piece in self._response.aiter_text():
-            *lines, held = (held + piece).split("\n")
-            for line in lines:
-                if line.strip():
-                    yield line
-            if len(held) > MOST_LINE_BYTES:
-                raise ServerError(f"{self._link.name} sent a piece of a reply that is too large.")
-        if held.strip():
-            yield held
+    async def __aiter__(self) -> AsyncGenerator[str]:
+        """Yield the text of each: the data of an event, or a line. All that came before the stream broke is yielded.
+
+        Raises:
+            ServerError: the connection was lost, or a piece is too large.
+        """
+        lines = _Lines()
+        events = _Events()
+        take = events.take if self._is_events else _unless_blank
+        try:
+            async with aclosing(self._response.aiter_raw()) as raw:
+                async for received in raw:
+                    for line in lines.take(received):
+                        for piece in take(line):
+                            yield piece
+                    if lines.size + events.size > MOST_PIECE:
+                        raise self._too_large()
+        except httpx2.HTTPError as error:
+            for piece in events.rest():
+                yield piece
+            raise self._link.lost(error) from error
+        for piece in (*take(lines.rest()), *events.rest()):
+            yield piece
+
+    def _too_large(self) -> ServerError:
+        return ServerError(
+            f"{self._link.name} sent a piece of a reply that is too large.", is_lost=True
+        )
+
+
+class _Lines:
+    """Cuts what is received into lines. It is UTF-8, whatever the headers say; what is none becomes replacement characters."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held: list[str] = []
+        self.size = 0
+        """Characters of the line that has not ended yet."""
+
+    def take(self, received: bytes) -> Iterator[str]:
+        """Yield the lines that end in what is received."""
+        first, *others = self._decoder.decode(received).split("\n")
+        self._hold(first)
+        for line in others:
+            yield self._whole()
+            self._hold(line)
+
+    def rest(self) -> str:
+        """Return what stands behind the last line's end."""
+        self._hold(self._decoder.decode(b"", final=True))
+        return self._whole()
+
+    def _hold(self, text: str) -> None:
+        self._held.append(text)
+        self.size += len(text)
+
+    def _whole(self) -> str:
+        line = "".join(self._held)
+        self._held, self.size = [], 0
+        return line.removesuffix("\r")
+
+
+class _Events:
+    """Makes server-sent events of lines; of an event only its data matters here."""
+
+    def __init__(self) -> None:
+        self._data: list[str] = []
+        self.size = 0
+        """Characters of the event that has not ended yet."""
+
+    def take(self, line: str) -> Iterator[str]:
+        """Yield the data of an event that ends with a line."""
+        name, _, value = line.partition(":")
+        if not line:
+            yield from self.rest()
+        elif name == "data":
+            self._data.append(value.removeprefix(" "))
+            self.size += len(line)
+        elif line.startswith("{"):
+            # An error may be written into a stream as it would be without one.
+            yield from self.rest()
+            yield line
+
+    def rest(self) -> Iterator[str]:
+        """Yield the data of an event that nothing came behind."""
+        data, self._data, self.size = self._data, [], 0
+        if data:
+            yield "\n".join(data)
+
+
+def _unless_blank(line: str) -> Iterator[str]:
+    if line.strip():
+        yield line
 
 
 def _written(body: Mapping[str, Any]) -> bytes:

@@ -10,17 +10,24 @@ from tui.engine.base import Overflow
 from tui.engine.remote.problems import ServerError, error_code, figures
 
 _TOO_LONG: Final = re.compile(
-    r"context[ _-]?(?:length|size|window)|maximum context|exceed_context|prompt (?:is )?too long|longer than the model",
+    r"context[ _-]?(?:length|size|window)|maximum (?:context|model length|prompt length)|exceed_context|prompt (?:is )?too long"
+    r"|longer than the model|from the initial prompt is greater than",
     re.IGNORECASE,
 )
-_LIMIT: Final = re.compile(
-    r"(?:context (?:length|size|window)|n_ctx)[^\d\n]{0,40}?(\d[\d,]*)", re.IGNORECASE
+_LIMITS: Final = (
+    r"n_ctx\D{0,5}(\d[\d,]*)",
+    r"(?:context|model|prompt) length[^\d\n]{0,40}?(\d[\d,]*)",
+    r"context (?:size|window)[^\d\n]{0,40}?(\d[\d,]*)",
+    r"> (\d[\d,]*) maximum",
 )
-_PROMPT: Final = re.compile(
-    r"(\d[\d,]*)\s*(?:tokens?\s*)?(?:in the messages|input tokens|from the input|of (?:text )?input|prompt tokens)"
-    r"|(?:input|prompt|request)[^\d\n]{0,20}\(?(\d[\d,]*)\s*tokens",
-    re.IGNORECASE,
+_PROMPTS: Final = (
+    r"n_keep: (\d[\d,]*)",
+    r"(\d[\d,]*)\s*(?:tokens?\s*)?(?:in the messages|input tokens|from the input|of (?:text )?input|prompt tokens)",
+    r"prompt \(length (\d[\d,]*)\)",
+    r"(?:messages resulted in|keep the first) (\d[\d,]*)",
+    r"(?:input|prompt|request)[^\d\n]{0,20}\(?(\d[\d,]*)\s*tokens",
 )
+"""The words that figures stand beside, the ones first that say the most surely what they are."""
 _BYTES_A_TOKEN: Final = 3
 _AROUND: Final = 8
 """Tokens that a template puts around a message, about."""
@@ -52,14 +59,14 @@ def told_by(
     if not (_TOO_LONG.search(said) or error_code(error.body) == "exceed_context_size_error"):
         return None
     prompt, limit = figures(error.body, "n_prompt_tokens", "n_ctx")
-    limit = limit or _figure(_LIMIT, said) or context_tokens
-    prompt = prompt or _figure(_PROMPT, said) or sum(map(estimate, messages))
+    limit = limit or _figure(_LIMITS, said) or context_tokens
+    prompt = prompt or _figure(_PROMPTS, said) or sum(map(estimate, messages))
     if not limit:
         return None
     return overflow_of(messages, max(prompt, limit), limit)
 
 
-def _figure(pattern: re.Pattern[str], said: str) -> int:
-    found = pattern.search(said)
-    digits = next((one for one in found.groups() if one), "") if found else ""
+def _figure(patterns: tuple[str, ...], said: str) -> int:
+    found = (re.search(pattern, said, re.IGNORECASE) for pattern in patterns)
+    digits = next((one[1] for one in found if one), "")
     return int(digits.replace(",", "")[:12] or 0)

@@ -25,14 +25,13 @@ async def probe(link: Link, named: str = "") -> tuple[Dialect, list[Served]]:
 
     Args:
         link: to the server.
-        named: the dialect where it is known already; empty to find out.
+        named: the dialect where it is known already; to find out, empty, or a name that there is not.
 
     Raises:
         ServerError: nobody answers there, or what answers is no server of models.
     """
-    if named:
-        dialect = DIALECTS[named]
-        return dialect, await dialect.models(link)
+    if known := DIALECTS.get(named):
+        return known, await known.models(link)
     problem, listed = None, None
     try:
         listed = await link.get("/v1/models")

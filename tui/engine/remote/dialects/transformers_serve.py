@@ -113,6 +113,8 @@ def _with_config(body: dict[str, Json], request: GenerateRequest) -> None:
         config["do_sample"] = True
     if config:
         body["generation_config"] = json.dumps(config)
+        # The server has a limit of its own only where it takes the model's config as it is. Without one, a reply has 20 tokens.
+        body.setdefault("max_tokens", PARAMETERS["max_new_tokens"].default)
 
 
 TRANSFORMERS_SERVE: Final = ChatCompletions(

@@ -1,0 +1,541 @@
+"""What each kind of server is found to be, is asked, and says. The kinds are written down in `fake_server`."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from tests.engine.remote.asking import QUESTION, after_words, asking, known, soon, words
+from tests.engine.remote.fake_server import CONTEXT, MODEL, Told, delta
+from tui.conversation.turn import Message
+from tui.engine.base import (
+    Cancelled,
+    ContextOverflowError,
+    FailureCause,
+    GenerationError,
+    ModelLoadError,
+    Progress,
+    PromptReady,
+    ReasoningDelta,
+    StopReason,
+    TemplateSwitch,
+    TextDelta,
+)
+from tui.engine.remote import engine as engine_module
+from tui.engine.remote.dialects import DIALECTS
+
+THINKING = TemplateSwitch("enable_thinking", (True, False))
+EFFORT = TemplateSwitch("reasoning_effort", ("low", "medium", "high"))
+SWITCHES = {
+    "vllm": (THINKING, EFFORT),
+    "sglang": (THINKING, EFFORT),
+    "llama-server": (THINKING,),
+    "ollama": (THINKING,),
+    "transformers": (THINKING,),
+    "mlx": (THINKING,),
+}
+CONTINUES = ("vllm", "sglang", "llama-server", "ollama", "lm-studio")
+COUNTS = ("vllm", "sglang", "llama-server")
+REFUSES = (*COUNTS, "ollama", "lm-studio", "openai")
+HAS_CONTEXT = (*COUNTS, "ollama", "lm-studio")
+REASONING_FIELD = {
+    "vllm": "reasoning",
+    "sglang": "reasoning_content",
+    "llama-server": "reasoning_content",
+    "ollama": "thinking",
+    "transformers": "reasoning_content",
+    "mlx": "reasoning",
+}
+TIMED = ("llama-server", "ollama")
+SET = {
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "top_k": 7,
+    "min_p": 0.1,
+    "typical_p": 0.8,
+    "min_new_tokens": 3,
+    "repetition_penalty": 1.1,
+    "no_repeat_ngram_size": 4,
+    "seed": 5,
+    "max_new_tokens": 50,
+    "stop_strings": ["END"],
+}
+PLAIN = {"temperature": 0.5, "top_p": 0.9, "seed": 5, "max_tokens": 50, "stop": ["END"]}
+SENT = {
+    "vllm": {**PLAIN, "top_k": 7, "min_p": 0.1, "min_tokens": 3, "repetition_penalty": 1.1},
+    "sglang": {**PLAIN, "top_k": 7, "min_p": 0.1, "min_tokens": 3, "repetition_penalty": 1.1},
+    "llama-server": {**PLAIN, "top_k": 7, "min_p": 0.1, "typical_p": 0.8, "repeat_penalty": 1.1},
+    "lm-studio": {**PLAIN, "top_k": 7, "repeat_penalty": 1.1},
+    "mlx": {**PLAIN, "top_k": 7, "min_p": 0.1, "repetition_penalty": 1.1},
+    "openai": PLAIN,
+    "transformers": PLAIN,
+}
+AROUND = {
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "return_progress",
+    "timings_per_token",
+    "cache_prompt",
+}
+"""What a request for a reply has beside its parameters."""
+
+
+def dialect_of(server):
+    return server.column.dialect
+
+
+def asked_body(server):
+    (asked,) = server.replies_asked
+    return asked.body
+
+
+# -- what is found
+
+
+def test_every_kind_has_a_column(server):
+    assert dialect_of(server) in DIALECTS
+
+
+def test_the_kind_of_a_server_is_found_out(server, asker):
+    info = asker.load(server.url)
+    assert info.model == f"{server.url}/#{MODEL}"
+    assert info.capabilities.because == f"127.0.0.1:{server.port} ({server.column.name}) can't do this."  # fmt: skip
+    assert info.server == f"127.0.0.1:{server.port}"
+    assert not info.capabilities.is_private
+
+
+def test_nothing_but_the_chat_is_asked_for_while_it_is_probed(server, asker):
+    asker.load(server.url)
+    assert server.replies_asked == []
+
+
+def test_context_switches_and_what_it_can_are_read(server, asker):
+    info = asker.load(server.url)
+    kind = dialect_of(server)
+    assert info.context_tokens == (CONTEXT if kind in HAS_CONTEXT else 0)
+    assert info.template_switches == SWITCHES.get(kind, ())
+    assert info.capabilities.continues == (kind in CONTINUES)
+    assert info.capabilities.takes("temperature")
+    assert not info.capabilities.takes("num_beams") or kind == "transformers"
+
+
+@pytest.mark.parametrize("server", ["llama-server"], indirect=True)
+def test_llama_servers_own_defaults_are_known(server, asker):
+    info = asker.load(server.url)
+    assert info.defaults == {
+        "temperature": 0.8,
+        "top_k": 40,
+        "top_p": 0.95,
+        "repetition_penalty": 1.0,
+    }
+    assert info.parameters == 1_000_000
+
+
+@pytest.mark.parametrize("server", ["ollama", "lm-studio"], indirect=True)
+def test_the_quantization_is_known_where_it_is_said(server, asker):
+    assert asker.load(server.url).dtype == "Q4_K_M"
+
+
+def test_a_kind_that_is_named_is_not_looked_for(server):
+    with asking(known(server, dialect=dialect_of(server))) as asker:
+        info = asker.load(server.url)
+    assert server.column.name in info.capabilities.because
+    strangers = {"/api/version", "/props", "/api/v0/models", "/openapi.json", "/health"}
+    asked = {one.path for one in server.requests} & strangers
+    assert asked <= set(server.column.pages)
+
+
+def test_a_kind_that_there_is_not_is_found_out(server):
+    with asking(known(server, dialect="no such")) as asker:
+        assert server.column.name in asker.load(server.url).capabilities.because
+
+
+def test_the_context_that_the_user_names_holds(server):
+    with asking(known(server, context_tokens=1000)) as asker:
+        assert asker.load(server.url).context_tokens == 1000
+
+
+@pytest.mark.parametrize("base", ["/v1", "/v1/", "/v1/chat/completions", "/"])
+def test_the_usual_ends_of_an_address_are_left_out(server, asker, base):
+    assert asker.load(server.url + base).model == f"{server.url}/#{MODEL}"
+
+
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(server, asker):
+    if DIALECTS[dialect_of(server)].loads_any:
+        assert asker.load(f"{server.url}/#other").model == f"{server.url}/#other"
+        return
+    with pytest.raises(ModelLoadError, match="no model other") as raised:
+        asker.load(f"{server.url}/#other")
+    assert MODEL in raised.value.hint
+
+
+@pytest.mark.parametrize("server", ["transformers"], indirect=True)
+def test_transformers_serve_tells_how_a_load_gets_on(server, asker):
+    events = []
+    asker.load(f"{server.url}/#{MODEL}", events.append)
+    assert Progress("Loading weights", 3, 7, "tensors") in events
+    assert server.asked("/load_model")[0].body == {"model": MODEL}
+
+
+@pytest.mark.parametrize("server", ["transformers"], indirect=True)
+def test_the_model_that_transformers_serve_is_pinned_to_is_found(server, asker):
+    server.pinned = "/models/mine"
+    assert asker.load(server.url).model == f"{server.url}/#/models/mine"
+    assert asker.ask().text == "The sky."
+
+
+@pytest.mark.parametrize("server", ["transformers"], indirect=True)
+def test_a_load_that_fails_on_the_server_says_why(server, asker):
+    def fail(talk):
+        talk.stream()
+        talk.event({"status": "error", "message": "No file of weights."})
+        talk.end()
+
+    server.answers["/load_model"] = fail
+    with pytest.raises(ModelLoadError, match=r"No file of weights\."):
+        asker.load(server.url)
+
+
+@pytest.mark.parametrize("server", ["ollama"], indirect=True)
+def test_the_context_of_a_model_in_ollamas_memory_is_kept(server, asker):
+    running = {"models": [{"name": MODEL, "context_length": 1024}]}
+    server.answers["/api/ps"] = lambda talk: talk.json(running)
+    assert asker.load(server.url).context_tokens == 1024
+    asker.ask()
+    assert asked_body(server)["options"]["num_ctx"] == 1024
+
+
+def test_a_load_can_be_cancelled(server, asker):
+    server.answers[""] = lambda talk: talk.wait_until_left()
+    with pytest.raises(Cancelled):
+        asker.load(server.url, cancelled=lambda: bool(server.requests))
+    assert soon(server.left)
+    assert asker.engine.loaded is None
+
+
+def test_a_load_that_fails_leaves_the_former_model(server, asker):
+    asker.load(server.url)
+    with pytest.raises(ModelLoadError):
+        asker.load("http://127.0.0.1:9/#x")
+    assert asker.engine.loaded.model == f"{server.url}/#{MODEL}"
+    assert asker.ask().text == "The sky."
+
+
+# -- what is sent
+
+
+def test_parameters_go_under_the_servers_names_and_those_it_lacks_nowhere(server, asker):
+    asker.load(server.url)
+    asker.ask(parameters=SET)
+    body = asked_body(server)
+    kind = dialect_of(server)
+    if kind == "ollama":
+        assert body["options"] == {
+            "temperature": 0.5, "top_p": 0.9, "top_k": 7, "min_p": 0.1, "typical_p": 0.8, "seed": 5, "num_predict": 50,
+            "stop": ["END"], "repeat_penalty": 1.1, "num_ctx": CONTEXT,
+        }  # fmt: skip
+        return
+    if kind == "transformers":
+        assert json.loads(body.pop("generation_config")) == {
+            "top_k": 7, "min_p": 0.1, "typical_p": 0.8, "min_new_tokens": 3, "repetition_penalty": 1.1,
+            "no_repeat_ngram_size": 4, "do_sample": True,
+        }  # fmt: skip
+    assert {name: value for name, value in body.items() if name not in AROUND} == SENT[kind]
+
+
+def test_a_reply_that_is_not_sampled_is_asked_for_with_a_temperature_of_zero(server, asker):
+    asker.load(server.url)
+    asker.ask(parameters={"do_sample": False, "temperature": 0.7, "seed": 1})
+    body = asked_body(server)
+    assert body.get("options", body)["temperature"] == 0.0
+    assert "do_sample" not in body
+    assert "do_sample" not in json.loads(body.get("generation_config", "{}"))
+
+
+def test_a_seed_is_chosen_and_told_so_that_a_reply_can_be_made_again(server, asker):
+    asker.load(server.url)
+    seed = asker.ask().prompt.parameters["seed"]
+    body = asked_body(server)
+    assert body.get("options", body)["seed"] == seed
+
+
+@pytest.mark.parametrize("server", ["transformers"], indirect=True)
+def test_a_generation_config_of_ones_own_does_not_make_replies_short(server, asker):
+    asker.load(server.url)
+    asker.ask(parameters={"top_k": 5, "temperature": 1.0})
+    assert asked_body(server)["max_tokens"] == 1024
+
+
+def test_earlier_reasoning_goes_back_under_the_servers_own_name(server, asker):
+    asker.load(server.url)
+    chat = (Message("user", "a"), Message("assistant", "b", "because"), Message("user", "c"))
+    asker.ask(chat)
+    sent = asked_body(server)["messages"]
+    expected = {"role": "assistant", "content": "b"}
+    if name := REASONING_FIELD.get(dialect_of(server)):
+        expected[name] = "because"
+    assert sent == [
+        {"role": "user", "content": "a"},
+        expected,
+        {"role": "user", "content": "c"},
+    ]
+
+
+def test_switches_of_the_template_go_where_the_server_has_them(server, asker):
+    asker.load(server.url)
+    asker.ask(template={"enable_thinking": False, "reasoning_effort": "low"})
+    body, kind = asked_body(server), dialect_of(server)
+    if kind in ("vllm", "sglang"):
+        assert body["chat_template_kwargs"] == {"enable_thinking": False}
+        assert body["reasoning_effort"] == "low"
+    elif kind == "ollama":
+        assert body["think"] is False
+    elif kind in SWITCHES:
+        assert body["chat_template_kwargs"] == {
+            "enable_thinking": False,
+            "reasoning_effort": "low",
+        }
+    else:
+        assert not {"chat_template_kwargs", "reasoning_effort", "think"} & set(body)
+
+
+def test_a_reply_is_written_on_where_the_server_can(server, asker):
+    asker.load(server.url)
+    heard = asker.ask((*QUESTION, Message("assistant", "The")), continue_last=True)
+    kind = dialect_of(server)
+    if kind not in CONTINUES:
+        assert type(heard.error) is GenerationError
+        assert server.replies_asked == []
+        return
+    body = asked_body(server)
+    assert body["messages"][-1]["content"] == "The"
+    assert body.get("continue_final_message") == (True if kind in ("vllm", "sglang") else None)
+    assert body.get("add_generation_prompt") == (False if kind == "vllm" else None)
+
+
+@pytest.mark.parametrize("server", ["ollama"], indirect=True)
+def test_ollama_is_told_to_refuse_and_not_to_cut(server, asker):
+    asker.load(server.url)
+    asker.ask()
+    body = asked_body(server)
+    assert (body["truncate"], body["shift"]) == (False, False)
+
+
+# -- what comes
+
+
+def test_words_and_reasoning_come_as_they_are(server, asker):
+    server.told = Told((("Blue", True), (" light.", True), ("It is ", False), ("blue.", False)))
+    asker.load(server.url)
+    heard = asker.ask()
+    assert heard.error is None
+    assert heard.finished.reason is StopReason.END
+    said = [event for event in heard.events if isinstance(event, TextDelta | ReasoningDelta)]
+    assert [type(event) for event in said] == [ReasoningDelta] * 2 + [TextDelta] * 2
+    assert (heard.reasoning, heard.text) == ("Blue light.", "It is blue.")
+    assert heard.finished.stats.reasoning_tokens == 2
+
+
+def test_reasoning_between_marks_is_parted_from_the_answer(server, asker):
+    server.told = Told((("<thi", False), ("nk>Hm.</th", False), ("ink>\n\nBlue.", False)))
+    asker.load(server.url)
+    heard = asker.ask()
+    assert (heard.reasoning, heard.text) == ("Hm.", "Blue.")
+
+
+def test_the_figures_of_a_reply_are_the_servers(server, asker):
+    asker.load(server.url)
+    stats = asker.ask().finished.stats
+    assert (stats.prompt_tokens, stats.new_tokens) == (20, 2)
+    assert stats.cached_tokens == (0 if dialect_of(server) == "ollama" else 8)
+    if dialect_of(server) in TIMED:
+        assert (stats.prefill_s, stats.decode_s) == (0.25, 0.5)
+    assert stats.ttft_s > 0
+
+
+def test_the_prompt_is_told_before_the_first_word(server, asker):
+    asker.load(server.url)
+    heard = asker.ask()
+    kinds = [type(event) for event in heard.events if not isinstance(event, Progress)]
+    assert kinds[0] is PromptReady
+    last = [event for event in heard.events if isinstance(event, PromptReady)][-1]
+    assert last.prompt_tokens == 20
+
+
+@pytest.mark.parametrize("server", ["llama-server"], indirect=True)
+def test_llama_server_tells_how_far_the_prompt_is_read(server, asker):
+    asker.load(server.url)
+    reading = [event for event in asker.ask().events if isinstance(event, Progress)]
+    assert [(event.done, event.total, event.unit) for event in reading] == [
+        (0, 12, "tokens"),
+        (6, 12, "tokens"),
+    ]
+
+
+def test_a_reply_that_reached_its_limit_says_so(server, asker):
+    server.told = Told(reason="length")
+    asker.load(server.url)
+    assert asker.ask().finished.reason is StopReason.LENGTH
+
+
+@pytest.mark.parametrize(
+    "pieces", [("One END two", ""), ("One E", "ND two"), ("One E", "N", "D")], ids=str
+)
+def test_the_answer_ends_before_a_stop_text_whatever_the_server_does(server, asker, pieces):
+    server.told = Told(tuple((piece, False) for piece in pieces))
+    asker.load(server.url)
+    heard = asker.ask(parameters={"stop_strings": ["END"]})
+    assert heard.text == "One "
+    assert heard.finished.reason is StopReason.END
+    assert heard.finished.stats.prompt_tokens == 20
+
+
+def test_what_only_began_like_a_stop_text_is_not_lost(server, asker):
+    server.told = Told((("One E", False), ("N", False)))
+    asker.load(server.url)
+    assert asker.ask(parameters={"stop_strings": ["END"]}).text == "One EN"
+
+
+@pytest.mark.parametrize("server", ["openai"], indirect=True)
+def test_a_server_that_knows_no_stop_texts_is_not_listened_to_for_long(server, asker, monkeypatch):
+    monkeypatch.setattr(engine_module, "AFTER_END_S", 0.1)
+
+    def on_and_on(talk):
+        talk.words("One ", "END")
+        while True:
+            talk.event(delta(content="more "))
+
+    asker.load(server.url)
+    server.answers[server.column.chat] = on_and_on
+    heard = asker.ask(parameters={"stop_strings": ["END"]})
+    assert (heard.text, heard.finished.reason) == ("One ", StopReason.END)
+
+
+# -- a chat that is too long
+
+
+@pytest.mark.parametrize("server", REFUSES, indirect=True)
+def test_a_chat_that_is_too_long_is_refused_with_figures(server, asker):
+    asker.load(server.url)
+    chat = (Message("user", words(1200)), Message("assistant", "no"), Message("user", words(1000)))
+    heard = asker.ask(chat)
+    assert type(heard.error) is ContextOverflowError
+    assert heard.events == []
+    overflow = heard.error.overflow
+    assert overflow.context_tokens == CONTEXT
+    assert overflow.prompt_tokens >= CONTEXT
+    assert len(overflow.message_tokens) == 3
+    assert overflow.message_tokens[0] > overflow.message_tokens[2] > overflow.message_tokens[1]
+    # Where it can be counted, it is not sent.
+    assert len(server.replies_asked) == (0 if dialect_of(server) in COUNTS else 1)
+
+
+@pytest.mark.parametrize("server", COUNTS, indirect=True)
+def test_where_the_server_does_not_count_its_refusal_is_understood(server, asker):
+    server.answers["/tokenize"] = lambda talk: talk.json({"detail": "Not Found"}, 404)
+    asker.load(server.url)
+    heard = asker.ask((Message("user", words(3000)),))
+    assert type(heard.error) is ContextOverflowError
+    assert heard.error.overflow.prompt_tokens == 3002
+    assert heard.error.overflow.context_tokens == CONTEXT
+
+
+@pytest.mark.parametrize("server", COUNTS, indirect=True)
+def test_a_reply_gets_no_more_tokens_than_there_is_room_for(server, asker):
+    asker.load(server.url)
+    asker.ask((Message("user", words(2000)),), parameters={"max_new_tokens": 500})
+    counted = 2000 if dialect_of(server) == "llama-server" else 2002
+    assert asked_body(server)["max_tokens"] == CONTEXT - counted
+
+
+@pytest.mark.parametrize("server", COUNTS, indirect=True)
+def test_a_short_chat_is_not_counted(server, asker):
+    asker.load(server.url)
+    asker.ask(parameters={"max_new_tokens": 100})
+    assert server.asked("/tokenize") == []
+
+
+# -- errors, and an end
+
+
+def test_an_error_in_place_of_a_reply_is_told_in_the_servers_words(server, asker):
+    asker.load(server.url)
+    refused = server.column.refused
+    server.answers[server.column.chat] = lambda talk: talk.json(refused, 500)
+    heard = asker.ask()
+    said = "No way." if dialect_of(server) == "openai" else "The engine died."
+    assert said in heard.error.message
+    assert heard.events == []
+    assert heard.error.cause is FailureCause.OTHER
+
+
+def test_an_error_in_the_middle_of_a_reply_keeps_the_words(server, asker):
+    asker.load(server.url)
+    line = json.dumps(server.column.refused).encode()
+
+    def break_off(talk):
+        if dialect_of(server) == "ollama":
+            talk.stream("application/x-ndjson")
+            talk.chunk(b'{"message": {"content": "One <"}, "done": false}\n')
+            talk.chunk(line + b"\n")
+        else:
+            talk.words("One <")
+            talk.chunk(b"data: " + line + b"\n\n")
+        talk.end()
+
+    server.answers[server.column.chat] = break_off
+    heard = asker.ask()
+    assert type(heard.error) is GenerationError
+    assert heard.text == "One <"
+    assert heard.error.stats.new_tokens == 1
+
+
+def test_a_stop_closes_the_connection_and_keeps_words_and_figures(server, asker):
+    asker.load(server.url)
+
+    def hold(talk):
+        if dialect_of(server) == "ollama":
+            talk.stream("application/x-ndjson")
+            talk.chunk(b'{"message": {"content": "One "}, "done": false}\n')
+        else:
+            talk.words("One ")
+        talk.wait_until_left()
+
+    server.answers[server.column.chat] = hold
+    heard = asker.ask(cancelled=after_words(1))
+    assert heard.finished.reason is StopReason.CANCELLED
+    assert heard.text == "One "
+    assert heard.finished.stats.new_tokens == 1
+    assert soon(server.left)
+
+
+def test_a_stop_before_the_server_answers_closes_the_connection_too(server, asker):
+    asker.load(server.url)
+    asked = threading.Event()
+
+    def hold(talk):
+        asked.set()
+        talk.wait_until_left()
+
+    server.answers[server.column.chat] = hold
+    heard = asker.ask(cancelled=lambda _heard: asked.is_set())
+    assert heard.finished.reason is StopReason.CANCELLED
+    assert soon(server.left)
+
+
+def test_two_replies_go_over_one_connection_and_are_each_asked_for_once(server, asker):
+    asker.load(server.url)
+    assert [asker.ask().text for _ in range(2)] == ["The sky."] * 2
+    assert len(server.replies_asked) == 2
+
+
+def test_a_failed_reply_is_not_asked_for_again(server, asker):
+    asker.load(server.url)
+    server.answers[server.column.chat] = lambda talk: talk.close()
+    heard = asker.ask()
+    assert heard.error.cause is FailureCause.CONNECTION
+    assert len(server.replies_asked) == 1

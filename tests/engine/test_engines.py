@@ -1,0 +1,144 @@
+"""Which engine a model goes to, and when the one before is given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.conftest import never
+from tests.scripted import ScriptedEngine
+from tui.engine.base import GenerateRequest, LoadRequest, ModelLoadError, TextDelta
+from tui.engine.engines import Engines
+
+SERVED = "http://localhost:8000/#m"
+
+
+class Counted(ScriptedEngine):
+    """Counts how often it was unloaded."""
+
+    unloads = 0
+
+    def unload(self):
+        self.unloads += 1
+        super().unload()
+
+
+@pytest.fixture
+def local():
+    return Counted(replies=["From here."])
+
+
+@pytest.fixture
+def remote():
+    return Counted(replies=["From there."])
+
+
+@pytest.fixture
+def engines(local, remote):
+    return Engines(local, lambda: remote)
+
+
+def load(engines, model, **options):
+    return engines.load(LoadRequest(model, **options), lambda _event: None, never)
+
+
+def said(engines):
+    events = []
+    engines.generate(GenerateRequest(()), events.append, never)
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_a_model_goes_to_the_engine_that_its_name_says(engines, local, remote):
+    load(engines, "org/model")
+    assert (local.loaded is not None, remote.loaded is not None) == (True, False)
+    assert said(engines) == "From here."
+    load(engines, SERVED)
+    assert engines.loaded.model == remote.loaded.model == SERVED
+    assert said(engines) == "From there."
+
+
+@pytest.mark.parametrize("name", ["http://a/#m", "https://a", "HTTPS://A/#m", " http://a"])
+def test_names_of_servers(engines, remote, name):
+    load(engines, name)
+    assert remote.loaded.model == name
+
+
+@pytest.mark.parametrize("name", ["demo", "org/httpx", "/models/http", "./http:/a", "model.gguf"])
+def test_names_of_this_machine(engines, local, name):
+    load(engines, name)
+    assert local.loaded.model == name
+
+
+def test_the_engine_for_servers_is_made_once_and_not_before_it_is_wanted(local, remote):
+    made = []
+    engines = Engines(local, lambda: made.append(1) or remote)
+    load(engines, "demo")
+    engines.unload()
+    assert made == []
+    load(engines, SERVED)
+    load(engines, SERVED)
+    assert made == [1]
+
+
+@pytest.mark.parametrize(("first", "second"), [("demo", SERVED), (SERVED, "demo")])
+def test_the_former_model_is_given_up_once_the_other_is_there(
+    engines, local, remote, first, second
+):
+    load(engines, first)
+    former, wanted = (local, remote) if first == "demo" else (remote, local)
+    seen = []
+    engines.load(LoadRequest(second), lambda _event: seen.append(former.loaded), never)
+    assert seen
+    assert all(seen)
+    assert former.loaded is None
+    assert wanted.loaded is not None
+
+
+@pytest.mark.parametrize(("first", "second"), [("demo", SERVED), (SERVED, "demo")])
+def test_the_former_model_stays_where_the_other_can_not_be_had(
+    engines, local, remote, first, second
+):
+    load(engines, first)
+    former, wanted = (local, remote) if first == "demo" else (remote, local)
+    wanted.load_error = ModelLoadError("No.")
+    with pytest.raises(ModelLoadError):
+        load(engines, second)
+    assert engines.loaded is former.loaded is not None
+    assert former.unloads == 0
+    assert said(engines)
+
+
+@pytest.mark.parametrize(("first", "second"), [("demo", SERVED), (SERVED, "demo")])
+def test_the_former_model_is_kept_where_that_is_asked_for(engines, local, remote, first, second):
+    load(engines, first)
+    load(engines, second, keeps_former=True)
+    assert local.loaded is not None
+    assert remote.loaded is not None
+    assert engines.loaded.model == second
+
+
+def test_another_model_of_the_same_engine_is_that_engines_business(engines, local):
+    load(engines, "a")
+    load(engines, "b")
+    assert local.unloads == 0
+    assert engines.loaded.model == "b"
+
+
+def test_an_unload_is_for_all(engines, local, remote):
+    load(engines, "demo")
+    load(engines, SERVED, keeps_former=True)
+    engines.unload()
+    assert local.loaded is remote.loaded is engines.loaded is None
+
+
+def test_memory_is_that_of_the_engine_in_use_and_a_load_goes_to_this_machine(engines, local):
+    assert engines.memory() == local.memory()
+    assert engines.target_memory() == local.target_memory()
+
+
+def test_counts_and_prompts_are_asked_of_the_engine_in_use(engines, local, remote):
+    load(engines, SERVED)
+    request = GenerateRequest(())
+    assert engines.prepare(request, never)
+    assert (local.prepared, remote.prepared) == ([], [request])
+    assert engines.split("a b") == ("a", " b")
+    assert engines.describe(request).tokens == 0
