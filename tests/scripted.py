@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tui.conversation import ReplyStats
@@ -70,16 +70,8 @@ class ScriptedEngine:
                 raise Cancelled
         if self.load_error is not None:
             raise self.load_error
-        self._loaded = ModelInfo(
-            model=request.model,
-            name=self.info.name,
-            dtype=self.info.dtype,
-            quantization=request.quantization,
-            context_tokens=self.info.context_tokens,
-            defaults=self.info.defaults,
-            quantization_locked=self.info.quantization_locked,
-            notes=self.info.notes,
-            template_switches=self.info.template_switches,
+        self._loaded = replace(
+            self.info, model=request.model, quantization=request.quantization, weights_bytes=0
         )
         return self._loaded
 

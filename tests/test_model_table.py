@@ -130,3 +130,42 @@ def test_a_variable_that_keeps_the_hub_away_is_named_with_what_to_do(
     assert said.startswith("chat-tui models: The Hugging Face Hub can't be")
     assert name in said
     assert re.search(r"\. (Check|Correct) ", said)
+
+
+@pytest.fixture
+def model_server():
+    from tests.engine.remote.fake_server import serving as serving_models
+
+    with serving_models("ollama") as running:
+        yield running
+
+
+def test_the_models_of_a_server_are_listed_by_its_name_or_address(
+    paths, model_server, capsys, monkeypatch
+):
+    paths.config_file.write_text(f'[servers.home]\nurl = "{model_server.url}"\nkey_env = "HOME_KEY"\n')  # fmt: skip
+    monkeypatch.setenv("HOME_KEY", "sk-1")
+    for named in ("home", f"{model_server.url}/v1"):
+        assert main(["models", "--server", named]) == 0
+        said = capsys.readouterr()
+        assert f"{model_server.url}/#org/model-1b\n    Q4_K_M\n1 model on " in said.out
+        assert said.err == ""
+    assert {one.headers.get("authorization") for one in model_server.requests} == {"Bearer sk-1"}
+    assert main(["models", "--server", "home", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["server"] == "Ollama"
+    assert [one["id"] for one in report["models"]] == ["org/model-1b"]
+
+
+@pytest.mark.parametrize(
+    ("named", "code", "said"),
+    [
+        ("hom", 2, "There is no server 'hom'. Did you mean home?"),
+        ("http://u:p@h", 2, "a name or password must not stand in it"),
+        ("home", 1, "home can't be reached"),
+    ],
+)
+def test_a_server_that_can_not_be_asked_is_said(paths, capsys, named, code, said):
+    paths.config_file.write_text('[servers.home]\nurl = "http://127.0.0.1:9"\n')
+    assert main(["models", "--server", named]) == code
+    assert said in capsys.readouterr().err

@@ -7,6 +7,7 @@ from tui.chat.live_reply import LiveReply
 from tui.conversation import Generation, ReplyStats, Status
 from tui.engine.base import (
     Failed,
+    FailureCause,
     Finished,
     PromptReady,
     ReasoningDelta,
@@ -133,3 +134,16 @@ def test_an_answer_that_was_reasoning_changes_sides_and_the_disk_has_what_the_mo
     assert live.reasoning_ended
     assert live.stats.reasoning_tokens == 3
     assert live.take_unsaved() == (" at it.\n</think>\n\nYes.", "")
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [([TextDelta("half")], Status.INTERRUPTED), ([], Status.FAILED)],
+    ids=["after some words", "before the first"],
+)
+def test_a_server_that_is_lost_interrupts_what_it_had_begun(events, status):
+    live = reply()
+    for event in events:
+        live.take(event)
+    live.take(Failed("It is gone.", cause=FailureCause.CONNECTION))
+    assert (live.status, live.error) == (status, "It is gone.")

@@ -17,7 +17,8 @@ from textual.pilot import Pilot
 from tests.quick_pilot import wait_for_idle
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
-from tui.engine.base import LoadRequest
+from tui.chat.servers import Servers
+from tui.engine.base import Engine, LoadRequest
 from tui.engine.hub.hub import Hub
 from tui.screens.chat import ChatScreen
 from tui.screens.chat.pane import TurnPane
@@ -44,13 +45,20 @@ class Desk:
 
     def app(
         self,
-        engine: ScriptedEngine | None = None,
+        engine: Engine | None = None,
         *,
         start: Start | None = None,
         state: AppState | None = None,
         hub: Hub | None = None,
         command_line: dict[str, Any] | None = None,
+        keys: dict[str, str] | None = None,
     ) -> ChatApp:
+        preferences = Preferences(
+            self.paths.config_file,
+            command_line=command_line,
+            state=state,
+            library=Library(self.paths.presets, self.paths.prompts),
+        )
         app = ChatApp(
             engine or ScriptedEngine(),
             SessionWriter(self.store),
@@ -60,12 +68,8 @@ class Desk:
             save_state=self.states.append,
             # Nobody listens there: what asks the network by mistake fails at once.
             hub=hub or Hub("http://127.0.0.1:9"),
-            preferences=Preferences(
-                self.paths.config_file,
-                command_line=command_line,
-                state=state,
-                library=Library(self.paths.presets, self.paths.prompts),
-            ),
+            preferences=preferences,
+            servers=Servers(lambda: preferences.values.servers, keys or {}),
             paths=self.paths,
             rescue_folders=[self.paths.data.parent],
         )

@@ -203,3 +203,39 @@ def test_what_the_file_sets_stands_in_the_explanation_as_it_is():
         "presets": {},
         "servers": {},
     }
+
+
+def test_servers_are_tables_with_names_of_the_users_own():
+    text = '[servers.home]\nurl = "http://localhost:8000"\n[servers."x-1.y"]\nurl = "https://y"\nkey_env = "K"\ncontext = 4096\n'
+    found = parse_config(text)
+    assert found.problems == ()
+    assert found.values == {
+        "servers": {
+            "home": {"url": "http://localhost:8000"},
+            "x-1.y": {"url": "https://y", "key_env": "K", "context": 4096},
+        }
+    }
+    assert parse_config(explain(found.values, {"servers": "file"})).values["servers"] == found.values["servers"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("servers = 3", "'3' is not a table of names with servers"),
+        ('[servers]\nhome = "http://x"', "[servers.home] is no table"),
+        ('[servers."a b"]\nurl = "http://x"', "[servers.a b] is no table with a plain name"),
+        ('[servers.home]\nurll = "http://x"', "has no 'urll'. Did you mean url?"),
+        ("[servers.home]\nurl = 3", "'3' is not a text"),
+        ('[servers.home]\ndialect = "x"', "'x' is not one of transformers, vllm"),
+        ("[servers.home]\ncontext = -1", "'-1' is not a number from 0"),
+    ],
+)
+def test_a_server_that_is_not_right_is_said(text, said):
+    found = parse_config(text)
+    assert said in found.problems[0]
+    assert "servers" not in found.values
+
+
+def test_servers_are_not_set_by_the_environment():
+    found = read_environment({"CHAT_TUI_SERVERS": "home=http://x"})
+    assert "set in the file alone" in found.problems[0]

@@ -309,8 +309,14 @@ class Sidebar(VerticalScroll):
             return
         if wanted in PARAMETERS:
             found = (group.reveal(wanted) for group in self.query(ParameterGroup))
-            if (field := next((one for one in found if one is not None), None)) is not None:
-                self.screen.set_focus(field.query_one(ValueInput))
+            field = next((one for one in found if one is not None), None)
+            if field is None:
+                return
+            if inputs := field.query(ValueInput):
+                self.screen.set_focus(inputs.first())
+            else:
+                # It has been made just now.
+                self.call_after_refresh(self._focus_on, wanted)
             return
         # Where it is comes with the next layout; scrolling to it before that goes a line too far.
         self.screen.set_focus(self.query_one(f"#{wanted}"), scroll_visible=wanted != "model")

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.chat.desk import desk
+from tests.scripted import ScriptedEngine
+from tui.chat.replies import ReplyOrder
+from tui.chat.servers import Servers
+from tui.engine.base import Capabilities, ModelInfo
+from tui.engine.remote.dialects import DIALECTS
+from tui.settings import values
+from tui.settings.values import ServerEntry
+
+REMOTE = ModelInfo(
+    "http://localhost:1/#m",
+    "m (localhost:1)",
+    context_tokens=2048,
+    server="localhost:1",
+    capabilities=Capabilities(
+        parameters=frozenset({"temperature"}), continues=False, is_private=False
+    ),
+)
+
+
+def servers(environment=None, **entries):
+    return Servers(lambda: entries, environment or {})
+
+
+def test_a_named_server_has_its_key_from_the_environment():
+    entry = ServerEntry("http://localhost:8000/v1", "HOME_KEY", "vllm", 4096)
+    known = servers({"HOME_KEY": " secret\n"}, home=entry)
+    (found,) = known.named()
+    assert (found.label, found.key, str(found.address)) == (
+        "home",
+        "secret",
+        "http://localhost:8000",
+    )
+    assert (found.dialect, found.context_tokens) == ("vllm", 4096)
+    assert known.problems() == ()
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("entry", "environment", "said"),
+    [
+        (ServerEntry(), {}, "names no url"),
+        (ServerEntry("ftp://x"), {}, "is no address of a server"),
+        (ServerEntry("http://x", "K"), {}, "K holds no key, so home is asked without one"),
+        (ServerEntry("http://x", "K"), {"K": "a\x1bb"}, "K holds no key"),
+    ],
+)
+def test_what_is_wrong_with_a_server_is_said(entry, environment, said):
+    (problem,) = servers(environment, home=entry).problems()
+    assert said in problem
+    assert "\x1b" not in problem
+
+
+def test_servers_of_models_are_known_too_each_once():
+    named = ServerEntry("http://localhost:8000")
+    models = ["http://localhost:8000/v1/#a", "http://other:1/#b", "http://other:1/#c", "org/m", "http://x:y/#d"]  # fmt: skip
+    found = servers(home=named).known(models)
+    assert [one.label for one in found] == ["home", "other:1"]
+
+
+def test_the_kinds_of_servers_in_the_settings_are_those_there_are():
+    assert tuple(DIALECTS) == values.DIALECTS
+
+
+async def test_nothing_that_is_being_written_is_sent_to_a_server(tmp_path):
+    engine = ScriptedEngine(info=REMOTE)
+    described = []
+    engine.describe = described.append
+    async with desk(tmp_path, engine) as one:
+        await one.load()
+        await one.say("hello")
+        one.draft = "a secret"
+        counted = []
+        one.core.counting.changed.listen(counted.append)
+        await one.core.counting._count(one.core.counting._turn)
+        assert (described, engine.prepared, counted) == ([], [], [])
+        assert one.core.counting.draft_tokens is None
+
+
+@pytest.mark.parametrize("how", ["continues", "start_text"])
+async def test_a_reply_that_the_engine_can_not_go_on_from_is_not_begun(tmp_path, how):
+    engine = ScriptedEngine(info=REMOTE)
+    async with desk(tmp_path, engine) as one:
+        await one.load()
+        await one.say("hello")
+        chat = one.core.session.conversation
+        question, reply = chat.path
+        order = (
+            ReplyOrder(chat.id, continues=reply.id)
+            if how == "continues"
+            else ReplyOrder(chat.id, question.id, start_text="Sure")
+        )
+        one.core.replies.begin(order)
+        assert not one.core.replies.is_due
+        assert "can't write on at the end of a reply" in one.person.told[-1]
+        assert one.core.session.conversation == chat
+        assert len(engine.requests) == 1
