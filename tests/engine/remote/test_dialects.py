@@ -46,7 +46,7 @@ REASONING_FIELD = {
     "llama-server": "reasoning_content",
     "ollama": "thinking",
     "transformers": "reasoning_content",
-    "mlx": "reasoning",
+    "mlx": "reasoning_content",
 }
 TIMED = ("llama-server", "ollama")
 SET = {
@@ -315,6 +315,16 @@ def test_a_reply_is_written_on_where_the_server_can(server, asker):
     assert body["messages"][-1]["content"] == "The"
     assert body.get("continue_final_message") == (True if kind in ("vllm", "sglang") else None)
     assert body.get("add_generation_prompt") == (False if kind == "vllm" else None)
+
+
+@pytest.mark.parametrize("server", ["llama-server"], indirect=True)
+def test_llama_server_writes_on_without_reasoning_and_with_the_other_switches(server, asker):
+    # Some versions refuse to write on where reasoning is on, as it is by default.
+    asker.load(server.url)
+    chat = (*QUESTION, Message("assistant", "The"))
+    asker.ask(chat, continue_last=True, template={"enable_thinking": True, "tone": "dry"})
+    kwargs = asked_body(server)["chat_template_kwargs"]
+    assert kwargs == {"enable_thinking": False, "tone": "dry"}
 
 
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)

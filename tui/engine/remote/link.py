@@ -325,7 +325,7 @@ class _Lines:
     """Cuts what is received into lines. It is UTF-8, whatever the headers say; what is none becomes replacement characters."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._held: list[str] = []
         self.size = 0
         """Characters of the line that has not ended yet."""
