@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.remote.fake_server import delta
+from tests.engine.remote.talk import delta
 from tests.engine.remote.test_values import ANY
 from tui.engine.base import StopReason
 from tui.engine.remote.chat_completions import DONE
