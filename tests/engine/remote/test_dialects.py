@@ -190,12 +190,28 @@ def test_the_model_that_transformers_serve_is_pinned_to_is_found(server, asker):
 def test_a_load_that_fails_on_the_server_says_why(server, asker):
     def fail(talk):
         talk.stream()
-        talk.event({"status": "error", "message": "No file of weights."})
+        talk.event({"status": "error", "message": "No file\nof weights."})
         talk.end()
 
     server.answers["/load_model"] = fail
     with pytest.raises(ModelLoadError, match=r"No file of weights\."):
         asker.load(server.url)
+
+
+@pytest.mark.parametrize("server", ["transformers"], indirect=True)
+def test_transformers_serve_that_can_not_list_loads_what_is_named(server, asker):
+    server.answers["/v1/models"] = lambda talk: talk.answer(b"Internal Server Error", 500, "text/plain")  # fmt: skip
+    with pytest.raises(ModelLoadError, match="lists no model") as raised:
+        asker.load(server.url)
+    assert "Name one" in raised.value.hint
+    assert asker.load(f"{server.url}/#{MODEL}").model == f"{server.url}/#{MODEL}"
+
+
+@pytest.mark.parametrize("server", ["lm-studio"], indirect=True)
+def test_the_context_of_a_model_that_lm_studio_has_not_loaded_is_not_known(server, asker):
+    entry = {"id": MODEL, "state": "not-loaded", "max_context_length": 131072}
+    server.answers["/api/v0/models"] = lambda talk: talk.json({"data": [entry]})
+    assert asker.load(server.url).context_tokens == 0
 
 
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)

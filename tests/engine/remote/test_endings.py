@@ -78,7 +78,7 @@ def test_a_stop_before_the_server_answers_closes_the_connection_too(server, aske
     assert soon(server.left)
 
 
-def test_two_replies_go_over_one_connection_and_are_each_asked_for_once(server, asker):
+def test_two_replies_are_each_asked_for_once(server, asker):
     asker.load(server.url)
     assert [asker.ask().text for _ in range(2)] == ["The sky."] * 2
     assert len(server.replies_asked) == 2

@@ -169,11 +169,18 @@ def test_a_server_that_was_started_again_between_replies(asker):
         assert len(server.replies_asked) == 1
 
 
-def test_a_kept_connection_that_the_server_closed(server, asker):
-    asker.load(server.url)
-    server.hang_up()
-    assert asker.ask().text == "The sky."
-    assert len(server.replies_asked) == 1
+def test_a_server_that_closes_each_connection_behind_its_answer(server, asker):
+    usual = server.column.answer
+
+    def act(talk):
+        usual(talk)
+        talk.close()
+
+    server.answers[""] = act
+    for _ in range(5):
+        asker.load(server.url)
+        assert asker.ask().text == "The sky."
+    assert len(server.replies_asked) == 5
 
 
 def test_a_server_that_does_not_answer_can_be_stopped(asker):

@@ -28,10 +28,6 @@ ANSWER_S: Final = 15.0
 """How long a pause may be in an answer that no model has to work for."""
 WHOLE_S: Final = 60.0
 """How long such an answer may take from its first byte to its last."""
-KEPT_S: Final = 1.0
-"""How long a connection is kept for another request. Servers close idle ones, some after few seconds, and a request that is under way
-then is lost: whether it was read can't be known.
-"""
 MOST_BYTES: Final = 16_000_000
 """Of an answer that is no stream."""
 MOST_PIECE: Final = 1_000_000
@@ -60,8 +56,6 @@ class Link:
         self.name = name or address.name
         self._key = key
         self._client: httpx2.AsyncClient | None = None
-        self._is_fresh = True
-        """Whether the connections have answered nothing yet."""
 
     def _open(self) -> httpx2.AsyncClient:
         """Return what sends the requests.
@@ -86,7 +80,9 @@ class Link:
             self._client = httpx2.AsyncClient(
                 headers=headers,
                 follow_redirects=False,
-                limits=httpx2.Limits(keepalive_expiry=KEPT_S),
+                # Servers close connections that are kept, and a request that is under way then is lost: whether it was read can't
+                # be known, and it may be one that must not be sent twice.
+                limits=httpx2.Limits(max_keepalive_connections=0),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
                 # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
                 verify=self.address.scheme == "https",
@@ -98,7 +94,6 @@ class Link:
     async def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None
-        self._is_fresh = True
         if client is not None:
             await client.aclose()
 
@@ -108,13 +103,6 @@ class Link:
         Raises:
             ServerError: it could not be had.
         """
-        try:
-            return await self._json("GET", path, None)
-        except ServerError as error:
-            if not error.is_lost or self._is_fresh:
-                raise
-        # It was sent on a connection that the server had just closed. Reading may be asked for twice.
-        await self.close()
         return await self._json("GET", path, None)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -173,7 +161,6 @@ class Link:
             async with client.stream(
                 method, url, content=content, headers=headers, timeout=timeout
             ) as response:
-                self._is_fresh = False
                 self._check(response)
                 yield response
         except httpx2.HTTPError as error:
