@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class FakeServer:
         pinned: the only model of a `transformers serve`; empty for none.
     """
 
-    def __init__(self, dialect: str = "openai", port: int = 0) -> None:
+    def __init__(self, dialect: str = "openai", port: int = 0, tls: ssl.SSLContext | None = None):
         self.column = COLUMNS[dialect]
         self.requests: list[Recorded] = []
         self.answers: dict[str, Answer] = {}
@@ -70,7 +71,9 @@ class FakeServer:
 
         self._http = _Server(("127.0.0.1", port), Handler)
         self.port = self._http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
@@ -111,8 +114,8 @@ class FakeServer:
 
 
 @contextlib.contextmanager
-def serving(dialect: str = "openai", port: int = 0) -> Iterator[FakeServer]:
-    server = FakeServer(dialect, port)
+def serving(dialect: str = "openai", **options: Any) -> Iterator[FakeServer]:
+    server = FakeServer(dialect, **options)
     try:
         yield server
     finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 
+import httpx2
 import pytest
 
 from tests.engine.remote.asking import QUESTION, after_words, asking, known, soon
@@ -20,6 +22,7 @@ from tui.engine.base import (
 )
 from tui.engine.remote import engine as engine_module
 from tui.engine.remote import link as link_module
+from tui.engine.remote.address import parse
 from tui.sanitize import sanitize_line
 
 SENTENCES = re.compile(r"[^\s].*[.!?…]$", re.DOTALL)
@@ -149,6 +152,25 @@ def test_a_host_that_can_not_be_asked(asker, host):
     with pytest.raises(ModelLoadError) as raised:
         asker.load(f"http://{host}:9/")
     assert is_clear(raised.value)
+
+
+def test_a_server_without_https_that_is_asked_for_it(asker):
+    with serving() as server:
+        with pytest.raises(ModelLoadError, match="No encrypted connection") as raised:
+            asker.load(server.url.replace("http:", "https:"))
+        assert "http only" in raised.value.hint
+        assert is_clear(raised.value)
+        assert server.requests == []
+
+
+def test_a_certificate_that_nobody_vouches_for():
+    error = httpx2.ConnectError("no")
+    error.__cause__ = OSError("also no")
+    error.__cause__.__context__ = ssl.SSLCertVerificationError("self-signed certificate")
+    told = link_module.Link(parse("https://host.example")).lost(error)
+    assert "certificate of host.example can't be trusted" in told.message
+    assert is_clear(told)
+    assert not told.is_lost
 
 
 def test_a_server_that_is_gone_when_a_reply_is_wanted(asker):

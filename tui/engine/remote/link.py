@@ -36,6 +36,7 @@ _HIDDEN: Final = "[key]"
 _LEAST_OF_A_KEY: Final = 4
 """Characters of a key's beginning that are hidden where a sentence is cut in its middle."""
 _EVENT_STREAM: Final = "text/event-stream"
+_MOST_CAUSES: Final = 10
 
 # It logs the headers of answers, in which a server may repeat the key.
 logging.getLogger("httpcore2").setLevel(logging.INFO)
@@ -54,7 +55,7 @@ class Link:
         """
         self.address = address
         self.name = name or address.name
-        self._key = key
+        self._key = key.strip()
         self._client: httpx2.AsyncClient | None = None
 
     def _open(self) -> httpx2.AsyncClient:
@@ -85,11 +86,21 @@ class Link:
                 limits=httpx2.Limits(max_keepalive_connections=0),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
                 # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
-                verify=self.address.scheme == "https",
+                verify=self._trusted() if self.address.scheme == "https" else False,
                 # Proxies are for the world outside: what is near is asked without.
                 trust_env=not self.address.is_private,
             )
         return self._client
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Return which certificates are trusted: this machine's, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names."""
+        try:
+            return httpx2.create_ssl_context()
+        except OSError as error:
+            raise ServerError(
+                f"The certificates to trust can't be read ({_named(error)}), so nothing was sent to {self.name}.",
+                "See what SSL_CERT_FILE and SSL_CERT_DIR name.",
+            ) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -249,10 +260,15 @@ class Link:
                 )
             case httpx2.TimeoutException():
                 return self._too_slow()
-            case httpx2.ConnectError() if _is_certificate(error):
+            case httpx2.ConnectError() if _caused_by(error, ssl.SSLCertVerificationError):
                 return ServerError(
                     f"The certificate of {self.name} can't be trusted, so nothing was sent.",
                     "Where it is your own server, let this machine trust its certificate (SSL_CERT_FILE names a file with it).",
+                )
+            case httpx2.ConnectError() if _caused_by(error, ssl.SSLError):
+                return ServerError(
+                    f"No encrypted connection to {self.name} could be made, so nothing was sent.",
+                    "See whether the server speaks https: many speak http only, unless a proxy stands before them.",
                 )
             case httpx2.ConnectError():
                 return ServerError(
@@ -379,15 +395,14 @@ def _written(body: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _is_certificate(error: BaseException) -> bool:
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Return whether an error of the network came of another one; the libraries in between wrap it."""
     at: BaseException | None = error
-    for _ in range(10):
-        if isinstance(at, ssl.SSLError) or (at is not None and "CERTIFICATE" in str(at).upper()):
-            return True
-        if at is None:
+    for _ in range(_MOST_CAUSES):
+        if at is None or isinstance(at, kind):
             break
         at = at.__cause__ or at.__context__
-    return False
+    return isinstance(at, kind)
 
 
 def _named(error: OSError) -> str:
