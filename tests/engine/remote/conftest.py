@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.remote.asking import asking
-from tests.engine.remote.fake_server import COLUMNS, serving
+from tests.engine.remote.columns import COLUMNS
+from tests.engine.remote.fake_server import serving
 
 
 @pytest.fixture(params=list(COLUMNS))

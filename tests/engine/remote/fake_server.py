@@ -1,445 +1,33 @@
-"""Servers of models on loopback, one for each kind: what they list, say of themselves, take, stream and refuse, each in its own shape.
+"""Servers of models on loopback, one for each kind in `columns`.
 
-A test can take over what is answered to a path (`FakeServer.answers`), down to the bytes on the connection. Every request is recorded.
+A test can take over what is answered to a path (`FakeServer.answers`). Every request is recorded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
+import ssl
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-CHAT = "/v1/chat/completions"
-MODEL = "org/model-1b"
-CONTEXT = 2048
-HELD_AT_MOST_S = 20.0
-
-
-@dataclass(frozen=True)
-class Told:
-    """A reply: its pieces, each with whether it is reasoning, and its figures."""
-
-    pieces: Sequence[tuple[str, bool]] = (("The ", False), ("sky.", False))
-    reason: str = "stop"
-    prompt_tokens: int = 20
-    cached_tokens: int = 8
-
-    @property
-    def new_tokens(self) -> int:
-        return len(self.pieces)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A request as it came."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: Any
-
-
-class Talk:
-    """One request that is being answered."""
-
-    def __init__(self, server: FakeServer, handler: BaseHTTPRequestHandler, asked: Recorded):
-        self.server = server
-        self.handler = handler
-        self.asked = asked
-
-    @property
-    def body(self) -> Any:
-        return self.asked.body if isinstance(self.asked.body, dict) else {}
-
-    def raw(self, data: bytes) -> None:
-        self.handler.wfile.write(data)
-        self.handler.wfile.flush()
-
-    def close(self) -> None:
-        """End the connection in the middle of whatever it is in."""
-        self.handler.close_connection = True
-        with contextlib.suppress(OSError):
-            self.handler.connection.shutdown(socket.SHUT_RDWR)
-
-    def answer(
-        self, data: bytes, status: int = 200, kind: str = "application/json", **headers: str
-    ) -> None:
-        head = {"Content-Type": kind, "Content-Length": str(len(data)), **headers}
-        self.raw(_head(status, head) + data)
-
-    def json(self, value: Any, status: int = 200) -> None:
-        self.answer(json.dumps(value).encode(), status)
-
-    def stream(self, kind: str = "text/event-stream", **headers: str) -> None:
-        """Begin an answer in chunks."""
-        self.raw(_head(200, {"Content-Type": kind, "Transfer-Encoding": "chunked", **headers}))
-
-    def chunk(self, data: bytes) -> None:
-        self.raw(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-
-    def event(self, value: Any) -> None:
-        text = value if isinstance(value, str) else json.dumps(value)
-        self.chunk(f"data: {text}\n\n".encode())
-
-    def end(self) -> None:
-        self.raw(b"0\r\n\r\n")
-
-    def words(self, *texts: str) -> None:
-        """Begin a reply of chat completions, with some words."""
-        self.stream()
-        for text in texts:
-            self.event(delta(content=text))
-
-    def wait_until_left(self) -> None:
-        """Wait for the other side to close the connection, and tell that it did."""
-        deadline = time.monotonic() + HELD_AT_MOST_S
-        while time.monotonic() < deadline and not self.server.closing.is_set():
-            ready, _, _ = select.select([self.handler.connection], [], [], 0.02)
-            with contextlib.suppress(OSError):
-                if ready and self.handler.connection.recv(1, socket.MSG_PEEK):
-                    continue
-            if ready:
-                self.server.left.set()
-                break
-        self.close()
-
-
-def _head(status: int, headers: dict[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-def delta(reason: str | None = None, **fields: Any) -> dict[str, Any]:
-    """Return a chunk of chat completions."""
-    choice = {"index": 0, "delta": fields, "finish_reason": reason}
-    return {"id": "c", "object": "chat.completion.chunk", "model": MODEL, "choices": [choice]}
-
-
-Answer = Callable[[Talk], None]
-
-
-@dataclass
-class Column:
-    """One kind of server.
-
-    Attributes:
-        dialect: its name in `dialects.DIALECTS`.
-        name: for people.
-        owner: what stands as `owned_by` in its list; empty for nothing.
-        entry: what else its list says of the model.
-        pages: what it answers to other paths.
-        missing: what it says where there is nothing.
-        reasoning: the field of the reasoning in a delta.
-        has_done: whether a stream ends with `[DONE]`.
-        too_long: what it says to a chat that is too long, by tokens.
-        refused: another error, in its shape.
-    """
-
-    dialect: str
-    name: str
-    owner: str = ""
-    entry: dict[str, Any] = field(default_factory=dict)
-    pages: dict[str, Any] = field(default_factory=dict)
-    missing: tuple[int, Any] = (404, {"detail": "Not Found"})
-    reasoning: str = "reasoning_content"
-    has_done: bool = True
-    chat: str = CHAT
-    too_long: Callable[[int], tuple[int, Any]] | None = None
-    refused: Any = field(default_factory=lambda: {"error": {"message": "No way.", "code": 500}})
-
-    def models(self) -> dict[str, Any]:
-        owner = {"owned_by": self.owner} if self.owner else {}
-        return {
-            "object": "list",
-            "data": [{"id": MODEL, "object": "model", **owner, **self.entry}],
-        }
-
-    def answer(self, talk: Talk) -> None:
-        path = talk.asked.path
-        if path == self.chat:
-            self.reply(talk)
-        elif path in self.pages:
-            page = self.pages[path]
-            page(talk) if callable(page) else talk.json(page)
-        elif path == "/v1/models":
-            talk.json(self.models())
-        else:
-            talk.json(self.missing[1], self.missing[0])
-
-    def reply(self, talk: Talk) -> None:
-        tokens = tokens_of(talk.body.get("messages"))
-        if self.too_long is not None and tokens >= CONTEXT:
-            status, value = self.too_long(tokens)
-            talk.json(value, status)
-            return
-        self.tell(talk, talk.server.told)
-
-    def tell(self, talk: Talk, told: Told) -> None:
-        talk.stream()
-        talk.event(delta(role="assistant", content=""))
-        for text, is_reasoning in told.pieces:
-            talk.event(delta(**{self.reasoning if is_reasoning else "content": text}))
-        for last in self.ends(told):
-            talk.event(last)
-        if self.has_done:
-            talk.event("[DONE]")
-        talk.end()
-
-    def ends(self, told: Told) -> list[dict[str, Any]]:
-        """What comes behind the last word."""
-        return [delta(told.reason), {"choices": [], "usage": usage(told)}]
-
-
-def usage(told: Told) -> dict[str, Any]:
-    return {
-        "prompt_tokens": told.prompt_tokens,
-        "completion_tokens": told.new_tokens,
-        "prompt_tokens_details": {"cached_tokens": told.cached_tokens},
-    }
-
-
-def tokens_of(messages: Any) -> int:
-    """Words, and two for each message."""
-    return sum(len(one["content"].split()) + 2 for one in messages or ())
-
-
-# -- the kinds
-
-
-def _tokenize(talk: Talk) -> None:
-    talk.json({"count": tokens_of(talk.body.get("messages")), "max_model_len": CONTEXT})
-
-
-class _LlamaServer(Column):
-    def tell(self, talk: Talk, told: Told) -> None:
-        talk.stream()
-        for done in (8, 14, 20):
-            progress = {"total": 20, "cache": 8, "processed": done, "time_ms": 1}
-            talk.event({**delta(role="assistant", content=None), "prompt_progress": progress})
-        for text, is_reasoning in told.pieces:
-            talk.event(delta(**{self.reasoning if is_reasoning else "content": text}))
-        for last in self.ends(told):
-            talk.event(last)
-        talk.event("[DONE]")
-        talk.end()
-
-    def ends(self, told: Told) -> list[dict[str, Any]]:
-        timings = {
-            "cache_n": told.cached_tokens,
-            "prompt_n": told.prompt_tokens - told.cached_tokens,
-            "prompt_ms": 250.0,
-            "predicted_n": told.new_tokens,
-            "predicted_ms": 500.0,
-        }
-        last = {"choices": [], "timings": timings, "usage": usage(told)}
-        return [delta(told.reason), last]
-
-
-class _Ollama(Column):
-    def tell(self, talk: Talk, told: Told) -> None:
-        talk.stream("application/x-ndjson")
-        for text, is_reasoning in told.pieces:
-            talk.chunk(_line({("thinking" if is_reasoning else "content"): text}))
-        talk.chunk(
-            _line(
-                {"content": ""},
-                done=True,
-                done_reason=told.reason,
-                prompt_eval_count=told.prompt_tokens,
-                eval_count=told.new_tokens,
-                prompt_eval_duration=250_000_000,
-                eval_duration=500_000_000,
-            )
-        )
-        talk.end()
-
-
-def _line(message: dict[str, Any], **more: Any) -> bytes:
-    line = {"model": MODEL, "message": {"role": "assistant", **message}, "done": False, **more}
-    return json.dumps(line).encode() + b"\n"
-
-
-class _Transformers(Column):
-    def reply(self, talk: Talk) -> None:
-        pinned = talk.server.pinned
-        if not talk.body.get("model") or (pinned and talk.body["model"] != pinned):
-            asked = talk.body.get("model")
-            said = f"Server is pinned to '{pinned}'; requested '{asked}'."
-            talk.json({"detail": said if pinned else "No such model."}, 400)
-        elif unknown := set(talk.body) - _TAKEN:
-            talk.json({"detail": f"Unexpected fields in the request: {unknown}"}, 422)
-        else:
-            super().reply(talk)
-
-    def ends(self, told: Told) -> list[dict[str, Any]]:
-        return [{**delta(told.reason), "usage": usage(told)}]
-
-
-_TAKEN = {
-    "model", "messages", "stream", "temperature", "top_p", "seed", "max_tokens", "stop", "generation_config",
-    "chat_template_kwargs", "frequency_penalty", "stream_options",
-}  # fmt: skip
-
-
-def _load_model(talk: Talk) -> None:
-    talk.stream()
-    talk.event({"status": "loading", "model": talk.body["model"], "stage": "config"})
-    progress = {"current": 3, "total": 7}
-    talk.event({"status": "loading", "stage": "weights", "progress": progress})
-    talk.event({"status": "ready", "model": talk.body["model"], "cached": False})
-    talk.end()
-
-
-class _OpenAI(Column):
-    def ends(self, told: Told) -> list[dict[str, Any]]:
-        return [delta(told.reason), {"choices": [], "usage": usage(told)}]
-
-
-def _vllm_too_long(tokens: int) -> tuple[int, Any]:
-    said = (
-        f"This model's maximum context length is {CONTEXT} tokens. However, your request has {tokens} input tokens. "
-        "Please reduce the length of the input messages."
-    )
-    return 400, {"error": {"message": said, "type": "BadRequestError", "param": None, "code": 400}}
-
-
-def _sglang_too_long(tokens: int) -> tuple[int, Any]:
-    said = (
-        f"The input ({tokens} tokens) is longer than the model's context length ({CONTEXT} tokens)."
-    )
-    return 400, {"object": "error", "message": said, "type": "BadRequestError", "code": 400}
-
-
-def _llama_too_long(tokens: int) -> tuple[int, Any]:
-    said = f"request ({tokens} tokens) exceeds the available context size ({CONTEXT} tokens), try increasing it"
-    error = {"code": 400, "message": said, "type": "exceed_context_size_error"}
-    return 400, {"error": {**error, "n_prompt_tokens": tokens, "n_ctx": CONTEXT}}
-
-
-def _ollama_too_long(_tokens: int) -> tuple[int, Any]:
-    return 400, {"error": "the input length exceeds the context length"}
-
-
-def _lm_studio_too_long(tokens: int) -> tuple[int, Any]:
-    said = (
-        f"Trying to keep the first {tokens} tokens when context the overflows. However, the model is loaded with context "
-        f"length of only {CONTEXT} tokens, which is not enough. Try to load the model with a larger context length, or "
-        "provide a shorter input"
-    )
-    return 400, {"error": said}
-
-
-def _openai_too_long(tokens: int) -> tuple[int, Any]:
-    said = (
-        f"This model's maximum context length is {CONTEXT} tokens. However, your messages resulted in {tokens} tokens. "
-        "Please reduce the length of the messages."
-    )
-    error = {"message": said, "type": "invalid_request_error", "code": "context_length_exceeded"}
-    return 400, {"error": error}
-
-
-LLAMA_PROPS = {
-    "default_generation_settings": {
-        "n_ctx": CONTEXT,
-        "params": {"temperature": 0.800000011920929, "top_k": 40, "top_p": 0.949999988079071,
-                   "repeat_penalty": 1.0, "seed": 4294967295, "stop": [], "n_predict": -1},
-    },
-    "modalities": {"vision": False, "audio": False},
-    "chat_template": "{% if enable_thinking %}<think>{% endif %}",
-}  # fmt: skip
-
-COLUMNS: dict[str, Column] = {
-    column.dialect: column
-    for column in (
-        Column(
-            "vllm", "vLLM", "vllm", {"max_model_len": CONTEXT}, {"/tokenize": _tokenize},
-            reasoning="reasoning", too_long=_vllm_too_long,
-            refused={"error": {"message": "The engine died.", "type": "InternalServerError", "param": None, "code": 500}},
-        ),
-        Column(
-            "sglang", "SGLang", "sglang", {"max_model_len": CONTEXT}, {"/tokenize": _tokenize},
-            too_long=_sglang_too_long,
-            refused={"object": "error", "message": "The engine died.", "type": "InternalServerError", "code": 500},
-        ),
-        _LlamaServer(
-            "llama-server", "llama-server", "llamacpp",
-            {"meta": {"n_params": 1_000_000, "n_ctx_train": 8192}},
-            {
-                "/props": LLAMA_PROPS,
-                "/apply-template": lambda talk: talk.json(
-                    {"prompt": "\n".join(one["content"] for one in talk.body["messages"])}
-                ),
-                "/tokenize": lambda talk: talk.json({"tokens": list(range(len(talk.body["content"].split())))}),
-            },
-            missing=(404, {"error": {"code": 404, "message": "File Not Found", "type": "not_found_error"}}),
-            too_long=_llama_too_long,
-            refused={"error": {"code": 500, "message": "The engine died.", "type": "server_error"}},
-        ),
-        _Ollama(
-            "ollama", "Ollama", "library", {},
-            {
-                "/api/version": {"version": "0.12.0"},
-                "/api/tags": {"models": [{"name": MODEL, "details": {"quantization_level": "Q4_K_M"}}]},
-                "/api/show": {
-                    "model_info": {
-                        "general.architecture": "tiny", "tiny.context_length": CONTEXT,
-                        "general.parameter_count": 1_000_000,
-                    },
-                    "capabilities": ["completion", "thinking"],
-                    "details": {"quantization_level": "Q4_K_M"},
-                },
-                "/api/ps": {"models": []},
-            },
-            missing=(404, "404 page not found"), chat="/api/chat", too_long=_ollama_too_long,
-            refused={"error": "The engine died."},
-        ),
-        Column(
-            "lm-studio", "LM Studio", "organization_owner", {},
-            {
-                "/api/v0/models": {
-                    "object": "list",
-                    "data": [{
-                        "id": MODEL, "type": "llm", "state": "loaded", "quantization": "Q4_K_M",
-                        "max_context_length": 32768, "loaded_context_length": CONTEXT,
-                        "capabilities": ["tool_use"],
-                    }],
-                },
-            },
-            missing=(200, {"error": "Unexpected endpoint or method. (GET /api/version)"}),
-            too_long=_lm_studio_too_long,
-            refused={"error": "The engine died."},
-        ),
-        _Transformers(
-            "transformers", "transformers serve", "org", {},
-            {
-                "/openapi.json": {"paths": {"/load_model": {}, CHAT: {}}},
-                "/load_model": _load_model,
-                "/health": {"status": "ok"},
-            },
-            has_done=False,
-            refused={"detail": "The engine died."},
-        ),
-        Column(
-            "mlx", "mlx_lm.server", "", {"created": 1}, {"/health": {"status": "ok"}},
-            missing=(404, "Not Found"), reasoning="reasoning", refused={"error": "The engine died."},
-        ),
-        _OpenAI(
-            "openai", "OpenAI-compatible", "someone",
-            missing=(404, {"error": {"message": "Invalid URL", "type": "invalid_request_error"}}),
-            too_long=_openai_too_long,
-        ),
-    )
-}  # fmt: skip
-
-
-# -- a running one
+from tests.engine.remote.columns import COLUMNS
+from tests.engine.remote.talk import Answer, Recorded, Talk, Told
+
+
+class _Server(ThreadingHTTPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep silent of connections that break, which many tests are about."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class FakeServer:
@@ -454,7 +42,7 @@ class FakeServer:
         pinned: the only model of a `transformers serve`; empty for none.
     """
 
-    def __init__(self, dialect: str = "openai", port: int = 0) -> None:
+    def __init__(self, dialect: str = "openai", port: int = 0, tls: ssl.SSLContext | None = None):
         self.column = COLUMNS[dialect]
         self.requests: list[Recorded] = []
         self.answers: dict[str, Answer] = {}
@@ -481,12 +69,11 @@ class FakeServer:
 
             do_POST = do_GET  # noqa: N815
 
-        ThreadingHTTPServer.allow_reuse_address = True
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
+        self._http = _Server(("127.0.0.1", port), Handler)
         self.port = self._http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
@@ -527,8 +114,8 @@ class FakeServer:
 
 
 @contextlib.contextmanager
-def serving(dialect: str = "openai", port: int = 0) -> Iterator[FakeServer]:
-    server = FakeServer(dialect, port)
+def serving(dialect: str = "openai", **options: Any) -> Iterator[FakeServer]:
+    server = FakeServer(dialect, **options)
     try:
         yield server
     finally:

@@ -9,7 +9,8 @@ import pytest
 from tests.engine import tiny
 from tests.engine.conftest import load
 from tests.engine.contract import CONTRACT, Subject
-from tests.engine.remote.fake_server import COLUMNS, serving
+from tests.engine.remote.columns import COLUMNS
+from tests.engine.remote.fake_server import serving
 from tests.scripted import ScriptedEngine
 from tui.engine.engines import Engines
 from tui.engine.remote.engine import RemoteEngine

@@ -1,19 +1,17 @@
-"""What each kind of server is found to be, is asked, and says. The kinds are written down in `fake_server`."""
+"""What each kind of server is found to be, is asked, and says. The kinds are written down in `columns`."""
 
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
-from tests.engine.remote.asking import QUESTION, after_words, asking, known, soon, words
-from tests.engine.remote.fake_server import CONTEXT, MODEL, Told, delta
+from tests.engine.remote.asking import QUESTION, asking, known, soon, words
+from tests.engine.remote.talk import CONTEXT, MODEL, Told, delta
 from tui.conversation.turn import Message
 from tui.engine.base import (
     Cancelled,
     ContextOverflowError,
-    FailureCause,
     GenerationError,
     ModelLoadError,
     Progress,
@@ -46,7 +44,7 @@ REASONING_FIELD = {
     "llama-server": "reasoning_content",
     "ollama": "thinking",
     "transformers": "reasoning_content",
-    "mlx": "reasoning",
+    "mlx": "reasoning_content",
 }
 TIMED = ("llama-server", "ollama")
 SET = {
@@ -192,12 +190,28 @@ def test_the_model_that_transformers_serve_is_pinned_to_is_found(server, asker):
 def test_a_load_that_fails_on_the_server_says_why(server, asker):
     def fail(talk):
         talk.stream()
-        talk.event({"status": "error", "message": "No file of weights."})
+        talk.event({"status": "error", "message": "No file\nof weights."})
         talk.end()
 
     server.answers["/load_model"] = fail
     with pytest.raises(ModelLoadError, match=r"No file of weights\."):
         asker.load(server.url)
+
+
+@pytest.mark.parametrize("server", ["transformers"], indirect=True)
+def test_transformers_serve_that_can_not_list_loads_what_is_named(server, asker):
+    server.answers["/v1/models"] = lambda talk: talk.answer(b"Internal Server Error", 500, "text/plain")  # fmt: skip
+    with pytest.raises(ModelLoadError, match="lists no model") as raised:
+        asker.load(server.url)
+    assert "Name one" in raised.value.hint
+    assert asker.load(f"{server.url}/#{MODEL}").model == f"{server.url}/#{MODEL}"
+
+
+@pytest.mark.parametrize("server", ["lm-studio"], indirect=True)
+def test_the_context_of_a_model_that_lm_studio_has_not_loaded_is_not_known(server, asker):
+    entry = {"id": MODEL, "state": "not-loaded", "max_context_length": 131072}
+    server.answers["/api/v0/models"] = lambda talk: talk.json({"data": [entry]})
+    assert asker.load(server.url).context_tokens == 0
 
 
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)
@@ -315,6 +329,16 @@ def test_a_reply_is_written_on_where_the_server_can(server, asker):
     assert body["messages"][-1]["content"] == "The"
     assert body.get("continue_final_message") == (True if kind in ("vllm", "sglang") else None)
     assert body.get("add_generation_prompt") == (False if kind == "vllm" else None)
+
+
+@pytest.mark.parametrize("server", ["llama-server"], indirect=True)
+def test_llama_server_writes_on_without_reasoning_and_with_the_other_switches(server, asker):
+    # Some versions refuse to write on where reasoning is on, as it is by default.
+    asker.load(server.url)
+    chat = (*QUESTION, Message("assistant", "The"))
+    asker.ask(chat, continue_last=True, template={"enable_thinking": True, "tone": "dry"})
+    kwargs = asked_body(server)["chat_template_kwargs"]
+    assert kwargs == {"enable_thinking": False, "tone": "dry"}
 
 
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)
@@ -457,85 +481,3 @@ def test_a_short_chat_is_not_counted(server, asker):
     asker.load(server.url)
     asker.ask(parameters={"max_new_tokens": 100})
     assert server.asked("/tokenize") == []
-
-
-# -- errors, and an end
-
-
-def test_an_error_in_place_of_a_reply_is_told_in_the_servers_words(server, asker):
-    asker.load(server.url)
-    refused = server.column.refused
-    server.answers[server.column.chat] = lambda talk: talk.json(refused, 500)
-    heard = asker.ask()
-    said = "No way." if dialect_of(server) == "openai" else "The engine died."
-    assert said in heard.error.message
-    assert heard.events == []
-    assert heard.error.cause is FailureCause.OTHER
-
-
-def test_an_error_in_the_middle_of_a_reply_keeps_the_words(server, asker):
-    asker.load(server.url)
-    line = json.dumps(server.column.refused).encode()
-
-    def break_off(talk):
-        if dialect_of(server) == "ollama":
-            talk.stream("application/x-ndjson")
-            talk.chunk(b'{"message": {"content": "One <"}, "done": false}\n')
-            talk.chunk(line + b"\n")
-        else:
-            talk.words("One <")
-            talk.chunk(b"data: " + line + b"\n\n")
-        talk.end()
-
-    server.answers[server.column.chat] = break_off
-    heard = asker.ask()
-    assert type(heard.error) is GenerationError
-    assert heard.text == "One <"
-    assert heard.error.stats.new_tokens == 1
-
-
-def test_a_stop_closes_the_connection_and_keeps_words_and_figures(server, asker):
-    asker.load(server.url)
-
-    def hold(talk):
-        if dialect_of(server) == "ollama":
-            talk.stream("application/x-ndjson")
-            talk.chunk(b'{"message": {"content": "One "}, "done": false}\n')
-        else:
-            talk.words("One ")
-        talk.wait_until_left()
-
-    server.answers[server.column.chat] = hold
-    heard = asker.ask(cancelled=after_words(1))
-    assert heard.finished.reason is StopReason.CANCELLED
-    assert heard.text == "One "
-    assert heard.finished.stats.new_tokens == 1
-    assert soon(server.left)
-
-
-def test_a_stop_before_the_server_answers_closes_the_connection_too(server, asker):
-    asker.load(server.url)
-    asked = threading.Event()
-
-    def hold(talk):
-        asked.set()
-        talk.wait_until_left()
-
-    server.answers[server.column.chat] = hold
-    heard = asker.ask(cancelled=lambda _heard: asked.is_set())
-    assert heard.finished.reason is StopReason.CANCELLED
-    assert soon(server.left)
-
-
-def test_two_replies_go_over_one_connection_and_are_each_asked_for_once(server, asker):
-    asker.load(server.url)
-    assert [asker.ask().text for _ in range(2)] == ["The sky."] * 2
-    assert len(server.replies_asked) == 2
-
-
-def test_a_failed_reply_is_not_asked_for_again(server, asker):
-    asker.load(server.url)
-    server.answers[server.column.chat] = lambda talk: talk.close()
-    heard = asker.ask()
-    assert heard.error.cause is FailureCause.CONNECTION
-    assert len(server.replies_asked) == 1

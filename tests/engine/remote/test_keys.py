@@ -146,7 +146,13 @@ def test_a_key_in_a_web_page_is_not_shown():
     assert KEY not in shown(raised.value)
 
 
-@pytest.mark.parametrize("stray", ["\n", "é", "\x00", "\r\nX-Other: 1"])
+def test_blanks_around_a_key_are_left_out():
+    with serving() as server, asking(known(server, key=f" {KEY}\n")) as asker:
+        asker.load(server.url)
+    assert {one.headers["authorization"] for one in server.requests} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("stray", ["\n.", "é", "\x00", "\r\nX-Other: 1"])
 def test_a_key_that_can_not_be_sent_is_refused_and_not_shown(stray):
     with serving() as server, asking(known(server, key=KEY + stray)) as asker:
         with pytest.raises(ModelLoadError, match="characters that no key has") as raised:

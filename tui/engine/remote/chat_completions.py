@@ -158,9 +158,10 @@ class ChatCompletions:
     def _shape(self, request: GenerateRequest) -> dict[str, Json]:
         """Return what decides how the prompt is made of the messages."""
         shape: dict[str, Json] = {}
+        switches = dict(request.template)
         if request.continue_last and self.continuing is not None:
             shape |= self.continuing
-        switches = dict(request.template)
+            switches |= table(self.continuing, self.template)
         effort = switches.pop("reasoning_effort", None) if self.effort else None
         if self.template and switches:
             shape[self.template] = switches
@@ -296,9 +297,10 @@ class ChunkReader:
             or known.new_tokens,
             reasoning_tokens=whole(
                 table(usage, "completion_tokens_details").get("reasoning_tokens")
-            ),
-            drafted_tokens=whole(timings.get("draft_n")),
-            accepted_tokens=whole(timings.get("draft_n_accepted")),
+            )
+            or known.reasoning_tokens,
+            drafted_tokens=whole(timings.get("draft_n")) or known.drafted_tokens,
+            accepted_tokens=whole(timings.get("draft_n_accepted")) or known.accepted_tokens,
             prefill_s=number(timings.get("prompt_ms")) / 1000 or known.prefill_s,
             decode_s=number(timings.get("predicted_ms")) / 1000 or known.decode_s,
         )

@@ -45,6 +45,7 @@ from tui.engine.remote.probing import probe
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.servers import Server, server_of
 from tui.parameters import Value, whole
+from tui.sanitize import sanitize_line
 
 LOOK_S: Final = 0.05
 """How often a wait looks whether it was cancelled."""
@@ -240,7 +241,9 @@ def _chosen(models: list[Served], wanted: str, server: str, *, loads_any: bool) 
             return Served(wanted)
         if found is None:
             known = ", ".join(list(names)[:8])
-            raise ServerError(f"{server} has no model {wanted}.", f"It has: {known}.")
+            raise ServerError(
+                f"{server} has no model {sanitize_line(wanted, 200)}.", f"It has: {known}."
+            )
         return found
     return next((model for model in models if model.is_loaded), models[0])
 

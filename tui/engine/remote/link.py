@@ -28,10 +28,6 @@ ANSWER_S: Final = 15.0
 """How long a pause may be in an answer that no model has to work for."""
 WHOLE_S: Final = 60.0
 """How long such an answer may take from its first byte to its last."""
-KEPT_S: Final = 1.0
-"""How long a connection is kept for another request. Servers close idle ones, some after few seconds, and a request that is under way
-then is lost: whether it was read can't be known.
-"""
 MOST_BYTES: Final = 16_000_000
 """Of an answer that is no stream."""
 MOST_PIECE: Final = 1_000_000
@@ -40,6 +36,7 @@ _HIDDEN: Final = "[key]"
 _LEAST_OF_A_KEY: Final = 4
 """Characters of a key's beginning that are hidden where a sentence is cut in its middle."""
 _EVENT_STREAM: Final = "text/event-stream"
+_MOST_CAUSES: Final = 10
 
 # It logs the headers of answers, in which a server may repeat the key.
 logging.getLogger("httpcore2").setLevel(logging.INFO)
@@ -58,10 +55,8 @@ class Link:
         """
         self.address = address
         self.name = name or address.name
-        self._key = key
+        self._key = key.strip()
         self._client: httpx2.AsyncClient | None = None
-        self._is_fresh = True
-        """Whether the connections have answered nothing yet."""
 
     def _open(self) -> httpx2.AsyncClient:
         """Return what sends the requests.
@@ -86,19 +81,30 @@ class Link:
             self._client = httpx2.AsyncClient(
                 headers=headers,
                 follow_redirects=False,
-                limits=httpx2.Limits(keepalive_expiry=KEPT_S),
+                # Servers close connections that are kept, and a request that is under way then is lost: whether it was read can't
+                # be known, and it may be one that must not be sent twice.
+                limits=httpx2.Limits(max_keepalive_connections=0),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
                 # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
-                verify=self.address.scheme == "https",
+                verify=self._trusted() if self.address.scheme == "https" else False,
                 # Proxies are for the world outside: what is near is asked without.
                 trust_env=not self.address.is_private,
             )
         return self._client
 
+    def _trusted(self) -> ssl.SSLContext:
+        """Return which certificates are trusted: this machine's, or those that `SSL_CERT_FILE` or `SSL_CERT_DIR` names."""
+        try:
+            return httpx2.create_ssl_context()
+        except OSError as error:
+            raise ServerError(
+                f"The certificates to trust can't be read ({_named(error)}), so nothing was sent to {self.name}.",
+                "See what SSL_CERT_FILE and SSL_CERT_DIR name.",
+            ) from error
+
     async def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None
-        self._is_fresh = True
         if client is not None:
             await client.aclose()
 
@@ -108,13 +114,6 @@ class Link:
         Raises:
             ServerError: it could not be had.
         """
-        try:
-            return await self._json("GET", path, None)
-        except ServerError as error:
-            if not error.is_lost or self._is_fresh:
-                raise
-        # It was sent on a connection that the server had just closed. Reading may be asked for twice.
-        await self.close()
         return await self._json("GET", path, None)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -173,7 +172,6 @@ class Link:
             async with client.stream(
                 method, url, content=content, headers=headers, timeout=timeout
             ) as response:
-                self._is_fresh = False
                 self._check(response)
                 yield response
         except httpx2.HTTPError as error:
@@ -262,10 +260,15 @@ class Link:
                 )
             case httpx2.TimeoutException():
                 return self._too_slow()
-            case httpx2.ConnectError() if _is_certificate(error):
+            case httpx2.ConnectError() if _caused_by(error, ssl.SSLCertVerificationError):
                 return ServerError(
                     f"The certificate of {self.name} can't be trusted, so nothing was sent.",
                     "Where it is your own server, let this machine trust its certificate (SSL_CERT_FILE names a file with it).",
+                )
+            case httpx2.ConnectError() if _caused_by(error, ssl.SSLError):
+                return ServerError(
+                    f"No encrypted connection to {self.name} could be made, so nothing was sent.",
+                    "See whether the server speaks https: many speak http only, unless a proxy stands before them.",
                 )
             case httpx2.ConnectError():
                 return ServerError(
@@ -325,7 +328,7 @@ class _Lines:
     """Cuts what is received into lines. It is UTF-8, whatever the headers say; what is none becomes replacement characters."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._held: list[str] = []
         self.size = 0
         """Characters of the line that has not ended yet."""
@@ -392,15 +395,14 @@ def _written(body: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _is_certificate(error: BaseException) -> bool:
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Return whether an error of the network came of another one; the libraries in between wrap it."""
     at: BaseException | None = error
-    for _ in range(10):
-        if isinstance(at, ssl.SSLError) or (at is not None and "CERTIFICATE" in str(at).upper()):
-            return True
-        if at is None:
+    for _ in range(_MOST_CAUSES):
+        if at is None or isinstance(at, kind):
             break
         at = at.__cause__ or at.__context__
-    return False
+    return isinstance(at, kind)
 
 
 def _named(error: OSError) -> str:

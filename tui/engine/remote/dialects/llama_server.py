@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tui.engine.remote.chat_completions import PLAIN_PARAMETERS, ChatCompletions, listed_model
-from tui.engine.remote.dialect import Served, Tell
+from tui.engine.remote.dialect import THINKING, Served, Tell
 from tui.engine.remote.link import Link
 from tui.engine.remote.values import table, text, whole
 from tui.json_types import Json
@@ -73,8 +73,8 @@ LLAMA_SERVER: Final = ChatCompletions(
     name="llama-server",
     names=_NAMES,
     reasoning="reasoning_content",
-    # A last message of the assistant is written on at its end; nothing has to be said for it.
-    continuing={},
+    # A last message of the assistant is written on at its end. Where reasoning is on, many versions refuse to do so.
+    continuing={"chat_template_kwargs": {THINKING: False}},
     always={
         "stream_options": {"include_usage": True},
         "return_progress": True,

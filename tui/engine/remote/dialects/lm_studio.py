@@ -27,11 +27,11 @@ async def _told(link: Link, model: Served, _tell: Tell) -> Served:
 
 
 def _filled(model: Served, entry: Mapping[str, Any]) -> Served:
-    longest = whole(entry.get("loaded_context_length")) or whole(entry.get("max_context_length"))
     abilities = entry.get("capabilities")
     return replace(
         model,
-        context_tokens=longest,
+        # What it was made for says nothing of the context that it is loaded with, and what is beyond that may be cut silently.
+        context_tokens=whole(entry.get("loaded_context_length")),
         images=text(entry.get("type")) == "vlm",
         tools="tool_use" in abilities if isinstance(abilities, list) else None,
         is_loaded=text(entry.get("state")) == "loaded",

@@ -14,7 +14,8 @@ MLX: Final = ChatCompletions(
         "min_p": "min_p",
         "repetition_penalty": "repetition_penalty",
     },
-    reasoning="reasoning",
+    # It says "reasoning" itself, and hands messages on to chat templates as they are, which know it by this name.
+    reasoning="reasoning_content",
     always={"stream_options": {"include_usage": True}},
     template="chat_template_kwargs",
 )

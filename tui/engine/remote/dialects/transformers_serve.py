@@ -23,6 +23,7 @@ from tui.engine.remote.problems import ServerError
 from tui.engine.remote.values import NotJsonError, read_json, table, text, whole
 from tui.json_types import Json
 from tui.parameters import PARAMETERS
+from tui.sanitize import sanitize_line
 
 _AT_THE_TOP: Final = ("temperature", "top_p", "seed", "max_new_tokens", "stop_strings")
 _SPEED: Final = "Speed"
@@ -90,8 +91,8 @@ def _tell_stage(link: Link, piece: str, tell: Tell) -> None:
     except NotJsonError:
         return
     if step.get("status") == "error":
-        said = text(step.get("message"))
-        raise link.clean(ServerError(f"{link.name} could not load the model. {said[:400]}"))
+        said = sanitize_line(text(step.get("message")), 400)
+        raise ServerError(f"{link.name} could not load the model. {said}".rstrip())
     stage = text(step.get("stage"))
     progress = table(step, "progress")
     if stage in _STAGES:
