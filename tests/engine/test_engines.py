@@ -142,3 +142,21 @@ def test_counts_and_prompts_are_asked_of_the_engine_in_use(engines, local, remot
     assert (local.prepared, remote.prepared) == ([], [request])
     assert engines.split("a b") == ("a", " b")
     assert engines.describe(request).tokens == 0
+
+
+def test_a_model_that_was_kept_is_there_again_at_once(engines, local):
+    load(engines, "org/model", dtype="float16")
+    load(engines, SERVED, keeps_former=True)
+    assert local.loaded is not None
+    load(engines, "org/model", dtype="float16", trusted=("somebody",))
+    assert len(local.load_requests) == 1
+    assert said(engines) == "From here."
+    load(engines, SERVED, keeps_former=True)
+    load(engines, "org/model", dtype="bfloat16")
+    assert len(local.load_requests) == 2
+
+
+def test_the_same_model_is_loaded_again_where_that_is_asked_for(engines, local):
+    for _ in range(2):
+        load(engines, "org/model")
+    assert len(local.load_requests) == 2

@@ -7,7 +7,8 @@ import json
 import pytest
 from textual.widgets import Input, Label, Select
 
-from tests.engine.remote.fake_server import CHAT, MODEL, FakeServer, Told, serving
+from tests.engine.remote.fake_server import FakeServer, serving
+from tests.engine.remote.talk import CHAT, MODEL, Told
 from tests.screens.conftest import Desk, answered, ready, say, send, until
 from tests.screens.host import screen_text
 from tests.scripted import ScriptedEngine

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tui.chat.core import Core
 from tui.chat.loader import short_name
 from tui.chat.replies import ReplyOrder
 from tui.chat.servers import Servers
 from tui.chat.ui import Answer
 from tui.conversation import ASSISTANT, USER, Turn
+from tui.engine.base import LoadRequest
 from tui.engine.catalog import ModelKind, ModelSource, local_models
 from tui.engine.remote.address import AddressError, is_server, parse
 from tui.parameters import readable
@@ -62,7 +65,7 @@ class TurnActions:
             parameters=options.parameters,
             start_text=options.start_text,
             label="Regenerate",
-            model=settings.load_request(options.model) if is_other else None,
+            model=_passing(settings.load_request(options.model)) if is_other else None,
         )
         self._core.replies.begin(order)
 
@@ -101,7 +104,7 @@ class TurnActions:
             start_text=made.start_text,
             label="Reproduce",
             as_before=made.stats,
-            model=None if is_there else request,
+            model=None if is_there else _passing(request),
         )
         self._core.replies.begin(order)
 
@@ -221,3 +224,8 @@ class TurnActions:
 def _answered(turn: Turn) -> str | None:
     """The turn that a new reply answers: a user turn itself, else what the reply stands below."""
     return turn.id if turn.role == USER else turn.parent
+
+
+def _passing(request: LoadRequest) -> LoadRequest:
+    """Return what loads a model for one reply; one on a server takes no memory here, so that the present one can stay."""
+    return replace(request, keeps_former=True) if is_server(request.model) else request
