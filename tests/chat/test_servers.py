@@ -5,6 +5,7 @@ import pytest
 from tests.chat.desk import desk
 from tests.scripted import ScriptedEngine
 from tui.chat.replies import ReplyOrder
+from tui.chat.server_consent import ServerConsent
 from tui.chat.servers import Servers
 from tui.engine.base import Capabilities, ModelInfo
 from tui.engine.remote.dialects import DIALECTS
@@ -99,3 +100,31 @@ async def test_a_reply_that_the_engine_can_not_go_on_from_is_not_begun(tmp_path,
         assert "can't write on at the end of a reply" in one.person.told[-1]
         assert one.core.session.conversation == chat
         assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "answers", "may", "questions"),
+    [
+        ("org/model", [], True, 0),
+        ("http://named/v1/#m", [], True, 0),
+        ("http://used:1/#other", [], True, 0),
+        ("http://loaded/#m", [], True, 0),
+        ("http://evil/#m", ["no"], False, 1),
+        ("http://evil/#m", [None], False, 1),
+        ("http://evil/#m", ["yes"], True, 1),
+        ("http://used:2/#m", ["no"], False, 1),
+        ("https://used:1/#m", ["no"], False, 1),
+        ("http://u:p@evil/#m", [], False, 0),
+    ],
+)
+async def test_a_server_that_only_a_file_names_is_asked_about(
+    tmp_path, model, answers, may, questions
+):
+    async with desk(tmp_path) as one:
+        await one.load("http://loaded/#m")
+        one.core.settings.remember(recent_models=("http://used:1/#m",))
+        one.person.answers = list(answers)
+        known = servers(home=ServerEntry("http://named"))
+        consent = ServerConsent(known, one.core.settings, one.core.loader, one.person)
+        assert await consent.may_use(model, "A file names it.") is may
+        assert len(one.person.asked) == questions

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.screen import Screen
 
 from tui.chat.core import Core
+from tui.chat.server_consent import ServerConsent
 from tui.chat.servers import Servers
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
@@ -89,7 +90,8 @@ def make_handlers(
     )
     copying = Copying(view, places, ui)
     editing = Editing(core, view, places, ui)
-    turns = TurnActions(core, view, places, servers, ui)
+    consent = ServerConsent(servers, core.settings, core.loader, ui)
+    turns = TurnActions(core, view, places, consent, ui)
     chats = ChatActions(core, view, places, turns, editing, copying, ui)
     importing = Importing(core, chats, ui, show_activity)
     leaving = Leaving(core, view, editing, importing, downloading, ui)
@@ -102,7 +104,7 @@ def make_handlers(
         editing=editing,
         importing=importing,
         leaving=leaving,
-        library=LibraryActions(core, view, ui, first_model),
+        library=LibraryActions(core, view, consent, ui, first_model),
         looking_up=LookingUp(core, view),
         models=ModelActions(core, view, hub, downloads, servers, downloading, rescue, ui),
         places=places,

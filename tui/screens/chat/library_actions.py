@@ -12,7 +12,9 @@ from textual.theme import BUILTIN_THEMES
 
 from tui.chat.core import Core
 from tui.chat.loader import LoadEnded
+from tui.chat.server_consent import ServerConsent
 from tui.engine.base import ModelReady
+from tui.engine.remote.address import is_server
 from tui.errors import UserError
 from tui.files import absolute, typed_path, with_ending
 from tui.parameters import PARAMETERS
@@ -29,16 +31,25 @@ from tui.settings.schema import GENERATION
 class LibraryActions:
     """Saves, lists and applies what has a name."""
 
-    def __init__(self, core: Core, view: View, ui: ScreenUi, first_model: str) -> None:
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        consent: ServerConsent,
+        ui: ScreenUi,
+        first_model: str,
+    ) -> None:
         """Make it.
 
         Args:
             core: the chat that is set.
             view: the screen, whose app has the colors.
+            consent: asks before a preset leads to a server.
             ui: asks and tells.
             first_model: the model of the start, whose preset is among the settings already.
         """
         self._core = core
+        self._consent = consent
         self._view = view
         self._ui = ui
         self._library = core.settings.preferences.library
@@ -147,9 +158,15 @@ class LibraryActions:
             self._core.session.replace_prompt(preset.system_prompt)
         quantization = preset.quantization or settings.quantization
         wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
-        if with_model and preset.model and wanted != have:
-            loader.load(settings.load_request(preset.model, quantization))
+        is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
+        if with_model and preset.model and is_other:
+            self._ui.start(self._load(preset, quantization))
         self._ui.tell(f"The preset {preset.name} holds from the next reply.")
+
+    async def _load(self, preset: Preset, quantization: str) -> None:
+        if await self._consent.may_use(preset.model, f"The preset {preset.name} names a server."):
+            request = self._core.settings.load_request(preset.model, quantization)
+            self._core.loader.load(request)
 
     async def save_preset(self, argument: str = "") -> None:
         """Keep what is set now under a name."""

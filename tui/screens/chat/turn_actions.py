@@ -7,12 +7,11 @@ from dataclasses import replace
 from tui.chat.core import Core
 from tui.chat.loader import short_name
 from tui.chat.replies import ReplyOrder
-from tui.chat.servers import Servers
-from tui.chat.ui import Answer
+from tui.chat.server_consent import ServerConsent
 from tui.conversation import ASSISTANT, USER, Turn
 from tui.engine.base import LoadRequest
 from tui.engine.catalog import ModelKind, ModelSource, local_models
-from tui.engine.remote.address import AddressError, is_server, parse
+from tui.engine.remote.address import is_server
 from tui.parameters import readable
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
@@ -25,9 +24,9 @@ class TurnActions:
     """Acts on the turn under the cursor, else on the last one."""
 
     def __init__(
-        self, core: Core, view: View, places: Places, servers: Servers, ui: ScreenUi
+        self, core: Core, view: View, places: Places, consent: ServerConsent, ui: ScreenUi
     ) -> None:
-        self._servers = servers
+        self._consent = consent
         self._core = core
         self._view = view
         self._places = places
@@ -92,7 +91,8 @@ class TurnActions:
                 severity="warning",
             )
         self._places.to_composer()
-        if not await self._may_ask(made.model):
+        why = f"This reply was made by {short_name(made.model)} on a server."
+        if not await self._consent.may_use(made.model, why):
             return
         there = (info.model, info.quantization) if info is not None else None
         is_there = there == (made.model, made.quantization)
@@ -107,22 +107,6 @@ class TurnActions:
             model=None if is_there else _passing(request),
         )
         self._core.replies.begin(order)
-
-    async def _may_ask(self, model: str) -> bool:
-        """Return whether a chat may go to the server of a model that only its file names: a file can come from anybody."""
-        state = self._core.settings.state
-        chosen = (*state.favourites, *state.recent_models, self._core.loader.model)
-        bases = {one.address.base for one in self._servers.known(chosen)}
-        try:
-            if not is_server(model) or parse(model).base in bases:
-                return True
-            name = parse(model).name
-        except AddressError as error:
-            self._ui.tell(str(error), severity="warning")
-            return False
-        answers = (Answer("no", "Don't connect", "n"), Answer("yes", "Send it there", "s"))
-        text = f"This reply was made by a server that you have not used here: {name}. To make it again, the chat is sent there."
-        return await self._ui.ask("Send this chat to another server?", text, answers) == "yes"
 
     def continue_reply(self) -> None:
         """Write on at the end of the reply under the cursor, else of the last."""
