@@ -132,7 +132,7 @@ async def test_a_named_server_gets_its_key_and_one_that_is_gone_says_so(desk: De
         screen = await ready(pilot)
         dialog = await picker(pilot)
         await until(pilot, lambda: "gone can't be reached" in listed(dialog))
-        await until(pilot, lambda: "home · vLLM" in listed(dialog))
+        await until(pilot, lambda: "SERVER home · vLLM" in listed(dialog))
         dialog.query_one("#words", Input).value = "home"
         await until(pilot, lambda: "gone" not in listed(dialog))
         await pilot.press("enter")

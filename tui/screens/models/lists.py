@@ -137,7 +137,7 @@ class ModelLists(Dialog[LoadRequest]):
             if self._message:
                 yield Label(Content(sanitize(self._message)), classes="message")
             yield LineInput(
-                placeholder="Find a model, or type a Hub id (org/name), a folder, a .gguf file, or a server's http:// address",
+                placeholder="Find a model, or type a Hub id, a folder, a .gguf file, or http://…",
                 compact=True,
                 id="words",
             )
@@ -182,7 +182,9 @@ class ModelLists(Dialog[LoadRequest]):
         if not self._is_open:
             return
         if not is_asked:
-            self._show()
+            # The model in use stays the first choice, until another one is looked for.
+            has_moved = isinstance(self.focused, PickList)
+            self._show(None if has_moved else self._first_choice())
             return
         self._asked_server = ""
         if len(models) == 1:

@@ -97,11 +97,9 @@ def _header(server: Server, listed: Listed | None) -> Content:
     """Return a server as the title of its models: what it is, or why it has none."""
     label = sanitize_line(server.label, 60)
     if listed is None:
-        text = f"   {label} · asking for its models…"
+        text = f"   SERVER {label} · asking for its models…"
     elif listed.problem:
-        return Content.assemble(
-            (f"   {label} · ", "$text-muted"), (sanitize_line(listed.problem, 160), "$text-warning")
-        )
+        return Content.styled(f"   {sanitize_line(listed.problem, 200)}", "$text-warning")
     else:
-        text = f"   {label} · {listed.kind}" + ("" if listed.models else " · no model")
+        text = f"   SERVER {label} · {listed.kind}" + ("" if listed.models else " · no model")
     return Content.styled(text, "$text-muted")
