@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tui.engine.base import (
     Emit,
@@ -32,6 +33,8 @@ class Engines:
         self._local = local
         self._make_remote = make_remote
         self._remote: Engine | None = None
+        self._local_request: LoadRequest | None = None
+        """What the model of this machine was loaded by."""
         self._current = local
 
     @property
@@ -42,11 +45,22 @@ class Engines:
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model in place of the one there is, on whichever engine that is; see `Engine.load`."""
         wanted, former = self._engine_for(request.model), self._current
-        info = wanted.load(request, emit, cancelled)
+        info = self._still_there(wanted, request) or wanted.load(request, emit, cancelled)
         self._current = wanted
+        if wanted is self._local:
+            self._local_request = _key(request, info)
         if wanted is not former and not request.keeps_former:
             former.unload()
         return info
+
+    def _still_there(self, wanted: Engine, request: LoadRequest) -> ModelInfo | None:
+        """Return the model of this machine that was kept while a server's was in use, if it is the one that is asked for."""
+        info = wanted.loaded
+        is_back = wanted is self._local and self._current is not wanted
+        if not is_back or info is None or _key(request, info) != self._local_request:
+            return None
+        is_it = (request.model, request.quantization) == (info.model, info.quantization)
+        return info if is_it else None
 
     def _engine_for(self, model: str) -> Engine:
         if not is_server(model):
@@ -84,3 +98,14 @@ class Engines:
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the device of this machine that a model would go to; see `Engine.target_memory`."""
         return self._local.target_memory()
+
+
+def _key(request: LoadRequest, info: ModelInfo) -> LoadRequest:
+    """Return a request with nothing in it that makes no other model of it."""
+    return replace(
+        request,
+        model=info.model,
+        quantization=info.quantization,
+        trusted=(),
+        keeps_former=False,
+    )
