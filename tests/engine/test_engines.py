@@ -116,14 +116,6 @@ def test_the_former_model_is_kept_where_that_is_asked_for(engines, local, remote
     assert engines.loaded.model == second
 
 
-def test_a_kept_model_is_there_at_once_when_it_is_wanted_again(engines, local):
-    info = load(engines, "demo")
-    load(engines, SERVED, keeps_former=True)
-    assert load(engines, "demo") == info
-    assert len(local.load_requests) == 1
-    assert said(engines) == "From here."
-
-
 @pytest.mark.parametrize(
     ("model", "options"),
     [("other", {}), ("demo", {"quantization": "8bit"}), ("demo", {"dtype": "float32"})],
@@ -134,12 +126,6 @@ def test_a_kept_model_is_not_taken_for_another(engines, local, model, options):
     load(engines, model, **options)
     assert len(local.load_requests) == 2
     assert local.loaded.model == model
-
-
-def test_a_model_that_is_asked_for_again_in_place_is_loaded_anew(engines, local):
-    load(engines, "demo")
-    load(engines, "demo")
-    assert len(local.load_requests) == 2
 
 
 def test_another_model_of_the_same_engine_is_that_engines_business(engines, local):
