@@ -116,6 +116,18 @@ def test_the_former_model_is_kept_where_that_is_asked_for(engines, local, remote
     assert engines.loaded.model == second
 
 
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("other", {}), ("demo", {"quantization": "8bit"}), ("demo", {"dtype": "float32"})],
+)
+def test_a_kept_model_is_not_taken_for_another(engines, local, model, options):
+    load(engines, "demo")
+    load(engines, SERVED, keeps_former=True)
+    load(engines, model, **options)
+    assert len(local.load_requests) == 2
+    assert local.loaded.model == model
+
+
 def test_another_model_of_the_same_engine_is_that_engines_business(engines, local):
     load(engines, "a")
     load(engines, "b")

@@ -82,9 +82,10 @@ class FakeServer:
         data = handler.rfile.read(size)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         body = json.loads(data) if data else None
-        asked = Recorded(handler.command, handler.path, headers, body)
+        path, _, query = handler.path.partition("?")
+        asked = Recorded(handler.command, path, headers, body, query)
         self.requests.append(asked)
-        answer = self.answers.get("") or self.answers.get(handler.path) or self.column.answer
+        answer = self.answers.get("") or self.answers.get(path) or self.column.answer
         try:
             answer(Talk(self, handler, asked))
         except (BrokenPipeError, ConnectionError):

@@ -417,6 +417,15 @@ REPLY_FAULTS: dict[str, Fault] = {
 """What is done to a reply, and what has to come of it."""
 
 
+TAKE_FOREVER = (
+    "says nothing behind the last word",
+    "sends comments forever behind the last word",
+    "answers with an error that never comes",
+    "never answers",
+    "drips",
+)
+"""Only the patience of who asks ends these."""
+
 # -- while a model is looked for
 
 LISTED: dict[str, tuple[Any, tuple[str, ...]]] = {

@@ -214,6 +214,67 @@ def test_the_context_of_a_model_that_lm_studio_has_not_loaded_is_not_known(serve
     assert asker.load(server.url).context_tokens == 0
 
 
+@pytest.mark.parametrize("server", ["lm-studio"], indirect=True)
+def test_lm_studio_is_talked_to_through_the_model_in_its_memory(server, asker):
+    entries = [
+        {"id": "embed", "type": "embeddings", "state": "loaded"},
+        {"id": "cold", "type": "llm", "state": "not-loaded"},
+        {"id": "warm", "type": "vlm", "state": "loaded", "loaded_context_length": 512},
+    ]
+    server.answers["/api/v0/models"] = lambda talk: talk.json({"data": entries})
+    info = asker.load(server.url)
+    assert (info.model, info.context_tokens) == (f"{server.url}/#warm", 512)
+    with pytest.raises(ModelLoadError, match="no model embed"):
+        asker.load(f"{server.url}/#embed")
+
+
+@pytest.mark.parametrize("server", ["ollama"], indirect=True)
+def test_ollama_is_talked_to_through_the_model_in_its_memory(server, asker):
+    pulled = {
+        "models": [
+            {"name": "embed:1b", "capabilities": ["embedding"]},
+            {"name": "cold:1b", "capabilities": ["completion"]},
+            {"name": "warm:1b"},
+        ]
+    }
+    server.answers["/api/tags"] = lambda talk: talk.json(pulled)
+    assert asker.load(server.url).model == f"{server.url}/#cold:1b"
+    loaded = {"models": [{"name": "embed:1b"}, {"name": "warm:1b"}]}
+    server.answers["/api/ps"] = lambda talk: talk.json(loaded)
+    assert asker.load(server.url).model == f"{server.url}/#warm:1b"
+
+
+@pytest.mark.parametrize("server", ["llama-server"], indirect=True)
+def test_a_llama_server_for_several_models_is_asked_for_each(server, asker):
+    listed = {
+        "data": [
+            {"id": "a/cold:Q4", "owned_by": "llamacpp", "status": {"value": "unloaded"}},
+            {"id": "a/warm:Q4", "owned_by": "llamacpp", "status": {"value": "loaded"}},
+        ]
+    }
+    props = server.column.pages["/props"]
+
+    def of_one(talk):
+        is_cold = "cold" in talk.asked.query
+        talk.json({"error": {"message": "model is not loaded"}} if is_cold else props, 400 if is_cold else 200)  # fmt: skip
+
+    server.answers["/v1/models"] = lambda talk: talk.json(listed)
+    server.answers["/props"] = of_one
+    info = asker.load(server.url)
+    assert (info.model, info.context_tokens) == (f"{server.url}/#a/warm:Q4", CONTEXT)
+    assert server.asked("/props")[-1].query == "model=a%2Fwarm%3AQ4&autoload=false"
+    assert asker.load(f"{server.url}/#a/cold:Q4").context_tokens == 0
+
+
+@pytest.mark.parametrize("server", ["llama-server"], indirect=True)
+def test_a_llama_server_that_wants_a_key_says_so_at_once(server, asker):
+    refused = {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}
+    server.answers["/props"] = lambda talk: talk.json(refused, 401)
+    with pytest.raises(ModelLoadError, match="Invalid API Key") as raised:
+        asker.load(server.url)
+    assert "key_env" in raised.value.hint
+
+
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)
 def test_the_context_of_a_model_in_ollamas_memory_is_kept(server, asker):
     running = {"models": [{"name": MODEL, "context_length": 1024}]}

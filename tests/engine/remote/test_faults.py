@@ -11,7 +11,14 @@ import pytest
 
 from tests.engine.remote.asking import QUESTION, after_words, asking, known, soon
 from tests.engine.remote.fake_server import FakeServer, serving
-from tests.engine.remote.faults import LISTED, LOAD_FAULTS, REPLY_FAULTS, endless, refuse
+from tests.engine.remote.faults import (
+    LISTED,
+    LOAD_FAULTS,
+    REPLY_FAULTS,
+    TAKE_FOREVER,
+    endless,
+    refuse,
+)
 from tests.engine.remote.talk import CHAT
 from tui.engine.base import (
     FailureCause,
@@ -33,10 +40,14 @@ def test_there_are_enough_faults():
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """Bounds that a test can reach."""
-    monkeypatch.setattr(engine_module, "AFTER_END_S", 0.2)
+def _small(monkeypatch):
+    """A bound that a test can reach."""
     monkeypatch.setattr(engine_module, "MOST_CHARACTERS", 200_000)
+
+
+def impatient(monkeypatch):
+    """Wait less than what is being waited for would take."""
+    monkeypatch.setattr(engine_module, "AFTER_END_S", 0.2)
     monkeypatch.setattr(link_module, "WHOLE_S", 0.3)
     monkeypatch.setattr(link_module, "ANSWER_S", 0.3)
 
@@ -51,10 +62,12 @@ def is_clear(error):
 
 
 @pytest.mark.parametrize("name", REPLY_FAULTS)
-def test_whatever_happens_to_a_reply(name):
+def test_whatever_happens_to_a_reply(name, monkeypatch):
     fault = REPLY_FAULTS[name]
     with serving(fault.dialect) as server, asking() as asker:
         asker.load(server.url)
+        if name in TAKE_FOREVER:
+            impatient(monkeypatch)
         server.answers[server.column.chat] = fault.act
         heard = asker.ask()
         assert len(server.replies_asked) == 1
@@ -81,7 +94,9 @@ def test_whatever_happens_to_a_reply(name):
 
 
 @pytest.mark.parametrize("name", LOAD_FAULTS)
-def test_whatever_happens_while_a_server_is_asked_what_it_is(name):
+def test_whatever_happens_while_a_server_is_asked_what_it_is(name, monkeypatch):
+    if name in TAKE_FOREVER:
+        impatient(monkeypatch)
     with serving() as server, asking() as asker:
         server.answers[""] = LOAD_FAULTS[name]
         with pytest.raises(ModelLoadError) as raised:

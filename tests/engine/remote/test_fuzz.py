@@ -13,7 +13,6 @@ from tests.engine.remote.fake_server import serving
 from tests.engine.remote.talk import CHAT, delta
 from tests.engine.remote.test_values import ANY
 from tui.engine.base import Finished, GenerationError, ReasoningDelta, StopReason, TextDelta
-from tui.engine.remote import engine as engine_module
 
 WORD = st.text("ab \né🙂", min_size=1, max_size=5)
 HARMLESS = st.sampled_from([b": hm\n\n", b"\n\n", b"event: x\n\n", b"data: {}\n\n", b'data: {"choices": []}\n\n'])  # fmt: skip
@@ -69,12 +68,11 @@ def expected(steps):
 
 @settings(
     max_examples=120,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(steps=st.lists(STEP, max_size=12), cuts=st.lists(st.integers(0, 10**4), max_size=6))
-def test_a_reply_of_anything(pair, monkeypatch, steps, cuts):
+def test_a_reply_of_anything(pair, steps, cuts):
     server, asker = pair
-    monkeypatch.setattr(engine_module, "AFTER_END_S", 0.5)
     before = len(server.replies_asked)
     end = next((at for at, step in enumerate(steps) if step[0] in ENDS), len(steps))
     stream = b"".join(data_of(*step) for step in steps[: end + 1])

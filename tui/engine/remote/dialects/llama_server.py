@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from tui.engine.remote.chat_completions import PLAIN_PARAMETERS, ChatCompletions, listed_model
 from tui.engine.remote.dialect import THINKING, Served, Tell
 from tui.engine.remote.link import Link
+from tui.engine.remote.problems import ServerError
 from tui.engine.remote.values import table, text, whole
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, ParameterError, Value
@@ -22,13 +24,29 @@ _NAMES: Final = {
 }
 
 
+_WITHOUT_KEY: Final = (401, 403)
+"""Its list of models can be had without a key, and nothing else can."""
+
+
 def _listed(entry: Mapping[str, Any]) -> Served:
     found, meta = listed_model(entry), table(entry, "meta")
-    return replace(found, parameters=whole(meta.get("n_params")))
+    state = text(table(entry, "status").get("value"))
+    return replace(
+        found,
+        parameters=whole(meta.get("n_params")),
+        is_loaded=state == "loaded" if state else None,
+    )
 
 
 async def _told(link: Link, model: Served, _tell: Tell) -> Served:
-    props = table(await link.get("/props"))
+    query = urlencode({"model": model.id, "autoload": "false"})
+    try:
+        props = table(await link.get(f"/props?{query}"))
+    except ServerError as error:
+        if error.is_lost or error.status in _WITHOUT_KEY:
+            raise
+        # One for several models, which loads this one when a reply is asked for.
+        return replace(model, is_loaded=False)
     settings = table(props, "default_generation_settings")
     kinds = table(props, "modalities")
     return replace(

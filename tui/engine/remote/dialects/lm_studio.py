@@ -6,24 +6,42 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from tui.engine.remote.chat_completions import PLAIN_PARAMETERS, ChatCompletions
+from tui.engine.remote.chat_completions import (
+    PLAIN_PARAMETERS,
+    ChatCompletions,
+    listed_model,
+    models_in,
+)
 from tui.engine.remote.dialect import Served, Tell
 from tui.engine.remote.link import Link
 from tui.engine.remote.problems import ServerError
-from tui.engine.remote.values import tables, text, whole
+from tui.engine.remote.values import table, tables, text, whole
+
+_EMBEDS: Final = "embeddings"
+
+
+async def _found(link: Link) -> list[Served]:
+    """Return the models to talk with, and which of them are in memory."""
+    entries = await _entries(link)
+    if not entries:
+        return models_in(await link.get("/v1/models"), listed_model)
+    fit = (_filled(listed_model(one), one) for one in entries if one.get("type") != _EMBEDS)
+    return [model for model in fit if model.id]
 
 
 async def _told(link: Link, model: Served, _tell: Tell) -> Served:
+    entries = await _entries(link)
+    found = (_filled(model, one) for one in entries if text(one.get("id")) == model.id)
+    return next(found, model)
+
+
+async def _entries(link: Link) -> list[Mapping[str, Any]]:
     try:
-        answer = await link.get("/api/v0/models")
+        return tables(table(await link.get("/api/v0/models")).get("data"))
     except ServerError as error:
         if error.is_lost:
             raise
-        return model
-    entries = tables(answer.get("data") if isinstance(answer, Mapping) else None)
-    return next(
-        (_filled(model, one) for one in entries if text(one.get("id")) == model.id), model
-    )  # fmt: skip
+        return []
 
 
 def _filled(model: Served, entry: Mapping[str, Any]) -> Served:
@@ -44,5 +62,6 @@ LM_STUDIO: Final = ChatCompletions(
     names={**PLAIN_PARAMETERS, "top_k": "top_k", "repetition_penalty": "repeat_penalty"},
     continuing={},
     always={"stream_options": {"include_usage": True}},
+    found=_found,
     told=_told,
 )

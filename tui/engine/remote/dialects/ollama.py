@@ -50,12 +50,15 @@ class Ollama:
     async def models(self, link: Link) -> list[Served]:
         """Return the models that were pulled."""
         entries = tables(table(await link.get("/api/tags")).get("models"))
+        loaded = {text(one.get("name")) for one in await self._running(link)}
         found = [
             replace(
                 listed_model({"id": one.get("name")}),
                 quantization=text(table(one, "details").get("quantization_level")),
+                is_loaded=one.get("name") in loaded,
             )
             for one in entries
+            if _talks(one)
         ]
         return [model for model in found if model.id]
 
@@ -80,17 +83,18 @@ class Ollama:
 
     async def _loaded_context(self, link: Link, model: str) -> int:
         """Return the context that a model in memory has; 0 where it is not there. Another one would load it anew."""
+        names = (model, f"{model}:latest")
+        found = (one for one in await self._running(link) if text(one.get("name")) in names)
+        return whole(next(found, {}).get("context_length"))
+
+    async def _running(self, link: Link) -> list[Mapping[str, Any]]:
+        """Return what is said of the models in memory."""
         try:
-            running = tables(table(await link.get("/api/ps")).get("models"))
+            return tables(table(await link.get("/api/ps")).get("models"))
         except ServerError as error:
             if error.is_lost:
                 raise
-            return 0
-        names = (model, f"{model}:latest")
-        return next(
-            (whole(one.get("context_length")) for one in running if text(one.get("name")) in names),
-            0,
-        )
+            return []
 
     async def count(self, _link: Link, _model: Served, _request: GenerateRequest) -> int:
         """Return 0: it counts a prompt only by reading it."""
@@ -129,6 +133,12 @@ class Ollama:
 
 
 _NO_LIMIT: Final = 2**40
+
+
+def _talks(entry: Mapping[str, Any]) -> bool:
+    """Return whether a model of the list can be talked with: some only make numbers of texts. Older versions don't tell."""
+    abilities = entry.get("capabilities")
+    return not isinstance(abilities, list) or not abilities or "completion" in abilities
 
 
 def _messages(request: GenerateRequest) -> list[Json]:
