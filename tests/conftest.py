@@ -8,6 +8,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests import real_servers
+
 # Before any library of the Hub is imported: a test that needed a network would fail at once and not hang.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -28,6 +30,20 @@ def _what_was_imported_is_no_garbage():
     """Each load and unload of a model collects garbage too. As in the app, what is there by then is not searched for it again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def transformers_serve(tmp_path_factory):
+    """The address of the demo model on `transformers serve`."""
+    with real_servers.transformers_serve(tmp_path_factory.mktemp("transformers")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def llama_server(tmp_path_factory):
+    """The address of the demo model on llama-server."""
+    with real_servers.llama_server(tmp_path_factory.mktemp("llama")) as url:
+        yield url
 
 
 @pytest.hookimpl(tryfirst=True)

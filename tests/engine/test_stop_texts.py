@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.engine.base import ReasoningDelta, ReasoningFound, TextDelta
-from tui.engine.local.stopping import StopTexts
+from tui.engine.stop_texts import StopTexts
 
 FEW = st.text("ab#", max_size=12)
 

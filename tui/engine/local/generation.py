@@ -34,9 +34,10 @@ from tui.engine.local.prompt import Prompt
 from tui.engine.local.reasoning import Splitter, TemplateSplitter
 from tui.engine.local.response_parsing import ResponseParsing
 from tui.engine.local.soundness import NotFiniteError, NothingLeftError, Soundness
-from tui.engine.local.stopping import CancelCriteria, StopTexts, cancellable_layers
+from tui.engine.local.stopping import CancelCriteria, cancellable_layers
 from tui.engine.local.streamer import ReplyStreamer
 from tui.engine.local.text_model import input_weights
+from tui.engine.stop_texts import StopTexts
 from tui.parameters import Value, texts, whole
 
 if TYPE_CHECKING:

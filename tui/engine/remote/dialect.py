@@ -28,6 +28,7 @@ class Served:
         parameters: how many numbers its weights are; 0 where the server doesn't say.
         quantization: as the server names it; empty where it doesn't.
         defaults: generation parameters that hold where a request sets none, as far as the server says.
+        notes: sentences that the user should see.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Served:
     parameters: int = 0
     quantization: str = ""
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 Tell = Callable[[Progress], object]

@@ -35,7 +35,6 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
-from tui.engine.local.stopping import StopTexts
 from tui.engine.remote import overflow
 from tui.engine.remote.address import Address, AddressError, parse
 from tui.engine.remote.chat_completions import DONE
@@ -44,6 +43,7 @@ from tui.engine.remote.link import Link, Stream
 from tui.engine.remote.probing import probe
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.servers import Server, server_of
+from tui.engine.stop_texts import StopTexts
 from tui.parameters import Value, whole
 from tui.sanitize import sanitize_line
 
@@ -259,6 +259,7 @@ def _info(server: Server, dialect: Dialect, model: Served) -> ModelInfo:
         context_tokens=model.context_tokens,
         defaults=dict(model.defaults),
         template_switches=dialect.switches(model),
+        notes=model.notes,
         parameters=model.parameters,
         server=server.label,
         capabilities=Capabilities(
@@ -289,6 +290,11 @@ class _Reply:
         if "seed" in connected.dialect.parameters and "seed" not in values:
             # So that the reply can be made again.
             values["seed"] = random.SystemRandom().randint(0, _GREATEST_SEED)
+        self._dropped = [
+            name
+            for name, value in request.parameters.items()
+            if value is not None and name not in connected.dialect.parameters
+        ]
         self._request = replace(request, parameters=values)
         self._values: Mapping[str, Value] = values
         self._emit = emit
@@ -411,7 +417,14 @@ class _Reply:
 
     def _tell_prompt(self, tokens: int, cached: int = 0) -> None:
         self._prompt_tokens = tokens
-        self._emit(PromptReady(tokens, cached, dict(self._values)))
+        self._emit(PromptReady(tokens, cached, dict(self._values), notes=self._notes()))
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return a sentence about what was not passed on, as where a reply is made again that another engine made."""
+        if not self._dropped:
+            return ()
+        names = ", ".join(self._dropped)
+        return (f"{self._on.server.label} takes no {names}: the reply is made without.",)
 
     def _hear(self, words: Words) -> None:
         self._characters += len(words.text)

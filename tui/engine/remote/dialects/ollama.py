@@ -17,6 +17,7 @@ from tui.engine.remote.link import Link
 from tui.engine.remote.problems import ServerError, refusal, tells_error
 from tui.engine.remote.values import NotJsonError, number, read_json, table, tables, text, whole
 from tui.json_types import Json
+from tui.sanitize import sanitize_line
 
 USUAL_CONTEXT_TOKENS: Final = 8192
 """Asked for where the model can more, and neither the user nor the model that is loaded says otherwise: memory grows with it."""
@@ -79,6 +80,7 @@ class Ollama:
             thinks=None if can is None else "thinking" in can,
             parameters=whole(facts.get("general.parameter_count")),
             quantization=text(table(shown, "details").get("quantization_level")),
+            notes=_passed_on(link, text(shown.get("remote_host"))),
         )
 
     async def _loaded_context(self, link: Link, model: str) -> int:
@@ -133,6 +135,13 @@ class Ollama:
 
 
 _NO_LIMIT: Final = 2**40
+
+
+def _passed_on(link: Link, host: str) -> tuple[str, ...]:
+    """Return what is to be known of a model that Ollama itself has on another server."""
+    if not host:
+        return ()
+    return (f"{link.name} hands chats with this model on to {sanitize_line(host, 100)}.",)
 
 
 def _talks(entry: Mapping[str, Any]) -> bool:
