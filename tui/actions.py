@@ -83,7 +83,7 @@ ACTIONS: Final = (
         Scope.CHAT, slash=("stats",)),
     Action(
         "sidebar.toggle", "Settings: show or hide", ("f2",),
-        "Shows or hides the model, system prompt and generation parameters.", Scope.CHAT, "Settings", slash=("sidebar",)),
+        "Goes to the model, system prompt and generation parameters; from there, hides them.", Scope.CHAT, "Settings", slash=("sidebar",)),
     Action("chat.open", "Chat: open", ("f3", "ctrl+o"), "Lists the saved chats.", Scope.CHAT, "Chats", slash=("chats", "open")),
     Action("chat.new", "Chat: new", ("ctrl+n",), "Begins a new chat; the old one is saved.", Scope.CHAT, "New", slash=("new", "clear")),
     Action(

@@ -73,3 +73,11 @@ def test_a_chats_own_messages_come_last_and_are_shown_as_one_types_them(tmp_path
     sent.add_read([Sent("before", "other")])
     assert [one.text for one in sent.for_chat(chat)] == ["before", "since", "//quit"]
     assert [one.text for one in read_history(tmp_path / "history.jsonl")] == ["since", "//quit"]
+
+
+def test_what_was_sent_on_other_branches_is_found_too():
+    chat = Conversation().add_user("write a story about a fox")
+    first = chat.path[0].id
+    chat = chat.edit(first, "write a story about a hare")
+    sent = SentHistory(None, lambda job: job()).for_chat(chat)
+    assert [one.text for one in sent] == ["write a story about a fox", "write a story about a hare"]

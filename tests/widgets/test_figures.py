@@ -5,6 +5,7 @@ import pytest
 from tui.widgets.figures import (
     bar_text,
     bytes_text,
+    columns_text,
     context_text,
     count_text,
     of_total,
@@ -51,3 +52,9 @@ def test_a_bar_is_full_only_at_the_end():
 def test_a_number_too_large_for_a_float_is_a_large_one():
     for text in (bytes_text, count_text, context_text):
         assert text(10**400) == text(10**18)
+
+
+def test_columns_stand_on_zero():
+    assert columns_text([20.0, 10.0, 5.0, 0.1]) == "█▄▂▁"
+    assert columns_text([3.0, 3.0]) == "██"
+    assert columns_text([]) == columns_text([0.0]) == ""

@@ -106,10 +106,18 @@ class SentHistory:
             self._run(lambda: add_to_history(path, sent))
 
     def for_chat(self, chat: Conversation) -> list[Sent]:
-        """Return what was sent elsewhere and then the chat's own messages, each as one types it; the newest last."""
+        """Return what was sent elsewhere and then the chat's own messages, each as one types it; the newest last.
+
+        Those of other branches come before those of the shown one.
+        """
+        shown = {turn.id for turn in chat.path}
+        others = sorted(
+            (turn for turn in chat.turns.values() if turn.id not in shown),
+            key=lambda turn: turn.created_at,
+        )
         own = [
             Sent(typed_text(turn.text), chat.id)
-            for turn in chat.path
+            for turn in (*others, *chat.path)
             if turn.role == USER and turn.text.strip()
         ]
         return [*(one for one in self._sent if one.chat_id != chat.id), *own]

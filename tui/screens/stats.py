@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import median
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
-from textual.widgets import Label, Sparkline
+from textual.widgets import Label
 
 from tui.conversation import ReplyStats
 from tui.engine.base import MemoryReading
 from tui.screens.dialog import Dialog, Hint, KeyHints
-from tui.widgets.figures import bytes_text, of_total, seconds_text
+from tui.widgets.figures import bytes_text, columns_text, of_total, seconds_text
 
 _NONE = "–"
+_MOST_COLUMNS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,8 @@ class StatsScreen(Dialog[None]):
         & #figures .heading { text-align: right; }
         & #figures .name { color: $text-muted; }
         & #figures .value { text-align: right; width: 1fr; }
-        & Sparkline { height: 2; margin-top: 1; width: 1fr; }
-        &.-short Sparkline { height: 1; margin-top: 0; }
+        & #speeds { height: 1; margin-top: 1; width: 1fr; color: $text-accent; }
+        &.-short #speeds { margin-top: 0; }
         &.-short #figures { margin-top: 0; }
         & KeyHints { margin-top: 1; }
         &.-short KeyHints { margin-top: 0; }
@@ -143,9 +144,10 @@ class StatsScreen(Dialog[None]):
                     yield Label(value, classes="value")
         speeds = [speed for one in self._session or self._chat if (speed := one.tokens_per_s)]
         if len(speeds) > 1:
-            yield Sparkline(speeds, summary_function=mean)
+            yield Label(columns_text(speeds[-_MOST_COLUMNS:]), id="speeds")
             yield Label(
-                f"tokens/s, reply by reply: {min(speeds):.1f} to {max(speeds):.1f}", classes="note"
+                f"tokens/s, reply by reply, from 0 up: {min(speeds):.1f} to {max(speeds):.1f}",
+                classes="note",
             )
 
 

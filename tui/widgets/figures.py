@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 _MOST: Final = 10**18
 """Larger numbers are nobody's, and are shown as this one: some are too large for a float."""
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_EIGHTHS_HIGH: Final = " ▁▂▃▄▅▆▇█"
 
 
 def bytes_text(count: int) -> str:
@@ -59,6 +61,15 @@ def seconds_text(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
+
+
+def columns_text(values: Sequence[float]) -> str:
+    """Return a column for each value, all of them from zero up, so that half as much is half as high."""
+    highest = max(values, default=0.0)
+    if highest <= 0:
+        return ""
+    heights = (max(1, round(8 * value / highest)) for value in values)
+    return "".join(_EIGHTHS_HIGH[height] for height in heights)
 
 
 def bar_text(share: float, width: int) -> str:

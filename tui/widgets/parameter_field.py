@@ -60,6 +60,10 @@ class Defaults:
             return _UNKNOWN
         return sanitize_line(parameter.shown(value)) or parameter.blank
 
+    def differs(self, parameter: Parameter, value: Value) -> bool:
+        """Return whether a value makes a difference; one that would hold anyway makes none."""
+        return value is not None and value != self.value(parameter)
+
     def is_own(self, parameter: Parameter) -> bool:
         """Whether it is the model's own wish."""
         return self.own.get(parameter.name) is not None
@@ -165,13 +169,13 @@ class ParameterField(Widget):
         self.parameter = parameter
         self.value = value
         self._defaults = Defaults()
-        self.set_class(value is not None, "-changed")
+        self.set_class(self._is_changed(value), "-changed")
 
     def compose(self) -> ComposeResult:
         """Lay out the name, the field with the default as its placeholder, and the (hidden) reason of a refusal."""
         self.tooltip = self._described()
         with Horizontal():
-            yield Label(self._name_text(self.value is not None), classes="name", markup=False)
+            yield Label(self._name_text(self._is_changed(self.value)), classes="name", markup=False)
             shown, placeholder = self._shown(self.value), self._placeholder()
             yield ValueInput(shown, placeholder, compact=True, select_on_focus=True)
             yield ResetSign()
@@ -222,11 +226,14 @@ class ParameterField(Widget):
     def _shown(self, value: Value) -> str:
         return sanitize_line(self.parameter.shown(value))
 
+    def _is_changed(self, value: Value) -> bool:
+        return self._defaults.differs(self.parameter, value)
+
     def _name_text(self, is_set: bool) -> str:
         return ("• " if is_set else "  ") + self.parameter.label
 
     def _show(self, problem: str | None, is_set: bool | None = None) -> None:
-        is_set = self.value is not None if is_set is None else is_set
+        is_set = self._is_changed(self.value) if is_set is None else is_set
         self.set_class(problem is not None, "-invalid")
         self.set_class(is_set, "-changed")
         self.query_one(".name", Label).update(self._name_text(is_set))
@@ -238,9 +245,9 @@ class ParameterField(Widget):
         try:
             value = self.parameter.parse(event.value)
         except ParameterError as error:
-            self._show(f"{error} {self._kept()}", is_set=self.value is not None)
+            self._show(f"{error} {self._kept()}")
             return
-        self._show(None, is_set=value is not None)
+        self._show(None, is_set=self._is_changed(value))
 
     @on(ValueInput.ResetWanted)
     @on(ResetSign.Pressed)
@@ -269,10 +276,8 @@ class ParameterField(Widget):
         self.enter()
 
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
-        """Take what was entered; show the value in force again when that was refused."""
+        """Take what was entered; what is refused stays, with the reason, until it is mended."""
         self.enter()
-        if self.has_class("-invalid"):
-            self.set_value(self.value)
 
     def enter(self) -> Value:
         """Take what stands in the field, unless it is refused; return the value in force then."""

@@ -108,6 +108,8 @@ class ParameterGroup(Group):
         self._defaults = defaults
         for field in self.query(ParameterField):
             field.set_defaults(defaults)
+        if self.is_mounted:
+            self._show_state()
 
     def reveal(self, name: str) -> ParameterField | None:
         """Open the group and return the field of a parameter that it has; make that if need be."""
@@ -139,7 +141,8 @@ class ParameterGroup(Group):
         return Content(f"  {hidden} more …" if hidden else "")
 
     def _show_state(self) -> None:
-        self.show_changed(sum(self._values.get(one.name) is not None for one in self._parameters))
+        values = {one: self._values.get(one.name) for one in self._parameters}
+        self.show_changed(sum(self._defaults.differs(one, values[one]) for one in values))
         if buttons := self.query(".more"):
             buttons.first().display = len(self._wanted()) < len(self._parameters)
 

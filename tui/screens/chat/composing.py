@@ -190,7 +190,9 @@ class ComposerArea(Middle):
         """Have other texts go with the message."""
         self.attachments = attachments
         self.composer.has_attachments = bool(attachments)
-        self._chips.show([Chip(one.name, one.text.count("\n") + 1) for one in attachments])
+        self._chips.show(
+            [Chip(one.name, max(1, len(one.text.splitlines()))) for one in attachments]
+        )
         self._draft_changed()
 
     @on(Composer.Pasted)

@@ -153,8 +153,12 @@ class Places:
         return is_other
 
     def toggle_sidebar(self) -> None:
-        """Show or hide the settings; what is shown gets the cursor."""
+        """Go to the settings, which are shown if need be; from there, hide them."""
         screen = self._view.screen
+        is_there = self._view.sidebar.has_focus_within
+        if screen.has_class("-sidebar") and not is_there:
+            self._view.sidebar.focus_on("temperature")
+            return
         screen.toggle_class("-sidebar")
         shown = screen.has_class("-sidebar")
         if screen.size.width >= SIDEBAR_WIDTH:
