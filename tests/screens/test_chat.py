@@ -319,7 +319,8 @@ async def test_the_open_chat_is_renamed_in_the_list_while_its_reply_is_written(d
             return [turn.text.strip() for turn in path]
 
         await until(pilot, lambda: texts() == said)
-        assert desk.store.load(chat_id, lock=False).conversation.title == "Named"
+        kept = desk.store.load(chat_id, lock=False).conversation
+        assert kept.title == "Named"
         assert kept.path[-1].status is Status.COMPLETE
 
 
