@@ -230,7 +230,7 @@ ACTIONS: Final = (
         argument="NAME=VALUE …",
     ),
     Action(
-        "settings.reset", "Settings: reset parameters", (), "Goes back to the defaults, of all parameters or those named.",
+        "settings.reset", "Settings: reset parameters", (), "Goes back to the defaults, of all parameters and the system prompt, or of the parameters named.",
         slash=("reset",), argument="[NAME …]",
     ),
     Action(

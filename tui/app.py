@@ -153,6 +153,14 @@ class ChatApp(Appearance):
         self.measurements = measurements or Measurements(None)
         self.offer_themes(themes, state.theme)
 
+    @property
+    def kept_chat(self) -> str:
+        """The id of the open chat, if it is one that can be opened again; empty otherwise."""
+        session = self._first.core.session if self._first is not None else None
+        if session is None or session.temporary or not session.conversation.turns:
+            return ""
+        return session.conversation.id
+
     def get_driver_class(self) -> type[Driver]:
         """Return the terminal's driver, guarded against what pastes can hold."""
         return guarded(super().get_driver_class())

@@ -37,6 +37,8 @@ HANG_UP_S = 5.0
 """How long the app may take to end when the system asks for it, before that is done from outside."""
 LAST_WORDS_S = 1.0
 """How long it may then still take to say what became of the chats."""
+_ID_DIGITS = 8
+"""Of a chat's id, where a person is to type it."""
 _GENERATION_CONFIG = "generation_config.json"
 _MOST_CONFIG_BYTES = 5_000_000
 
@@ -293,6 +295,8 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
         if (copy := ending.copies.get(chat_id)) is not None:
             opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
             complain(f"chat-tui: a copy of it is in {copy}; open it with: {opens_it}")
+    if code == 0 and app.kept_chat:
+        write_out(f"To go on with this chat: chat-tui --session {app.kept_chat[:_ID_DIGITS]}")
     if not ending.ended:
         _leave(code)
     return code

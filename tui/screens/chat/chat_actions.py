@@ -93,12 +93,7 @@ class ChatActions:
             except SessionError as error:
                 self._ui.tell(str(error), title="The chat was not opened", severity="error")
                 return
-            was_replying = self._core.replies.live is not None
-            self.open(opened)
-            if was_replying:
-                self._ui.tell(
-                    "The reply in the chat before was stopped; what it said is kept there."
-                )
+            self._leave_for(opened)
         if chosen.turn_id and self._core.replies.live is None:
             self._turns.go_to(chosen.turn_id)
 
@@ -106,9 +101,16 @@ class ChatActions:
         return Loaded(Conversation(system_prompt=self._core.settings.system_prompt))
 
     def begin(self) -> None:
-        """Begin a new chat."""
-        if self.may_leave():
-            self.open(self._new())
+        """Begin a new chat; a reply under way ends in the old one with what was said."""
+        # What a temporary chat has said is not kept anywhere.
+        if not self._core.session.temporary or self.may_leave():
+            self._leave_for(self._new())
+
+    def _leave_for(self, opened: Loaded) -> None:
+        was_replying = self._core.replies.live is not None
+        self.open(opened)
+        if was_replying:
+            self._ui.tell("The reply in the chat before was stopped; what it said is kept there.")
 
     def begin_temporary(self) -> None:
         """Begin a chat that is never written to disk."""

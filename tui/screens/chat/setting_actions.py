@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from tui.chat.core import Core
 from tui.engine.base import ModelInfo
 from tui.flags import read_flags, split_words
-from tui.parameters import PARAMETERS, ParameterError, format_value, grouped, in_force, parameter
+from tui.parameters import (
+    PARAMETERS,
+    ParameterError,
+    Value,
+    format_value,
+    grouped,
+    in_force,
+    parameter,
+)
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -15,6 +26,8 @@ from tui.settings.schema import GENERATION
 from tui.widgets.parameter_field import Defaults
 
 _SAID_ABOVE = (GENERATION, "template", "chat.system_prompt", "model.name")
+
+_SENSIBLE_TEMPERATURE: Final = 2
 
 
 class SettingActions:
@@ -27,7 +40,7 @@ class SettingActions:
         self._ui = ui
 
     def reset(self, argument: str = "") -> None:
-        """Have the named parameters, or all, as they are without what was set in this chat."""
+        """Have the named parameters, or all and the system prompt, as they are without what was set in this chat."""
         settings, names = self._core.settings, argument.replace(",", " ").split()
         try:
             settings.set({parameter(name).name: None for name in names or PARAMETERS})
@@ -35,9 +48,17 @@ class SettingActions:
             self._ui.tell(str(error), severity="warning")
             return
         if not names:
+            self._reset_prompt()
             kept = sorted(settings.parameters)
             more = f" The configuration or command line sets {', '.join(kept)}." if kept else ""
-            self._ui.tell(f"All parameters have their defaults.{more}")
+            self._ui.tell(f"All parameters and the system prompt have their defaults.{more}")
+
+    def _reset_prompt(self) -> None:
+        settings = self._core.settings
+        is_said = settings.is_said("chat.system_prompt")
+        prompt = settings.preferences.values.chat.system_prompt if is_said else ""
+        if settings.system_prompt != prompt:
+            self._core.session.replace_prompt(prompt)
 
     def set(self, argument: str = "") -> None:
         """Set parameters from flags, as in `temperature=0.7 top_k=40`, or one as in `temperature 0.7`; go to them without any."""
@@ -58,7 +79,11 @@ class SettingActions:
             f"{name} = {parameter(name).shown(value) or 'default'}"
             for name, value in values.items()
         )
-        self._ui.tell(f"{', '.join(said)}: from the next reply.")
+        warning = _makes_little_sense(values)
+        self._ui.tell(
+            f"{', '.join(said)}: from the next reply.{warning}",
+            severity="warning" if warning else "information",
+        )
 
     def set_prompt(self, argument: str = "") -> None:
         """Set the system prompt to a text; put the cursor into it without one."""
@@ -141,3 +166,10 @@ class SettingActions:
 
 def _no_limit(info: ModelInfo) -> str:
     return "not known" if info.server else "no limit"
+
+
+def _makes_little_sense(values: Mapping[str, Value]) -> str:
+    """Return a warning about values that are allowed and make replies of loose words; empty where there is none."""
+    temperature = values.get("temperature")
+    is_hot = isinstance(temperature, int | float) and temperature > _SENSIBLE_TEMPERATURE
+    return " Above 2 a model writes little that makes sense." if is_hot else ""

@@ -22,11 +22,13 @@ from tui.engine.base import (
     ReasoningFound,
     TextDelta,
 )
+from tui.parameters import parameter
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.chat.places import Places
 from tui.screens.chat.prompt_note import PromptNote
 from tui.screens.chat.view import View
 from tui.screens.presenting import Presenter, reasoning_caption
+from tui.settings.schema import GENERATION
 from tui.widgets.status_bar import ModelState, StatusValues
 
 NO_MODEL: Final = "No model is loaded. F4 chooses one."
@@ -178,6 +180,8 @@ class Shower:
         if area in (Area.ALL, Area.TEMPLATE):
             self._show_switches()
             self._core.counting.forget()
+        if not self._core.session.conversation.path:
+            self._view.transcript.empty = self._empty_text()
         if area is Area.PROMPT:
             sidebar.show_system_prompt(settings.system_prompt)
             self._prompt_note.look()
@@ -232,13 +236,26 @@ class Shower:
             failure = loader.failure
             text = f"{failure.message} {failure.hint}\n{NO_MODEL}" if failure else NO_MODEL
         else:
-            text = f"{loader.info.name} is ready.\nAsk anything."
+            text = f"{loader.info.name} is ready.\nAsk anything.{self._inherited()}"
         shown = Content(sanitize(text))
         if not (self._has_tour and loader.ready):
             return shown
         if not self._core.settings.state.toured:
             self._core.settings.remember(toured=True)
         return Content("\n").join([shown, Content(""), *map(Content, TOUR)])
+
+    def _inherited(self) -> str:
+        """Return what a new chat has from before, and how to drop it; empty where that is nothing."""
+        settings = self._core.settings
+        prompt = sanitize_line(settings.system_prompt, 60)
+        is_kept = prompt and not settings.is_said("chat.system_prompt")
+        parts = [f"the system prompt “{prompt}”"] if is_kept else []
+        parts += [
+            f"{name} {sanitize_line(parameter(name).shown(value), 40)}"
+            for name, value in settings.parameters.items()
+            if value is not None and not settings.is_said(f"{GENERATION}{name}")
+        ]
+        return f"\n\nIt begins with {', '.join(parts)}.\n/reset drops that." if parts else ""
 
     def _show_measured(self) -> None:
         """Show what was measured of the model on this machine."""
