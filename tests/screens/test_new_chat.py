@@ -71,3 +71,18 @@ async def test_a_temporary_chat_is_not_left_in_the_middle_of_a_reply(desk: Desk)
         await pilot.press("ctrl+n")
         await until(pilot, lambda: any("Esc stops it first" in one.message for one in pilot.app._notifications))  # fmt: skip
         assert screen.conversation.id == there
+
+
+async def test_continue_is_offered_on_replies_alone(desk: Desk):
+    async with desk.app().run_test(size=(140, 30)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "one")
+        await answered(pilot, screen, 2)
+        await pilot.press("alt+up")
+        await until(pilot, lambda: "Continue" in screen_text(pilot))
+        await pilot.press("up")
+        await until(pilot, lambda: "Continue" not in screen_text(pilot))
+        assert not screen.can_do("turn.continue")
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.focused is screen.composer)
+        assert screen.can_do("turn.continue")

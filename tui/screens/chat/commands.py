@@ -127,6 +127,7 @@ class Commands:
         self._screen = screen
         self._core = core
         self._importing = handlers.importing
+        self._places = handlers.places
         self._ui = ui
         self._plain = plain(handlers)
         self._with_argument = with_argument(handlers)
@@ -137,6 +138,8 @@ class Commands:
 
     def is_possible(self, action_id: str) -> bool:
         """Return whether an action can be done now."""
+        if action_id == "turn.continue" and self._places.is_on_question:
+            return False
         match self._when.get(action_id):
             case When.BUSY:
                 return self._is_busy

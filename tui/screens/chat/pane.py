@@ -187,6 +187,8 @@ class TurnPane(Transcript):
         if self._block_number is not None:
             self.action_end_block()
         super().watch_cursor(old, new)
+        # What can be done is another for a question than for a reply.
+        self.screen.refresh_bindings()
 
     def _view_of(self, turn_id: str) -> TurnView | None:
         return next((view for view in self.query(TurnView) if view.turn.id == turn_id), None)

@@ -7,7 +7,7 @@ from typing import Final
 from tui.chat.session import ChatSession
 from tui.chat.settings import ChatSettings
 from tui.chat.ui import Ui
-from tui.conversation import Turn
+from tui.conversation import USER, Turn
 from tui.screens.chat.view import View
 
 SIDEBAR_WIDTH: Final = 100
@@ -66,6 +66,12 @@ class Places:
         if found is None:
             self._ui.tell("There is no turn yet that this could be done to.")
         return found
+
+    @property
+    def is_on_question(self) -> bool:
+        """Whether the cursor is on a turn of the user's."""
+        turn = self._session.conversation.turns.get(self._view.transcript.cursor or "")
+        return turn is not None and turn.role == USER
 
     def mark_cursor(self) -> None:
         """Mark a turn while keys act on turns; without any, go to the message."""
