@@ -135,3 +135,16 @@ def test_what_is_typed_again_is_sent_again(text):
     assert message_text(typed) in (text, text.lstrip())
     if text.strip():
         assert parse_command(typed) is None
+
+
+def test_what_is_wanted_most_is_offered_first_and_names_of_actions_only_when_they_are_typed():
+    offered = [name for name, _ in completions("/")]
+    assert offered[:3] == ["/new", "/model", "/system"]
+    assert not any(name.startswith(("/app-", "/composer-")) for name in offered)
+    assert [name for name, _ in completions("/pre")][0] == "/preset"
+    begun = [name for name, _ in completions("/c")]
+    assert begun[:2] == ["/chats", "/continue"]
+    assert "/clear" in begun
+    assert "/chat-copy" not in begun
+    assert "/chat-copy" in [name for name, _ in completions("/chat-")]
+    assert "/composer-focus" in [name for name, _ in completions("/comp")]

@@ -19,6 +19,10 @@ SIGNS: Final = ("/", "!")
 _COMMAND: Final = re.compile(r"[/!]([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
 _ONE_THING: Final = ("[MODEL]", "[NAME]", "[FILE]")
 """Arguments that are one name or path, which may stand between quotes."""
+_OFTEN: Final = (
+    "new", "model", "system", "set", "attach", "chats", "regenerate", "continue", "edit", "preset", "export", "status", "help",
+)  # fmt: skip
+"""Commands that are wanted most, those first."""
 _BEGUN: Final = re.compile(r"[/!][\w-]*")
 
 
@@ -98,24 +102,27 @@ def message_text(text: str) -> str:
 
 
 def completions(text: str) -> list[tuple[str, Action]]:
-    """Return the commands that a text that is being typed may become, each as it would stand there; best first."""
+    """Return the commands that a text that is being typed may become, each as it would stand there; the likeliest first.
+
+    The names of actions, as in `chat-copy`, are for whoever knows them: they are offered once a hyphen was typed, or where nothing
+    else begins so.
+    """
     if not _BEGUN.fullmatch(text):
         return []
     sign, typed = text[0], text[1:].lower()
-    first = {one.commands[0]: one for one in actions(*MAIN)}
-    begins = [(name, one) for name, one in sorted(first.items()) if name.startswith(typed)]
-    aliases = [
-        (name, one)
-        for name, one in sorted(COMMANDS.items())
-        if name.startswith(typed)
-        and name not in first
-        and one.slash
-        and name in one.slash
-        and typed
+    named = {one.slash[0]: one for one in actions(*MAIN) if one.slash}
+    others = {name: one for name, one in COMMANDS.items() if typed and name not in named}
+    begins = [name for name in named if name.startswith(typed)]
+    also = [
+        name
+        for name, one in others.items()
+        if name.startswith(typed) and (name in one.slash or "-" in typed or not begins)
     ]
-    inside = [
-        (name, one)
-        for name, one in sorted(first.items())
-        if len(typed) > 1 and typed in name and not name.startswith(typed)
-    ]
-    return [(sign + name, one) for name, one in (*begins, *aliases, *inside)]
+    inside = [name for name in named if len(typed) > 1 and name.find(typed) > 0]
+    ordered = (*sorted(begins, key=_rank), *sorted(also), *sorted(inside, key=_rank))
+    return [(sign + name, COMMANDS[name]) for name in ordered]
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Return what sorts commands by how often they are wanted, and others by name."""
+    return (_OFTEN.index(name) if name in _OFTEN else len(_OFTEN), name)
