@@ -1,30 +1,83 @@
-"""Waits of Textual's pilot that end when the app is idle, whatever other threads compute meanwhile.
+"""Textual's pilot, made quick: it waits for the app alone, and lets it paint when there is something to look at.
 
-Textual's own looks at the processor time of the whole process, so that each key waits up to a second while a model or another thread is at
-work. What a test of a screen waits for is the event loop, which lives on one thread.
+Textual's own waits look at the processor time of the whole process, so that each key waits up to a second while a model or another
+thread is at work. What a test of a screen waits for is the event loop, which lives on one thread.
+
+An app lays itself out up to sixty times a second for whoever looks at it. In a test nobody looks but the test itself: the app lays out
+and paints whenever a wait finds that all else is done, so that what a test sees next is what a user would see.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final
+from typing import Any, Final
+
+import pytest
+import textual.app
+import textual.pilot
+import textual.screen
+from textual._context import active_app
 
 STEP_S: Final = 1 / 250
 IDLE_S: Final = STEP_S / 10
 """Less processor time than this in a step is none that an app with nothing to do would not take for its timers."""
+FRAME_S: Final = 1.0
+"""How often an app paints by itself."""
 
 
-async def wait_for_idle(min_sleep: float = STEP_S, max_sleep: float = 1) -> None:
-    """Wait until the event loop's thread has nothing to do.
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the pilots of a test wait in this way."""
+    for module in (textual.pilot, textual.app):
+        monkeypatch.setattr(module, "wait_for_idle", wait_for_idle)
+    monkeypatch.setattr(textual.pilot.Pilot, "_wait_for_screen", _wait_for_screen)
+    monkeypatch.setattr(textual.screen, "UPDATE_PERIOD", FRAME_S)
+
+
+async def wait_for_idle(min_sleep: float = STEP_S, max_sleep: float = 1) -> bool:
+    """Wait until the event loop's thread has nothing to do and the screen is painted.
 
     Args:
         min_sleep, max_sleep: seconds to wait at least and at most.
+
+    Returns:
+        Whether there was anything to do.
     """
-    start = time.monotonic()
+    loop: Any = asyncio.get_running_loop()
+    start, was_busy = time.monotonic(), False
     while True:
         before = time.thread_time()
         await asyncio.sleep(STEP_S)
-        taken, waited = time.thread_time() - before, time.monotonic() - start
-        if waited >= max_sleep or (waited > min_sleep and taken < IDLE_S):
-            return
+        is_busy = bool(loop._ready) or time.thread_time() - before >= IDLE_S
+        if not is_busy:
+            is_busy = _paint()
+        waited = time.monotonic() - start
+        was_busy |= is_busy
+        if waited >= max_sleep or (waited > min_sleep and not is_busy):
+            return was_busy
+
+
+def _paint() -> bool:
+    """Let the screen in front lay itself out and paint what has changed; return whether anything had."""
+    app = active_app.get(None)
+    if app is None or not app.is_running or not app._screen_stack:
+        return False
+    screen = app.screen
+    due = (
+        screen._layout_required
+        or screen._scroll_required
+        or screen._repaint_required
+        or screen._recompose_required
+        or screen._dirty_widgets
+        or screen._callbacks
+    )
+    if not due or app._batch_count:
+        return False
+    screen._on_timer_update()
+    return True
+
+
+async def _wait_for_screen(_pilot: textual.pilot.Pilot[Any], timeout: float = 30.0) -> bool:
+    # Textual's sends a message to every widget, and there are hundreds. A loop that is idle has processed them all.
+    await wait_for_idle(0, timeout)
+    return True

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import textual.app
-import textual.pilot
 from textual.pilot import Pilot
 
-from tests.quick_pilot import wait_for_idle
+from tests.quick_pilot import make_quick, wait_for_idle
 from tests.scripted import ScriptedEngine
 from tui.app import ChatApp, Start
 from tui.chat.servers import Servers
@@ -29,6 +27,12 @@ from tui.settings.preferences import Preferences
 from tui.settings.presets import Library
 from tui.settings.state import AppState
 from tui.settings.themes import shipped_themes
+
+ROOMY = (98, 40)
+"""As large as a screen can be on which the settings, half of all widgets, are not made before one wants them."""
+WIDE = (120, 40)
+"""With the settings beside the chat."""
+LOOK_S = 0.02
 
 
 @dataclass
@@ -87,9 +91,8 @@ class Desk:
 
 
 @pytest.fixture(autouse=True)
-def _pilot_waits_for_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (textual.pilot, textual.app):
-        monkeypatch.setattr(module, "wait_for_idle", wait_for_idle)
+def _pilots_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_quick(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -117,18 +120,27 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 async def until(
     pilot: Pilot[Any], condition: Callable[[], object], timeout_s: float = 30.0
 ) -> None:
-    """Let the app work until `condition` holds."""
+    """Let the app work until `condition` holds, and paint what came of it."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "the app did not get there"
-        await asyncio.sleep(0.01)
+        # A look at the screen costs more than what a thread that takes its time could have changed on it.
+        if not await wait_for_idle(max_sleep=LOOK_S):
+            await asyncio.sleep(LOOK_S)
+    await wait_for_idle()
 
 
 async def ready(pilot: Pilot[Any]) -> ChatScreen:
-    """Wait for the model and the sidebar, and return the chat screen."""
+    """Wait for the model and the sidebar where there is room for it, and return the chat screen."""
     screen = pilot.app.screen
     assert isinstance(screen, ChatScreen)
-    await until(pilot, lambda: screen.model.ready and screen.view.sidebar.is_filled)
+
+    def is_ready() -> bool:
+        return screen.model.ready and (
+            screen.view.sidebar.is_filled or not screen.has_class("-sidebar")
+        )
+
+    await until(pilot, is_ready)
     return screen
 
 

@@ -7,14 +7,13 @@ import itertools
 import pytest
 from textual.color import Color
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tests.settings.test_themes import GOOD, THEMES, contrast
 from tui.app import ChatApp
 from tui.appearance import is_ascii_terminal
 from tui.screens.picker import Picker
 
-SIZE = (120, 40)
 REPLY = "A **bold** word, `code` and a [link](https://example.org).\n\n```python\ndef f(): return 1\n```\n\n> quoted\n\n- one\n- two"
 AA = 4.5
 
@@ -46,7 +45,7 @@ async def test_all_text_of_a_running_app_has_enough_contrast_in_every_shipped_th
     app = desk.app(
         ScriptedEngine([REPLY]), command_line={"screen.theme": name, "generation.top_k": 7}
     )
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         assert app.theme == name
         await say(pilot, "hi")
@@ -64,7 +63,7 @@ async def test_all_text_of_a_running_app_has_enough_contrast_in_every_shipped_th
 
 async def test_a_theme_is_shown_while_choosing_and_given_back(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         before = app.theme
         screen.do("theme.choose")
@@ -82,7 +81,7 @@ async def test_a_theme_is_shown_while_choosing_and_given_back(desk: Desk):
 
 async def test_another_theme_reaches_the_ground_that_nothing_is_drawn_on(desk: Desk):
     app = desk.app(ScriptedEngine([REPLY]))
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
@@ -94,7 +93,7 @@ async def test_another_theme_reaches_the_ground_that_nothing_is_drawn_on(desk: D
             wanted = Color.parse(app.get_css_variables()["background"]).hex6
             strips = screen._compositor.render_strips()
             # The row below the last turn, and the one above the composer's frame.
-            rows = [strips[y] for y in (20, SIZE[1] - 6)]
+            rows = [strips[y] for y in (20, ROOMY[1] - 6)]
             seen = {s.style.bgcolor.get_truecolor().hex for row in rows for s in row.crop(0, 60)}
             assert seen == {wanted.lower()}
             grounds.append(wanted)
@@ -105,7 +104,7 @@ async def test_a_theme_that_is_edited_is_seen_at_once_and_a_broken_one_is_said(d
     desk.paths.themes.mkdir(parents=True)
     file = desk.paths.themes / "mine.toml"
     app = desk.app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         await ready(pilot)
         file.write_text(GOOD)
         await until(pilot, lambda: "mine" in app.available_themes)
@@ -122,7 +121,7 @@ async def test_a_theme_that_is_edited_is_seen_at_once_and_a_broken_one_is_said(d
 
 async def test_a_plain_screen_draws_no_lines(desk: Desk):
     app = desk.app(ScriptedEngine([REPLY]), command_line={"screen.plain": True})
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -138,7 +137,7 @@ async def test_a_plain_screen_draws_no_lines(desk: Desk):
 
 async def test_an_ascii_screen_is_ascii_and_keeps_its_columns(desk: Desk):
     app = desk.app(ScriptedEngine(["naïve 日本 → “x”"]), command_line={"screen.ascii": True})
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -146,7 +145,7 @@ async def test_an_ascii_screen_is_ascii_and_keeps_its_columns(desk: Desk):
         text = shown(pilot)
         assert text.isascii()
         assert 'na?ve ???? > "x"' in text
-        assert {len(line) for line in text.splitlines()} == {SIZE[0]}
+        assert {len(line) for line in text.splitlines()} == {ROOMY[0]}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +159,7 @@ def test_a_terminal_that_is_not_utf_8_is_known_by_its_locale(environment, is_asc
 async def test_without_colours_nothing_is_lost(desk: Desk, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     app = desk.app(ScriptedEngine([REPLY]))
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -178,7 +177,7 @@ def told(app: ChatApp) -> str:
 
 async def test_keys_change_with_the_file_and_a_clash_is_refused_in_words(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await pilot.press("f12")
         assert not screen.has_class("-find")
@@ -201,7 +200,7 @@ async def test_keys_change_with_the_file_and_a_clash_is_refused_in_words(desk: D
 async def test_what_is_wrong_with_keys_and_theme_is_said_at_the_start(desk: Desk):
     said = {"keys.bindings": {"chat.new": "f2"}, "screen.theme": "becon"}
     app = desk.app(command_line=said)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         await ready(pilot)
         told = " ".join(one.message for one in app._notifications)
         assert "The key f2 is given to both sidebar.toggle and chat.new." in told
@@ -211,7 +210,7 @@ async def test_what_is_wrong_with_keys_and_theme_is_said_at_the_start(desk: Desk
 
 async def test_an_edit_of_the_file_holds_at_once(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         desk.paths.config_file.write_text(
             "[generation]\ntop_k = 7\n[screen]\ntheme = 'glacier'\n[composer]\nfold_lines = 3\n"
@@ -228,7 +227,7 @@ async def test_an_edit_of_the_file_holds_at_once(desk: Desk):
 
 async def test_help_and_footer_show_the_keys_in_force(desk: Desk):
     app = desk.app(command_line={"keys.bindings": {"sidebar.toggle": "f12"}})
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await until(pilot, lambda: "f12 Settings" in " ".join(shown(pilot).split()))
         await pilot.press("f1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual.widgets import Label
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
@@ -28,12 +28,10 @@ from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
 from tui.widgets.status_bar import StatusBar
 
-WIDE = (120, 40)
-
 
 async def test_a_message_is_answered_and_both_turns_are_on_disk(desk: Desk) -> None:
     app = desk.app(ScriptedEngine(["The sky is **blue**."]))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "why")
         await answered(pilot, screen, 2)
@@ -53,7 +51,7 @@ async def test_the_user_turn_is_on_disk_before_the_engine_is_asked(desk: Desk) -
     engine = ScriptedEngine(
         on_generate=lambda _request: seen.append(desk.files()[0]["chat_history"])
     )
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "first")
         await answered(pilot, screen, 2)
@@ -77,7 +75,7 @@ async def test_the_whole_chat_and_the_system_prompt_are_sent(desk: Desk) -> None
 async def test_text_streams_before_the_reply_ends(desk: Desk) -> None:
     hold = threading.Event()
     async with desk.app(ScriptedEngine(["early words late"], hold=hold)).run_test(
-        size=WIDE
+        size=ROOMY
     ) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
@@ -90,7 +88,7 @@ async def test_text_streams_before_the_reply_ends(desk: Desk) -> None:
 
 async def test_escape_stops_the_reply_and_keeps_what_was_said(desk: Desk) -> None:
     app = desk.app(ScriptedEngine(["kept words never"], hold=threading.Event()))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
         await until(pilot, lambda: "kept words" in shown(pilot))
@@ -107,7 +105,7 @@ async def test_a_failed_reply_keeps_its_text_and_says_why(desk: Desk) -> None:
     engine = ScriptedEngine(
         [["half of it ", GenerationError("The device is gone.", "Load it again.")]]
     )
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
         await answered(pilot, screen, 2)
@@ -123,7 +121,7 @@ async def test_a_failed_reply_keeps_its_text_and_says_why(desk: Desk) -> None:
 async def test_what_turned_out_to_be_reasoning_is_folded_and_kept_as_such(desk: Desk) -> None:
     found = ReasoningFound("I look at it.", "</think>")
     engine = ScriptedEngine([[TextDelta("I look "), TextDelta("at it."), found, TextDelta("Yes.")]])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
         await answered(pilot, screen, 2)
@@ -134,7 +132,7 @@ async def test_what_turned_out_to_be_reasoning_is_folded_and_kept_as_such(desk: 
 
 async def test_a_reply_cut_at_its_token_limit_says_so(desk: Desk) -> None:
     engine = ScriptedEngine([["some text ", StopReason.LENGTH]])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
         await answered(pilot, screen, 2)
@@ -182,7 +180,7 @@ async def test_a_message_sent_while_the_model_loads_is_answered_when_it_is_there
 ) -> None:
     hold = threading.Event()
     async with desk.app(ScriptedEngine(["late answer"], load_hold=hold)).run_test(
-        size=WIDE
+        size=ROOMY
     ) as pilot:
         screen = pilot.app.screen
         await say(pilot, "early")
@@ -199,7 +197,7 @@ async def test_a_failed_load_says_why_and_another_model_can_be_picked(
     engine = ScriptedEngine(
         load_error=ModelLoadError("There is no model 'x/y'.", "Check the name.")
     )
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = pilot.app.screen
         await until(pilot, lambda: not screen.model.loading)
         await until(pilot, lambda: "There is no model 'x/y'." in shown(pilot))
@@ -218,7 +216,7 @@ async def test_a_failed_load_says_why_and_another_model_can_be_picked(
 
 async def test_a_failed_load_keeps_the_model_that_was_there(desk: Desk) -> None:
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         engine.load_error = ModelLoadError("There is no model 'x/y'.")
         screen.core.loader.load(LoadRequest("x/y"))
@@ -242,7 +240,7 @@ async def test_another_quantization_loads_the_model_again(desk: Desk) -> None:
 
 async def test_escape_cancels_a_load(desk: Desk) -> None:
     engine = ScriptedEngine(load_hold=threading.Event())
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = pilot.app.screen
         await until(pilot, lambda: engine.load_requests)
         await pilot.press("escape")
@@ -273,7 +271,7 @@ async def test_the_list_of_chats_opens_during_a_reply_and_leaving_keeps_what_was
     desk: Desk,
 ) -> None:
     engine = ScriptedEngine(["alpha", "kept words never"])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -294,7 +292,7 @@ async def test_the_list_of_chats_opens_during_a_reply_and_leaving_keeps_what_was
 
 async def test_the_open_chat_is_renamed_in_the_list_while_its_reply_is_written(desk: Desk) -> None:
     engine = ScriptedEngine(["kept words and more"], hold=threading.Event())
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "question")
         await until(pilot, lambda: "kept words and" in shown(pilot))
@@ -339,7 +337,7 @@ async def test_a_newer_error_of_the_same_origin_takes_the_place_of_the_older(des
 
 async def test_a_saved_chat_is_reopened_from_the_list(desk: Desk) -> None:
     app = desk.app(ScriptedEngine(["alpha", "beta"]))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -360,7 +358,7 @@ async def test_a_saved_chat_is_reopened_from_the_list(desk: Desk) -> None:
 
 async def test_the_newest_chat_goes_on_after_a_restart(desk: Desk) -> None:
     first = desk.app(ScriptedEngine(["alpha"]))
-    async with first.run_test(size=WIDE, notifications=True) as pilot:
+    async with first.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -369,7 +367,7 @@ async def test_the_newest_chat_goes_on_after_a_restart(desk: Desk) -> None:
     assert newest is not None
     engine = ScriptedEngine(["beta"])
     start = Start(desk.store.load(newest), LoadRequest("scripted"))
-    async with desk.app(engine, start=start).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine, start=start).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: "alpha" in shown(pilot))
         await say(pilot, "two")
@@ -379,7 +377,7 @@ async def test_the_newest_chat_goes_on_after_a_restart(desk: Desk) -> None:
 
 async def test_quitting_in_the_middle_of_a_reply_keeps_what_was_said(desk: Desk) -> None:
     app = desk.app(ScriptedEngine(["kept words never"], hold=threading.Event()))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         await ready(pilot)
         await say(pilot, "go")
         await until(pilot, lambda: "kept words" in shown(pilot))
@@ -393,7 +391,7 @@ async def test_quitting_in_the_middle_of_a_reply_keeps_what_was_said(desk: Desk)
 
 async def test_ctrl_c_stops_the_reply_and_quits_only_when_pressed_twice(desk: Desk) -> None:
     app = desk.app(ScriptedEngine(["said never"], hold=threading.Event()))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
         await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
@@ -408,7 +406,7 @@ async def test_ctrl_c_stops_the_reply_and_quits_only_when_pressed_twice(desk: De
 
 async def test_model_text_never_reaches_the_screen_raw(desk: Desk) -> None:
     evil = "a \x1b]52;c;aGk=\x07 b \x9b31m c \u202e d [bold]e[/bold] [/] f"
-    async with desk.app(ScriptedEngine([evil])).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(ScriptedEngine([evil])).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "go")
         await answered(pilot, screen, 2)
@@ -421,7 +419,7 @@ async def test_a_message_sent_during_a_reply_waits_visibly_and_goes_when_it_has_
 ) -> None:
     hold = threading.Event()
     engine = ScriptedEngine(["a b", "second answer"], hold=hold)
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await until(pilot, lambda: screen.reply is not None)
@@ -439,7 +437,7 @@ async def test_a_waiting_message_is_taken_back_with_up_and_comes_back_when_the_r
     desk: Desk,
 ) -> None:
     engine = ScriptedEngine(["a b"], hold=threading.Event())
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
@@ -496,7 +494,7 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
 
 
 async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk, monkeypatch):
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await still(pilot, screen)
         laid_out: list[object] = []
@@ -532,7 +530,7 @@ async def test_a_tiny_terminal_still_takes_a_message_and_shows_the_answer(desk: 
 async def test_pasting_never_sends(desk: Desk) -> None:
     from textual import events
 
-    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.composer.post_message(events.Paste("one\ntwo\n\x1b[31m"))
         await pilot.pause()
@@ -544,7 +542,7 @@ async def test_pasting_never_sends(desk: Desk) -> None:
 
 
 async def test_without_any_model_the_app_asks_for_one(desk: Desk) -> None:
-    async with desk.app(start=Start()).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(start=Start()).run_test(size=ROOMY, notifications=True) as pilot:
         await until(pilot, lambda: "Choose a model" in shown(pilot))
         assert isinstance(pilot.app.screen, ModelPicker)
 
@@ -553,7 +551,7 @@ async def test_what_was_done_with_a_chat_for_the_model_s_sake_is_said_once(desk:
     noted = [PromptReady(5, notes=("A tool turn is sent as text.",)), TextDelta("Yes")]
     more = [PromptReady(5, notes=(*noted[0].notes, "One is left out.")), TextDelta("No")]
     app = desk.app(ScriptedEngine([noted, noted, more]))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         told: list[str] = []
         tell = screen.ui.tell

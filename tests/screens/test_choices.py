@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from textual import events
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, until
 from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
@@ -20,7 +20,6 @@ from tui.widgets.parameter_field import ParameterField, ValueInput
 from tui.widgets.parameter_group import Group
 from tui.widgets.sidebar import SystemPrompt
 
-SIZE = (120, 40)
 SWITCHES = (TemplateSwitch("enable_thinking", (True, False), True), TemplateSwitch("persona"))
 
 
@@ -40,7 +39,7 @@ def field(screen, name):
 
 
 async def test_a_changed_value_is_seen_and_goes_back_by_key_click_and_all_at_once(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         entry = field(screen, "temperature").query_one(ValueInput)
         entry.focus()
@@ -67,7 +66,7 @@ async def test_a_changed_value_is_seen_and_goes_back_by_key_click_and_all_at_onc
 
 
 async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         field(screen, "temperature").query_one(ValueInput).focus()
         await pilot.press(*"900")
@@ -78,14 +77,14 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
 
 
 async def test_the_models_own_default_is_marked_so(desk: Desk):
-    async with desk.app(engine_with(defaults={"temperature": 0.3})).run_test(size=SIZE) as pilot:
+    async with desk.app(engine_with(defaults={"temperature": 0.3})).run_test(size=WIDE) as pilot:
         await ready(pilot)
         await until(pilot, lambda: "0.3 (model)" in shown(pilot))
         assert "0.95 (model)" not in shown(pilot)
 
 
 async def test_groups_close_and_rare_fields_come_when_they_are_wanted_or_set(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         assert "Typical-p" not in shown(pilot)
         await typed(pilot, "/set typical_p 0.9")
@@ -122,7 +121,7 @@ async def test_a_model_without_switches_has_no_group_for_them(desk: Desk):
 
 
 async def test_the_system_prompt_has_its_tokens_and_says_from_where_a_change_holds(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/system Be very brief.")
         await until(pilot, lambda: "3 tokens" in shown(pilot))
@@ -136,7 +135,7 @@ async def test_the_system_prompt_has_its_tokens_and_says_from_where_a_change_hol
 
 
 async def test_prompts_are_kept_in_a_library(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/system Talk like a pirate.")
         await typed(pilot, "/prompt-save pirate")
@@ -149,7 +148,7 @@ async def test_prompts_are_kept_in_a_library(desk: Desk):
 
 async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp_path):
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=SIZE) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/set temperature=0.1")
         await typed(pilot, "/system Be right.")
@@ -172,7 +171,7 @@ async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp
 
 
 async def test_a_model_brings_its_default_preset_along(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/set temperature=0.1")
         await typed(pilot, "/preset-save cold")
@@ -197,7 +196,7 @@ async def test_the_preset_that_a_model_brings_ranks_below_the_file(desk: Desk):
     desk.paths.config_file.write_text(
         "[generation]\ntop_k = 11\n[chat]\nsystem_prompt = 'Of the file.'\n[presets]\n'other/model' = 'cold'\n"
     )
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/model other/model")
         await until(pilot, lambda: "temperature" in screen.core.settings.parameters)
@@ -206,7 +205,7 @@ async def test_the_preset_that_a_model_brings_ranks_below_the_file(desk: Desk):
 
 
 async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/set temperature=0.1 top_k=3")
         await say(pilot, "hi")
@@ -217,7 +216,7 @@ async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk:
     opened = desk.store.load(chat)
     start = Start(opened, LoadRequest("scripted"))
     async with desk.app(start=start, command_line={"generation.top_k": 9}).run_test(
-        size=SIZE
+        size=ROOMY
     ) as pilot:
         screen = await ready(pilot)
         assert screen.core.settings.parameters == {"temperature": 0.1, "top_k": 9}
@@ -225,7 +224,7 @@ async def test_what_the_command_line_says_goes_before_the_opened_chats_own(desk:
 
 async def test_what_a_file_says_is_not_remembered_beyond_it(desk: Desk):
     desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         assert screen.core.settings.parameters == {"top_k": 7}
         await typed(pilot, "/set temperature=0.1")
@@ -236,7 +235,7 @@ async def test_what_a_file_says_is_not_remembered_beyond_it(desk: Desk):
 async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_at_once(desk: Desk):
     desk.paths.config_file.write_text("# mine\n[screen]\nplain = false # for now\n")
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
@@ -267,7 +266,7 @@ async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_a
 async def test_a_broken_file_stops_nothing_and_is_left_alone(desk: Desk, content):
     desk.paths.config_file.write_text(content)
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
@@ -287,11 +286,11 @@ async def test_the_sidebar_opens_over_a_narrow_chat(desk: Desk):
 
 
 async def test_the_first_start_says_in_three_lines_how_things_work_and_never_again(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await until(pilot, lambda: "Ctrl+P finds everything by name" in shown(pilot))
         await until(pilot, lambda: desk.states and desk.states[-1].toured)
-    async with desk.app(state=AppState(toured=True)).run_test(size=SIZE) as pilot:
+    async with desk.app(state=AppState(toured=True)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await until(pilot, lambda: "Ask anything" in shown(pilot))
         assert "finds everything by name" not in shown(pilot)
@@ -301,7 +300,7 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
     desk.paths.config_file.parent.mkdir(parents=True, exist_ok=True)
     desk.paths.config_file.write_text("[generation]\ntop_k = 11\n")
     app = desk.app(command_line={"generation.top_p": 0.8})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         assert screen.core.settings.parameters == {"top_k": 11, "top_p": 0.8}
         screen.core.settings.set({"top_k": 5, "top_p": 0.1, "temperature": 0.3})
@@ -321,7 +320,7 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
 
 
 async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f10")
         await pilot.pause()
@@ -333,21 +332,24 @@ async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
 
 
 async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(desk: Desk):
-    app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
-        screen = app.screen
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
         assert not screen.view.sidebar.is_filled
+        screen.core.settings.set({"top_k": 6})
         screen.core.settings.set({"top_k": 7})
+        await pilot.pause()
+        assert not screen.view.sidebar.is_filled
         screen.do("system.edit")
         await until(pilot, lambda: screen.view.sidebar.is_filled)
         assert isinstance(screen.focused, SystemPrompt)
         assert screen.query_one("#parameter-top_k", ParameterField).value == 7
-        assert "• 1 changed" in sidebar(pilot)
+        assert "• 1 changed" in shown(pilot)
+        assert "Scripted-1B ▾" in shown(pilot)
 
 
 async def test_what_is_known_only_when_the_app_has_ended_is_not_shown_any_more(desk: Desk):
     """As when it is left right after a load, while what the load took is still written."""
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         sidebar_of_it = screen.view.sidebar
     assert not sidebar_of_it.query("#quantization")
@@ -357,7 +359,7 @@ async def test_what_is_known_only_when_the_app_has_ended_is_not_shown_any_more(d
 
 async def test_a_model_that_is_chosen_in_the_app_is_loaded_as_the_settings_say(desk: Desk):
     settings = {"model.threads": 3, "model.kernels": False, "model.dtype": "float32"}
-    async with desk.app(command_line=settings).run_test(size=SIZE) as pilot:
+    async with desk.app(command_line=settings).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/model other/model")
         await until(pilot, lambda: screen.model.model == "other/model" and screen.model.ready)

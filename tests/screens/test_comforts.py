@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
@@ -16,16 +16,14 @@ from tui.sessions import Loaded
 from tui.settings.history import Draft, read_drafts, read_history, write_drafts
 from tui.settings.presets import Preset
 
-SIZE = (120, 40)
-
 
 async def test_up_brings_back_this_chats_messages_and_then_those_of_others(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "elsewhere")
         await answered(pilot, screen, 2)
         await until(pilot, lambda: read_history(desk.paths.history))
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "here")
         await answered(pilot, screen, 2)
@@ -39,7 +37,7 @@ async def test_up_brings_back_this_chats_messages_and_then_those_of_others(desk:
 
 
 async def test_history_is_searched_over_all_chats(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         for text in ("one cat", "two dogs"):
             await say(pilot, text)
@@ -52,7 +50,7 @@ async def test_history_is_searched_over_all_chats(desk: Desk):
 
 
 async def test_what_is_sent_in_a_temporary_chat_is_not_kept(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/temporary")
         await until(pilot, lambda: screen.core.session.temporary)
@@ -67,7 +65,7 @@ async def test_what_is_sent_in_a_temporary_chat_is_not_kept(desk: Desk):
 
 
 async def test_a_draft_stays_with_its_chat_over_a_restart(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -79,7 +77,7 @@ async def test_a_draft_stays_with_its_chat_over_a_restart(desk: Desk):
         await until(pilot, lambda: chat in read_drafts(desk.paths.drafts)[0])
     desk.apps[-1].close()
     start = Start(desk.store.load(chat), LoadRequest("scripted"))
-    async with desk.app(start=start).run_test(size=SIZE) as pilot:
+    async with desk.app(start=start).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen.composer.text == "half a thou")
         await say(pilot, "ght")
@@ -89,7 +87,7 @@ async def test_a_draft_stays_with_its_chat_over_a_restart(desk: Desk):
 
 async def test_a_draft_is_kept_when_the_app_is_left(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -102,7 +100,7 @@ async def test_a_draft_is_kept_when_the_app_is_left(desk: Desk):
 
 
 async def test_a_draft_is_shown_when_its_chat_is_opened_from_one_that_has_not_begun(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -120,7 +118,7 @@ async def test_a_draft_is_shown_when_its_chat_is_opened_from_one_that_has_not_be
 
 
 async def test_what_is_written_goes_along_to_a_chat_without_a_draft(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -140,7 +138,7 @@ async def test_what_is_written_goes_along_to_a_chat_without_a_draft(desk: Desk):
 async def test_a_draft_joins_what_was_typed_before_it_was_read(desk: Desk):
     write_drafts(desk.paths.drafts, {"": Draft("of last time")})
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen.composer.text == "of last time")
         screen.composer.set_text("typed at once")
@@ -150,7 +148,7 @@ async def test_a_draft_joins_what_was_typed_before_it_was_read(desk: Desk):
 
 async def test_two_windows_keep_each_others_drafts(desk: Desk):
     first, second = desk.app(), desk.app()
-    async with first.run_test(size=SIZE) as one, second.run_test(size=SIZE) as two:
+    async with first.run_test(size=ROOMY) as one, second.run_test(size=ROOMY) as two:
         chats = []
         for pilot in (one, two):
             screen = await ready(pilot)
@@ -165,7 +163,7 @@ async def test_two_windows_keep_each_others_drafts(desk: Desk):
 @pytest.mark.parametrize("key", ["ctrl+n", "ctrl+q"])
 async def test_the_edit_of_a_turn_and_a_system_prompt_outlast_leaving_the_chat(desk: Desk, key):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -182,7 +180,7 @@ async def test_the_edit_of_a_turn_and_a_system_prompt_outlast_leaving_the_chat(d
 
 
 async def test_undo_takes_back_a_system_prompt_that_was_typed_and_redo_brings_it_again(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -195,7 +193,7 @@ async def test_undo_takes_back_a_system_prompt_that_was_typed_and_redo_brings_it
 
 async def test_what_was_being_written_outlasts_an_earlier_message_that_was_brought_back(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -216,7 +214,7 @@ async def test_what_was_being_written_outlasts_an_earlier_message_that_was_broug
 
 
 async def test_the_search_of_what_was_sent_keeps_what_was_being_written(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -230,7 +228,7 @@ async def test_the_search_of_what_was_sent_keeps_what_was_being_written(desk: De
 
 
 async def test_a_preset_takes_no_system_prompt_away_for_good(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -258,7 +256,7 @@ async def test_a_long_reply_calls_back_to_the_window_only_when_it_is_not_in_fron
     hold.set()
     app = desk.app(Slow([[TextDelta("done")]], hold=hold))
     monkeypatch.setattr(type(app), "bell", lambda _self: rung.append("bell"))
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
@@ -277,7 +275,7 @@ async def test_the_window_is_called_like_the_chat(desk: Desk, monkeypatch):
     app = desk.app()
     written: list[str] = []
     monkeypatch.setattr(type(app), "_to_terminal", lambda _self, text: written.append(text))
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)

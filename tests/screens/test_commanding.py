@@ -9,7 +9,7 @@ import pytest
 from textual.events import Key, Paste
 from textual.widgets import Input
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, until
 from tests.screens.host import type_text
 from tests.scripted import ScriptedEngine
 from tui.app import Start
@@ -17,8 +17,6 @@ from tui.screens.models.picker import ModelPicker
 from tui.screens.picker import Picker
 from tui.screens.status_view import StatusView
 from tui.settings.examples import BUILT_IN
-
-SIZE = (120, 40)
 
 
 async def typed(pilot, text):
@@ -33,7 +31,7 @@ async def typed(pilot, text):
 
 async def test_set_changes_what_the_next_reply_is_made_with(desk: Desk):
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, '!set temperature=.9 stop_strings=["a b", "c"] top_h=1e-1')
         await until(pilot, lambda: screen.core.settings.parameters)
@@ -48,7 +46,7 @@ async def test_set_changes_what_the_next_reply_is_made_with(desk: Desk):
 
 
 async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_command(desk: Desk):
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await type_text(pilot, "/statu")
         await until(pilot, lambda: screen.composer.menu_open)
@@ -72,7 +70,7 @@ async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_comma
     ],
 )
 async def test_a_command_that_can_not_be_done_says_why(desk: Desk, command, words):
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, command)
         await until(
@@ -82,7 +80,7 @@ async def test_a_command_that_can_not_be_done_says_why(desk: Desk, command, word
 
 
 async def test_what_is_no_command_goes_back_into_the_composer(desk: Desk):
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/hlep me")
         await until(pilot, lambda: "Did you mean /help?" in shown(pilot))
@@ -92,7 +90,7 @@ async def test_what_is_no_command_goes_back_into_the_composer(desk: Desk):
 
 async def test_a_doubled_sign_and_a_path_are_sent(desk: Desk):
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=SIZE) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         for text in ("//help", "!!exit", "/usr/bin/env is what?"):
             await typed(pilot, text)
@@ -130,7 +128,7 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
 async def test_status_says_where_each_value_comes_from(desk: Desk):
     desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
     app = desk.app(command_line={"generation.top_p": 0.5, "chat.system_prompt": "Be brief."})
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await typed(pilot, "/set temperature=0.3")
         await typed(pilot, "/status")
@@ -142,7 +140,7 @@ async def test_status_says_where_each_value_comes_from(desk: Desk):
 
 async def test_an_example_begins_a_chat_with_its_text(desk: Desk):
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=SIZE) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "before")
         await answered(pilot, screen, 2)
@@ -156,7 +154,7 @@ async def test_an_example_begins_a_chat_with_its_text(desk: Desk):
 async def test_examples_come_from_the_file_that_is_named(desk: Desk, tmp_path):
     file = tmp_path / "mine.yml"
     file.write_text("pets: {text: 'Cats or dogs?'}\n")
-    async with desk.app(command_line={"chat.examples": str(file)}).run_test(size=SIZE) as pilot:
+    async with desk.app(command_line={"chat.examples": str(file)}).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/example")
         await until(
@@ -170,7 +168,7 @@ async def test_examples_come_from_the_file_that_is_named(desk: Desk, tmp_path):
 async def test_save_writes_what_transformers_chat_reads(desk: Desk, tmp_path):
     folder = tmp_path / "saves"
     async with desk.app(command_line={"chat.save_folder": str(folder)}).run_test(
-        size=SIZE
+        size=ROOMY
     ) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
@@ -192,16 +190,16 @@ async def test_save_writes_what_transformers_chat_reads(desk: Desk, tmp_path):
 
 async def test_exit_leaves(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await typed(pilot, "!exit")
         await until(pilot, lambda: app._exit)
 
 
 async def test_a_command_works_while_a_reply_is_written_and_without_a_model(desk: Desk):
-    async with desk.app(start=Start()).run_test(size=SIZE) as pilot:
-        screen = pilot.app.screen
+    async with desk.app(start=Start()).run_test(size=ROOMY) as pilot:
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
+        screen = pilot.app.screen_stack[0]
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
         await typed(pilot, "/model other/model")
@@ -215,7 +213,7 @@ async def test_a_long_paste_becomes_a_chip_that_goes_with_the_message(desk: Desk
 
     engine = ScriptedEngine()
     text = "\n".join(f"line {number}" for number in range(60)) + "\n```\ncode\n```"
-    async with desk.app(engine).run_test(size=SIZE) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         screen.composer.focus()
         pilot.app.post_message(events.Paste(text))
@@ -231,7 +229,7 @@ async def test_a_long_paste_becomes_a_chip_that_goes_with_the_message(desk: Desk
 
 async def test_a_very_long_line_is_folded_even_where_pastes_are_not(desk: Desk):
     app = desk.app(command_line={"composer.fold_lines": 0})
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         app.post_message(Paste("x" * 100_001))
         await until(pilot, lambda: screen.view.area.attachments)
@@ -241,7 +239,7 @@ async def test_a_very_long_line_is_folded_even_where_pastes_are_not(desk: Desk):
 async def test_a_chip_is_unfolded_by_a_click_and_taken_away_by_backspace(desk: Desk):
     from textual import events
 
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         screen.composer.focus()
         pilot.app.post_message(events.Paste("x\n" * 50))
@@ -261,7 +259,7 @@ async def test_a_file_is_completed_behind_an_at_and_sent_along(desk: Desk, tmp_p
     (tmp_path / "notes" / "todo.txt").write_text("buy milk\n")
     monkeypatch.chdir(tmp_path)
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=SIZE) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         screen.composer.focus()
         await pilot.press(*"see", "space", "at", *"no")
@@ -280,7 +278,7 @@ async def test_a_file_is_completed_behind_an_at_and_sent_along(desk: Desk, tmp_p
 async def test_a_file_that_is_no_text_is_not_sent(desk: Desk, tmp_path, content):
     file = tmp_path / "data.bin"
     file.write_bytes(content)
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, f"/attach {file}")
         await until(pilot, lambda: "can't be attached" in " ".join(shown(pilot).split()))
@@ -288,7 +286,7 @@ async def test_a_file_that_is_no_text_is_not_sent(desk: Desk, tmp_path, content)
 
 
 async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         monkeypatch.setattr(
             screen.handlers.editing, "edit_outside", lambda text: f"{text} and more"
@@ -303,7 +301,7 @@ async def test_the_editor_changes_the_message(desk: Desk, tmp_path, monkeypatch)
 
 
 async def test_the_palette_leads_to_the_pickers(desk: Desk):
-    async with desk.app().run_test(size=SIZE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         for command, title in (
             ("/theme", "Themes"),
@@ -338,7 +336,7 @@ async def test_a_file_that_is_named_with_an_at_sign_goes_with_the_message(desk: 
     file = tmp_path / "notes.txt"
     file.write_text("alpha\nbeta")
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, f"look at @{file} and tell @nobody ")
         await answered(pilot, screen, 2)
@@ -353,7 +351,7 @@ async def test_a_named_file_that_can_not_go_along_is_said_and_a_second_enter_sen
 ):
     file = tmp_path / "program"
     file.write_bytes(b"\x7fELF\0\0")
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, f"see @{file} x")
         await until(pilot, lambda: "can't be attached" in " ".join(shown(pilot).split()))
@@ -369,7 +367,7 @@ async def test_what_goes_with_a_message_is_counted_while_one_types_and_a_command
 ):
     file = tmp_path / "long.txt"
     file.write_text("word " * 500)
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.composer.set_text("short")
         await until(pilot, lambda: screen.core.counting.draft_tokens)
@@ -382,7 +380,7 @@ async def test_what_goes_with_a_message_is_counted_while_one_types_and_a_command
 
 
 async def test_up_goes_on_through_messages_that_look_like_commands(desk: Desk):
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.composer.remember(["first", "/save", "/preset"])
         for expected in ("/preset", "/save", "first"):
@@ -394,7 +392,7 @@ async def test_up_goes_on_through_messages_that_look_like_commands(desk: Desk):
 
 
 async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed(desk: Desk):
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "//help me")
         await answered(pilot, screen, 2)
@@ -416,7 +414,7 @@ async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed
 )
 async def test_a_path_that_leads_nowhere_ends_nothing(desk: Desk, tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
-    async with desk.app().run_test(size=SIZE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)

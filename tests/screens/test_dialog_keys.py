@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
-from tests.screens.conftest import Desk, answered, ready, say, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, until
 from tests.screens.host import Host, screen_text, type_text
 from tests.scripted import ScriptedEngine
 from tui.actions import ACTIONS
@@ -28,8 +28,6 @@ from tui.screens.session_list import SessionList
 from tui.screens.settings_screen import SettingsScreen
 from tui.screens.tree_view import TreeView, TurnTree
 from tui.widgets.find_bar import FindBar
-
-SIZE = (120, 40)
 
 
 class Remapped(Host):
@@ -71,7 +69,7 @@ async def open_chats(pilot: Pilot[Any]) -> SessionList:
 
 async def test_a_remapped_key_works_in_the_list_of_chats(desk: Desk):
     app = with_keys(desk, chats__pin="f6", chats__duplicate="p")
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         chats = await open_chats(pilot)
         assert "F6 pin" in hints(app)
         assert "p duplicate" in hints(app)
@@ -84,14 +82,14 @@ async def test_a_remapped_key_works_in_the_list_of_chats(desk: Desk):
 
 async def test_a_key_that_was_taken_away_is_in_no_hint(desk: Desk):
     app = with_keys(desk, chats__pin="none")
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await open_chats(pilot)
         assert "F2 rename   # tags" in hints(app)
 
 
 async def test_a_remapped_key_works_in_the_list_of_models(desk: Desk):
     app = with_keys(desk, models__switch="f9", models__add_folder="ctrl+o,n")
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(app.screen, ModelPicker))
@@ -124,7 +122,7 @@ async def test_a_remapped_key_works_in_lists_trees_and_exports(tmp_path):
 
     formats = [("a", "One", "md"), ("b", "Two", "json")]
     app = Remapped(ExportDialog(formats, tmp_path / "x.md"), export__next_format="ctrl+n")
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         path = app.screen.query_one("#path", Input)
         app.screen.set_focus(path)
         await pilot.press("down", "ctrl+n")
@@ -135,7 +133,7 @@ async def test_a_remapped_key_works_in_lists_trees_and_exports(tmp_path):
 
 async def test_a_remapped_key_works_in_the_search_bar_and_the_composer(desk: Desk, monkeypatch):
     app = with_keys(desk, find__next="f12", text__newline="ctrl+o", chat__open="f3")
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         assert "Ctrl+O for a new line" in screen.composer.placeholder
         await type_text(pilot, "a")
@@ -155,7 +153,7 @@ async def test_a_remapped_key_works_in_the_search_bar_and_the_composer(desk: Des
 
 async def test_keys_in_hints_follow_a_change_of_the_file(desk: Desk):
     app = desk.app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))

@@ -10,7 +10,7 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui import transfer
 from tui.app import Start
@@ -20,8 +20,6 @@ from tui.engine.base import LoadRequest
 from tui.screens.ask import Ask
 from tui.screens.report import Report
 from tui.sessions import SessionStore, SessionWriteError
-
-WIDE = (120, 40)
 
 
 def saved_chat(desk: Desk, *texts: str) -> str:
@@ -40,7 +38,7 @@ async def test_a_chat_that_another_window_has_open_is_read_only_and_goes_on_as_a
     other.load(chat_id)
     start = Start(desk.store.load(chat_id), LoadRequest("scripted"))
     before = (desk.paths.sessions / f"{chat_id}.json").read_bytes()
-    async with desk.app(start=start).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(start=start).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         assert "(read-only)" in shown(pilot)
         await say(pilot, "mine")
@@ -60,7 +58,7 @@ async def test_a_damaged_chat_opens_with_what_can_be_read_and_says_so(desk: Desk
     damaged = path.read_bytes()
     start = Start(desk.store.load(chat_id), LoadRequest("scripted"))
     app = desk.app(start=start)
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: "first words" in shown(pilot))
         await say(pilot, "on")
@@ -80,7 +78,7 @@ async def test_a_full_disk_is_said_and_the_chat_goes_on_in_memory_until_it_can_b
 
     monkeypatch.setattr(SessionStore, "save", refuse)
     app = desk.app(ScriptedEngine(["answer"]))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
@@ -98,7 +96,7 @@ async def test_a_chat_of_another_tool_is_imported_and_opened(desk: Desk, tmp_pat
     file = tmp_path / "share.json"
     turns = [{"from": "human", "value": "salut"}, {"from": "gpt", "value": "bonjour"}]
     file.write_text(json.dumps({"conversations": turns}))
-    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
@@ -112,7 +110,7 @@ async def test_a_chat_of_another_tool_is_imported_and_opened(desk: Desk, tmp_pat
 async def test_a_file_that_holds_no_chat_is_refused_in_a_sentence(desk: Desk, tmp_path):
     file = tmp_path / "bad.json"
     file.write_text("{")
-    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
@@ -161,7 +159,7 @@ async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
         return real(data, thread)
 
     monkeypatch.setattr(transfer, "import_text", slow)
-    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.do("chat.import")
         await until(pilot, lambda: pilot.app.screen is not screen)
@@ -223,7 +221,7 @@ async def test_a_report_without_end_is_cut_and_says_what_leads_to_the_rest(desk:
 async def test_the_chat_is_exported_to_a_file(desk: Desk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with desk.app(ScriptedEngine(["**yes**"])).run_test(
-        size=WIDE, notifications=True
+        size=ROOMY, notifications=True
     ) as pilot:
         screen = await ready(pilot)
         await say(pilot, "ok")
@@ -241,7 +239,7 @@ async def test_the_chat_is_exported_to_a_file(desk: Desk, tmp_path, monkeypatch)
 
 async def test_renaming_duplicating_and_listing(desk: Desk):
     app = desk.app(ScriptedEngine(["answer"]))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "words")
         await answered(pilot, screen, 2)
@@ -258,7 +256,7 @@ async def test_renaming_duplicating_and_listing(desk: Desk):
 
 async def test_the_list_of_chats_takes_a_long_paste_as_a_search(desk: Desk):
     saved_chat(desk, "kept")
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f3")
         await until(pilot, lambda: "kept" in shown(pilot))
@@ -268,7 +266,7 @@ async def test_the_list_of_chats_takes_a_long_paste_as_a_search(desk: Desk):
 
 @pytest.mark.parametrize("name", ["~no-such-user/x", "x" * 300])
 async def test_a_name_that_no_file_can_have_is_not_imported(desk: Desk, name):
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         screen.do("chat.import")
         await until(pilot, lambda: "Import" in shown(pilot))
@@ -284,7 +282,7 @@ async def test_files_are_asked_for_when_the_working_folder_is_gone(
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
-    async with desk.app(ScriptedEngine(["```\nx\n```"])).run_test(size=WIDE) as pilot:
+    async with desk.app(ScriptedEngine(["```\nx\n```"])).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)

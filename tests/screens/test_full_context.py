@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, send, shown, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, send, shown, until
 from tests.scripted import ScriptedEngine
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ContextOverflowError, GenerateRequest, Overflow
@@ -43,7 +43,7 @@ async def fill(pilot, screen, exchanges: int) -> None:
 
 
 async def test_a_full_context_stops_and_asks(desk: Desk):
-    async with desk.app(engine()).run_test(size=(120, 40), notifications=True) as pilot:
+    async with desk.app(engine()).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
         send(screen, LONG)
@@ -63,9 +63,7 @@ async def test_a_full_context_stops_and_asks(desk: Desk):
 async def test_a_policy_leaves_turns_out_dims_them_and_answers(desk: Desk, policy, kept):
     state = AppState(overflow=policy.value)
     scripted = engine()
-    async with desk.app(scripted, state=state).run_test(
-        size=(120, 40), notifications=True
-    ) as pilot:
+    async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
         send(screen, LONG)
@@ -87,9 +85,7 @@ async def test_a_policy_leaves_turns_out_dims_them_and_answers(desk: Desk, polic
 async def test_summarising_tells_the_model_what_was_said(desk: Desk):
     scripted = engine(LONG, LONG, "They counted.", "They counted to ten twice.", "fine")
     state = AppState(overflow="summarise")
-    async with desk.app(scripted, state=state).run_test(
-        size=(120, 40), notifications=True
-    ) as pilot:
+    async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
         send(screen, LONG)
@@ -107,9 +103,7 @@ async def test_what_is_too_long_to_summarise_at_once_is_summarised_in_parts(desk
     summaries = ["First part.", "Two parts.", "All parts.", "fine"]
     scripted = engine(*[LONG] * 3, *summaries)
     state = AppState(overflow="summarise")
-    async with desk.app(scripted, state=state).run_test(
-        size=(120, 40), notifications=True
-    ) as pilot:
+    async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         scripted.on_generate = None
         await fill(pilot, screen, 3)
@@ -125,9 +119,7 @@ async def test_what_is_too_long_to_summarise_at_once_is_summarised_in_parts(desk
 async def test_a_message_that_alone_is_too_long_is_never_cut(desk: Desk):
     scripted = engine()
     state = AppState(overflow="drop-oldest")
-    async with desk.app(scripted, state=state).run_test(
-        size=(120, 40), notifications=True
-    ) as pilot:
+    async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         text = " ".join([LONG] * 6)
         send(screen, text)
@@ -149,9 +141,7 @@ async def test_the_meter_counts_while_one_types(desk: Desk):
 async def test_summarising_shows_that_it_works_and_escape_stops_it(desk: Desk):
     scripted = engine(LONG, LONG, "They counted.", "fine")
     state = AppState(overflow="summarise")
-    async with desk.app(scripted, state=state).run_test(
-        size=(120, 40), notifications=True
-    ) as pilot:
+    async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
         scripted.hold = threading.Event()

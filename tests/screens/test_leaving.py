@@ -12,7 +12,7 @@ from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.engine.base import LoadRequest
@@ -42,7 +42,7 @@ async def asked(pilot, desk: Desk) -> None:
 
 async def test_quitting_asks_about_a_chat_that_is_not_saved_and_tries_again(desk: Desk) -> None:
     app = desk.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await asked(pilot, desk)
         assert app.is_running
         repair_disk(desk)
@@ -67,7 +67,7 @@ async def test_a_copy_is_written_elsewhere_and_the_ending_says_where(desk: Desk)
 
 async def test_leaving_without_a_chat_writes_nothing_and_still_says_so(desk: Desk) -> None:
     app = desk.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await asked(pilot, desk)
         await pilot.press("l")
         await until(pilot, lambda: not app.is_running)
@@ -79,7 +79,7 @@ async def test_leaving_without_a_chat_writes_nothing_and_still_says_so(desk: Des
 
 async def test_escape_goes_back_to_the_chat(desk: Desk) -> None:
     app = desk.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = pilot.app.screen
         await asked(pilot, desk)
         await pilot.press("ctrl+q")  # a second time changes nothing
@@ -92,7 +92,7 @@ async def test_escape_goes_back_to_the_chat(desk: Desk) -> None:
 @pytest.mark.parametrize("on_chat", [True, False], ids=["in the chat", "in a dialog"])
 async def test_a_signal_leaves_without_a_question_and_with_a_copy(desk: Desk, on_chat) -> None:
     app = desk.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         break_disk(desk)
         await say(pilot, "precious")
@@ -109,7 +109,7 @@ async def test_what_waits_and_what_is_written_is_in_the_composer_again(
     desk: Desk, by_signal: bool
 ) -> None:
     app = desk.app(ScriptedEngine(["some words more"], hold=threading.Event()))
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "first")
         await until(pilot, lambda: "some words" in shown(pilot))
@@ -124,7 +124,7 @@ async def test_what_waits_and_what_is_written_is_in_the_composer_again(
     assert stat.S_IMODE(desk.paths.drafts.stat().st_mode) == 0o600
     store = desk.store
     again = desk.app(start=Start(store.load(screen.conversation.id), LoadRequest("scripted")))
-    async with again.run_test(size=(120, 40)) as pilot:
+    async with again.run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen.composer.text == "queued\ndraft")
         screen.composer.clear()
@@ -134,12 +134,12 @@ async def test_what_waits_and_what_is_written_is_in_the_composer_again(
 
 async def test_a_draft_of_a_chat_that_never_began_is_there_at_the_next_start(desk: Desk) -> None:
     app = desk.app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press(*"begun", "ctrl+q")
         await until(pilot, lambda: not app.is_running)
     app.close()
-    async with desk.app().run_test(size=(120, 40)) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen.composer.text == "begun")
 

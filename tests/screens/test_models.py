@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine import tiny
 from tests.hub_server import HubServer, Repo, serving
-from tests.screens.conftest import Desk, answered, ready, say, shown, still, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.engine.base import (
@@ -39,7 +39,6 @@ from tui.screens.models.rescue import ways_out
 from tui.screens.models.rows import Room, download_text
 from tui.settings.state import AppState
 
-WIDE = (140, 44)
 GB = 2**30
 
 
@@ -95,7 +94,7 @@ async def test_one_bad_model_takes_nothing_from_the_others(desk: Desk, model, tm
         (tmp_path / "bad" / name / "config.json").write_text(text)
     os.mkfifo(tmp_path / "bad" / "pipe.gguf")
     folders = (str(tmp_path / "bad"), str(model.parent))
-    async with desk.app(state=AppState(model_folders=folders)).run_test(size=WIDE) as pilot:
+    async with desk.app(state=AppState(model_folders=folders)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await picker(pilot)
         await until(pilot, lambda: "27k · float32" in shown(pilot))
@@ -105,7 +104,7 @@ async def test_one_bad_model_takes_nothing_from_the_others(desk: Desk, model, tm
 
 async def test_enter_loads_what_is_highlighted(desk: Desk, model):
     engine = ScriptedEngine()
-    async with desk.app(engine, state=state(model)).run_test(size=WIDE) as pilot:
+    async with desk.app(engine, state=state(model)).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await picker(pilot)
         await until(pilot, lambda: "27k · float32" in shown(pilot))
@@ -116,7 +115,7 @@ async def test_enter_loads_what_is_highlighted(desk: Desk, model):
 
 
 async def test_a_favourite_stands_first_and_is_remembered(desk: Desk, model):
-    async with desk.app(state=state(model)).run_test(size=WIDE) as pilot:
+    async with desk.app(state=state(model)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         chosen = await picker(pilot)
         await until(pilot, lambda: "27k · float32" in shown(pilot))
@@ -130,7 +129,7 @@ async def test_a_favourite_stands_first_and_is_remembered(desk: Desk, model):
 
 
 async def test_a_folder_is_added_and_forgotten_and_its_files_stay(desk: Desk, model):
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await picker(pilot)
         await pilot.press("down", "a")
@@ -162,7 +161,7 @@ async def test_the_hub_is_searched_and_a_model_downloaded_and_loaded_while_one_c
     server.add(Repo("org/locked", {"config.json": b"{}"}, gated=True, downloads=5))
     engine = ScriptedEngine()
     app = desk.app(engine, hub=Hub(server.url))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await picker(pilot)
         await pilot.press("ctrl+t")
@@ -189,7 +188,7 @@ async def test_the_hub_is_searched_and_a_model_downloaded_and_loaded_while_one_c
 
 async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: HubServer, model):
     server.add_folder("org/locked", model, gated=True)
-    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+    async with desk.app(hub=Hub(server.url)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         chosen = await picker(pilot)
         chosen.query_one("#words").value = "org/locked"
@@ -201,7 +200,7 @@ async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: Hub
 
 async def test_a_name_typed_in_whole_finds_its_row(desk: Desk, server: HubServer, model):
     server.add_folder("org/tiny-chat", model, downloads=1200)
-    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+    async with desk.app(hub=Hub(server.url)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         chosen = await picker(pilot)
         await pilot.press("ctrl+t")
@@ -220,7 +219,7 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
 ):
     server.add_folder("org/locked", model, gated=True)
     server.files_open.clear()
-    async with desk.app(hub=Hub(server.url)).run_test(size=WIDE) as pilot:
+    async with desk.app(hub=Hub(server.url)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await picker(pilot)
         await pilot.press("ctrl+t")
@@ -231,7 +230,7 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
 
 
 async def test_without_a_network_the_picker_says_so(desk: Desk):
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await picker(pilot)
         await pilot.press("ctrl+t")
@@ -243,7 +242,7 @@ async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
 ):
     server.add_folder("org/tiny-chat", model)
     app = desk.app(ScriptedEngine(), hub=Hub(server.url))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "/model org/tiny-chat")
         await until(pilot, lambda: "Download org/tiny-chat?" in shown(pilot))
@@ -269,7 +268,7 @@ async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
 async def test_a_download_is_stopped_by_its_action(desk: Desk, server: HubServer, model):
     server.add_folder("org/slow", model, piece_s=0.05)
     app = desk.app(hub=Hub(server.url))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         app.downloads.start("org/slow")
         screen.handlers.downloading.watch()
@@ -320,7 +319,7 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
 
 async def test_a_model_is_loaded_with_options(desk: Desk, model):
     engine = ScriptedEngine()
-    async with desk.app(engine, state=state(model)).run_test(size=WIDE) as pilot:
+    async with desk.app(engine, state=state(model)).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         chosen = await picker(pilot)
         await until(pilot, lambda: "27k · float32" in shown(pilot))
@@ -349,7 +348,7 @@ async def test_a_model_is_loaded_with_options(desk: Desk, model):
 
 async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: Desk):
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         engine.load_error = ModelLoadError(
             "own needs code.", "Allow it.", cause=FailureCause.CODE, subject="org/own@4f2a"
@@ -389,7 +388,7 @@ async def test_each_piece_of_code_that_a_model_needs_is_asked_about_in_turn(desk
             return super().load(request, emit, cancelled)
 
     engine = Asking()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.core.loader.load(LoadRequest("org/own", trust_own_code=True))
         titles = (
@@ -411,7 +410,7 @@ async def test_code_that_was_agreed_to_and_is_refused_all_the_same_is_not_asked_
 ):
     engine = ScriptedEngine()
     async with desk.app(engine, state=AppState(trusted=("org/own@4f2a",))).run_test(
-        size=WIDE, notifications=True
+        size=ROOMY, notifications=True
     ) as pilot:
         screen = await ready(pilot)
         for subject, sentence in (("org/own@4f2a", "Refused once."), ("", "Refused again.")):
@@ -424,7 +423,7 @@ async def test_code_that_was_agreed_to_and_is_refused_all_the_same_is_not_asked_
 async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, model):
     engine = ScriptedEngine()
     async with desk.app(engine, state=state(model)).run_test(
-        size=WIDE, notifications=True
+        size=ROOMY, notifications=True
     ) as pilot:
         screen = await ready(pilot)
         engine.load_error = ModelLoadError("There is not enough memory.", cause=FailureCause.MEMORY)
@@ -441,7 +440,7 @@ async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, 
 async def test_memory_that_runs_out_in_a_reply_keeps_its_text_and_can_shorten_the_chat(desk: Desk):
     failure = GenerationError("There is not enough memory.", cause=FailureCause.MEMORY)
     engine = ScriptedEngine(["one", [TextDelta("half a "), failure], "whole"])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "first")
         await answered(pilot, screen, 2)
@@ -492,7 +491,7 @@ def test_limits_that_mean_nothing(text):
 
 
 async def test_where_the_memory_goes(desk: Desk):
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f7")
         await until(pilot, lambda: isinstance(pilot.app.screen, MemoryView))
@@ -550,7 +549,7 @@ async def test_what_another_quantization_took_stands_there_when_it_is_loaded(
 
 async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(desk: Desk):
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -577,7 +576,7 @@ async def test_the_first_start_without_a_model_looks_for_room_behind_the_dialog(
     looked = threading.Event()
     engine = ScriptedEngine()
     engine.target_memory = lambda: looked.set() or ("cpu", MemoryReading("RAM", "CPU", 1, GB))
-    async with desk.app(engine, start=Start()).run_test(size=WIDE) as pilot:
+    async with desk.app(engine, start=Start()).run_test(size=ROOMY) as pilot:
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
         await until(pilot, looked.is_set)
         assert ModelInfo("m", "m").parameters == 0
@@ -587,7 +586,7 @@ async def test_a_model_that_is_too_big_is_asked_about_before_the_one_in_use_goes
     engine = ScriptedEngine()
     engine.target_memory = lambda: ("cpu", MemoryReading("RAM", "CPU", 1, 2))
     engine.memory = lambda: MemoryReading("RAM", "CPU", 1, 2)
-    async with desk.app(engine, state=state(model)).run_test(size=WIDE) as pilot:
+    async with desk.app(engine, state=state(model)).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         for key, loads in (("enter", 1), ("l", 2)):
             await picker(pilot)

@@ -10,7 +10,18 @@ import time
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, send, shown, still, until
+from tests.screens.conftest import (
+    ROOMY,
+    WIDE,
+    Desk,
+    answered,
+    ready,
+    say,
+    send,
+    shown,
+    still,
+    until,
+)
 from tests.screens.test_turns import cursor_on, talking, texts
 from tests.scripted import ScriptedEngine
 from tui.chat.replies import ReplyOrder
@@ -28,8 +39,6 @@ from tui.screens.turn_details import TurnDetails
 from tui.sessions import SessionConflictError, SessionStore
 from tui.widgets.turn_editor import TurnEditor
 
-WIDE = (120, 40)
-
 
 def answer_with_another_model(screen: ChatScreen) -> None:
     """Have the first message answered by another model, just for once."""
@@ -42,7 +51,7 @@ async def half_written(desk: Desk):
     """A chat whose reply waits for an event before its last word."""
     hold = threading.Event()
     engine = ScriptedEngine(["one two three"], hold=hold)
-    async with desk.app(engine).run_test(size=WIDE) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "question")
         await until(pilot, lambda: screen.reply is not None and screen.reply.new_tokens)
@@ -78,7 +87,7 @@ async def test_an_editor_that_is_open_when_a_reply_begins_changes_nothing_under_
     hold, held = threading.Event(), threading.Event()
     engine = ScriptedEngine(["first", "a b"], hold=held)
     held.set()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -100,7 +109,7 @@ async def test_an_editor_that_is_open_when_a_reply_begins_changes_nothing_under_
 async def test_a_message_that_waits_for_a_load_is_not_answered_in_another_chat(desk: Desk):
     hold = threading.Event()
     engine = ScriptedEngine(["first answer"])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -122,7 +131,7 @@ async def test_a_reply_that_begins_while_the_list_is_open_keeps_its_chat(desk: D
     hold, held = threading.Event(), threading.Event()
     engine = ScriptedEngine(["first answer", "a b c"], hold=held)
     held.set()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -156,7 +165,7 @@ class Stubborn(ScriptedEngine):
 
 async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load_is_cancelled(desk):
     engine = Stubborn(["first", "second"])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -172,7 +181,7 @@ async def test_a_reply_by_another_model_is_not_made_by_the_old_one_when_the_load
 async def test_a_message_sent_while_another_model_loads_for_one_reply_is_answered_after_it(desk):
     hold = threading.Event()
     engine = ScriptedEngine(["first", "second", "third"])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -199,7 +208,7 @@ async def test_a_model_that_the_user_chooses_meanwhile_stays(desk: Desk):
     held = threading.Event()
     engine = ScriptedEngine(["first", "sec ond"], hold=held)
     held.set()
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -221,7 +230,7 @@ async def test_a_message_sent_while_a_summary_is_made_waits(desk: Desk):
     held.set()
     replies = ["one", [overflow(500, 500, 1000)], "the sum mary", "reply A", "reply C"]
     engine = ScriptedEngine(replies, hold=held)
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         screen.core.settings.overflow = OverflowPolicy.SUMMARISE
         await say(pilot, "one")
@@ -241,7 +250,7 @@ async def test_a_message_sent_while_a_summary_is_made_waits(desk: Desk):
 
 async def test_a_title_that_comes_before_a_reply_overflows_stays_and_the_reply_goes(desk: Desk):
     engine = ScriptedEngine(["one", "A Title", [overflow(1000, 1000, 1000)]])
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
@@ -300,7 +309,7 @@ async def test_a_conflict_after_the_chat_was_left_keeps_the_changes_as_a_copy(de
         monkeypatch.setattr(SessionStore, "save", refuse)
         screen.core.session.change(lambda chat: chat.edit(chat.path[0].id, "edited words"))
         screen.do("chat.new")
-        await until(pilot, lambda: "Your changes are kept" in shown(pilot))
+        await until(pilot, lambda: "are kept as “question (copy)”" in shown(pilot))
         assert not screen.conversation.path
     kept = [file for file in desk.files() if file["id"] != chat_id]
     assert [entry["content"] for entry in kept[0]["chat_history"]] == ["edited words"]
@@ -308,7 +317,7 @@ async def test_a_conflict_after_the_chat_was_left_keeps_the_changes_as_a_copy(de
 
 async def test_a_new_temporary_chat_is_refused_during_a_reply(desk: Desk):
     engine = ScriptedEngine(["a b"], hold=threading.Event())
-    async with desk.app(engine).run_test(size=WIDE, notifications=True) as pilot:
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")
         await until(pilot, lambda: screen.reply is not None)
@@ -471,7 +480,7 @@ async def test_the_meter_counts_a_draft_as_the_prompt_that_it_would_make(desk: D
 
 
 async def test_the_prompt_of_a_reply_with_given_first_words_ends_with_them(desk: Desk):
-    async with desk.app(ScriptedEngine(["a b"])).run_test(size=WIDE) as pilot:
+    async with desk.app(ScriptedEngine(["a b"])).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "x")
         await answered(pilot, screen, 2)
@@ -547,7 +556,7 @@ async def test_a_message_whose_file_is_still_read_is_not_sent_in_another_chat(
 async def test_what_is_sent_while_a_file_is_read_goes_behind_it(desk: Desk, tmp_path, slow_reading):
     file = tmp_path / "notes.txt"
     file.write_text("alpha")
-    async with desk.app().run_test(size=WIDE) as pilot:
+    async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         screen.composer.focus()
         screen.composer.set_text(f"first @{file}")

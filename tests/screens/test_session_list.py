@@ -292,7 +292,7 @@ async def test_hostile_titles_and_damaged_files_are_shown_safely(desk, store, ch
     evil = chat("x", title="[red]\x1b]0;title\x07 evil[/red] \u202eabc")
     store.save(evil)
     (store.folder / f"{'a' * 32}.json").write_text("{broken")
-    async with desk.app.run_test(size=(100, 30)) as pilot:
+    async with desk.app.run_test(size=(98, 30)) as pilot:
         await until(pilot, lambda: len(desk.ids) == 5)
         await pilot.pause()
         text = screen_text(pilot)

@@ -43,7 +43,7 @@ def test_memory_is_told_as_far_as_it_is_known():
 
 async def test_the_panel_shows_the_last_reply_the_chat_and_the_session(desk: Desk) -> None:
     engine = ScriptedEngine(replies=["one two three", "four five six seven"])
-    async with desk.app(engine).run_test(size=(100, 30)) as pilot:
+    async with desk.app(engine).run_test(size=(98, 30)) as pilot:
         screen = await ready(pilot)
         await say(pilot, "x")
         await answered(pilot, screen, 2)
@@ -90,7 +90,7 @@ async def test_the_status_bar_says_what_was_cached_new_and_dropped(desk: Desk) -
 
 async def test_what_comes_before_the_next_message_is_computed_ahead(desk: Desk) -> None:
     engine = ScriptedEngine()
-    async with desk.app(engine).run_test(size=(100, 30)) as pilot:
+    async with desk.app(engine).run_test(size=(98, 30)) as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: engine.prepared)
         await say(pilot, "x")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.conversation import Status
 from tui.engine.base import StopReason, TextDelta
@@ -17,8 +17,6 @@ from tui.screens.ask import Ask, AskText
 from tui.screens.tree_view import TreeView
 from tui.screens.turn_details import TurnDetails
 from tui.widgets.turn_editor import TurnEditor
-
-WIDE = (120, 40)
 
 
 @asynccontextmanager
@@ -28,7 +26,7 @@ async def talking(
     """A chat in which `said` was answered by `replies`, with the cursor on its last turn."""
     scripted = ScriptedEngine(replies, **engine)
     app = desk.app(scripted)
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         for count, text in enumerate(said, start=1):
             await say(pilot, text)

@@ -1,7 +1,8 @@
 """The settings sidebar: model, quantization, system prompt, generation parameters. It shows values and posts changes.
 
-It has most of the widgets on the screen, and nobody looks there first: its groups are made after the first frame, in two steps, so
-that keys come through in between. What is to be shown before that is shown as soon as they are there.
+It has most of the widgets on the screen, and nobody looks there first: its groups are made after the first frame that it is a part
+of, in two steps, so that keys come through in between. On a narrow screen that may be never. What is to be shown before that is shown
+as soon as they are there.
 """
 
 from __future__ import annotations
@@ -114,12 +115,15 @@ class Sidebar(VerticalScroll):
         self._speculation = speculation
         self._measured: Mapping[str, tuple[int, float]] = {}
         self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Json]] = ((), {})
-        self._waiting: list[Callable[[], object]] | None = []
-        """What waits for the groups; None when they are there."""
+        self._is_begun = False
+        self._waiting: dict[str, Callable[[], object]] | None = {}
+        """What waits for the groups, the newest call of each kind; None when they are there."""
 
-    def on_mount(self) -> None:
-        """Make the groups when the first frame is painted."""
-        self.call_after_refresh(self._fill)
+    def on_show(self) -> None:
+        """Make the groups when the first frame that shows the sidebar is painted."""
+        if not self._is_begun:
+            self._is_begun = True
+            self.call_after_refresh(self._fill)
 
     @work(group="fill")
     async def _fill(self) -> None:
@@ -142,8 +146,8 @@ class Sidebar(VerticalScroll):
         except NoMatches:
             # The app ends, and what was mounted goes again, one after another.
             return
-        waiting, self._waiting = self._waiting, None
-        for call in waiting or ():
+        waiting, self._waiting = self._waiting or {}, None
+        for call in waiting.values():
             call()
 
     @property
@@ -151,13 +155,14 @@ class Sidebar(VerticalScroll):
         """Whether all groups are there."""
         return self._waiting is None
 
-    def when_filled(self, call: Callable[[], object]) -> None:
-        """Make a call that needs the groups: now, or in its turn when they are there.
+    def when_filled(self, kind: str, call: Callable[[], object]) -> None:
+        """Make a call that needs the groups: now, or in its turn when they are there and there was no newer one of its kind.
 
         Not when they are being taken away, as when the app is left while a call was on its way.
         """
         if self._waiting is not None:
-            self._waiting.append(call)
+            self._waiting.pop(kind, None)
+            self._waiting[kind] = call
         elif self.is_running:
             call()
 
@@ -215,7 +220,7 @@ class Sidebar(VerticalScroll):
 
     def show_model(self, name: str, info: ModelInfo | None) -> None:
         """Show the model that is loaded or wanted, and its own defaults."""
-        self.when_filled(partial(self._show_model, name, info))
+        self.when_filled("model", partial(self._show_model, name, info))
 
     def _show_model(self, name: str, info: ModelInfo | None) -> None:
         self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
@@ -237,7 +242,7 @@ class Sidebar(VerticalScroll):
 
     def show_quantization(self, name: str) -> None:
         """Show a quantization without posting a change."""
-        self.when_filled(partial(self._show_quantization, name))
+        self.when_filled("quantization", partial(self._show_quantization, name))
 
     def _show_quantization(self, name: str) -> None:
         select = self.query_one("#quantization", Select)
@@ -250,7 +255,7 @@ class Sidebar(VerticalScroll):
 
     def show_system_prompt(self, text: str) -> None:
         """Show a system prompt without posting a change."""
-        self.when_filled(partial(self._show_system_prompt, text))
+        self.when_filled("system_prompt", partial(self._show_system_prompt, text))
 
     def _show_system_prompt(self, text: str) -> None:
         editor = self.query_one("#system-prompt", SystemPrompt)
@@ -261,7 +266,7 @@ class Sidebar(VerticalScroll):
 
     def show_prompt_note(self, text: str) -> None:
         """Show what there is to say of the system prompt, such as its tokens."""
-        self.when_filled(partial(self._show_prompt_note, text))
+        self.when_filled("prompt_note", partial(self._show_prompt_note, text))
 
     def _show_prompt_note(self, text: str) -> None:
         note = self.query_one("#system-prompt-note", Label)
@@ -270,7 +275,7 @@ class Sidebar(VerticalScroll):
 
     def show_parameters(self, values: Mapping[str, Value]) -> None:
         """Show parameter values without posting changes."""
-        self.when_filled(partial(self._show_parameters, values))
+        self.when_filled("parameters", partial(self._show_parameters, values))
 
     def _show_parameters(self, values: Mapping[str, Value]) -> None:
         for group in self.query(ParameterGroup):
@@ -279,7 +284,7 @@ class Sidebar(VerticalScroll):
 
     def show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Json]) -> None:
         """Show the switches of the model's chat template, and what is chosen of them."""
-        self.when_filled(partial(self._show_switches, switches, values))
+        self.when_filled("switches", partial(self._show_switches, switches, values))
 
     def _show_switches(
         self, switches: Sequence[TemplateSwitch], values: Mapping[str, Json]
@@ -298,11 +303,14 @@ class Sidebar(VerticalScroll):
         self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None
     ) -> None:
         """Show the assistant model, and what drafts were worth in the last reply."""
-        self.when_filled(lambda: self.query_one(DraftingGroup).show_state(info, assistant, stats))
+        self.when_filled(
+            "drafting",
+            lambda: self.query_one(DraftingGroup).show_state(info, assistant, stats),
+        )
 
     def focus_on(self, wanted: str) -> None:
         """Put the cursor where something is set: the model, the system prompt or a parameter, by its name."""
-        self.when_filled(partial(self._focus_on, wanted))
+        self.when_filled("focus", partial(self._focus_on, wanted))
 
     def _focus_on(self, wanted: str) -> None:
         if not self.display:
@@ -325,7 +333,7 @@ class Sidebar(VerticalScroll):
 
     def show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
         """Show what was measured of the model on this machine: by quantization, bytes after the load and tokens per second."""
-        self.when_filled(partial(self._show_measured, measured))
+        self.when_filled("measured", partial(self._show_measured, measured))
 
     def _show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
         self._measured = measured

@@ -274,7 +274,10 @@ class ChatScreen(Screen[None]):
         self.ui.start(self._area.read_kept())
         # Imports would hold up what is still to be put on the screen.
         self._worker.hold()
-        self.view.sidebar.when_filled(self._worker.release)
+        if self._places.shows_sidebar:
+            self.view.sidebar.when_filled("release", self._worker.release)
+        else:
+            self.call_after_refresh(self._worker.release)
         self.set_timer(HOLD_S, self._worker.release)
         self.core.writer.index_texts()
         self.call_after_refresh(self._start)
