@@ -9,6 +9,8 @@ from tests.e2e.terminal import Terminal
 
 LOAD_S = 240.0
 REPLY_S = 180.0
+SOON_S = 15.0
+"""Long enough for a busy machine to end the app, far too short for a load or a reply to end by itself."""
 _OVER_S = 15.0
 """Until then a reply that was asked for has begun."""
 

@@ -7,11 +7,10 @@ import signal
 
 import pytest
 
-from tests.e2e.seeing import LOAD_S, is_loading, is_ready, send, wait_for_more_words
+from tests.e2e.seeing import LOAD_S, SOON_S, is_loading, is_ready, send, wait_for_more_words
 
-# Long enough for a busy machine, far too short for a load or a reply to end by itself.
-SOON_S = 15.0
 QUESTION = "Write a very long story about a river."
+ANOTHER = "Write a very long story about a mountain."
 
 _CRASHING = """
 import sys
@@ -46,12 +45,6 @@ def _assert_reply_kept(home):
     assert len(reply["content"].split()) >= 8
 
 
-def _assert_reopens_as_interrupted(start_app):
-    again = start_app("--continue", columns=90, rows=40)
-    again.wait_for("Interrupted")
-    assert QUESTION in again.text
-
-
 @pytest.mark.model
 def test_ctrl_q_in_the_middle_of_a_load(start_app, home):
     app = start_app("demo")
@@ -74,20 +67,9 @@ def test_ctrl_q_in_the_first_frame(start_app):
 
 @pytest.mark.model
 @pytest.mark.usefixtures("long_replies")
-def test_ctrl_q_in_the_middle_of_a_reply_keeps_what_was_said(start_app, home):
+def test_a_signal_to_end_in_the_middle_of_a_reply_keeps_what_was_said(start_app, home):
     app = _replying_app(start_app)
-    app.press("ctrl+q")
-    assert app.wait_for_exit(SOON_S) == 0
-    assert app.unrestored() == []
-    _assert_reply_kept(home)
-
-
-@pytest.mark.model
-@pytest.mark.usefixtures("long_replies")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_end_in_the_middle_of_a_reply_keeps_what_was_said(start_app, home, number):
-    app = _replying_app(start_app)
-    app.send_signal(number)
+    app.send_signal(signal.SIGTERM)
     app.wait_for_exit(SOON_S)
     assert app.unrestored() == []
     _assert_reply_kept(home)
@@ -121,22 +103,27 @@ def test_a_chat_that_can_not_be_saved_is_copied_before_a_signal_ends_the_app(
 
 @pytest.mark.model
 @pytest.mark.usefixtures("long_replies")
-def test_a_crash_says_so_in_a_sentence_and_the_reply_so_far_is_there_again(start_app, home):
-    app = _replying_app(start_app, _CRASHING)
-    app.press("f1")
-    assert app.wait_for_exit(SOON_S) == 1
-    assert app.unrestored() == []
-    after = app.raw.rpartition(b"\x1b[?1049l")[2].decode()
-    assert "The app failed (RuntimeError)" in after
-    assert "Traceback" not in after
-    assert "made to fail" in (home.folder / "logs" / "chat-tui.log").read_text("utf-8")
-    _assert_reopens_as_interrupted(start_app)
-
-
-@pytest.mark.model
-@pytest.mark.usefixtures("long_replies")
-def test_after_a_kill_the_reply_so_far_is_there_and_marked(start_app):
+def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(start_app, home):
     app = _replying_app(start_app)
     app.send_signal(signal.SIGKILL)
     assert app.wait_for_exit(SOON_S) == -signal.SIGKILL
-    _assert_reopens_as_interrupted(start_app)
+
+    again = start_app("--continue", columns=90, rows=40, script=_CRASHING)
+    again.wait_for("Interrupted")
+    assert QUESTION in again.text
+    again.wait_for(is_ready, LOAD_S)
+    again.press("ctrl+n")
+    again.wait_for("New chat")
+    send(again, ANOTHER)
+    wait_for_more_words(again, 8)
+    again.press("f1")
+    assert again.wait_for_exit(SOON_S) == 1
+    assert again.unrestored() == []
+    after = again.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    assert "The app failed (RuntimeError)" in after
+    assert "Traceback" not in after
+    assert "made to fail" in (home.folder / "logs" / "chat-tui.log").read_text("utf-8")
+
+    after_both = start_app("--continue", columns=90, rows=40)
+    after_both.wait_for("Interrupted")
+    assert ANOTHER in after_both.text

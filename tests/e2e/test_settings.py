@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from tests.e2e.seeing import LOAD_S, is_ready, send, watch_reply, words_shown
+
 pytestmark = [pytest.mark.model, pytest.mark.usefixtures("converted")]
 
 
@@ -29,8 +31,28 @@ def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_pa
     assert saved["settings"]["config"] == {"temperature": 0.0, "max_new_tokens": 12}
 
 
-def test_stop_texts_hold_with_the_real_model(start_app, home):
+def test_sixteen_colours_and_forty_by_ten_are_enough_for_a_chat(start_app, home, environment):
+    environment |= {"TERM": "xterm-16color", "COLORTERM": ""}
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 12})
+    app = start_app("demo", columns=40, rows=10)
+    app.wait_for(is_ready, LOAD_S)
+    send(app, "Hello!")
+    watch_reply(app)
+    shown = app.text
+    app.press("ctrl+q")
+    assert app.wait_for_exit() == 0
+    assert app.unrestored() == []
+    assert words_shown(home.chats()[0]["chat_history"][-1]["content"], shown) >= 3
+    assert re.search(rb"\x1b\[[0-9;]*3[0-7]", app.raw)
+    assert not re.search(rb"\x1b\[[0-9;]*[34]8;[25];", app.raw)
+
+
+def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
+    start_app, home, environment
+):
+    environment |= {"EDITOR": "no-such-editor", "VISUAL": ""}
     app = start_app("demo", "temperature=0", 'stop_strings=["Japan", "Tokyo"]')
+    app.wait_for("finds everything by name")
     app.wait_for("is ready")
     app.type("What is the capital of Japan?")
     app.press("enter")
@@ -43,36 +65,14 @@ def test_stop_texts_hold_with_the_real_model(start_app, home):
     assert "Japan" not in reply["content"]
     assert "Tokyo" not in reply["content"]
 
-
-def test_sixteen_colours_are_enough(start_app, environment):
-    environment |= {"TERM": "xterm-16color", "COLORTERM": ""}
-    app = start_app("demo")
-    app.wait_for("is ready")
-    app.press("ctrl+q")
-    assert app.wait_for_exit() == 0
-    assert re.search(rb"\x1b\[[0-9;]*3[0-7]", app.raw)
-    assert not re.search(rb"\x1b\[[0-9;]*[34]8;[25];", app.raw)
-
-
-def test_the_first_words_are_said_once(start_app):
-    app = start_app("demo")
-    app.wait_for("finds everything by name")
-    app.press("ctrl+q")
-    assert app.wait_for_exit() == 0
     again = start_app("demo")
     again.wait_for("is ready")
     assert "finds everything by name" not in again.text
-
-
-def test_an_editor_that_is_not_there_leaves_the_screen_as_it_was(start_app, environment):
-    environment |= {"EDITOR": "no-such-editor", "VISUAL": ""}
-    app = start_app("demo")
-    app.wait_for("is ready")
-    app.type("/editor")
-    app.press("enter")
-    app.wait_for("no-such-editor could not be run")
-    app.type("still here")
-    app.wait_for("still here")
-    app.press("ctrl+q")
-    assert app.wait_for_exit() == 0
-    assert app.unrestored() == []
+    again.type("/editor")
+    again.press("enter")
+    again.wait_for("no-such-editor could not be run")
+    again.type("still here")
+    again.wait_for("still here")
+    again.press("ctrl+q")
+    assert again.wait_for_exit() == 0
+    assert again.unrestored() == []
