@@ -116,7 +116,7 @@ def _about(theme: str) -> str:
 
 THEIR_FLAGS = {
     "MODEL": "`MODEL`: also a folder, a `.gguf` file or `demo`",
-    "BASE_URL": "not asked, and said so: the model runs in this process",
+    "BASE_URL": "the address of a server, before or behind `MODEL`; without one the model runs in this process",
     "name=value ...": "`name=value ...`: the same values, and also `.9`, `1e-3`, texts with blanks and lists of texts",
     "--generation-config": "`--generation-config`",
     "--model_name_or_path": "`MODEL`, or under its old name",
@@ -128,7 +128,7 @@ THEIR_FLAGS = {
     "--use_bnb_nested_quant": "`--use-bnb-nested-quant`; on by default",
     "--trust_remote_code": "`--trust-remote-code`",
     "--temperature 0.7 and the like": "the same, for every parameter",
-    "--host, --port, --verbose": "taken and without meaning, since there is no server",
+    "--host, --port, --verbose": "taken and without meaning, since no server is started",
 }
 """What became of the flags of `transformers chat`; the others have their own row under the same name."""
 THEIR_BEHAVIOUR = {

@@ -272,6 +272,9 @@ def test_wrong_arguments_answer_without_anything_heavy(tmp_path):
         (["http://a", "--base-url", "http://b"], "Two servers are named"),
         (["http://u:secret@a/", "m"], "a name or password must not stand in it"),
         (["http://a:99999"], "its host or port is not valid"),
+        (["http://a?key=sk-1"], "must not have a part behind a question mark"),
+        (["localhost:8122"], "Did you mean http://localhost:8122?"),
+        (["192.168.1.5:11434/v1"], "Did you mean http://192.168.1.5:11434/v1?"),
     ],
 )
 def test_what_contradicts_itself_is_refused(words, said, capsys):
@@ -310,3 +313,22 @@ def test_a_pipe_in_place_of_a_generation_config_is_refused_and_not_waited_for(tm
     result = run("m", "--generation-config", str(pipe), "--dry-run", home=tmp_path / "home")
     assert result.returncode == 2
     assert "can't be used (not a regular file)." in result.stderr
+
+
+def test_a_server_is_started_with_by_its_name(tmp_path):
+    file = tmp_path / "config" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[servers.home]\nurl = "http://localhost:8000/v1"\n')
+    assert report("home", home=tmp_path)["model"] == "http://localhost:8000"
+    told = report("home", "--quantization", "4bit", home=tmp_path)["notices"]
+    assert told == ["--quantization has no effect on a model of a server."]
+
+
+def test_a_preset_does_not_lead_to_a_server_of_its_own(tmp_path):
+    file = tmp_path / "shared.toml"
+    file.write_text('model = "http://localhost:8000/#m"\n')
+    found = report("--preset", str(file), home=tmp_path)
+    assert found["model"] is None
+    assert any("names a server that you have not used" in one for one in found["notices"])
+    named = report("http://localhost:8000", "m", "--preset", str(file), home=tmp_path)
+    assert named["model"] == "http://localhost:8000/#m"

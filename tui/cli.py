@@ -174,15 +174,20 @@ def _load_request(
     arguments: Arguments, preferences: Preferences
 ) -> tuple[LoadRequest | None, list[str]]:
     """Return the model to load, None where there is none to begin with, and sentences about what is not used."""
+    from tui.chat.servers import Servers
     from tui.engine.base import LoadRequest
     from tui.engine.catalog import demo_model
     from tui.engine.quantization import QUANTIZATIONS
+    from tui.engine.remote.address import is_server
     from tui.settings.preferences import Origin
 
     wanted = preferences.values.model
-    model = wanted.name or ("demo" if demo_model() else "")
+    servers = Servers(lambda: preferences.values.servers, os.environ)
+    model = servers.resolve(wanted.name) or ("demo" if demo_model() else "")
     if not model:
         return None, []
+    if is_server(model):
+        return _server_request(model, preferences, servers)
     quantization, origin = wanted.quantization, preferences.origin("model.quantization")
     # What was chosen for another model says nothing of the one that is named now.
     is_named = preferences.origin("model.name") is not Origin.REMEMBERED
@@ -202,6 +207,31 @@ def _load_request(
         **preferences.load_options,
     )
     return request, notices
+
+
+def _server_request(
+    model: str, preferences: Preferences, servers: Servers
+) -> tuple[LoadRequest | None, list[str]]:
+    """Return what connects to a model's server; None where only a preset names it, since that can come from anybody."""
+    from tui.engine.base import LoadRequest
+    from tui.engine.remote.address import AddressError, parse
+    from tui.settings.preferences import Origin
+
+    state = preferences.remembered
+    known = {one.address.base for one in servers.known((*state.favourites, *state.recent_models))}
+    try:
+        base = parse(model).base
+    except AddressError as error:
+        return None, [str(error)]
+    if preferences.origin("model.name") is Origin.PRESET and base not in known:
+        return None, [f"The preset names a server that you have not used: {base}. F4 takes its address if you trust it."]  # fmt: skip
+    unused = [
+        f"--{key.partition('.')[2]}"
+        for key in ("model.quantization", "model.dtype", "model.device")
+        if preferences.origin(key) is Origin.COMMAND_LINE
+    ]
+    notices = [f"{', '.join(unused)} has no effect on a model of a server."] if unused else []
+    return LoadRequest(model, **preferences.load_options), notices
 
 
 def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
@@ -267,8 +297,8 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     opened = _opened(arguments, store)
     preferences, problems = _preferences(arguments, paths)
     themes, broken = user_themes(paths.themes)
-    request, more = _load_request(arguments, preferences)
     servers = Servers(lambda: preferences.values.servers, os.environ)
+    request, more = _load_request(arguments, preferences)
     app = ChatApp(
         Engines(LocalEngine(paths.cache), lambda: _remote_engine(servers)),
         SessionWriter(store),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _WORDS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
 }
+_HOST: Final = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}(?:/.*)?")
 _IGNORED: Final = "host", "port", "verbose"
 
 
@@ -294,6 +296,10 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, str, list[str]]:
             if server:
                 raise ParameterError(f"Two servers are named: {server} and {word}.")
             server = word
+        elif _HOST.fullmatch(word) and not _is_there(word):
+            raise ParameterError(
+                f"{word!r} looks like the address of a server.", f"Did you mean http://{word}?"
+            )
         elif not model:
             model = word
         else:

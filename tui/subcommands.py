@@ -245,15 +245,17 @@ def _server(named: str) -> Server:
     servers = Servers(lambda: preferences.values.servers, os.environ)
     if is_server(named):
         return server_of(parse_address(named), servers.named())
-    for problem in servers.problems():
-        complain(f"chat-tui models: {problem}")
     found = {one.name: one for one in servers.named()}
-    if named not in found:
-        raise SettingError(
-            f"There is no server {named!r}.",
-            did_you_mean(named, found) or "The configuration file names none of that name.",
-        )
-    return found[named]
+    if named in found:
+        return found[named]
+    mark = f"servers.{named}"
+    wrong = [one for one in (*preferences.problems, *servers.problems()) if mark in one]
+    if wrong:
+        raise SettingError(wrong[0])
+    raise SettingError(
+        f"There is no server {named!r}.",
+        did_you_mean(named, found) or "The configuration file names none of that name.",
+    )
 
 
 def config_parser() -> argparse.ArgumentParser:

@@ -46,7 +46,11 @@ def test_a_named_server_has_its_key_from_the_environment():
     [
         (ServerEntry(), {}, "names no url"),
         (ServerEntry("ftp://x"), {}, "is no address of a server"),
-        (ServerEntry("http://x", "K"), {}, "K holds no key, so home is asked without one"),
+        (
+            ServerEntry("http://x", "K"),
+            {},
+            "K holds no key that can be sent, so home is asked without one",
+        ),
         (ServerEntry("http://x", "K"), {"K": "a\x1bb"}, "K holds no key"),
     ],
 )
@@ -128,3 +132,27 @@ async def test_a_server_that_only_a_file_names_is_asked_about(
         consent = ServerConsent(known, one.core.settings, one.core.loader, one.person)
         assert await consent.may_use(model, "A file names it.") is may
         assert len(one.person.asked) == questions
+
+
+def test_a_server_is_named_by_its_name():
+    known = servers(home=ServerEntry("http://localhost:8000/v1"), broken=ServerEntry("x"))
+    assert known.resolve("home") == "http://localhost:8000"
+    assert known.resolve("broken") == "broken"
+    assert known.resolve("org/home") == "org/home"
+
+
+def test_of_two_names_for_one_address_the_first_is_used_and_that_is_said():
+    known = servers(
+        {"A": "sk-a", "B": "sk-b"},
+        one=ServerEntry("http://x", "A"),
+        two=ServerEntry("http://x/v1", "B"),
+    )
+    assert [(one.name, one.key) for one in known.named()] == [("one", "sk-a")]
+    (problem,) = known.problems()
+    assert problem.startswith("[servers.two] has the address of another server")
+
+
+def test_a_key_in_place_of_its_variable_is_not_shown():
+    (problem,) = servers(home=ServerEntry("http://x", "sk-secret/1")).problems()
+    assert "sk-secret" not in problem
+    assert "not the key" in problem

@@ -233,7 +233,13 @@ def test_servers_are_tables_with_names_of_the_users_own():
 def test_a_server_that_is_not_right_is_said(text, said):
     found = parse_config(text)
     assert said in found.problems[0]
-    assert "servers" not in found.values
+    assert not found.values.get("servers")
+    both = (
+        parse_config(f'{text}\n[servers.good]\nurl = "http://y"')
+        if text != "servers = 3"
+        else found
+    )
+    assert list(both.values.get("servers", ())) == ([] if both is found else ["good"])
 
 
 def test_servers_are_not_set_by_the_environment():

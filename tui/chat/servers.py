@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from tui.engine.remote.address import Address, AddressError, is_server, parse
 from tui.engine.remote.servers import Server
 from tui.settings.values import ServerEntry
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
 
 
 class Servers:
@@ -27,9 +31,17 @@ class Servers:
         self._environment = environment
 
     def named(self) -> tuple[Server, ...]:
-        """Return the servers that have a name and an address that can be used."""
-        found = (self._server(name, entry) for name, entry in self._entries().items())
-        return tuple(one for one in found if one is not None)
+        """Return the servers that have a name and an address that can be used; of two with one address the first."""
+        found: dict[str, Server] = {}
+        for name, entry in self._entries().items():
+            if (server := self._server(name, entry)) is not None:
+                found.setdefault(server.address.base, server)
+        return tuple(found.values())
+
+    def resolve(self, model: str) -> str:
+        """Return the address that a model's name stands for, where it is the name of a server; else the name itself."""
+        found = (str(one.address) for one in self.named() if one.name == model)
+        return next(found, model)
 
     def problems(self) -> tuple[str, ...]:
         """Return a sentence for each thing that is wrong with them."""
@@ -58,7 +70,8 @@ class Servers:
         return Server(address, name, self._key(entry), entry.dialect, entry.context)
 
     def _key(self, entry: ServerEntry) -> str:
-        key = self._environment.get(entry.key_env, "").strip() if entry.key_env else ""
+        is_name = _VARIABLE.fullmatch(entry.key_env) is not None
+        key = self._environment.get(entry.key_env, "").strip() if is_name else ""
         return key if key.isascii() and key.isprintable() else ""
 
     def _problem(self, name: str, entry: ServerEntry) -> str:
@@ -68,8 +81,11 @@ class Servers:
             parse(entry.url)
         except AddressError as error:
             return f"[servers.{name}]: {error}"
+        if entry.key_env and _VARIABLE.fullmatch(entry.key_env) is None:
+            # It may be the key itself, which is not to be shown.
+            return f"[servers.{name}]: key_env has to be the name of an environment variable, not the key."
         if entry.key_env and not self._key(entry):
-            return (
-                f"[servers.{name}]: {entry.key_env} holds no key, so {name} is asked without one."
-            )
+            return f"[servers.{name}]: {entry.key_env} holds no key that can be sent, so {name} is asked without one."
+        if name not in [one.name for one in self.named()]:
+            return f"[servers.{name}] has the address of another server, and is not used."
         return ""

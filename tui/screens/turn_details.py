@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Label, TabbedContent, TabPane
 
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Status, Turn
+from tui.engine.remote.address import is_server
 from tui.parameters import PARAMETERS, format_value
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
@@ -99,7 +100,8 @@ def _model_facts(generation: Generation) -> Iterator[Fact]:
     yield Fact("name", generation.name or generation.model or "unknown")
     if generation.model:
         yield Fact("loaded as", generation.model)
-    yield Fact("quantization", generation.quantization)
+    if not is_server(generation.model):
+        yield Fact("quantization", generation.quantization)
     if generation.start_text:
         yield Fact("given first words", generation.start_text)
 

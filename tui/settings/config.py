@@ -80,7 +80,12 @@ def parse_config(text: str, name: str = "config.toml") -> Config:
     problems: list[str] = []
     for key, value in _entries(document, "", problems):
         try:
-            values[key] = SETTINGS[key].check(value)
+            if SETTINGS[key].entry is None:
+                values[key] = SETTINGS[key].check(value)
+            else:
+                # What is wrong with one of them says nothing of the others.
+                values[key], wrong = SETTINGS[key].check_each(value)
+                problems += [f"{name}: {error}" for error in wrong]
         except SettingError as error:
             problems.append(f"{name}: {error}")
     return Config(values, tuple(problems))

@@ -101,7 +101,10 @@ class Setting:
             except ParameterError as error:
                 raise self._refused(error.message, error.hint) from error
         if self.entry is not None:
-            return self._checked_tables(value, self.entry)
+            found, problems = self.check_each(value)
+            if problems:
+                raise problems[0]
+            return found
         if type(value) is int and abs(value) > _MOST_NUMBER:
             raise self._refused(f"the number is not {self.range_text}.")
         if self.kind is float and type(value) is int:
@@ -109,25 +112,35 @@ class Setting:
         is_right = type(value) is self.kind or (self.kind is dict and isinstance(value, Mapping))
         if not is_right or not self._is_allowed(value):
             raise self._refused(f"{str(value)[:40]!r} is not {self.range_text}.")
-        found: Json = dict(value) if self.kind is dict else value
-        return found
+        checked: Json = dict(value) if self.kind is dict else value
+        return checked
 
-    def _checked_tables(self, value: Any, entry: type) -> Json:
-        """Return a table of tables, each checked field by field."""
+    def check_each(self, value: Any) -> tuple[Json, list[SettingError]]:
+        """Return those tables of a table of tables that are allowed, and what is wrong with each of the others.
+
+        Raises:
+            SettingError: it is no table at all.
+        """
         if not isinstance(value, Mapping):
             raise self._refused(f"{str(value)[:40]!r} is not {self.range_text}.")
-        known = {one.name: _setting(f"{self.key}.NAME.{one.name}", one) for one in fields(entry)}
         found: dict[str, Json] = {}
+        problems: list[SettingError] = []
         for name, table in value.items():
-            if not _TABLE_NAME.fullmatch(name) or not isinstance(table, Mapping):
-                raise self._refused(f"[{self.key}.{name[:40]}] is no table with a plain name.")
-            for key in table:
-                if key not in known:
-                    raise self._refused(
-                        f"[{self.key}.{name}] has no {key[:40]!r}.", did_you_mean(key, known)
-                    )
-            found[name] = {key: known[key].check(one) for key, one in table.items()}
-        return found
+            try:
+                found[name] = self._checked_table(str(name), table)
+            except SettingError as error:
+                problems.append(error)
+        return found, problems
+
+    def _checked_table(self, name: str, table: Any) -> dict[str, Json]:
+        if not _TABLE_NAME.fullmatch(name) or not isinstance(table, Mapping):
+            raise self._refused(f"[{self.key}.{name[:40]}] is no table with a plain name.")
+        key = f"{self.key}.{name}"
+        known = {one.name: _setting(f"{key}.{one.name}", one) for one in fields(self.entry or Values)}  # fmt: skip
+        for one in table:
+            if one not in known:
+                raise self._refused(f"[{key}] has no {one[:40]!r}.", did_you_mean(one, known))
+        return {one: known[one].check(given) for one, given in table.items()}
 
     def _is_allowed(self, value: Any) -> bool:
         if self.kind is str:

@@ -48,6 +48,7 @@ _SLICE_S: Final = 0.03
 """Seconds that one layout may take; what is left of a huge turn follows in the next frames."""
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
 _GLYPHS: Final = {USER: "❯", ASSISTANT: "●"}
+_SILENT: Final = "The model ended its reply without a word."
 _ENDINGS: Final = {
     Status.STOPPED: ("status-quiet", "■ Stopped by you; what was written is kept."),
     Status.TRUNCATED: (
@@ -510,6 +511,9 @@ class TurnView(Widget):
         if not self._body.source and not self._thought.source:
             if self._turn.status == Status.STREAMING:
                 return [Line((Span("…", "status-quiet"),))]
+            is_silent = self._turn.role == ASSISTANT and self._turn.status == Status.COMPLETE
+            if is_silent and not self._turn.parts:
+                return wrap([Span(_SILENT, "status-quiet")], width)
             return []
         return self._body.lines(width, numbers=self._numbers, budget_s=_SLICE_S)
 

@@ -121,7 +121,8 @@ def parse(text: str) -> Address:
             "key_env in [servers.NAME] of the configuration file.",
         )
     if parts.query:
-        raise _refused(text, "it must not have a part behind a question mark.")
+        shown = text.partition("?")[0]
+        raise _refused(shown, "it must not have a part behind a question mark.")
     shown = f"[{host}]" if ":" in host else _in_ascii(host, text)
     place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
     path = _without_endpoint(parts.path)

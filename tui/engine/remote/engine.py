@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from tui.conversation.reasoning_marks import PLAIN
 from tui.conversation.thoughts import Piece, ThinkSplitter
-from tui.conversation.turn import ReplyStats
+from tui.conversation.turn import USER, Message, ReplyStats
 from tui.engine.base import (
     Cancelled,
     Capabilities,
@@ -232,7 +232,8 @@ def _chosen(models: list[Served], wanted: str, server: str, *, loads_any: bool) 
         ServerError: there is none.
     """
     if not models and not (wanted and loads_any):
-        hint = "Name one: chat-tui URL MODEL." if loads_any else "Load or pull one there first."
+        named = "Name one behind the address, as in http://localhost:8000/#org/model."
+        hint = named if loads_any else "Load or pull one there first."
         raise ServerError(f"{server} lists no model.", hint)
     names = {model.id: model for model in models}
     if wanted:
@@ -274,6 +275,19 @@ def _info(server: Server, dialect: Dialect, model: Served) -> ModelInfo:
     )
 
 
+def joined(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return messages of which no two in a row are the user's, as when a reply failed: many chat templates refuse that."""
+    found: list[Message] = []
+    for message in messages:
+        before = found[-1] if found else None
+        if before is not None and before.role == message.role == USER:
+            content = f"{before.content}\n\n{message.content}"
+            found[-1] = replace(before, content=content, parts=(*before.parts, *message.parts))
+        else:
+            found.append(message)
+    return tuple(found)
+
+
 def _cannot(dialect: Dialect, what: str) -> str:
     return f"{dialect.name} can't {what}."
 
@@ -295,7 +309,8 @@ class _Reply:
             for name, value in request.parameters.items()
             if value is not None and name not in connected.dialect.parameters
         ]
-        self._request = replace(request, parameters=values)
+        messages = joined(request.messages)
+        self._request = replace(request, messages=messages, parameters=values)
         self._values: Mapping[str, Value] = values
         self._emit = emit
         self._on = connected
@@ -362,7 +377,7 @@ class _Reply:
         try:
             async with asyncio.timeout(None) as patience, aclosing(aiter(stream)) as pieces:
                 async for piece in pieces:
-                    for said in reader.read(piece):
+                    for said in reader.read(self._on.link.hidden(piece)):
                         self._take(said)
                     if piece.strip() == DONE:
                         return

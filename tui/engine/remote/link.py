@@ -32,6 +32,8 @@ MOST_BYTES: Final = 16_000_000
 """Of an answer that is no stream."""
 MOST_PIECE: Final = 1_000_000
 """Characters of one piece of a stream."""
+_LEAST_WHOLE_KEY: Final = 12
+"""Characters of a key that nobody writes by chance: a shorter one may be a word of a reply."""
 _HIDDEN: Final = "[key]"
 _LEAST_OF_A_KEY: Final = 4
 """Characters of a key's beginning that are hidden where a sentence is cut in its middle."""
@@ -234,6 +236,14 @@ class Link:
             body=error.body,
             is_lost=error.is_lost,
         )
+
+    def holds_key(self, said: str) -> bool:
+        """Return whether a text repeats the key."""
+        return len(self._key) >= _LEAST_WHOLE_KEY and self._key in said
+
+    def hidden(self, said: str) -> str:
+        """Return a piece of a reply without the key."""
+        return said.replace(self._key, _HIDDEN) if self.holds_key(said) else said
 
     def _without_key(self, said: str) -> str:
         """Return a text without the key, and without the beginning of one that the text was cut in."""

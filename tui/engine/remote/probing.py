@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ _OWNERS: Final = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama-server"
 _MAY_BE_ONE: Final = (400, 403, 404, 405, 500, 501)
 """A server of models may answer so too: one without the list, and one that can't make it."""
 
+PROBE_S: Final = 30.0
+"""How long a server may take to say what it is and what it has."""
+
 
 async def probe(link: Link, named: str = "") -> tuple[Dialect, list[Served]]:
     """Return what a server speaks, and its models.
@@ -30,6 +34,20 @@ async def probe(link: Link, named: str = "") -> tuple[Dialect, list[Served]]:
     Raises:
         ServerError: nobody answers there, or what answers is no server of models.
     """
+    try:
+        async with asyncio.timeout(PROBE_S):
+            dialect, models = await _probed(link, named)
+    except TimeoutError:
+        raise ServerError(
+            f"{link.name} took too long to say what it has.",
+            "It may be busy. Try again.",
+            is_lost=True,
+        ) from None
+    # An id that repeats the key would bring it onto the screen and into files.
+    return dialect, [one for one in models if not link.holds_key(one.id)]
+
+
+async def _probed(link: Link, named: str) -> tuple[Dialect, list[Served]]:
     if known := DIALECTS.get(named):
         return known, await known.models(link)
     problem, listed = None, None

@@ -39,7 +39,9 @@ class Details:
         )
         self._view.screen.app.push_screen(dialog)
         await self._fill_prompt(dialog, turn)
-        if self._core.loader.ready and self._core.replies.live is None:
+        loader = self._core.loader
+        splits = loader.info is not None and loader.info.capabilities.splits
+        if loader.ready and splits and self._core.replies.live is None:
             dialog.set_tokens(await self._core.side.split(turn.content))
 
     async def _fill_prompt(self, dialog: TurnDetails, turn: Turn) -> None:

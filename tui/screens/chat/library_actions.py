@@ -124,8 +124,8 @@ class LibraryActions:
         except PresetError as error:
             self._ui.tell(str(error), severity="warning")
             return False
-        gone = f"{sanitize_line(str(arguments[0]), 80)} is gone."
-        self._ui.tell(f"Written: {path}" if path else gone)
+        if path:
+            self._ui.tell(f"Written: {path}")
         return True
 
     # -- presets
@@ -209,8 +209,8 @@ class LibraryActions:
         """Take the named preset out of the library; ask for one without a name."""
         names = await asyncio.to_thread(self._library.preset_names)
         name = argument or await self._ui.pick("Delete a preset", names)
-        if name:
-            await self._kept(self._library.delete_preset, name)
+        if name and await self._kept(self._library.delete_preset, name):
+            self._ui.tell(f"{sanitize_line(name, 80)} is gone.")
 
     # -- colors and all other settings
 

@@ -50,7 +50,8 @@ class ModelActions:
     async def choose(self, name: str = "") -> None:
         """Load the named model; ask for one without a name."""
         if name:
-            await self._downloading.get(self._core.settings.load_request(name))
+            named = self._servers.resolve(name)
+            await self._downloading.get(self._core.settings.load_request(named))
         else:
             await self.pick()
 

@@ -286,6 +286,8 @@ class Shower:
         state, progress = self._state()
         stats = self._stats()
         text, short = self._downloads
+        # Most servers don't say what they had cached.
+        tells_cache = info is None or not info.server or stats.cached_tokens > 0
         self._view.status.values = StatusValues(
             state=state,
             model=loader.name,
@@ -299,7 +301,7 @@ class Shower:
             download=text,
             download_short=short,
             cached_tokens=stats.cached_tokens,
-            read_tokens=stats.prompt_tokens - stats.cached_tokens,
+            read_tokens=stats.prompt_tokens - stats.cached_tokens if tells_cache else 0,
             dropped_tokens=stats.dropped_tokens,
         )
 
@@ -318,7 +320,7 @@ class Shower:
     def _stats(self) -> ReplyStats:
         """Return the figures of the reply under way, else of the newest one that has any."""
         reply = self._core.replies.live
-        if reply is not None and reply.prompt:
+        if reply is not None and reply.prompt and reply.prompt.prompt_tokens:
             return reply.stats
         path = self._core.session.conversation.path
         known = (turn.generation for turn in reversed(path) if turn.generation)

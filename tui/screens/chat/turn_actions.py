@@ -11,7 +11,7 @@ from tui.chat.server_consent import ServerConsent
 from tui.conversation import ASSISTANT, USER, Turn
 from tui.engine.base import LoadRequest
 from tui.engine.catalog import ModelKind, ModelSource, local_models
-from tui.engine.remote.address import is_server
+from tui.engine.remote.address import is_server, parse
 from tui.parameters import readable
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
@@ -73,7 +73,7 @@ class TurnActions:
         state = self._core.settings.state
         names = dict.fromkeys((*state.favourites, *state.recent_models))
         served = [
-            ModelSource(name, ModelKind.SERVER, name, short_name(name))
+            ModelSource(name, ModelKind.SERVER, name, f"{short_name(name)} ({parse(name).name})")
             for name in filter(is_server, names)
         ]
         return [*local_models(), *served]

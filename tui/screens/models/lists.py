@@ -282,7 +282,7 @@ class ModelLists(Dialog[LoadRequest]):
 
     def _typed_option(self) -> list[Option]:
         """Offer to load what was typed, when it looks like the name of a model."""
-        words = self._words
+        words = self._servers.resolve(self._words)
         if not words or words in self._known.sources:
             return []
         if is_server(words):

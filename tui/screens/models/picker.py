@@ -61,7 +61,8 @@ class ModelPicker(ModelLists):
         if chosen == ASK_HUB:
             self.action_switch()
         elif chosen:
-            self._ask_for(replace(self._request, model=self._words if chosen == TYPED else chosen))
+            typed = self._servers.resolve(self._words)
+            self._ask_for(replace(self._request, model=typed if chosen == TYPED else chosen))
         elif self._words:
             show_problem(self, f"There is no model {self._words!r} on this machine.")
 

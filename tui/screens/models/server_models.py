@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.content import Content
 from textual.screen import Screen
@@ -17,6 +17,9 @@ from tui.screens.models import rows
 
 if TYPE_CHECKING:
     from tui.engine.remote.listing import Listed
+
+_MOST_ROWS: Final = 200
+"""Of one server: some list thousands."""
 
 
 class ServerModels:
@@ -36,6 +39,11 @@ class ServerModels:
         self._servers = {one.address.base: one for one in servers}
         self._listed: dict[str, Listed] = {}
         self._changed = changed
+
+    def resolve(self, model: str) -> str:
+        """Return the address that a model's name stands for, where it is the name of a server; else the name itself."""
+        found = (str(one.address) for one in self._servers.values() if one.name == model)
+        return next(found, model)
 
     def ask_all(self) -> None:
         """Ask each for its models."""
@@ -82,14 +90,18 @@ class ServerModels:
         self, listed: Listed, wanted: Sequence[str], current: str, favourites: Sequence[str]
     ) -> list[Option]:
         address = listed.server.address
-        made = []
+        made: list[Option] = []
         for model in listed.models:
             name = str(address.with_model(model.id))
-            if all(word in f"{name} {listed.server.label}".casefold() for word in wanted):
-                row = rows.server_row(
-                    model, is_current=name == current, is_favourite=name in favourites
-                )
-                made.append(Option(row, id=name))
+            if not all(word in f"{name} {listed.server.label}".casefold() for word in wanted):
+                continue
+            if len(made) == _MOST_ROWS:
+                more = Content.styled("   … and more: type a part of the name", "$text-muted")
+                return [*made, Option(more, disabled=True)]
+            row = rows.server_row(
+                model, is_current=name == current, is_favourite=name in favourites
+            )
+            made.append(Option(row, id=name))
         return made
 
 
