@@ -18,7 +18,7 @@ class Group(Collapsible):
 
     DEFAULT_CSS = """
     Group {
-        border: none; padding: 0; margin: 0 0 1 0; background: $surface; width: 1fr; height: auto;
+        border: none; padding: 0; margin: 0 1 1 0; background: $surface; width: 1fr; height: auto;
         & CollapsibleTitle {
             padding: 0; width: 1fr; color: $text-muted; text-style: bold; background: $surface;
             &:hover { background: $surface-lighten-1; color: $foreground; }

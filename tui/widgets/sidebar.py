@@ -59,7 +59,7 @@ class Sidebar(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = []
     DEFAULT_CSS = """
     Sidebar {
-        width: 36;
+        width: 37;
         padding: 0 1;
         background: $surface;
         scrollbar-size-vertical: 1;
