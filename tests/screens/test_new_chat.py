@@ -86,3 +86,15 @@ async def test_continue_is_offered_on_replies_alone(desk: Desk):
         await pilot.press("escape")
         await until(pilot, lambda: screen.focused is screen.composer)
         assert screen.can_do("turn.continue")
+
+
+async def test_the_settings_key_goes_there_and_from_there_hides_them(desk: Desk):
+    async with desk.app().run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        assert screen.has_class("-sidebar")
+        await pilot.press("f2")
+        await until(pilot, lambda: screen.view.sidebar.has_focus_within)
+        assert screen.has_class("-sidebar")
+        await pilot.press("f2")
+        await until(pilot, lambda: not screen.has_class("-sidebar"))
+        assert screen.focused is screen.composer
