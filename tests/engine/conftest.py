@@ -90,15 +90,21 @@ def own_cache(tmp_path, kernels):
 
 
 @pytest.fixture
-def engine(own_cache):
+def one_thread():
+    """Tiny models only get slower by sharing their work."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # tiny models only get slower by sharing their work
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def engine(own_cache, one_thread):
     made = LocalEngine(own_cache)
     yield made
     made.unload()
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def uncached(engine, messages, **parameters):
 def test_replies_with_and_without_the_cache_are_equal_over_turns_and_edits(engine_of_each_kind):
     engine, die = engine_of_each_kind, random.Random(5)
     contents = ["hello there"]
-    for _ in range(14):
+    for _ in range(10):
         messages = chat(*contents)
         heard = ask(engine, messages, max_new_tokens=24)
         assert heard.text == uncached(engine, messages, max_new_tokens=24).text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.compiled_kernels import lay_kernels
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.base import StopReason
+from tui.engine.local import LocalEngine
 from tui.parameters import PARAMETERS
 
 SAMPLES = {
@@ -31,6 +33,17 @@ def folder(tmp_path_factory):
     return tiny.llama(tmp_path_factory.mktemp("models") / "llama")
 
 
+@pytest.fixture(scope="module")
+def shared(folder, tmp_path_factory, kernels):
+    """A model for tests that change nothing in it."""
+    cache = tmp_path_factory.mktemp("shared") / "cache"
+    lay_kernels(cache)
+    made = LocalEngine(cache)
+    load(made, folder)
+    yield made
+    made.unload()
+
+
 @pytest.fixture
 def model(engine, folder):
     load(engine, folder)
@@ -42,9 +55,9 @@ def test_the_samples_cover_the_table():
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_reply_can_be_made_with_each_parameter(model, name):
+def test_a_reply_can_be_made_with_each_parameter(shared, one_thread, name):
     value = PARAMETERS[name].check(SAMPLES[name])
-    heard = ask(model, chat("hello"), **{"temperature": 0.7, "max_new_tokens": 4, name: value})
+    heard = ask(shared, chat("hello"), **{"temperature": 0.7, "max_new_tokens": 4, name: value})
     assert heard.prompt.parameters[name] == value
     assert heard.finished.stats.new_tokens > 0
 
@@ -61,8 +74,8 @@ def config(model, **values):
     "name",
     [one for one in PARAMETERS if one not in DONE_HERE],
 )
-def test_generate_is_given_each_parameter(model, name):
-    assert getattr(config(model, **{name: SAMPLES[name]}), name) == SAMPLES[name]
+def test_generate_is_given_each_parameter(shared, name):
+    assert getattr(config(shared, **{name: SAMPLES[name]}), name) == SAMPLES[name]
 
 
 def test_do_sample_false_goes_before_the_temperature(model):

@@ -100,7 +100,7 @@ HARMLESS = {
 def test_a_harmful_tokenizer_is_refused_from_its_file_and_from_what_was_made_of_it(
     name, tmp_path, monkeypatch, capfd
 ):
-    monkeypatch.setattr(tokenizer_check, "_WITHIN_S", 3.0)
+    monkeypatch.setattr(tokenizer_check, "_WITHIN_S", 1.5)
     monkeypatch.setattr(tokenizer_check, "_MEMORY_BYTES", 1 << 29)
     made = backend(**HARMFUL[name])
     with pytest.raises(ModelLoadError, match=r"The tokenizer of org/model can't be used: it .*\."):

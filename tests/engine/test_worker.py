@@ -11,6 +11,7 @@ import weakref
 import pytest
 
 from tui.conversation.turn import ReplyStats
+from tui.engine import failures
 from tui.engine.base import (
     Cancelled,
     Failed,
@@ -500,7 +501,11 @@ class Long(Cancelled):
 
 @pytest.mark.parametrize("kind", [Hostile, Endless, Long])
 @pytest.mark.parametrize("of", ["load", "generate", "unload", "prepare"])
-def test_an_exception_that_can_not_be_told_ends_its_job_with_one_event(worker, engine, kind, of):
+def test_an_exception_that_can_not_be_told_ends_its_job_with_one_event(
+    worker, engine, kind, of, monkeypatch
+):
+    monkeypatch.setattr(failures, "_WITHIN_S", 0.1)
+
     def fail(*_args):
         raise kind
 

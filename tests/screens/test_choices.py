@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from textual import events
 
-from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
@@ -332,11 +332,13 @@ async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
 
 
 async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(desk: Desk):
-    async with desk.app().run_test(size=ROOMY) as pilot:
+    state = AppState(parameters={"top_k": 5, "temperature": 0.3})
+    async with desk.app(state=state).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         assert not screen.view.sidebar.is_filled
         screen.core.settings.set({"top_k": 6})
-        screen.core.settings.set({"top_k": 7})
+        screen.core.settings.set({"top_k": 7, "temperature": None})
+        wanted = dict(screen.core.settings.parameters)
         await pilot.pause()
         assert not screen.view.sidebar.is_filled
         screen.do("system.edit")
@@ -344,7 +346,22 @@ async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(de
         assert isinstance(screen.focused, SystemPrompt)
         assert screen.query_one("#parameter-top_k", ParameterField).value == 7
         assert "• 1 changed" in shown(pilot)
+        await still(pilot, screen)
+        assert screen.core.settings.parameters == wanted
         assert "Scripted-1B ▾" in shown(pilot)
+
+
+async def test_the_quantization_in_force_is_no_choice_when_the_settings_are_first_shown(desk: Desk):
+    engine = ScriptedEngine()
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.core.loader.load(LoadRequest("scripted", "8bit"))
+        await until(pilot, lambda: screen.model.ready and screen.model.quantization == "8bit")
+        await pilot.press("f2")
+        await until(pilot, lambda: screen.view.sidebar.is_filled)
+        await still(pilot, screen)
+        assert screen.query_one("#quantization").value == "8bit"
+        assert [request.quantization for request in engine.load_requests] == ["none", "8bit"]
 
 
 async def test_what_is_known_only_when_the_app_has_ended_is_not_shown_any_more(desk: Desk):

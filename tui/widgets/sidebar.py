@@ -384,8 +384,9 @@ class Sidebar(VerticalScroll):
     @on(Select.Changed, "#quantization")
     def _quantization_chosen(self, event: Select.Changed) -> None:
         event.stop()
-        # Select reports its first value when it is mounted; that is no choice of the user's.
-        if event.value == self._quantization or not isinstance(event.value, str):
+        # Select reports its first value when it is mounted; that is no choice of the user's, nor is one that was replaced since.
+        is_over = event.value == self._quantization or event.value != event.select.value
+        if is_over or not isinstance(event.value, str):
             return
         self._quantization = event.value
         self._explain(event.value)
