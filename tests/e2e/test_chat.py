@@ -121,7 +121,7 @@ def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, hom
     app.wait_for("(fork)")
     send(app, "Why?")
     watch_reply(app)
-    assert sorted(len(chat["chat_history"]) for chat in home.chats()) == [2, 4]
+    app.wait_until(lambda: sorted(len(chat["chat_history"]) for chat in home.chats()) == [2, 4])
 
     # And the one it came from is in the list of chats.
     app.press("f3")

@@ -119,8 +119,8 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         await type_text(pilot, "/pre")
         await until(pilot, lambda: "/preset [NAME]" in shown(pilot))
         await pilot.press("down", "enter")
-        assert screen.composer.text == "/preset-default "
-        await pilot.press(*["backspace"] * 16, "slash", "escape")
+        assert screen.composer.text == "/preset-delete "
+        await pilot.press(*["backspace"] * 15, "slash", "escape")
         await until(pilot, lambda: "/preset" not in shown(pilot))
         assert screen.composer.text == "/"
 
