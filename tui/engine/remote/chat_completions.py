@@ -37,6 +37,7 @@ PLAIN_PARAMETERS: Final[Mapping[str, str]] = {
 }
 """What every such server takes: our names with theirs."""
 _REASONING: Final = ("reasoning_content", "reasoning")
+_CONTEXT: Final = ("max_model_len", "context_length", "context_window", "max_context_length")
 _LONGEST_NAME: Final = 200
 
 
@@ -193,7 +194,18 @@ def listed_model(entry: Mapping[str, Any]) -> Served:
     name = text(entry.get("id"))
     # What holds a line's end or the like would be shown as another model than the one that is asked for.
     is_fit = len(name) <= _LONGEST_NAME and name == sanitize_line(name) == name.strip()
-    return Served(name if is_fit else "", context_tokens=whole(entry.get("max_model_len")))
+    return Served(name if is_fit else "", context_tokens=_context(entry))
+
+
+def _context(entry: Mapping[str, Any]) -> int:
+    """Return the context that a list tells, under whichever name; 0 where it doesn't."""
+    return next((found for name in _CONTEXT if (found := whole(entry.get(name)))), 0)
+
+
+def _thought(part: Mapping[str, Any]) -> str:
+    """Return the reasoning in a part of a content; empty where it is another part."""
+    thinking = part.get("thinking")
+    return text(thinking) or "".join(text(one.get("text")) for one in tables(thinking))
 
 
 # -- the stream
@@ -264,7 +276,10 @@ class ChunkReader:
                 break
         content = delta.get("content")
         if isinstance(content, list):
-            content = "".join(text(part.get("text")) for part in tables(content))
+            parts = tables(content)
+            if thoughts := "".join(map(_thought, parts)):
+                yield Words(thoughts, is_reasoning=True)
+            content = "".join(text(part.get("text")) for part in parts)
         if words := text(content) or text(delta.get("refusal")):
             yield Words(words)
         for call in tables(delta.get("tool_calls")):

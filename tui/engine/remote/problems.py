@@ -93,7 +93,7 @@ def _detail(detail: Any) -> str:
 def tells_error(body: Any) -> bool:
     """Return whether an answer tells of an error, whatever its status."""
     return isinstance(body, Mapping) and (
-        bool(body.get("error")) or body.get("object") == "error" or "detail" in body
+        bool(body.get("error")) or body.get("object") == "error" or bool(body.get("detail"))
     )
 
 
