@@ -18,9 +18,12 @@ import textual.app
 import textual.pilot
 import textual.screen
 from textual._context import active_app
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
+from textual.css.types import CSSLocation
 
-STEP_S: Final = 1 / 250
-IDLE_S: Final = STEP_S / 10
+STEP_S: Final = 1 / 1000
+IDLE_S: Final = 1 / 5000
 """Less processor time than this in a step is none that an app with nothing to do would not take for its timers."""
 FRAME_S: Final = 1.0
 """How often an app paints by itself."""
@@ -32,6 +35,22 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "wait_for_idle", wait_for_idle)
     monkeypatch.setattr(textual.pilot.Pilot, "_wait_for_screen", _wait_for_screen)
     monkeypatch.setattr(textual.screen, "UPDATE_PERIOD", FRAME_S)
+    monkeypatch.setattr(Stylesheet, "_parse_rules", _parse_once)
+
+
+_parsed: dict[tuple[object, ...], list[RuleSet]] = {}
+_parse_rules = Stylesheet._parse_rules
+
+
+def _parse_once(
+    self: Stylesheet, css: str, read_from: CSSLocation, *place: Any, **names: Any
+) -> list[RuleSet]:
+    """Parse each style sheet once for all the apps of a run that have the same theme, where Textual does it once for each app."""
+    theme = tuple(sorted(self._variables.items()))
+    key = (theme, css, read_from, place, tuple(names.items()))
+    if key not in _parsed:
+        _parsed[key] = _parse_rules(self, css, read_from, *place, **names)
+    return _parsed[key]
 
 
 async def wait_for_idle(min_sleep: float = STEP_S, max_sleep: float = 1) -> bool:
@@ -62,6 +81,10 @@ def _paint() -> bool:
     app = active_app.get(None)
     if app is None or not app.is_running or not app._screen_stack:
         return False
+    if app._resize_timer is not None:
+        # Textual waits for the last of several sizes.
+        app._check_resize()
+        return True
     screen = app.screen
     due = (
         screen._layout_required
