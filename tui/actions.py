@@ -285,6 +285,13 @@ ACTIONS: Final = (
         "composer.history", "Composer: history", ("f5",), "Searches what you sent, in this chat and all others.",
         slash=("history",),
     ),
+    *(
+        Action(
+            f"composer.suggestion_{number}", f"Composer: suggestion {number}", (f"alt+{number}",),
+            "Put a suggested question into the message of an empty chat.", when=When.EMPTY,
+        )
+        for number in (1, 2, 3)
+    ),
     Action(
         "composer.edit_outside", "Composer: edit in $EDITOR", ("alt+e",), "Writes the message in the editor that $EDITOR names.",
         slash=("editor",),

@@ -52,6 +52,7 @@ class Parameter:
         is_common: whether it is shown where there is room for a few only.
         blank: what holds when there is neither a value nor a default, in a word or two; it can be typed too.
         off: what the word "off" stands for, where that is not the same as no value.
+        scale: the least and the greatest value that a bar shows; None for no bar. People set far less than what is allowed.
     """
 
     name: str
@@ -68,6 +69,14 @@ class Parameter:
     is_common: bool = False
     blank: str = "off"
     off: Value = None
+    scale: tuple[float, float] | None = None
+
+    def share(self, value: Value) -> float | None:
+        """Return where a value lies on the scale, from 0 to 1; None where there is no scale or no number."""
+        if self.scale is None or isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        least, most = self.scale
+        return max(0.0, min(1.0, (value - least) / (most - least)))
 
     @property
     def is_number(self) -> bool:
@@ -263,6 +272,7 @@ def _plain(value: Any) -> Any:
 def _number(
     name: str, label: str, kind: Kind, low: float | None, high: float | None, step: float, default: Value,
     group: str, text: str, *, is_common: bool = False, blank: str = "off", off: Value = None,
+    scale: tuple[float, float] | None = None,
 ) -> Parameter:  # fmt: skip
     return Parameter(
         name,
@@ -277,6 +287,7 @@ def _number(
         is_common=is_common,
         blank=blank,
         off=off,
+        scale=scale,
     )
 
 
@@ -304,10 +315,11 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "temperature", "Temperature", float, 0.0, 100.0, 0.1, 0.7, SAMPLING,
             "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more; above 2 little sense is left.",
             is_common=True,
+            scale=(0.0, 2.0),
         ),
         _number(
             "top_p", "Top-p", float, 0.0, 1.0, 0.05, 0.95, SAMPLING,
-            "Draw from the likeliest tokens that together have this probability; 1 is off.", is_common=True, off=1.0,
+            "Draw from the likeliest tokens that together have this probability; 1 is off.", is_common=True, off=1.0, scale=(0.0, 1.0),
         ),
         _number(
             "top_k", "Top-k", int, 0, 100_000, 5, 50, SAMPLING,
@@ -315,7 +327,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "min_p", "Min-p", float, 0.0, 1.0, 0.05, None, SAMPLING,
-            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.", is_common=True, off=0.0,
+            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.", is_common=True, off=0.0, scale=(0.0, 1.0),
         ),
         _switch(
             "do_sample", "Sample", SAMPLING,
@@ -327,11 +339,11 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "typical_p", "Typical-p", float, 0.01, 1.0, 0.05, None, SAMPLING,
-            "Draw from the tokens that are as surprising as the text is on average, up to this probability.", off=1.0,
+            "Draw from the tokens that are as surprising as the text is on average, up to this probability.", off=1.0, scale=(0.0, 1.0),
         ),
         _number(
             "top_h", "Top-h", float, 0.0, 1.0, 0.05, None, SAMPLING,
-            "Keep as many tokens as this share of the distribution's entropy takes.",
+            "Keep as many tokens as this share of the distribution's entropy takes.", scale=(0.0, 1.0),
         ),
         _number(
             "epsilon_cutoff", "Epsilon cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
@@ -391,7 +403,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _number(
             "repetition_penalty", "Repetition penalty", float, 0.01, 100.0, 0.05, 1.0, REPETITION,
-            "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True, off=1.0,
+            "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True, off=1.0, scale=(1.0, 2.0),
         ),
         _number(
             "no_repeat_ngram_size", "No repeat n-gram", int, 0, 100, 1, None, REPETITION,

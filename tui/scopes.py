@@ -46,6 +46,8 @@ class When(StrEnum):
     """Only while not."""
     STILL = "still"
     """Only while no reply is written."""
+    EMPTY = "empty"
+    """Only while the chat has no turns."""
     MARKED = "marked"
     """Only while a block of a turn is marked; its keys go before all others then."""
 

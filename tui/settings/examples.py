@@ -29,6 +29,14 @@ BUILT_IN: Final[Mapping[str, str]] = {
 """Questions of nonsense, traps and small tasks, under the names that `transformers chat` uses."""
 
 
+STARTERS: Final = (
+    "Explain in three sentences why the sky is blue.",
+    "Write a Python function that counts the words in a text.",
+    "Suggest five names for a calm gray cat.",
+)
+"""What an empty chat suggests: short, and within reach of a small model."""
+
+
 def read_examples(path: Path) -> dict[str, str]:
     """Return the examples of a YAML file by their names, as in `name: {text: "..."}` or `name: "..."`.
 

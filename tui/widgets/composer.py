@@ -40,9 +40,11 @@ class Composer(Editor):
         min-height: 3;
         max-height: 33vh;
         border: round $border-blurred;
+        border-title-color: $text-muted; border-subtitle-color: $text-muted;
         padding: 0 1;
+        color: $text-muted;
         background: $background;
-        &:focus { border: round $border; }
+        &:focus { border: round $primary; color: $foreground; }
         & .text-area--cursor-line { background: transparent; }
     }
     """
@@ -104,8 +106,21 @@ class Composer(Editor):
 
     def name_keys(self) -> None:
         """Say in the empty box which keys there are."""
-        key = key_name(self.app, "text.newline")
-        self.placeholder = f"Message…  (Enter sends{f', {key} for a new line' if key else ''})"
+        newline, write = (key_name(self.app, one) for one in ("text.newline", "composer.focus"))
+        if self.has_focus:
+            self.placeholder = (
+                f"Message…  (Enter sends{f', {newline} for a new line' if newline else ''})"
+            )
+        else:
+            self.placeholder = f"{write} to write" if write else "Message…"
+        # Beside a text the placeholder is not there.
+        self.border_subtitle = self.placeholder if self.text and not self.has_focus else ""
+
+    def watch_has_focus(self, focus: bool) -> None:
+        """Say how to come back, so that a cursor elsewhere is not taken for one that writes here."""
+        super().watch_has_focus(focus)
+        if self.is_mounted:
+            self.name_keys()
 
     def set_text(self, text: str) -> None:
         """Put `text` into the box, made safe to show, with the cursor at its end."""

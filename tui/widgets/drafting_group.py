@@ -8,7 +8,7 @@ from typing import Final
 from textual import on
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Label, Select
+from textual.widgets import Button, Select
 
 from tui.conversation import ReplyStats
 from tui.engine.base import ModelInfo, Speculation
@@ -36,6 +36,7 @@ class DraftingGroup(Group):
 
     DEFAULT_CSS = """
     DraftingGroup {
+        & Contents { padding: 0 0 0 2; }
         & #assistant { width: 1fr; height: 1; min-width: 10; border: none; content-align: left middle; text-align: left; }
     }
     """
@@ -60,11 +61,11 @@ class DraftingGroup(Group):
                 id="speculation",
             ),
             Button("no assistant model ▾", id="assistant", compact=True),
-            Label(_HELP[choice], id="drafting-note", classes="note", markup=False),
             collapsed=True,
             id=id,
         )
         self._choice = choice
+        self.explanation = _HELP[choice]
 
     def show_state(self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None) -> None:
         """Show the assistant model, what the last reply's drafts were worth, and a word about mixtures of experts."""
@@ -83,8 +84,7 @@ class DraftingGroup(Group):
         self._explain("\n".join(sentences))
 
     def _explain(self, more: str) -> None:
-        text = f"{_HELP[self._choice]}\n{more}".rstrip()
-        self.query_one("#drafting-note", Label).update(text)
+        self.explanation = f"{_HELP[self._choice]}\n{more}".rstrip()
 
     @on(Select.Changed, "#speculation")
     def _chosen(self, event: Select.Changed) -> None:

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from rich.segment import Segment
+from rich.style import Style
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
@@ -21,6 +26,7 @@ from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
+from tui.widgets.ground import has_styles
 
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
@@ -97,6 +103,28 @@ class ValueInput(LineInput):
     class ResetWanted(Message):
         """The default is wanted."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"value-input--filled"}
+    DEFAULT_CSS = """
+    ValueInput {
+        width: 14; background: $surface-lighten-1;
+        &, &.-textual-compact { padding: 0 1; }
+        & > .value-input--filled { background: $primary 25%; }
+    }
+    """
+    share: reactive[float | None] = reactive(None)
+    """How much of the field a bar fills, from 0 to 1; None for no bar."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of `crop`, with the bar behind the value while it is not being edited."""
+        strips = super().render_lines(crop)
+        if self.share is None or self.has_focus or not has_styles(self):
+            return strips
+        filled = round(self.share * self.size.width) - crop.x
+        if filled <= 0:
+            return strips
+        behind = Style(bgcolor=self.get_component_rich_style("value-input--filled").bgcolor)
+        return [_on(strip, filled, behind) for strip in strips]
+
     def action_step(self, steps: int) -> None:
         """Ask for the value `steps` steps away."""
         self.post_message(self.Stepped(steps))
@@ -117,6 +145,15 @@ class ValueInput(LineInput):
 
     def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self._wheel(event, -1)
+
+
+def _on(strip: Strip, cells: int, ground: Style) -> Strip:
+    """Return a strip whose first cells stand on another ground."""
+    first = [
+        Segment(text, (style or Style()) + ground, control)
+        for text, style, control in strip.crop(0, cells)
+    ]
+    return Strip.join([Strip(first), strip.crop(cells)])
 
 
 class ResetSign(Label):
@@ -147,10 +184,9 @@ class ParameterField(Widget):
         height: auto;
         & > Horizontal { height: 1; }
         & .name { padding-right: 1; width: 1fr; height: 1; color: $foreground; text-wrap: nowrap; text-overflow: ellipsis; }
-        & ValueInput { width: 13; background: $surface-lighten-1; }
         & .reset { width: 2; height: 1; visibility: hidden; color: $text-primary; padding-left: 1; }
         &.-changed .reset { visibility: visible; }
-        & .problem { display: none; color: $text-error; width: 1fr; height: auto; padding-left: 1; }
+        & .problem { display: none; color: $text-error; width: 1fr; height: auto; padding-left: 2; }
         &.-changed .name { text-style: bold; color: $text-primary; }
         &.-invalid .problem { display: block; }
         &.-refused .name { color: $text-disabled; text-style: none; }
@@ -173,7 +209,7 @@ class ParameterField(Widget):
 
     def compose(self) -> ComposeResult:
         """Lay out the name, the field with the default as its placeholder, and the (hidden) reason of a refusal."""
-        self.tooltip = self._described()
+        self.tooltip = Content(sanitize(self.explanation))
         with Horizontal():
             yield Label(self._name_text(self._is_changed(self.value)), classes="name", markup=False)
             shown, placeholder = self._shown(self.value), self._placeholder()
@@ -197,13 +233,14 @@ class ParameterField(Widget):
         self._defaults = defaults
         if self.is_mounted:
             self.query_one(ValueInput).placeholder = self._placeholder()
-            self.tooltip = self._described()
+            self.tooltip = Content(sanitize(self.explanation))
             self._show(None)
             self._show_refusal()
 
     def on_mount(self) -> None:
-        """Show whether it can be set."""
+        """Show whether it can be set, and how far it is."""
         self._show_refusal()
+        self._show_bar()
 
     def _show_refusal(self) -> None:
         self.query_one(ValueInput).disabled = bool(self._defaults.refusal(self.parameter))
@@ -215,13 +252,14 @@ class ParameterField(Widget):
         mark = " (server)" if self._defaults.server else " (model)"
         return default + (mark if is_own else "")
 
-    def _described(self) -> Content:
+    @property
+    def explanation(self) -> str:
+        """What the parameter does, what it takes, and its default."""
         known = self.parameter
         if refusal := self._defaults.refusal(known):
-            return Content(sanitize(f"{known.help}\n{refusal}"))
-        whose = "The model's own default" if self._defaults.is_own(known) else "The default"
-        default = self._defaults.text(known)
-        return Content(f"{known.help}\n{known.name}, {known.range_text}\n{whose} is {default}.")
+            return f"{known.help}\n{refusal}"
+        whose = "Model's default" if self._defaults.is_own(known) else "Default"
+        return f"{known.help}\n{whose}: {self._defaults.text(known)} · {known.range_text}"
 
     def _shown(self, value: Value) -> str:
         return sanitize_line(self.parameter.shown(value))
@@ -238,6 +276,12 @@ class ParameterField(Widget):
         self.set_class(is_set, "-changed")
         self.query_one(".name", Label).update(self._name_text(is_set))
         self.query_one(".problem", Label).update(sanitize(problem or ""))
+        self._show_bar()
+
+    def _show_bar(self) -> None:
+        holds = self.value if self.value is not None else self._defaults.value(self.parameter)
+        has_effect = not self._defaults.refusal(self.parameter)
+        self.query_one(ValueInput).share = self.parameter.share(holds) if has_effect else None
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

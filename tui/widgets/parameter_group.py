@@ -8,6 +8,7 @@ from textual import on
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Button, Collapsible
+from textual.widgets._collapsible import CollapsibleTitle
 
 from tui.parameters import Parameter, Value
 from tui.widgets.parameter_field import Defaults, ParameterField
@@ -18,7 +19,8 @@ class Group(Collapsible):
 
     DEFAULT_CSS = """
     Group {
-        border: none; padding: 0; margin: 0 1 1 0; background: $surface; width: 1fr; height: auto;
+        border: none; padding: 0; margin: 1 0; background: $surface; width: 1fr; height: auto;
+        &.-collapsed { margin: 0; }
         & CollapsibleTitle {
             padding: 0; width: 1fr; color: $text-muted; text-style: bold; background: $surface;
             &:hover { background: $surface-lighten-1; color: $foreground; }
@@ -46,9 +48,28 @@ class Group(Collapsible):
         )
         self._name_text = title
 
+    def on_mount(self) -> None:
+        """Let the title have the focus only where there is nothing else to go to."""
+        self._let_focus()
+
+    @on(Collapsible.Toggled)
+    def _toggled(self, event: Collapsible.Toggled) -> None:
+        event.stop()
+        title = self.query_one(CollapsibleTitle)
+        if title.has_focus and not self.collapsed:
+            self.screen.focus_next()
+        self._let_focus()
+
+    def _let_focus(self) -> None:
+        self.query_one(CollapsibleTitle).can_focus = self.collapsed
+
+    def show_note(self, text: str) -> None:
+        """Say something behind the title; empty for nothing."""
+        self.title = f"{self._name_text} · {text}" if text else self._name_text
+
     def show_changed(self, count: int) -> None:
-        """Say in the title how many values were changed."""
-        self.title = f"{self._name_text} • {count} changed" if count else self._name_text
+        """Say behind the title how many values were changed."""
+        self.show_note(f"{count} changed" if count else "")
 
 
 class ParameterGroup(Group):
@@ -57,7 +78,7 @@ class ParameterGroup(Group):
     DEFAULT_CSS = """
     ParameterGroup {
         & .fields { height: auto; width: 1fr; }
-        & .more { width: 1fr; height: 1; border: none; color: $text-muted; text-align: left; content-align: left middle; background: $surface; }
+        & .more { width: 1fr; height: 1; border: none; padding: 0 0 0 1; color: $text-muted; text-style: none; text-align: left; content-align: left middle; background: $surface; }
     }
     """
 
@@ -80,6 +101,7 @@ class ParameterGroup(Group):
 
     def on_mount(self) -> None:
         """Show what was changed."""
+        super().on_mount()
         self._show_state()
 
     def _wanted(self, *, only_set: bool = False) -> list[Parameter]:
@@ -138,7 +160,7 @@ class ParameterGroup(Group):
 
     def _more_text(self) -> Content:
         hidden = len(self._parameters) - len(self._wanted())
-        return Content(f"  {hidden} more …" if hidden else "")
+        return Content(f"{hidden} more …" if hidden else "")
 
     def _show_state(self) -> None:
         values = {one: self._values.get(one.name) for one in self._parameters}

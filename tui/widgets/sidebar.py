@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final
 
-from textual import on, work
+from textual import events, on, work
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
@@ -30,6 +30,7 @@ from tui.parameters import PARAMETERS, Value, grouped
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.editor import Editor
+from tui.widgets.explained import Explained, SettingRow
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
 from tui.widgets.parameter_group import Group, ParameterGroup
@@ -52,6 +53,11 @@ class SystemPrompt(Editor):
 
     HELP = "What the model is told before the chat begins. It holds from the next reply."
 
+    @property
+    def explanation(self) -> str:
+        """What it is for."""
+        return self.HELP
+
 
 class Sidebar(VerticalScroll):
     """Shows and changes what the next reply is made with."""
@@ -59,16 +65,21 @@ class Sidebar(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = []
     DEFAULT_CSS = """
     Sidebar {
-        width: 37;
+        width: 38;
         padding: 0 1;
         background: $surface;
         scrollbar-size-vertical: 1;
-        & #model { width: 1fr; height: 1; min-width: 10; border: none; content-align: left middle; text-align: left; }
-        & .note { color: $text-muted; width: 1fr; height: auto; }
+        & #group-model { height: auto; padding: 1 0 0 1; }
+        & #model { width: 1fr; height: 1; min-width: 10; border: none; padding: 0; content-align: left middle; text-align: left; background: $surface; color: $text-primary; text-style: bold; }
+        & #model:focus { background: $surface-lighten-2; }
+        & #model-note { color: $text-muted; width: 1fr; height: 1; padding-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & Select { width: 1fr; }
+        & #quantization-row > .name { width: 15; padding-left: 1; }
+        & #group-overflow Contents { padding: 0 0 0 2; }
         & #switches { height: auto; }
-        & #reset-all { width: 1fr; margin-bottom: 1; height: 1; border: none; color: $text-muted; background: $surface; }
-        & SystemPrompt { height: 5; border: none; padding: 0 1; background: $surface-lighten-1; }
+        & #reset-all { width: 1fr; margin: 1 0 0 1; padding: 0; height: 1; border: none; color: $text-muted; text-style: none; text-align: left; content-align: left middle; background: $surface; }
+        & #group-system-prompt Contents { padding: 0 0 0 2; }
+        & SystemPrompt { height: auto; min-height: 1; max-height: 6; border: none; padding: 0 1; background: $surface-lighten-1; }
         & SystemPrompt:focus { background: $surface-lighten-2; }
     }
     """
@@ -167,23 +178,21 @@ class Sidebar(VerticalScroll):
             call()
 
     def _groups(self) -> Iterator[Widget]:
-        yield Group(
-            "Model",
-            Button("none", id="model", compact=True),
-            Label("", id="model-note", classes="note", markup=False),
-            id="group-model",
-        )
-        yield Group(
-            "Quantization",
-            Select(
-                [(entry.label, entry.name) for entry in QUANTIZATIONS.values()],
-                value=self._quantization if self._quantization in QUANTIZATIONS else "none",
-                allow_blank=False,
-                compact=True,
-                id="quantization",
+        yield Vertical(
+            SettingRow("", Button("none", id="model", compact=True), id="model-row"),
+            Label("", id="model-note", markup=False),
+            SettingRow(
+                "Quantization",
+                Select(
+                    [(entry.label, entry.name) for entry in QUANTIZATIONS.values()],
+                    value=self._quantization if self._quantization in QUANTIZATIONS else "none",
+                    allow_blank=False,
+                    compact=True,
+                    id="quantization",
+                ),
+                id="quantization-row",
             ),
-            Label("", id="quantization-note", classes="note", markup=False),
-            id="group-quantization",
+            id="group-model",
         )
         yield Group(
             "System prompt",
@@ -192,9 +201,8 @@ class Sidebar(VerticalScroll):
                 id="system-prompt",
                 compact=True,
                 highlight_cursor_line=False,
-                placeholder="none: the model's own default",
+                placeholder="the model's default",
             ),
-            Label("", id="system-prompt-note", classes="note", markup=False),
             id="group-system-prompt",
         )
         for group, members in grouped():
@@ -206,15 +214,20 @@ class Sidebar(VerticalScroll):
         yield DraftingGroup(self._speculation, id="group-drafting")
         yield Group(
             "When the context is full",
-            Select(
-                [(label, policy.value) for policy, label in _POLICIES.items()],
-                value=self._overflow.value,
-                allow_blank=False,
-                compact=True,
-                id="overflow",
+            SettingRow(
+                "",
+                Select(
+                    [(label, policy.value) for policy, label in _POLICIES.items()],
+                    value=self._overflow.value,
+                    allow_blank=False,
+                    compact=True,
+                    id="overflow",
+                ),
+                "What happens when a chat has more tokens than the model can read.",
             ),
             id="group-overflow",
         )
+        yield Explained()
 
     # -- values down
 
@@ -224,19 +237,20 @@ class Sidebar(VerticalScroll):
 
     def _show_model(self, name: str, info: ModelInfo | None) -> None:
         self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
-        note = ""
+        facts, explanation = "", "The model that replies. Enter chooses another."
         if info is not None:
-            limit = f", {info.context_tokens:,} tokens" if info.context_tokens else ""
-            facts = f"{info.dtype} on {info.device}{limit}".lstrip()
-            note = sanitize("\n".join((facts, *info.notes)))
-        self.query_one("#model-note", Label).update(note)
+            limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
+            facts = " · ".join(filter(None, (info.dtype, info.device, limit)))
+            explanation = "\n".join((explanation, *info.notes))
+        self.query_one("#model-note", Label).update(sanitize_line(facts))
+        self._say("model-row", explanation)
         for group in self.query(ParameterGroup):
             group.show_defaults(Defaults.of(info))
         self.query_one(DraftingGroup).display = info is None or info.capabilities.drafts
         select = self.query_one("#quantization", Select)
         select.disabled = bool(info and info.quantization_locked)
         if info is not None and info.quantization_locked:
-            self.query_one("#quantization-note", Label).update(sanitize(info.quantization_locked))
+            self._say("quantization-row", info.quantization_locked)
         else:
             self._explain(select.value)
 
@@ -269,9 +283,7 @@ class Sidebar(VerticalScroll):
         self.when_filled("prompt_note", partial(self._show_prompt_note, text))
 
     def _show_prompt_note(self, text: str) -> None:
-        note = self.query_one("#system-prompt-note", Label)
-        note.update(sanitize(text))
-        note.display = bool(text)
+        self.query_one("#group-system-prompt", Group).show_note(sanitize_line(text))
 
     def show_parameters(self, values: Mapping[str, Value]) -> None:
         """Show parameter values without posting changes."""
@@ -351,7 +363,17 @@ class Sidebar(VerticalScroll):
         figures += [f"{speed:.0f} tok/s"] if speed else []
         if figures:
             sentences.append(f"Measured here: {', '.join(figures)}.")
-        self.query_one("#quantization-note", Label).update("\n".join(sentences))
+        self._say("quantization-row", "\n".join(sentences))
+
+    def _say(self, row: str, text: str) -> None:
+        self.query_one(f"#{row}", SettingRow).explanation = text
+        self.query_one(Explained).look(self)
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _focus_moved(self) -> None:
+        if self.is_filled:
+            self.query_one(Explained).look(self)
 
     def _show_reset(self, values: Mapping[str, Value]) -> None:
         self._parameters = {name: value for name, value in values.items() if value is not None}

@@ -72,7 +72,12 @@ class SwitchField(Widget):
     def on_mount(self) -> None:
         """Mark what is set."""
         self.set_class(self._value is not None, "-changed")
-        self.tooltip = f"{sanitize_line(self.switch.name)}, a switch of this model's chat template; it holds from the next reply."
+        self.tooltip = self.explanation
+
+    @property
+    def explanation(self) -> str:
+        """Where the switch comes from."""
+        return f"{sanitize_line(self.switch.name)}: an option of this model's chat template. Applies from the next reply."
 
     def _index(self, value: Json) -> int:
         same = (

@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 from textual.app import RenderResult
 from textual.binding import BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
@@ -105,7 +106,7 @@ class Transcript(TurnWindow, can_focus=True):
     def __init__(
         self,
         *,
-        empty: Content | None = None,
+        empty: Callable[[Size], Content] | None = None,
         name: str | None = None,
         id: str | None = None,  # noqa: A002 - the name that every Textual widget has
         classes: str | None = None,
@@ -113,7 +114,8 @@ class Transcript(TurnWindow, can_focus=True):
         colors = CodeColors(self._colors_known)
         super().__init__(name=name, id=id, classes=classes, colors=colors)
         self._coloring: Timer | None = None
-        self._empty = empty
+        self.empty = empty
+        """Returns what stands in the middle when there are no turns, in so many cells."""
         self._last_cost_s = 0.0
         self._streamed_at = -math.inf
         self._search: _Search | None = None
@@ -174,21 +176,11 @@ class Transcript(TurnWindow, can_focus=True):
         """Every turn with the text that it has by now, in order."""
         return tuple(entry.turn for entry in self._entries)
 
-    @property
-    def empty(self) -> Content | None:
-        """What stands in the middle when there are no turns."""
-        return self._empty
-
-    @empty.setter
-    def empty(self, content: Content | None) -> None:
-        self._empty = content
-        self.refresh()
-
     def render(self) -> RenderResult:
         """Return what stands behind the turns: nothing, or the text of an empty chat."""
-        if self._entries or self._empty is None:
+        if self._entries or self.empty is None:
             return super().render()
-        return self._empty
+        return self.empty(self.scrollable_content_region.size)
 
     def show(self, turns: Sequence[ShownTurn], *, follow: bool = True) -> None:
         """Show `turns` and nothing else; leading turns that stay keep their widgets and the way they are looked at."""

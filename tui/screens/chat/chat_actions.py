@@ -86,16 +86,23 @@ class ChatActions:
         )
         if chosen is None:
             return
-        if chosen.chat_id != session.conversation.id:
-            chat_id = chosen.chat_id
-            try:
-                opened = await writer.do(lambda store: store.load(chat_id))
-            except SessionError as error:
-                self._ui.tell(str(error), title="The chat was not opened", severity="error")
-                return
-            self._leave_for(opened)
-        if chosen.turn_id and self._core.replies.live is None:
+        is_open = await self.open_saved(chosen.chat_id)
+        if is_open and chosen.turn_id and self._core.replies.live is None:
             self._turns.go_to(chosen.turn_id)
+
+    async def open_saved(self, chat_id: str) -> bool:
+        """Open a saved chat, unless it is open; return whether it is now, and say why when it isn't."""
+        session = self._core.session
+        if chat_id == session.conversation.id:
+            self._places.to_composer()
+            return True
+        try:
+            opened = await self._core.writer.do(lambda store: store.load(chat_id))
+        except SessionError as error:
+            self._ui.tell(str(error), title="The chat was not opened", severity="error")
+            return False
+        self._leave_for(opened)
+        return True
 
     def _new(self) -> Loaded:
         return Loaded(Conversation(system_prompt=self._core.settings.system_prompt))

@@ -13,6 +13,7 @@ from tui.chat.core import Core
 from tui.chat.ui import Ui
 from tui.scopes import When
 from tui.screens.chat.handlers import Handlers
+from tui.settings.examples import STARTERS
 
 Run = Callable[[], object]
 RunWith = Callable[[str], object]
@@ -47,6 +48,10 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "composer.edit_outside": handlers.editing.edit_message_outside,
         "composer.focus": places.to_composer,
         "composer.history": handlers.area.search_sent,
+        **{
+            f"composer.suggestion_{number}": partial(handlers.area.suggest, text)
+            for number, text in enumerate(STARTERS, 1)
+        },
         "download.cancel": handlers.downloading.cancel,
         "model.cancel": handlers.models.cancel,
         "model.memory": handlers.models.show_memory,
@@ -147,6 +152,8 @@ class Commands:
                 return not self._is_stoppable
             case When.STILL:
                 return self._core.replies.live is None
+            case When.EMPTY:
+                return not self._core.session.conversation.path
         return True
 
     @property

@@ -86,6 +86,17 @@ class ComposerArea(Middle):
         """Fold pastes as the settings say now."""
         self.composer.fold_lines = self._core.settings.preferences.values.composer.fold_lines
 
+    def on_resize(self) -> None:
+        """Keep passing messages clear of what is written, and of the settings beside it."""
+        whole = self.screen.size
+        self._ui.keep_clear(whole.height - self.region.y, whole.width - self.region.right)
+
+    def suggest(self, text: str) -> None:
+        """Put a suggested message into the composer; what was being written stays, below it."""
+        if self.composer.text.strip() != text:
+            self.composer.take_back(text)
+        self.screen.set_focus(self.composer)
+
     # -- sending
 
     @on(Composer.Submitted)

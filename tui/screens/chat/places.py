@@ -12,6 +12,8 @@ from tui.screens.chat.view import View
 
 SIDEBAR_WIDTH: Final = 100
 """On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
+BROAD: Final = 160
+"""From this width on the chats stand beside the open one, and the settings are wider."""
 
 
 class Places:
@@ -151,6 +153,10 @@ class Places:
     def shows_sidebar(self) -> bool:
         """Whether the sidebar is to stand beside the chat; a plain screen has one column."""
         return self._has_room and self._sidebar_wanted and not self._is_plain
+
+    def is_broad(self, width: int) -> bool:
+        """Whether a screen of so many cells has room for the list of chats; a plain one has one column."""
+        return width >= BROAD and not self._is_plain
 
     def fit(self, width: int) -> bool:
         """Take note of the screen's width in cells; return whether that shows or hides the sidebar."""

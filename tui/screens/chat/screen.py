@@ -28,8 +28,10 @@ from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.scopes import Scope
+from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.commands import Commands
 from tui.screens.chat.composing import ComposerArea
+from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.leaving import Leaving
 from tui.screens.chat.model_rescue import ModelRescue
@@ -45,7 +47,7 @@ from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
-from tui.widgets.bindings import bindings
+from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.find_bar import FindBar
@@ -155,6 +157,7 @@ class ChatScreen(Screen[None]):
             drafts_file=paths.drafts if paths is not None else None,
             history_file=paths.history if paths is not None else None,
         )
+        self._chats = ChatsColumn(core, self._open_chat, id="chats")
         self._area = ComposerArea(core, ui, run=self._run_typed, choose_model=self._ask_for_model)
         self.view = view = View(
             screen=self,
@@ -187,8 +190,15 @@ class ChatScreen(Screen[None]):
             memory=worker.memory,
             beside=lambda: core.side.label or self.handlers.importing.label,
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
-            has_tour=(
-                paths is not None and not settings.state.toured and preferences.values.screen.tour
+            empty=EmptyState(
+                core,
+                keys=lambda action_id: key_name(self.app, action_id),
+                has_tour=(
+                    paths is not None
+                    and not settings.state.toured
+                    and preferences.values.screen.tour
+                ),
+                is_plain=lambda: bool(preferences.values.screen.plain),
             ),
         )
         self.handlers = make_handlers(
@@ -251,8 +261,10 @@ class ChatScreen(Screen[None]):
         self.set_class(True, "-wide" if width >= SIDEBAR_WIDTH else "-narrow", update=False)
         self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
         self.set_class(self._places.shows_sidebar, "-sidebar", update=False)
+        self.set_class(self._places.is_broad(width), "-broad", update=False)
         view = self.view
         with Row(id="main"):
+            yield self._chats
             with Column(id="chat"):
                 with Middle():
                     yield view.title
@@ -309,7 +321,8 @@ class ChatScreen(Screen[None]):
         self.core.counting.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show or hide the sidebar when the width crosses its threshold."""
+        """Show or hide what stands beside the chat when the width crosses a threshold."""
+        self.set_class(self._places.is_broad(event.size.width), "-broad")
         if self._places.fit(event.size.width):
             self.set_class(self._places.shows_sidebar, "-sidebar")
 
@@ -350,6 +363,9 @@ class ChatScreen(Screen[None]):
 
     def _run_typed(self, command: Command) -> None:
         self._commands.run_typed(command.action, command.argument)
+
+    def _open_chat(self, chat_id: str) -> None:
+        self.ui.start(self.handlers.chats.open_saved(chat_id))
 
     def _ask_for_model(self, message: str) -> None:
         self.ui.start(self.handlers.models.pick(message))

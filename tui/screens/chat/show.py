@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
-
-from textual.content import Content
 
 from tui.chat.core import Core
 from tui.chat.live_reply import LiveReply
@@ -22,21 +19,13 @@ from tui.engine.base import (
     ReasoningFound,
     TextDelta,
 )
-from tui.parameters import parameter
-from tui.sanitize import sanitize, sanitize_line
+from tui.sanitize import sanitize_line
+from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.places import Places
 from tui.screens.chat.prompt_note import PromptNote
 from tui.screens.chat.view import View
 from tui.screens.presenting import Presenter, reasoning_caption
-from tui.settings.schema import GENERATION
 from tui.widgets.status_bar import ModelState, StatusValues
-
-NO_MODEL: Final = "No model is loaded. F4 chooses one."
-TOUR: Final = (
-    "Enter sends, Ctrl+J begins a line, Esc stops a reply.",
-    "F1 lists every key, Ctrl+P finds everything by name, / shows the commands.",
-    "F2 has the settings, Alt+Up goes to a turn to change it or have it made again.",
-)
 
 
 class Shower:
@@ -51,7 +40,7 @@ class Shower:
         memory: Callable[[], MemoryReading],
         beside: Callable[[], str],
         name_window: Callable[[str], object],
-        has_tour: bool,
+        empty: EmptyState,
     ) -> None:
         """Make it.
 
@@ -62,7 +51,7 @@ class Shower:
             memory: returns the memory of the device in use.
             beside: returns what is done beside the chat, in a few words; empty for nothing.
             name_window: gives the terminal's window a title.
-            has_tour: whether the first start says how things work.
+            empty: writes what stands in the place of turns while there are none.
         """
         self._core = core
         self._view = view
@@ -70,7 +59,8 @@ class Shower:
         self._read_memory = memory
         self._beside = beside
         self._name_window = name_window
-        self._has_tour = has_tour
+        self._empty = empty
+        view.transcript.empty = empty
         self._memory = MemoryReading()
         self._prompt_note = PromptNote(core, view)
         self._presenter = Presenter(core.settings.preferences.values.chat.user)
@@ -181,7 +171,7 @@ class Shower:
             self._show_switches()
             self._core.counting.forget()
         if not self._core.session.conversation.path:
-            self._view.transcript.empty = self._empty_text()
+            self._view.transcript.refresh()
         if area is Area.PROMPT:
             sidebar.show_system_prompt(settings.system_prompt)
             self._prompt_note.look()
@@ -222,44 +212,17 @@ class Shower:
         self._show_measured()
         self._show_switches()
         self._show_drafting()
-        self._view.transcript.empty = self._empty_text()
+        self._view.transcript.refresh()
         if loader.ready:
             self._core.counting.forget_model()
+            self._empty.begun()
         self.show_activity()
-
-    def _empty_text(self) -> Content:
-        """Return what stands in the place of turns while there are none; at the very first start also how things work."""
-        loader = self._core.loader
-        if loader.loading:
-            text = f"Loading {loader.name}…\nYou can already write."
-        elif loader.info is None:
-            failure = loader.failure
-            text = f"{failure.message} {failure.hint}\n{NO_MODEL}" if failure else NO_MODEL
-        else:
-            text = f"{loader.info.name} is ready.\nAsk anything.{self._inherited()}"
-        shown = Content(sanitize(text))
-        if not (self._has_tour and loader.ready):
-            return shown
-        if not self._core.settings.state.toured:
-            self._core.settings.remember(toured=True)
-        return Content("\n").join([shown, Content(""), *map(Content, TOUR)])
-
-    def _inherited(self) -> str:
-        """Return what a new chat has from before, and how to drop it; empty where that is nothing."""
-        settings = self._core.settings
-        prompt = sanitize_line(settings.system_prompt, 60)
-        is_kept = prompt and not settings.is_said("chat.system_prompt")
-        parts = [f"the system prompt “{prompt}”"] if is_kept else []
-        parts += [
-            f"{name} {sanitize_line(parameter(name).shown(value), 40)}"
-            for name, value in settings.parameters.items()
-            if value is not None and not settings.is_said(f"{GENERATION}{name}")
-        ]
-        return f"\n\nIt begins with {', '.join(parts)}.\n/reset drops that." if parts else ""
 
     def _show_measured(self) -> None:
         """Show what was measured of the model on this machine."""
         self._view.sidebar.show_measured(self._core.measuring.figures(self._core.loader.model))
+        if not self._view.transcript.turns:
+            self._view.transcript.refresh()
 
     # -- the status bar
 
@@ -304,6 +267,9 @@ class Shower:
             read_tokens=stats.prompt_tokens - stats.cached_tokens if tells_cache else 0,
             dropped_tokens=stats.dropped_tokens,
         )
+        if loader.loading and not self._view.transcript.turns:
+            # It says how far the load is.
+            self._view.transcript.refresh()
 
     def _state(self) -> tuple[ModelState, Progress | None]:
         """Return what the model does, and how far that is."""

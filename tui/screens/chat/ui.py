@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -22,8 +22,11 @@ Result = TypeVar("Result")
 NOTICE_S: Final = 5.0
 """How long a message stays that asks for nothing to be done."""
 _PROBLEM_S: Final = 12.0
-_MOST_TOLD: Final = 3
-"""Messages at one time: more of them would cover what one works with, and the newest would find no room."""
+_MOST_TOLD: Final = 2
+"""Messages at one time: a problem stays beside the next message until the user has gone on."""
+_SEEN_S: Final = 1.5
+_READ_S: Final = 4.0
+"""How long a message, and one about a problem, stays at least: an action that comes sooner was on its way already."""
 
 
 @dataclass
@@ -34,6 +37,7 @@ class _Told:
     title: str
     severity: str
     until: float = 0.0
+    since: float = field(default_factory=monotonic)
 
     def replaces(self, older: _Told) -> bool:
         """Whether the older one says nothing any more: of one origin the newest error counts, of quiet words the last."""
@@ -74,6 +78,27 @@ class ScreenUi:
                 self._notify(told)
         self._told = [*kept, new]
         self._notify(new)
+
+    def acted(self) -> None:
+        """Take away the messages that were there long enough to be read: the user goes on."""
+        if not self._told:
+            return
+        now = monotonic()
+        kept = [
+            told
+            for told in self._told
+            if now - told.since < (_SEEN_S if told.severity == "information" else _READ_S)
+        ]
+        if len(kept) < len(self._told):
+            self._told = kept
+            self._screen.app.clear_notifications()
+            for told in kept:
+                self._notify(told)
+
+    def keep_clear(self, lines: int, columns: int) -> None:
+        """Have messages stand above the composer and beside the settings, which take so many cells of the screen."""
+        for rack in self._screen.query("ToastRack"):
+            rack.styles.margin = (0, columns, lines, 0)
 
     def _notify(self, told: _Told) -> None:
         self._screen.app.notify(

@@ -1,0 +1,100 @@
+"""The column with the saved chats, on a terminal that is wide enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.timer import Timer
+from textual.widgets import Label
+
+from tui.chat.core import Core
+from tui.chat.live_reply import LiveReply
+from tui.chat.session import Change, Changed
+from tui.sessions import SessionError
+from tui.widgets.chat_list import ChatList, ChatRow
+
+MOST: Final = 200
+"""Chats that are listed; the dialog with the search has all."""
+_LATER_S: Final = 0.3
+"""Changes within this time are shown together."""
+
+
+class ChatsColumn(Vertical):
+    """Lists the chats anew when one of them is another; does nothing while it is not shown."""
+
+    DEFAULT_CSS = """
+    ChatsColumn {
+        width: 32; height: 1fr; padding: 1 0 0 1; background: $surface;
+        & > Label { width: 1fr; height: 1; padding: 0 1; color: $text-muted; text-style: bold; }
+    }
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        open_chat: Callable[[str], object],
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: whose chats they are.
+            open_chat: opens the chat with an id.
+            id: Textual's.
+        """
+        super().__init__(id=id)
+        self._core = core
+        self._open = open_chat
+        self._list = ChatList()
+        self._timer: Timer | None = None
+        core.session.changed.listen(self._chat_changed)
+        core.replies.ended.listen(self._reply_ended)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the heading and the list."""
+        yield Label("Chats")
+        yield self._list
+
+    def on_show(self) -> None:
+        """List the chats now that somebody sees them."""
+        self.look()
+
+    def look(self) -> None:
+        """List the chats soon."""
+        if self.is_mounted and self.display and self._timer is None:
+            self._timer = self.set_timer(_LATER_S, self._begin)
+
+    def _chat_changed(self, changed: Changed) -> None:
+        if changed.change in (Change.OPENED, Change.TITLE, Change.GROWN):
+            self.look()
+
+    def _reply_ended(self, _reply: LiveReply) -> None:
+        self.look()
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._core.ui.start(self._read())
+
+    async def _read(self) -> None:
+        try:
+            found = await self._core.writer.do(lambda store: store.list())
+        except SessionError:
+            # The dialog says what is wrong when somebody asks for the chats.
+            return
+        rows = [
+            ChatRow(one.id, one.title or one.first_words, one.updated_at, one.pinned)
+            for one in found[:MOST]
+            if not one.problem
+        ]
+        if self.is_attached:
+            self._list.show(rows, self._core.session.conversation.id)
+
+    @on(ChatList.Chosen)
+    def _chosen(self, event: ChatList.Chosen) -> None:
+        event.stop()
+        self._open(event.chat_id)

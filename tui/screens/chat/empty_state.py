@@ -1,0 +1,177 @@
+"""What stands in the place of turns while a chat has none: the app's mark, the model, what to ask, and how things work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.style import Style
+
+from tui.chat.core import Core
+from tui.engine.base import ModelInfo
+from tui.parameters import parameter
+from tui.sanitize import sanitize, sanitize_line
+from tui.settings.examples import STARTERS
+from tui.settings.schema import GENERATION
+from tui.widgets.figures import bar_text, bytes_text, count_text
+
+MARK: Final = (
+    "┏━╸╻ ╻┏━┓╺┳╸   ╺┳╸╻ ╻╻",
+    "┃  ┣━┫┣━┫ ┃ ╺━╸ ┃ ┃ ┃┃",
+    "┗━╸╹ ╹╹ ╹ ╹     ╹ ┗━┛╹",
+)
+NO_MODEL: Final = "No model is loaded."
+_BAR: Final = 24
+_WIDE: Final = 60
+"""Cells from which on there is room for suggestions and the model's figures in one line."""
+_TALL: Final = 14
+"""Lines from which on there is room for the mark."""
+
+
+class EmptyState:
+    """Writes it anew each time that it is painted."""
+
+    def __init__(
+        self,
+        core: Core,
+        *,
+        keys: Callable[[str], str],
+        has_tour: bool,
+        is_plain: Callable[[], bool],
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: whose chat it is.
+            keys: returns the key of an action, as people write it; empty where it has none.
+            has_tour: whether the first start says how things work.
+            is_plain: whether nothing is to be drawn that is there for the eye alone.
+        """
+        self._core = core
+        self._keys = keys
+        self._has_tour = has_tour
+        self._is_plain = is_plain
+
+    def __call__(self, size: Size) -> Content:
+        """Return what there is to say in `size` cells; lines are cut to it by the one who paints."""
+        blocks = [self._state(size), self._inherited()]
+        if self._core.loader.ready and size.width >= _WIDE:
+            blocks.append(self._suggestions())
+        if self._says_how:
+            blocks.append(self._how())
+        blocks = [block for block in blocks if block]
+        needed = sum(len(block) + 1 for block in blocks)
+        if size.height >= max(_TALL, needed + len(MARK)) and not self._is_plain():
+            blocks.insert(0, [Content.styled(line, "$primary") for line in MARK])
+        lines = [line for block in blocks for line in (*block, Content(""))][:-1]
+        return Content("\n").join(lines[: max(1, size.height)])
+
+    def begun(self) -> None:
+        """Remember that how things work has been said."""
+        settings = self._core.settings
+        if self._has_tour and self._core.loader.ready and not settings.state.toured:
+            settings.remember(toured=True)
+
+    # -- the model
+
+    def _state(self, size: Size) -> list[Content]:
+        loader = self._core.loader
+        if loader.loading:
+            return self._loading()
+        info = loader.info
+        if info is None:
+            failure = loader.failure
+            said = [sanitize_line(f"{failure.message} {failure.hint}", 400)] if failure else []
+            key = self._keys("model.choose")
+            choose = f"{key} chooses one." if key else "/model chooses one."
+            return [*map(Content, said), Content(f"{NO_MODEL} {choose}")]
+        facts = self._facts(info)
+        shown = [" · ".join(facts)] if size.width >= _WIDE else [" · ".join(facts[:3])]
+        return [
+            Content.assemble((sanitize_line(info.name, 60), "bold"), " is ready"),
+            *(Content.styled(line, "$text-muted") for line in shown if line),
+        ]
+
+    def _loading(self) -> list[Content]:
+        loader, progress = self._core.loader, self._core.loader.progress
+        lines = [Content.assemble("Loading ", (sanitize_line(loader.name, 60), "bold"), "…")]
+        if progress is not None:
+            stage = sanitize_line(progress.stage, 60)
+            if progress.total:
+                share = progress.done / progress.total
+                lines.append(Content.styled(f"{bar_text(share, _BAR)} {share:.0%}", "$text-accent"))
+            lines.append(Content.styled(stage, "$text-muted"))
+        lines.append(Content.styled("You can already write.", "$text-muted"))
+        return lines
+
+    def _facts(self, info: ModelInfo) -> list[str]:
+        """What one wants to know of a model: size, dtype and place, memory, context, speed here."""
+        if info.server:
+            known = [f"on {sanitize_line(info.server, 40)}"]
+        else:
+            quantization = "" if info.quantization == "none" else f" {info.quantization}"
+            known = [f"{info.dtype}{quantization} on {info.device}"]
+            if info.parameters:
+                known.insert(0, f"{count_text(info.parameters)} parameters")
+        measured: Mapping[str, tuple[int, float]] = self._core.measuring.figures(info.model)
+        weight, speed = measured.get(info.quantization, (0, 0.0))
+        if taken := weight or info.weights_bytes:
+            known.append(bytes_text(taken))
+        if info.context_tokens:
+            known.append(f"{info.context_tokens:,} tokens of context")
+        if speed:
+            known.append(f"{speed:.0f} tok/s here")
+        return [sanitize_line(one, 60) for one in known]
+
+    # -- what to do
+
+    def _suggestions(self) -> list[Content]:
+        lines = []
+        for number, text in enumerate(STARTERS, 1):
+            action = f"composer.suggestion_{number}"
+            line = Content.assemble((self._keys(action).ljust(7), "bold $text-accent"), text)
+            lines.append(line.stylize(Style.from_meta({"@click": f"screen.do('{action}')"})))
+        return lines
+
+    @property
+    def _says_how(self) -> bool:
+        """Whether to say how things work: while one waits for a model, and at the very first start."""
+        return self._core.loader.loading or (self._has_tour and self._core.loader.ready)
+
+    def _how(self) -> list[Content]:
+        keys = self._keys
+        rows = (
+            (("message.send", "send"), ("text.newline", "new line"), ("reply.stop", "stop")),
+            (("app.help", "all keys"), ("app.palette", "commands"), ("sidebar.toggle", "settings")),
+            (("turn.previous", "go to a turn to edit or regenerate it"),),
+        )
+        lines = []
+        for row in rows:
+            known = [(keys(action), text) for action, text in row]
+            parts = [
+                Content.assemble((key, "bold"), (f" {text}", "$text-muted"))
+                for key, text in known
+                if key
+            ]
+            lines.append(Content("   ").join(parts))
+        return lines
+
+    def _inherited(self) -> list[Content]:
+        """Return what a new chat has from before, and how to drop it; empty where that is nothing."""
+        settings = self._core.settings
+        prompt = sanitize(settings.system_prompt).replace("\n", " ")
+        is_kept = prompt.strip() and not settings.is_said("chat.system_prompt")
+        parts = [f"system prompt “{sanitize_line(prompt, 60)}”"] if is_kept else []
+        parts += [
+            f"{parameter(name).label.lower()} {sanitize_line(parameter(name).shown(value), 40)}"
+            for name, value in settings.parameters.items()
+            if value is not None and not settings.is_said(f"{GENERATION}{name}")
+        ]
+        if not parts:
+            return []
+        return [
+            Content.styled(f"Kept from before: {', '.join(parts)}.", "$text-warning"),
+            Content.assemble(("/reset", "bold"), (" drops that.", "$text-muted")),
+        ]

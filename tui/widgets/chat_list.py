@@ -1,0 +1,105 @@
+"""The saved chats in a narrow column: a line for each, under the day that it was last used on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from textual import on
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tui.sanitize import sanitize_line
+
+_TITLE_LIMIT: Final = 80
+_DAY_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRow:
+    """One chat.
+
+    Attributes:
+        id: of the chat.
+        title: for people, of any origin.
+        at: the Unix time of its last change, in seconds; 0 where it is not known.
+        is_pinned: whether it stays at the top.
+    """
+
+    id: str
+    title: str
+    at: float = 0.0
+    is_pinned: bool = False
+
+
+class ChatList(OptionList):
+    """Lists chats; posts `Chosen` for the one that is clicked or entered."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    ChatList {
+        height: 1fr; width: 1fr; border: none; padding: 0; background: $surface;
+        scrollbar-size-vertical: 1; text-wrap: nowrap; text-overflow: ellipsis;
+        &:focus { border: none; background-tint: $foreground 0%; }
+        & > .option-list--option { padding: 0 1; }
+        & > .option-list--option-disabled { color: $text-muted; text-style: none; }
+        & > .option-list--option-highlighted { color: $foreground; background: $surface-lighten-1; text-style: none; }
+        &:focus > .option-list--option-highlighted { color: $foreground; background: $primary 30%; text-style: none; }
+    }
+    """
+
+    @dataclass
+    class Chosen(Message):
+        """A chat is to be opened."""
+
+        chat_id: str
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, markup=False)
+        self._shown: tuple[Sequence[ChatRow], str] = ((), "")
+
+    def show(self, rows: Sequence[ChatRow], current: str) -> None:
+        """List chats in the order given, and mark the one that is open."""
+        if self._shown == (tuple(rows), current):
+            return
+        self._shown = (tuple(rows), current)
+        highlighted = self.highlighted_option
+        wanted = highlighted.id if self.has_focus and highlighted else current
+        self.set_options(_options(rows, current))
+        if wanted and any(row.id == wanted for row in rows):
+            self.highlighted = self.get_option_index(wanted)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        if event.option_id is not None:
+            self.post_message(self.Chosen(event.option_id))
+
+
+def _options(rows: Iterable[ChatRow], current: str) -> Iterator[Option]:
+    heading = ""
+    for row in rows:
+        if (named := _heading(row)) != heading:
+            if heading:
+                yield Option("", disabled=True)
+            yield Option(Content.styled(named, "$text-muted"), disabled=True)
+            heading = named
+        title = sanitize_line(row.title, _TITLE_LIMIT) or "Untitled"
+        is_open = row.id == current
+        mark = ("● ", "$text-success") if is_open else ("  ", "")
+        yield Option(Content.assemble(mark, (title, "bold" if is_open else "")), id=row.id)
+
+
+def _heading(row: ChatRow) -> str:
+    """Return what a chat stands under."""
+    if row.is_pinned:
+        return "Pinned"
+    now = time.localtime()
+    midnight = time.mktime((*now[:3], 0, 0, 0, 0, 0, -1))
+    for name, since in (("Today", 0), ("Yesterday", 1), ("Last 7 days", 7), ("Last 30 days", 30)):
+        if row.at >= midnight - since * _DAY_S:
+            return name
+    return "Older"
