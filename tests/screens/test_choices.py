@@ -84,7 +84,7 @@ async def test_the_models_own_default_is_marked_so(desk: Desk):
 
 async def test_groups_close_and_rare_fields_come_when_they_are_wanted_or_set(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
-        screen = await ready(pilot)
+        await ready(pilot)
         assert "Typical-p" not in shown(pilot)
         await typed(pilot, "/set typical_p 0.9")
         await until(pilot, lambda: "• Typical-p" in shown(pilot))
