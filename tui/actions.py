@@ -223,7 +223,7 @@ ACTIONS: Final = (
         priority=True, slash=("palette",),
     ),
     Action(
-        "settings.status", "Settings: status", (), "Says what is in force and where each value comes from.", slash=("status",),
+        "settings.status", "Settings: status", (), "Show what differs from the defaults and where each value comes from.", slash=("status",),
     ),
     Action(
         "settings.set", "Settings: set parameters", (), "Sets generation parameters, as in temperature=0.7.", slash=("set",),
@@ -234,7 +234,7 @@ ACTIONS: Final = (
         slash=("reset",), argument="[NAME …]",
     ),
     Action(
-        "settings.open", "Settings: all settings", ("f10",), "Shows every setting and writes changes to the configuration file.",
+        "settings.open", "Settings: all settings", ("f10",), "Show and change all settings.",
         slash=("settings", "config"),
     ),
     Action(
@@ -422,7 +422,15 @@ ACTIONS: Final = (
     Action("list.page_down", "List: page down", ("pagedown",), "Moves down by ten entries.", Scope.LIST, priority=True),
     Action("list.page_up", "List: page up", ("pageup",), "Moves up by ten entries.", Scope.LIST, priority=True),
     Action(
-        "setting.unset", "Setting: out of the file", ("ctrl+r",), "Takes the setting out of the configuration file.",
+        "setting.unset", "Setting: reset to default", ("ctrl+r",), "Reset the setting to its default.",
+        Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.save", "Setting: save as default", ("ctrl+s",), "Write the value in force to the configuration file.",
+        Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.only_set", "Setting: changed only", ("ctrl+t",), "List only the settings that differ from the default, or all again.",
         Scope.SETTINGS, priority=True,
     ),
     Action("form.enter", "Form: accept", ("enter",), "In a field, accepts the form.", Scope.FORM, fixed=True, bound=False),

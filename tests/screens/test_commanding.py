@@ -15,7 +15,7 @@ from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.screens.models.picker import ModelPicker
 from tui.screens.picker import Picker
-from tui.screens.status_view import StatusView
+from tui.screens.settings_screen import SettingsScreen
 from tui.settings.examples import BUILT_IN
 
 
@@ -57,7 +57,7 @@ async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_comma
         await until(pilot, lambda: screen.composer.menu_open)
         screen.composer.post_message(Key("s", "s"))
         screen.composer.post_message(Key("enter", None))
-        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView), 3)
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen), 3)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         screen = await ready(pilot)
         screen.composer.focus()
         await type_text(pilot, "/statu")
-        await until(pilot, lambda: "Says what is in force" in shown(pilot))
+        await until(pilot, lambda: "Show what differs" in shown(pilot))
         await pilot.press("tab")
         assert screen.composer.text == "/status"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView))
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
         await pilot.press("escape")
         await type_text(pilot, "/pre")
         await until(pilot, lambda: "/preset [NAME]" in shown(pilot))
@@ -128,19 +128,6 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         await pilot.press(*["backspace"] * 15, "slash", "escape")
         await until(pilot, lambda: "/preset" not in shown(pilot))
         assert screen.composer.text == "/"
-
-
-async def test_status_says_where_each_value_comes_from(desk: Desk):
-    desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
-    app = desk.app(command_line={"generation.top_p": 0.5, "chat.system_prompt": "Be brief."})
-    async with app.run_test(size=ROOMY) as pilot:
-        await ready(pilot)
-        await typed(pilot, "/set temperature=0.3")
-        await typed(pilot, "/status")
-        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView))
-        lines = [" ".join(line.replace("│", " ").split()) for line in shown(pilot).splitlines()]
-    for line in ("temperature 0.3 this chat", "top_p 0.5 command line", "top_k 7 file"):
-        assert any(line in one for one in lines), line
 
 
 async def test_an_example_begins_a_chat_with_its_text(desk: Desk):

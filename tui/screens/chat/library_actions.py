@@ -22,7 +22,6 @@ from tui.sanitize import sanitize_line
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.picker import Entry, Picker
-from tui.screens.settings_screen import SettingsScreen
 from tui.settings.preferences import Origin
 from tui.settings.presets import Preset, PresetError, export_preset
 from tui.settings.schema import GENERATION
@@ -236,6 +235,13 @@ class LibraryActions:
             await self._write_settings({"screen.theme": chosen})
         settings.remember(theme=chosen)
 
+    def reset_theme(self, _none: object = None) -> None:
+        """Forget which theme was chosen."""
+        app = self._view.screen.app
+        names = app.available_themes
+        app.theme = next((name for name in names if name not in BUILTIN_THEMES), app.theme)
+        self._core.settings.remember(theme="")
+
     def _preview(self, name: str) -> None:
         self._view.screen.app.theme = name
 
@@ -247,10 +253,3 @@ class LibraryActions:
             self._ui.tell(str(error), severity="warning")
             return False
         return True
-
-    async def show_settings(self) -> None:
-        """Show every setting."""
-        names = await asyncio.to_thread(self._library.preset_names)
-        themes = sorted(self._view.screen.app.available_themes)
-        choices = {"screen.theme": themes, "chat.preset": ["", *names]}
-        await self._ui.show(SettingsScreen(self._core.settings.preferences, choices=choices))
