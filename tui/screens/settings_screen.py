@@ -25,7 +25,7 @@ from tui.screens.picker import ListDialog, Picker
 from tui.screens.settings_desk import SettingsDesk
 from tui.screens.settings_rows import Keeper, Row
 from tui.settings.schema import Setting
-from tui.widgets.bindings import bindings, key_name
+from tui.widgets.bindings import bindings
 from tui.widgets.columns import cut, fitted
 from tui.widgets.editor import LineInput
 
@@ -50,7 +50,6 @@ class SettingsScreen(ListDialog[None]):
     CSS = """
     SettingsScreen {
         & > #dialog { width: 96; height: 94%; }
-        & Input { margin-top: 1; }
         & OptionList { height: 1fr; margin: 1 0; }
         & OptionList > .option-list--option-disabled { color: $text-muted; text-style: bold; }
         & #about { height: 5; width: 1fr; color: $text-muted; }
@@ -58,7 +57,7 @@ class SettingsScreen(ListDialog[None]):
         &.-few > #dialog { height: auto; }
         &.-few OptionList { height: auto; max-height: 24; }
         &.-few.-short OptionList { max-height: 9; }
-        &.-short Input, &.-short #actions { margin-top: 0; }
+        &.-short #actions { margin-top: 0; }
         &.-short OptionList { margin: 0; }
         &.-short #about { height: 4; }
     }
@@ -201,12 +200,15 @@ class SettingsScreen(ListDialog[None]):
         setting = row.setting
         if setting is None:
             return "A fact about the loaded model. It can't be changed here."
-        lines = [setting.help if not row.refusal else f"{setting.help} {row.refusal}"]
-        facts = (setting.key, setting.range_text.removeprefix("a text"), setting.variable)
-        lines.append(" · ".join(fact for fact in facts if fact))
+        where = self._destination(row)
         if row.below is not None:
-            lines.append("Reset gives {} ({}).".format(*row.below))
-        lines.append(self._destination(row))
+            where += " Reset gives {} ({}).".format(*row.below)
+        facts = (setting.key, setting.range_text.removeprefix("a text"), setting.variable)
+        lines = (
+            f"{setting.help} {row.refusal}".rstrip(),
+            where,
+            " · ".join(fact for fact in facts if fact),
+        )
         return "\n".join(lines)
 
     def _destination(self, row: Row) -> str:
@@ -215,9 +217,7 @@ class SettingsScreen(ListDialog[None]):
         file = self._desk.file or "the configuration file"
         match row.keeper:
             case Keeper.CHAT:
-                key = key_name(self.app, "setting.save")
-                more = f" {key} saves it in the configuration file, for new chats." if key else ""
-                return f"Applies to this chat, from the next reply.{more}"
+                return "Applies to this chat, from the next reply."
             case Keeper.APP:
                 return "Applies at once and is remembered."
         return f"Saved in {file}."

@@ -133,7 +133,7 @@ class ChatActions:
             self._ui.tell(str(error), severity="warning")
             return
         if not name:
-            entries = [Entry(one, one, text) for one, text in examples.items()]
+            entries = [Entry(one, one, text, preview=text) for one, text in examples.items()]
             name = await self._ui.show(Picker("Examples", entries)) or ""
         if not name:
             return

@@ -265,7 +265,10 @@ class ComposerArea(Middle):
         texts: dict[str, Entry] = {}
         for one in reversed(self._core.sent.for_chat(chat)):
             where = "this chat" if one.chat_id == chat.id else ""
-            texts.setdefault(one.text, Entry(one.text, sanitize_line(one.text, 120), where))
+            texts.setdefault(
+                one.text,
+                Entry(one.text, sanitize_line(one.text, 120), where, preview=one.text),
+            )
         picker = Picker("What you sent", list(texts.values()), empty="Nothing was sent yet.")
         chosen = await self._ui.show(picker)
         if chosen is not None:
