@@ -168,7 +168,9 @@ class Picker(ListDialog[str]):
         options.set_options(Option(self._prompt(one)) for one in self._shown)
         self.query_one("#body").display = bool(self._shown)
         note = self._empty if not self._entries else "" if self._shown else "None has these words."
-        self.query_one("#none", Label).update(note)
+        none = self.query_one("#none", Label)
+        none.update(note)
+        none.display = bool(note)
         current = next((at for at, one in enumerate(self._shown) if one.is_current), 0)
         if self._shown:
             options.highlighted = 0 if typed else current

@@ -42,7 +42,8 @@ _LEAST: Final = 8
 _LEAST_BESIDE: Final = 14
 """Lines of the list at least, without and with what a chat says beside it."""
 _AROUND: Final = 13
-"""Lines of the screen that the dialog leaves free, or needs for all but the list."""
+_AROUND_SHORT: Final = 8
+"""Lines of the screen that the dialog leaves free, or needs for all but the list; the second on a low screen."""
 _EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
 
 
@@ -62,7 +63,6 @@ class SessionList(Dialog[OpenChat]):
     CSS = """
     SessionList {
         & > #dialog { width: 84; height: auto; }
-        &.-short > #dialog { height: 100%; }
         &.-broad > #dialog { width: 140; }
         & #body { height: 8; margin: 1 0; }
         &.-short #body { margin: 0; }
@@ -215,9 +215,9 @@ class SessionList(Dialog[OpenChat]):
             return
         count = len(self._trashed if self._in_trash else self._chats)
         least = _LEAST_BESIDE if self.has_class("-broad") else _LEAST
-        most = max(least, self.size.height - _AROUND)
-        lines = max(least, min(_ROW_LINES * count, most))
-        self.query_one("#body").styles.height = "1fr" if self.has_class("-short") else lines
+        most = self.size.height - (_AROUND_SHORT if self.has_class("-short") else _AROUND)
+        lines = max(least, _ROW_LINES * count)
+        self.query_one("#body").styles.height = max(3, min(lines, most))
 
     def on_resize(self, _event: events.Resize) -> None:
         """Keep within the screen."""
@@ -227,7 +227,7 @@ class SessionList(Dialog[OpenChat]):
 
     def _show_preview(self, text: Content) -> None:
         if self._is_open:
-            self.query_one(PreviewPane).show(text)
+            self.query_one(PreviewPane).show(text, at_end=True)
 
     @on(PickList.OptionHighlighted)
     def _highlighted(self, event: PickList.OptionHighlighted) -> None:

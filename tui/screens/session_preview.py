@@ -12,14 +12,13 @@ from textual.content import Content
 
 from tui.conversation import ASSISTANT, USER, Conversation, Turn
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.session_rows import date_text
 from tui.sessions import SessionError, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
 
 REST_S: Final = 0.08
 """How long the cursor has to rest on a chat before it is read."""
 _TURNS: Final = 6
-_CHARACTERS: Final = 600
+_CHARACTERS: Final = 1_500
 """Of one turn."""
 _KEPT: Final = 64
 _LARGEST_BYTES: Final = 8_000_000
@@ -42,7 +41,7 @@ def read_said(store: SessionStore, chat_id: str, turn_id: str = "") -> tuple[Sai
     """
     chat = store.load(chat_id, lock=False).conversation
     turns = _led_to(chat, turn_id) if turn_id in chat.turns else list(chat.path)
-    return tuple(Said(turn.role, _part(turn.gist)) for turn in turns[-_TURNS:])
+    return tuple(Said(turn.role, _part(turn)) for turn in turns[-_TURNS:])
 
 
 def _led_to(chat: Conversation, turn_id: str) -> list[Turn]:
@@ -52,25 +51,19 @@ def _led_to(chat: Conversation, turn_id: str) -> list[Turn]:
     return [before, *turns] if before is not None else turns
 
 
-def _part(text: str) -> str:
+def _part(turn: Turn) -> str:
+    text = turn.gist
     is_long = len(text) > _CHARACTERS
     return sanitize(text[:_CHARACTERS]).strip() + ("…" if is_long else "")
 
 
-def preview(summary: SessionSummary, said: tuple[Said, ...]) -> Content:
-    """Return what the pane shows of a chat: what is known of it, then who said what."""
-    count = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-    facts = (date_text(summary.updated_at), count, sanitize_line(summary.model))
-    parts: list[Content | tuple[str, str]] = [
-        (sanitize_line(summary.title), "bold $foreground"),
-        ("\n" + " · ".join(fact for fact in facts if fact), ""),
-    ]
-    if summary.tags:
-        tags = " ".join(f"#{sanitize_line(tag)}" for tag in summary.tags)
-        parts.append((f"\n{tags}", "$text-accent"))
+def preview(said: tuple[Said, ...]) -> Content:
+    """Return what the pane shows: who said what."""
+    parts: list[tuple[str, str]] = []
     for one in said:
         name = _NAMES.get(one.role) or sanitize_line(one.role, 40)
-        parts += [(f"\n\n{name}\n", "bold"), (one.text, "$foreground")]
+        gap = "\n\n" if parts else ""
+        parts += [(f"{gap}{name}\n", "bold"), (one.text, "$foreground")]
     return Content.assemble(*parts)
 
 
@@ -95,14 +88,13 @@ class Previews:
             return
         key = (summary, turn_id)
         if key not in self._read:
-            self._show(preview(summary, ()))
             await asyncio.sleep(REST_S)
             if (said := await self._said(summary, turn_id)) is None:
                 return
             while len(self._read) >= _KEPT:
                 self._read.pop(next(iter(self._read)))
             self._read[key] = said
-        self._show(preview(summary, self._read[key]))
+        self._show(preview(self._read[key]))
 
     async def _said(self, summary: SessionSummary, turn_id: str) -> tuple[Said, ...] | None:
         if summary.problem or summary.size_bytes > _LARGEST_BYTES:

@@ -27,7 +27,15 @@ class PreviewPane(VerticalScroll):
         """Lay out the text."""
         yield self._text
 
-    def show(self, text: Content) -> None:
-        """Show another text, from its beginning; it is made of sanitized text."""
+    def show(self, text: Content, *, at_end: bool = False) -> None:
+        """Show another text, which is made of sanitized text.
+
+        Args:
+            text: what is shown.
+            at_end: whether its end is what matters, where it does not fit.
+        """
         self._text.update(text)
-        self.scroll_home(animate=False)
+        if at_end:
+            self.scroll_end(animate=False)
+        else:
+            self.scroll_home(animate=False)
