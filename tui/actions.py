@@ -140,7 +140,7 @@ ACTIONS: Final = (
         "chat.see_all", "Chat: send every turn again", (),
         "Sends the model also the turns that were left out when the context was full.", Scope.CHAT, when=When.STILL,
     ),
-    Action("chat.export", "Chat: export", (), "Writes the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
+    Action("chat.export", "Chat: export", (), "Write the chat to a file: Markdown, HTML, JSON and other formats.", Scope.CHAT, slash=("export",)),
     Action("chat.import", "Chat: import", (), "Reads chats from a file of another tool.", Scope.CHAT, slash=("import",)),
     Action("chat.copy", "Chat: copy", (), "Copies the whole chat as Markdown.", Scope.CHAT, slash=("copy",)),
     Action(
@@ -246,7 +246,7 @@ ACTIONS: Final = (
         argument="[NAME]",
     ),
     Action(
-        "prompt.save", "System prompt: save", (), "Puts the system prompt into your library.", slash=("prompt-save",),
+        "prompt.save", "System prompt: save", (), "Save the system prompt under a name.", slash=("prompt-save",),
         argument="[NAME]",
     ),
     Action(
@@ -254,7 +254,7 @@ ACTIONS: Final = (
         argument="[NAME]",
     ),
     Action(
-        "preset.save", "Preset: save", (), "Keeps model, system prompt and parameters under a name.", slash=("preset-save",),
+        "preset.save", "Preset: save", (), "Save the model, the system prompt and the parameters under a name.", slash=("preset-save",),
         argument="[NAME]",
     ),
     Action(
@@ -297,7 +297,7 @@ ACTIONS: Final = (
         slash=("editor",),
     ),
     Action(
-        "composer.attach", "Composer: attach a file", ("alt+a",), "Puts a text file's content at the end of the message.",
+        "composer.attach", "Composer: attach a file", ("alt+a",), "Attach a text file to the message.",
         slash=("attach",), argument="[FILE]",
     ),
     # -- what works only in its place

@@ -227,7 +227,8 @@ class FormDialog(Dialog[Result]):
     DEFAULT_CSS = """
     FormDialog {
         & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
-        &.-short #buttons { margin-top: 0; }
+        & KeyHints { margin-top: 1; }
+        &.-short #buttons, &.-short KeyHints { margin-top: 0; }
         & Button { margin-left: 2; }
     }
     """

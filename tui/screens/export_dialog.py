@@ -25,7 +25,7 @@ from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 
-_OTHER_LINES: Final = 16
+_OTHER_LINES: Final = 17
 _OTHER_LINES_SHORT: Final = 10
 
 FormatChoice = tuple[str, str, str]

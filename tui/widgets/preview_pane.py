@@ -14,7 +14,7 @@ class PreviewPane(VerticalScroll):
     DEFAULT_CSS = """
     PreviewPane {
         width: 1fr; height: 1fr; margin-left: 2; padding: 0 1 0 2; border-left: solid $border-blurred;
-        scrollbar-size-vertical: 1; color: $text-muted;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable; color: $text-muted;
         & > Static { width: 1fr; height: auto; }
     }
     """

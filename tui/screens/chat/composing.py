@@ -239,7 +239,7 @@ class ComposerArea(Middle):
 
     async def attach(self, argument: str = "") -> None:
         """Send the named text file along; ask for one without a name."""
-        name = argument or await self._ui.text("Attach a text file", placeholder="its path")
+        name = argument or await self._ui.path("Attach a text file", accept="attach")
         if not name.strip():
             return
         outgoing = self._core.sender.outgoing("")

@@ -15,6 +15,7 @@ from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce
+from tui.screens.path_dialog import PathDialog
 from tui.screens.picker import Entry, Picker
 
 Result = TypeVar("Result")
@@ -136,6 +137,10 @@ class ScreenUi:
     async def text(self, title: str, value: str = "", **options: Any) -> str:
         """Return a text that is asked for; empty for none. The options are those of `AskText`."""
         return await self.show(AskText(title, value, **options)) or ""
+
+    async def path(self, title: str, value: str = "", **options: Any) -> str:
+        """Return a path that is asked for; empty for none. The options are those of `PathDialog`."""
+        return await self.show(PathDialog(title, value, **options)) or ""
 
     async def choose(self, title: str, entries: Sequence[Entry], *, empty: str = "") -> str:
         """Return the id of one of some entries; empty where none was chosen.
