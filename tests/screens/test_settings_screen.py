@@ -175,6 +175,8 @@ async def test_the_model_is_chosen_from_the_list_of_models(desk: Desk):
     async with settings_of(desk.app()) as (pilot, _, dialog):
         await find(pilot, dialog, "model.name")
         assert line(pilot, "Enter opens the list of models.")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "There is no default to go back to." in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: type(pilot.app.screen).__name__ == "ModelPicker")
 

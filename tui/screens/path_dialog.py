@@ -14,7 +14,7 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.files import is_file, is_folder, typed_path
-from tui.sanitize import sanitize
+from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Hint, KeyHints
 from tui.screens.path_offers import path_offers
 from tui.screens.picker import ListDialog
@@ -81,10 +81,12 @@ class PathDialog(ListDialog[str]):
     def compose(self) -> ComposeResult:
         """Lay out the field and the list."""
         with Vertical(id="dialog"):
-            yield Label(Content(self._title_text), classes="title")
+            yield Label(Content(sanitize_line(self._title_text)), classes="title")
             if self._note:
                 yield Label(Content(sanitize(self._note)), classes="note")
-            yield PathInput(self._value, placeholder="Type a path", compact=True, id="text")
+            yield PathInput(
+                sanitize_line(self._value), placeholder="Type a path", compact=True, id="text"
+            )
             yield OptionList(id="entries")
             yield KeyHints(
                 [

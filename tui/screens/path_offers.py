@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.files import typed_path
+from tui.sanitize import sanitize_line
 
 _MOST: Final = 400
 
@@ -29,6 +30,8 @@ def path_offers(typed: str, *, with_blanks: bool = True) -> list[str]:
                 if (
                     entry.name.lower().startswith(begun.lower())
                     and (begun or not entry.name.startswith("."))
+                    # What holds characters that are not shown could not be typed either.
+                    and sanitize_line(entry.name) == entry.name
                     and (with_blanks or not any(one.isspace() for one in entry.name))
                 ):
                     found.append(f"{before}{slash}{entry.name}{'/' if entry.is_dir() else ''}")

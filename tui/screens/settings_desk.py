@@ -123,9 +123,11 @@ class SettingsDesk:
             raise UserError(f"The {row.source} sets this. Change it there.")
         if row.origin is Origin.FILE:
             await self._write(key, None)
+        elif key in self._changes and key not in self._put:
+            raise UserError("There is no default to go back to. Enter changes it.")
         self._have(key, None if key.startswith(GENERATION) else self._without(key))
         now = self.rows.row(SETTINGS[key])
-        return f"Now set by the {now.source}. Press again to reset that too." if now.is_set else ""
+        return f"Now {now.value} ({now.source})." if now.is_set else ""
 
     async def save(self, row: Row) -> str:
         """Write the value in force into the configuration file, and return what else there is to say.

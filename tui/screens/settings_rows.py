@@ -173,7 +173,11 @@ class SettingRows:
 
     @property
     def _locked(self) -> str:
-        return self._loader.info.quantization_locked if self._loader.info else ""
+        """Why the quantization can't be changed; empty where it can."""
+        info = self._loader.info
+        if info is not None and info.server:
+            return "The server chooses the quantization."
+        return info.quantization_locked if info is not None else ""
 
     def _parameter_row(self, setting: Setting) -> Row:
         settings, known = self._settings, PARAMETERS[setting.name]
