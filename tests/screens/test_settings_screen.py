@@ -209,6 +209,14 @@ async def test_status_lists_what_differs_from_the_defaults(desk: Desk):
         await until(pilot, lambda: line(pilot, "Data type", "auto", "default"))
 
 
+async def test_the_cursor_goes_to_the_title_that_was_typed(desk: Desk):
+    async with settings_of(desk.app()) as (pilot, _, dialog):
+        dialog.query_one(Input).value = "temperature"
+        await until(pilot, lambda: dialog.query_one(OptionList).option_count < 10)
+        assert dialog._current is not None
+        assert dialog._current.title == "Temperature"
+
+
 @pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40), (200, 60)])
 async def test_the_cursor_reaches_every_setting_at_every_size(desk: Desk, size):
     async with settings_of(desk.app(), size) as (pilot, _, dialog):

@@ -214,7 +214,8 @@ class SessionList(Dialog[OpenChat]):
         if self._words.strip() or not self._is_loaded:
             return
         count = len(self._trashed if self._in_trash else self._chats)
-        least = _LEAST_BESIDE if self.has_class("-broad") else _LEAST
+        beside = max(_LEAST_BESIDE, self.size.height // 3)
+        least = beside if self.has_class("-broad") else _LEAST
         most = self.size.height - (_AROUND_SHORT if self.has_class("-short") else _AROUND)
         lines = max(least, _ROW_LINES * count)
         self.query_one("#body").styles.height = max(3, min(lines, most))

@@ -150,7 +150,14 @@ class SettingsScreen(ListDialog[None]):
             if kept == at:
                 options.scroll_to(y=offset.y, animate=False)
         else:
-            options.highlighted = 1
+            options.highlighted = self._best(typed)
+
+    def _best(self, typed: str) -> int:
+        """Return the place of the first row whose title begins with what was typed, else of the first."""
+        begun = typed.strip().casefold()
+        places = [at for at, row in enumerate(self._shown) if row is not None]
+        titled = (at for at in places if _title(self._shown[at]).startswith(begun))
+        return next(titled, places[0])
 
     def _prompt(self, row: Row) -> Content:
         is_slim = self.has_class("-slim")
@@ -320,6 +327,10 @@ class SettingsScreen(ListDialog[None]):
         if self.is_attached and self.query("#problem"):
             show_problem(self, said)
             self._refresh()
+
+
+def _title(row: Row | None) -> str:
+    return row.title.casefold() if row is not None else ""
 
 
 def _is_same(row: Row | None, other: Row | None) -> bool:
