@@ -140,7 +140,7 @@ ACTIONS: Final = (
         "chat.see_all", "Chat: send every turn again", (),
         "Sends the model also the turns that were left out when the context was full.", Scope.CHAT, when=When.STILL,
     ),
-    Action("chat.export", "Chat: export", (), "Writes the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
+    Action("chat.export", "Chat: export", (), "Write the chat to a file: Markdown, HTML, JSON and other formats.", Scope.CHAT, slash=("export",)),
     Action("chat.import", "Chat: import", (), "Reads chats from a file of another tool.", Scope.CHAT, slash=("import",)),
     Action("chat.copy", "Chat: copy", (), "Copies the whole chat as Markdown.", Scope.CHAT, slash=("copy",)),
     Action(
@@ -223,7 +223,7 @@ ACTIONS: Final = (
         priority=True, slash=("palette",),
     ),
     Action(
-        "settings.status", "Settings: status", (), "Says what is in force and where each value comes from.", slash=("status",),
+        "settings.status", "Settings: status", (), "Show what differs from the defaults and where each value comes from.", slash=("status",),
     ),
     Action(
         "settings.set", "Settings: set parameters", (), "Sets generation parameters, as in temperature=0.7.", slash=("set",),
@@ -234,7 +234,7 @@ ACTIONS: Final = (
         slash=("reset",), argument="[NAME …]",
     ),
     Action(
-        "settings.open", "Settings: all settings", ("f10",), "Shows every setting and writes changes to the configuration file.",
+        "settings.open", "Settings: all settings", ("f10",), "Show and change all settings.",
         slash=("settings", "config"),
     ),
     Action(
@@ -246,7 +246,7 @@ ACTIONS: Final = (
         argument="[NAME]",
     ),
     Action(
-        "prompt.save", "System prompt: save", (), "Puts the system prompt into your library.", slash=("prompt-save",),
+        "prompt.save", "System prompt: save", (), "Save the system prompt under a name.", slash=("prompt-save",),
         argument="[NAME]",
     ),
     Action(
@@ -254,7 +254,7 @@ ACTIONS: Final = (
         argument="[NAME]",
     ),
     Action(
-        "preset.save", "Preset: save", (), "Keeps model, system prompt and parameters under a name.", slash=("preset-save",),
+        "preset.save", "Preset: save", (), "Save the model, the system prompt and the parameters under a name.", slash=("preset-save",),
         argument="[NAME]",
     ),
     Action(
@@ -297,7 +297,7 @@ ACTIONS: Final = (
         slash=("editor",),
     ),
     Action(
-        "composer.attach", "Composer: attach a file", ("alt+a",), "Puts a text file's content at the end of the message.",
+        "composer.attach", "Composer: attach a file", ("alt+a",), "Attach a text file to the message.",
         slash=("attach",), argument="[FILE]",
     ),
     # -- what works only in its place
@@ -422,7 +422,15 @@ ACTIONS: Final = (
     Action("list.page_down", "List: page down", ("pagedown",), "Moves down by ten entries.", Scope.LIST, priority=True),
     Action("list.page_up", "List: page up", ("pageup",), "Moves up by ten entries.", Scope.LIST, priority=True),
     Action(
-        "setting.unset", "Setting: out of the file", ("ctrl+r",), "Takes the setting out of the configuration file.",
+        "setting.unset", "Setting: reset to default", ("ctrl+r",), "Reset the setting to its default.",
+        Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.save", "Setting: save as default", ("ctrl+s",), "Write the value in force to the configuration file.",
+        Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.only_set", "Setting: changed only", ("ctrl+t",), "List only the settings that differ from the default, or all again.",
         Scope.SETTINGS, priority=True,
     ),
     Action("form.enter", "Form: accept", ("enter",), "In a field, accepts the form.", Scope.FORM, fixed=True, bound=False),

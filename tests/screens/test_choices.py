@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from textual import events
 
 from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
@@ -12,7 +11,6 @@ from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.engine.base import LoadRequest, TemplateSwitch
-from tui.screens.settings_screen import SettingsScreen
 from tui.settings.config import read_config
 from tui.settings.presets import Library, Preset
 from tui.settings.state import AppState
@@ -229,49 +227,6 @@ async def test_what_a_file_says_is_not_remembered_beyond_it(desk: Desk):
     assert desk.states[-1].parameters == {"temperature": 0.1}
 
 
-async def test_the_settings_screen_writes_the_file_with_its_comments_and_holds_at_once(desk: Desk):
-    desk.paths.config_file.write_text("# mine\n[screen]\nplain = false # for now\n")
-    app = desk.app()
-    async with app.run_test(size=ROOMY) as pilot:
-        screen = await ready(pilot)
-        await pilot.press("f10")
-        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
-        await pilot.press(*"screen.plain", "enter")
-        await until(
-            pilot, lambda: read_config(desk.paths.config_file).values.get("screen.plain") is True
-        )
-        # While the dialog is open.
-        await until(pilot, lambda: app.has_class("-plain"))
-        assert isinstance(app.screen, SettingsScreen)
-        assert "true" in shown(pilot)
-        await pilot.press(*["backspace"] * 12, *"top_k", "enter")
-        await until(pilot, lambda: "generation.top_k" in shown(pilot) and app.screen.query("#text"))
-        await pilot.press(*["backspace"] * 3, *"12", "enter")
-        await until(
-            pilot, lambda: read_config(desk.paths.config_file).values.get("generation.top_k") == 12
-        )
-        await until(pilot, lambda: screen.core.settings.parameters == {"top_k": 12})
-        assert isinstance(app.screen, SettingsScreen)
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is screen and app.has_class("-plain"))
-    text = desk.paths.config_file.read_text()
-    assert "# mine" in text
-    assert "# for now" in text
-
-
-@pytest.mark.parametrize("content", ["[screen\nplain = tru", "\x00"])
-async def test_a_broken_file_stops_nothing_and_is_left_alone(desk: Desk, content):
-    desk.paths.config_file.write_text(content)
-    app = desk.app()
-    async with app.run_test(size=ROOMY) as pilot:
-        await ready(pilot)
-        await pilot.press("f10")
-        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
-        await pilot.press(*"screen.plain", "enter")
-        await until(pilot, lambda: "not valid TOML" in " ".join(shown(pilot).split()))
-    assert desk.paths.config_file.read_text() == content
-
-
 async def test_the_sidebar_opens_over_a_narrow_chat(desk: Desk):
     async with desk.app().run_test(size=(60, 20)) as pilot:
         screen = await ready(pilot)
@@ -303,8 +258,8 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
         screen.core.settings.set({"top_k": 5, "top_p": 0.1, "temperature": 0.3})
         screen.do("settings.reset")
         assert screen.core.settings.parameters == {"top_k": 11, "top_p": 0.8}
-        origins = {row.name: row.origin for row in screen.handlers.settings.status_rows()}
-        assert (origins["top_k"], origins["top_p"]) == ("file", "command line")
+        sources = {row.title: row.source for row in screen.handlers.settings.rows.all()}
+        assert (sources["Top-k"], sources["Top-p"]) == ("configuration file", "command line")
         screen.view.sidebar.focus_on("top_k")
         field = screen.query_one("#parameter-top_k ValueInput")
         field.value = "7"
@@ -314,18 +269,6 @@ async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: screen.core.settings.parameters["top_k"] == 11)
         assert field.value == "11"
-
-
-async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
-    async with desk.app().run_test(size=ROOMY) as pilot:
-        await ready(pilot)
-        await pilot.press("f10")
-        await pilot.pause()
-        await pilot.press(*"zzz")
-        await until(pilot, lambda: "No setting has these words." in shown(pilot))
-        await pilot.press("ctrl+u", *"theme")
-        await until(pilot, lambda: "screen.theme" in shown(pilot))
-        await until(pilot, lambda: "No setting has these words." not in shown(pilot))
 
 
 async def test_what_is_wanted_before_the_sidebar_is_filled_is_done_when_it_is(desk: Desk):

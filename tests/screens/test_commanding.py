@@ -14,8 +14,9 @@ from tests.screens.host import type_text
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.screens.models.picker import ModelPicker
+from tui.screens.path_offers import path_offers
 from tui.screens.picker import Picker
-from tui.screens.status_view import StatusView
+from tui.screens.settings_screen import SettingsScreen
 from tui.settings.examples import BUILT_IN
 
 
@@ -57,7 +58,7 @@ async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_comma
         await until(pilot, lambda: screen.composer.menu_open)
         screen.composer.post_message(Key("s", "s"))
         screen.composer.post_message(Key("enter", None))
-        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView), 3)
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen), 3)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +116,11 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         screen = await ready(pilot)
         screen.composer.focus()
         await type_text(pilot, "/statu")
-        await until(pilot, lambda: "Says what is in force" in shown(pilot))
+        await until(pilot, lambda: "Show what differs" in shown(pilot))
         await pilot.press("tab")
         assert screen.composer.text == "/status"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView))
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
         await pilot.press("escape")
         await type_text(pilot, "/pre")
         await until(pilot, lambda: "/preset [NAME]" in shown(pilot))
@@ -128,19 +129,6 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         await pilot.press(*["backspace"] * 15, "slash", "escape")
         await until(pilot, lambda: "/preset" not in shown(pilot))
         assert screen.composer.text == "/"
-
-
-async def test_status_says_where_each_value_comes_from(desk: Desk):
-    desk.paths.config_file.write_text("[generation]\ntop_k = 7\n")
-    app = desk.app(command_line={"generation.top_p": 0.5, "chat.system_prompt": "Be brief."})
-    async with app.run_test(size=ROOMY) as pilot:
-        await ready(pilot)
-        await typed(pilot, "/set temperature=0.3")
-        await typed(pilot, "/status")
-        await until(pilot, lambda: isinstance(pilot.app.screen, StatusView))
-        lines = [" ".join(line.replace("│", " ").split()) for line in shown(pilot).splitlines()]
-    for line in ("temperature 0.3 this chat", "top_p 0.5 command line", "top_k 7 file"):
-        assert any(line in one for one in lines), line
 
 
 async def test_an_example_begins_a_chat_with_its_text(desk: Desk):
@@ -326,15 +314,47 @@ async def test_the_palette_leads_to_the_pickers(desk: Desk):
 
 
 def test_hidden_files_are_offered_only_when_asked_for(tmp_path, monkeypatch):
-    from tui.screens.chat.completing import _files
-
     for name in (".env", "a.txt", "with blank"):
         (tmp_path / name).write_text("x")
     monkeypatch.chdir(tmp_path)
-    assert _files("") == ["a.txt"]
-    assert _files(".e") == [".env"]
-    assert _files(f"{tmp_path}{os.sep}A") == [f"{tmp_path}{os.sep}a.txt"]
-    assert _files("no/such/") == []
+    assert path_offers("") == ["a.txt", "with blank"]
+    assert path_offers("", with_blanks=False) == ["a.txt"]
+    assert path_offers(".e") == [".env"]
+    assert path_offers(f"{tmp_path}{os.sep}A") == [f"{tmp_path}{os.sep}a.txt"]
+    assert path_offers("no/such/") == []
+
+
+async def test_the_path_behind_a_command_is_completed(desk: Desk, tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "my notes.txt").write_text("alpha")
+    (tmp_path / "other.txt").write_text("beta")
+    monkeypatch.chdir(tmp_path)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        await type_text(pilot, "/attach de")
+        await until(pilot, lambda: screen.composer.menu_open and "deep/" in shown(pilot))
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.composer.text == "/attach deep/")
+        await until(pilot, lambda: screen.composer.menu_open)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.composer.text == "/attach deep/my notes.txt")
+        await until(pilot, lambda: not screen.composer.menu_open)
+        assert not screen.view.area.attachments
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.area.attachments)
+        assert screen.view.area.attachments[0].text == "alpha"
+
+
+async def test_attaching_without_a_name_lists_the_files(desk: Desk, tmp_path, monkeypatch):
+    (tmp_path / "other.txt").write_text("beta")
+    monkeypatch.chdir(tmp_path)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.do("composer.attach")
+        await until(pilot, lambda: "other.txt" in shown(pilot))
+        await pilot.press("o", "enter")
+        await until(pilot, lambda: screen.view.area.attachments)
 
 
 async def test_a_file_that_is_named_with_an_at_sign_goes_with_the_message(desk: Desk, tmp_path):

@@ -157,9 +157,9 @@ async def test_keys_in_hints_follow_a_change_of_the_file(desk: Desk):
         await ready(pilot)
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
-        assert "^R out of the file" in hints(app)
+        assert "^R reset to default" in hints(app)
         desk.paths.config_file.write_text('[keys.bindings]\n"setting.unset" = "f12"\n')
-        await until(pilot, lambda: "F12 out of the file" in hints(app))
+        await until(pilot, lambda: "F12 reset to default" in hints(app))
 
 
 async def test_help_opens_over_a_dialog_with_its_keys_first(desk: Desk):

@@ -237,6 +237,39 @@ async def test_the_chat_is_exported_to_a_file(desk: Desk, tmp_path, monkeypatch)
     assert "yes" in written.read_text()
 
 
+async def test_an_export_begins_as_markdown_in_the_folder_of_the_last_one(
+    desk: Desk, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    async with desk.app(ScriptedEngine(["yes"])).run_test(size=ROOMY, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "is it")
+        await answered(pilot, screen, 2)
+        screen.do("chat.export")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        path = pilot.app.screen.query_one("#path", Input)
+        assert path.value == str(tmp_path / "is-it.md")
+        path.value = str(tmp_path / "notes" / "mine.md")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await until(pilot, (tmp_path / "notes" / "mine.md").exists)
+        screen.do("chat.export")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        path = pilot.app.screen.query_one("#path", Input)
+        assert path.value == str(tmp_path / "notes" / "is-it.md")
+
+
+async def test_where_nothing_can_be_written_an_export_begins_in_the_home_folder(
+    tmp_path, monkeypatch
+):
+    from tui.screens.chat import chat_actions
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(chat_actions.os, "access", lambda *_: False)
+    assert chat_actions._suggested_path(Conversation(title="A b"), None) == tmp_path / "A-b"
+
+
 async def test_renaming_duplicating_and_listing(desk: Desk):
     app = desk.app(ScriptedEngine(["answer"]))
     async with app.run_test(size=ROOMY, notifications=True) as pilot:

@@ -27,6 +27,8 @@ from tui.screens.models.load_options import LoadOptions
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelDesk, ModelPicker
 from tui.screens.models.rows import Room
+from tui.screens.path_dialog import PathDialog
+from tui.screens.picker import Entry, Picker
 from tui.screens.presenting import Presenter
 from tui.screens.session_list import SessionList
 from tui.screens.session_rows import chat_row, hit_row
@@ -116,6 +118,9 @@ def dialogs(text: str, chat: Conversation, sessions: SessionWriter) -> Iterator[
     yield MemoryView(lambda: reading, ModelInfo(text, text, text, text, parameters=1))
     yield ExportDialog([("a", text, "md")], Path(f"/{text}".replace("\0", "")))
     yield SessionList(sessions)
+    entries = [Entry("a", text, text, is_current=True, columns=(text,), preview=text)]
+    yield Picker(text, entries)
+    yield PathDialog(text, text, accept="attach", note=text)
 
 
 async def look(text: str, chat: Conversation, cut: int) -> None:

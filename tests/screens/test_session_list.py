@@ -4,16 +4,18 @@ import json
 from dataclasses import replace
 
 import pytest
-from textual.widgets import Input, Label
+from textual.widgets import Input, Label, Static
 
 from tests.screens.host import OPEN, Host, screen_text, type_text, until
 from tui.conversation import Conversation, Generation, Status
 from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import PickList
 from tui.screens.session_list import OpenChat, SessionList, split_tags
+from tui.screens.session_preview import REST_S
 from tui.screens.session_rows import snippet
 from tui.sessions import SearchHit, SessionStore
 from tui.sessions.writer import SessionWriter
+from tui.widgets.preview_pane import PreviewPane
 
 
 def chat(question: str, answer: str = "Well.", **fields: object) -> Conversation:
@@ -340,3 +342,57 @@ async def test_a_list_that_is_read_while_the_dialog_closes_does_no_harm(desk):
         desk.dialog._say("too late")
         await pilot.pause()
         assert pilot.app.is_running
+
+
+def preview_of(desk) -> str:
+    pane = desk.dialog.query_one(PreviewPane)
+    return str(pane.query_one(Static).render()) if pane.display else ""
+
+
+async def test_what_was_said_last_stands_beside_the_list_where_there_is_room(desk, chats):
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "Eighty degrees" in preview_of(desk))
+        await desk.choose(pilot, chats["sky"])
+        await until(pilot, lambda: "Short waves scatter" in preview_of(desk))
+        assert "Eighty degrees" not in preview_of(desk)
+        assert "Short waves scatter" in screen_text(pilot)
+
+
+async def test_without_room_nothing_is_read_for_a_preview(desk, chats, store, monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(store, "load", lambda chat_id, **_: read.append(chat_id))
+    async with desk.app.run_test(size=(80, 24)) as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.pause(REST_S * 2)
+        assert (preview_of(desk), read) == ("", [])
+
+
+async def test_a_place_that_was_found_is_shown_with_the_turn_before_it(desk):
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: desk.ids)
+        await type_text(pilot, "patience")
+        await until(pilot, lambda: "hit-0" in desk.ids)
+        await until(pilot, lambda: "a lot of patience" in preview_of(desk))
+        assert preview_of(desk).startswith("You\nHow is bread baked?")
+
+
+async def test_a_preview_does_not_take_the_chat_for_this_window(desk, chats, store, tmp_path):
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await until(pilot, lambda: "Short waves" in preview_of(desk))
+        other = SessionStore(tmp_path / "chats")
+        assert not other.load(chats["sky"]).read_only
+        other.close()
+
+
+async def test_the_dialog_is_as_tall_as_its_chats_and_stays_so_while_one_types(desk):
+    async with desk.app.run_test(size=(98, 50)) as pilot:
+        await until(pilot, lambda: len(desk.ids) == 3)
+        await pilot.pause()
+        frame = desk.dialog.query_one("#dialog")
+        height = frame.size.height
+        assert height < 25
+        await type_text(pilot, "bread")
+        await until(pilot, lambda: len(desk.ids) < 3)
+        await pilot.pause()
+        assert frame.size.height == height

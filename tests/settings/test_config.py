@@ -36,6 +36,8 @@ def test_every_setting_stands_in_a_section_and_explains_itself():
     for key, setting in SETTINGS.items():
         assert key.partition(".")[0] in SECTIONS
         assert setting.help.endswith(".")
+        assert setting.title[:1].isupper() or setting.title[:1].isdigit()
+        assert setting.group
         if setting.default is not None:
             assert setting.check(setting.default) == setting.default
     assert {f"generation.{name}" for name in PARAMETERS} <= SETTINGS.keys()

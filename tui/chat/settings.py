@@ -273,4 +273,5 @@ class ChatSettings:
             if is_said and getattr(now, attribute) == self.preferences.value(key):
                 now = replace(now, **{attribute: getattr(before, attribute)})
         self.state = now
+        self.preferences.remember_look(now)
         self._keep(now)

@@ -18,6 +18,11 @@ class Signal(Generic[Payload]):
         """Have a listener called with each payload from now on."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Callable[[Payload], object]) -> None:
+        """Call a listener no more, as one that is closed."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
     def emit(self, payload: Payload) -> None:
         """Call every listener."""
         for listener in tuple(self._listeners):

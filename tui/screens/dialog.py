@@ -31,6 +31,8 @@ _GAP: Final = "   "
 
 TALL: Final = 28
 """Lines of a screen from which on a dialog spends some on air."""
+BROAD: Final = 100
+"""Cells of a screen from which on a list has room for what its entries hold beside it."""
 
 
 class Dialog(ClosedOnce[Result]):
@@ -39,7 +41,7 @@ class Dialog(ClosedOnce[Result]):
     PLACE: ClassVar[Scope] = Scope.DIALOG
     """Whose keys help shows first."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide")]  # noqa: RUF012 - Textual's declaration
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide"), (BROAD, "-broad")]  # noqa: RUF012 - Textual's declaration
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(Scope.DIALOG),
@@ -225,7 +227,8 @@ class FormDialog(Dialog[Result]):
     DEFAULT_CSS = """
     FormDialog {
         & #buttons { height: 1; margin-top: 1; align-horizontal: right; }
-        &.-short #buttons { margin-top: 0; }
+        & KeyHints { margin-top: 1; }
+        &.-short #buttons, &.-short KeyHints { margin-top: 0; }
         & Button { margin-left: 2; }
     }
     """

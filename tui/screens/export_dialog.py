@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -23,10 +24,12 @@ from tui.scopes import Scope
 from tui.screens.ask import Ask
 from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
 from tui.widgets.bindings import bindings
+from tui.widgets.columns import fitted
 from tui.widgets.editor import LineInput
 
-_OTHER_LINES: Final = 16
-_OTHER_LINES_SHORT: Final = 10
+_OTHER_LINES: Final = 14
+_WIDEST_LABEL: Final = 44
+_OTHER_LINES_SHORT: Final = 9
 
 FormatChoice = tuple[str, str, str]
 """A format's name, its label for people, and the extension of its files."""
@@ -112,9 +115,9 @@ class ExportDialog(FormDialog[ExportChoice]):
         """Lay out the formats and the path."""
         with Vertical(id="dialog"):
             yield Label("Export the chat", classes="title")
-            yield Label("AS", classes="heading")
-            yield OptionList(*map(_format_option, self._formats), id="formats")
-            yield Label("TO", classes="heading")
+            yield Label("Format", classes="heading")
+            yield OptionList(*self._options(), id="formats")
+            yield Label("File", classes="heading")
             yield LineInput(sanitize_line(self._first_path()), compact=True, id="path")
             if self._has_selection:
                 yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
@@ -128,6 +131,13 @@ class ExportDialog(FormDialog[ExportChoice]):
                 ],
             )
 
+    def _options(self) -> list[Option]:
+        width = min(_WIDEST_LABEL, max(cell_len(sanitize_line(one[1])) for one in self._formats))
+        return [
+            Option(Content.assemble(fitted(label, width), (f"  {extension}", "$text-muted")))
+            for _, label, extension in self._formats
+        ]
+
     def _first_path(self) -> str:
         return with_extension(str(self._suggested), self._formats[self._format][2], ())
 
@@ -139,7 +149,9 @@ class ExportDialog(FormDialog[ExportChoice]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Show all formats where there is room; where there is none, the list alone scrolls."""
-        others = _OTHER_LINES if event.size.height >= TALL else _OTHER_LINES_SHORT
+        is_tall = event.size.height >= TALL
+        others = _OTHER_LINES if is_tall else _OTHER_LINES_SHORT
+        others += (1 + is_tall) * self._has_selection
         self.query_one("#dialog").styles.height = len(self._formats) + others
 
     # -- formats
@@ -199,11 +211,6 @@ class ExportDialog(FormDialog[ExportChoice]):
         """Choose the format `step` places away, also from the path."""
         formats = self.query_one("#formats", OptionList)
         (formats.action_cursor_down if step > 0 else formats.action_cursor_up)()
-
-
-def _format_option(known: FormatChoice) -> Option:
-    _, label, extension = known
-    return Option(Content.assemble(sanitize_line(label), (f"  {extension}", "$text-muted")))
 
 
 def with_extension(path: str, extension: str, known: Sequence[str]) -> str:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
-from tui.sanitize import sanitize_line
+from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.screens.closed_once import Result
 from tui.screens.dialog import Dialog, Hint, KeyHints
 from tui.widgets.bindings import bindings
+from tui.widgets.columns import cut, fitted
 from tui.widgets.editor import LineInput
+from tui.widgets.preview_pane import PreviewPane
 
-_MOST_SHOWN = 500
+_MOST_SHOWN: Final = 500
+MOST_PREVIEWED: Final = 4_000
+_WIDEST_COLUMN: Final = 30
+_WIDEST_LINE: Final = 200
+_FEW: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,22 @@ class Entry:
         title: for people.
         detail: what else there is to say; may be empty.
         is_current: whether it is what holds now.
+        columns: facts about it that stand below those of the other entries, between the title and the detail.
+        preview: what it holds, shown beside the list where there is room.
     """
 
     id: str
     title: str
     detail: str = ""
     is_current: bool = False
+    columns: tuple[str, ...] = ()
+    preview: str = ""
+
+    @property
+    def searched(self) -> str:
+        """What typing finds it by, in lower case."""
+        text = " ".join((self.title, *self.columns, self.detail))
+        return f"{text} {self.preview[:MOST_PREVIEWED]}".casefold()
 
 
 class ListDialog(Dialog[Result]):
@@ -83,9 +100,17 @@ class Picker(ListDialog[str]):
     CSS = """
     Picker {
         & > #dialog { width: 76; height: auto; }
-        & Input { margin-top: 1; }
-        & OptionList { height: auto; max-height: 16; margin: 1 0; }
-        &.-short OptionList { max-height: 9; margin: 0; }
+        & #body { height: auto; margin: 1 0; }
+        & OptionList { width: 1fr; height: auto; max-height: 16; }
+        & PreviewPane { display: none; }
+        &.-short OptionList { max-height: 9; }
+        &.-short #body { margin: 0; }
+        &.-previews.-broad > #dialog { width: 116; }
+        &.-previews.-broad #body { height: 16; }
+        &.-previews.-broad.-few #body { height: 10; }
+        &.-previews.-broad.-short #body { height: 10; }
+        &.-previews.-broad OptionList { width: 3fr; max-height: 100%; }
+        &.-previews.-broad PreviewPane { width: 2fr; display: block; }
     }
     """
 
@@ -95,7 +120,7 @@ class Picker(ListDialog[str]):
         entries: Sequence[Entry],
         *,
         empty: str = "There is nothing to choose from yet.",
-        preview: Callable[[str], object] | None = None,
+        on_move: Callable[[str], object] | None = None,
     ) -> None:
         """Make the dialog.
 
@@ -103,21 +128,27 @@ class Picker(ListDialog[str]):
             title: what is chosen.
             entries: in the order in which they are shown.
             empty: a sentence for when there are none.
-            preview: called with the id of the entry under the cursor.
+            on_move: called with the id of the entry under the cursor.
         """
         super().__init__()
         self._title_text = title
         self._entries = tuple(entries)
         self._shown: list[Entry] = []
         self._empty = empty
-        self._preview = preview
+        self._on_move = on_move
+        self._widths = _widths(self._entries)
+        self._has_marks = any(one.is_current for one in self._entries)
+        self.set_class(len(self._entries) <= _FEW, "-few")
+        self.set_class(any(one.preview for one in self._entries), "-previews")
 
     def compose(self) -> ComposeResult:
         """Lay out the field and the list."""
         with Vertical(id="dialog"):
             yield Label(Content(sanitize_line(self._title_text)), classes="title")
             yield LineInput(placeholder="Type to narrow the list", compact=True)
-            yield OptionList(id="entries")
+            with Horizontal(id="body"):
+                yield OptionList(id="entries")
+                yield PreviewPane(id="preview")
             yield Label("", id="none", classes="note", markup=False)
             yield KeyHints(
                 [
@@ -130,25 +161,42 @@ class Picker(ListDialog[str]):
     def narrow(self, typed: str) -> None:
         """List the entries that have the words that were typed."""
         words = typed.casefold().split()
-        self._shown = [
-            one
-            for one in self._entries
-            if all(word in f"{one.title} {one.detail}".casefold() for word in words)
-        ][:_MOST_SHOWN]
+        self._shown = [one for one in self._entries if all(word in one.searched for word in words)][
+            :_MOST_SHOWN
+        ]
         options = self.query_one(OptionList)
-        options.set_options(Option(_prompt(one)) for one in self._shown)
-        options.display = bool(self._shown)
+        options.set_options(Option(self._prompt(one)) for one in self._shown)
+        self.query_one("#body").display = bool(self._shown)
         note = self._empty if not self._entries else "" if self._shown else "None has these words."
-        self.query_one("#none", Label).update(note)
+        none = self.query_one("#none", Label)
+        none.update(note)
+        none.display = bool(note)
         current = next((at for at, one in enumerate(self._shown) if one.is_current), 0)
         if self._shown:
             options.highlighted = 0 if typed else current
 
+    def _prompt(self, entry: Entry) -> Content:
+        first, *others = _cells(entry)
+        mark = ("● " if entry.is_current else "  ", "$text-success") if self._has_marks else ""
+        if not others:
+            return Content.assemble(mark, cut(first, _WIDEST_LINE))
+        cells = [
+            fitted(text, width) for text, width in zip((first, *others), self._widths, strict=False)
+        ]
+        cells += [cut(text, _WIDEST_LINE) for text in (first, *others)[len(cells) :]]
+        return Content.assemble(mark, cells[0], ("  " + "  ".join(cells[1:]), "$text-muted"))
+
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        if self._preview is not None and event.option_index < len(self._shown):
-            self._preview(self._shown[event.option_index].id)
+        if event.option_index >= len(self._shown):
+            return
+        entry = self._shown[event.option_index]
+        if self._on_move is not None:
+            self._on_move(entry.id)
+        if entry.preview or self.has_class("-previews"):
+            text = sanitize(entry.preview[:MOST_PREVIEWED])
+            self.query_one(PreviewPane).show(Content(text))
 
     @on(OptionList.OptionSelected)
     def _clicked(self, event: OptionList.OptionSelected) -> None:
@@ -167,7 +215,15 @@ class Picker(ListDialog[str]):
             self.dismiss(self._shown[at].id)
 
 
-def _prompt(entry: Entry) -> Content:
-    mark = "● " if entry.is_current else "  "
-    detail = f"  {sanitize_line(entry.detail, 200)}" if entry.detail else ""
-    return Content.assemble(mark, sanitize_line(entry.title, 200), detail)
+def _widths(entries: Sequence[Entry]) -> list[int]:
+    """Return how many cells each column but the last takes: as many as the widest of its texts, up to a limit."""
+    rows = [_cells(one) for one in entries]
+    most = max(map(len, rows), default=0)
+    return [
+        max(cell_len(cut(row[at], _WIDEST_COLUMN)) for row in rows if at < len(row))
+        for at in range(most - 1)
+    ]
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    return (entry.title, *entry.columns, *((entry.detail,) if entry.detail else ()))

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Label
 from textual.widgets.option_list import Option
@@ -24,17 +24,26 @@ from tui.conversation import Conversation
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask, AskText
-from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
-from tui.screens.session_rows import chat_row, hit_row
+from tui.screens.dialog import Dialog, KeyHints, PickList, show_problem
+from tui.screens.session_keys import hints
+from tui.screens.session_options import SessionOptions, hit_of, hit_options
+from tui.screens.session_preview import Previews
 from tui.sessions import SearchHit, SessionError, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
 from tui.widgets.bindings import bindings, key_name
 from tui.widgets.editor import LineInput
+from tui.widgets.preview_pane import PreviewPane
 
 SEARCH_AFTER_S: Final = 0.15
 """How long the typing has to rest before the texts are searched."""
 
-_HEADING: Final = "heading"
+_ROW_LINES: Final = 2
+_LEAST: Final = 8
+_LEAST_BESIDE: Final = 14
+"""Lines of the list at least, without and with what a chat says beside it."""
+_AROUND: Final = 13
+_AROUND_SHORT: Final = 8
+"""Lines of the screen that the dialog leaves free, or needs for all but the list; the second on a low screen."""
 _EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
 
 
@@ -53,11 +62,13 @@ class SessionList(Dialog[OpenChat]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FINDER, Scope.CHATS)
     CSS = """
     SessionList {
-        & > #dialog { width: 100; height: 90%; }
-        &.-short > #dialog { height: 100%; }
-        & #words { margin: 1 0; }
-        &.-short #words { margin: 0; }
-        & PickList { height: 1fr; }
+        & > #dialog { width: 84; height: auto; }
+        &.-broad > #dialog { width: 140; }
+        & #body { height: 8; margin: 1 0; }
+        &.-short #body { margin: 0; }
+        & PickList { width: 1fr; height: 1fr; }
+        & PreviewPane { display: none; }
+        &.-broad PreviewPane { display: block; }
         & KeyHints { margin-top: 1; }
         &.-short KeyHints { margin-top: 0; }
     }
@@ -83,12 +94,13 @@ class SessionList(Dialog[OpenChat]):
         self._on_current_changed = on_current_changed
         self._chats: dict[str, SessionSummary] = {}
         self._trashed: dict[str, SessionSummary] = {}
-        self._rows: dict[SessionSummary, Option] = {}
+        self._options = SessionOptions(current)
         self._hits: Sequence[SearchHit] = ()
         self._hits_for = ""
         self._in_trash = False
         self._is_loaded = False
         self._undo: list[str] = []
+        self._previews = Previews(sessions, self._show_preview)
 
     def compose(self) -> ComposeResult:
         """Lay out the field, the list and the keys."""
@@ -97,7 +109,9 @@ class SessionList(Dialog[OpenChat]):
             yield LineInput(
                 placeholder="Find a title, or words in any chat", compact=True, id="words"
             )
-            yield PickList(id="chats")
+            with Horizontal(id="body"):
+                yield PickList(id="chats")
+                yield PreviewPane(id="preview")
             yield Label("", id="problem", classes="problem -none", markup=False)
             yield Label("Reading the chats…", id="note", classes="note", markup=False)
             yield KeyHints(id="keys")
@@ -191,23 +205,52 @@ class SessionList(Dialog[OpenChat]):
             options.action_first()
         self._show_count(count)
         self._show_keys()
+        self._make_room()
+        if not rows:
+            self._look(None)
+
+    def _make_room(self) -> None:
+        """Be as tall as the chats need and the screen allows; what typing leaves of them changes nothing."""
+        if self._words.strip() or not self._is_loaded:
+            return
+        count = len(self._trashed if self._in_trash else self._chats)
+        beside = max(_LEAST_BESIDE, self.size.height // 3)
+        least = beside if self.has_class("-broad") else _LEAST
+        most = self.size.height - (_AROUND_SHORT if self.has_class("-short") else _AROUND)
+        lines = max(least, _ROW_LINES * count)
+        self.query_one("#body").styles.height = max(3, min(lines, most))
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Keep within the screen."""
+        self.call_after_refresh(self._make_room)
+
+    # -- what the highlighted chat says
+
+    def _show_preview(self, text: Content) -> None:
+        if self._is_open:
+            self.query_one(PreviewPane).show(text, at_end=True)
+
+    @on(PickList.OptionHighlighted)
+    def _highlighted(self, event: PickList.OptionHighlighted) -> None:
+        event.stop()
+        self._look(event.option_id)
+
+    @work(exclusive=True, group="preview")
+    async def _look(self, option_id: str | None) -> None:
+        """Show what the chat or place of an option says, where there is room; the next call stops this one."""
+        if not self.has_class("-broad"):
+            return
+        hit = hit_of(self._hits, option_id) if option_id is not None else None
+        chat_id = hit.session_id if hit is not None else option_id or ""
+        turn_id = (hit.turn_id or "") if hit is not None else ""
+        # What is in the trash is not read: it comes back as it is.
+        known = None if self._in_trash else self._chats.get(chat_id)
+        await self._previews.look(known, turn_id)
 
     def _chat_options(self) -> list[Option]:
         source = self._trashed if self._in_trash else self._chats
-        wanted = self._words.casefold().split()
         titled = {hit.session_id for hit in self._fresh_hits() if hit.turn_id is None}
-        return [
-            self._row(summary)
-            for summary in source.values()
-            if summary.id in titled or _fits(summary, wanted)
-        ]
-
-    def _row(self, summary: SessionSummary) -> Option:
-        row = self._rows.get(summary)
-        if row is None:
-            prompt = chat_row(summary, is_current=summary.id == self._current)
-            row = self._rows[summary] = Option(prompt, id=summary.id)
-        return row
+        return self._options.chats(source.values(), self._words, titled)
 
     def _fresh_hits(self) -> Sequence[SearchHit]:
         is_fresh = self._hits_for == self._words.strip() and not self._in_trash
@@ -217,14 +260,7 @@ class SessionList(Dialog[OpenChat]):
         if self._in_trash or not self._words.strip():
             return []
         is_old = self._hits_for != self._words.strip()
-        rows = [
-            Option(hit_row(hit, is_old=is_old), id=f"hit-{place}", disabled=is_old)
-            for place, hit in enumerate(self._hits)
-            if hit.turn_id is not None and hit.session_id in self._chats
-        ]
-        if rows:
-            rows.insert(0, Option(Content("   IN THE TEXT"), id=_HEADING, disabled=True))
-        return rows
+        return hit_options(self._hits, self._chats, is_old=is_old)
 
     def _show_count(self, count: int) -> None:
         if not self._is_loaded:
@@ -243,36 +279,9 @@ class SessionList(Dialog[OpenChat]):
 
     def _show_keys(self) -> None:
         self.query_one("#title", Label).update("Trash" if self._in_trash else "Chats")
-        self.query_one("#keys", KeyHints).show(self._keys(isinstance(self.focused, PickList)))
-
-    def _keys(self, in_list: bool) -> list[Hint]:
-        if not in_list:
-            return [
-                Hint("Enter", "bring back" if self._in_trash else "open", "open"),
-                Hint("finder.to_list", "list, with more keys", "to_list"),
-                *([] if self._in_trash else [Hint("chats.rename", "rename", "rename")]),
-                Hint("Esc", "back" if self._in_trash else "close", "close"),
-            ]
-        if self._in_trash:
-            return [
-                Hint("Enter", "bring back", "open"),
-                Hint("chats.empty", "empty the trash", "empty"),
-                Hint("chats.switch", "chats", "switch"),
-                Hint("finder.to_field", "find", "to_field"),
-                Hint("Esc", "back", "close"),
-            ]
-        return [
-            Hint("Enter", "open", "open"),
-            Hint("chats.rename", "rename", "rename"),
-            Hint("chats.pin", "pin", "pin"),
-            Hint("chats.tag", "tags", "tag"),
-            Hint("chats.duplicate", "duplicate", "duplicate"),
-            Hint("chats.trash", "to trash", "trash"),
-            *([Hint("chats.untrash", "undo", "untrash")] if self._undo else []),
-            Hint("chats.switch", "trash", "switch"),
-            Hint("finder.to_field", "find", "to_field"),
-            Hint("Esc", "close", "close"),
-        ]
+        in_list = isinstance(self.focused, PickList)
+        keys = hints(in_list=in_list, in_trash=self._in_trash, can_undo=bool(self._undo))
+        self.query_one("#keys", KeyHints).show(keys)
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """List the keys that hold now."""
@@ -311,12 +320,8 @@ class SessionList(Dialog[OpenChat]):
         option = self.query_one("#chats", PickList).highlighted_option
         if option is None or option.id is None:
             return None
-        hit = self._hit(option.id)
+        hit = hit_of(self._hits, option.id)
         return hit.session_id if hit is not None else option.id
-
-    def _hit(self, option_id: str) -> SearchHit | None:
-        place = option_id.removeprefix("hit-")
-        return self._hits[int(place)] if place != option_id else None
 
     def action_to_list(self) -> None:
         """Move from the field to the list."""
@@ -335,7 +340,7 @@ class SessionList(Dialog[OpenChat]):
         if self._in_trash:
             self._restore(option.id)
             return
-        hit = self._hit(option.id)
+        hit = hit_of(self._hits, option.id)
         if hit is not None:
             self.dismiss(OpenChat(hit.session_id, hit.turn_id or ""))
         else:
@@ -479,13 +484,6 @@ class SessionList(Dialog[OpenChat]):
 def split_tags(text: str) -> list[str]:
     """Return the tags in what a user typed, separated by commas or `#`."""
     return [tag.strip() for tag in re.split(r"[,#\n]", text) if tag.strip()]
-
-
-def _fits(summary: SessionSummary, words: Sequence[str]) -> bool:
-    if not words:
-        return True
-    text = f"{summary.title} {' '.join('#' + tag for tag in summary.tags)}".casefold()
-    return all(word in text for word in words)
 
 
 def _title_problem(title: str) -> str | None:

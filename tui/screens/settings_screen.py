@@ -1,12 +1,12 @@
-"""Every setting there is, made from the schema: what it is set to, where that comes from, and a way to change it."""
+"""The one place for settings: what is in force of each, where that comes from, and a way to change it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Final
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -17,111 +17,243 @@ from textual.widgets.option_list import Option
 
 from tui.errors import UserError
 from tui.json_types import Json
-from tui.parameters import format_value
-from tui.sanitize import sanitize, sanitize_line
+from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.ask import AskText
 from tui.screens.dialog import Hint, KeyHints, show_problem
-from tui.screens.picker import Entry, ListDialog, Picker
-from tui.settings.preferences import Origin, Preferences
-from tui.settings.schema import SETTINGS, Setting
+from tui.screens.picker import ListDialog, Picker
+from tui.screens.settings_desk import SettingsDesk
+from tui.screens.settings_rows import Keeper, Row
+from tui.settings.schema import Setting
 from tui.widgets.bindings import bindings
+from tui.widgets.columns import cut, fitted
 from tui.widgets.editor import LineInput
 
-_NAME_CELLS = 38
-_VALUE_CELLS = 18
+_TITLE_CELLS: Final = 26
+_SOURCE_CELLS: Final = 20
+_AROUND: Final = 3
+"""Cells of a line that an option's padding and the scrollbar take."""
 
 
 class SettingsScreen(ListDialog[None]):
-    """Changes the configuration file; each change is written and holds at once."""
+    """Lists all settings, or those that differ from their defaults, and follows changes made elsewhere."""
 
     PLACE = Scope.SETTINGS
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        Scope.SETTINGS, does={"setting.unset": "reset"}
+        Scope.SETTINGS,
+        does={
+            "setting.unset": "reset",
+            "setting.save": "save",
+            "setting.only_set": "only_set",
+        },
     )
     CSS = """
     SettingsScreen {
-        & > #dialog { width: 100; height: 94%; }
-        & Input { margin-top: 1; }
+        & > #dialog { width: 96; height: 94%; }
         & OptionList { height: 1fr; margin: 1 0; }
-        & #help { height: 3; }
+        & OptionList > .option-list--option-disabled { color: $text-muted; text-style: bold; }
+        & #about { height: 5; width: 1fr; color: $text-muted; }
+        & #actions { margin-top: 1; }
+        &.-few > #dialog { height: auto; }
+        &.-few OptionList { height: auto; max-height: 24; }
+        &.-few.-short OptionList { max-height: 9; }
+        &.-short #actions { margin-top: 0; }
         &.-short OptionList { margin: 0; }
+        &.-short #about { height: 4; }
     }
     """
 
     class Changed(Message):
         """The configuration is another one."""
 
-    def __init__(
-        self, preferences: Preferences, *, choices: Mapping[str, Sequence[str]] | None = None
-    ) -> None:
+    def __init__(self, desk: SettingsDesk, *, only_set: bool = False) -> None:
         """Make the screen.
 
         Args:
-            preferences: what is shown and changed.
-            choices: values to choose from that the schema does not know, by the setting's key.
+            desk: what is shown and changed.
+            only_set: whether it begins with what differs from the defaults.
         """
         super().__init__()
-        self._preferences = preferences
-        self._choices = dict(choices or {})
-        self._shown: list[Setting] = []
+        self._desk = desk
+        self._only_set = only_set
+        self._shown: list[Row | None] = []
+        """The row of each option; None for a group's title."""
+        self._is_stale = False
 
     def compose(self) -> ComposeResult:
         """Lay out the field, the list and the explanation."""
         with Vertical(id="dialog"):
-            yield Label("Settings", classes="title")
-            where = str(self._preferences.path) if self._preferences.path else "not kept in a file"
-            yield Label(Content(sanitize_line(where, 300)), classes="note")
+            yield Label("Settings", classes="title", id="title")
             yield LineInput(placeholder="Type to find a setting", compact=True)
             yield OptionList(id="settings")
-            yield Label("", id="help", classes="note", markup=False)
+            yield Label("", id="about", markup=False)
             yield Label("", id="problem", classes="problem -none", markup=False)
-            yield KeyHints(
-                [
-                    Hint("Enter", "change", "change"),
-                    Hint("setting.unset", "out of the file", "reset"),
-                    Hint("Esc", "close", "close"),
-                ]
-            )
+            yield KeyHints(id="actions")
 
-    def narrow(self, typed: str, keep: int = 0) -> None:
+    def on_mount(self) -> None:
+        """List the settings, and follow them."""
+        super().on_mount()
+        self._show_title()
+        self._desk.listen(self._follow)
+
+    def on_unmount(self) -> None:
+        """Follow them no more."""
+        self._desk.forget(self._follow)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Give the columns the room that there is."""
+        self.call_after_refresh(self._refresh)
+
+    def _follow(self, _what: object) -> None:
+        """List what is in force now, once for all that changed at one time."""
+        if not self._is_stale:
+            self._is_stale = True
+            self.call_next(self._refresh)
+
+    def _refresh(self) -> None:
+        self._is_stale = False
+        if self.is_attached and self.query("#settings"):
+            self._list(self.query_one(Input).value, self._current)
+
+    # -- the list
+
+    def narrow(self, typed: str) -> None:
         """List the settings that have the words that were typed."""
-        words = typed.casefold().split()
-        self._shown = [
-            one
-            for one in SETTINGS.values()
-            if all(word in f"{one.key} {one.help}".casefold() for word in words)
-        ]
-        options = self.query_one(OptionList)
-        options.set_options(Option(self._row(one)) for one in self._shown)
-        if self._shown:
-            options.highlighted = min(keep, len(self._shown) - 1)
-        else:
-            self.query_one("#help", Label).update("No setting has these words.")
+        self._list(typed, None)
 
-    def _row(self, setting: Setting) -> Content:
-        value, origin = self._preferences.value(setting.key), self._preferences.origin(setting.key)
-        text = (sanitize_line(_text(value), 40) or "not set").ljust(_VALUE_CELLS)
-        style = "bold" if origin is not Origin.DEFAULT else ""
-        mark = "• " if origin is not Origin.DEFAULT else "  "
+    def _list(self, typed: str, keep: Row | None) -> None:
+        """List what fits, with the cursor on a row that was there before, else on the first."""
+        words = typed.casefold().split()
+        rows = [
+            row
+            for row in self._desk.rows.all()
+            if all(word in row.searched for word in words)
+            and (row.is_set or row.setting is None or not self._only_set)
+        ]
+        self._shown = []
+        prompts: list[Option] = []
+        for row in rows:
+            if row.group not in {one.group for one in self._shown if one is not None}:
+                gap = "\n" if self._shown and not self.has_class("-short") else ""
+                self._shown.append(None)
+                prompts.append(Option(Content(gap + row.group), disabled=True))
+            self._shown.append(row)
+            prompts.append(Option(self._prompt(row)))
+        options = self.query_one(OptionList)
+        at, offset = options.highlighted, options.scroll_offset
+        options.set_options(prompts)
+        kept = next((at for at, row in enumerate(self._shown) if _is_same(row, keep)), None)
+        if not rows:
+            self._explain(None)
+        elif kept is not None:
+            options.highlighted = kept
+            if kept == at:
+                options.scroll_to(y=offset.y, animate=False)
+        else:
+            options.highlighted = self._best(typed)
+
+    def _best(self, typed: str) -> int:
+        """Return the place of the first row whose title begins with what was typed, else of the first."""
+        begun = typed.strip().casefold()
+        places = [at for at, row in enumerate(self._shown) if row is not None]
+        titled = (at for at in places if _title(self._shown[at]).startswith(begun))
+        return next(titled, places[0])
+
+    def _prompt(self, row: Row) -> Content:
+        is_slim = self.has_class("-slim")
+        title, source = _TITLE_CELLS - 4 * is_slim, _SOURCE_CELLS - 2 * is_slim
+        width = self.query_one(OptionList).size.width - _AROUND
+        value = max(8, width - title - source - 2)
+        is_dim = row.refusal or (row.setting is not None and not row.is_set)
+        style = "$text-muted" if is_dim else "bold" if row.is_set else ""
         return Content.assemble(
-            mark,
-            setting.key.ljust(_NAME_CELLS),
-            (text, style),
-            f"  {origin.value}",
+            fitted(row.title, title),
+            " ",
+            (fitted(row.value, value), style),
+            " ",
+            (cut(row.source, source), "$text-muted"),
         )
 
     @property
-    def _current(self) -> Setting | None:
+    def _current(self) -> Row | None:
         at = self.query_one(OptionList).highlighted
         return self._shown[at] if at is not None and at < len(self._shown) else None
 
+    def action_move(self, step: int) -> None:
+        """Move the cursor in the list, over the titles of groups."""
+        options = self.query_one(OptionList)
+        places = [at for at, row in enumerate(self._shown) if row is not None]
+        if places:
+            now = options.highlighted
+            at = places.index(now) if now in places else -1
+            place = max(0, min(len(places) - 1, at + step))
+            options.highlighted = places[place]
+            if place == 0:
+                options.scroll_home(animate=False)
+
     @on(OptionList.OptionHighlighted)
-    def _explain(self, event: OptionList.OptionHighlighted) -> None:
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        if (setting := self._current) is not None:
-            text = f"{setting.help}\n{setting.range_text}; environment: {setting.variable}"
-            self.query_one("#help", Label).update(sanitize(text))
+        self._explain(self._current)
+
+    def _explain(self, row: Row | None) -> None:
+        """Say what a setting is for, what it can be, and where a change goes."""
+        self.query_one("#about", Label).update(
+            Content(sanitize("No setting has these words." if row is None else self._about(row)))
+        )
+        self.query_one("#actions", KeyHints).show(self._hints(row))
+
+    def _about(self, row: Row) -> str:
+        setting = row.setting
+        if setting is None:
+            return "A fact about the loaded model. It can't be changed here."
+        where = self._destination(row)
+        if row.below is not None:
+            where += " Reset gives {} ({}).".format(*row.below)
+        facts = (setting.key, setting.range_text.removeprefix("a text"), setting.variable)
+        lines = (
+            f"{setting.help} {row.refusal}".rstrip(),
+            where,
+            " · ".join(fact for fact in facts if fact),
+        )
+        return "\n".join(lines)
+
+    def _destination(self, row: Row) -> str:
+        if row.setting is not None and row.setting.key == "model.name":
+            return "Enter opens the list of models."
+        file = self._desk.file or "the configuration file"
+        match row.keeper:
+            case Keeper.CHAT:
+                return "Applies to this chat, from the next reply."
+            case Keeper.APP:
+                return "Applies at once and is remembered."
+        return f"Saved in {file}."
+
+    def _hints(self, row: Row | None) -> list[Hint]:
+        can_save = row is not None and row.setting is not None and row.keeper is not Keeper.FILE
+        return [
+            Hint("Enter", "change", "change"),
+            Hint("setting.unset", "reset to default", "reset"),
+            *([Hint("setting.save", "save as default", "save")] if can_save else []),
+            Hint(
+                "setting.only_set", "all settings" if self._only_set else "changed only", "only_set"
+            ),
+            Hint("Esc", "close", "close"),
+        ]
+
+    def action_only_set(self) -> None:
+        """List what differs from the defaults, or everything again."""
+        self._only_set = not self._only_set
+        self._show_title()
+        self._refresh()
+
+    def _show_title(self) -> None:
+        self.set_class(self._only_set, "-few")
+        self.query_one("#title", Label).update(
+            "Settings that differ from the defaults" if self._only_set else "Settings"
+        )
+
+    # -- changing
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
@@ -132,60 +264,79 @@ class SettingsScreen(ListDialog[None]):
     @work(exclusive=True)
     async def action_change(self) -> None:
         """Ask for another value."""
-        setting = self._current
-        if setting is None:
+        row = self._current
+        if row is None or row.setting is None or row.refusal:
+            await self._do(row, self._refuse)
             return
-        now = self._preferences.value(setting.key)
-        choices = self._choices.get(setting.key) or setting.choices
-        if setting.kind is bool and setting.default is not None:
-            await self._write(setting, not now)
-        elif choices:
-            entries = [Entry(one, one, is_current=one == now) for one in choices]
-            chosen = await self.app.push_screen_wait(Picker(setting.key, entries))
+        setting, now = row.setting, self._desk.rows.value(row.setting.key)
+        if (change := self._desk.change_of(setting)) is not None:
+            await change()
+            self._refresh()
+        elif setting.kind is bool and isinstance(now, bool):
+            await self._set(row, not now)
+        elif choices := self._desk.choices(setting):
+            chosen = await self.app.push_screen_wait(Picker(setting.title, choices))
             if chosen is not None:
-                await self._write(setting, chosen)
+                await self._set(row, chosen)
         else:
-            text = await self.app.push_screen_wait(
-                AskText(
-                    setting.key,
-                    _text(now),
-                    note=f"{setting.help} {setting.range_text.capitalize()}.",
-                    check=lambda typed: _problem(setting, typed),
-                    multiline=setting.key == "chat.system_prompt",
-                )
+            await self._ask(row, setting, now)
+
+    async def _ask(self, row: Row, setting: Setting, now: Json) -> None:
+        before = setting.typed(now)
+        text = await self.app.push_screen_wait(
+            AskText(
+                setting.title,
+                before,
+                note=f"{setting.help} {setting.range_text.capitalize()}.",
+                check=lambda typed: _problem(setting, typed),
+                multiline=setting.key == "chat.system_prompt",
             )
-            if text is not None:
-                value = setting.parse(text) if text or setting.kind is str else None
-                await self._write(setting, value)
+        )
+        if text is not None and text != before:
+            is_value = bool(text) or setting.kind is str
+            await self._set(row, setting.parse(text) if is_value else None)
+
+    @staticmethod
+    async def _refuse(row: Row) -> str:
+        raise UserError(row.refusal or "This is a fact about the model. It can't be changed here.")
+
+    async def _set(self, row: Row, value: Json) -> None:
+        await self._do(row, lambda one: self._desk.set(one, value))
 
     @work(group="write")
     async def action_reset(self) -> None:
-        """Take the setting out of the file."""
-        if (setting := self._current) is not None:
-            await self._write(setting, None)
+        """Take the topmost value of the setting away."""
+        await self._do(self._current, self._desk.reset)
 
-    async def _write(self, setting: Setting, value: Json) -> None:
-        try:
-            await asyncio.to_thread(self._preferences.write, {setting.key: value})
-        except UserError as error:
-            show_problem(self, str(error))
+    @work(group="write")
+    async def action_save(self) -> None:
+        """Write the value in force to the configuration file."""
+        await self._do(self._current, self._desk.save)
+
+    async def _do(self, row: Row | None, change: Callable[[Row], Awaitable[str]]) -> None:
+        if row is None:
             return
-        over = self._preferences.origin(setting.key)
-        hidden = over in (Origin.ENVIRONMENT, Origin.COMMAND_LINE) and value is not None
-        show_problem(
-            self,
-            f"It is written, but the {over.value} says otherwise until the next start."
-            if hidden
-            else "",
-        )
-        self.narrow(self.query_one(Input).value, self.query_one(OptionList).highlighted or 0)
-        self.post_message(self.Changed())
+        try:
+            said = await change(row)
+        except UserError as error:
+            said = str(error)
+        else:
+            self.post_message(self.Changed())
+            # What follows the configuration hears of it first.
+            await asyncio.sleep(0)
+        if self.is_attached and self.query("#problem"):
+            show_problem(self, said)
+            self._refresh()
 
 
-def _text(value: Json) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={format_value(one)}" for name, one in value.items())
-    return format_value(value)
+def _title(row: Row | None) -> str:
+    return row.title.casefold() if row is not None else ""
+
+
+def _is_same(row: Row | None, other: Row | None) -> bool:
+    if row is None or other is None:
+        return False
+    return (row.group, row.title) == (other.group, other.title)
 
 
 def _problem(setting: Setting, typed: str) -> str | None:

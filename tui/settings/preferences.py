@@ -27,6 +27,8 @@ _LOAD_OPTIONS: Final = (
     "dtype", "device", "attention", "max_memory", "double_quant", "kernels", "compile", "threads", "compute_dtype",
 )  # fmt: skip
 
+_LOOK: Final = ("screen.theme", "screen.sidebar")
+
 
 class Origin(StrEnum):
     """Where a value comes from; `Preferences` says which goes before which."""
@@ -172,6 +174,14 @@ class Preferences:
     def apply_preset(self, preset: Preset | None) -> None:
         """Have a preset say what nothing above it says."""
         self._put(Origin.PRESET, {} if preset is None else preset_values(preset))
+
+    def remember_look(self, state: AppState) -> None:
+        """Take over how the app was made to look meanwhile: it is what was chosen last."""
+        before = self._layers[Origin.REMEMBERED]
+        now = {key: value for key, value in before.items() if key not in _LOOK}
+        now |= {key: one for key, one in remembered_values(state).items() if key in _LOOK}
+        if now != before:
+            self._put(Origin.REMEMBERED, now)
 
     def _put(self, origin: Origin, values: Mapping[str, Json]) -> None:
         self._layers[origin] = values

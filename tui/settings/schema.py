@@ -42,6 +42,9 @@ class Setting:
         kind: `str`, `bool`, `int`, `float`, `list`, or `dict` for a table of texts.
         default: in force when nothing else is said; None for "not set".
         help: one sentence.
+        title: what people call it.
+        group: the title of the group that it is listed in.
+        blank: what holds where the value is empty or 0, in a word or two.
         choices: of a text: the ones allowed; empty where any is.
         minimum, maximum: of a number.
         keys: of a table: what its keys are.
@@ -53,6 +56,9 @@ class Setting:
     kind: type
     default: Json
     help: str
+    title: str
+    group: str
+    blank: str = ""
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -74,6 +80,25 @@ class Setting:
     def variable(self) -> str:
         """The environment variable that sets it."""
         return VARIABLE_PREFIX + self.key.replace(".", "_").upper()
+
+    def shown(self, value: Json) -> str:
+        """Return a value in words, what holds where it is empty included."""
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        if isinstance(value, Mapping):
+            pairs = (f"{name}={format_value(one)}" for name, one in value.items())
+            tables = ", ".join(value if self.entry is not None else pairs)
+            return tables or self.blank
+        return self.blank if self.blank and not value else format_value(value)
+
+    def typed(self, value: Json) -> str:
+        """Return a value as one would type it; `parse` reads it again. What is empty or not set gives no text."""
+        if isinstance(value, Mapping):
+            return ", ".join(f"{name}={format_value(one)}" for name, one in value.items())
+        if self.key.startswith(GENERATION):
+            known = PARAMETERS[self.name]
+            return known.shown(known.check(value))
+        return format_value(value)
 
     @property
     def range_text(self) -> str:
@@ -198,6 +223,11 @@ def _plain(text: str) -> Json:
 _SECTION_KINDS: Final[Mapping[str, Any]] = {one.name: one.default_factory for one in fields(Values)}
 """A class for each section, and `dict` for one that is a table with keys of the user's own."""
 
+_GROUPS: Final[Mapping[str, str]] = {
+    one.name: one.metadata.get("group", "") for one in fields(Values)
+}
+"""The title of the group that the settings of each section are listed in; those of generation have groups of their own."""
+
 SECTIONS: Final[Mapping[str, str]] = {
     one.name: one.metadata.get("about") or str(_SECTION_KINDS[one.name].__doc__)
     for one in fields(Values)
@@ -218,17 +248,29 @@ def _settings() -> Iterator[Setting]:
 
 def _parameter_setting(known: Parameter) -> Setting:
     example = format_value(known.default)
-    return Setting(f"{GENERATION}{known.name}", known.kind, None, known.help, example=example)
+    return Setting(
+        f"{GENERATION}{known.name}", known.kind, None, known.help, known.label, known.group, known.blank,
+        choices=known.choices, example=example,
+    )  # fmt: skip
 
 
 def _setting(key: str, declared: Field[Any]) -> Setting:
     """Return the setting that a field declares; its default has the type of its annotation."""
     facts = {name: fact for name, fact in declared.metadata.items() if name != "about"}
+    facts["group"] = _GROUPS.get(key.partition(".")[0], "")
     default: Any = {} if declared.default is MISSING else declared.default
     return Setting(key, type(default), default, **facts)
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {one.key: one for one in _settings()}
+
+
+def settings_by_group() -> dict[str, list[Setting]]:
+    """Return all settings under the titles of their groups."""
+    groups: dict[str, list[Setting]] = {}
+    for one in SETTINGS.values():
+        groups.setdefault(one.group, []).append(one)
+    return groups
 
 
 def settings_of(section: str) -> Iterator[Setting]:

@@ -17,22 +17,25 @@ _T = TypeVar("_T")
 
 
 def setting(
-    default: _T, text: str, *, choices: tuple[str, ...] = (), minimum: float | None = None, maximum: float | None = None,
+    default: _T, title: str, text: str, *,
+    blank: str = "", choices: tuple[str, ...] = (), minimum: float | None = None, maximum: float | None = None,
 ) -> _T:  # fmt: skip
     """Declare a field of a section as a setting; see `schema.Setting` for what the arguments say."""
-    facts = {"help": text, "choices": choices, "minimum": minimum, "maximum": maximum}
+    facts = {"title": title, "help": text, "blank": blank, "choices": choices, "minimum": minimum, "maximum": maximum}  # fmt: skip
     return field(default=default, metadata=facts)
 
 
-def table(text: str, *, keys: str, example: str, about: str = "", entry: type | None = None) -> Mapping[str, Any]:  # fmt: skip
+def table(
+    title: str, text: str, *, keys: str, example: str, blank: str = "none", about: str = "", group: str = "", entry: type | None = None,
+) -> Mapping[str, Any]:  # fmt: skip
     """Declare a field as a setting that is a table, empty by default.
 
     Args:
-        text, keys, example: as in `schema.Setting`.
-        about: of a table that is a section of its own: what the section is for.
+        title, text, keys, example, blank: as in `schema.Setting`.
+        about, group: of a table that is a section of its own: what the section is for, and its group's title.
         entry: of a table of tables: the class whose fields are what each of them can say.
     """
-    facts = {"help": text, "keys": keys, "example": example, "about": about, "entry": entry}
+    facts = {"title": title, "help": text, "keys": keys, "example": example, "blank": blank, "about": about, "group": group, "entry": entry}  # fmt: skip
     return field(default_factory=dict, metadata=facts)
 
 
@@ -45,94 +48,94 @@ _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
 class ModelSection:
     """What is loaded when the command line names no model, and how."""
 
-    name: str = setting("", "A Hub id, a folder, a .gguf file, or demo; empty takes the one used last.")
-    quantization: str = setting("", "How the weights are held in memory, as in --quantization; empty takes what was used last.")
-    revision: str = setting("", "The model's branch, tag or commit on the Hub.")
-    dtype: str = setting("auto", "The type of the weights.", choices=_DTYPES)
-    device: str = setting("auto", "auto, balanced, sequential, cpu, cuda, cuda:1, mps and the like.")
-    attention: str = setting("", "The attention implementation, as in sdpa or eager; empty takes the best one here.")
-    double_quant: bool = setting(True, "Whether the scales of 4-bit weights are quantised too.")
-    kernels: bool = setting(True, "On a CPU, use chat-tui's own linear layers and attention where they are faster than PyTorch's.")
-    compile: bool = setting(False, "Decode with a pass that PyTorch compiles, for a GPU: a minute or two once for each model, then seconds at each load. On a CPU chat-tui's own kernels are faster.")
-    threads: int = setting(0, "On a CPU, the threads that compute from the next load on; 0 takes as many as there are cores.", minimum=0, maximum=1024)
-    compute_dtype: str = setting("auto", "What 4-bit weights are computed in.", choices=_DTYPES)
-    max_memory: Mapping[str, str] = table("How much of each device is used at most.", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
+    name: str = setting("", "Model", "A Hub id, a folder, a .gguf file, or demo. Empty loads the last used model.", blank="none")
+    quantization: str = setting("", "Quantization", "How the weights are stored in memory, as in --quantization. Empty keeps the last used one.", blank="none")
+    revision: str = setting("", "Revision", "The branch, tag or commit of the model on the Hub.", blank="main")
+    dtype: str = setting("auto", "Data type", "The data type of the weights.", choices=_DTYPES)
+    device: str = setting("auto", "Device", "Where the model runs: auto, balanced, sequential, cpu, cuda, cuda:1, mps and the like.")
+    attention: str = setting("", "Attention", "The attention implementation, such as sdpa or eager. Empty picks the best one for this machine.", blank="auto")
+    double_quant: bool = setting(True, "Double quantization", "Quantize the scales of 4-bit weights too.")
+    kernels: bool = setting(True, "Fast CPU kernels", "On a CPU, use chat-tui's own linear layers and attention where they are faster than PyTorch's.")
+    compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU: a minute or two once per model, then seconds at each load. On a CPU, chat-tui's own kernels are faster.")
+    threads: int = setting(0, "CPU threads", "The number of threads to compute with on a CPU; 0 uses one per core.", blank="one per core", minimum=0, maximum=1024)
+    compute_dtype: str = setting("auto", "4-bit compute type", "The data type to compute with when weights have 4 bits.", choices=_DTYPES)
+    max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSection:
-    """What a new chat begins with, and what belongs to every chat."""
+    """What new chats start with, and what holds for every chat."""
 
-    system_prompt: str = setting("", "What the model is told before a new chat begins.")
-    user: str = setting("", "Your name above your messages; empty is You.")
-    preset: str = setting("", "The preset that new chats begin with.")
+    system_prompt: str = setting("", "System prompt", "What the model is told before the chat begins.", blank="none")
+    user: str = setting("", "Your name", "The name shown above your messages.", blank="You")
+    preset: str = setting("", "Default preset", "The preset that new chats start with.", blank="none")
     when_full: str = setting(
-        OverflowPolicy.ASK.value, "What happens when a chat no longer fits the context.",
+        OverflowPolicy.ASK.value, "When the context is full", "What to do when a chat no longer fits the context.",
         choices=tuple(policy.value for policy in OverflowPolicy),
     )
-    save_folder: str = setting("./chat_history/", "The folder that /save writes to when it is given no name.")
-    examples: str = setting("", "A YAML file with examples for /example; empty takes the seven that are built in.")
+    save_folder: str = setting("./chat_history/", "Save folder", "The folder that /save writes to when no file is named.")
+    examples: str = setting("", "Examples file", "A YAML file with examples for /example. Empty uses the built-in ones.", blank="built-in")
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenSection:
     """How the app looks."""
 
-    theme: str = setting("", "The colours; empty takes the theme chosen last.")
-    sidebar: bool = setting(True, "Whether the sidebar is shown where there is room for it.")
-    reduced_motion: bool = setting(False, "Whether nothing moves by itself: no animation, no blinking cursor.")
-    plain: bool = setting(False, "A plain screen for screen readers: no lines drawn, everything in one column.")
-    ascii: bool = setting(False, "Whether lines and signs are drawn in ASCII alone; a terminal that is not UTF-8 has that anyway.")
-    title: bool = setting(True, "Whether the terminal's title shows the chat's title.")
-    tour: bool = setting(True, "Whether the first start says in three lines how things work.")
+    theme: str = setting("", "Theme", "The color theme. Empty keeps the last used one.", blank="last used")
+    sidebar: bool = setting(True, "Sidebar", "Show the sidebar where there is room for it.")
+    reduced_motion: bool = setting(False, "Reduced motion", "Turn off animations and the blinking cursor.")
+    plain: bool = setting(False, "Plain screen", "Draw no lines and keep everything in one column, for screen readers.")
+    ascii: bool = setting(False, "ASCII only", "Draw lines and symbols in ASCII. A terminal without UTF-8 always gets that.")
+    title: bool = setting(True, "Terminal title", "Show the title of the chat as the title of the terminal.")
+    tour: bool = setting(True, "First-start tips", "Show a few tips at the first start.")
 
 
 @dataclass(frozen=True, slots=True)
 class ComposerSection:
-    """The box in which a message is written."""
+    """The box that messages are written in."""
 
-    fold_lines: int = setting(40, "A paste of more lines than this becomes an attachment; 0 never folds.", minimum=0, maximum=100_000)
+    fold_lines: int = setting(40, "Fold long pastes", "Attach a paste with more lines than this instead of inserting it; 0 never does.", blank="never", minimum=0, maximum=100_000)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertsSection:
     """What happens when a long reply ends while the window is not in front."""
 
-    kind: str = setting("bell", "What is done then.", choices=("off", "bell", "notification", "both"))
-    after_s: float = setting(10.0, "A reply that took at least this many seconds is a long one.", minimum=0, maximum=86_400)
+    kind: str = setting("bell", "Alert", "What to do when a long reply is done.", choices=("off", "bell", "notification", "both"))
+    after_s: float = setting(10.0, "Alert after", "The number of seconds from which on a reply counts as long.", minimum=0, maximum=86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class KeysSection:
     """Which key does what."""
 
-    map: str = setting("default", "A ready-made set of keys.", choices=("default", "vim", "emacs"))
-    bindings: Mapping[str, str] = table("Keys of your own.", keys="actions with keys", example='{ "chat.new" = "ctrl+n,f12" }')
+    map: str = setting("default", "Key map", "A ready-made set of keys.", choices=("default", "vim", "emacs"))
+    bindings: Mapping[str, str] = table("Custom keys", "Your own keys.", keys="actions with keys", example='{ "chat.new" = "ctrl+n,f12" }')
 
 
 @dataclass(frozen=True, slots=True)
 class ServerEntry:
     """A server whose models one talks with."""
 
-    url: str = setting("", "Its address, as in http://localhost:8000, with or without /v1.")
-    key_env: str = setting("", "The environment variable that holds the key it wants; the key itself is never written down.")
-    dialect: str = setting("", "What it is, where that can't be found out.", choices=DIALECTS)
-    context: int = setting(0, "The context in tokens: asked for of Ollama, and taken for granted where a server does not say.", minimum=0, maximum=100_000_000)
+    url: str = setting("", "Address", "Its address, as in http://localhost:8000, with or without /v1.")
+    key_env: str = setting("", "Key variable", "The environment variable that holds the key it wants; the key itself is never written down.")
+    dialect: str = setting("", "Dialect", "What it is, where that can't be found out.", choices=DIALECTS)
+    context: int = setting(0, "Context", "The context in tokens: asked for of Ollama, and taken for granted where a server does not say.", minimum=0, maximum=100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
     """Every setting with a value of its type, in the order in which they are listed."""
 
-    model: ModelSection = field(default_factory=ModelSection)
-    chat: ChatSection = field(default_factory=ChatSection)
+    model: ModelSection = field(default_factory=ModelSection, metadata={"group": "Model"})
+    chat: ChatSection = field(default_factory=ChatSection, metadata={"group": "Chat"})
     generation: Mapping[str, Value] = field(default_factory=dict, metadata={"about": "How replies are made; what is not set here is the model's own default."})
     """Those parameters that are set, by their names."""
-    template: Mapping[str, str | bool | int | float] = table("Switches of the chat template.", keys="switches with their values", example="enable_thinking = false", about="Switches of chat templates, as in enable_thinking = false; a template that has none of that name ignores it.")
-    screen: ScreenSection = field(default_factory=ScreenSection)
-    composer: ComposerSection = field(default_factory=ComposerSection)
-    alerts: AlertsSection = field(default_factory=AlertsSection)
-    presets: Mapping[str, str] = table("The preset that is applied when a model is loaded.", keys="models with presets", example='"org/model" = "careful"', about="Which preset goes with which model.")
-    servers: Mapping[str, ServerEntry] = table("Servers by names of your own, each a table [servers.NAME] with url, and where needed key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models can be talked with.", entry=ServerEntry)
-    keys: KeysSection = field(default_factory=KeysSection)
+    template: Mapping[str, str | bool | int | float] = table("Template switches", "Switches of the chat template.", group="Chat", blank="as the template says", keys="switches with their values", example="enable_thinking = false", about="Switches of chat templates, as in enable_thinking = false; a template that has none of that name ignores it.")
+    screen: ScreenSection = field(default_factory=ScreenSection, metadata={"group": "Appearance"})
+    composer: ComposerSection = field(default_factory=ComposerSection, metadata={"group": "Input"})
+    alerts: AlertsSection = field(default_factory=AlertsSection, metadata={"group": "Alerts"})
+    presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models with presets", example='"org/model" = "careful"', about="Which preset goes with which model.")
+    servers: Mapping[str, ServerEntry] = table("Servers", "Servers by names of your own, each a table [servers.NAME] with url, and where needed key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models can be talked with.", group="Model", entry=ServerEntry)
+    keys: KeysSection = field(default_factory=KeysSection, metadata={"group": "Input"})
 # fmt: on

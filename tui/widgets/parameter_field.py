@@ -30,7 +30,8 @@ from tui.widgets.ground import has_styles
 
 _SHORT: Final = 6
 """A default of fewer characters leaves room to say whose it is."""
-_UNKNOWN: Final = "server's own"
+UNKNOWN: Final = "server's own"
+"""The value of a parameter that only the server knows."""
 _DRAWN_HERE: Final = ("seed",)
 """What the app chooses itself where nothing is set, also for a server."""
 
@@ -63,7 +64,7 @@ class Defaults:
         """Return what holds, in words."""
         value = self.value(parameter)
         if value is None and self.server and parameter.name not in _DRAWN_HERE:
-            return _UNKNOWN
+            return UNKNOWN
         return sanitize_line(parameter.shown(value)) or parameter.blank
 
     def differs(self, parameter: Parameter, value: Value) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from tui.chat import requests
 from tui.chat.core import Core
 from tui.conversation import Conversation
-from tui.conversation.formats import FORMATS, export_text
+from tui.conversation.formats import FORMATS, Format, export_text
 from tui.engine.base import Finished
 from tui.files import absolute, reason, typed_path, with_ending
 from tui.sanitize import sanitize_line
@@ -27,6 +29,8 @@ from tui.screens.session_list import SessionList
 from tui.sessions import Loaded, SessionError
 from tui.settings.examples import ExamplesError
 from tui.transfer import EXPORTS, TransferError, write_chats
+
+_FOR_PEOPLE: Final = ("markdown", "html", "text")
 
 
 class ChatActions:
@@ -49,6 +53,8 @@ class ChatActions:
         self._editing = editing
         self._copying = copying
         self._ui = ui
+        self._exported_to: Path | None = None
+        """The folder of the last export."""
 
     # -- going to another chat
 
@@ -133,7 +139,7 @@ class ChatActions:
             self._ui.tell(str(error), severity="warning")
             return
         if not name:
-            entries = [Entry(one, one, text) for one, text in examples.items()]
+            entries = [Entry(one, one, text, preview=text) for one, text in examples.items()]
             name = await self._ui.show(Picker("Examples", entries)) or ""
         if not name:
             return
@@ -215,12 +221,13 @@ class ChatActions:
             self._ui.tell("There is nothing to export yet.")
             return
         turn_id = self._view.transcript.cursor
-        offered = [(one.name, one.label, one.extensions[0]) for one in EXPORTS.values()]
-        choice = await self._ui.show(
-            ExportDialog(offered, _suggested_path(chat), turn_id is not None)
-        )
+        formats = sorted(EXPORTS.values(), key=_rank)
+        offered = [(one.name, one.label, one.extensions[0]) for one in formats]
+        suggested = await asyncio.to_thread(_suggested_path, chat, self._exported_to)
+        choice = await self._ui.show(ExportDialog(offered, suggested, turn_id is not None))
         if choice is None:
             return
+        self._exported_to = choice.path.parent
         write = partial(
             write_chats,
             [self._core.session.conversation],
@@ -266,7 +273,18 @@ def _save(chat: Conversation, path: Path) -> None:
     write_chats([chat], "transformers", path)
 
 
-def _suggested_path(chat: Conversation) -> Path:
-    """A file name made of the title, in the folder that the app was started in."""
+def _rank(known: Format) -> int:
+    """Return where a format stands in the list: those for people first."""
+    return _FOR_PEOPLE.index(known.name) if known.name in _FOR_PEOPLE else len(_FOR_PEOPLE)
+
+
+def _suggested_path(chat: Conversation, folder: Path | None) -> Path:
+    """Return a file named after the chat's title, in a folder or in the one that the app was started in.
+
+    Where nothing can be written there, as in that of a program that the desktop starts, it is in the home folder.
+    """
     words = "".join(c if c.isalnum() or c in " -_" else " " for c in chat.title)
-    return absolute(Path()) / ("-".join(words.split())[:60] or "chat")
+    folder = folder or absolute(Path())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        folder = Path.home()
+    return folder / ("-".join(words.split())[:60] or "chat")

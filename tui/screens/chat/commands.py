@@ -58,7 +58,7 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "model.reload": handlers.models.reload,
         "model.unload": handlers.models.unload,
         "reply.stop": handlers.stopping.stop,
-        "settings.open": handlers.library.show_settings,
+        "settings.open": handlers.settings.show_all,
         "settings.status": handlers.settings.show_status,
         "sidebar.toggle": places.toggle_sidebar,
         "transcript.find": handlers.reading.open_search,

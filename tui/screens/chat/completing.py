@@ -1,22 +1,21 @@
-"""What could be completed of what is being written: commands behind a sign, paths behind an @."""
+"""What could be completed of what is being written: commands behind a sign, paths behind an @ or behind a command that takes one."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from tui.chat.ui import Ui
 from tui.commands import COMMANDS, completions
-from tui.files import typed_path
+from tui.screens.path_offers import path_offers
 from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
 
 _AT_WORD: Final = re.compile(r"(?:^|\s)@([^\s@]*)$")
-_MOST_FILES: Final = 400
+_ARGUMENT: Final = re.compile(r"[/!]([\w-]+)\s+(.*)")
+_TAKES_FILE: Final = "[FILE]"
 _FOLDER: Final = "folder"
 _FILE: Final = "file"
 _STEPS: Final = {"up": -1, "down": 1, "pageup": -7, "pagedown": 7}
@@ -64,8 +63,11 @@ class Completing:
         self.show(offers)
         row, column = self._composer.cursor_location
         at_word = _AT_WORD.search(self._composer.document.get_line(row)[:column])
-        if at_word is not None:
-            self._looks += 1
+        path = _path_behind_command(text) if column == len(text) else None
+        self._looks += 1
+        if path is not None:
+            self._ui.start(self._offer_files(self._looks, path, column, row, with_blanks=True))
+        elif at_word is not None:
             self._ui.start(self._offer_files(self._looks, at_word[1], column, row))
 
     def show(self, offers: Sequence[Offer]) -> None:
@@ -73,9 +75,14 @@ class Completing:
         self._menu.show(list(offers))
         self._composer.menu_open = self._menu.is_open
 
-    async def _offer_files(self, look: int, typed: str, column: int, row: int) -> None:
-        """Offer files whose path goes on from what was typed behind an @."""
-        found = await asyncio.to_thread(_files, typed)
+    async def _offer_files(
+        self, look: int, typed: str, column: int, row: int, *, with_blanks: bool = False
+    ) -> None:
+        """Offer files whose path goes on from what was typed behind an @ or a command."""
+        found = await asyncio.to_thread(path_offers, typed, with_blanks=with_blanks)
+        if with_blanks and found == [typed]:
+            # It is all there: Enter runs the command.
+            found = []
         start = column - len(typed)
         cursor_row = self._composer.cursor_location[0]
         is_of_now = look == self._looks and cursor_row == row
@@ -93,7 +100,10 @@ class Completing:
             self.show(())
         elif (offer := self._menu.current) is not None:
             typed = self._composer.text
-            if key == "enter" and typed[1:].strip().lower() in COMMANDS:
+            is_path = offer.help in (_FOLDER, _FILE)
+            is_whole = is_path and _path_behind_command(typed) == offer.text
+            is_command = not is_path and typed[1:].strip().lower() in COMMANDS
+            if key == "enter" and (is_whole or is_command):
                 self.show(())
                 self._composer.action_submit()
             else:
@@ -109,28 +119,16 @@ class Completing:
             self._composer.set_text(offer.text)
             return
         row, column = self._composer.cursor_location
+        is_argument = _path_behind_command(self._composer.text) is not None
         self._composer.replace(offer.text, (row, offer.start), (row, column))
-        if not offer.text.endswith("/"):
+        if not offer.text.endswith("/") and not is_argument:
             self._composer.insert(" ")
             self._attach(offer.text)
 
 
-def _files(typed: str) -> list[str]:
-    """Return the files and folders whose path goes on from what was typed; folders end with a slash."""
-    before, slash, begun = typed.rpartition("/")
-    folder = typed_path(before + slash) if slash else Path()
-    found = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if (
-                    entry.name.lower().startswith(begun.lower())
-                    and (begun or not entry.name.startswith("."))
-                    and not any(one.isspace() for one in entry.name)
-                ):
-                    found.append(f"{before}{slash}{entry.name}{'/' if entry.is_dir() else ''}")
-                if len(found) >= _MOST_FILES:
-                    break
-    except OSError:
-        return []
-    return sorted(found)
+def _path_behind_command(text: str) -> str | None:
+    """Return what was typed of the path that a command takes; None where the text is no such command."""
+    found = _ARGUMENT.fullmatch(text)
+    action = COMMANDS.get(found[1].lower()) if found is not None else None
+    is_one = found is not None and action is not None and action.argument == _TAKES_FILE
+    return found[2] if found is not None and is_one else None

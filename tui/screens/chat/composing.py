@@ -239,7 +239,7 @@ class ComposerArea(Middle):
 
     async def attach(self, argument: str = "") -> None:
         """Send the named text file along; ask for one without a name."""
-        name = argument or await self._ui.text("Attach a text file", placeholder="its path")
+        name = argument or await self._ui.path("Attach a text file", accept="attach")
         if not name.strip():
             return
         outgoing = self._core.sender.outgoing("")
@@ -265,7 +265,10 @@ class ComposerArea(Middle):
         texts: dict[str, Entry] = {}
         for one in reversed(self._core.sent.for_chat(chat)):
             where = "this chat" if one.chat_id == chat.id else ""
-            texts.setdefault(one.text, Entry(one.text, sanitize_line(one.text, 120), where))
+            texts.setdefault(
+                one.text,
+                Entry(one.text, sanitize_line(one.text, 120), where, preview=one.text),
+            )
         picker = Picker("What you sent", list(texts.values()), empty="Nothing was sent yet.")
         chosen = await self._ui.show(picker)
         if chosen is not None:

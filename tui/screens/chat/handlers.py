@@ -95,6 +95,8 @@ def make_handlers(
     chats = ChatActions(core, view, places, turns, editing, copying, ui)
     importing = Importing(core, chats, ui, show_activity)
     leaving = Leaving(core, view, editing, importing, downloading, ui)
+    library = LibraryActions(core, view, consent, ui, first_model)
+    models = ModelActions(core, view, hub, downloads, servers, downloading, rescue, ui)
     return Handlers(
         area=view.area,
         chats=chats,
@@ -104,12 +106,12 @@ def make_handlers(
         editing=editing,
         importing=importing,
         leaving=leaving,
-        library=LibraryActions(core, view, consent, ui, first_model),
+        library=library,
         looking_up=LookingUp(core, view),
-        models=ModelActions(core, view, hub, downloads, servers, downloading, rescue, ui),
+        models=models,
         places=places,
         reading=Reading(view, copying, ui),
-        settings=SettingActions(core, view, places, ui),
+        settings=SettingActions(core, view, places, library, models, ui),
         stopping=Stopping(core, view, places, importing, leaving, ui),
         turns=turns,
     )

@@ -139,7 +139,13 @@ class Importing:
         """Ask for a file or folder until there is one of that name; None for none."""
         name = problem = ""
         while True:
-            name = await self._ui.text("Import chats from a file or folder", name, note=problem)
+            name = await self._ui.path(
+                "Import chats from a file or folder",
+                name,
+                accept="import",
+                note=problem,
+                takes_folders=True,
+            )
             if not name.strip():
                 return None
             path = typed_path(name.strip())

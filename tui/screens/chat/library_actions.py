@@ -21,8 +21,8 @@ from tui.parameters import PARAMETERS
 from tui.sanitize import sanitize_line
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
+from tui.screens.library_entries import preset_entries, prompt_entries
 from tui.screens.picker import Entry, Picker
-from tui.screens.settings_screen import SettingsScreen
 from tui.settings.preferences import Origin
 from tui.settings.presets import Preset, PresetError, export_preset
 from tui.settings.schema import GENERATION
@@ -95,9 +95,11 @@ class LibraryActions:
 
     async def choose_prompt(self, argument: str = "") -> None:
         """Take the named system prompt; ask for one without a name."""
-        names = await asyncio.to_thread(self._library.prompt_names)
-        empty = "The library is empty; 'System prompt: save' puts the one of this chat into it."
-        name = argument or await self._ui.pick("System prompts", names, empty=empty)
+        name = argument
+        if not name:
+            entries = await asyncio.to_thread(prompt_entries, self._library)
+            empty = "No system prompt is saved yet. /prompt-save NAME saves the one of this chat."
+            name = await self._ui.choose("System prompts", entries, empty=empty)
         if not name:
             return
         try:
@@ -112,9 +114,9 @@ class LibraryActions:
         """Put the system prompt into the library under a name."""
         prompt = self._core.settings.system_prompt
         if not prompt:
-            self._ui.tell("There is no system prompt to save.")
+            self._ui.tell("There is no system prompt to save. /system TEXT sets one.")
             return
-        name = argument or await self._ui.text("A name for this system prompt")
+        name = argument or await self._ui.text("Name of the system prompt")
         if name:
             await self._kept(self._library.save_prompt, name.strip(), prompt)
 
@@ -141,11 +143,14 @@ class LibraryActions:
             dict(settings.template),
         )
 
+    async def _choose_preset(self, title: str) -> str:
+        entries = await asyncio.to_thread(preset_entries, self._library)
+        empty = "No preset is saved yet. /preset-save NAME saves what is set now."
+        return await self._ui.choose(title, entries, empty=empty)
+
     async def choose_preset(self, argument: str = "") -> None:
         """Apply the named preset; ask for one without a name."""
-        names = await asyncio.to_thread(self._library.preset_names)
-        empty = "There is no preset yet; 'Preset: save' keeps what is set now."
-        name = argument or await self._ui.pick("Presets", names, empty=empty)
+        name = argument or await self._choose_preset("Presets")
         if name and (preset := await self._preset(name)):
             self.apply(preset)
 
@@ -170,8 +175,8 @@ class LibraryActions:
 
     async def save_preset(self, argument: str = "") -> None:
         """Keep what is set now under a name."""
-        note = "It keeps the model, the system prompt and the parameters."
-        name = argument or await self._ui.text("A name for the preset", note=note)
+        note = "A preset keeps the model, the system prompt and the parameters."
+        name = argument or await self._ui.text("Name of the preset", note=note)
         if name:
             await self._kept(self._library.save_preset, self._preset_now(name.strip()))
 
@@ -182,14 +187,15 @@ class LibraryActions:
             self._ui.tell("There is no model now. F4 chooses one.", severity="warning")
             return
         defaults = dict(self._core.settings.preferences.values.presets)
-        names = await asyncio.to_thread(self._library.preset_names)
-        title = f"The preset for {sanitize_line(info.name)}"
         current = defaults.pop(info.model, "none")
-        name = argument or await self._ui.pick(title, [*names, "none"], current=current)
+        entries = await asyncio.to_thread(preset_entries, self._library, current)
+        title = f"Preset for {sanitize_line(info.name)}"
+        none = Entry("none", "none", is_current=current == "none")
+        name = argument or await self._ui.choose(title, [*entries, none])
         if not name:
             return
         if name != "none":
-            if name not in names:
+            if name not in {one.id for one in entries}:
                 self._ui.tell(f"There is no preset {name}.", severity="warning")
                 return
             defaults[info.model] = name
@@ -199,7 +205,7 @@ class LibraryActions:
     async def export_preset(self, argument: str = "") -> None:
         """Write what is set now to one file."""
         suggested = str(absolute(Path("preset.toml")))
-        name = argument or await self._ui.text("Write the preset to a file", suggested)
+        name = argument or await self._ui.text("Export the preset to a file", suggested)
         if name:
             path = with_ending(typed_path(name.strip()), ".toml")
             if await self._kept(export_preset, self._preset_now(path.stem), path):
@@ -207,10 +213,9 @@ class LibraryActions:
 
     async def delete_preset(self, argument: str = "") -> None:
         """Take the named preset out of the library; ask for one without a name."""
-        names = await asyncio.to_thread(self._library.preset_names)
-        name = argument or await self._ui.pick("Delete a preset", names)
+        name = argument or await self._choose_preset("Delete a preset")
         if name and await self._kept(self._library.delete_preset, name):
-            self._ui.tell(f"{sanitize_line(name, 80)} is gone.")
+            self._ui.tell(f"{sanitize_line(name, 80)} is deleted.")
 
     # -- colors and all other settings
 
@@ -228,7 +233,7 @@ class LibraryActions:
         if not chosen:
             kinds = {name: "dark" if themes[name].dark else "light" for name in names}
             entries = [Entry(name, name, kinds[name], is_current=name == before) for name in names]
-            chosen = await self._ui.show(Picker("Themes", entries, preview=self._preview)) or ""
+            chosen = await self._ui.show(Picker("Themes", entries, on_move=self._try_theme)) or ""
         app.theme = chosen or before
         if not chosen or chosen == before:
             return
@@ -236,7 +241,14 @@ class LibraryActions:
             await self._write_settings({"screen.theme": chosen})
         settings.remember(theme=chosen)
 
-    def _preview(self, name: str) -> None:
+    def reset_theme(self, _none: object = None) -> None:
+        """Forget which theme was chosen."""
+        app = self._view.screen.app
+        names = app.available_themes
+        app.theme = next((name for name in names if name not in BUILTIN_THEMES), app.theme)
+        self._core.settings.remember(theme="")
+
+    def _try_theme(self, name: str) -> None:
         self._view.screen.app.theme = name
 
     async def _write_settings(self, changes: Mapping[str, Any]) -> bool:
@@ -247,10 +259,3 @@ class LibraryActions:
             self._ui.tell(str(error), severity="warning")
             return False
         return True
-
-    async def show_settings(self) -> None:
-        """Show every setting."""
-        names = await asyncio.to_thread(self._library.preset_names)
-        themes = sorted(self._view.screen.app.available_themes)
-        choices = {"screen.theme": themes, "chat.preset": ["", *names]}
-        await self._ui.show(SettingsScreen(self._core.settings.preferences, choices=choices))

@@ -204,6 +204,17 @@ class Places:
         else:
             screen.set_focus(self._view.composer)
 
+    @property
+    def wants_sidebar(self) -> bool:
+        """Whether the sidebar is shown where there is room for it."""
+        return self._sidebar_wanted
+
+    def want_sidebar(self, is_wanted: bool) -> None:
+        """Show the sidebar where there is room for it, or don't, from now on."""
+        self._sidebar_wanted = is_wanted
+        self._settings.remember(sidebar=is_wanted)
+        self._view.screen.set_class(self.shows_sidebar, "-sidebar")
+
     def to_setting(self, name: str) -> None:
         """Put the cursor where something is set: `system-prompt`, or a parameter by its name."""
         if not self._view.screen.has_class("-sidebar"):

@@ -1,40 +1,49 @@
-"""What a chat is set to, changed by commands; and the list of what is in force and where it comes from."""
+"""What a chat is set to, changed by commands; and the screen of all settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tui.chat.core import Core
-from tui.engine.base import ModelInfo
+from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.flags import read_flags, split_words
+from tui.json_types import Json
 from tui.parameters import (
     PARAMETERS,
     ParameterError,
     Value,
-    format_value,
-    grouped,
-    in_force,
     parameter,
 )
+from tui.screens.chat.library_actions import LibraryActions
+from tui.screens.chat.model_actions import ModelActions
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.status_view import StatusRow, StatusView
-from tui.settings.preferences import Origin
-from tui.settings.schema import GENERATION
-from tui.widgets.parameter_field import Defaults
-
-_SAID_ABOVE = (GENERATION, "template", "chat.system_prompt", "model.name")
+from tui.screens.picker import Entry
+from tui.screens.settings_desk import SettingsDesk
+from tui.screens.settings_rows import SettingRows
+from tui.screens.settings_screen import SettingsScreen
 
 _SENSIBLE_TEMPERATURE: Final = 2
 
 
 class SettingActions:
-    """Changes parameters and the system prompt, and says what is in force."""
+    """Changes parameters and the system prompt, and shows all settings."""
 
-    def __init__(self, core: Core, view: View, places: Places, ui: ScreenUi) -> None:
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        places: Places,
+        library: LibraryActions,
+        models: ModelActions,
+        ui: ScreenUi,
+    ) -> None:
         self._core = core
+        self._library = library
+        self._models = models
         self._view = view
         self._places = places
         self._ui = ui
@@ -93,79 +102,50 @@ class SettingActions:
         self._core.session.replace_prompt("" if argument.lower() == "none" else argument)
         self._ui.tell("The system prompt holds from the next reply.")
 
-    # -- what is in force
+    # -- all of them
 
-    def show_status(self) -> None:
-        """Show what is in force and where each value comes from."""
-        self._view.screen.app.push_screen(StatusView(self.status_rows()))
+    async def show_all(self) -> None:
+        """Show every setting."""
+        await self._ui.show(SettingsScreen(await self._desk()))
 
-    def status_rows(self) -> list[StatusRow]:
-        """Return what is in force, under headings."""
-        settings = self._core.settings
-        parts = {
-            "MODEL": self._model_rows(),
-            "SYSTEM PROMPT": self._prompt_rows(),
-            **self._parameter_rows(),
-            "TEMPLATE SWITCHES": [
-                StatusRow(name, format_value(one), Origin.CHAT.value)
-                for name, one in settings.template.items()
-            ],
-            "SETTINGS": [
-                StatusRow(key, format_value(one) or "none", origin.value)
-                for key, one, origin in settings.preferences.items()
-                if origin is not Origin.DEFAULT and not key.startswith(_SAID_ABOVE)
-            ],
+    async def show_status(self) -> None:
+        """Show what differs from the defaults, and where each value comes from."""
+        await self._ui.show(SettingsScreen(await self._desk(), only_set=True))
+
+    @property
+    def rows(self) -> SettingRows:
+        """What is in force of every setting."""
+        app, places = self._view.screen.app, self._places
+        held: dict[str, Callable[[], Json]] = {
+            "screen.theme": lambda: app.theme,
+            "screen.sidebar": lambda: places.wants_sidebar,
         }
-        return [row for title, rows in parts.items() if rows for row in (StatusRow(title), *rows)]
+        return SettingRows(self._core.settings, self._core.loader, held)
 
-    def _model_rows(self) -> list[StatusRow]:
-        info, preferences = self._core.loader.info, self._core.settings.preferences
-        if info is None:
-            return [StatusRow("model", "none")]
-        is_said = info.model == preferences.values.model.name
-        origin = preferences.origin("model.name") if is_said else Origin.CHAT
-        facts = f"{info.dtype}, quantization {info.quantization}, on {info.device}"
-        if info.server:
-            facts = f"on the server {info.server}"
-        return [
-            StatusRow("model", info.model, origin.value),
-            StatusRow("held as", facts),
-            StatusRow(
-                "context",
-                f"{info.context_tokens:,} tokens" if info.context_tokens else _no_limit(info),
-            ),
+    async def _desk(self) -> SettingsDesk:
+        library = self._core.settings.preferences.library
+        names = await asyncio.to_thread(library.preset_names)
+        device = self._core.loader.info.device if self._core.loader.info else ""
+        quantizations = [
+            Entry(one.name, one.label, one.help)
+            for one in QUANTIZATIONS.values()
+            if availability(one.name, device).ok
         ]
-
-    def _prompt_rows(self) -> list[StatusRow]:
-        settings = self._core.settings
-        preferences, prompt = settings.preferences, settings.system_prompt
-        is_said = prompt == preferences.values.chat.system_prompt
-        origin = preferences.origin("chat.system_prompt") if is_said else Origin.CHAT
-        return [StatusRow("prompt", prompt or "none", origin.value)]
-
-    def _parameter_rows(self) -> dict[str, list[StatusRow]]:
-        """Return for each group what is set, what the model itself wants, and the common ones."""
-        settings, info = self._core.settings, self._core.loader.info
-        defaults = info.defaults if info else {}
-        force = in_force(dict(settings.parameters), defaults)
-        rows: dict[str, list[StatusRow]] = {}
-        for group, members in grouped():
-            rows[group.upper()] = found = []
-            for known in members:
-                name = known.name
-                is_set = settings.parameters.get(name) is not None
-                whose = Origin.MODEL if defaults.get(name) is not None else Origin.DEFAULT
-                origin = settings.origin(name) if is_set else whose
-                if is_set or force[name] is not None or known.is_common:
-                    shown = known.shown(force[name]) or known.blank
-                    if not is_set and info is not None:
-                        shown = Defaults.of(info).text(known)
-                    found.append(StatusRow(name, shown, origin.value))
-        return rows
-
-
-def _no_limit(info: ModelInfo) -> str:
-    return "not known" if info.server else "no limit"
+        presets = [Entry("", "none"), *(Entry(name, name) for name in names)]
+        return SettingsDesk(
+            self._core,
+            self.rows,
+            put={
+                "model.quantization": self._models.requantize,
+                "screen.sidebar": self._places.want_sidebar,
+                "screen.theme": self._library.reset_theme,
+            },
+            changes={
+                "model.name": self._models.pick,
+                "screen.theme": self._library.choose_theme,
+            },
+            choices={"model.quantization": quantizations, "chat.preset": presets},
+        )
 
 
 def _makes_little_sense(values: Mapping[str, Value]) -> str:

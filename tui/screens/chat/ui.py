@@ -15,6 +15,7 @@ from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce
+from tui.screens.path_dialog import PathDialog
 from tui.screens.picker import Entry, Picker
 
 Result = TypeVar("Result")
@@ -143,18 +144,18 @@ class ScreenUi:
         """Return a text that is asked for; empty for none. The options are those of `AskText`."""
         return await self.show(AskText(title, value, **options)) or ""
 
-    async def pick(
-        self, title: str, names: Sequence[str], *, current: str = "", empty: str = ""
-    ) -> str:
-        """Return one of some names; empty where none was chosen.
+    async def path(self, title: str, value: str = "", **options: Any) -> str:
+        """Return a path that is asked for; empty for none. The options are those of `PathDialog`."""
+        return await self.show(PathDialog(title, value, **options)) or ""
+
+    async def choose(self, title: str, entries: Sequence[Entry], *, empty: str = "") -> str:
+        """Return the id of one of some entries; empty where none was chosen.
 
         Args:
             title: what they are.
-            names: in the order in which they are shown.
-            current: the one that is marked.
+            entries: in the order in which they are shown.
             empty: what is said where there are none.
         """
-        entries = [Entry(name, name, is_current=name == current) for name in names]
         picker = Picker(title, entries, empty=empty) if empty else Picker(title, entries)
         return await self.show(picker) or ""
 

@@ -1,0 +1,41 @@
+"""What the entry under the cursor of a list holds, beside the list. It scrolls with the mouse; the list keeps the keys."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+
+class PreviewPane(VerticalScroll):
+    """Shows text; nothing of it is markup."""
+
+    DEFAULT_CSS = """
+    PreviewPane {
+        width: 1fr; height: 1fr; margin-left: 2; padding: 0 1 0 2; border-left: solid $border-blurred;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable; color: $text-muted;
+        & > Static { width: 1fr; height: auto; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, can_focus=False)
+        self._text = Static(markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Lay out the text."""
+        yield self._text
+
+    def show(self, text: Content, *, at_end: bool = False) -> None:
+        """Show another text, which is made of sanitized text.
+
+        Args:
+            text: what is shown.
+            at_end: whether its end is what matters, where it does not fit.
+        """
+        self._text.update(text)
+        if at_end:
+            self.scroll_end(animate=False)
+        else:
+            self.scroll_home(animate=False)
