@@ -14,7 +14,7 @@ from textual.widgets import Label
 from tui.actions import Action, action, actions
 from tui.scopes import MAIN, PLACES, Scope, around
 from tui.screens.closed_once import ClosedOnce
-from tui.widgets.bindings import binding_for, bindings, keys_in_force, shown_keys
+from tui.widgets.bindings import binding_for, bindings, keys_in_force, keys_text
 
 _SIGNS = (
     ("/ or !", "At the beginning of a message: a command, as in /new; // or !! sends a text that begins so."),
@@ -27,7 +27,7 @@ class HelpScreen(ClosedOnce[None]):
     """Lists what can be done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings(Scope.DIALOG, Scope.HELP, does={"dialog.close": _CLOSE, "help.close": _CLOSE}),
+        *bindings(Scope.DIALOG, does={"dialog.close": _CLOSE}),
         binding_for(action("app.help"), does=_CLOSE),
     ]
     CSS = """
@@ -88,7 +88,7 @@ class HelpScreen(ClosedOnce[None]):
 
     def _of_actions(self, area: str, group: Iterable[Action]) -> ComposeResult:
         keys = self._keys or keys_in_force(self.app)
-        rows = [(shown_keys(keys[one.id]) or _no_key(one), _meaning(one)) for one in group]
+        rows = [(keys_text(keys[one.id]) or _no_key(one), _meaning(one)) for one in group]
         yield from _group(area, rows)
 
 

@@ -69,7 +69,7 @@ class StatusView(Dialog[None]):
                         yield Label(Content(sanitize_line(row.name)), classes="name")
                         yield Label(Content(sanitize(row.value)), classes="value")
                         yield Label(Content(sanitize_line(row.origin)), classes="origin")
-            yield KeyHints([Hint("↑↓", "scroll", "close"), Hint("Esc", "close", "close")])
+            yield KeyHints([Hint("up/down", "scroll", "close"), Hint("Esc", "close", "close")])
 
     def on_mount(self) -> None:
         """Have the keys scroll at once."""

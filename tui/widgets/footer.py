@@ -1,22 +1,49 @@
-"""The keys of what can be done now, in one line."""
+"""The keys of what can be done here and now, in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Final, NamedTuple
 
 from textual import events
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.actions import Action, action
+from tui.widgets.bindings import is_ascii, key_text, keys_in_force, pair_text
+
+HERE: Final[tuple[tuple[str, ...], ...]] = (
+    ("reply.stop",),
+    ("completions.move",), ("completions.take",), ("completions.close",),
+    ("message.send",), ("message.command",),
+    ("edit.save",), ("edit.leave",),
+    ("find.next",), ("find.previous",), ("find.close",),
+    ("parameter.increase", "parameter.decrease"), ("parameter.next",), ("parameter.reset",),
+    ("turn.older", "turn.newer"), ("turn.edit",), ("turn.regenerate",), ("turn.continue",), ("turn.fork",), ("turn.copy",),
+    ("turn.delete",), ("turn.details",), ("turn.undo",), ("turns.end_block",),
+    ("turn.previous",),
+    ("composer.focus",),
+)  # fmt: skip
+"""What belongs to the place where the cursor is, in the order of the line: what is wanted most first. Actions that stand together have
+one entry.
+"""
+EVERYWHERE: Final[tuple[tuple[str, ...], ...]] = (
+    ("sidebar.toggle",), ("chat.open",), ("model.choose",), ("chat.new",), ("transcript.find",), ("app.palette",), ("app.quit",),
+    ("app.help",),
+)  # fmt: skip
+"""What can be done everywhere; it gets the room that is left, help first."""
+_WAY_OUT: Final = (
+    "reply.stop", "completions.close", "edit.leave", "find.close", "turns.end_block", "composer.focus",
+)  # fmt: skip
+"""Where Esc leads, which is never left out."""
+
 
 class _Entry(NamedTuple):
-    id: str | None
+    action: Action
     key: str
     shown: str
     text: str
-    tooltip: str
     enabled: bool
 
     @property
@@ -24,15 +51,26 @@ class _Entry(NamedTuple):
         """Cells of ` key text `."""
         return Content(self.shown).cell_length + Content(self.text).cell_length + 3
 
+    @property
+    def rank(self) -> int:
+        """Which entries get room first: the way out, what belongs to the place, help, all else."""
+        if self.action.id in _WAY_OUT:
+            return 0
+        if any(self.action.id in names for names in HERE):
+            return 1
+        return 2 if self.action.id == "app.help" else 3
+
 
 class Footer(Widget):
-    """Lists the bindings of the screen that are to be shown, as many as there is room for. A click presses the key.
-
-    Args:
-        first: the ids of bindings that get room before all others, the most needed first.
+    """Lists what can be done with which key, as much as there is room for. A click presses the key.
 
     Textual's footer has a widget for each key and makes all of them anew at every change, twice when a reply begins and twice
-    when it ends; that takes longer than the reply's first token.
+    when it ends; that takes longer than the reply's first token. This one looks at the bindings only when they change, and asks
+    `word` only for what its two lists name.
+
+    Args:
+        word: returns what an action is called here and now, in a word; empty where nothing would come of it. It is asked for what has a
+            binding in force, and for what a widget takes without one.
     """
 
     ALLOW_SELECT = False
@@ -40,9 +78,9 @@ class Footer(Widget):
     Footer { dock: bottom; height: 1; color: $footer-foreground; background: $footer-background; }
     """
 
-    def __init__(self, first: Sequence[str] = ()) -> None:
+    def __init__(self, word: Callable[[Action], str] = lambda one: one.footer) -> None:
         super().__init__()
-        self._first = tuple(first)
+        self._word = word
         self._entries: tuple[_Entry, ...] = ()
         self._hovered: _Entry | None = None
 
@@ -61,23 +99,43 @@ class Footer(Widget):
     def _look(self) -> None:
         if not self.is_attached:
             return
-        entries: dict[str, _Entry] = {}
-        for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if binding.show and binding.action not in entries:
-                shown = self.app.get_key_display(binding)
-                entries[binding.action] = _Entry(
-                    binding.id, binding.key, shown, binding.description, tooltip, enabled
-                )
-        if (found := tuple(entries.values())) != self._entries:
+        # By the action and the key: where another action has its first key, it is not offered with a second one.
+        active = {
+            (binding.id, key_text(binding.key)): enabled
+            for _, binding, enabled, _ in self.screen.active_bindings.values()
+        }
+        found = tuple(
+            entry for names in (*HERE, *EVERYWHERE) if (entry := self._entry(names, active))
+        )
+        if found != self._entries:
             self._entries = found
             self._hover(None)
             self.refresh()
 
+    def _entry(
+        self, names: tuple[str, ...], active: dict[tuple[str | None, str], bool]
+    ) -> _Entry | None:
+        """Return the entry for actions that stand together, if there is anything to say of one of them."""
+        known = [action(name) for name in names]
+        keys = [keys_in_force(self.app)[one.id][:1] for one in known]
+        state = [
+            active.get((one.id, key_text(key[0]))) if one.bound else True
+            for one, key in zip(known, keys, strict=True)
+            if key
+        ]
+        if len(state) < len(known) or None in state:
+            return None
+        text = next(filter(None, map(self._word, known)), "")
+        if not text:
+            return None
+        together = [key[0] for key in keys]
+        shown = pair_text(together, ascii_only=is_ascii(self.app))
+        return _Entry(known[0], together[0], shown, text, enabled=any(state))
+
     def _shown(self) -> Iterator[tuple[int, _Entry]]:
         """The entries that fit, each with the column that it begins at."""
-        needed = [one for name in self._first for one in self._entries if one.id == name]
         room, chosen = self.size.width, set[_Entry]()
-        for entry in (*needed, *(one for one in self._entries if one not in needed)):
+        for entry in sorted(self._entries, key=lambda one: one.rank):
             room -= entry.width
             if room < 0:
                 break
@@ -115,7 +173,7 @@ class Footer(Widget):
     def _hover(self, entry: _Entry | None) -> None:
         if entry != self._hovered:
             self._hovered = entry
-            self.tooltip = Content(entry.tooltip) if entry and entry.tooltip else None
+            self.tooltip = Content(entry.action.help) if entry else None
             self.styles.pointer = "pointer" if entry else "default"
             self.refresh()
 

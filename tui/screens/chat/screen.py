@@ -35,6 +35,7 @@ from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.leaving import Leaving
 from tui.screens.chat.model_rescue import ModelRescue
+from tui.screens.chat.offering import Offering
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.places import SIDEBAR_WIDTH, Places
 from tui.screens.chat.pump import Pump
@@ -216,6 +217,7 @@ class ChatScreen(Screen[None]):
             first_model=request.model if request is not None else "",
         )
         self._commands = Commands(self, core, self.handlers, ui)
+        self.offering = Offering(core, view, downloads, self.can_do)
         Alerts(
             core.session,
             settings,
@@ -275,7 +277,7 @@ class ChatScreen(Screen[None]):
                 yield view.area
             yield view.sidebar
         yield view.status
-        yield Footer(first=("reply.stop", "app.help", "app.quit"))
+        yield Footer(self.offering.word)
 
     def on_mount(self) -> None:
         """Show the chat, and begin behind the first frame with all that takes a while."""
