@@ -138,7 +138,7 @@ ACTIONS: Final = (
     Action("chat.rename", "Rename the chat", (), "Rename the chat.", Scope.CHAT, slash=("rename",), argument="[TITLE]"),
     Action(
         "chat.title", "Generate a title", (), "Ask the model for a title of a few words.", Scope.CHAT,
-        when=When.STILL,
+        when=When.STILL, slash=("title",),
     ),
     Action("chat.duplicate", "Duplicate the chat", (), "Continue in a copy of the whole chat.", Scope.CHAT, when=When.STILL, slash=("duplicate",)),
     Action(
@@ -147,6 +147,7 @@ ACTIONS: Final = (
     Action(
         "chat.see_all", "Send all turns again", (),
         "Send the model the turns left out of a full context, too.", Scope.CHAT, when=When.STILL,
+        slash=("see-all",),
     ),
     Action("chat.export", "Export the chat", (), "Export the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
     Action("chat.import", "Import chats", (), "Import chats from a file of another tool.", Scope.CHAT, slash=("import",)),

@@ -79,7 +79,7 @@ class SettingsScreen(ListDialog[None]):
             yield KeyHints(
                 [
                     Hint("Enter", "change", "change"),
-                    Hint("setting.unset", "out of the file", "reset"),
+                    Hint("setting.unset", "remove from the file", "reset"),
                     Hint("Esc", "close", "close"),
                 ]
             )

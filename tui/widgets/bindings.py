@@ -70,9 +70,23 @@ def key_name(app: App[Any], action_id: str) -> str:
     return keys_text(keys_in_force(app)[action_id][:1], ascii_only=is_ascii(app))
 
 
+def way_to(app: App[Any], action: Action) -> str:
+    """Return the keys that lead to an action from the message, as in `Alt+Up r` for what is done to a turn; empty where none do."""
+    key = key_name(app, action.id)
+    if action.scope is not Scope.TURN or not key:
+        return key
+    before = key_name(app, "turn.previous")
+    return f"{before} {key}" if before else ""
+
+
 def is_ascii(app: App[Any]) -> bool:
     """Return whether an app shows nothing but ASCII, which has no arrows."""
     return bool(getattr(app, "is_ascii", False))
+
+
+def main_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to show of an action's keys: the first one, or the first two where they are opposite arrows."""
+    return keys[:2] if keys[:2] in (("up", "down"), ("left", "right")) else keys[:1]
 
 
 def keys_text(keys: Iterable[str], *, ascii_only: bool = False) -> str:

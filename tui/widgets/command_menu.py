@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
 
 _MOST: Final = 60
+_NAME: Final = 34
+"""Cells of a name at most, a path apart that stands alone."""
+_GAP: Final = 2
+_AROUND: Final = 3
+"""Cells of the padding and the scrollbar."""
+_WIDEST: Final = 105
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,16 @@ class Offer:
         text: what would stand in the composer.
         title: what is shown.
         help: one line.
+        short: what is said where that has no room, or that of another one.
+        key: the key that does the same.
         start: where in the composer's text the completion begins.
     """
 
     text: str
     title: str
     help: str = ""
+    short: str = ""
+    key: str = ""
     start: int = 0
 
 
@@ -40,7 +52,7 @@ class CommandMenu(OptionList):
     DEFAULT_CSS = """
     CommandMenu {
         display: none; height: auto; max-height: 8; max-width: 105; margin: 0 1; padding: 0 1;
-        border: none; background: $panel; scrollbar-size-vertical: 1;
+        border: none; background: $panel; scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
         text-wrap: nowrap; text-overflow: ellipsis;
         &.-open { display: block; }
         & > .option-list--option-highlighted { color: $foreground; background: $primary 35%; text-style: bold; }
@@ -57,6 +69,7 @@ class CommandMenu(OptionList):
         super().__init__(id=id)
         self.can_focus = False
         self._offers: tuple[Offer, ...] = ()
+        self._made: tuple[int, int, tuple[Offer, ...]] = (0, 0, ())
 
     def show(self, offers: Sequence[Offer]) -> None:
         """Show other offers; none closes the list."""
@@ -64,19 +77,47 @@ class CommandMenu(OptionList):
         if shown == self._offers:
             return
         self._offers = shown
-        width = max((len(one.title) for one in shown), default=0)
-        self.set_options(
-            Option(
-                Content.assemble(
-                    (sanitize_line(one.title, 80).ljust(min(width, 30)), "bold"),
-                    f"  {sanitize_line(one.help, 160)}" if one.help else "",
-                )
-            )
-            for one in shown
-        )
+        self._lay_out()
         self.set_class(bool(shown), "-open")
         if shown:
             self.highlighted = 0
+
+    def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - Textual's
+        """Use the room there is."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Make the rows: names, what they mean, and keys, each in a column that is as wide as it has to be."""
+        room = min(_WIDEST, (self.parent.size.width if isinstance(self.parent, Widget) else 80) - 2)
+        room -= _AROUND
+        names = [Content(sanitize_line(one.title, 80)) for one in self._offers]
+        name_width = min(_NAME, max((name.cell_length for name in names), default=0))
+        key_width = max((cell_len(one.key) + _GAP for one in self._offers if one.key), default=0)
+        text_room = room - name_width - _GAP - key_width
+        texts = [sanitize_line(one.help, 160) for one in self._offers]
+        if any(cell_len(text) > text_room for text in texts):
+            texts = [sanitize_line(one.short or one.help, 160) for one in self._offers]
+        text_width = min(text_room, max(map(cell_len, texts), default=0))
+        width = max(
+            [name_width + _GAP + text_width + key_width, *(one.cell_length for one in names)]
+        )
+        made = (room, width, self._offers)
+        if made == self._made:
+            return
+        self._made = made
+        at = self.highlighted
+        rows = []
+        for one, name, text in zip(self._offers, names, texts, strict=True):
+            left = Content.assemble(
+                name.stylize("bold"), " " * max(_GAP, name_width + _GAP - name.cell_length), text
+            )
+            gap = max(_GAP, width - left.cell_length - cell_len(one.key))
+            rows.append(
+                Content.assemble(left, " " * gap, (one.key, "$text-muted")) if one.key else left
+            )
+        self.set_options(map(Option, rows))
+        self.highlighted = at if at is not None and at < len(rows) else None
+        self.styles.width = min(room, width) + _AROUND
 
     @property
     def is_open(self) -> bool:

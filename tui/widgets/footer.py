@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.actions import Action, action
-from tui.widgets.bindings import is_ascii, key_text, keys_in_force, pair_text
+from tui.widgets.bindings import is_ascii, key_text, keys_in_force, main_keys, pair_text
 
 HERE: Final[tuple[tuple[str, ...], ...]] = (
     ("reply.stop",),
@@ -128,7 +128,11 @@ class Footer(Widget):
         text = next(filter(None, map(self._word, known)), "")
         if not text:
             return None
-        together = [key[0] for key in keys]
+        together = (
+            main_keys(keys_in_force(self.app)[names[0]])
+            if len(names) == 1
+            else [key[0] for key in keys]
+        )
         shown = pair_text(together, ascii_only=is_ascii(self.app))
         return _Entry(known[0], together[0], shown, text, enabled=any(state))
 

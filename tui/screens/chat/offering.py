@@ -138,7 +138,9 @@ class Offering:
             "completions.take": is_completing,
             "completions.close": is_completing,
             "reply.stop": not is_completing,
-            "turn.previous": is_writing and bool(self._core.session.conversation.path),
+            "turn.previous": is_writing
+            and not is_completing
+            and bool(self._core.session.conversation.path),
             "composer.focus": not is_writing,
             # Beside the sign that lists them too, it would be said twice.
             "app.palette": not is_beginning,

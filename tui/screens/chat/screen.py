@@ -215,6 +215,8 @@ class ChatScreen(Screen[None]):
             show_downloads=self._shower.show_downloads,
             show_activity=self._shower.show_activity,
             first_model=request.model if request is not None else "",
+            offers=lambda action_id: self.offering.offers(action_id),
+            run=self.do,
         )
         self._commands = Commands(self, core, self.handlers, ui)
         self.offering = Offering(core, view, downloads, self.can_do)
