@@ -24,7 +24,7 @@ SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 EACH_SIZE = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 TWO_SIZES = pytest.mark.parametrize("size", SIZES[1::2], ids=lambda size: f"{size[0]}x{size[1]}")
 """Where each action takes longer."""
-IDLE = [one for one in actions(*MAIN) if one.when is not When.BUSY]
+IDLE = [one for one in actions(*MAIN) if one.when not in (When.BUSY, When.EMPTY)]
 BUSY = [one for one in actions(*MAIN) if one.when is When.BUSY]
 
 
