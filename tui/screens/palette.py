@@ -99,7 +99,7 @@ class CommandPalette(ListDialog[str]):
         """Return a title with its key, or else its command, at the right."""
         key = key_name(self.app, one.id) if self._on_turn else way_to(self.app, one)
         named = f"/{one.slash[0]}" if one.slash else ""
-        side = (key, "bold $text-accent") if key else (named, "$text-muted")
+        side = (key, "bold $text-accent") if key else (named, "")
         title = Content(one.title)
         for word in typed.lstrip("/!").casefold().split():
             at = one.title.casefold().find(word)

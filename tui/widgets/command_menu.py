@@ -112,9 +112,7 @@ class CommandMenu(OptionList):
                 name.stylize("bold"), " " * max(_GAP, name_width + _GAP - name.cell_length), text
             )
             gap = max(_GAP, width - left.cell_length - cell_len(one.key))
-            rows.append(
-                Content.assemble(left, " " * gap, (one.key, "$text-muted")) if one.key else left
-            )
+            rows.append(Content.assemble(left, " " * gap, one.key) if one.key else left)
         self.set_options(map(Option, rows))
         self.highlighted = at if at is not None and at < len(rows) else None
         self.styles.width = min(room, width) + _AROUND
