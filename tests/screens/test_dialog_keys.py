@@ -73,20 +73,20 @@ async def test_a_remapped_key_works_in_the_list_of_chats(desk: Desk):
     app = with_keys(desk, chats__pin="f6", chats__duplicate="p")
     async with app.run_test(size=ROOMY) as pilot:
         chats = await open_chats(pilot)
-        assert "F6 pin" in hints(app)
-        assert "p duplicate" in hints(app)
+        assert "F6 Pin" in hints(app)
+        assert "p Duplicate" in hints(app)
         await pilot.press("f6")
         await until(pilot, lambda: [one.pinned for one in desk.store.list()] == [True])
         await pilot.press("p")
         await until(pilot, lambda: chats.query_one(PickList).option_count == 2)
-        assert "d duplicate" not in hints(app)
+        assert "d Duplicate" not in hints(app)
 
 
 async def test_a_key_that_was_taken_away_is_in_no_hint(desk: Desk):
     app = with_keys(desk, chats__pin="none")
     async with app.run_test(size=ROOMY) as pilot:
         await open_chats(pilot)
-        assert "F2 rename   # tags" in hints(app)
+        assert "F2 Rename   # Tags" in hints(app)
 
 
 async def test_a_remapped_key_works_in_the_list_of_models(desk: Desk):
@@ -95,10 +95,10 @@ async def test_a_remapped_key_works_in_the_list_of_models(desk: Desk):
         await ready(pilot)
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(app.screen, ModelPicker))
-        assert "F9 the Hub" in hints(app)
+        assert "F9 The Hub" in hints(app)
         await pilot.press("ctrl+t")
         await pilot.press("f9")
-        await until(pilot, lambda: "F9 this machine" in hints(app))
+        await until(pilot, lambda: "F9 This machine" in hints(app))
         await pilot.press("f9", "down", "ctrl+o")
         await until(pilot, lambda: isinstance(app.screen, AskText))
 
@@ -108,7 +108,7 @@ async def test_a_remapped_key_works_in_lists_trees_and_exports(tmp_path):
     app: Host = Remapped(Picker("Which?", entries), list__down="ctrl+n")
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 2)
-        assert "↑/Ctrl+N move" in hints(app)
+        assert "↑/Ctrl+N Move" in hints(app)
         await pilot.press("down", "ctrl+n", "enter")
         await until(pilot, lambda: app.result == "b")
 
@@ -120,7 +120,7 @@ async def test_a_remapped_key_works_in_lists_trees_and_exports(tmp_path):
         keys = {key: one.binding.id for key, one in app.screen.active_bindings.items()}
         assert keys["j"] == "tree.next_branch"
         assert "n" not in keys
-        assert "j/k next/previous variants" in hints(app)
+        assert "j/k Next/previous variants" in hints(app)
 
     formats = [("a", "One", "md"), ("b", "Two", "json")]
     app = Remapped(ExportDialog(formats, tmp_path / "x.md"), export__next_format="ctrl+n")
@@ -159,9 +159,9 @@ async def test_keys_in_hints_follow_a_change_of_the_file(desk: Desk):
         await ready(pilot)
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
-        assert "Ctrl+R remove from the file" in hints(app)
+        assert "Ctrl+R Remove from the file" in hints(app)
         desk.paths.config_file.write_text('[keys.bindings]\n"setting.unset" = "f12"\n')
-        await until(pilot, lambda: "F12 remove from the file" in hints(app))
+        await until(pilot, lambda: "F12 Remove from the file" in hints(app))
 
 
 async def test_help_opens_over_a_dialog_with_its_keys_first(desk: Desk):
@@ -208,7 +208,7 @@ async def test_a_hint_names_its_key_shortly(key, keys, shown):
     app = Hinted(screen)
     async with app.run_test() as pilot:
         await screen.mount(KeyHints([Hint(key, "do it", "close")]))
-        await until(pilot, lambda: hints(app).strip() == f"{shown} do it")
+        await until(pilot, lambda: hints(app).strip() == f"{shown} Do it")
 
 
 def test_a_class_can_say_what_an_action_does_otherwise():

@@ -161,7 +161,9 @@ def _key_text(key: str, keys: Mapping[str, tuple[str, ...]], *, ascii_only: bool
 
 
 def _hint_content(hint: Hint, key: str) -> Content:
-    content = Content.assemble((key, "bold $footer-key-foreground"), " ", hint.text)
+    # As in the line of keys.
+    text = hint.text[:1].upper() + hint.text[1:]
+    content = Content.assemble((key, "bold $footer-key-foreground"), " ", text)
     action = hint.action if "." in hint.action else f"screen.{hint.action}"
     return content.stylize(Style.from_meta({"@click": action}))
 

@@ -111,7 +111,7 @@ class Composer(Editor):
         newline, write = (key_name(self.app, one) for one in ("text.newline", "composer.focus"))
         if self.has_focus:
             self.placeholder = (
-                f"Message…  (Enter sends{f', {newline} for a new line' if newline else ''})"
+                f"Message…  (Enter to send{f', {newline} for a new line' if newline else ''})"
             )
         else:
             self.placeholder = f"{write} to write" if write else "Message…"
