@@ -480,6 +480,9 @@ ACTIONS: Final = (
 )  # fmt: skip
 
 
+_BY_ID: Final = {one.id: one for one in ACTIONS}
+
+
 def actions(*scopes: Scope) -> Iterator[Action]:
     """Yield the actions of these scopes, in the registry's order."""
     return (action for action in ACTIONS if action.scope in scopes)
@@ -491,7 +494,4 @@ def action(action_id: str) -> Action:
     Raises:
         KeyError: there is none.
     """
-    for known in ACTIONS:
-        if known.id == action_id:
-            return known
-    raise KeyError(action_id)
+    return _BY_ID[action_id]

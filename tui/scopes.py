@@ -56,8 +56,8 @@ MAIN: Final = (Scope.APP, Scope.CHAT, Scope.TURN)
 
 PLACES: Final[Mapping[Scope, str]] = {
     Scope.TURNS: "On a turn",
-    Scope.TEXT: "In multi-line text",
     Scope.MESSAGE: "In the message",
+    Scope.TEXT: "In multi-line text",
     Scope.COMPLETIONS: "In the completion list",
     Scope.EDIT: "While editing a turn",
     Scope.FIND: "In the search bar",

@@ -134,7 +134,7 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
 
 
 async def test_the_list_of_commands_cuts_no_text_and_has_keys_at_its_end(desk: Desk):
-    for size in ((80, 24), (120, 40), (200, 60)):
+    for size in ((80, 24), (100, 16), (120, 40), (200, 60)):
         async with desk.app().run_test(size=size) as pilot:
             screen = await ready(pilot)
             for typed_text in ("/", "/pre", "/new"):

@@ -45,6 +45,15 @@ async def test_a_list_of_completions_has_its_own_keys(desk: Desk):
         await shows(pilot, "Enter Send")
 
 
+async def test_a_click_on_the_sign_of_commands_lists_them(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await shows(pilot, "Enter Send", "/ Commands")
+        await pilot.click(Footer, offset=(line(pilot).index("/ Commands") + 2, 0))
+        await until(pilot, lambda: screen.composer.menu_open)
+        assert screen.composer.text == "/"
+
+
 async def test_on_a_turn_only_what_suits_the_turn_is_named(desk: Desk):
     async with desk.app(ScriptedEngine(["one", "two"])).run_test(size=WIDE) as pilot:
         screen = await ready(pilot)

@@ -43,12 +43,14 @@ class CommandPalette(ListDialog[str]):
     CommandPalette {
         align: center top;
         & > #dialog { width: 72; margin-top: 3; }
-        & OptionList { height: auto; max-height: 16; margin-top: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0; text-overflow: clip; }
+        & OptionList { height: auto; max-height: 40vh; margin-top: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
+            scrollbar-color: $foreground 20%; scrollbar-color-hover: $foreground 40%; scrollbar-color-active: $foreground 60%;
+        text-overflow: clip; }
         & #what { color: $text-muted; height: 1; margin: 1 1 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & KeyHints { margin: 1 1 0 1; }
         & Input { margin: 0 1; }
         &.-short > #dialog { margin-top: 0; }
-        &.-short OptionList { max-height: 12; margin-top: 0; }
+        &.-short OptionList { max-height: 50vh; margin-top: 0; }
         &.-short #what, &.-short KeyHints { margin-top: 0; }
     }
     """

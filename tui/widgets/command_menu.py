@@ -69,7 +69,7 @@ class CommandMenu(OptionList):
         super().__init__(id=id)
         self.can_focus = False
         self._offers: tuple[Offer, ...] = ()
-        self._made: tuple[int, int, tuple[Offer, ...]] = (0, 0, ())
+        self._made: tuple[int, tuple[Offer, ...]] = (0, ())
 
     def show(self, offers: Sequence[Offer]) -> None:
         """Show other offers; none closes the list."""
@@ -90,31 +90,33 @@ class CommandMenu(OptionList):
         """Make the rows: names, what they mean, and keys, each in a column that is as wide as it has to be."""
         room = min(_WIDEST, (self.parent.size.width if isinstance(self.parent, Widget) else 80) - 2)
         room -= _AROUND
-        names = [Content(sanitize_line(one.title, 80)) for one in self._offers]
-        name_width = min(_NAME, max((name.cell_length for name in names), default=0))
-        key_width = max((cell_len(one.key) + _GAP for one in self._offers if one.key), default=0)
-        text_room = room - name_width - _GAP - key_width
-        texts = [sanitize_line(one.help, 160) for one in self._offers]
-        if any(cell_len(text) > text_room for text in texts):
-            texts = [sanitize_line(one.short or one.help, 160) for one in self._offers]
-        text_width = min(text_room, max(map(cell_len, texts), default=0))
-        width = max(
-            [name_width + _GAP + text_width + key_width, *(one.cell_length for one in names)]
-        )
-        made = (room, width, self._offers)
-        if made == self._made:
+        if (room, self._offers) == self._made:
             return
-        self._made = made
-        at = self.highlighted
-        rows = []
-        for one, name, text in zip(self._offers, names, texts, strict=True):
-            left = Content.assemble(
-                name.stylize("bold"), " " * max(_GAP, name_width + _GAP - name.cell_length), text
+        self._made = (room, self._offers)
+        names = [Content(sanitize_line(one.title, 80)) for one in self._offers]
+        name_width = _GAP + min(_NAME, max((name.cell_length for name in names), default=0))
+        texts, keys = _fitting(self._offers, room - name_width)
+        lefts = [
+            Content.assemble(
+                name.stylize("bold"), " " * max(_GAP, name_width - name.cell_length), text
             )
-            gap = max(_GAP, width - left.cell_length - cell_len(one.key))
-            rows.append(Content.assemble(left, " " * gap, one.key) if one.key else left)
-        self.set_options(map(Option, rows))
-        self.highlighted = at if at is not None and at < len(rows) else None
+            for name, text in zip(names, texts, strict=True)
+        ]
+        ends = [cell_len(key) + _GAP if key else 0 for key in keys]
+        left_width = name_width + max(map(cell_len, texts), default=0)
+        width = max([left_width + max(ends, default=0), *(name.cell_length for name in names)])
+        at = self.highlighted
+        self.set_options(
+            Option(
+                Content.assemble(
+                    left, " " * max(_GAP, width - left.cell_length - cell_len(key)), key
+                )
+                if key
+                else left
+            )
+            for left, key in zip(lefts, keys, strict=True)
+        )
+        self.highlighted = at if at is not None and at < len(lefts) else None
         self.styles.width = min(room, width) + _AROUND
 
     @property
@@ -141,3 +143,15 @@ class CommandMenu(OptionList):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Leave the focus where it is."""
         event.prevent_default()
+
+
+def _fitting(offers: Sequence[Offer], room: int) -> tuple[list[str], list[str]]:
+    """Return what is said of each offer, and its key, in as many words as there is room for: else in few, else without the keys."""
+    helps = [sanitize_line(one.help, 160) for one in offers]
+    shorts = [sanitize_line(one.short or one.help, 160) for one in offers]
+    keys = [one.key for one in offers]
+    key_width = max((cell_len(key) + _GAP for key in keys if key), default=0)
+    for texts in (helps, shorts):
+        if all(cell_len(text) + key_width <= room for text in texts):
+            return texts, keys
+    return shorts, [""] * len(keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, Final, NamedTuple
 
 from textual import events
@@ -39,6 +39,26 @@ _WAY_OUT: Final = (
 """Where Esc leads, which is never left out."""
 
 
+_ACTIONS: Final = tuple(tuple(map(action, names)) for names in (*HERE, *EVERYWHERE))
+_RANKS: Final = {
+    **{one: 3 for names in EVERYWHERE for one in names},
+    **{one: 1 for names in HERE for one in names},
+    **dict.fromkeys(_WAY_OUT, 0),
+    "app.help": 2,
+}
+"""Which entries get room first: the way out, what belongs to the place, help, all else."""
+
+
+def _state(
+    one: Action, key: str, bound: Mapping[str | None, list[tuple[str, bool]]]
+) -> bool | None:
+    """Return whether a key can be pressed for an action; None where it is not the action's here."""
+    if not one.bound:
+        return True
+    shown = key_text(key)
+    return next((on for name, on in bound[one.id] if name == key or key_text(name) == shown), None)
+
+
 class _Entry(NamedTuple):
     action: Action
     key: str
@@ -50,15 +70,6 @@ class _Entry(NamedTuple):
     def width(self) -> int:
         """Cells of ` key text `."""
         return Content(self.shown).cell_length + Content(self.text).cell_length + 3
-
-    @property
-    def rank(self) -> int:
-        """Which entries get room first: the way out, what belongs to the place, help, all else."""
-        if self.action.id in _WAY_OUT:
-            return 0
-        if any(self.action.id in names for names in HERE):
-            return 1
-        return 2 if self.action.id == "app.help" else 3
 
 
 class Footer(Widget):
@@ -99,47 +110,43 @@ class Footer(Widget):
     def _look(self) -> None:
         if not self.is_attached:
             return
-        # By the action and the key: where another action has its first key, it is not offered with a second one.
-        active = {
-            (binding.id, key_text(binding.key)): enabled
-            for _, binding, enabled, _ in self.screen.active_bindings.values()
-        }
-        found = tuple(
-            entry for names in (*HERE, *EVERYWHERE) if (entry := self._entry(names, active))
-        )
+        bound: dict[str | None, list[tuple[str, bool]]] = {}
+        for _, binding, enabled, _ in self.screen.active_bindings.values():
+            bound.setdefault(binding.id, []).append((binding.key, enabled))
+        keys = keys_in_force(self.app)
+        found = tuple(entry for names in _ACTIONS if (entry := self._entry(names, keys, bound)))
         if found != self._entries:
             self._entries = found
             self._hover(None)
             self.refresh()
 
     def _entry(
-        self, names: tuple[str, ...], active: dict[tuple[str | None, str], bool]
+        self,
+        known: tuple[Action, ...],
+        keys: Mapping[str, tuple[str, ...]],
+        bound: Mapping[str | None, list[tuple[str, bool]]],
     ) -> _Entry | None:
-        """Return the entry for actions that stand together, if there is anything to say of one of them."""
-        known = [action(name) for name in names]
-        keys = [keys_in_force(self.app)[one.id][:1] for one in known]
-        state = [
-            active.get((one.id, key_text(key[0]))) if one.bound else True
-            for one, key in zip(known, keys, strict=True)
-            if key
-        ]
-        if len(state) < len(known) or None in state:
+        """Return the entry for actions that stand together, if there is anything to say of one of them.
+
+        Where another action has the first key of one, it is not offered with a second one.
+        """
+        if not all(keys[one.id] and (one.id in bound or not one.bound) for one in known):
             return None
-        text = next(filter(None, map(self._word, known)), "")
+        states = [_state(one, keys[one.id][0], bound) for one in known]
+        text = "" if None in states else next(filter(None, map(self._word, known)), "")
         if not text:
             return None
+        first = known[0]
         together = (
-            main_keys(keys_in_force(self.app)[names[0]])
-            if len(names) == 1
-            else [key[0] for key in keys]
+            main_keys(keys[first.id]) if len(known) == 1 else [keys[one.id][0] for one in known]
         )
         shown = pair_text(together, ascii_only=is_ascii(self.app))
-        return _Entry(known[0], together[0], shown, text, enabled=any(state))
+        return _Entry(first, together[0], shown, text, enabled=any(states))
 
     def _shown(self) -> Iterator[tuple[int, _Entry]]:
         """The entries that fit, each with the column that it begins at."""
         room, chosen = self.size.width, set[_Entry]()
-        for entry in sorted(self._entries, key=lambda one: one.rank):
+        for entry in sorted(self._entries, key=lambda one: _RANKS[one.action.id]):
             room -= entry.width
             if room < 0:
                 break
