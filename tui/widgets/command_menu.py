@@ -51,10 +51,13 @@ class CommandMenu(OptionList):
 
     DEFAULT_CSS = """
     CommandMenu {
-        display: none; height: auto; max-height: 8; max-width: 105; margin: 0 1; padding: 0 1;
+        display: none; height: auto; max-height: 8; max-width: 105; margin: 0 1; padding: 0;
         border: none; background: $panel; scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
         text-wrap: nowrap; text-overflow: ellipsis;
+        scrollbar-background: $panel; scrollbar-background-hover: $panel; scrollbar-background-active: $panel;
+        scrollbar-color: $foreground 20%; scrollbar-color-hover: $foreground 40%; scrollbar-color-active: $foreground 60%;
         &.-open { display: block; }
+        & > .option-list--option { padding: 0 1; }
         & > .option-list--option-highlighted { color: $foreground; background: $primary 35%; text-style: bold; }
     }
     """
