@@ -162,6 +162,7 @@ class Appearance(App[None]):
         self.is_ascii = is_ascii = wanted.ascii or is_ascii_terminal(os.environ)
         self.animation_level = "none" if wanted.reduced_motion or is_plain else "full"
         self.set_class(is_plain, "-plain")
+        self.set_class(is_ascii, "-ascii")
         self.set_class(wanted.reduced_motion or is_plain, "-still")
         self._signs = None
         if is_ascii or is_plain:

@@ -26,6 +26,7 @@ TWO_SIZES = pytest.mark.parametrize("size", SIZES[1::2], ids=lambda size: f"{siz
 """Where each action takes longer."""
 IDLE = [one for one in actions(*MAIN) if one.when not in (When.BUSY, When.EMPTY)]
 BUSY = [one for one in actions(*MAIN) if one.when is When.BUSY]
+EMPTY = [one for one in actions(*MAIN) if one.when is When.EMPTY]
 
 
 class Record:
@@ -139,6 +140,24 @@ async def test_what_only_a_busy_app_can_do_is_reached_while_it_is_busy(
                 await by_palette(pilot, action)
                 await look(pilot, record, action, "palette")
         hold.set()
+
+
+async def test_what_only_an_empty_chat_can_do_is_reached_there_alone(desk: Desk, monkeypatch):
+    async with desk.app(ScriptedEngine(["Hello."])).run_test(size=SIZES[0]) as pilot:
+        screen = await ready(pilot)
+        with monkeypatch.context() as context:
+            record = Record(context)
+            for action in EMPTY:
+                for key in action.keys:
+                    await pilot.press(key)
+                    await look(pilot, record, action, key)
+                await by_palette(pilot, action)
+                await look(pilot, record, action, "palette")
+        await two_turns(pilot)
+        record = Record(monkeypatch)
+        await pilot.press(*(key for action in EMPTY for key in action.keys))
+        assert record.done == []
+        assert not any(screen.can_do(action.id) for action in EMPTY)
 
 
 @pytest.mark.parametrize("name", [one for one in MAPS if one != "default"])

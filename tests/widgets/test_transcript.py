@@ -29,7 +29,7 @@ class TranscriptApp(App[None]):
         self.messages: list[object] = []
 
     def compose(self) -> ComposeResult:
-        yield Transcript(empty=Content("Nothing said yet"))
+        yield Transcript(empty=lambda _size: Content("Nothing said yet"))
 
     @property
     def transcript(self) -> Transcript:
