@@ -20,7 +20,7 @@ from tui.parameters import PARAMETERS, format_value
 from tui.scopes import PLACES, Scope
 from tui.settings.schema import GENERATION, SETTINGS
 from tui.settings.themes import shipped_themes
-from tui.widgets.bindings import shown_keys
+from tui.widgets.bindings import keys_text
 
 PATH = Path(__file__).parent.parent / "README.md"
 
@@ -43,7 +43,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _keys(*scopes: Scope) -> str:
     return _table(
         ("key", "what it does"),
-        [(shown_keys(action.keys), action.help) for action in actions(*scopes) if action.keys],
+        [(keys_text(action.keys), action.help) for action in actions(*scopes) if action.keys],
     )
 
 
@@ -51,7 +51,7 @@ def _keys_of_places() -> str:
     rows = [
         (
             title,
-            shown_keys(action.keys),
+            keys_text(action.keys),
             f"`{action.id}`{' (fixed)' if action.fixed else ''}",
             action.help,
         )

@@ -52,7 +52,8 @@ def test_the_table_of_commands_does_each_action_once_and_nothing_else():
 
 @pytest.mark.parametrize("known", ACTIONS, ids=lambda known: known.id)
 def test_each_action_explains_itself(known: Action):
-    assert re.fullmatch(r"[A-Z][\w ]*: .+", known.title)
+    assert re.fullmatch(r"[A-Z$][^:]*[^.: ]", known.title)
+    assert known.help[:1].isupper()
     assert known.help.endswith(".")
     assert action(known.id) is known
 
@@ -86,6 +87,12 @@ def test_each_action_with_a_key_is_bound_somewhere():
 
 def test_what_is_not_bound_has_fixed_keys():
     assert all(known.fixed for known in ACTIONS if not known.bound)
+
+
+def test_what_is_listed_has_a_title_of_its_own_and_a_group():
+    listed = [known for known in actions(*MAIN) if known.listed]
+    assert len({known.title for known in listed}) == len(listed)
+    assert all(known.area for known in actions(*MAIN))
 
 
 def test_every_place_has_a_name_for_help():

@@ -11,6 +11,7 @@ from tui.commands import (
     COMMANDS,
     CommandError,
     completions,
+    find_actions,
     message_text,
     parse_command,
     typed_text,
@@ -101,7 +102,9 @@ def test_any_text_is_a_command_a_message_or_refused(text):
     assert command is None or command.action in ACTIONS
 
 
-@pytest.mark.parametrize("name", [one.commands[0] for one in actions(*MAIN)])
+@pytest.mark.parametrize(
+    "name", [one.commands[0] for one in actions(*MAIN) if one.listed or one.slash]
+)
 def test_a_command_is_completed_from_its_beginning(name):
     begun = name[:2] if COMMANDS[name].slash else name[: name.index("-") + 1]
     assert f"/{name}" in [found for found, _ in completions(f"/{begun}")]
@@ -148,4 +151,48 @@ def test_what_is_wanted_most_is_offered_first_and_names_of_actions_only_when_the
     assert "/clear" in begun
     assert "/chat-copy" not in begun
     assert "/chat-copy" in [name for name, _ in completions("/chat-")]
-    assert "/composer-focus" in [name for name, _ in completions("/comp")]
+    assert "/composer-edit-outside" in [name for name, _ in completions("/comp")]
+
+
+def test_what_is_only_good_as_a_key_is_not_offered_but_understood():
+    assert "/composer-focus" not in [name for name, _ in completions("/comp")]
+    assert parse_command("/composer-focus") is not None
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("new", "chat.new"),
+        ("/new", "chat.new"),
+        ("ren", "chat.rename"),
+        ("theme", "theme.choose"),
+        ("chat new", "chat.new"),
+        ("clear", "chat.new"),
+        ("statistics", "app.stats"),
+        ("Choose a preset", "preset.choose"),
+        ("disk", "chat.temporary"),
+    ],
+)
+def test_an_action_is_found_by_its_title_its_command_or_what_it_says_of_itself(typed, first):
+    assert find_actions(typed, list(actions(*MAIN)))[0].id == first
+
+
+def test_beginnings_of_titles_come_before_beginnings_of_words_and_those_before_what_lies_within():
+    titles = [one.title for one in find_actions("re", list(actions(*MAIN)))]
+    kinds = [
+        0 if t.startswith("Re") else 1 if " re" in t.casefold() else 2
+        for t in titles
+        if "re" in t.casefold()
+    ]
+    assert titles[0].startswith("Re")
+    assert kinds.index(1) > kinds.index(0)
+
+
+def test_what_was_chosen_last_comes_first_among_equals():
+    offered = list(actions(*MAIN))
+    assert find_actions("", offered, ("theme.choose", "chat.undo"))[:2] == [
+        COMMANDS["theme"],
+        COMMANDS["undo"],
+    ]
+    assert find_actions("new", offered, ("chat.temporary",))[0].id == "chat.temporary"
+    assert find_actions("no such thing", offered) == []

@@ -20,17 +20,18 @@ class Action:
 
     Attributes:
         id: `area.verb`.
-        title: in the palette and the help, as in `Reply: stop`.
+        title: in the palette and the help, as in `Stop the reply`; those that are listed are all different.
         keys: the default keys, in Textual's names, the one to show first.
         help: one sentence.
         scope: `APP`: wherever one is; `CHAT`: in the chat; `TURN`: with the cursor on a turn; else only in that place.
-        footer: a word for the footer; empty to leave it out there.
+        footer: a word for the footer, which has its own order; empty to leave it out there.
         priority: the key works even where a focused field would take it.
         when: when it is possible.
         slash: short names of its command; the id with a hyphen is one always, as in `/chat-new`.
         argument: what its command takes, as in `[NAME]`; empty for nothing.
         fixed: its keys can't be changed: the toolkit or what everybody expects of a key decides.
         bound: whether it has a binding; else a widget takes the key itself.
+        listed: whether palette and completions offer it; what is only good as a key, they don't.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Action:
     argument: str = ""
     fixed: bool = False
     bound: bool = True
+    listed: bool = True
 
     @property
     def method(self) -> str:
@@ -61,411 +63,432 @@ class Action:
 
     @property
     def area(self) -> str:
-        """The group that help lists it under."""
-        return self.title.partition(":")[0]
+        """The group that help lists it under; empty for what belongs to a place."""
+        return _AREAS.get(self.id.partition(".")[0], "")
 
     def works_in(self, place: Scope) -> bool:
         """Return whether its keys reach it in a place."""
         return works_in(self.scope, place, priority=self.priority)
 
 
+_AREAS: Final = {
+    "composer": "Message", "reply": "Replies", "turn": "Turns", "transcript": "View", "chat": "Chats", "model": "Models", "download": "Models",
+    "sidebar": "Settings", "settings": "Settings", "system": "System prompt", "prompt": "System prompt", "preset": "Presets",
+    "theme": "App", "app": "App",
+}  # fmt: skip
+
 ACTIONS: Final = (
-    Action("app.help", "App: help", ("f1",), "Keys and what they do.", Scope.APP, "Help", slash=("help",)),
+    Action("app.help", "Show help", ("f1",), "Show the keys and what they do.", Scope.APP, "Help", slash=("help",)),
     Action(
-        "app.interrupt", "App: copy, stop or quit", ("ctrl+c",),
-        "Copies the selection; else stops the reply; else, pressed twice, quits.", Scope.CHAT, priority=True,
+        "app.interrupt", "Copy, stop, or quit", ("ctrl+c",),
+        "Copy the selection, or stop the reply; press twice to quit.", Scope.CHAT, priority=True, listed=False,
     ),
     Action(
-        "app.quit", "App: quit", ("ctrl+q",),
-        "Leaves the app; a reply that is being written is kept as far as it got.", Scope.APP, "Quit", priority=True, slash=("exit", "quit")),
+        "app.quit", "Quit", ("ctrl+q",),
+        "Quit; a reply being written is kept as far as it got.", Scope.APP, "Quit", priority=True, slash=("exit", "quit")),
     Action(
-        "app.stats", "App: figures", (), "Shows speed, cached share and memory: of the last reply, the chat, and since the start.",
+        "app.stats", "Show statistics", (), "Show speed, cache use, and memory.",
         Scope.CHAT, slash=("stats",)),
     Action(
-        "sidebar.toggle", "Settings: show or hide", ("f2",),
-        "Goes to the model, system prompt and generation parameters; from there, hides them.", Scope.CHAT, "Settings", slash=("sidebar",)),
-    Action("chat.open", "Chat: open", ("f3", "ctrl+o"), "Lists the saved chats.", Scope.CHAT, "Chats", slash=("chats", "open")),
-    Action("chat.new", "Chat: new", ("ctrl+n",), "Begins a new chat; the old one is saved.", Scope.CHAT, "New", slash=("new", "clear")),
+        "sidebar.toggle", "Go to settings", ("f2",),
+        "Go to the settings in the sidebar; from there, hide them.", Scope.CHAT, "Settings", slash=("sidebar",)),
+    Action("chat.open", "Open a chat", ("f3", "ctrl+o"), "Open a saved chat.", Scope.CHAT, "Chats", slash=("chats", "open")),
+    Action("chat.new", "New chat", ("ctrl+n",), "Start a new chat; the current one is saved.", Scope.CHAT, "New", slash=("new", "clear")),
     Action(
-        "model.choose", "Model: choose", ("f4",), "Loads another model, from this machine or the Hub.", Scope.CHAT, "Model", slash=("model",), argument="[MODEL]"),
-    Action("model.cancel", "Model: cancel loading", (), "Stops loading the model.", Scope.CHAT),
-    Action("model.unload", "Model: unload", (), "Frees the model's memory.", Scope.CHAT, slash=("unload",)),
+        "model.choose", "Choose a model", ("f4",), "Load another model, from this machine or the Hub.", Scope.CHAT, "Model", slash=("model",), argument="[MODEL]"),
+    Action("model.cancel", "Cancel loading the model", (), "Stop loading the model.", Scope.CHAT),
+    Action("model.unload", "Unload the model", (), "Unload the model and free its memory.", Scope.CHAT, slash=("unload",)),
     Action(
-        "model.memory", "Model: memory", ("f7",), "Shows where the memory goes: weights, KV cache, other programs.", Scope.CHAT,
+        "model.memory", "Show memory use", ("f7",), "Show what uses memory: weights, KV cache, other programs.", Scope.CHAT,
         priority=True, slash=("memory",)),
     Action(
-        "model.assistant", "Model: assistant model", (), "Chooses a small model that drafts for the loaded one, or none.",
+        "model.assistant", "Choose a draft model", (), "Choose a small model that drafts for the loaded one, or none.",
         Scope.CHAT, slash=("assistant",), argument="[MODEL or none]"),
     Action(
-        "download.cancel", "Model: stop the download", (), "Stops what is being downloaded; it can go on later.", Scope.CHAT,
+        "download.cancel", "Stop the download", (), "Stop the download; it can be resumed later.", Scope.CHAT,
         slash=("stop-download",)),
-    Action("model.reload", "Model: load again", (), "Loads the current model once more.", Scope.CHAT, slash=("reload",)),
+    Action("model.reload", "Reload the model", (), "Load the current model again.", Scope.CHAT, slash=("reload",)),
     Action(
-        "reply.stop", "Reply: stop", ("escape",), "Stops the reply and keeps what was said; pressed twice while a model loads, stops that.",
+        "reply.stop", "Stop the reply", ("escape",), "Stop the reply and keep what was written; press twice to stop loading.",
         Scope.CHAT, "Stop", when=When.BUSY, slash=("stop",)),
     Action(
-        "composer.focus", "Composer: write", ("escape", "ctrl+g"), "Puts the cursor into the message.", Scope.CHAT, when=When.IDLE,
+        "composer.focus", "Write a message", ("escape", "ctrl+g"), "Go to the message box.", Scope.CHAT, "Write", when=When.IDLE, listed=False,
     ),
     Action(
-        "transcript.page_up", "Transcript: page up", ("pageup",), "Scrolls back in the chat.", Scope.CHAT, priority=True,
+        "transcript.page_up", "Scroll up a page", ("pageup",), "Scroll up a page in the chat.", Scope.CHAT, priority=True, listed=False,
     ),
     Action(
-        "transcript.page_down", "Transcript: page down", ("pagedown",), "Scrolls on in the chat.", Scope.CHAT, priority=True,
+        "transcript.page_down", "Scroll down a page", ("pagedown",), "Scroll down a page in the chat.", Scope.CHAT, priority=True, listed=False,
     ),
     Action(
-        "transcript.first", "Transcript: first turn", ("ctrl+home",), "Goes to the chat's beginning.", Scope.CHAT,
+        "transcript.first", "Go to the first turn", ("ctrl+home",), "Go to the start of the chat.", Scope.CHAT,
         priority=True,
     ),
     Action(
-        "transcript.follow", "Transcript: follow the reply", ("ctrl+end",),
-        "Goes to the end and stays there while a reply is written.", Scope.CHAT, priority=True,
+        "transcript.follow", "Go to the end", ("ctrl+end",),
+        "Go to the end of the chat and follow the reply.", Scope.CHAT, priority=True,
     ),
     Action(
-        "chat.undo", "Chat: undo", ("f8",), "Takes back the last change of the chat.", Scope.CHAT, when=When.STILL, slash=("undo",)),
+        "chat.undo", "Undo", ("f8",), "Undo the last change to the chat.", Scope.CHAT, when=When.STILL, slash=("undo",)),
     Action(
-        "chat.redo", "Chat: redo", ("f9",), "Does again what was undone last.", Scope.CHAT, when=When.STILL, slash=("redo",)),
+        "chat.redo", "Redo", ("f9",), "Redo the last undone change.", Scope.CHAT, when=When.STILL, slash=("redo",)),
     Action(
-        "chat.tree", "Chat: tree of variants", ("f6",), "Shows every branch of the chat and jumps to a turn.", Scope.CHAT,
+        "chat.tree", "Show all branches", ("f6",), "Show every branch of the chat and jump to a turn.", Scope.CHAT,
         priority=True, slash=("tree",)),
-    Action("chat.rename", "Chat: rename", (), "Gives the chat another title.", Scope.CHAT, slash=("rename",), argument="[TITLE]"),
+    Action("chat.rename", "Rename the chat", (), "Rename the chat.", Scope.CHAT, slash=("rename",), argument="[TITLE]"),
     Action(
-        "chat.title", "Chat: let the model find a title", (), "Asks the model for a title of a few words.", Scope.CHAT,
-        when=When.STILL,
+        "chat.title", "Generate a title", (), "Ask the model for a title of a few words.", Scope.CHAT,
+        when=When.STILL, slash=("title",),
     ),
-    Action("chat.duplicate", "Chat: duplicate", (), "Goes on in a copy of the whole chat.", Scope.CHAT, when=When.STILL, slash=("duplicate",)),
+    Action("chat.duplicate", "Duplicate the chat", (), "Continue in a copy of the whole chat.", Scope.CHAT, when=When.STILL, slash=("duplicate",)),
     Action(
-        "chat.temporary", "Chat: new temporary", (), "Begins a chat that is never written to disk.", Scope.CHAT,
+        "chat.temporary", "New temporary chat", (), "Start a chat that is never written to disk.", Scope.CHAT,
         when=When.STILL, slash=("temporary",)),
     Action(
-        "chat.see_all", "Chat: send every turn again", (),
-        "Sends the model also the turns that were left out when the context was full.", Scope.CHAT, when=When.STILL,
+        "chat.see_all", "Send all turns again", (),
+        "Send the model the turns left out of a full context, too.", Scope.CHAT, when=When.STILL,
+        slash=("see-all",),
     ),
-    Action("chat.export", "Chat: export", (), "Write the chat to a file: Markdown, HTML, JSON and other formats.", Scope.CHAT, slash=("export",)),
-    Action("chat.import", "Chat: import", (), "Reads chats from a file of another tool.", Scope.CHAT, slash=("import",)),
-    Action("chat.copy", "Chat: copy", (), "Copies the whole chat as Markdown.", Scope.CHAT, slash=("copy",)),
+    Action("chat.export", "Export the chat", (), "Export the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
+    Action("chat.import", "Import chats", (), "Import chats from a file of another tool.", Scope.CHAT, slash=("import",)),
+    Action("chat.copy", "Copy the chat", (), "Copy the whole chat as Markdown.", Scope.CHAT, slash=("copy",)),
     Action(
-        "transcript.line_numbers", "Transcript: line numbers", ("ctrl+l",), "Shows or hides line numbers in code.", Scope.CHAT,
+        "transcript.line_numbers", "Toggle line numbers", ("ctrl+l",), "Show or hide line numbers in code.", Scope.CHAT,
     ),
-    Action("transcript.find", "Transcript: find", ("ctrl+f",), "Searches the chat.", Scope.CHAT, "Find", priority=True, slash=("find",)),
+    Action("transcript.find", "Find in the chat", ("ctrl+f",), "Search the chat.", Scope.CHAT, "Find", priority=True, slash=("find",)),
     Action(
-        "turn.previous_user", "Turn: previous message of yours", ("alt+pageup",),
-        "Moves the cursor to your message above.", Scope.CHAT, priority=True,
+        "turn.previous_user", "Go to your previous message", ("alt+pageup",),
+        "Go to your previous message.", Scope.CHAT, priority=True,
     ),
     Action(
-        "turn.next_user", "Turn: next message of yours", ("alt+pagedown",), "Moves the cursor to your message below.",
+        "turn.next_user", "Go to your next message", ("alt+pagedown",), "Go to your next message.",
         Scope.CHAT, priority=True,
     ),
     Action(
-        "turn.previous", "Turn: previous", ("alt+up", "ctrl+up"), "Moves the cursor to the turn above.", Scope.CHAT,
+        "turn.previous", "Go to the previous turn", ("alt+up", "ctrl+up"), "Go to the previous turn, where single keys act on it.", Scope.CHAT, "Turns",
         priority=True,
     ),
     Action(
-        "turn.next", "Turn: next", ("alt+down", "ctrl+down"), "Moves the cursor to the turn below.", Scope.CHAT,
+        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Go to the next turn; after the last one, to the message box.", Scope.CHAT,
         priority=True,
     ),
     Action(
-        "turn.toggle_reasoning", "Turn: fold or unfold reasoning", ("ctrl+t",),
-        "Shows or hides how the model came to its answer.", Scope.CHAT,
+        "turn.toggle_reasoning", "Toggle reasoning", ("ctrl+t",),
+        "Show or hide how the model came to its answer.", Scope.CHAT,
     ),
     Action(
-        "turn.edit", "Turn: edit", ("e",), "Changes a turn in place; the old text stays as a variant.", Scope.TURN, "Edit",
+        "turn.edit", "Edit the turn", ("e",), "Edit a turn in place; the old text stays as a variant.", Scope.TURN, "Edit",
         when=When.STILL, slash=("edit",)),
     Action(
-        "turn.edit_outside", "Turn: edit in $EDITOR", ("E",), "Changes a turn in the editor that $EDITOR names.", Scope.TURN,
+        "turn.edit_outside", "Edit the turn in $EDITOR", ("E",), "Edit a turn in the editor named by $EDITOR.", Scope.TURN,
         when=When.STILL,
     ),
     Action(
-        "turn.regenerate", "Turn: regenerate", ("r",), "Makes another reply; the old one stays as a variant.", Scope.TURN,
+        "turn.regenerate", "Regenerate the reply", ("r",), "Generate another reply; the old one stays as a variant.", Scope.TURN,
         "Regenerate", when=When.STILL, slash=("regenerate",)),
     Action(
-        "turn.regenerate_with", "Turn: regenerate with …", ("R",),
-        "Makes another reply with other parameters, another model or given first words, just for once.", Scope.TURN,
+        "turn.regenerate_with", "Regenerate with options …", ("R",),
+        "Regenerate once with other parameters, model, or first words.", Scope.TURN,
         when=When.STILL,
     ),
     Action(
-        "turn.reproduce", "Turn: reproduce", ("=",),
-        "Makes the reply again with the seed and the parameters that it was made with.", Scope.TURN, when=When.STILL,
+        "turn.reproduce", "Reproduce the reply", ("=",),
+        "Generate the reply again with its own seed and parameters.", Scope.TURN, when=When.STILL,
     ),
     Action(
-        "turn.continue", "Turn: continue", ("c",), "Writes on at the end of a reply.", Scope.TURN, "Continue", when=When.STILL, slash=("continue",)),
+        "turn.continue", "Continue the reply", ("c",), "Continue writing at the end of a reply.", Scope.TURN, "Continue", when=When.STILL, slash=("continue",)),
     Action(
-        "turn.older", "Turn: older variant", ("left", "["), "Shows the variant before this one.", Scope.TURN, when=When.STILL,
+        "turn.older", "Show the previous variant", ("left", "["), "Show the previous variant.", Scope.TURN, "Variants", when=When.STILL,
     ),
     Action(
-        "turn.newer", "Turn: newer variant", ("right", "]"), "Shows the variant after this one.", Scope.TURN, when=When.STILL,
+        "turn.newer", "Show the next variant", ("right", "]"), "Show the next variant.", Scope.TURN, when=When.STILL,
     ),
     Action(
-        "turn.delete", "Turn: delete", ("delete",), "Deletes one turn; what follows it stays.", Scope.TURN, when=When.STILL,
+        "turn.delete", "Delete the turn", ("delete",), "Delete one turn; what follows it stays.", Scope.TURN, "Delete", when=When.STILL,
     ),
     Action(
-        "turn.delete_following", "Turn: delete from here", ("shift+delete",), "Deletes a turn and all that follows it.", Scope.TURN,
+        "turn.delete_following", "Delete from here on", ("shift+delete",), "Delete a turn and everything after it.", Scope.TURN,
         when=When.STILL,
     ),
-    Action("turn.fork", "Turn: fork", ("f",), "Goes on from this turn in a new chat.", Scope.TURN, "Fork", when=When.STILL, slash=("fork",)),
-    Action("turn.copy", "Turn: copy", ("y",), "Copies a turn as it was written.", Scope.TURN, "Copy"),
-    Action("turn.copy_shown", "Turn: copy as shown", ("Y",), "Copies a turn without its Markdown signs.", Scope.TURN),
+    Action("turn.fork", "Fork the chat", ("f",), "Continue from this turn in a new chat.", Scope.TURN, "Fork", when=When.STILL, slash=("fork",)),
+    Action("turn.copy", "Copy the turn", ("y",), "Copy a turn as Markdown.", Scope.TURN, "Copy"),
+    Action("turn.copy_shown", "Copy the turn as plain text", ("Y",), "Copy a turn without its Markdown markup.", Scope.TURN),
     Action(
-        "turn.mark_block", "Turn: mark a block", ("v",),
-        "Marks a paragraph, list, table or code of the turn: Up and Down choose, y and Y copy it, Esc ends.", Scope.TURN,
+        "turn.mark_block", "Select a block", ("v",),
+        "Select a paragraph, list, table, or code block of the turn.", Scope.TURN,
     ),
-    Action("turn.copy_code", "Turn: copy code", ("b",), "Copies the last code block; again: the one before.", Scope.TURN),
-    Action("turn.save_code", "Turn: code to a file", ("w",), "Writes a code block to a file: the one copied last with b, else the last one.", Scope.TURN),
-    Action("turn.quote", "Turn: quote", ("q",), "Puts a turn, quoted, into the message.", Scope.TURN),
-    Action("turn.details", "Turn: details", ("i",), "Shows the exact prompt, tokens, parameters and times.", Scope.TURN),
+    Action("turn.copy_code", "Copy code", ("b",), "Copy the last code block; again, the one before it.", Scope.TURN),
+    Action("turn.save_code", "Save code to a file", ("w",), "Save the code block that was copied last, or the last one.", Scope.TURN),
+    Action("turn.quote", "Quote the turn", ("q",), "Quote a turn in your message.", Scope.TURN),
+    Action("turn.details", "Show turn details", ("i",), "Show the exact prompt, tokens, parameters, and times.", Scope.TURN, "Details"),
     Action(
-        "turn.tokens", "Turn: tokens", ("t",), "Shows a turn as it was written, cut into the model's tokens.", Scope.TURN,
+        "turn.tokens", "Show tokens", ("t",), "Show a turn split into the model's tokens.", Scope.TURN,
     ),
-    Action("turn.raw", "Turn: source", ("m",), "Shows a turn as it was written, or rendered again.", Scope.TURN),
-    Action("turn.undo", "Turn: undo", ("u",), "Takes back the last change of the chat.", Scope.TURN, when=When.STILL),
-    Action("turn.redo", "Turn: redo", ("U", "ctrl+r"), "Does again what was undone last.", Scope.TURN, when=When.STILL),
+    Action("turn.raw", "Toggle source", ("m",), "Show a turn as Markdown source, or rendered again.", Scope.TURN),
+    Action("turn.undo", "Undo", ("u",), "Undo the last change to the chat.", Scope.TURN, "Undo", when=When.STILL, listed=False),
+    Action("turn.redo", "Redo", ("U", "ctrl+r"), "Redo the last undone change.", Scope.TURN, when=When.STILL, listed=False),
     Action(
-        "app.palette", "App: command palette", ("ctrl+p",), "Finds everything that can be done by its name.", Scope.APP, "Commands",
-        priority=True, slash=("palette",),
-    ),
-    Action(
-        "settings.status", "Settings: status", (), "Show what differs from the defaults and where each value comes from.", slash=("status",),
+        "app.palette", "Show all commands", ("ctrl+p",), "Find any command by name.", Scope.APP, "Commands",
+        priority=True, listed=False, slash=("palette",),
     ),
     Action(
-        "settings.set", "Settings: set parameters", (), "Sets generation parameters, as in temperature=0.7.", slash=("set",),
+        "settings.status", "Show changed settings", (), "Show what differs from the defaults and where each value comes from.", slash=("status",),
+    ),
+    Action(
+        "settings.set", "Set parameters", (), "Set generation parameters, as in temperature=0.7.", slash=("set",),
         argument="NAME=VALUE …",
     ),
     Action(
-        "settings.reset", "Settings: reset parameters", (), "Goes back to the defaults, of all parameters and the system prompt, or of the parameters named.",
+        "settings.reset", "Reset parameters", (), "Reset all parameters and the system prompt, or those named.",
         slash=("reset",), argument="[NAME …]",
     ),
     Action(
-        "settings.open", "Settings: all settings", ("f10",), "Show and change all settings.",
+        "settings.open", "Open all settings", ("f10",), "Show and change all settings.",
         slash=("settings", "config"),
     ),
     Action(
-        "system.edit", "System prompt: edit", (), "Changes what the model is told before the chat begins.", slash=("system",),
+        "system.edit", "Edit the system prompt", (), "Change what the model is told before the chat begins.", slash=("system",),
         argument="[TEXT]",
     ),
     Action(
-        "prompt.choose", "System prompt: choose", (), "Takes a system prompt from your library.", slash=("prompt",),
+        "prompt.choose", "Choose a system prompt", (), "Use a system prompt from your library.", slash=("prompt",),
         argument="[NAME]",
     ),
     Action(
-        "prompt.save", "System prompt: save", (), "Save the system prompt under a name.", slash=("prompt-save",),
+        "prompt.save", "Save the system prompt", (), "Save the system prompt to your library.", slash=("prompt-save",),
         argument="[NAME]",
     ),
     Action(
-        "preset.choose", "Preset: choose", (), "Sets model, system prompt and parameters at once.", slash=("preset",),
+        "preset.choose", "Choose a preset", (), "Set model, system prompt, and parameters at once.", slash=("preset",),
         argument="[NAME]",
     ),
     Action(
-        "preset.save", "Preset: save", (), "Save the model, the system prompt and the parameters under a name.", slash=("preset-save",),
+        "preset.save", "Save as a preset", (), "Save model, system prompt, and parameters as a preset.", slash=("preset-save",),
         argument="[NAME]",
     ),
     Action(
-        "preset.default", "Preset: default for this model", (), "Has a preset applied whenever this model is loaded.",
+        "preset.default", "Choose this model's preset", (), "Choose a preset to apply whenever this model is loaded.",
         argument="[NAME]",
     ),
     Action(
-        "preset.export", "Preset: export", (), "Writes what is set now to one file, to pass on.", slash=("preset-export",),
+        "preset.export", "Export as a preset", (), "Save the current settings to one file, to share.", slash=("preset-export",),
         argument="[FILE]",
     ),
     Action(
-        "preset.delete", "Preset: delete", (), "Takes a preset out of your library.", slash=("preset-delete",),
+        "preset.delete", "Delete a preset", (), "Delete a preset from your library.", slash=("preset-delete",),
         argument="[NAME]",
     ),
     Action(
-        "theme.choose", "Theme: choose", (), "Changes the colours; they are shown while you choose.", slash=("theme",),
+        "theme.choose", "Choose a theme", (), "Change the colors, with a live preview.", slash=("theme",),
         argument="[NAME]",
     ),
     Action(
-        "chat.save", "Chat: save for transformers", (), "Writes the chat as transformers chat does.", slash=("save",),
+        "chat.save", "Save for transformers", (), "Save the chat in the format of transformers chat.", slash=("save",),
         argument="[NAME]",
     ),
     Action(
-        "chat.example", "Chat: example", (), "Begins a chat with an example.", slash=("example",), argument="[NAME]",
+        "chat.example", "Start from an example", (), "Start a chat from an example.", slash=("example",), argument="[NAME]",
         when=When.STILL,
     ),
     Action(
-        "composer.history", "Composer: history", ("f5",), "Searches what you sent, in this chat and all others.",
+        "composer.history", "Search your messages", ("f5",), "Search the messages you sent, in all chats.",
         slash=("history",),
     ),
     *(
         Action(
-            f"composer.suggestion_{number}", f"Composer: suggestion {number}", (f"alt+{number}",),
-            "Put a suggested question into the message of an empty chat.", when=When.EMPTY,
+            f"composer.suggestion_{number}", f"Use suggestion {number}", (f"alt+{number}",),
+            "Put a suggested question into the message of an empty chat.", when=When.EMPTY, listed=False,
         )
         for number in (1, 2, 3)
     ),
     Action(
-        "composer.edit_outside", "Composer: edit in $EDITOR", ("alt+e",), "Writes the message in the editor that $EDITOR names.",
+        "composer.edit_outside", "Write in $EDITOR", ("alt+e",), "Write the message in the editor named by $EDITOR.",
         slash=("editor",),
     ),
     Action(
-        "composer.attach", "Composer: attach a file", ("alt+a",), "Attach a text file to the message.",
+        "composer.attach", "Attach a file", ("alt+a",), "Attach a text file to the message.",
         slash=("attach",), argument="[FILE]",
     ),
     # -- what works only in its place
-    Action("turns.up", "Turns: up", ("up", "k"), "Moves the cursor up a turn, or scrolls a long one.", Scope.TURNS),
+    Action("turns.up", "Go up", ("up", "k"), "Go up a turn, or scroll a long one.", Scope.TURNS),
     Action(
-        "turns.down", "Turns: down", ("down",), "Moves the cursor down a turn, or scrolls a long one; from the last one into the message.",
+        "turns.down", "Go down", ("down",), "Go down a turn or scroll a long one; from the last, go to the message box.",
         Scope.TURNS,
     ),
     Action(
-        "turns.down_within", "Turns: down, but not into the message", ("j",), "Moves the cursor down a turn, and stays on the last one.",
+        "turns.down_within", "Go down, within the turns", ("j",), "Go down a turn, but not into the message box.",
         Scope.TURNS,
     ),
-    Action("turns.first", "Turns: first", ("home", "g"), "Goes to the beginning of the chat.", Scope.TURNS),
-    Action("turns.last", "Turns: last", ("end", "G"), "Goes to the end of the chat, and follows the reply.", Scope.TURNS),
+    Action("turns.first", "Go to the start", ("home", "g"), "Go to the start of the chat.", Scope.TURNS),
+    Action("turns.last", "Go to the end", ("end", "G"), "Go to the end of the chat and follow the reply.", Scope.TURNS),
     Action(
-        "turns.fold", "Turns: fold or unfold reasoning", ("space",), "Shows or hides how the model came to its answer.",
+        "turns.fold", "Toggle reasoning", ("space",), "Show or hide how the model came to its answer.",
         Scope.TURNS,
     ),
-    Action("turns.write", "Turns: write", ("enter",), "Puts the cursor into the message.", Scope.TURNS),
+    Action("turns.write", "Write a message", ("enter",), "Go to the message box.", Scope.TURNS),
     Action(
-        "turns.end_block", "Turns: mark nothing", ("escape",), "Ends the marking of a block.",
-        Scope.TURNS, when=When.MARKED, fixed=True,
+        "turns.end_block", "End the selection", ("escape",), "Stop selecting blocks.",
+        Scope.TURNS, "Done", when=When.MARKED, fixed=True,
     ),
     Action(
-        "text.newline", "Text: new line", ("ctrl+j", "shift+enter", "alt+enter"), "Begins a new line; not every terminal tells Shift+Enter and Alt+Enter apart from Enter.",
+        "text.newline", "New line", ("ctrl+j", "shift+enter", "alt+enter"), "Start a new line; not every terminal tells Shift+Enter and Alt+Enter from Enter.",
         Scope.TEXT,
     ),
     Action(
-        "message.send", "Message: send", ("enter",), "Sends the message; in the editor of a turn, saves the turn and has it answered.",
+        "message.send", "Send", ("enter",), "Send the message; while editing a turn, save it and have it answered.",
         Scope.MESSAGE, "Send", fixed=True,
     ),
     Action(
-        "message.older", "Message: older", ("up",), "On the first line, brings back what was sent before, in this chat and then in others.",
-        Scope.MESSAGE, fixed=True,
+        "message.command", "Run a command", ("/",), "At the start of a message, list the commands, as does !; // sends a text that starts with /.",
+        Scope.MESSAGE, "Commands", fixed=True, bound=False,
     ),
     Action(
-        "message.newer", "Message: newer", ("down",), "On the last line, goes back towards what was being written.",
-        Scope.MESSAGE, fixed=True,
-    ),
-    Action(
-        "message.drop_attachment", "Message: drop an attachment", ("backspace",), "In an empty message, takes away what was attached last.",
+        "message.name_file", "Attach a file by its path", ("@",), "Complete the path of a text file to send with the message.",
         Scope.MESSAGE, fixed=True, bound=False,
     ),
     Action(
-        "completions.move", "Completions: move", ("up", "down", "pageup", "pagedown"), "Moves in the list.",
-        Scope.COMPLETIONS, fixed=True, bound=False,
+        "message.older", "Previous message", ("up",), "On the first line, bring back what you sent before.",
+        Scope.MESSAGE, fixed=True,
     ),
     Action(
-        "completions.take", "Completions: take", ("tab", "enter"), "Takes the highlighted one.",
-        Scope.COMPLETIONS, fixed=True, bound=False,
+        "message.newer", "Next message", ("down",), "On the last line, go back toward what you were writing.",
+        Scope.MESSAGE, fixed=True,
     ),
-    Action("completions.close", "Completions: close", ("escape",), "Closes the list.", Scope.COMPLETIONS, fixed=True, bound=False),
     Action(
-        "edit.save", "Edit: save only", ("ctrl+s",), "Saves the turn without having it answered.",
+        "message.drop_attachment", "Remove an attachment", ("backspace",), "In an empty message, remove the last attachment.",
+        Scope.MESSAGE, fixed=True, bound=False,
+    ),
+    Action(
+        "completions.move", "Move in the list", ("up", "down", "pageup", "pagedown"), "Move in the list.",
+        Scope.COMPLETIONS, "Choose", fixed=True, bound=False,
+    ),
+    Action(
+        "completions.take", "Complete", ("tab", "enter"), "Complete with the highlighted entry.",
+        Scope.COMPLETIONS, "Complete", fixed=True, bound=False,
+    ),
+    Action("completions.close", "Close the list", ("escape",), "Close the list.", Scope.COMPLETIONS, "Close", fixed=True, bound=False),
+    Action(
+        "edit.save", "Save only", ("ctrl+s",), "Save the turn without a new reply.",
         Scope.EDIT, "Save only", priority=True,
     ),
     Action(
-        "edit.leave", "Edit: leave", ("escape",), "Leaves the turn as it was.",
-        Scope.EDIT, "Leave as it was", priority=True, fixed=True,
+        "edit.leave", "Cancel", ("escape",), "Leave the turn as it was.",
+        Scope.EDIT, "Cancel", priority=True, fixed=True,
     ),
     Action(
-        "find.next", "Find: next", ("enter", "down", "f3", "ctrl+n"), "Goes to the next hit.",
+        "find.next", "Next match", ("enter", "down"), "Go to the next match.",
         Scope.FIND, "Next", priority=True,
     ),
     Action(
-        "find.previous", "Find: previous", ("up", "shift+enter"), "Goes to the hit before.",
+        "find.previous", "Previous match", ("up", "shift+enter"), "Go to the previous match.",
         Scope.FIND, "Previous", priority=True,
     ),
-    Action("find.close", "Find: close", ("escape",), "Closes the search bar.", Scope.FIND, "Close", priority=True, fixed=True),
-    Action("parameter.increase", "Parameter: more", ("up",), "Goes a step up.", Scope.PARAMETER),
-    Action("parameter.decrease", "Parameter: less", ("down",), "Goes a step down.", Scope.PARAMETER),
-    Action("parameter.increase_much", "Parameter: much more", ("shift+up",), "Goes ten steps up.", Scope.PARAMETER),
-    Action("parameter.decrease_much", "Parameter: much less", ("shift+down",), "Goes ten steps down.", Scope.PARAMETER),
-    Action("parameter.reset", "Parameter: reset", ("ctrl+r",), "Goes back to the default.", Scope.PARAMETER),
+    Action("find.close", "Close", ("escape",), "Close the search bar.", Scope.FIND, "Close", priority=True, fixed=True),
+    Action("parameter.increase", "Increase", ("up",), "Go one step up.", Scope.PARAMETER, "Change"),
+    Action("parameter.decrease", "Decrease", ("down",), "Go one step down.", Scope.PARAMETER),
+    Action("parameter.increase_much", "Increase a lot", ("shift+up",), "Go ten steps up.", Scope.PARAMETER),
+    Action("parameter.decrease_much", "Decrease a lot", ("shift+down",), "Go ten steps down.", Scope.PARAMETER),
+    Action("parameter.reset", "Restore the default", ("ctrl+r",), "Restore the default.", Scope.PARAMETER, "Default"),
     Action(
-        "dialog.close", "Dialog: close", ("escape",), "Closes the dialog, or goes back a step in it.",
+        "parameter.next", "Next field", ("tab", "shift+tab"), "Go to the next field of the sidebar, or to the previous one.",
+        Scope.PARAMETER, "Next", fixed=True, bound=False,
+    ),
+    Action(
+        "dialog.close", "Close", ("escape",), "Close the dialog, or go back a step.",
         Scope.DIALOG, fixed=True,
     ),
     Action(
-        "dialog.next_field", "Dialog: next field", ("tab", "shift+tab"), "Goes to the next field or button, or to the one before.",
+        "dialog.next_field", "Next field", ("tab", "shift+tab"), "Go to the next field or button, or to the previous one.",
         Scope.DIALOG, fixed=True, bound=False,
     ),
     Action(
-        "finder.choose", "Lists: choose", ("enter",), "Opens the highlighted chat, or loads the highlighted model.",
+        "finder.choose", "Choose", ("enter",), "Open the highlighted chat, or load the highlighted model.",
         Scope.FINDER, fixed=True, bound=False,
     ),
     Action(
-        "finder.to_list", "Lists: into the list", ("down",), "Goes from the field to the list, which has more keys.",
+        "finder.to_list", "Go to the list", ("down",), "Go from the field to the list, which has more keys.",
         Scope.FINDER,
     ),
-    Action("finder.to_field", "Lists: find", ("/",), "Goes from the list to the field.", Scope.FINDER),
-    Action("chats.rename", "Chats: rename", ("f2", "r"), "Gives the chat another title.", Scope.CHATS),
-    Action("chats.pin", "Chats: pin", ("p",), "Keeps the chat at the top of the list, or not any more.", Scope.CHATS),
-    Action("chats.tag", "Chats: tags", ("#",), "Changes the tags of the chat.", Scope.CHATS),
-    Action("chats.duplicate", "Chats: duplicate", ("d",), "Makes a copy of the chat.", Scope.CHATS),
-    Action("chats.trash", "Chats: to the trash", ("delete", "x"), "Moves the chat to the trash.", Scope.CHATS),
-    Action("chats.untrash", "Chats: undo", ("u",), "Brings back the chat that was moved to the trash last.", Scope.CHATS),
-    Action("chats.switch", "Chats: trash", ("t",), "Lists what is in the trash, or the chats again.", Scope.CHATS),
-    Action("chats.empty", "Chats: empty the trash", ("E",), "Deletes for good what is in the trash; asks first.", Scope.CHATS),
+    Action("finder.to_field", "Find", ("/",), "Go from the list to the field.", Scope.FINDER),
+    Action("chats.rename", "Rename", ("f2", "r"), "Rename the chat.", Scope.CHATS),
+    Action("chats.pin", "Pin", ("p",), "Pin the chat to the top of the list, or unpin it.", Scope.CHATS),
+    Action("chats.tag", "Edit tags", ("#",), "Edit the tags of the chat.", Scope.CHATS),
+    Action("chats.duplicate", "Duplicate", ("d",), "Duplicate the chat.", Scope.CHATS),
+    Action("chats.trash", "Move to trash", ("delete", "x"), "Move the chat to the trash.", Scope.CHATS),
+    Action("chats.untrash", "Undo", ("u",), "Restore the chat that was moved to the trash last.", Scope.CHATS),
+    Action("chats.switch", "Show the trash", ("t",), "Show the trash, or the chats again.", Scope.CHATS),
+    Action("chats.empty", "Empty the trash", ("E",), "Delete everything in the trash for good; asks first.", Scope.CHATS),
     Action(
-        "models.switch", "Models: the Hub", ("ctrl+t", "h"), "Lists the models of the Hub, or those of this machine again.",
+        "models.switch", "Search the Hub", ("ctrl+t", "h"), "Show the models on the Hub, or those on this machine again.",
         Scope.MODELS,
     ),
     Action(
-        "models.options", "Models: load with …", ("f2", "o"), "Chooses how the model is loaded, and loads it.",
+        "models.options", "Load with options …", ("f2", "o"), "Choose how to load the model, then load it.",
         Scope.MODELS,
     ),
-    Action("models.favourite", "Models: favourite", ("f",), "Puts the model first, or not any more.", Scope.MODELS),
-    Action("models.sort", "Models: sort", ("s",), "Lists the models of the Hub in another order.", Scope.MODELS),
-    Action("models.add_folder", "Models: add a folder", ("a",), "Adds a folder to look for models in.", Scope.MODELS),
+    Action("models.favourite", "Favorite", ("f",), "Keep the model at the top, or not any more.", Scope.MODELS),
+    Action("models.sort", "Sort", ("s",), "Change the order of the Hub's models.", Scope.MODELS),
+    Action("models.add_folder", "Add a folder", ("a",), "Add a folder to look for models in.", Scope.MODELS),
     Action(
-        "models.remove", "Models: delete", ("x", "delete"), "Deletes the model from the cache, or forgets its folder; asks first.",
+        "models.remove", "Delete", ("x", "delete"), "Delete the model from the cache, or forget its folder; asks first.",
         Scope.MODELS,
     ),
     Action(
-        "models.cancel_download", "Models: stop the download", ("c",), "Stops what is being downloaded; it can go on later.",
+        "models.cancel_download", "Stop the download", ("c",), "Stop the download; it can be resumed later.",
         Scope.MODELS,
     ),
-    Action("list.choose", "List: choose", ("enter",), "Takes the highlighted entry.", Scope.LIST, fixed=True, bound=False),
-    Action("list.down", "List: down", ("down",), "Moves down in the list.", Scope.LIST, priority=True),
-    Action("list.up", "List: up", ("up",), "Moves up in the list.", Scope.LIST, priority=True),
-    Action("list.page_down", "List: page down", ("pagedown",), "Moves down by ten entries.", Scope.LIST, priority=True),
-    Action("list.page_up", "List: page up", ("pageup",), "Moves up by ten entries.", Scope.LIST, priority=True),
+    Action("list.choose", "Choose", ("enter",), "Choose the highlighted entry.", Scope.LIST, fixed=True, bound=False),
+    Action("list.down", "Down", ("down",), "Move down in the list.", Scope.LIST, priority=True),
+    Action("list.up", "Up", ("up",), "Move up in the list.", Scope.LIST, priority=True),
+    Action("list.page_down", "Page down", ("pagedown",), "Move down ten entries.", Scope.LIST, priority=True),
+    Action("list.page_up", "Page up", ("pageup",), "Move up ten entries.", Scope.LIST, priority=True),
     Action(
-        "setting.unset", "Setting: reset to default", ("ctrl+r",), "Reset the setting to its default.",
+        "setting.unset", "Reset to the default", ("ctrl+r",), "Reset the setting to its default.",
         Scope.SETTINGS, priority=True,
     ),
     Action(
-        "setting.save", "Setting: save as default", ("ctrl+s",), "Write the value in force to the configuration file.",
+        "setting.save", "Save as the default", ("ctrl+s",), "Write the value in effect to the configuration file.",
         Scope.SETTINGS, priority=True,
     ),
     Action(
-        "setting.only_set", "Setting: changed only", ("ctrl+t",), "List only the settings that differ from the default, or all again.",
+        "setting.only_set", "Show changed settings only", ("ctrl+t",), "List only the settings that differ from the default, or all again.",
         Scope.SETTINGS, priority=True,
     ),
-    Action("form.enter", "Form: accept", ("enter",), "In a field, accepts the form.", Scope.FORM, fixed=True, bound=False),
-    Action("form.accept", "Form: accept from anywhere", ("ctrl+s",), "Accepts the form, whatever has the focus.", Scope.FORM),
-    Action("export.previous_format", "Export: previous format", ("up",), "Chooses the format above.", Scope.EXPORT),
-    Action("export.next_format", "Export: next format", ("down",), "Chooses the format below.", Scope.EXPORT),
+    Action("form.enter", "Accept", ("enter",), "In a field, accept the form.", Scope.FORM, fixed=True, bound=False),
+    Action("form.accept", "Accept from anywhere", ("ctrl+s",), "Accept the form, whatever has the focus.", Scope.FORM),
+    Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
+    Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(
-        "question.answer", "Question: answer", ("enter",), "Gives the answer that has the focus; the letter beside an answer gives that one.",
+        "question.answer", "Answer", ("enter",), "Give the focused answer; the letter beside an answer gives that one.",
         Scope.QUESTION, fixed=True, bound=False,
     ),
     Action(
-        "question.previous", "Question: previous answer", ("left", "up"), "Goes to the answer before.",
+        "question.previous", "Previous answer", ("left", "up"), "Go to the previous answer.",
         Scope.QUESTION, fixed=True,
     ),
-    Action("question.next", "Question: next answer", ("right", "down"), "Goes to the next answer.", Scope.QUESTION, fixed=True),
-    Action("tree.jump", "Tree: jump", ("enter",), "Goes to the turn in the chat.", Scope.TREE, fixed=True, bound=False),
-    Action("tree.next_branch", "Tree: next variants", ("n",), "Goes to the next turn that has variants.", Scope.TREE),
-    Action("tree.previous_branch", "Tree: previous variants", ("N",), "Goes to the turn before that has variants.", Scope.TREE),
+    Action("question.next", "Next answer", ("right", "down"), "Go to the next answer.", Scope.QUESTION, fixed=True),
+    Action("tree.jump", "Go to the turn", ("enter",), "Go to the turn in the chat.", Scope.TREE, fixed=True, bound=False),
+    Action("tree.next_branch", "Next variants", ("n",), "Go to the next turn that has variants.", Scope.TREE),
+    Action("tree.previous_branch", "Previous variants", ("N",), "Go to the previous turn that has variants.", Scope.TREE),
     Action(
-        "tree.fold", "Tree: fold", ("left",), "Folds what hangs on the turn, or goes to the turn that it hangs on.",
+        "tree.fold", "Collapse", ("left",), "Collapse what follows the turn, or go to its parent.",
         Scope.TREE,
     ),
-    Action("tree.unfold", "Tree: unfold", ("right",), "Unfolds what hangs on the turn.", Scope.TREE),
-    Action("reader.up", "Text: up", ("up", "k"), "Scrolls a line up.", Scope.READER),
-    Action("reader.down", "Text: down", ("down", "j"), "Scrolls a line down.", Scope.READER),
-    Action("reader.page_up", "Text: page up", ("pageup",), "Scrolls a page up.", Scope.READER),
-    Action("reader.page_down", "Text: page down", ("pagedown", "space"), "Scrolls a page down.", Scope.READER),
-    Action("reader.first", "Text: beginning", ("home",), "Goes to the beginning of the text.", Scope.READER),
-    Action("reader.last", "Text: end", ("end",), "Goes to the end of the text.", Scope.READER),
-    Action("details.previous_tab", "Details: previous tab", ("left",), "Shows the tab before.", Scope.DETAILS),
-    Action("details.next_tab", "Details: next tab", ("right",), "Shows the next tab.", Scope.DETAILS),
-    Action("details.copy", "Details: copy", ("y",), "Copies what is shown.", Scope.DETAILS),
-    Action("report.close", "Report: close", ("q", "enter"), "Closes the report.", Scope.REPORT),
-    Action("help.close", "Help: close", ("q",), "Closes the help.", Scope.HELP),
+    Action("tree.unfold", "Expand", ("right",), "Expand what follows the turn.", Scope.TREE),
+    Action("reader.up", "Up", ("up", "k"), "Scroll up a line.", Scope.READER),
+    Action("reader.down", "Down", ("down", "j"), "Scroll down a line.", Scope.READER),
+    Action("reader.page_up", "Page up", ("pageup",), "Scroll up a page.", Scope.READER),
+    Action("reader.page_down", "Page down", ("pagedown", "space"), "Scroll down a page.", Scope.READER),
+    Action("reader.first", "Start", ("home",), "Go to the start of the text.", Scope.READER),
+    Action("reader.last", "End", ("end",), "Go to the end of the text.", Scope.READER),
+    Action("details.previous_tab", "Previous tab", ("left",), "Show the previous tab.", Scope.DETAILS),
+    Action("details.next_tab", "Next tab", ("right",), "Show the next tab.", Scope.DETAILS),
+    Action("details.copy", "Copy", ("y",), "Copy what is shown.", Scope.DETAILS),
+    Action("report.close", "Close", ("q", "enter"), "Close the report.", Scope.REPORT),
 )  # fmt: skip
+
+
+_BY_ID: Final = {one.id: one for one in ACTIONS}
 
 
 def actions(*scopes: Scope) -> Iterator[Action]:
@@ -479,7 +502,4 @@ def action(action_id: str) -> Action:
     Raises:
         KeyError: there is none.
     """
-    for known in ACTIONS:
-        if known.id == action_id:
-            return known
-    raise KeyError(action_id)
+    return _BY_ID[action_id]

@@ -7,21 +7,18 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
 from textual import events, on
-from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from tui.actions import Action, actions
 from tui.appearance import Appearance
 from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
@@ -31,7 +28,7 @@ from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
-from tui.scopes import MAIN, Scope
+from tui.scopes import Scope
 from tui.screens.chat import ChatScreen
 from tui.screens.settings_screen import SettingsScreen
 from tui.sessions import Loaded, SessionError
@@ -46,7 +43,6 @@ from tui.widgets.bindings import bindings
 
 _log = logging.getLogger(__name__)
 
-_NOT_IN_PALETTE: Final = ("app.interrupt", "app.palette")
 CLOSE_S: Final = 2.0
 """How long leaving waits for the engine to notice that it was cancelled."""
 SAVE_S: Final = 10.0
@@ -135,8 +131,6 @@ class ChatApp(Appearance):
         super().__init__(preferences or Preferences(state=state), paths)
         self.servers = servers or Servers(lambda: self.preferences.values.servers, {})
         self._typed_early: list[events.Key | events.Paste] | None = []
-        # The palette's key is an action's, like any other.
-        self.use_command_palette = True
         self.worker = EngineWorker(engine)
         self.sessions = sessions
         self.start = start or Start()
@@ -181,22 +175,6 @@ class ChatApp(Appearance):
             paths=self.paths,
         )
         return self._first
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer every action in the command palette."""
-        for action in actions(*MAIN):
-            if action.id in _NOT_IN_PALETTE or not isinstance(screen, ChatScreen):
-                continue
-            if screen.can_do(action.id):
-                run = partial(self._run_if_possible, screen, action)
-                yield SystemCommand(action.title, action.help, run)
-
-    def _run_if_possible(self, screen: ChatScreen, action: Action) -> None:
-        """Run an action that was chosen in the palette; while it was open, a reply may have begun."""
-        if screen.can_do(action.id):
-            screen.do(action.id)
-        else:
-            self.notify("That is not possible while a reply is written.", markup=False)
 
     def on_mount(self) -> None:
         """Leave in good order also when the system or a closed terminal asks for it."""
@@ -292,8 +270,6 @@ class ChatApp(Appearance):
         chat = self._chat_screen
         if chat is not None and (chat is self.screen or action_id == "app.quit"):
             chat.do(action_id)
-        elif action_id == "app.palette":
-            self.action_command_palette()
         elif action_id == "app.quit":
             self.exit()
 

@@ -97,6 +97,8 @@ class Appearance(App[None]):
         self.preferences = preferences
         self.paths = paths
         self.keymap_in_force: Keymap = keymap()
+        self.is_ascii = False
+        """Whether nothing but ASCII is shown."""
         self._said = ""
         self._theme_stamps: dict[str, Stamp | None] = {}
         self._own_themes: set[str] = set()
@@ -157,7 +159,7 @@ class Appearance(App[None]):
         """Take over what the settings say now."""
         wanted = self.preferences.values.screen
         is_plain = wanted.plain
-        is_ascii = wanted.ascii or is_ascii_terminal(os.environ)
+        self.is_ascii = is_ascii = wanted.ascii or is_ascii_terminal(os.environ)
         self.animation_level = "none" if wanted.reduced_motion or is_plain else "full"
         self.set_class(is_plain, "-plain")
         self.set_class(is_ascii, "-ascii")

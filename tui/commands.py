@@ -6,7 +6,7 @@ Says what a text means and what could be completed; doing it is the screen's bus
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,7 +111,11 @@ def completions(text: str) -> list[tuple[str, Action]]:
         return []
     sign, typed = text[0], text[1:].lower()
     named = {one.slash[0]: one for one in actions(*MAIN) if one.slash}
-    others = {name: one for name, one in COMMANDS.items() if typed and name not in named}
+    others = {
+        name: one
+        for name, one in COMMANDS.items()
+        if typed and name not in named and (one.listed or name == typed)
+    }
     begins = [name for name in named if name.startswith(typed)]
     also = [
         name
@@ -121,6 +125,50 @@ def completions(text: str) -> list[tuple[str, Action]]:
     inside = [name for name in named if len(typed) > 1 and name.find(typed) > 0]
     ordered = (*sorted(begins, key=_rank), *sorted(also), *sorted(inside, key=_rank))
     return [(sign + name, COMMANDS[name]) for name in ordered]
+
+
+def find_actions(typed: str, offered: Iterable[Action], recent: Sequence[str] = ()) -> list[Action]:
+    """Return the actions that match what was typed, the best match first.
+
+    Titles count before names of commands, and those before the help; beginnings of words before what lies within one.
+
+    Args:
+        typed: words that all have to be found; with none, everything is.
+        offered: what is looked through.
+        recent: the ids of those that come first among equals, the first of them before the others.
+    """
+    words = typed.casefold().strip().lstrip("/!").split()
+    places = {action_id: at for at, action_id in enumerate(recent)}
+    found = []
+    for at, one in enumerate(offered):
+        often = min((_rank(name)[0] for name in one.slash), default=len(_OFTEN))
+        match = _match(one, words)
+        if match is not None:
+            found.append((match, places.get(one.id, len(places)), often, at, one))
+    return [one for *_, one in sorted(found, key=lambda entry: entry[:-1])]
+
+
+def _match(one: Action, words: Sequence[str]) -> int | None:
+    """Return how well an action matches, 0 for best; None where a word is not found."""
+    title, explained = one.title.casefold(), one.help.casefold()
+    if " ".join(words) == title:
+        return -1
+    worst = 0
+    for word in words:
+        ranks = (
+            title.startswith(word),
+            word in one.slash,
+            f" {word}" in title,
+            any(name.startswith(word) for name in one.commands),
+            word in title,
+            any(word in name for name in one.slash),
+            f" {word}" in f" {explained}",
+            len(word) > 1 and word in explained,
+        )
+        if True not in ranks:
+            return None
+        worst = max(worst, ranks.index(True))
+    return worst
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -33,7 +33,6 @@ class Scope(StrEnum):
     READER = "reader"
     DETAILS = "details"
     REPORT = "report"
-    HELP = "help"
 
 
 class When(StrEnum):
@@ -53,30 +52,29 @@ class When(StrEnum):
 
 
 MAIN: Final = (Scope.APP, Scope.CHAT, Scope.TURN)
-"""The scopes whose actions have a command and stand in the palette; keys of all others work only where one is."""
+"""The scopes whose actions have a command and can be listed in the palette; keys of all others work only where one is."""
 
 PLACES: Final[Mapping[Scope, str]] = {
-    Scope.TURNS: "On the turns",
-    Scope.TEXT: "In a text of several lines",
+    Scope.TURNS: "On a turn",
     Scope.MESSAGE: "In the message",
-    Scope.COMPLETIONS: "In the list of completions",
-    Scope.EDIT: "In the editor of a turn",
+    Scope.TEXT: "In multi-line text",
+    Scope.COMPLETIONS: "In the completion list",
+    Scope.EDIT: "While editing a turn",
     Scope.FIND: "In the search bar",
-    Scope.PARAMETER: "In a field of the sidebar",
-    Scope.DIALOG: "In every dialog",
-    Scope.FINDER: "In the lists of chats and models",
-    Scope.CHATS: "In the list of chats",
-    Scope.MODELS: "In the list of models",
-    Scope.LIST: "In lists that typing narrows",
-    Scope.SETTINGS: "In the settings",
+    Scope.PARAMETER: "In the settings sidebar",
+    Scope.DIALOG: "In any dialog",
+    Scope.FINDER: "In the chat and model lists",
+    Scope.CHATS: "In the chat list",
+    Scope.MODELS: "In the model list",
+    Scope.LIST: "In filtered lists",
+    Scope.SETTINGS: "In all settings",
     Scope.FORM: "In forms",
-    Scope.EXPORT: "In the export",
+    Scope.EXPORT: "In the export dialog",
     Scope.QUESTION: "In a question",
-    Scope.TREE: "In the tree of variants",
-    Scope.READER: "In a long text",
-    Scope.DETAILS: "In the details of a turn",
+    Scope.TREE: "In the branch tree",
+    Scope.READER: "In long text",
+    Scope.DETAILS: "In turn details",
     Scope.REPORT: "In a report",
-    Scope.HELP: "In the help",
 }
 """What help calls the places other than `MAIN`, in the order in which it lists them."""
 
@@ -96,7 +94,6 @@ _AROUND: Final[Mapping[Scope, tuple[Scope, ...]]] = {
     Scope.READER: (Scope.DIALOG,),
     Scope.DETAILS: (Scope.READER, Scope.DIALOG),
     Scope.REPORT: (Scope.DIALOG,),
-    Scope.HELP: (Scope.DIALOG,),
 }
 _IN_CHAT: Final = (Scope.TEXT, Scope.MESSAGE, Scope.EDIT, Scope.FIND, Scope.PARAMETER)
 """Fields of the chat's screen; their keys go before the screen's, but for those with priority."""

@@ -101,7 +101,7 @@ def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, hom
     # Up to the user's turn, edit it in place, and have it answered.
     app.press("alt+up", "up")
     app.act("e")
-    app.wait_for("Esc leaves it")
+    app.wait_for("Esc Cancel")
     app.type(" Only one word.")
     app.press("enter")
     watch_reply(app)

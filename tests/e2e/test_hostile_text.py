@@ -224,8 +224,8 @@ def test_the_lists_of_chats_and_branches_show_text(start, home):
     see(app, [f"first {one}" for one in VERBATIM])
     app.press("escape")
     app.wait_for(lambda screen: "places in the text" not in screen)
-    run_command(app, "Chat: tree")
-    app.wait_for("jump there")
+    run_command(app, "Show all branches")
+    app.wait_for("Jump there")
     leave(app)
 
 
@@ -248,7 +248,7 @@ def test_a_turn_is_text_in_every_view_of_it_and_when_it_is_copied(start, home):
         app.act(key)
         app.wait_for(lambda _screen, count=count: len(copied(app.raw)) == count)
     app.act("i")
-    app.wait_for("copy what is shown")
+    app.wait_for("Copy what is shown")
     for count in range(4, 8):
         app.press("y")
         app.wait_for(lambda _screen, count=count: len(copied(app.raw)) == count)
@@ -311,17 +311,18 @@ def run_command(app: Terminal, title: str) -> None:
         # A key that comes right after an escape, or while a dialog closes, can be lost on a busy machine.
         app.press("ctrl+p")
         with contextlib.suppress(ScreenTimeoutError):
-            app.wait_for("Search for commands", 3.0)
+            app.wait_for("Type a command", 3.0)
             break
     app.type(title)
     app.wait_for(lambda screen: len(re.findall(title, screen)) > 1)
     app.press("enter")
+    app.wait_for(lambda screen: "Enter Run" not in screen)
 
 
 def test_pasted_text_is_text_in_every_field(start, home):
     store(home, make_chat("A chat", [{"role": USER, "text": "hello"}]))
     app = start("--continue")
-    for opening, sign in (("ctrl+f", "Find"), ("f3", "open"), ("f4", "Choose a model")):
+    for opening, sign in (("ctrl+f", "Find"), ("f3", "Open"), ("f4", "Choose a model")):
         app.press(opening)
         app.wait_for(sign)
         app.paste(PASTED)
@@ -329,18 +330,18 @@ def test_pasted_text_is_text_in_every_field(start, home):
         app.press("escape")
         app.wait_for(lambda _screen: missing(app, [PASTED_SHOWN]))
     for title, sign in (
-        ("Chat: rename", "Rename the chat"),
-        ("Chat: import", "Import chats"),
-        ("Chat: export", "Export the chat"),
+        ("Rename the chat", "Rename the chat"),
+        ("Import chats", "Import chats"),
+        ("Export the chat", "Export the chat"),
     ):
         run_command(app, title)
         app.wait_for(sign)
-        if "export" in title:
+        if "Export" in title:
             app.type("\t")
         app.paste(PASTED)
         see(app, [PASTED_SHOWN])
         # Export would write a file.
-        app.press(*([] if "export" in title else ["enter"]), "escape", "escape")
+        app.press(*([] if "Export" in title else ["enter"]), "escape", "escape")
         app.wait_for(lambda screen, sign=sign: sign not in screen)
     leave(app)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from textual.color import Color
+from textual.widgets import Input
 
 from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
@@ -59,6 +61,18 @@ async def test_all_text_of_a_running_app_has_enough_contrast_in_every_shipped_th
         await pilot.press("alt+up")
         await pilot.pause()
         assert unreadable(app) == {}
+        for key, sign in (("ctrl+p", "/system"), ("f1", "Type to filter")):
+            await pilot.press(key)
+            await until(pilot, lambda sign=sign: sign in shown(pilot))
+            # What lies below is dimmed, and not meant to be read.
+            app.screen.styles.background = app.get_css_variables()["background"]
+            await pilot.pause()
+            assert unreadable(app) == {}
+            if key == "ctrl+p":
+                await pilot.press("down", "down")
+                assert unreadable(app) == {}
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is screen)
 
 
 async def test_a_theme_is_shown_while_choosing_and_given_back(desk: Desk):
@@ -226,12 +240,12 @@ async def test_help_and_footer_show_the_keys_in_force(desk: Desk):
     app = desk.app(command_line={"keys.bindings": {"sidebar.toggle": "f12"}})
     async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "f12 Settings" in " ".join(shown(pilot).split()))
+        await until(pilot, lambda: "F12 Settings" in " ".join(shown(pilot).split()))
         await pilot.press("f1")
-        await until(pilot, lambda: "You are in the message." in shown(pilot))
-        texts = [str(label.render()) for label in pilot.app.screen.query("Label")]
-        assert "F12" in texts
-        assert "F2" not in texts
+        await until(pilot, lambda: "Type to filter" in shown(pilot))
+        pilot.app.screen.query_one(Input).value = "settings"
+        await until(pilot, lambda: re.search(r"F12 +Go to settings", shown(pilot)))
+        assert not re.search(r"F2 +Go to settings", shown(pilot))
 
 
 def test_the_signs_for_ascii_have_the_width_of_what_they_replace():

@@ -18,6 +18,7 @@ from tui.screens.path_offers import path_offers
 from tui.screens.picker import Picker
 from tui.screens.settings_screen import SettingsScreen
 from tui.settings.examples import BUILT_IN
+from tui.widgets.command_menu import CommandMenu
 
 
 async def typed(pilot, text):
@@ -119,6 +120,8 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         await until(pilot, lambda: "Show what differs" in shown(pilot))
         await pilot.press("tab")
         assert screen.composer.text == "/status"
+        # A name that is whole keeps its line.
+        await until(pilot, lambda: "Show what differs" in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
         await pilot.press("escape")
@@ -129,6 +132,25 @@ async def test_commands_are_completed_as_one_types_with_a_line_of_help(desk: Des
         await pilot.press(*["backspace"] * 15, "slash", "escape")
         await until(pilot, lambda: "/preset" not in shown(pilot))
         assert screen.composer.text == "/"
+
+
+async def test_the_list_of_commands_cuts_no_text_and_has_keys_at_its_end(desk: Desk):
+    for size in ((80, 24), (100, 16), (120, 40), (200, 60)):
+        async with desk.app().run_test(size=size) as pilot:
+            screen = await ready(pilot)
+            for typed_text in ("/", "/pre", "/new"):
+                screen.composer.set_text(typed_text)
+                menu = pilot.app.screen.query_one(CommandMenu)
+                await until(pilot, lambda menu=menu: menu.is_open and menu.size.width > 10)
+                rows = [str(one.prompt) for one in menu.options]
+                room = menu.scrollable_content_region.width
+                assert all(len(row) <= room for row in rows), (size, typed_text)
+                assert "…" not in "".join(rows).replace("VALUE …", "").replace("NAME …", "")
+                if typed_text == "/new":
+                    assert rows[0].startswith("/new")
+                    assert rows[0].endswith("Ctrl+N")
+                    # It is no wider than its longest row.
+                    assert menu.outer_size.width <= max(map(len, rows)) + 5
 
 
 async def test_an_example_begins_a_chat_with_its_text(desk: Desk):

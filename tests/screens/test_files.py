@@ -169,7 +169,9 @@ async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
         await until(pilot, lambda: "importing" in shown(pilot))
         # A second one would end the first.
         screen.do("chat.import")
-        await until(pilot, lambda: "An import is under way. Esc stops it." in shown(pilot))
+        await until(
+            pilot, lambda: "An import is in progress. Press Esc to stop it." in shown(pilot)
+        )
         assert pilot.app.screen is screen
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))

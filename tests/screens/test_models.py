@@ -570,7 +570,7 @@ async def test_the_picker_is_usable_in_a_small_terminal(desk: Desk, model):
             await ready(pilot)
             await picker(pilot)
             await until(pilot, lambda: "tiny-llama" in shown(pilot))
-            await until(pilot, lambda: "Esc close" in shown(pilot))
+            await until(pilot, lambda: "Esc Close" in shown(pilot))
 
 
 async def test_the_first_start_without_a_model_looks_for_room_behind_the_dialog(desk: Desk):

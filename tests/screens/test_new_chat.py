@@ -69,7 +69,7 @@ async def test_a_temporary_chat_is_not_left_in_the_middle_of_a_reply(desk: Desk)
         await until(pilot, lambda: screen.reply is not None)
         there = screen.conversation.id
         await pilot.press("ctrl+n")
-        await until(pilot, lambda: any("Esc stops it first" in one.message for one in pilot.app._notifications))  # fmt: skip
+        await until(pilot, lambda: any("Press Esc to stop it first" in one.message for one in pilot.app._notifications))  # fmt: skip
         assert screen.conversation.id == there
 
 

@@ -14,6 +14,7 @@ STATE = AppState(
     system_prompt="Be brief.\nBe kind.",
     theme="ember-light",
     sidebar=False,
+    recent_commands=("chat.new",),
 )
 
 
@@ -87,3 +88,9 @@ def test_a_folder_in_the_place_of_the_file_is_said(tmp_path) -> None:
     state, problem = load_state(tmp_path / "state.json")
     assert state == AppState()
     assert "can't be read" in problem
+
+
+def test_a_command_that_is_chosen_again_comes_to_the_front_and_the_oldest_goes() -> None:
+    state = AppState(recent_commands=("a", "b", "c", "d", "e", "f"))
+    assert state.with_recent_command("c") == ("c", "a", "b", "d", "e", "f")
+    assert state.with_recent_command("g") == ("g", "a", "b", "c", "d", "e")

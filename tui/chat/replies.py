@@ -170,7 +170,10 @@ class ReplyRunner:
 
     def _begin_with(self, order: ReplyOrder, model: LoadRequest) -> None:
         if self.is_due or self._loader.loading:
-            self._ui.tell("A reply or a load is under way. Esc stops it first.", severity="warning")
+            self._ui.tell(
+                "A reply is being written or a model is loading. Press Esc to stop it first.",
+                severity="warning",
+            )
             return
         self._waiting = order
         self._wait(order, self._loader.load_for_reply(model))
@@ -219,13 +222,15 @@ class ReplyRunner:
     def may_begin(self) -> bool:
         """Return whether a reply can begin now, and say what to do when not."""
         if self.is_due:
-            self._ui.tell("A reply is on its way already. Esc stops it.", severity="warning")
+            self._ui.tell(
+                "A reply is already on its way. Press Esc to stop it.", severity="warning"
+            )
         elif self._loader.loading:
             self._ui.tell(
                 "The model is still loading. Try again when it is there.", severity="warning"
             )
         elif not self._loader.ready:
-            self._ui.tell("There is no model to answer now. F4 chooses one.", severity="warning")
+            self._ui.tell("No model is loaded. Press F4 to choose one.", severity="warning")
         else:
             return True
         return False

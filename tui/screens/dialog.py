@@ -24,7 +24,7 @@ from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.closed_once import ClosedOnce, Result
 from tui.screens.help import HelpScreen
-from tui.widgets.bindings import binding_for, bindings, keys_in_force, short_key
+from tui.widgets.bindings import binding_for, bindings, is_ascii, keys_in_force, pair_text
 from tui.widgets.editor import Editor
 
 _GAP: Final = "   "
@@ -95,7 +95,7 @@ class Dialog(ClosedOnce[Result]):
 class Hint:
     """A key, what it does, and the action that a click on it runs: the screen's, unless it names another namespace.
 
-    The key is an action's id in the registry, for the key in force, or two with a `/` between them; else it is shown as it is.
+    The key is an action's id in the registry, for the key in force, or two with a `/` between them; else a key's name, or two.
     """
 
     key: str
@@ -144,7 +144,7 @@ class KeyHints(Widget):
         lines: list[list[Content]] = []
         used = width
         for hint in self._hints:
-            if not (key := _key_text(hint.key, self._keys)):
+            if not (key := _key_text(hint.key, self._keys, ascii_only=is_ascii(self.app))):
                 continue
             content = _hint_content(hint, key)
             if used + len(_GAP) + content.cell_length > width:
@@ -155,14 +155,17 @@ class KeyHints(Widget):
         return lines
 
 
-def _key_text(key: str, keys: Mapping[str, tuple[str, ...]]) -> str:
+def _key_text(key: str, keys: Mapping[str, tuple[str, ...]], *, ascii_only: bool) -> str:
     """Return the key in force of each action that a hint names; empty where none of them has any."""
     named = [part for part in key.split("/") if part in keys]
-    return "/".join(short_key(keys[one][0]) for one in named if keys[one]) if named else key
+    found = [keys[one][0] for one in named if keys[one]] if named else key.split("/")
+    return pair_text(found, ascii_only=ascii_only)
 
 
 def _hint_content(hint: Hint, key: str) -> Content:
-    content = Content.assemble((key, "bold $footer-key-foreground"), " ", hint.text)
+    # As in the line of keys.
+    text = hint.text[:1].upper() + hint.text[1:]
+    content = Content.assemble((key, "bold $footer-key-foreground"), " ", text)
     action = hint.action if "." in hint.action else f"screen.{hint.action}"
     return content.stylize(Style.from_meta({"@click": action}))
 

@@ -1,45 +1,104 @@
-"""The help screen: every action with its keys, made from the registry, and those of the place where one is first."""
+"""The help screen: every action with its key, made from the registry, those of the place where one is first; typing filters it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import ClassVar, Final
 
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import HorizontalGroup, VerticalScroll
-from textual.widgets import Label
+from textual.containers import HorizontalGroup, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Label
 
 from tui.actions import Action, action, actions
 from tui.scopes import MAIN, PLACES, Scope, around
 from tui.screens.closed_once import ClosedOnce
-from tui.widgets.bindings import binding_for, bindings, keys_in_force, shown_keys
+from tui.widgets.bindings import (
+    binding_for,
+    bindings,
+    is_ascii,
+    keys_in_force,
+    keys_text,
+    main_keys,
+    pair_text,
+)
+from tui.widgets.editor import LineInput
 
-_SIGNS = (
-    ("/ or !", "At the beginning of a message: a command, as in /new; // or !! sends a text that begins so."),
-    ("@", "Completes the path of a text file, which goes with the message."),
-)  # fmt: skip
-_CLOSE = "dismiss(None)"
+_CLOSE: Final = "dismiss(None)"
+_TWO: Final = 100
+"""Cells of a screen from which on there are two columns."""
+_KEYS: Final = 16
+"""Cells of the keys."""
+_GAP: Final = 2
+_LEAST: Final = 60
+"""Cells of the whole at least, for sentences to have room."""
+_ORDER: Final = ("Message", "Chats", "Turns", "View", "Models", "Replies", "Settings")
+"""The groups that come first of what can be done everywhere; the others follow, the app itself last."""
+_AROUND: Final = 7
+"""Cells of the dialog's frame, its padding and the scrollbar."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An action as it is listed.
+
+    Attributes:
+        key: the key in force, else the command.
+        has_key: whether it is a key.
+        action: what it does.
+        more: its other keys and its command.
+    """
+
+    key: str
+    has_key: bool
+    action: Action
+    more: str
+
+    @property
+    def searched(self) -> str:
+        """What filtering looks at."""
+        return f"{self.key} {self.more} {self.action.title} {self.action.help}".casefold()
+
+
+_Group = tuple[str, Sequence[_Row]]
 
 
 class HelpScreen(ClosedOnce[None]):
     """Lists what can be done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings(Scope.DIALOG, Scope.HELP, does={"dialog.close": _CLOSE, "help.close": _CLOSE}),
+        *bindings(
+            Scope.DIALOG,
+            Scope.LIST,
+            does={
+                "dialog.close": _CLOSE,
+                "list.down": "scroll_by(1)",
+                "list.up": "scroll_by(-1)",
+                "list.page_down": "scroll_page(1)",
+                "list.page_up": "scroll_page(-1)",
+            },
+        ),
         binding_for(action("app.help"), does=_CLOSE),
     ]
     CSS = """
     HelpScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 84; max-width: 96%; height: auto; max-height: 90%;
-            padding: 0 2; background: $surface; border: round $border; scrollbar-size-vertical: 1;
+        align: center top;
+        & > #dialog {
+            width: auto; max-width: 100%; height: auto; max-height: 100%; margin: 1 0;
+            padding: 1 2 0 2; background: $surface; border: round $border;
+            border-title-color: $text-muted; border-subtitle-color: $text-muted;
         }
-        & .area { text-style: bold; color: $text-primary; margin-top: 1; }
-        & .keys { width: 20; text-style: bold; padding-right: 2; }
-        & .meaning { width: 1fr; height: auto; }
+        & Input { width: 1fr; background: $surface-lighten-1; }
+        & VerticalScroll {
+            height: auto; max-height: 1fr; margin-top: 1; scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
+            scrollbar-background: $surface; scrollbar-background-hover: $surface; scrollbar-background-active: $surface;
+        }
+        & Label { width: auto; }
+        & #left { margin-right: 2; }
     }
     """
 
@@ -47,72 +106,154 @@ class HelpScreen(ClosedOnce[None]):
         self,
         keys: Mapping[str, tuple[str, ...]] | None = None,
         *,
-        where: str = "",
-        what: str = "",
         place: Scope | None = None,
     ) -> None:
         """Make the screen.
 
         Args:
             keys: by the actions' ids; None for those in force.
-            where: where the user is now.
-            what: what can be done there.
             place: whose keys come first; None for the chat's.
         """
         super().__init__()
         self._keys = keys
-        self._where = where
-        self._what = what
         self._place = place
+        self._groups: tuple[_Group, ...] = ()
+        self._needed = 0
+        """Cells of a column."""
 
     def compose(self) -> ComposeResult:
-        """List the actions by area, and those of each place."""
+        """Lay out the field and two columns."""
+        with Vertical(id="dialog") as dialog:
+            dialog.border_title = "Help"
+            dialog.border_subtitle = "Esc Close"
+            yield LineInput(placeholder="Type to filter", compact=True)
+            with VerticalScroll(), HorizontalGroup():
+                yield Label("", id="left", markup=False)
+                yield Label("", id="right", markup=False)
+
+    def on_mount(self) -> None:
+        """List everything."""
+        self.query_one(VerticalScroll).can_focus = False
+        self._groups = tuple(group for group in self._all() if group[1])
+        titles = (row.action.title for _, rows in self._groups for row in rows)
+        self._needed = _KEYS + max(map(len, titles))
+        self._list()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Use the room there is."""
+        self._list()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._list()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+
+    # -- what there is
+
+    def _all(self) -> Iterator[_Group]:
+        """Yield the groups: the place where one is, what can be done everywhere, the other places."""
         near = (self._place, *around(self._place)) if self._place else ()
         here = [place for place in near if place in PLACES]
-        with VerticalScroll():
-            yield Label("Keys and commands  (Esc closes)", classes="area")
-            if self._where:
-                yield Label(f"You are {self._where}. {self._what}", classes="meaning", markup=False)
-            for place in here:
-                yield from self._of_place(place)
-            yield from _group("Message", _SIGNS)
-            ordered = sorted(actions(*MAIN), key=lambda action: action.area)
-            for area, group in groupby(ordered, key=lambda action: action.area):
-                yield from self._of_actions(area, group)
-            for place in PLACES:
-                if place not in here:
-                    yield from self._of_place(place)
+        main = list(actions(*MAIN))
+        areas = dict.fromkeys((*_ORDER, *(one.area for one in main if one.area != "App"), "App"))
+        if self._place is Scope.TURNS:
+            areas = {"Turns": None, **areas}
+        for place in here:
+            yield PLACES[place], list(self._rows(actions(place)))
+        for area in areas:
+            yield area, list(self._rows(one for one in main if one.area == area))
+        for place, name in PLACES.items():
+            if place not in here:
+                yield name, list(self._rows(actions(place)))
 
-    def _of_place(self, place: Scope) -> ComposeResult:
-        yield from self._of_actions(PLACES[place], actions(place))
+    def _rows(self, group: Iterable[Action]) -> Iterator[_Row]:
+        known, ascii_only = self._keys or keys_in_force(self.app), is_ascii(self.app)
+        for one in group:
+            keys = known[one.id]
+            command = f"/{one.commands[0]} {one.argument}".rstrip() if one.commands else ""
+            named = command if one.slash else ""
+            if keys:
+                first = main_keys(keys)
+                others = keys_text(keys[len(first) :], ascii_only=ascii_only)
+                more = " · ".join(filter(None, (others and f"or {others}", named)))
+                yield _Row(pair_text(first, ascii_only=ascii_only), True, one, more)
+            elif one.listed and one.commands:
+                yield _Row(f"/{one.commands[0]}", False, one, named if one.argument else "")
 
-    def _of_actions(self, area: str, group: Iterable[Action]) -> ComposeResult:
-        keys = self._keys or keys_in_force(self.app)
-        rows = [(shown_keys(keys[one.id]) or _no_key(one), _meaning(one)) for one in group]
-        yield from _group(area, rows)
+    # -- how it is shown
+
+    def _list(self) -> None:
+        typed = self.query_one(Input).value
+        room = self.app.size.width - _AROUND
+        has_two = self.app.size.width >= _TWO
+        width = max(20, min(self._needed, (room - _GAP) // 2 if has_two else room))
+        whole = min(room, max(_LEAST, 2 * width + _GAP if has_two else width))
+        left, right = self.query_one("#left", Label), self.query_one("#right", Label)
+        self.query_one("#dialog").styles.width = whole + _AROUND
+        if words := typed.casefold().split():
+            found = list(self._filtered(words))
+            left.update(_lines(found, whole, explains=True) or Content("Nothing matches."))
+            groups: Sequence[_Group] = ()
+        else:
+            groups = self._groups
+            at = _middle(groups) if has_two else len(groups)
+            left.update(_lines(groups[:at], width, explains=False))
+            groups = groups[at:]
+        right.update(_lines(groups, width, explains=False))
+        right.display = bool(groups)
+        left.styles.width = whole if not groups else width
+        right.styles.width = width
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def _filtered(self, words: Sequence[str]) -> Iterator[_Group]:
+        for heading, rows in self._groups:
+            name = heading.casefold()
+            found = [
+                row for row in rows if all(word in row.searched or word in name for word in words)
+            ]
+            if found:
+                yield heading, found
+
+    def action_scroll_by(self, step: int) -> None:
+        """Scroll by some lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
+
+    def action_scroll_page(self, step: int) -> None:
+        """Scroll by a page."""
+        body = self.query_one(VerticalScroll)
+        body.scroll_relative(y=step * max(1, body.size.height - 1), animate=False)
 
 
-def _group(area: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
-    yield Label(area, classes="area")
-    for keys, meaning in rows:
-        with HorizontalGroup():
-            yield Label(keys, classes="keys", markup=False)
-            yield Label(meaning, classes="meaning", markup=False)
-
-
-def _no_key(action: Action) -> str:
-    return "palette" if action.commands else "no key"
-
-
-def _meaning(action: Action) -> str:
-    name = action.title.partition(": ")[2]
-    return (
-        f"{name[:1].upper()}{name[1:]}: {action.help[:1].lower()}{action.help[1:]}{_called(action)}"
+def _middle(groups: Sequence[_Group]) -> int:
+    """Return where to part the groups so that two columns are about as long."""
+    sizes = [len(rows) + 2 for _, rows in groups]
+    return min(
+        range(len(sizes) + 1), key=lambda at: max(sum(sizes[:at]), sum(sizes[at:])), default=0
     )
 
 
-def _called(action: Action) -> str:
-    """Return the action's command; of one that has none, the id by which its keys can be changed."""
-    if action.commands:
-        return f"  /{action.commands[0]} {action.argument}".rstrip()
-    return "" if action.fixed else f"  {action.id}"
+def _lines(groups: Iterable[_Group], width: int, *, explains: bool) -> Content:
+    """Return groups below each other, with what each action does in a sentence if asked for."""
+    parts = []
+    for heading, rows in groups:
+        lines = [Content.styled(heading, "bold $text-primary")]
+        for row in rows:
+            lines += _row_lines(row, width - _KEYS, explains=explains)
+        parts.append(Content("\n").join(lines))
+    return Content("\n\n").join(parts)
+
+
+def _row_lines(row: _Row, room: int, *, explains: bool) -> Iterator[Content]:
+    style = "bold" if row.has_key else "$text-muted"
+    first, *rest = wrap(row.action.title, room) or [""]
+    yield Content.assemble((row.key.ljust(_KEYS - 1) + " ", style), first)
+    for line in rest:
+        yield Content(" " * _KEYS + line)
+    if explains:
+        said = row.action.help + (f"  {row.more}" if row.more else "")
+        for line in wrap(said, room):
+            yield Content.styled(" " * _KEYS + line, "$text-muted")

@@ -57,7 +57,7 @@ class Report(Dialog[None]):
             yield Label(Content(sanitize(self._summary)), classes="text")
             with VerticalScroll():
                 yield Label(Content(sanitize("\n".join(self._lines))), classes="note")
-            yield KeyHints([Hint("↑↓", "scroll", "close"), Hint("Esc", "close", "close")])
+            yield KeyHints([Hint("up/down", "scroll", "close"), Hint("Esc", "close", "close")])
 
     def on_mount(self) -> None:
         """Have the keys scroll at once."""

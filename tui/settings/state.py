@@ -39,6 +39,7 @@ class AppState:
         model_folders: where models are looked for beside the Hugging Face cache.
         trusted: whose code the user agreed to run, each in one version; the names are the engine's.
         speculation: how tokens are drafted; names are the engine's.
+        recent_commands: the ids of what was chosen in the command palette, the last one first.
         toured: whether the first start has said how things work.
     """
 
@@ -53,6 +54,7 @@ class AppState:
     recent_models: tuple[str, ...] = ()
     model_folders: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
+    recent_commands: tuple[str, ...] = ()
     toured: bool = False
     speculation: str = "auto"
 
@@ -61,8 +63,14 @@ class AppState:
         others = tuple(one for one in self.recent_models if one != model)
         return replace(self, recent_models=(model, *others)[:RECENT_MODELS])
 
+    def with_recent_command(self, action_id: str) -> tuple[str, ...]:
+        """Return the commands chosen last, with one at their front."""
+        others = (one for one in self.recent_commands if one != action_id)
+        return (action_id, *others)[:RECENT_COMMANDS]
+
 
 RECENT_MODELS: Final = 8
+RECENT_COMMANDS: Final = 6
 _MOST_BYTES: Final = 16_000_000
 
 
@@ -126,6 +134,7 @@ def _state(document: Mapping[str, Json]) -> AppState:
         recent_models=_texts(document, "recent_models")[:RECENT_MODELS],
         model_folders=_texts(document, "model_folders"),
         trusted=_texts(document, "trusted"),
+        recent_commands=_texts(document, "recent_commands")[:RECENT_COMMANDS],
         toured=document.get("toured") is True,
         speculation=_text(document, "speculation", default.speculation),
     )

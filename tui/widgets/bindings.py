@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol, runtime_checkable
 
 from textual.app import App
@@ -13,10 +13,10 @@ from tui.keymap import SIGNS, Keymap
 from tui.scopes import MAIN, Scope
 
 _DEFAULTS: Final = {one.id: one.keys for one in ACTIONS}
-_KEY_NAMES: Final = {"pageup": "PageUp", "pagedown": "PageDown", **SIGNS}
-_SHORT: Final = {
-    "escape": "Esc", "delete": "Del", "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn",
+_NAMES: Final[Mapping[str, str]] = {
+    "escape": "Esc", "delete": "Del", "pageup": "PgUp", "pagedown": "PgDn", **SIGNS,
 }  # fmt: skip
+_ARROWS: Final = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 
 
 def bindings(
@@ -67,27 +67,63 @@ def keys_in_force(app: App[Any]) -> Mapping[str, tuple[str, ...]]:
 
 def key_name(app: App[Any], action_id: str) -> str:
     """Return the first key in force of an action, as people write it; empty where it has none."""
-    return shown_keys(keys_in_force(app)[action_id][:1])
+    return keys_text(keys_in_force(app)[action_id][:1], ascii_only=is_ascii(app))
 
 
-def shown_keys(keys: tuple[str, ...]) -> str:
-    """Return keys as people write them, as in `Ctrl+Q`; single letters stay as they are typed."""
-    return ", ".join(map(shown_key, keys))
+def way_to(app: App[Any], action: Action) -> str:
+    """Return the keys that lead to an action from the message, as in `Alt+Up r` for what is done to a turn; empty where none do."""
+    key = key_name(app, action.id)
+    if action.scope is not Scope.TURN or not key:
+        return key
+    before = key_name(app, "turn.previous")
+    return f"{before} {key}" if before else ""
 
 
-def shown_key(key: str) -> str:
-    """Return one key as people write it."""
-    return key if len(key) == 1 else "+".join(map(_key_name, key.split("+")))
+def is_ascii(app: App[Any]) -> bool:
+    """Return whether an app shows nothing but ASCII, which has no arrows."""
+    return bool(getattr(app, "is_ascii", False))
 
 
-def short_key(key: str) -> str:
-    """Return one key in as few characters as possible, as in `^S`."""
-    modifiers, _, name = key.rpartition("+")
-    if modifiers == "ctrl" and len(name) == 1:
-        return f"^{name.upper()}"
-    before = f"{shown_key(modifiers)}+" if modifiers else ""
-    return before + (_SHORT.get(name) or (name if len(name) == 1 else _key_name(name)))
+def main_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to show of an action's keys: the first one, or the first two where they are opposite arrows."""
+    return keys[:2] if keys[:2] in (("up", "down"), ("left", "right")) else keys[:1]
 
 
-def _key_name(part: str) -> str:
-    return _KEY_NAMES.get(part, part.capitalize())
+def keys_text(keys: Iterable[str], *, ascii_only: bool = False) -> str:
+    """Return keys as people write them, one beside another, as in `F3, Ctrl+O`."""
+    return ", ".join(key_text(key, ascii_only=ascii_only) for key in keys)
+
+
+def pair_text(keys: Iterable[str], *, ascii_only: bool = False) -> str:
+    """Return keys that belong together, as in `n/N`; arrows need nothing between them."""
+    shown = [key_text(key, ascii_only=ascii_only) for key in keys]
+    return (" " if all(one in _ARROWS.values() for one in shown) else "/").join(shown)
+
+
+def key_text(key: str, *, ascii_only: bool = False) -> str:
+    """Return one key as people write it, as in `Ctrl+N`, `Esc`, `Alt+Up` or `↑`; a single letter stays as it is typed.
+
+    Everything that names a key uses this, so that a key has one name everywhere.
+
+    Args:
+        key: in Textual's words, or already as people write it.
+        ascii_only: name arrows in letters, as beside a modifier.
+    """
+    if key in _ARROWS and not ascii_only:
+        return _ARROWS[key]
+    modifiers, plus, name = key.rpartition("+")
+    if len(name) == 1 and modifiers:
+        name = name.upper()
+    if not name:
+        return key
+    return (
+        "+".join(map(_part_text, [*filter(None, modifiers.split("+")), name]))
+        if plus
+        else _part_text(name)
+    )
+
+
+def _part_text(part: str) -> str:
+    if len(part) == 1:
+        return part
+    return _NAMES.get(part) or f"{part[0].upper()}{part[1:]}"

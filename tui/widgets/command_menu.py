@@ -6,15 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
 
 _MOST: Final = 60
+_NAME: Final = 34
+"""Cells of a name at most, a path apart that stands alone."""
+_GAP: Final = 2
+_AROUND: Final = 3
+"""Cells of the padding and the scrollbar."""
+_WIDEST: Final = 105
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,16 @@ class Offer:
         text: what would stand in the composer.
         title: what is shown.
         help: one line.
+        short: what is said where that has no room, or that of another one.
+        key: the key that does the same.
         start: where in the composer's text the completion begins.
     """
 
     text: str
     title: str
     help: str = ""
+    short: str = ""
+    key: str = ""
     start: int = 0
 
 
@@ -39,10 +51,13 @@ class CommandMenu(OptionList):
 
     DEFAULT_CSS = """
     CommandMenu {
-        display: none; height: auto; max-height: 8; max-width: 105; margin: 0 1; padding: 0 1;
-        border: none; background: $panel; scrollbar-size-vertical: 1;
+        display: none; height: auto; max-height: 8; max-width: 105; margin: 0 1; padding: 0;
+        border: none; background: $panel; scrollbar-size-vertical: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
         text-wrap: nowrap; text-overflow: ellipsis;
+        scrollbar-background: $panel; scrollbar-background-hover: $panel; scrollbar-background-active: $panel;
+        scrollbar-color: $foreground 20%; scrollbar-color-hover: $foreground 40%; scrollbar-color-active: $foreground 60%;
         &.-open { display: block; }
+        & > .option-list--option { padding: 0 1; }
         & > .option-list--option-highlighted { color: $foreground; background: $primary 35%; text-style: bold; }
     }
     """
@@ -57,6 +72,7 @@ class CommandMenu(OptionList):
         super().__init__(id=id)
         self.can_focus = False
         self._offers: tuple[Offer, ...] = ()
+        self._made: tuple[int, tuple[Offer, ...]] = (0, ())
 
     def show(self, offers: Sequence[Offer]) -> None:
         """Show other offers; none closes the list."""
@@ -64,19 +80,47 @@ class CommandMenu(OptionList):
         if shown == self._offers:
             return
         self._offers = shown
-        width = max((len(one.title) for one in shown), default=0)
-        self.set_options(
-            Option(
-                Content.assemble(
-                    (sanitize_line(one.title, 80).ljust(min(width, 30)), "bold"),
-                    f"  {sanitize_line(one.help, 160)}" if one.help else "",
-                )
-            )
-            for one in shown
-        )
+        self._lay_out()
         self.set_class(bool(shown), "-open")
         if shown:
             self.highlighted = 0
+
+    def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - Textual's
+        """Use the room there is."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Make the rows: names, what they mean, and keys, each in a column that is as wide as it has to be."""
+        room = min(_WIDEST, (self.parent.size.width if isinstance(self.parent, Widget) else 80) - 2)
+        room -= _AROUND
+        if (room, self._offers) == self._made:
+            return
+        self._made = (room, self._offers)
+        names = [Content(sanitize_line(one.title, 80)) for one in self._offers]
+        name_width = _GAP + min(_NAME, max((name.cell_length for name in names), default=0))
+        texts, keys = _fitting(self._offers, room - name_width)
+        lefts = [
+            Content.assemble(
+                name.stylize("bold"), " " * max(_GAP, name_width - name.cell_length), text
+            )
+            for name, text in zip(names, texts, strict=True)
+        ]
+        ends = [cell_len(key) + _GAP if key else 0 for key in keys]
+        left_width = name_width + max(map(cell_len, texts), default=0)
+        width = max([left_width + max(ends, default=0), *(name.cell_length for name in names)])
+        at = self.highlighted
+        self.set_options(
+            Option(
+                Content.assemble(
+                    left, " " * max(_GAP, width - left.cell_length - cell_len(key)), key
+                )
+                if key
+                else left
+            )
+            for left, key in zip(lefts, keys, strict=True)
+        )
+        self.highlighted = at if at is not None and at < len(lefts) else None
+        self.styles.width = min(room, width) + _AROUND
 
     @property
     def is_open(self) -> bool:
@@ -102,3 +146,15 @@ class CommandMenu(OptionList):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Leave the focus where it is."""
         event.prevent_default()
+
+
+def _fitting(offers: Sequence[Offer], room: int) -> tuple[list[str], list[str]]:
+    """Return what is said of each offer, and its key, in as many words as there is room for: else in few, else without the keys."""
+    helps = [sanitize_line(one.help, 160) for one in offers]
+    shorts = [sanitize_line(one.short or one.help, 160) for one in offers]
+    keys = [one.key for one in offers]
+    key_width = max((cell_len(key) + _GAP for key in keys if key), default=0)
+    for texts in (helps, shorts):
+        if all(cell_len(text) + key_width <= room for text in texts):
+            return texts, keys
+    return shorts, [""] * len(keys)

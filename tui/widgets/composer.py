@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
+from textual.reactive import var
 
 from tui.sanitize import sanitize
 from tui.scopes import Scope
@@ -21,8 +22,6 @@ _MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup",
 
 class Composer(Editor):
     """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) begins a new line, pasting never sends."""
-
-    HELP = "Write a message. **Enter** sends it."
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         Scope.MESSAGE,
@@ -79,6 +78,11 @@ class Composer(Editor):
     class WaitingWanted(Message):
         """The user wants the message back that waits to be sent."""
 
+    menu_open: var[bool] = var(False, bindings=True)
+    """Whether a list of completions is shown, which some keys go to then."""
+    is_blank: var[bool] = var(True, bindings=True)
+    """Whether nothing is written; what can be done then is another thing, as to begin a command."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(
             id=id,
@@ -87,8 +91,6 @@ class Composer(Editor):
             tab_behavior="focus",
             highlight_cursor_line=False,
         )
-        self.menu_open = False
-        """Whether a list of completions is shown, which some keys go to then."""
         self.has_attachments = False
         """Whether something goes with the message, which then can be sent without a text."""
         self.fold_lines = 0
@@ -109,7 +111,7 @@ class Composer(Editor):
         newline, write = (key_name(self.app, one) for one in ("text.newline", "composer.focus"))
         if self.has_focus:
             self.placeholder = (
-                f"Message…  (Enter sends{f', {newline} for a new line' if newline else ''})"
+                f"Message…  (Enter to send{f', {newline} for a new line' if newline else ''})"
             )
         else:
             self.placeholder = f"{write} to write" if write else "Message…"

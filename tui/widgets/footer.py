@@ -1,22 +1,69 @@
-"""The keys of what can be done now, in one line."""
+"""The keys of what can be done here and now, in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar, Final, NamedTuple
 
 from textual import events
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.actions import Action, action
+from tui.widgets.bindings import is_ascii, key_text, keys_in_force, main_keys, pair_text
+
+HERE: Final[tuple[tuple[str, ...], ...]] = (
+    ("reply.stop",),
+    ("completions.move",), ("completions.take",), ("completions.close",),
+    ("message.send",), ("message.command",),
+    ("edit.save",), ("edit.leave",),
+    ("find.next",), ("find.previous",), ("find.close",),
+    ("parameter.increase", "parameter.decrease"), ("parameter.next",), ("parameter.reset",),
+    ("turn.older", "turn.newer"), ("turn.edit",), ("turn.regenerate",), ("turn.continue",), ("turn.fork",), ("turn.copy",),
+    ("turn.delete",), ("turn.details",), ("turn.undo",), ("turns.end_block",),
+    ("turn.previous",),
+    ("composer.focus",),
+)  # fmt: skip
+"""What belongs to the place where the cursor is, in the order of the line: what is wanted most first. Actions that stand together have
+one entry.
+"""
+EVERYWHERE: Final[tuple[tuple[str, ...], ...]] = (
+    ("sidebar.toggle",), ("chat.open",), ("model.choose",), ("chat.new",), ("transcript.find",), ("app.palette",), ("app.quit",),
+    ("app.help",),
+)  # fmt: skip
+"""What can be done everywhere; it gets the room that is left, help first."""
+_WAY_OUT: Final = (
+    "reply.stop", "completions.close", "edit.leave", "find.close", "turns.end_block", "composer.focus",
+)  # fmt: skip
+"""Where Esc leads, which is never left out."""
+
+
+_ACTIONS: Final = tuple(tuple(map(action, names)) for names in (*HERE, *EVERYWHERE))
+_RANKS: Final = {
+    **{one: 3 for names in EVERYWHERE for one in names},
+    **{one: 1 for names in HERE for one in names},
+    **dict.fromkeys(_WAY_OUT, 0),
+    "app.help": 2,
+}
+"""Which entries get room first: the way out, what belongs to the place, help, all else."""
+
+
+def _state(
+    one: Action, key: str, bound: Mapping[str | None, list[tuple[str, bool]]]
+) -> bool | None:
+    """Return whether a key can be pressed for an action; None where it is not the action's here."""
+    if not one.bound:
+        return True
+    shown = key_text(key)
+    return next((on for name, on in bound[one.id] if name == key or key_text(name) == shown), None)
+
 
 class _Entry(NamedTuple):
-    id: str | None
+    action: Action
     key: str
     shown: str
     text: str
-    tooltip: str
     enabled: bool
 
     @property
@@ -26,13 +73,15 @@ class _Entry(NamedTuple):
 
 
 class Footer(Widget):
-    """Lists the bindings of the screen that are to be shown, as many as there is room for. A click presses the key.
-
-    Args:
-        first: the ids of bindings that get room before all others, the most needed first.
+    """Lists what can be done with which key, as much as there is room for. A click presses the key.
 
     Textual's footer has a widget for each key and makes all of them anew at every change, twice when a reply begins and twice
-    when it ends; that takes longer than the reply's first token.
+    when it ends; that takes longer than the reply's first token. This one looks at the bindings only when they change, and asks
+    `word` only for what its two lists name.
+
+    Args:
+        word: returns what an action is called here and now, in a word; empty where nothing would come of it. It is asked for what has a
+            binding in force, and for what a widget takes without one.
     """
 
     ALLOW_SELECT = False
@@ -40,9 +89,9 @@ class Footer(Widget):
     Footer { dock: bottom; height: 1; color: $footer-foreground; background: $footer-background; }
     """
 
-    def __init__(self, first: Sequence[str] = ()) -> None:
+    def __init__(self, word: Callable[[Action], str] = lambda one: one.footer) -> None:
         super().__init__()
-        self._first = tuple(first)
+        self._word = word
         self._entries: tuple[_Entry, ...] = ()
         self._hovered: _Entry | None = None
 
@@ -61,23 +110,43 @@ class Footer(Widget):
     def _look(self) -> None:
         if not self.is_attached:
             return
-        entries: dict[str, _Entry] = {}
-        for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if binding.show and binding.action not in entries:
-                shown = self.app.get_key_display(binding)
-                entries[binding.action] = _Entry(
-                    binding.id, binding.key, shown, binding.description, tooltip, enabled
-                )
-        if (found := tuple(entries.values())) != self._entries:
+        bound: dict[str | None, list[tuple[str, bool]]] = {}
+        for _, binding, enabled, _ in self.screen.active_bindings.values():
+            bound.setdefault(binding.id, []).append((binding.key, enabled))
+        keys = keys_in_force(self.app)
+        found = tuple(entry for names in _ACTIONS if (entry := self._entry(names, keys, bound)))
+        if found != self._entries:
             self._entries = found
             self._hover(None)
             self.refresh()
 
+    def _entry(
+        self,
+        known: tuple[Action, ...],
+        keys: Mapping[str, tuple[str, ...]],
+        bound: Mapping[str | None, list[tuple[str, bool]]],
+    ) -> _Entry | None:
+        """Return the entry for actions that stand together, if there is anything to say of one of them.
+
+        Where another action has the first key of one, it is not offered with a second one.
+        """
+        if not all(keys[one.id] and (one.id in bound or not one.bound) for one in known):
+            return None
+        states = [_state(one, keys[one.id][0], bound) for one in known]
+        text = "" if None in states else next(filter(None, map(self._word, known)), "")
+        if not text:
+            return None
+        first = known[0]
+        together = (
+            main_keys(keys[first.id]) if len(known) == 1 else [keys[one.id][0] for one in known]
+        )
+        shown = pair_text(together, ascii_only=is_ascii(self.app))
+        return _Entry(first, together[0], shown, text, enabled=any(states))
+
     def _shown(self) -> Iterator[tuple[int, _Entry]]:
         """The entries that fit, each with the column that it begins at."""
-        needed = [one for name in self._first for one in self._entries if one.id == name]
         room, chosen = self.size.width, set[_Entry]()
-        for entry in (*needed, *(one for one in self._entries if one not in needed)):
+        for entry in sorted(self._entries, key=lambda one: _RANKS[one.action.id]):
             room -= entry.width
             if room < 0:
                 break
@@ -115,7 +184,7 @@ class Footer(Widget):
     def _hover(self, entry: _Entry | None) -> None:
         if entry != self._hovered:
             self._hovered = entry
-            self.tooltip = Content(entry.tooltip) if entry and entry.tooltip else None
+            self.tooltip = Content(entry.action.help) if entry else None
             self.styles.pointer = "pointer" if entry else "default"
             self.refresh()
 

@@ -237,7 +237,7 @@ class Sidebar(VerticalScroll):
 
     def _show_model(self, name: str, info: ModelInfo | None) -> None:
         self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
-        facts, explanation = "", "The model that replies. Enter chooses another."
+        facts, explanation = "", "The model that replies. Press Enter to choose another."
         if info is not None:
             limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
             facts = " · ".join(filter(None, (info.dtype, info.device, limit)))

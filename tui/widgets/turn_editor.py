@@ -16,9 +16,12 @@ from tui.widgets.turn_view import GUTTER, MEASURE
 
 
 class TurnEditor(Composer):
-    """Enter ends the edit (and has a user turn answered), Ctrl+S only saves it, Esc leaves the turn as it was."""
+    """Enter ends the edit (and has a user turn answered), Ctrl+S only saves it, Esc leaves the turn as it was.
 
-    HELP = "**Enter** saves the turn and has it answered, **Esc** leaves it as it was."
+    Attributes:
+        turn_id: the turn that is edited.
+        is_user: whether it is one of the user's.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         Scope.EDIT, does={"edit.save": "save_only", "edit.leave": "cancel"}
@@ -57,14 +60,14 @@ class TurnEditor(Composer):
         self.turn_id = turn_id
         self._original = text
         self.border_title = "Edit"
-        self._is_user = is_user
+        self.is_user = is_user
         self.set_text(text)
 
     def name_keys(self) -> None:
         """Say on the frame which keys there are."""
-        key = key_name(self.app, "edit.save") if self._is_user else ""
-        enter = "Enter saves and has it answered" if self._is_user else "Enter saves"
-        self.border_subtitle = f"{enter}{f' · {key} saves' if key else ''} · Esc leaves it"
+        key = key_name(self.app, "edit.save") if self.is_user else ""
+        enter = "Enter Send" if self.is_user else "Enter Save"
+        self.border_subtitle = f"{enter}{f' · {key} Save only' if key else ''} · Esc Cancel"
 
     def place(self, turn: Region, pane: Region) -> None:
         """Lie over the region of a turn, within that of the pane; both in cells of the screen."""

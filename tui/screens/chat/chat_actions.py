@@ -81,7 +81,7 @@ class ChatActions:
     def may_leave(self) -> bool:
         """Return whether the chat can be left now, and say why when it can't."""
         if self._core.replies.live is not None:
-            self._ui.tell("A reply is being written. Esc stops it first.")
+            self._ui.tell("A reply is being written. Press Esc to stop it first.")
         return self._core.replies.live is None
 
     async def choose(self) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from tui.chat.ui import Ui
 from tui.commands import COMMANDS, completions
 from tui.screens.path_offers import path_offers
+from tui.widgets.bindings import way_to
 from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
 
@@ -53,11 +54,12 @@ class Completing:
                 f"{name} " if action.argument else name,
                 f"{name} {action.argument}".rstrip(),
                 action.help,
+                action.title,
+                way_to(self._composer.app, action),
             )
             for name, action in completions(text)
         ]
-        is_whole = len(offers) == 1 and offers[0].text.strip() == text
-        if is_whole or self._composer.is_recalling:
+        if self._composer.is_recalling:
             # A list would take the Up key, which is on its way through earlier messages.
             offers = []
         self.show(offers)
@@ -89,7 +91,10 @@ class Completing:
         if is_of_now and self._composer.document.get_line(row)[start:].startswith(typed):
             kinds = [_FOLDER if path.endswith("/") else _FILE for path in found]
             self.show(
-                [Offer(path, path, kind, start) for path, kind in zip(found, kinds, strict=True)]
+                [
+                    Offer(path, path, kind, start=start)
+                    for path, kind in zip(found, kinds, strict=True)
+                ]
             )
 
     def press(self, key: str) -> None:

@@ -173,6 +173,7 @@ class ComposerArea(Middle):
     @on(TextArea.Changed)
     def _typed(self, event: TextArea.Changed) -> None:
         event.stop()
+        self.composer.is_blank = not self.composer.text
         self._completing.look()
         self._draft_changed()
 

@@ -134,4 +134,4 @@ class Downloading:
                 request = self._settings.load_request(one.repo_id)
                 self._loader.load(replace(request, revision=one.revision))
             case DownloadStatus.DONE:
-                self._ui.tell(f"{one.repo_id} is here; F4 loads it.")
+                self._ui.tell(f"{one.repo_id} is downloaded. Press F4 to load it.")

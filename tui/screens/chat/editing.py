@@ -87,7 +87,7 @@ class Editing:
         turn = session.conversation.turn(turn_id)
         if not text.strip() and not turn.others:
             self._ui.tell(
-                "A turn can't be empty. To delete it, select it and press Delete.",
+                "A turn can't be empty. To delete it, select it and press Del.",
                 severity="warning",
             )
             return

@@ -85,7 +85,7 @@ class EmptyState:
             failure = loader.failure
             said = [sanitize_line(f"{failure.message} {failure.hint}", 400)] if failure else []
             key = self._keys("model.choose")
-            choose = f"{key} chooses one." if key else "/model chooses one."
+            choose = f"Press {key} to choose one." if key else "Type /model to choose one."
             return [*map(Content, said), Content(f"{NO_MODEL} {choose}")]
         facts = self._facts(info)
         shown = [" · ".join(facts)] if size.width >= _WIDE else [" · ".join(facts[:3])]

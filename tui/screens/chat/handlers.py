@@ -69,6 +69,8 @@ def make_handlers(
     show_downloads: Callable[[str, str], object],
     show_activity: Callable[[], object],
     first_model: str,
+    offers: Callable[[str], bool],
+    run: Callable[[str], object],
 ) -> Handlers:
     """Put them together.
 
@@ -84,6 +86,8 @@ def make_handlers(
         show_downloads: shows how far downloads are, in many cells and in few.
         show_activity: shows what goes on.
         first_model: the model of the start; empty for none.
+        offers: returns whether something would come of an action, by its id.
+        run: does an action.
     """
     downloading = Downloading(
         screen, hub, downloads, core.loader, core.settings, ui, show_downloads
@@ -107,7 +111,7 @@ def make_handlers(
         importing=importing,
         leaving=leaving,
         library=library,
-        looking_up=LookingUp(core, view),
+        looking_up=LookingUp(core, view, offers, run),
         models=models,
         places=places,
         reading=Reading(view, copying, ui),

@@ -133,5 +133,5 @@ class Leaving:
         return (
             f"{' '.join(reasons) or 'The disk does not answer.'}\n\n{chats} in the newest state and would be lost. "
             "A copy goes to your home folder, or else to the temporary folder; where it is, is told after leaving. "
-            "Esc goes back."
+            "Press Esc to go back."
         )

@@ -184,7 +184,7 @@ class LibraryActions:
         """Have the named preset applied whenever this model is loaded; `none` ends that."""
         info = self._core.loader.info
         if info is None:
-            self._ui.tell("There is no model now. F4 chooses one.", severity="warning")
+            self._ui.tell("No model is loaded. Press F4 to choose one.", severity="warning")
             return
         defaults = dict(self._core.settings.preferences.values.presets)
         current = defaults.pop(info.model, "none")

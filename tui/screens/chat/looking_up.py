@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
+from tui.actions import actions
 from tui.chat.core import Core
-from tui.scopes import Scope
+from tui.scopes import MAIN, Scope
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.view import View
 from tui.screens.help import HelpScreen
@@ -14,43 +15,71 @@ from tui.screens.stats import StatsScreen
 from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
 from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.turn_editor import TurnEditor
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the cursor is, in words, and the keys that come first there."""
-
-    where: str
-    scope: Scope | None = None
-
-
-_CHAT: Final = _Place("in the chat")
 _PLACES: Final = {
-    Composer: _Place("in the message", Scope.MESSAGE),
-    TurnPane: _Place("on a turn of the chat", Scope.TURNS),
-    SystemPrompt: _Place("in the system prompt", Scope.TEXT),
-    ValueInput: _Place("in a field of the settings", Scope.PARAMETER),
+    TurnEditor: Scope.EDIT,
+    Composer: Scope.MESSAGE,
+    TurnPane: Scope.TURNS,
+    SystemPrompt: Scope.TEXT,
+    ValueInput: Scope.PARAMETER,
 }
+"""Whose keys help shows first."""
 
 
 class LookingUp:
     """Shows help and figures."""
 
-    def __init__(self, core: Core, view: View) -> None:
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        offers: Callable[[str], bool],
+        run: Callable[[str], object],
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: the chat.
+            view: where the cursor is.
+            offers: returns whether something would come of an action, by its id.
+            run: does an action.
+        """
         self._core = core
         self._view = view
+        self._offers = offers
+        self._run = run
 
     def show_help(self) -> None:
         """Show the keys."""
         focused = self._view.screen.focused
-        place = next((at for kind, at in _PLACES.items() if isinstance(focused, kind)), _CHAT)
-        what = str(getattr(focused, "HELP", None) or "").replace("**", "")
-        help_screen = HelpScreen(where=place.where, what=what, place=place.scope)
-        self._view.screen.app.push_screen(help_screen)
+        place = next((at for kind, at in _PLACES.items() if isinstance(focused, kind)), None)
+        self._view.screen.app.push_screen(HelpScreen(place=place))
 
     def show_palette(self) -> None:
-        """Open the command palette."""
-        self._view.screen.app.action_command_palette()
+        """Open the command palette, and do what is chosen there."""
+        # Imported when it is wanted: the first frame comes without it.
+        from tui.screens.palette import CommandPalette
+
+        offered = [one for one in actions(*MAIN) if one.listed and self._offers(one.id)]
+        screen = self._view.screen
+        palette = CommandPalette(
+            offered,
+            self._core.settings.state.recent_commands,
+            on_turn=screen.focused is self._view.transcript,
+        )
+        screen.app.push_screen(palette, self._chosen)
+
+    def _chosen(self, action_id: str | None) -> None:
+        if action_id is None:
+            return
+        settings = self._core.settings
+        settings.remember(recent_commands=settings.state.with_recent_command(action_id))
+        if self._offers(action_id):
+            self._run(action_id)
+        else:
+            # While the palette was open, a reply may have begun, or ended.
+            self._core.ui.tell("That is no longer possible.")
 
     def show_figures(self) -> None:
         """Show what replies cost."""

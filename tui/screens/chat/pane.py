@@ -29,8 +29,6 @@ class TurnPane(Transcript):
     Prose is recognized by its pace and by letters that mean nothing here, and goes to the message: see `key_burst`.
     """
 
-    HELP = "The keys act on the turn under the cursor. **Esc** goes back to the message, and so does typing."
-
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(Scope.TURN, target="screen"),
         *bindings(

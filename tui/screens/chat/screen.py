@@ -35,6 +35,7 @@ from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.leaving import Leaving
 from tui.screens.chat.model_rescue import ModelRescue
+from tui.screens.chat.offering import Offering
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.places import SIDEBAR_WIDTH, Places
 from tui.screens.chat.pump import Pump
@@ -214,8 +215,11 @@ class ChatScreen(Screen[None]):
             show_downloads=self._shower.show_downloads,
             show_activity=self._shower.show_activity,
             first_model=request.model if request is not None else "",
+            offers=lambda action_id: self.offering.offers(action_id),
+            run=self.do,
         )
         self._commands = Commands(self, core, self.handlers, ui)
+        self.offering = Offering(core, view, downloads, self.can_do)
         Alerts(
             core.session,
             settings,
@@ -275,7 +279,7 @@ class ChatScreen(Screen[None]):
                 yield view.area
             yield view.sidebar
         yield view.status
-        yield Footer(first=("reply.stop", "app.help", "app.quit"))
+        yield Footer(self.offering.word)
 
     def on_mount(self) -> None:
         """Show the chat, and begin behind the first frame with all that takes a while."""

@@ -165,6 +165,7 @@ class Shower:
         sidebar, settings = self._view.sidebar, self._core.settings
         if area in (Area.ALL, Area.PARAMETERS, Area.CONFIGURATION):
             sidebar.show_parameters(settings.parameters)
+            self._view.screen.refresh_bindings()
         if area is Area.CONFIGURATION:
             self._presenter.user = settings.preferences.values.chat.user
         if area in (Area.ALL, Area.TEMPLATE):

@@ -18,6 +18,7 @@ from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.reply_options import ReplyOptions
 from tui.screens.tree_view import TreeView
+from tui.widgets.bindings import key_name
 
 
 class TurnActions:
@@ -181,7 +182,9 @@ class TurnActions:
         session.change(lambda chat: chat.delete(turn_id, following=following))
         path = session.conversation.path
         self._view.transcript.cursor = path[min(place, len(path) - 1)].id if path else None
-        self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. Press F8 to undo.")
+        key = key_name(self._view.screen.app, "chat.undo")
+        way = f"Press {key} to undo." if key else "Type /undo to undo."
+        self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. {way}")
 
     def undo(self) -> None:
         """Take back the last change of the chat."""

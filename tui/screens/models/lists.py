@@ -439,7 +439,7 @@ class ModelLists(Dialog[LoadRequest]):
             Hint("models.options", "load with …", "options"),
         ]
         if in_list:
-            hints += [Hint("models.favourite", "favourite", "favourite")]
+            hints += [Hint("models.favourite", "favorite", "favourite")]
             if self._in_hub:
                 hints += [Hint("models.sort", "sort", "sort")]
             else:

@@ -117,7 +117,7 @@ def local_row(
     size = bytes_text(source.size_bytes) if source.size_bytes else ""
     parts = facts_parts(facts, size) if facts is not None else [source.kind.value, size, "…"]
     if not is_complete:
-        parts.append("not complete: Enter downloads the rest")
+        parts.append("not complete: press Enter to download the rest")
     if problem:
         parts.append(problem)
     return _row(
@@ -241,7 +241,7 @@ def download_text(download: Download) -> str:
         case DownloadStatus.DONE:
             return "downloaded"
         case DownloadStatus.CANCELLED:
-            return "download stopped; Enter goes on"
+            return "download stopped: press Enter to resume"
         case DownloadStatus.FAILED:
             return "download failed"
     if download.waiting:

@@ -1,0 +1,156 @@
+"""What is worth offering here and now: more than what is possible, since a key that would only be answered with a refusal teaches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from textual.dom import DOMNode
+
+from tui.actions import Action, action
+from tui.chat.core import Core
+from tui.conversation import ASSISTANT, USER, Turn
+from tui.engine.hub.downloads import Downloads
+from tui.scopes import Scope
+from tui.screens.chat.view import View
+from tui.widgets.find_bar import FindBar
+from tui.widgets.parameter_field import ParameterField
+from tui.widgets.turn_editor import TurnEditor
+
+_OF_TURNS: Final = (
+    "chat.title",
+    "chat.copy",
+    "chat.export",
+    "chat.save",
+    "chat.duplicate",
+    "chat.tree",
+    "chat.rename",
+)
+"""What needs a chat with turns, beside what acts on one."""  # fmt: skip
+_MADE_BY_MODEL: Final = ("turn.regenerate", "turn.regenerate_with", "turn.continue")
+
+
+class Offering:
+    """Says what the footer and the palette offer."""
+
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        downloads: Downloads,
+        is_possible: Callable[[str], bool],
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: the chat.
+            view: where the cursor is.
+            downloads: what is being downloaded.
+            is_possible: returns whether an action of the chat could be done at all.
+        """
+        self._core = core
+        self._view = view
+        self._downloads = downloads
+        self._is_possible = is_possible
+
+    def offers(self, action_id: str) -> bool:
+        """Return whether something would come of an action of the chat if it were done now."""
+        return self._is_possible(action_id) and self._has_effect(action_id)
+
+    def _has_effect(self, action_id: str) -> bool:
+        core = self._core
+        chat, loader = core.session.conversation, core.loader
+        match action_id:
+            case "chat.undo" | "turn.undo":
+                return chat.can_undo
+            case "chat.redo" | "turn.redo":
+                return chat.can_redo
+            case "chat.new":
+                return core.replies.live is None or not core.session.temporary
+            case "chat.temporary" | "chat.example" | "turn.fork" if core.replies.live is not None:
+                return False
+            case "model.cancel":
+                return loader.loading
+            case "model.unload" | "model.memory":
+                return loader.info is not None
+            case "model.reload":
+                return bool(loader.model)
+            case "download.cancel":
+                return bool(self._downloads.running)
+        is_of_turn = action(action_id).scope is Scope.TURN or action_id in _OF_TURNS
+        return not is_of_turn or (bool(chat.path) and self._suits_turn(action_id))
+
+    def _suits_turn(self, action_id: str) -> bool:
+        """Return whether an action can be done to the turn under the cursor, else to the last one."""
+        turn = self._turn
+        if turn is None:
+            return False
+        chat, info = self._core.session.conversation, self._core.loader.info
+        if action_id in _MADE_BY_MODEL and (info is None or self._core.loader.loading):
+            return False
+        match action_id:
+            case "turn.older":
+                return chat.place(turn.id)[0] > 1
+            case "turn.newer":
+                at, count = chat.place(turn.id)
+                return at < count
+            case "turn.regenerate" | "turn.regenerate_with":
+                return turn.role in (USER, ASSISTANT)
+            case "turn.continue":
+                return turn.role == ASSISTANT and info is not None and info.capabilities.continues
+            case "turn.reproduce":
+                return turn.generation is not None
+        return True
+
+    @property
+    def _turn(self) -> Turn | None:
+        chat = self._core.session.conversation
+        return chat.turns.get(self._view.transcript.cursor or "") or next(
+            iter(chat.path[-1:]), None
+        )
+
+    # -- the line of keys
+
+    def word(self, one: Action) -> str:
+        """Return what the line of keys calls an action here and now; empty where it leaves it out."""
+        is_here = self._is_here(one)
+        if not is_here or (
+            one.scope in (Scope.APP, Scope.CHAT, Scope.TURN) and not self.offers(one.id)
+        ):
+            return ""
+        focused = self._view.screen.focused
+        if one.id == "sidebar.toggle" and self._view.sidebar.has_focus_within:
+            return "Hide"
+        if one.id == "message.send" and isinstance(focused, TurnEditor) and not focused.is_user:
+            return "Save"
+        return one.footer
+
+    def _is_here(self, one: Action) -> bool:
+        """Return whether an action belongs where the cursor is, as far as its binding does not say so."""
+        composer, focused = self._view.composer, self._view.screen.focused
+        is_writing = focused is composer
+        is_completing = is_writing and composer.menu_open
+        is_beginning = is_writing and composer.is_blank and not is_completing
+        here = {
+            "message.send": not is_completing,
+            "message.command": is_beginning,
+            "completions.move": is_completing,
+            "completions.take": is_completing,
+            "completions.close": is_completing,
+            "reply.stop": not is_completing,
+            "turn.previous": is_writing
+            and not is_completing
+            and bool(self._core.session.conversation.path),
+            "composer.focus": not is_writing,
+            # Beside the sign that lists them too, it would be said twice.
+            "app.palette": not is_beginning,
+            "transcript.find": focused is None or not isinstance(focused.parent, FindBar),
+            "edit.save": isinstance(focused, TurnEditor) and focused.is_user,
+            "parameter.next": self._view.sidebar.has_focus_within,
+            "parameter.reset": focused is not None and any(map(_is_changed, focused.ancestors)),
+        }
+        return here.get(one.id, True)
+
+
+def _is_changed(node: DOMNode) -> bool:
+    return isinstance(node, ParameterField) and node.has_class("-changed")

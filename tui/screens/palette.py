@@ -1,0 +1,145 @@
+"""The command palette: everything that can be done now, found by a few letters. It returns what was chosen; doing it is another's business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from tui.actions import Action
+from tui.commands import find_actions
+from tui.screens.dialog import Hint, KeyHints
+from tui.screens.picker import ListDialog
+from tui.widgets.bindings import key_name, way_to
+from tui.widgets.editor import LineInput
+
+_WIDTH: Final = 62
+"""Cells of a row, until it is known how many there are."""
+_NONE: Final = "No command matches."
+
+
+class _Rows(OptionList):
+    """Says when it is another width."""
+
+    class Widened(Message):
+        """Rows are to be laid out anew."""
+
+    def on_resize(self) -> None:
+        """Say so."""
+        self.post_message(self.Widened())
+
+
+class CommandPalette(ListDialog[str]):
+    """Returns the id of the action that was chosen, or None."""
+
+    CSS = """
+    CommandPalette {
+        align: center top;
+        & > #dialog { width: 72; margin-top: 3; }
+        & OptionList { height: auto; max-height: 40vh; margin-top: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
+            scrollbar-color: $foreground 20%; scrollbar-color-hover: $foreground 40%; scrollbar-color-active: $foreground 60%;
+        text-overflow: clip; }
+        & #what { color: $text-muted; height: 1; margin: 1 1 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & KeyHints { margin: 1 1 0 1; }
+        & Input { margin: 0 1; }
+        &.-short > #dialog { margin-top: 0; }
+        &.-short OptionList { max-height: 50vh; margin-top: 0; }
+        &.-short #what, &.-short KeyHints { margin-top: 0; }
+    }
+    """
+
+    def __init__(
+        self, offered: Sequence[Action], recent: Sequence[str] = (), *, on_turn: bool = False
+    ) -> None:
+        """Make the dialog.
+
+        Args:
+            offered: what can be done now.
+            recent: the ids of what was chosen here before, the last one first.
+            on_turn: whether the keys of turns act as they are.
+        """
+        super().__init__()
+        self._offered = tuple(offered)
+        self._recent = tuple(recent)
+        self._found: list[Action] = []
+        self._width = _WIDTH
+        self._on_turn = on_turn
+
+    def compose(self) -> ComposeResult:
+        """Lay out the field, the list, and the line that explains the entry under the cursor."""
+        with Vertical(id="dialog"):
+            yield LineInput(placeholder="Type a command", compact=True)
+            yield _Rows(id="commands")
+            yield Label("", id="what", markup=False)
+            yield KeyHints(
+                [
+                    Hint("Enter", "Run", "choose"),
+                    Hint("list.up/list.down", "Move", "move(1)"),
+                    Hint("Esc", "Close", "close"),
+                ]
+            )
+
+    def narrow(self, typed: str) -> None:
+        """List what matches what was typed, the best first; with nothing typed, what was chosen last."""
+        self._found = find_actions(typed, self._offered, self._recent)
+        rows = self.query_one(_Rows)
+        rows.set_options(Option(self._row(one, typed)) for one in self._found)
+        rows.display = bool(self._found)
+        if self._found:
+            rows.highlighted = 0
+        else:
+            self.query_one("#what", Label).update(_NONE)
+
+    def _row(self, one: Action, typed: str) -> Content:
+        """Return a title with its key, or else its command, at the right."""
+        key = key_name(self.app, one.id) if self._on_turn else way_to(self.app, one)
+        named = f"/{one.slash[0]}" if one.slash else ""
+        side = (key, "bold $text-accent") if key else (named, "")
+        title = Content(one.title)
+        for word in typed.lstrip("/!").casefold().split():
+            at = one.title.casefold().find(word)
+            if at >= 0:
+                title = title.stylize("bold underline", at, at + len(word))
+        gap = max(2, self._width - title.cell_length - len(side[0]))
+        return Content.assemble(title, " " * gap, side)
+
+    @on(_Rows.Widened)
+    def _widened(self) -> None:
+        rows = self.query_one(_Rows)
+        width = rows.scrollable_content_region.width - 2
+        if width > 0 and width != self._width:
+            self._width = width
+            typed = self.query_one(Input).value
+            for at, one in enumerate(self._found):
+                rows.replace_option_prompt_at_index(at, self._row(one, typed))
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        if event.option_index < len(self._found):
+            self.query_one("#what", Label).update(self._found[event.option_index].help)
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_choose()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        # What was typed in a burst with Enter is looked at first.
+        self.narrow(event.value)
+        self.action_choose()
+
+    def action_choose(self) -> None:
+        """Return the action under the cursor."""
+        at = self.query_one(_Rows).highlighted
+        if at is not None and at < len(self._found):
+            self.dismiss(self._found[at].id)
