@@ -11,7 +11,8 @@ from textual.containers import VerticalScroll
 from tui.conversation import Status
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, Palette, component_css
 from tui.widgets.other_parts import ShownPart
-from tui.widgets.turn_view import MEASURE, ShownTurn, TurnView, ViewState
+from tui.widgets.shown_turn import MEASURE, ShownTurn, ViewState
+from tui.widgets.turn_view import TurnView
 
 
 class Holder(VerticalScroll):
@@ -103,7 +104,7 @@ async def test_what_was_said_is_copied_without_name_reasoning_and_drawn_lines() 
     async with app.run_test(size=(60, 30)) as pilot:
         await pilot.pause()
         shown = app.query_one(TurnView).shown_answer
-        assert shown == "h\na\n\n\nsaid\n\n\n\tcode"
+        assert shown == "h\na\n\n\nsaid\n\n\tcode"
 
 
 async def test_a_turn_that_is_too_long_for_markdown_says_so_in_its_head() -> None:
@@ -135,8 +136,9 @@ async def test_a_file_unfolds_to_its_text_as_code() -> None:
     state = ViewState(open_files=frozenset([0]))
     rows = await rows_of(ShownTurn("a", "user", "Look", parts=(NOTES, CAT)), state=state)
     assert rows[1:3] == [" │ Look", " │ ▾ notes.py · 2 lines"]
-    assert [row.strip(" │▏") for row in rows[3:6]] == ["py", "one = 1", "```"]
-    assert rows[6] == " │ image: cat.png"
+    assert rows[3].split() == ["│", "▏", "one", "=", "1", "py"]
+    assert rows[4].split() == ["│", "▏", "```"]
+    assert rows[5] == " │ image: cat.png"
 
 
 async def test_the_line_of_a_part_is_one_line_and_harmless() -> None:

@@ -21,7 +21,7 @@ from tui.conversation import (
 from tui.conversation.parts import label_of
 from tui.widgets.figures import seconds_text
 from tui.widgets.other_parts import ShownPart
-from tui.widgets.turn_view import ShownTurn
+from tui.widgets.shown_turn import ShownTurn
 
 
 class Presenter:

@@ -25,7 +25,8 @@ from tui.widgets.markdown import warm_up
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
 from tui.widgets.shown_texts import ShownTexts
-from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
+from tui.widgets.shown_turn import ShownTurn, ViewState
+from tui.widgets.turn_view import TurnView
 from tui.widgets.turn_window import Entry, TurnWindow
 
 __all__ = ["ShownTurn", "Transcript"]
