@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
+from textual.geometry import Region
 
 from tui.conversation import Status
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, Palette, component_css
@@ -30,6 +32,11 @@ class OneTurnApp(App[None]):
         holder = Holder()
         with holder:
             yield TurnView(self.turn, Palette(holder), self.state)
+
+
+def screen_row(app: OneTurnApp, y: int) -> str:
+    strip = app.screen._compositor.render_strips()[y]
+    return "".join(segment.text for segment in strip).rstrip()
 
 
 async def rows_of(turn: ShownTurn, width: int = 60, state: ViewState | None = None) -> list[str]:
@@ -171,3 +178,61 @@ async def test_the_text_of_a_file_is_harmless() -> None:
     said = "".join(rows)
     assert "safe" in said
     assert not any(sign in said for sign in "\x1b\x07\u202e")
+
+
+WRITTEN = ShownTurn("a", "assistant", "Some words", status=Status.STREAMING)
+
+
+async def test_a_caret_stands_at_the_end_of_a_text_until_it_is_written() -> None:
+    app = OneTurnApp(WRITTEN)
+    async with app.run_test(size=(60, 12)) as pilot:
+        view = app.query_one(TurnView)
+        view.show_caret("▍")
+        await pilot.pause()
+        view.stream(" more", "")
+        await pilot.pause()
+        assert screen_row(app, 1) == "   Some words more▍"
+        view.update_turn(replace(WRITTEN, text="Some words more", status=Status.COMPLETE))
+        await pilot.pause()
+        assert screen_row(app, 1) == "   Some words more"
+
+
+async def test_the_caret_has_room_behind_a_full_line_and_moves_on_with_the_text() -> None:
+    app = OneTurnApp(replace(WRITTEN, text="x" * 56))
+    async with app.run_test(size=(60, 12)) as pilot:
+        view = app.query_one(TurnView)
+        view.show_caret("▍")
+        await pilot.pause()
+        assert screen_row(app, 1) == f"   {'x' * 56}▍"
+        view.stream("yy", "")
+        await pilot.pause()
+        assert screen_row(app, 1) == f"   {'x' * 56}"
+        assert screen_row(app, 2) == "   yy▍"
+
+
+async def test_figures_of_a_reply_repaint_the_head_alone_and_lay_nothing_out() -> None:
+    app = OneTurnApp(WRITTEN)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        view = app.query_one(TurnView)
+        asked: list[tuple[object, object]] = []
+        refresh = view.refresh
+        view.refresh = lambda *regions, **how: (
+            asked.append((regions, how)) or refresh(*regions, **how)
+        )  # type: ignore[method-assign]
+        view.show_figures("2 tokens · 18 tok/s")
+        await pilot.pause()
+        assert asked == [((Region(0, 0, view.size.width, 1),), {})]
+        assert screen_row(app, 0).endswith("2 tokens · 18 tok/s")
+        view.update_turn(replace(WRITTEN, status=Status.COMPLETE, caption="14:02"))
+        await pilot.pause()
+        assert screen_row(app, 0).endswith(" 14:02")
+
+
+async def test_the_ground_of_a_message_goes_one_cell_beyond_its_text() -> None:
+    app = OneTurnApp(ShownTurn("a", "user", "Hi", caption="14:02"))
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        assert screen_row(app, 0)[-5:] == "14:02"
+        strip = app.screen._compositor.render_strips()[0]
+        assert len({segment.style.bgcolor for segment in strip if segment.text}) == 1

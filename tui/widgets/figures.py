@@ -63,6 +63,13 @@ def seconds_text(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
 
 
+def speed_text(tokens_per_s: float) -> str:
+    """Return a speed, as in `18 tok/s` or `4.2 tok/s`; empty where it is not known."""
+    if tokens_per_s <= 0:
+        return ""
+    return f"{tokens_per_s:,.0f} tok/s" if tokens_per_s >= 9.95 else f"{tokens_per_s:.1f} tok/s"
+
+
 def columns_text(values: Sequence[float]) -> str:
     """Return a column for each value, all of them from zero up, so that half as much is half as high."""
     highest = max(values, default=0.0)
