@@ -224,7 +224,7 @@ async def test_t_shows_the_turn_cut_into_tokens(desk):
     async with talking(desk, ["two words"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)
         await pilot.press("t")
-        await until(pilot, lambda: "two│ words" in shown(pilot) and "2 tokens" in shown(pilot))
+        await until(pilot, lambda: "two words" in shown(pilot) and "2 tokens" in shown(pilot))
 
 
 async def test_w_writes_the_last_code_block_to_a_new_file(desk, tmp_path):
