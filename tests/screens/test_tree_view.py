@@ -179,11 +179,22 @@ async def test_rows_name_role_variant_status_and_model_on_one_line_each(chat):
         rows = {row.strip("│ ").strip() for row in screen_text(pilot).splitlines()}
         first = next(row for row in rows if "first answer" in row)
         assert "├─●   first answer" in first
-        assert "stopped · 1/3 · some-model" in first
+        assert "stopped · 1/3" in first
+        assert "some-model" not in screen_text(pilot)
         assert any("❯─╮ question" in row for row in rows)
         third = next(row for row in rows if "third answer" in row)
         assert "●   third answer [b]x[/b] ␛[2J" in third
         assert "failed · 3/3" in third
+
+
+async def test_models_are_named_where_there_is_more_than_one(chat):
+    chat = chat.add_user("and you?")
+    chat = chat.begin_reply(chat.leaf.id, Generation(model="org/other"))
+    app = Host(TreeView(chat))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.pause()
+        assert "1/3 · some-model" in screen_text(pilot)
+        assert "other" in screen_text(pilot)
 
 
 async def test_rows_fit_on_a_narrow_screen(chat):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -76,7 +77,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         & > .turn-tree--problem { color: $text-warning; }
         & > .turn-tree--line { color: $foreground 40%; }
         & > .turn-tree--way { color: $text-primary; text-style: bold; }
-        & > .turn-tree--cursor { color: $foreground; background: $primary 40%; }
+        & > .turn-tree--cursor { background: $primary 40%; }
     }
     """
 
@@ -101,6 +102,8 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         self._conversation = conversation
         leaf = conversation.leaf
         self._wanted = cursor or (leaf.id if leaf is not None else "")
+        made = [turn.generation for turn in conversation.turns.values() if turn.generation]
+        self._names_models = len({one.name or one.model for one in made}) > 1
         self._folded: frozenset[str] = frozenset()
         self._rows = map_rows(conversation)
         self._row_of = self._numbers()
@@ -246,18 +249,14 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
             self._add(text, lane.text, "way" if lane.is_active else "line")
         if row.turn_id is not None:
             self._add_turn(text, row, self._conversation.turns[row.turn_id], width)
+        ground = self.rich_style
         if number == self.cursor:
-            text.stylize(self.get_component_rich_style("turn-tree--cursor", partial=True))
-        base = (
-            self.get_component_rich_style("turn-tree--cursor")
-            if number == self.cursor
-            else self.rich_style
-        )
-        text.stylize_before(base)
-        return Strip(text.render(self.app.console)).crop_extend(0, width, base)
+            ground = Style(bgcolor=self.get_visual_style("turn-tree--cursor").rich_style.bgcolor)
+            text.stylize(ground)
+        return Strip(text.render(self.app.console)).crop_extend(0, width, ground)
 
     def _add(self, row: Text, text: str, look: str) -> None:
-        row.append(text, self.get_component_rich_style(f"turn-tree--{look}", partial=True))
+        row.append(text, self.get_visual_style(f"turn-tree--{look}").rich_style)
 
     def _add_turn(self, text: Text, row: MapRow, turn: Turn, width: int) -> None:
         """Draw a turn: its sign and first words on the left, what is known of it on the right."""
@@ -274,7 +273,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
             max(4, room - 2 - len(problem + between + facts)), overflow="ellipsis", pad=True
         )
         self._add(text, words.plain, "active" if row.is_active else "other")
-        text.append("  ")
+        self._add(text, "  ", "fact")
         self._add(text, problem, "problem")
         self._add(text, between + facts, "fact")
 
@@ -285,7 +284,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
             parts.append(f"{variants.index(turn.id) + 1}/{len(variants)}")
         if turn.origin is not None:
             parts.append("edited")
-        if turn.generation is not None:
+        if turn.generation is not None and self._names_models:
             name = turn.generation.name or turn.generation.model
             parts.append(sanitize_line(short_name(name), 24))
         parts.append(date_text(turn.created_at).removeprefix("today "))

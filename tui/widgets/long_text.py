@@ -116,7 +116,7 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         start, end = self._rows[place]
         row = Text(self._text[start:end], no_wrap=True, end="")
         row.stylize(self.rich_style)
-        looks = [self.get_component_rich_style(name, partial=True) for name in self._looks]
+        looks = [self.get_visual_style(name).rich_style for name in self._looks]
         first = max(0, bisect_right(self._marks, (start, start)) - 1)
         for number in range(first, len(self._marks)):
             mark_start, mark_end = self._marks[number]
