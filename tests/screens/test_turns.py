@@ -281,7 +281,7 @@ async def test_v_marks_a_block_that_keys_move_over_and_copy(desk, monkeypatch):
         assert copied == ["first **words**", "first words"]
         await until(pilot, lambda: [row[:11] for row in marked()] == ["first words"])
         await pilot.press("down", "y", "j", "y", "Y", "up", "Y")
-        assert copied[2:] == ["- one\n- two", "```py\nx = 1\n```", "\nx = 1", "• one\n• two"]
+        assert copied[2:] == ["- one\n- two", "```py\nx = 1\n```", "x = 1", "• one\n• two"]
         await until(pilot, lambda: [row[:5] for row in marked()] == ["• one", "• two"])
         await pilot.press("escape")
         await until(pilot, lambda: marked() == [])
