@@ -74,7 +74,7 @@ async def test_memory_that_runs_out_stays_too() -> None:
 
 async def test_the_speed_of_a_reply_is_drawn_from_zero_with_its_highest_said() -> None:
     shown = await line(200, replace(QUIET, speeds=(5.0, 10.0, 20.0)))
-    assert "20 tok/s │ ▂▄█ max 20" in shown
+    assert "20 tok/s │ ▂▄▇ max 20" in shown
 
 
 @pytest.mark.parametrize("look", ["-plain", "-ascii"])

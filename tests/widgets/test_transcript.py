@@ -886,3 +886,16 @@ async def test_many_short_turns_fill_a_large_screen_and_come_to_rest() -> None:
             app.transcript.scroll_to(y=app.transcript.scroll_y + move, animate=False)
             await quiet(pilot)
             assert sum(1 for row in screen_rows(app) if "Turn" in row) >= 15
+
+
+@pytest.mark.parametrize(("look", "end"), [("", "▍"), ("-ascii", "_"), ("-still", "")])
+async def test_the_caret_fits_the_terminal_and_is_not_there_where_nothing_moves(
+    look: str, end: str
+) -> None:
+    app = TranscriptApp()
+    app.set_class(bool(look), look or "-none")
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.transcript.show([ShownTurn("a", "assistant", "said", status=Status.STREAMING)])
+        await settle(pilot)
+        row = app.screen._compositor.render_strips()[row_of(app, "said")]
+        assert row.text.rstrip() == f"   said{end}"

@@ -212,7 +212,7 @@ def _memory(memory: MemoryReading) -> list[_Part]:
 def _speeds(speeds: Sequence[float]) -> Content:
     """A column for each stretch of the reply, all from zero up; the highest is as high as is said beside them."""
     return Content.assemble(
-        (columns_text(speeds), "$text-accent"), (f" max {max(speeds):.0f}", "$text-muted")
+        (columns_text(speeds, levels=7), "$text-accent"), (f" max {max(speeds):.0f}", "$text-muted")
     )
 
 

@@ -11,9 +11,11 @@ from tui.conversation import ASSISTANT, SYSTEM, USER, Status
 from tui.sanitize import sanitize_line
 from tui.widgets.markdown.document import Lines
 from tui.widgets.markdown.lines import Line, Span, clipped_spans, wrap
+from tui.widgets.other_parts import Rows
 from tui.widgets.shown_turn import ShownTurn
 
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
+_SILENT: Final = "The model ended its reply without a word."
 _ENDINGS: Final = {
     Status.STOPPED: ("status-quiet", "■ Stopped by you; what was written is kept."),
     Status.TRUNCATED: (
@@ -72,6 +74,16 @@ def thought_head(turn: ShownTurn, *, has_answer: bool, is_open: bool) -> Line:
     return Line((Span(("▾ " if is_open else "▸ ") + caption, "thought"),))
 
 
+def wordless_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
+    """Return what stands in the place of a text that is empty."""
+    if turn.status == Status.STREAMING:
+        return [Line((Span("…", "status-quiet"),))]
+    is_silent = turn.role == ASSISTANT and turn.status == Status.COMPLETE
+    if is_silent and not turn.parts:
+        return wrap([Span(_SILENT, "status-quiet")], width)
+    return []
+
+
 def ending_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
     """Return what is said below a turn that did not end well."""
     if turn.status == Status.FAILED:
@@ -91,7 +103,23 @@ def ending_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
     return []
 
 
-def changed_range(old: Sequence[Line], new: Sequence[Line]) -> tuple[int, int] | None:
+def changed_rows(old: Sequence[Rows], new: Sequence[Rows]) -> Sequence[range] | None:
+    """Return the rows of a turn that differ between two of its layouts of one height; None where its parts are others."""
+    if [(part.name, len(part.lines)) for part in old] != [
+        (part.name, len(part.lines)) for part in new
+    ]:
+        return None
+    found = []
+    row = 0
+    for before, after in zip(old, new, strict=True):
+        changed = _changed_range(before.lines, after.lines)
+        if changed is not None:
+            found.append(range(row + changed[0], row + changed[1] + 1))
+        row += len(after.lines)
+    return found
+
+
+def _changed_range(old: Sequence[Line], new: Sequence[Line]) -> tuple[int, int] | None:
     """Return the first and last of the rows that differ between two lists of one length."""
     start = new.first_change(old) if isinstance(new, Lines) else 0
     changed = [n for n in range(start, len(new)) if old[n] is not new[n] and old[n] != new[n]]

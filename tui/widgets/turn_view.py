@@ -22,7 +22,7 @@ from textual.widget import Widget
 
 from tui.conversation import ASSISTANT, Status
 from tui.widgets.markdown.highlight import CodeColors
-from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, copied_text, span_at, wrap
+from tui.widgets.markdown.lines import EMPTY_LINE, Line, copied_text, span_at
 from tui.widgets.markdown.painting import Mark
 from tui.widgets.markdown.palette import Palette
 from tui.widgets.markdown.pieces import Piece, as_shown, shown_blocks
@@ -33,13 +33,18 @@ from tui.widgets.shown_turn import (
     text_widths,
 )
 from tui.widgets.turn_hits import TurnHits
-from tui.widgets.turn_lines import changed_range, ending_lines, head_line, thought_head
+from tui.widgets.turn_lines import (
+    changed_rows,
+    ending_lines,
+    head_line,
+    thought_head,
+    wordless_lines,
+)
 from tui.widgets.turn_painting import RowLook, RowPainter, indent_of
 from tui.widgets.turn_texts import TurnTexts
 
 _SLICE_S: Final = 0.03
 """Seconds that one layout may take; what is left of a huge turn follows in the next frames."""
-_SILENT: Final = "The model ended its reply without a word."
 
 
 class TurnView(Widget):
@@ -255,18 +260,12 @@ class TurnView(Widget):
             self._refresh_changed_rows(old_parts)
 
     def _refresh_changed_rows(self, old_parts: list[Rows]) -> None:
-        if [(p.name, len(p.lines)) for p in old_parts] != [
-            (p.name, len(p.lines)) for p in self._parts
-        ]:
+        changed = changed_rows(old_parts, self._parts)
+        if changed is None:
             self.refresh()
             return
-        row = 0
-        for old, new in zip(old_parts, self._parts, strict=True):
-            changed = changed_range(old.lines, new.lines)
-            if changed is not None:
-                first, last = changed
-                self.refresh(Region(0, row + first, self.size.width, last - first + 1))
-            row += len(new.lines)
+        for rows in changed:
+            self.refresh(Region(0, rows.start, self.size.width, len(rows)))
 
     def _plan_rest(self) -> None:
         """Go on with a huge turn when the frame has been drawn."""
@@ -374,12 +373,7 @@ class TurnView(Widget):
         if self._state.raw:
             return self._texts.raw.lines(self._texts.body.source, width, budget_s=_SLICE_S)
         if not self._texts.body.source and not self._texts.thought.source:
-            if self._turn.status == Status.STREAMING:
-                return [Line((Span("…", "status-quiet"),))]
-            is_silent = self._turn.role == ASSISTANT and self._turn.status == Status.COMPLETE
-            if is_silent and not self._turn.parts:
-                return wrap([Span(_SILENT, "status-quiet")], width)
-            return []
+            return wordless_lines(self._turn, width)
         return self._texts.body.lines(width, numbers=self._numbers, budget_s=_SLICE_S)
 
     # Drawing
@@ -439,7 +433,8 @@ class TurnView(Widget):
 
     def _row_marks(self, y: int) -> list[Mark]:
         marks: list[Mark] = []
-        for start, end, number in self._hits.on_row(*self._part_at(y)):
+        found = self._hits.on_row(*self._part_at(y)) if self._hits.query else ()
+        for start, end, number in found:
             name = "hit-current" if number == self._hits.current else "hit"
             marks.append(Mark(start, end, self._palette.mark(name)))
         # A view that was just taken away is painted once more before the screen is laid out anew.
