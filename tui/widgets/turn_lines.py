@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.cells import cell_len
+from textual.selection import Selection
 
 from tui.conversation import ASSISTANT, SYSTEM, USER, Status
 from tui.sanitize import sanitize_line
 from tui.widgets.markdown.document import Lines
-from tui.widgets.markdown.lines import Line, Span, clipped_spans, wrap
+from tui.widgets.markdown.lines import Line, Span, clipped_spans, copied_text, wrap
 from tui.widgets.other_parts import Rows
 from tui.widgets.shown_turn import ShownTurn
 
@@ -124,3 +125,16 @@ def _changed_range(old: Sequence[Line], new: Sequence[Line]) -> tuple[int, int] 
     start = new.first_change(old) if isinstance(new, Lines) else 0
     changed = [n for n in range(start, len(new)) if old[n] is not new[n] and old[n] != new[n]]
     return (changed[0], changed[-1]) if changed else None
+
+
+def selected_text(parts: Sequence[Rows], selection: Selection) -> str:
+    """Return what is copied of a turn: of its first row the name alone, and everything else as it was written."""
+    lines = [line for part in parts for line in part.lines]
+    if not lines:
+        return ""
+    lines[0] = Line(lines[0].spans[:1])
+    start_y, start_x = selection.start.transpose if selection.start is not None else (0, 0)
+    if selection.end is None:
+        return copied_text(lines, start_y, len(lines) - 1, start_x, None)
+    end_y, end_x = selection.end.transpose
+    return copied_text(lines, start_y, end_y, start_x, end_x)

@@ -22,7 +22,7 @@ from textual.widget import Widget
 
 from tui.conversation import ASSISTANT, Status
 from tui.widgets.markdown.highlight import CodeColors
-from tui.widgets.markdown.lines import EMPTY_LINE, Line, copied_text, span_at
+from tui.widgets.markdown.lines import EMPTY_LINE, Line, span_at
 from tui.widgets.markdown.painting import Mark
 from tui.widgets.markdown.palette import Palette
 from tui.widgets.markdown.pieces import Piece, as_shown, shown_blocks
@@ -37,6 +37,7 @@ from tui.widgets.turn_lines import (
     changed_rows,
     ending_lines,
     head_line,
+    selected_text,
     thought_head,
     wordless_lines,
 )
@@ -448,16 +449,7 @@ class TurnView(Widget):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text as it was written: wrapped lines joined, layout left out."""
-        lines = [line for part in self._parts for line in part.lines]
-        if not lines:
-            return None
-        label = self._parts[0].lines[0].spans[0]
-        lines[0] = Line((label,))
-        start_y, start_x = selection.start.transpose if selection.start is not None else (0, 0)
-        if selection.end is None:
-            return copied_text(lines, start_y, len(lines) - 1, start_x, None), "\n"
-        end_y, end_x = selection.end.transpose
-        return copied_text(lines, start_y, end_y, start_x, end_x), "\n"
+        return (selected_text(self._parts, selection), "\n") if self._parts else None
 
     @property
     def shown_answer(self) -> str:
