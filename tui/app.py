@@ -264,12 +264,12 @@ class ChatApp(Appearance):
         elif isinstance(event, events.Key) and event.key.startswith("alt+"):
             # Most terminals send Alt with a letter as Escape and the letter, and fields would take that for typing.
             event.character = None
-        acts = isinstance(event, events.Key | events.MouseDown | events.Paste)
-        if acts and (chat := self._chat_screen) is not None:
-            chat.ui.acted()
         if self._typed_early is not None and isinstance(event, events.Key | events.Paste):
             self._typed_early.append(event)
             return
+        chat = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(chat, ChatScreen) and isinstance(event, events.Key | events.Paste):
+            chat.take_typing(event)
         await super().on_event(event)
 
     def copy_to_clipboard(self, text: str) -> None:

@@ -44,7 +44,7 @@ async def test_the_choice_holds_for_the_next_reply_and_is_remembered(desk: Desk)
         await say(pilot, "two")
         await answered(pilot, screen, 4)
         assert engine.requests[-1].speculation is Speculation.LOOKUP
-        note = str(screen.query_one("#drafting-note").content)
+        note = screen.query_one(DraftingGroup).explanation
         assert "15 of 20 drafted tokens were right (75%)" in note
 
 
@@ -93,4 +93,4 @@ async def test_a_mixture_of_experts_gets_a_word_about_it(desk: Desk):
         screen.model.info = replace(screen.model.info, is_mixture=True)
         screen._shower._show_drafting()
         await pilot.pause()
-        assert "mixture of experts" in str(screen.query_one("#drafting-note").content)
+        assert "mixture of experts" in screen.query_one(DraftingGroup).explanation

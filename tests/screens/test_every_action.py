@@ -23,10 +23,11 @@ SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 EACH_SIZE = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 TWO_SIZES = pytest.mark.parametrize("size", SIZES[1::2], ids=lambda size: f"{size[0]}x{size[1]}")
 """Where each action takes longer."""
-IDLE = [one for one in actions(*MAIN) if one.when is not When.BUSY]
+IDLE = [one for one in actions(*MAIN) if one.when not in (When.BUSY, When.EMPTY)]
 UNLISTED = ("app.interrupt", "app.palette")
 """What the palette does not offer: to open itself, and what a key alone can mean."""
 BUSY = [one for one in actions(*MAIN) if one.when is When.BUSY]
+EMPTY = [one for one in actions(*MAIN) if one.when is When.EMPTY]
 
 
 class Record:
@@ -144,6 +145,24 @@ async def test_what_only_a_busy_app_can_do_is_reached_while_it_is_busy(
             await by_palette(pilot, action)
             await look(pilot, record, action, "palette")
         hold.set()
+
+
+async def test_what_only_an_empty_chat_can_do_is_reached_there_alone(desk: Desk, monkeypatch):
+    async with desk.app(ScriptedEngine(["Hello."])).run_test(size=SIZES[0]) as pilot:
+        screen = await ready(pilot)
+        with monkeypatch.context() as context:
+            record = Record(context)
+            for action in EMPTY:
+                for key in action.keys:
+                    await pilot.press(key)
+                    await look(pilot, record, action, key)
+                await by_palette(pilot, action)
+                await look(pilot, record, action, "palette")
+        await two_turns(pilot)
+        record = Record(monkeypatch)
+        await pilot.press(*(key for action in EMPTY for key in action.keys))
+        assert record.done == []
+        assert not any(screen.can_do(action.id) for action in EMPTY)
 
 
 @pytest.mark.parametrize("name", [one for one in MAPS if one != "default"])

@@ -522,6 +522,7 @@ async def test_what_was_measured_stands_beside_the_choice(desk: Desk):
         await say(pilot, "hello")
         await answered(pilot, screen, 2)
         # After the reply, without anything else that would show it.
+        screen.query_one("#quantization").focus()
         await until(
             pilot, lambda: re.search(r"Measured here: .*\d tok/s", shown(pilot).replace("\n", " "))
         )
@@ -543,8 +544,8 @@ async def test_what_another_quantization_took_stands_there_when_it_is_loaded(
         monkeypatch.setattr(app.measurements, "note_load", late)
         screen.core.loader.load(LoadRequest("scripted", "8bit"))
         await until(pilot, lambda: screen.model.ready and screen.model.quantization == "8bit")
-        said = screen.query_one("#quantization-note").render
-        await until(pilot, lambda: "Measured here" in str(said()))
+        screen.query_one("#quantization").focus()
+        await until(pilot, lambda: "Measured here" in shown(pilot))
 
 
 async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(desk: Desk):

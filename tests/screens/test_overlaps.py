@@ -40,6 +40,11 @@ from tui.sessions import SessionConflictError, SessionStore
 from tui.widgets.turn_editor import TurnEditor
 
 
+def told(pilot):
+    """What is told now, however it is wrapped."""
+    return " ".join(one.message for one in pilot.app._notifications)
+
+
 def answer_with_another_model(screen: ChatScreen) -> None:
     """Have the first message answered by another model, just for once."""
     chat, model = screen.conversation, screen.core.settings.load_request("other")
@@ -309,7 +314,7 @@ async def test_a_conflict_after_the_chat_was_left_keeps_the_changes_as_a_copy(de
         monkeypatch.setattr(SessionStore, "save", refuse)
         screen.core.session.change(lambda chat: chat.edit(chat.path[0].id, "edited words"))
         screen.do("chat.new")
-        await until(pilot, lambda: "are kept as “question (copy)”" in shown(pilot))
+        await until(pilot, lambda: "are kept as “question (copy)”" in told(pilot))
         assert not screen.conversation.path
     kept = [file for file in desk.files() if file["id"] != chat_id]
     assert [entry["content"] for entry in kept[0]["chat_history"]] == ["edited words"]
@@ -414,7 +419,7 @@ async def test_what_an_editor_wrote_before_it_was_killed_is_kept(desk: Desk, mon
     async with talking(desk, ["answer"]) as (pilot, screen, _):
         monkeypatch.setattr(pilot.app, "suspend", nullcontext)
         screen.do("composer.edit_outside")
-        await until(pilot, lambda: "What you wrote is in" in shown(pilot))
+        await until(pilot, lambda: "What you wrote is in" in told(pilot))
         assert [path.read_text() for path in tmp_path.glob("chat-tui-*.md")] == ["long thought\n"]
 
 

@@ -241,7 +241,8 @@ class Sidebar(VerticalScroll):
         if info is not None:
             limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
             facts = " · ".join(filter(None, (info.dtype, info.device, limit)))
-            explanation = "\n".join((explanation, *info.notes))
+            said = (explanation, info.quantization_locked, *info.notes)
+            explanation = "\n".join(filter(None, said))
         self.query_one("#model-note", Label).update(sanitize_line(facts))
         self._say("model-row", explanation)
         for group in self.query(ParameterGroup):

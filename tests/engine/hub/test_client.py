@@ -8,12 +8,13 @@ import threading
 import time
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from tests.engine.hub.hub_case import ID, QUICK, hub, is_file_request, is_whole, model
 from tests.engine.hub.test_hub import wait
 from tests.hub_server import serving
 from tui.engine.base import Cancelled, ModelLoadError
-from tui.engine.hub.client import retry_after
+from tui.engine.hub.client import HubClient, Limits, Patience, retry_after
 from tui.engine.hub.downloads import Downloads, DownloadStatus
 
 TOKEN = "hf_secret"
@@ -403,3 +404,17 @@ def test_a_setting_that_the_library_stumbles_over_is_named(name):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["True", f"Correct {name}, or unset it."]
+
+
+def test_a_hub_that_is_switched_off_is_asked_once(monkeypatch):
+    monkeypatch.setattr(HubClient, "_pause", lambda *_: pytest.fail("it waited"))
+    client = HubClient("http://127.0.0.1:9", Limits())
+    asked = []
+
+    def ask():
+        asked.append(1)
+        raise OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
+
+    with pytest.raises(OfflineModeIsEnabled):
+        client.again(ask, Patience(tries=5))
+    assert asked == [1]

@@ -22,6 +22,7 @@ from tui.engine.hub.guard import is_web_address, origin, redirect_target
 from tui.engine.hub.problems import (
     HubWaitError,
     is_network_problem,
+    is_switched_off,
     no_address,
     no_client,
     no_token,
@@ -203,6 +204,9 @@ class HubClient:
             except ModelLoadError:
                 raise
             except Exception as error:
+                if is_switched_off(error):
+                    # Waiting changes nothing about what the environment says.
+                    raise
                 if not (is_network_problem(error) or status_of(error) in _PASSING):
                     raise
                 asked_s = self._asked_wait(error)

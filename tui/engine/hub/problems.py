@@ -150,6 +150,13 @@ def check_library() -> None:
         ) from error
 
 
+def is_switched_off(error: BaseException) -> bool:
+    """Return whether the environment keeps the Hub from being asked at all."""
+    from huggingface_hub import errors
+
+    return any(isinstance(seen, errors.OfflineModeIsEnabled) for seen in failures.causes(error))
+
+
 def is_network_problem(error: BaseException) -> bool:
     """Return whether there was no answer, rather than one that says no."""
     for seen in failures.causes(error):

@@ -93,7 +93,7 @@ class ComposerArea(Middle):
 
     def suggest(self, text: str) -> None:
         """Put a suggested message into the composer; what was being written stays, below it."""
-        if self.composer.text.strip() != text:
+        if text not in self.composer.text:
             self.composer.take_back(text)
         self.screen.set_focus(self.composer)
 

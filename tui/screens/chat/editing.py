@@ -146,7 +146,8 @@ class Editing:
                 # An editor that was killed may have written the file before.
                 is_kept = path.read_text(encoding="utf-8", errors="replace") not in ("", text)
                 where = f" What you wrote is in {path}." if is_kept else ""
-                self._ui.tell(f"{command[0]} ended with {code}; nothing was changed.{where}")
+                text = f"{command[0]} ended with {code}; nothing was changed.{where}"
+                self._ui.tell(text, severity="warning")
                 return None
             changed = path.read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError) as error:

@@ -39,7 +39,7 @@ class EmptyState:
         *,
         keys: Callable[[str], str],
         has_tour: bool,
-        is_plain: Callable[[], bool],
+        draws: Callable[[], bool],
     ) -> None:
         """Make it.
 
@@ -47,12 +47,12 @@ class EmptyState:
             core: whose chat it is.
             keys: returns the key of an action, as people write it; empty where it has none.
             has_tour: whether the first start says how things work.
-            is_plain: whether nothing is to be drawn that is there for the eye alone.
+            draws: whether the terminal is to show what lines and blocks draw.
         """
         self._core = core
         self._keys = keys
         self._has_tour = has_tour
-        self._is_plain = is_plain
+        self._draws = draws
 
     def __call__(self, size: Size) -> Content:
         """Return what there is to say in `size` cells; lines are cut to it by the one who paints."""
@@ -63,7 +63,7 @@ class EmptyState:
             blocks.append(self._how())
         blocks = [block for block in blocks if block]
         needed = sum(len(block) + 1 for block in blocks)
-        if size.height >= max(_TALL, needed + len(MARK)) and not self._is_plain():
+        if size.height >= max(_TALL, needed + len(MARK)) and self._draws():
             blocks.insert(0, [Content.styled(line, "$primary") for line in MARK])
         lines = [line for block in blocks for line in (*block, Content(""))][:-1]
         return Content("\n").join(lines[: max(1, size.height)])

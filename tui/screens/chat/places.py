@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
+from textual import events
+from textual.widgets import Input, TextArea
+from textual.widgets._select import SelectOverlay
+
 from tui.chat.session import ChatSession
 from tui.chat.settings import ChatSettings
 from tui.chat.ui import Ui
 from tui.conversation import USER, Turn
+from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.view import View
 
 SIDEBAR_WIDTH: Final = 100
 """On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
 BROAD: Final = 160
 """From this width on the chats stand beside the open one, and the settings are wider."""
+
+
+_TAKES_TEXT: Final = (Input, TextArea, SelectOverlay, TurnPane)
+"""What does something with letters of its own."""
 
 
 class Places:
@@ -137,6 +146,20 @@ class Places:
             self.to_composer()
         else:
             transcript.scroll_or_move(step)
+
+    def take_typing(self, event: events.Key | events.Paste) -> None:
+        """Put the cursor into the message before a text is typed where nothing takes one, as on a button or in a list.
+
+        To be called before the key reaches what has the focus: of a burst of keys all would get there before it has moved.
+        """
+        focused = self._view.screen.focused
+        if isinstance(focused, _TAKES_TEXT):
+            return
+        if isinstance(event, events.Key):
+            is_text = event.is_printable and event.character != " "
+            if not is_text or event.key in self._view.screen.active_bindings:
+                return
+        self.to_composer()
 
     def type_into_composer(self, text: str) -> None:
         """Take what was typed or pasted on a turn into the message."""

@@ -1,4 +1,4 @@
-"""What stands below the system prompt in the settings: how many tokens it takes, and from which reply on it holds."""
+"""What stands beside the title of the system prompt in the settings: how many tokens it takes, and from which reply on it holds."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class PromptNote:
 
     def _show(self, tokens: int) -> None:
         chat = self._core.session.conversation
-        parts = [f"{tokens:,} token{'' if tokens == 1 else 's'}"] if tokens else []
+        note = f"{tokens:,} token{'' if tokens == 1 else 's'}" if tokens else ""
         replies = sum(turn.role == ASSISTANT for turn in chat.path)
         if replies and self._core.settings.system_prompt != chat.system_prompt:
-            parts.append(f"changed: holds from reply {replies + 1} on")
-        self._view.sidebar.show_prompt_note(" · ".join(parts))
+            # There is room for one of the two beside the title.
+            note = f"from reply {replies + 1} on"
+        self._view.sidebar.show_prompt_note(note)

@@ -199,7 +199,7 @@ class ChatScreen(Screen[None]):
                     and not settings.state.toured
                     and preferences.values.screen.tour
                 ),
-                is_plain=lambda: bool(preferences.values.screen.plain),
+                draws=lambda: not (self.app.has_class("-plain") or self.app.has_class("-ascii")),
             ),
         )
         self.handlers = make_handlers(
@@ -370,6 +370,11 @@ class ChatScreen(Screen[None]):
 
     def _ask_for_model(self, message: str) -> None:
         self.ui.start(self.handlers.models.pick(message))
+
+    def take_typing(self, event: events.Key | events.Paste) -> None:
+        """Have a text that is typed where nothing takes it go to the message; see `Places`."""
+        self.ui.acted()
+        self._places.take_typing(event)
 
     # -- what the widgets say
 

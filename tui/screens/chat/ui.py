@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 NOTICE_S: Final = 5.0
 """How long a message stays that asks for nothing to be done."""
 _PROBLEM_S: Final = 12.0
-_MOST_TOLD: Final = 2
-"""Messages at one time: a problem stays beside the next message until the user has gone on."""
+_MOST_TOLD: Final = 3
+"""Problems that stand beside each other until the user has gone on; quiet words give way."""
 _SEEN_S: Final = 1.5
 _READ_S: Final = 4.0
 """How long a message, and one about a problem, stays at least: an action that comes sooner was on its way already."""
@@ -40,12 +40,10 @@ class _Told:
     since: float = field(default_factory=monotonic)
 
     def replaces(self, older: _Told) -> bool:
-        """Whether the older one says nothing any more: of one origin the newest error counts, of quiet words the last."""
-        if self.severity != older.severity:
-            return False
-        return self.severity == "information" or (
-            self.severity == "error" and self.title == older.title
-        )
+        """Whether the older one says nothing any more: a quiet word when anything follows, an error when one of its origin does."""
+        if older.severity == "information":
+            return True
+        return self.severity == older.severity == "error" and self.title == older.title
 
 
 class ScreenUi:
@@ -54,6 +52,7 @@ class ScreenUi:
     def __init__(self, screen: Screen[Any]) -> None:
         self._screen = screen
         self._told: list[_Told] = []
+        self._is_due = False
 
     def tell(
         self,
@@ -63,7 +62,7 @@ class ScreenUi:
         severity: str = "information",
         is_shown: bool = False,
     ) -> None:
-        """Show a passing message; text of any origin is safe here. A quiet one takes the place of the quiet one before,
+        """Show a passing message; text of any origin is safe here. It takes the place of a quiet one,
         an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
         """
         new = _Told(sanitize(text), sanitize_line(title), severity)
@@ -71,13 +70,8 @@ class ScreenUi:
         new.until = monotonic() + (NOTICE_S if is_quick else _PROBLEM_S)
         self._told = [told for told in self._told if told.until > monotonic()]
         kept = [told for told in self._told if not new.replaces(told)][-(_MOST_TOLD - 1) :]
-        if len(kept) < len(self._told):
-            # Textual takes away all of them or none.
-            self._screen.app.clear_notifications()
-            for told in kept:
-                self._notify(told)
         self._told = [*kept, new]
-        self._notify(new)
+        self._show_told()
 
     def acted(self) -> None:
         """Take away the messages that were there long enough to be read: the user goes on."""
@@ -91,21 +85,33 @@ class ScreenUi:
         ]
         if len(kept) < len(self._told):
             self._told = kept
-            self._screen.app.clear_notifications()
-            for told in kept:
-                self._notify(told)
+            self._show_told()
+
+    def _show_told(self) -> None:
+        """Show what is told now, once what was told before has got to the screen: Textual shows a message by and by."""
+        if not self._is_due:
+            self._is_due = True
+            self._screen.app.call_later(self._put_up)
+
+    def _put_up(self) -> None:
+        self._is_due = False
+        # Textual takes away all of them or none.
+        self._screen.app.clear_notifications()
+        for told in self._told:
+            self._notify(told)
 
     def keep_clear(self, lines: int, columns: int) -> None:
         """Have messages stand above the composer and beside the settings, which take so many cells of the screen."""
         for rack in self._screen.query("ToastRack"):
-            rack.styles.margin = (0, columns, lines, 0)
+            rack.styles.width = max(20, self._screen.size.width - columns)
+            rack.styles.margin = (0, 0, lines, 0)
 
     def _notify(self, told: _Told) -> None:
         self._screen.app.notify(
             told.text,
             title=told.title,
             severity=told.severity,  # type: ignore[arg-type]
-            timeout=told.until - monotonic(),
+            timeout=max(0.1, told.until - monotonic()),
             markup=False,
         )
 

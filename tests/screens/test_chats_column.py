@@ -1,0 +1,65 @@
+"""The column of chats on a wide screen."""
+
+from __future__ import annotations
+
+from tests.screens.conftest import WIDE, Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.widgets.chat_list import ChatList
+
+BROAD = (180, 40)
+
+
+def listed(screen):
+    """The titles in the column."""
+    chats = screen.query_one(ChatList)
+    return [str(one.prompt).strip() for one in chats.options if one.id]
+
+
+async def test_chats_stand_beside_the_open_one_and_open_by_enter_and_click(desk: Desk):
+    engine = ScriptedEngine(["one", "two"])
+    async with desk.app(engine).run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first question")
+        await answered(pilot, screen, 2)
+        first = screen.conversation.id
+        await until(pilot, lambda: listed(screen) == ["● first question"])
+        await pilot.press("ctrl+n")
+        await say(pilot, "second question")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: listed(screen) == ["● second question", "first question"])
+        assert "Today" in shown(pilot)
+        chats = screen.query_one(ChatList)
+        screen.set_focus(chats)
+        chats.highlighted = chats.get_option_index(first)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.conversation.id == first)
+        assert screen.focused is screen.composer
+        row = next(
+            y for y, line in enumerate(shown(pilot).splitlines()) if "second question" in line[:32]
+        )
+        await pilot.click(offset=(6, row))
+        await until(pilot, lambda: screen.conversation.id != first)
+
+
+async def test_a_screen_that_gets_narrower_has_no_column(desk: Desk):
+    async with desk.app().run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        assert screen.query_one("#chats").display
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, lambda: not screen.query_one("#chats").display)
+
+
+async def test_a_plain_screen_has_one_column(desk: Desk):
+    async with desk.app(command_line={"screen.plain": True}).run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        assert not screen.query_one("#chats").display
+
+
+async def test_a_title_of_any_origin_is_text(desk: Desk):
+    async with desk.app(ScriptedEngine(["one"])).run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.do("chat.rename", "[red]x\x1b[2J[/red]")
+        await until(pilot, lambda: any("[red]x" in title for title in listed(screen)))
+        assert "\x1b" not in listed(screen)[0]

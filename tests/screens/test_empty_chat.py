@@ -1,0 +1,87 @@
+"""What an empty chat shows: the mark, the model, what to ask, how far a load is."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.engine.base import Progress
+from tui.screens.chat.empty_state import MARK
+from tui.settings.examples import STARTERS
+from tui.settings.state import AppState
+
+OLD_HAND = AppState(toured=True)
+
+
+async def test_it_shows_the_mark_the_model_and_suggestions(desk: Desk):
+    async with desk.app(state=OLD_HAND).run_test(size=ROOMY) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
+        assert MARK[0] in shown(pilot)
+        assert "2,048 tokens of context" in shown(pilot)
+        assert all(text in shown(pilot) for text in STARTERS)
+        assert "Ctrl+J new line" not in shown(pilot)
+
+
+@pytest.mark.parametrize("key", ["alt+2", "a click"])
+async def test_a_suggestion_goes_into_the_message_and_is_sent_by_enter(desk: Desk, key):
+    engine = ScriptedEngine(["reply"])
+    async with desk.app(engine, state=OLD_HAND).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: STARTERS[1] in shown(pilot))
+        if key == "a click":
+            row = next(y for y, line in enumerate(shown(pilot).splitlines()) if STARTERS[1] in line)
+            await pilot.click(offset=(shown(pilot).splitlines()[row].index("Write"), row))
+        else:
+            await pilot.press(key)
+        await until(pilot, lambda: screen.composer.text == STARTERS[1])
+        assert screen.focused is screen.composer
+        assert engine.requests == []
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+        await pilot.press("alt+1")
+        assert screen.composer.text == ""
+
+
+async def test_a_suggestion_keeps_what_was_being_written(desk: Desk):
+    async with desk.app(state=OLD_HAND).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.composer.set_text("mine")
+        await pilot.press("alt+1", "alt+1")
+        assert screen.composer.text == f"{STARTERS[0]}\nmine"
+
+
+async def test_a_load_says_how_far_it_is_and_how_things_work(desk: Desk):
+    gate = threading.Event()
+
+    class Slow(ScriptedEngine):
+        def load(self, request, emit, cancelled):
+            emit(Progress("Reading weights", 30, 60))
+            gate.wait(30)
+            return super().load(request, emit, cancelled)
+
+    async with desk.app(Slow(), state=OLD_HAND).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "50%" in shown(pilot) and "Reading weights" in shown(pilot))
+        assert "You can already write." in shown(pilot)
+        assert "Ctrl+J new line" in shown(pilot)
+        gate.set()
+        await ready(pilot)
+        await until(pilot, lambda: "Ctrl+J new line" not in shown(pilot))
+
+
+@pytest.mark.parametrize("setting", ["screen.plain", "screen.ascii"])
+async def test_where_lines_draw_nothing_there_is_no_mark(desk: Desk, setting):
+    async with desk.app(state=OLD_HAND, command_line={setting: True}).run_test(size=ROOMY) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
+        assert "?" not in shown(pilot).replace(STARTERS[0], "")
+
+
+async def test_a_small_screen_has_what_matters(desk: Desk):
+    async with desk.app(state=OLD_HAND).run_test(size=(40, 10)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
+        await say(pilot, "hi")

@@ -1,0 +1,52 @@
+"""Passing messages: where they stand, how many there are, and when they go."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets._toast import Toast
+
+from tests.screens.conftest import WIDE, Desk, ready, until
+from tui.screens.chat import ui as chat_ui
+
+
+def told(screen):
+    """What is told now."""
+    return [one.message for one in screen.app._notifications]
+
+
+async def test_a_message_stands_above_the_composer_and_beside_the_settings(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.ui.tell("A long message that says something. " * 6, severity="error")
+        await until(pilot, lambda: screen.query(Toast) and screen.query_one(Toast).region.height)
+        region = screen.query_one(Toast).region
+        assert region.bottom <= screen.composer.region.y
+        assert region.right <= screen.view.sidebar.region.x
+
+
+async def test_a_quiet_word_gives_way_to_whatever_follows_and_a_problem_does_not(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.ui.tell("one")
+        screen.ui.tell("two")
+        await until(pilot, lambda: told(screen) == ["two"])
+        screen.ui.tell("bad", severity="error", title="a")
+        await until(pilot, lambda: told(screen) == ["bad"])
+        screen.ui.tell("three")
+        await until(pilot, lambda: told(screen) == ["bad", "three"])
+        screen.ui.tell("worse", severity="error", title="a")
+        await until(pilot, lambda: told(screen) == ["worse"])
+
+
+@pytest.mark.parametrize("severity", ["information", "warning", "error"])
+async def test_the_next_key_takes_away_what_could_be_read(desk: Desk, monkeypatch, severity):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.ui.tell("read me", severity=severity)
+        await pilot.press("a")
+        await until(pilot, lambda: told(screen) == ["read me"])
+        monkeypatch.setattr(chat_ui, "_SEEN_S", 0.0)
+        monkeypatch.setattr(chat_ui, "_READ_S", 0.0)
+        await pilot.press("b")
+        await until(pilot, lambda: told(screen) == [])
+        assert screen.composer.text == "ab"
