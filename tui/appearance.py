@@ -164,6 +164,7 @@ class Appearance(App[None]):
         self.set_class(is_plain, "-plain")
         self.set_class(is_ascii, "-ascii")
         self.set_class(wanted.reduced_motion or is_plain, "-still")
+        self.set_class(is_ascii, "-ascii")
         self._signs = None
         if is_ascii or is_plain:
             signs = {**_ASCII, **(_BARE if is_plain else {})} if is_ascii else _BARE

@@ -147,3 +147,13 @@ def test_a_server_that_is_lost_interrupts_what_it_had_begun(events, status):
         live.take(event)
     live.take(Failed("It is gone.", cause=FailureCause.CONNECTION))
     assert (live.status, live.error) == (status, "It is gone.")
+
+
+def test_the_speed_is_taken_of_stretches_and_a_pause_takes_its_time(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr(live_reply.time, "monotonic", lambda: now[0])
+    live = reply()
+    for at, tokens in ((10.0, 1), (10.25, 5), (10.5, 5), (11.5, 4)):
+        now[0] = at
+        live.take(TextDelta("x", tokens))
+    assert live.speeds == (20.0, 4.0, 4.0)

@@ -457,11 +457,11 @@ async def test_the_status_bar_shows_memory_context_and_speed(desk: Desk) -> None
         screen = await ready(pilot)
         await say(pilot, "x")
         await answered(pilot, screen, 2)
-        await until(pilot, lambda: "ctx 11/2,048" in shown(pilot))
+        await until(pilot, lambda: " 11/2k" in shown(pilot))
         line = str(screen.query_one(StatusBar).render())
         assert "RAM 8.0/24.0 GB" in line
         assert "tok/s" in line
-        assert "TTFT 0.10 s" in line
+        assert "first word 0.1 s" in line
 
 
 async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_after(
@@ -472,7 +472,7 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
         screen = await ready(pilot)
         await say(pilot, "x")
         await answered(pilot, screen, 2)
-        await until(pilot, lambda: "ctx 11/2,048" in shown(pilot))
+        await until(pilot, lambda: " 11/2k" in shown(pilot))
         is_late, asked = asyncio.Event(), []
 
         async def late(request):
@@ -490,7 +490,7 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
         await pilot.pause()
         screen._shower.show_status()
         await pilot.pause()
-        assert "ctx 18/2,048" in shown(pilot)
+        assert " 18/2k" in shown(pilot)
 
 
 async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk, monkeypatch):

@@ -477,7 +477,7 @@ async def test_the_meter_counts_a_draft_as_the_prompt_that_it_would_make(desk: D
         screen = await ready(pilot)
         screen.core.settings.system_prompt = "Be brief"
         await pilot.press(*"one", "space", *"two")
-        await until(pilot, lambda: "ctx 12/" in shown(pilot))
+        await until(pilot, lambda: " 12/" in shown(pilot))
         await pilot.press("enter")
         await answered(pilot, screen, 2)
         assert screen.conversation.path[-1].generation.stats.prompt_tokens == 12

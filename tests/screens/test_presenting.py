@@ -5,13 +5,16 @@ from __future__ import annotations
 from tui.conversation import (
     Conversation,
     FilePart,
+    Generation,
     ImagePart,
+    ReplyStats,
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    Turn,
     UnknownPart,
 )
-from tui.screens.presenting import Presenter
+from tui.screens.presenting import Presenter, caption
 from tui.widgets.other_parts import ShownPart
 
 CALL = ToolCallPart("c", "search", {"q": "cats"})
@@ -49,3 +52,30 @@ def test_what_came_before_the_text_stands_above_it():
 def test_a_name_that_is_no_file_name_names_no_language():
     assert shown(FilePart("a.`\n```x", "y"))[0].language == ""
     assert shown(FilePart("", "y"))[0].language == ""
+
+
+def captions(*made: Generation) -> list[str]:
+    chat = Conversation()
+    for generation in made:
+        chat = chat.add_user("?")
+        chat = chat.begin_reply(chat.leaf.id, generation)
+    presenter = Presenter()
+    shown = presenter.turns(chat)[1::2]
+    assert [presenter.turn(chat, chat.turn(turn.id)) for turn in shown] == list(shown)
+    return [turn.caption.partition(" · ")[2] + turn.change for turn in shown]
+
+
+def test_a_reply_names_its_model_only_where_that_is_another():
+    one, two = Generation("org/one"), Generation("org/two")
+    assert captions(one, one, two, two) == ["one", "", "from here on two", ""]
+
+
+def test_a_reply_names_its_model_where_that_is_quantized_otherwise():
+    whole, small = Generation("org/one"), Generation("org/one", quantization="int8")
+    assert captions(whole, small, small, whole) == ["one", "one · int8", "", "one"]
+
+
+def test_a_caption_tells_time_length_and_speed():
+    turn = Turn("a", None, "assistant", "Hi", 0.0, generation=Generation("one"))
+    stats = ReplyStats(new_tokens=128, decode_s=7.0)
+    assert caption(turn, stats=stats) == "128 tokens · 18 tok/s"

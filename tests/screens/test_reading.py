@@ -6,12 +6,13 @@ import threading
 
 import pytest
 
-from tests.screens.conftest import Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
 from tui.engine.base import ReasoningDelta, TextDelta
 from tui.screens.ask import Ask
 from tui.screens.chat import reading
 from tui.screens.chat.reading import can_be_opened
+from tui.settings.state import AppState
 from tui.widgets.transcript import Transcript
 
 SIZE = (80, 24)
@@ -146,3 +147,52 @@ async def test_how_long_the_model_thought_is_told_when_the_answer_begins(desk: D
         assert "Thought for" in shown(pilot)
         assert "3 tokens" in shown(pilot)
         hold.set()
+
+
+async def test_a_title_that_is_the_first_message_is_not_shown_and_marks_are(desk: Desk) -> None:
+    async with desk.app(ScriptedEngine(["answer"])).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        assert str(screen.view.title.content) == "New chat"
+        await say(pilot, "What is a monad?")
+        await answered(pilot, screen, 2)
+        assert str(screen.view.title.content) == ""
+        screen.core.session.rename("Monads")
+        assert str(screen.view.title.content) == "Monads"
+
+
+async def test_a_temporary_chat_says_so_though_its_title_is_its_first_message(desk: Desk) -> None:
+    async with desk.app(ScriptedEngine(["answer"])).run_test(size=(60, 14)) as pilot:
+        screen = await ready(pilot)
+        screen.do("chat.temporary")
+        await say(pilot, "What is a monad?")
+        await answered(pilot, screen, 2)
+        assert str(screen.view.title.content) == "(temporary: not saved)"
+        assert screen.view.title.display
+
+
+async def test_the_title_begins_where_the_text_of_turns_does(desk: Desk) -> None:
+    for width in (60, 98, 110, 111, 140):
+        app = desk.app(ScriptedEngine(["answer"]), state=AppState(sidebar=False))
+        async with app.run_test(size=(width, 30)) as pilot:
+            screen = await ready(pilot)
+            await say(pilot, "What?")
+            await answered(pilot, screen, 2)
+            screen.core.session.rename("Title")
+            await until(pilot, lambda: "Title" in shown(pilot))
+            rows = shown(pilot).splitlines()
+            title = next(row for row in rows if "Title" in row)
+            assert title.index("Title") == next(r for r in rows if " You" in r).index("You"), width
+
+
+async def test_a_reply_counts_its_tokens_in_its_head_while_it_is_written(desk: Desk) -> None:
+    go = threading.Event()
+    engine = ScriptedEngine(["some words more"], hold=go)
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "What?")
+        await until(pilot, lambda: "some words" in shown(pilot) and "▍" in shown(pilot))
+        await until(pilot, lambda: "2 tokens" in shown(pilot))
+        go.set()
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: "3 tokens" in shown(pilot))
+        assert "▍" not in shown(pilot).split("some words more")[1].splitlines()[0]

@@ -86,7 +86,7 @@ async def test_the_address_of_a_server_is_typed_and_its_model_answers(desk: Desk
         made = screen.conversation.path[-1].generation
         assert made.model == f"{server.url}/#{MODEL}"
         assert (made.stats.prompt_tokens, made.stats.cached_tokens) == (20, 8)
-        assert "ctx 22/2,048" in screen_text(pilot)
+        assert " 22/2k" in screen_text(pilot)
         assert app.sessions is not None
         (kept,) = desk.files()
         assert kept["settings"]["model_id"] == made.model

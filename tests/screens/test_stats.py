@@ -85,7 +85,7 @@ async def test_the_status_bar_says_what_was_cached_new_and_dropped(desk: Desk) -
         await say(pilot, "x")
         await answered(pilot, screen, 2)
         await pilot.pause()
-        assert "1,204 cached +38 -12" in str(screen.query_one(StatusBar).render())
+        assert "1,204 reused, 38 read, 12 dropped" in str(screen.query_one(StatusBar).render())
 
 
 async def test_what_comes_before_the_next_message_is_computed_ahead(desk: Desk) -> None:

@@ -6,7 +6,10 @@ import pytest
 
 from tests.screens.host import Host, screen_text, until
 from tui.conversation import Conversation, Generation, Status, Turn
-from tui.screens.tree_view import TreeView, TurnTree, places
+from tui.screens.branch_map import branch_from, map_rows
+from tui.screens.tree_view import TreeView, preview
+from tui.screens.turn_tree import TurnTree
+from tui.widgets.long_text import LongText
 
 
 def reply(chat: Conversation, text: str, status: Status = Status.COMPLETE, parent: str = ""):
@@ -29,29 +32,91 @@ def by_text(chat: Conversation, text: str) -> Turn:
     return next(turn for turn in chat.turns.values() if turn.text.startswith(text))
 
 
-def depths(chat: Conversation) -> dict[str, int]:
-    found: dict[str | None, int] = {None: 0}
-    for place in places(chat):
-        assert place.turn_id not in found
-        found[place.turn_id] = found[place.host] + 1
-    del found[None]
-    return found
+def drawn(chat: Conversation, folded: frozenset[str] = frozenset()) -> list[str]:
+    """The map as text: lines, and the words of each turn."""
+    rows = []
+    for row in map_rows(chat, folded):
+        said = "" if row.turn_id is None else chat.turns[row.turn_id].text.split(" [")[0]
+        sign = "" if row.turn_id is None else "o"
+        lanes = "".join(lane.text for lane in row.lanes)
+        rows.append(f"{lanes}{sign}{row.beside} {said}".rstrip())
+    return rows
 
 
-def test_the_active_path_stays_on_one_level_and_other_variants_are_indented(chat):
-    levels = {chat.turns[turn_id].text.split(" [")[0]: at for turn_id, at in depths(chat).items()}
-    assert levels == {
-        "question": 1,
-        "first answer": 2,
-        "second answer": 2,
-        "go on": 3,
-        "I go on": 3,
-        "third answer": 1,
-    }
+def test_variants_hang_on_one_line_in_order_and_the_active_path_goes_straight_down(chat):
+    assert drawn(chat) == [
+        "o─╮ question",
+        "│ ├─o   first answer",
+        "│ ╰─o   second answer",
+        "│   o   go on",
+        "│   o   I go on",
+        "o   third answer",
+    ]
 
 
-def test_every_turn_has_one_place(chat):
-    assert Counter(place.turn_id for place in places(chat)) == Counter(list(chat.turns))
+def test_a_variant_after_the_active_one_stands_after_it(chat):
+    chat = chat.page(by_text(chat, "third answer").id, -1)
+    chat = chat.page(by_text(chat, "second answer").id, -1)
+    assert [row.turn_id for row in map_rows(chat) if row.is_active] == [
+        turn.id for turn in chat.path
+    ]
+    assert drawn(chat) == [
+        "o─╮ question",
+        "o │ first answer",
+        "  ├─o   second answer",
+        "  │ o   go on",
+        "  │ o   I go on",
+        "  ╰─o   third answer",
+    ]
+
+
+def test_lines_that_would_cross_have_a_row_of_their_own(chat):
+    first = by_text(chat, "first answer").id
+    chat = chat.page(by_text(chat, "third answer").id, -1)
+    chat = chat.page(by_text(chat, "second answer").id, -1).add_user("this")
+    chat = chat.edit(by_text(chat, "this").id, "or that")
+    assert drawn(chat)[1:] == [
+        "o │ first answer",
+        "│ ├─o   second answer",
+        "│ │ o   go on",
+        "│ │ o   I go on",
+        "│ ╰─o   third answer",
+        "├─╮",
+        "│ ╰─o   this",
+        "o   or that",
+    ]
+    assert chat.turn(first).text == "first answer"
+
+
+def test_first_messages_hang_together_though_nothing_stands_above_them():
+    chat = Conversation().add_user("one")
+    chat = chat.edit(chat.path[0].id, "two")
+    chat = chat.edit(chat.path[0].id, "three")
+    chat = chat.page(chat.path[0].id, -1).add_user("more")
+    assert drawn(chat) == [
+        "╭─╮",
+        "│ ├─o   one",
+        "o │ two",
+        "│ ╰─o   three",
+        "o   more",
+    ]
+
+
+def test_what_is_folded_is_left_out(chat):
+    folded = frozenset([chat.path[0].id])
+    assert drawn(chat, folded) == ["o─▸ question", "o   third answer"]
+
+
+def test_every_turn_has_one_row(chat):
+    assert Counter(row.turn_id for row in map_rows(chat)) == Counter(list(chat.turns))
+
+
+def test_a_branch_goes_on_along_the_active_path_or_what_was_said_last(chat):
+    def said(turn_id: str, most: int) -> list[str]:
+        return [turn.text.split(" [")[0] for turn in branch_from(chat, turn_id, most)]
+
+    assert said(chat.path[0].id, 9) == ["question", "third answer"]
+    assert said(by_text(chat, "second").id, 2) == ["second answer", "go on"]
 
 
 def chain(count: int, *, leaves: bool) -> Conversation:
@@ -68,20 +133,20 @@ def chain(count: int, *, leaves: bool) -> Conversation:
 
 
 def test_a_long_chat_is_not_deep():
-    assert set(depths(chain(5000, leaves=False)).values()) == {1}
+    assert {len(row.lanes) for row in map_rows(chain(5000, leaves=False))} == {0}
 
 
 def test_a_branch_at_every_turn_is_not_deep_either():
-    levels = depths(chain(3000, leaves=True))
-    assert len(levels) == 6000
-    assert max(levels.values()) <= 3
+    rows = map_rows(chain(3000, leaves=True))
+    assert len({row.turn_id for row in rows} - {None}) == 6000
+    assert max(len(row.lanes) for row in rows) <= 4
 
 
 async def test_enter_returns_the_turn_under_the_cursor(chat):
     app = Host(TreeView(chat, by_text(chat, "go on").id))
     async with app.run_test() as pilot:
         tree = app.dialog.query_one(TurnTree)
-        await until(pilot, lambda: tree.cursor_node is not None)
+        await until(pilot, lambda: tree.cursor_turn is not None)
         await pilot.pause()
         await pilot.press("down", "enter")
         await pilot.pause()
@@ -92,7 +157,7 @@ async def test_the_cursor_begins_at_the_end_of_the_active_path(chat):
     app = Host(TreeView(chat))
     async with app.run_test() as pilot:
         tree = app.dialog.query_one(TurnTree)
-        await until(pilot, lambda: tree.cursor_node is not None)
+        await until(pilot, lambda: tree.cursor_turn is not None)
         await pilot.press("enter")
         await pilot.pause()
         assert app.result == chat.path[-1].id
@@ -113,12 +178,23 @@ async def test_rows_name_role_variant_status_and_model_on_one_line_each(chat):
         await pilot.pause()
         rows = {row.strip("│ ").strip() for row in screen_text(pilot).splitlines()}
         first = next(row for row in rows if "first answer" in row)
-        assert "● first answer" in first
-        assert "stopped · 1/3 · some-model" in first
-        assert any("❯ question" in row for row in rows)
+        assert "├─●   first answer" in first
+        assert "stopped · 1/3" in first
+        assert "some-model" not in screen_text(pilot)
+        assert any("❯─╮ question" in row for row in rows)
         third = next(row for row in rows if "third answer" in row)
-        assert "● third answer [b]x[/b] ␛[2J" in third
+        assert "●   third answer [b]x[/b] ␛[2J" in third
         assert "failed · 3/3" in third
+
+
+async def test_models_are_named_where_there_is_more_than_one(chat):
+    chat = chat.add_user("and you?")
+    chat = chat.begin_reply(chat.leaf.id, Generation(model="org/other"))
+    app = Host(TreeView(chat))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.pause()
+        assert "1/3 · some-model" in screen_text(pilot)
+        assert "other" in screen_text(pilot)
 
 
 async def test_rows_fit_on_a_narrow_screen(chat):
@@ -133,20 +209,20 @@ async def test_n_goes_from_variant_to_variant_and_back(chat):
     app = Host(TreeView(chat, by_text(chat, "first answer").id))
     async with app.run_test() as pilot:
         tree = app.dialog.query_one(TurnTree)
-        await until(pilot, lambda: tree.cursor_node is not None)
+        await until(pilot, lambda: tree.cursor_turn is not None)
         await pilot.press("n")
-        assert tree.cursor_node.data == by_text(chat, "second answer").id
+        assert tree.cursor_turn == by_text(chat, "second answer").id
         await pilot.press("n")
-        assert tree.cursor_node.data == by_text(chat, "third answer").id
+        assert tree.cursor_turn == by_text(chat, "third answer").id
         await pilot.press("N")
-        assert tree.cursor_node.data == by_text(chat, "second answer").id
+        assert tree.cursor_turn == by_text(chat, "second answer").id
 
 
 async def test_a_branch_is_folded_and_unfolded(chat):
-    app = Host(TreeView(chat, by_text(chat, "second answer").id))
+    app = Host(TreeView(chat, by_text(chat, "question").id))
     async with app.run_test() as pilot:
         tree = app.dialog.query_one(TurnTree)
-        await until(pilot, lambda: tree.cursor_node is not None)
+        await until(pilot, lambda: tree.cursor_turn is not None)
         await pilot.press("left")
         await pilot.pause()
         assert "I go on" not in screen_text(pilot)
@@ -168,18 +244,39 @@ async def test_thousands_of_turns_are_drawn_row_by_row():
     app = Host(TreeView(chain(5000, leaves=False)))
     async with app.run_test(size=(80, 24)) as pilot:
         tree = app.dialog.query_one(TurnTree)
-        await until(pilot, lambda: tree.cursor_node is not None)
+        await until(pilot, lambda: tree.cursor_turn is not None)
         await pilot.press("home", "enter")
         await pilot.pause()
         assert app.result == "t0"
 
 
-def test_the_active_first_turn_stands_right_before_what_follows_it():
+async def test_the_cursor_passes_rows_of_lines_alone():
     chat = Conversation().add_user("one")
-    first = chat.path[0].id
-    chat = chat.edit(first, "two")
-    second = chat.path[0].id
-    chat = chat.edit(first, "three")
-    third = chat.path[0].id
-    chat = chat.page(third, -1).add_user("more")
-    assert [place.turn_id for place in places(chat)] == [first, third, second, chat.path[1].id]
+    chat = chat.edit(chat.path[0].id, "two")
+    app = Host(TreeView(chat))
+    async with app.run_test() as pilot:
+        tree = app.dialog.query_one(TurnTree)
+        await until(pilot, lambda: tree.cursor_turn is not None)
+        await pilot.press("home", "up")
+        assert tree.cursor_turn == by_text(chat, "one").id
+
+
+async def test_what_the_branch_under_the_cursor_says_is_shown_where_there_is_room(chat):
+    app = Host(TreeView(chat, by_text(chat, "second answer").id))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        assert "● Assistant" in screen_text(pilot)
+        assert "❯ You" in screen_text(pilot)
+        await pilot.press("down", "down", "down")
+        await pilot.pause()
+        assert "❯ You" not in screen_text(pilot)
+    app = Host(TreeView(chat))
+    async with app.run_test(size=(119, 30)) as pilot:
+        await pilot.pause()
+        assert not app.dialog.query_one(LongText).display
+
+
+def test_a_preview_is_shortened(chat):
+    long = Conversation().add_user("x" * 5000)
+    assert len(preview(long, long.path[0].id)) < 2100
+    assert preview(long, long.path[0].id).endswith("x…")

@@ -98,3 +98,37 @@ async def test_no_row_is_hidden_behind_the_scrollbar():
         assert app.view.show_vertical_scrollbar
         assert app.view.scrollable_content_region.width == 39
         assert app.view.render_line(0).text == ("word " * 7).ljust(39)
+
+
+PIECES = ("two", " words", "\n", "more")
+
+
+def grounds(app: Host, y: int) -> dict[str, str]:
+    """What stands on each ground of a row."""
+    found: dict[str, str] = {}
+    for segment in app.view.render_line(y):
+        name = str(segment.style.bgcolor and segment.style.bgcolor.triplet)
+        found[name] = found.get(name, "") + segment.text
+    return found
+
+
+async def test_pieces_stand_on_two_grounds_by_turns():
+    app = Host("")
+    async with app.run_test(size=(20, 5)) as pilot:
+        app.view.set_pieces(PIECES)
+        await pilot.pause()
+        assert app.rows()[:2] == ["two words⏎", "more"]
+        two, words, *_ = grounds(app, 0).values()
+        assert (two, words) == ("two⏎", " words")
+        assert "more" in grounds(app, 1).values()
+
+
+@pytest.mark.parametrize("look", ["-plain", "no color"])
+async def test_the_edges_of_pieces_are_drawn_where_there_is_no_color(look):
+    app = Host("")
+    async with app.run_test(size=(20, 5)) as pilot:
+        app.set_class(look == "-plain", "-plain")
+        app.no_color = look == "no color"
+        app.view.set_pieces(PIECES)
+        await pilot.pause()
+        assert app.rows()[:2] == ["two| words|⏎", "|more"]

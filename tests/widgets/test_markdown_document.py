@@ -23,7 +23,7 @@ from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, Span, copied_text, wrap
 from tui.widgets.markdown.parser import BlockParse, references
 from tui.widgets.markdown.pieces import code_texts, pieces
-from tui.widgets.markdown.search import LineHits
+from tui.widgets.markdown.search import LineHits, shown_text
 
 _FRAGMENTS = (
     "- ", "* ", "+ ", "1. ", "2) ", "10. z\n", "> ", "    ", "  ", "\t", "\n", "\n\n", "  - n\n", "   1. q\n",
@@ -38,8 +38,13 @@ _WIDTHS = st.sampled_from([12, 30, 76])
 _SLOW = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+def seen(line: Line) -> str:
+    """What a row says: the text, and what stands at its right end."""
+    return line.text if line.note is None else f"{line.text}  {line.note.text}"
+
+
 def texts_of(lines: Sequence[Line]) -> list[str]:
-    return [line.text.rstrip() for line in lines]
+    return [seen(line).rstrip() for line in lines]
 
 
 def streamed(text: str, cuts: list[int], width: int, *, numbers: bool = False) -> list[Line]:
@@ -87,7 +92,7 @@ def test_no_line_is_wider_than_the_page(text: str, width: int) -> None:
 @_SLOW
 @given(_TEXTS)
 def test_no_control_character_comes_through(text: str) -> None:
-    shown = "".join(line.text for line in LiveDocument(text).lines(60))
+    shown = "".join(seen(line) for line in LiveDocument(text).lines(60))
     assert shown == sanitize(shown)
     assert "\t" not in shown
 
@@ -123,7 +128,7 @@ _WORDS = st.lists(
 @given(_WORDS)
 def test_every_word_of_the_source_is_on_the_page(words: list[str]) -> None:
     source = " ".join(words)
-    page = re.sub(r"\s", "", "".join(line.text for line in LiveDocument(source).lines(200)))
+    page = re.sub(r"\s", "", "".join(seen(line) for line in LiveDocument(source).lines(200)))
     source = source.replace("&lt;", "<")
     for word in re.findall(r"[^\W_]+", source):
         assert word in page
@@ -132,7 +137,7 @@ def test_every_word_of_the_source_is_on_the_page(words: list[str]) -> None:
 @_SLOW
 @given(_TEXTS)
 def test_user_text_is_shown_as_it_was_typed(text: str) -> None:
-    page = "".join(line.text for line in LiveDocument(text, verbatim=True).lines(200))
+    page = "".join(seen(line) for line in LiveDocument(text, verbatim=True).lines(200))
     for word in re.findall(r"\w+", sanitize(text.replace("```py", ""))):
         assert word in page
 
@@ -154,7 +159,7 @@ def test_every_example_streams_into_what_it_is_at_once(section: str) -> None:
 @pytest.mark.parametrize("section", EXAMPLES)
 def test_no_word_of_an_example_is_lost(section: str) -> None:
     for text in EXAMPLES[section]:
-        page = "".join(line.text for line in LiveDocument(text).lines(200))
+        page = "".join(seen(line) for line in LiveDocument(text).lines(200))
         source = re.sub(r"&#?\w+;|\\[a-zA-Z]+|- \[[xX]\]", " ", sanitize(text))
         for word in re.findall(r"[^\W\d_]+", source):
             assert word.casefold() in page.casefold(), text
@@ -260,10 +265,10 @@ def test_lines_of_code_are_numbered_on_demand_and_the_numbers_are_not_copied() -
     document = LiveDocument(source)
     assert texts_of(document.lines(30))[1] == "▏ x = 1"
     lines = document.lines(30, numbers=True)
-    assert texts_of(lines)[:3] == ["▏ python", "▏   1 x = 1", "▏   2 x = 1"]
-    assert texts_of(lines)[200] == "▏ 200 x = 1"
+    assert texts_of(lines)[:3] == ["▏   1 x = 1  python", "▏   2 x = 1", "▏   3 x = 1"]
+    assert texts_of(lines)[199] == "▏ 200 x = 1"
     assert texts_of(lines)[-2:] == ["  ▏   1 " + "y" * 22, "  ▏     " + "y" * 8]
-    assert copied_text(lines, 1, 2, 0, None) == "x = 1\nx = 1"
+    assert copied_text(lines, 0, 1, 0, None) == "x = 1\nx = 1"
     assert copied_text(lines, len(lines) - 2, len(lines) - 1, 0, None) == "y" * 30
 
 
@@ -369,12 +374,23 @@ def test_a_column_grows_wider_in_rows_that_were_settled_before() -> None:
 
 def test_code_names_its_language_and_keeps_its_indent() -> None:
     lines = LiveDocument("```python\nif x:\n    y = 1\n```").lines(60)
-    assert texts_of(lines) == ["▏ python", "▏ if x:", "▏     y = 1"]
+    assert texts_of(lines) == ["▏ if x:  python", "▏     y = 1"]
+
+
+def test_a_language_beside_which_the_code_has_no_room_stands_above_it() -> None:
+    lines = LiveDocument("```python\n" + "x" * 50 + "\n```").lines(56)
+    assert texts_of(lines) == ["▏ python", "▏ " + "x" * 50]
+
+
+def test_a_language_is_neither_copied_nor_found() -> None:
+    lines = LiveDocument("```python\nx = 1\n```").lines(60)
+    assert copied_text(lines, 0, 0, 0, None) == "x = 1"
+    assert shown_text(lines) == "x = 1"
 
 
 def test_an_unknown_language_is_plain_code() -> None:
     lines = LiveDocument("```no-such-language\nx = 1\n```").lines(60)
-    assert texts_of(lines) == ["▏ no-such-language", "▏ x = 1"]
+    assert texts_of(lines) == ["▏ x = 1  no-such-language"]
 
 
 def test_wide_characters_are_counted_by_cells_and_do_not_begin_a_line_with_a_full_stop() -> None:
@@ -414,7 +430,7 @@ def test_a_finished_text_can_go_on() -> None:
     ids=lambda text: repr(text[:12]),
 )  # fmt: skip
 def test_hostile_text_costs_a_bounded_number_of_steps_and_is_all_there(text: str) -> None:
-    page = "".join(line.text for line in LiveDocument(text).lines(76))
+    page = "".join(seen(line) for line in LiveDocument(text).lines(76))
     for letter in "xwl[b":
         assert page.count(letter) >= text.count(letter)
 
@@ -708,13 +724,13 @@ def test_only_code_that_waited_is_laid_out_again(colors: CodeColors) -> None:
     text = "words\n\n" * 5 + "```python\nif x:\n```\n\n" + "words\n\n" * 5
     live = LiveDocument(text, colors=colors)
     plain = list(live.lines(60))
-    first = texts_of(plain).index("▏ python")
+    first = texts_of(plain).index("▏ if x:  python")
     assert live.color() == range(0)
     assert colors.wait(60)
-    assert live.color() == range(first - 1, first + 2)
+    assert live.color() == range(first - 1, first + 1)
     now = live.lines(60)
     assert all(old is new for old, new in zip(plain[: first - 1], now, strict=False))
-    assert all(old is new for old, new in zip(plain[first + 2 :], now[first + 2 :], strict=True))
+    assert all(old is new for old, new in zip(plain[first + 1 :], now[first + 1 :], strict=True))
     assert not live.awaits_colors
 
 

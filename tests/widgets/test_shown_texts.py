@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui.widgets.shown_texts import Hits, ShownTexts
-from tui.widgets.turn_view import ShownTurn, ViewState
+from tui.widgets.shown_turn import ShownTurn, ViewState
 
 STATE = ViewState()
 

@@ -16,7 +16,7 @@ from textual.selection import Selection
 
 from tui.conversation import Status
 from tui.highlighting.lexers import Lexers
-from tui.widgets import transcript, turn_view
+from tui.widgets import transcript, turn_hits
 from tui.widgets.markdown import LiveDocument
 from tui.widgets.other_parts import ShownPart
 from tui.widgets.transcript import ShownTurn, Transcript
@@ -638,7 +638,9 @@ async def test_a_theme_switch_repaints_in_the_new_colours() -> None:
 
 def colors_of(app: TranscriptApp, needle: str) -> set[object]:
     strip = app.screen._compositor.render_strips()[row_of(app, needle)]
-    return {segment.style.color for segment in strip if segment.style and segment.text.strip(" ▏")}
+    plain = " ▏"
+    words = (segment for segment in strip if segment.text.strip(plain) and segment.text in needle)
+    return {segment.style.color for segment in words if segment.style}
 
 
 async def test_code_gets_its_colors_when_they_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -815,7 +817,7 @@ async def test_a_long_chat_is_counted_in_idle_moments_and_the_count_is_told(
 async def test_a_hit_far_down_in_a_huge_turn_is_gone_to_when_it_is_come_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turn_view, "_FIND_SLICE_S", 0.0)
+    monkeypatch.setattr(turn_hits, "_SLICE_S", 0.0)
     app = TranscriptApp()
     async with app.run_test(size=(80, 24)) as pilot:
         text = "- item\n" * 300 + "\nneedle\n\n" + "- item\n" * 300
@@ -884,3 +886,16 @@ async def test_many_short_turns_fill_a_large_screen_and_come_to_rest() -> None:
             app.transcript.scroll_to(y=app.transcript.scroll_y + move, animate=False)
             await quiet(pilot)
             assert sum(1 for row in screen_rows(app) if "Turn" in row) >= 15
+
+
+@pytest.mark.parametrize(("look", "end"), [("", "▍"), ("-ascii", "_"), ("-still", "")])
+async def test_the_caret_fits_the_terminal_and_is_not_there_where_nothing_moves(
+    look: str, end: str
+) -> None:
+    app = TranscriptApp()
+    app.set_class(bool(look), look or "-none")
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.transcript.show([ShownTurn("a", "assistant", "said", status=Status.STREAMING)])
+        await settle(pilot)
+        row = app.screen._compositor.render_strips()[row_of(app, "said")]
+        assert row.text.rstrip() == f"   said{end}"

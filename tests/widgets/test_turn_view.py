@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
+from textual.geometry import Region
 
 from tui.conversation import Status
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, Palette, component_css
 from tui.widgets.other_parts import ShownPart
-from tui.widgets.turn_view import MEASURE, ShownTurn, TurnView, ViewState
+from tui.widgets.shown_turn import MEASURE, ShownTurn, ViewState
+from tui.widgets.turn_view import TurnView
 
 
 class Holder(VerticalScroll):
@@ -29,6 +32,11 @@ class OneTurnApp(App[None]):
         holder = Holder()
         with holder:
             yield TurnView(self.turn, Palette(holder), self.state)
+
+
+def screen_row(app: OneTurnApp, y: int) -> str:
+    strip = app.screen._compositor.render_strips()[y]
+    return "".join(segment.text for segment in strip).rstrip()
 
 
 async def rows_of(turn: ShownTurn, width: int = 60, state: ViewState | None = None) -> list[str]:
@@ -103,7 +111,7 @@ async def test_what_was_said_is_copied_without_name_reasoning_and_drawn_lines() 
     async with app.run_test(size=(60, 30)) as pilot:
         await pilot.pause()
         shown = app.query_one(TurnView).shown_answer
-        assert shown == "h\na\n\n\nsaid\n\n\n\tcode"
+        assert shown == "h\na\n\n\nsaid\n\n\tcode"
 
 
 async def test_a_turn_that_is_too_long_for_markdown_says_so_in_its_head() -> None:
@@ -135,8 +143,9 @@ async def test_a_file_unfolds_to_its_text_as_code() -> None:
     state = ViewState(open_files=frozenset([0]))
     rows = await rows_of(ShownTurn("a", "user", "Look", parts=(NOTES, CAT)), state=state)
     assert rows[1:3] == [" │ Look", " │ ▾ notes.py · 2 lines"]
-    assert [row.strip(" │▏") for row in rows[3:6]] == ["py", "one = 1", "```"]
-    assert rows[6] == " │ image: cat.png"
+    assert rows[3].split() == ["│", "▏", "one", "=", "1", "py"]
+    assert rows[4].split() == ["│", "▏", "```"]
+    assert rows[5] == " │ image: cat.png"
 
 
 async def test_the_line_of_a_part_is_one_line_and_harmless() -> None:
@@ -169,3 +178,61 @@ async def test_the_text_of_a_file_is_harmless() -> None:
     said = "".join(rows)
     assert "safe" in said
     assert not any(sign in said for sign in "\x1b\x07\u202e")
+
+
+WRITTEN = ShownTurn("a", "assistant", "Some words", status=Status.STREAMING)
+
+
+async def test_a_caret_stands_at_the_end_of_a_text_until_it_is_written() -> None:
+    app = OneTurnApp(WRITTEN)
+    async with app.run_test(size=(60, 12)) as pilot:
+        view = app.query_one(TurnView)
+        view.show_caret("▍")
+        await pilot.pause()
+        view.stream(" more", "")
+        await pilot.pause()
+        assert screen_row(app, 1) == "   Some words more▍"
+        view.update_turn(replace(WRITTEN, text="Some words more", status=Status.COMPLETE))
+        await pilot.pause()
+        assert screen_row(app, 1) == "   Some words more"
+
+
+async def test_the_caret_has_room_behind_a_full_line_and_moves_on_with_the_text() -> None:
+    app = OneTurnApp(replace(WRITTEN, text="x" * 56))
+    async with app.run_test(size=(60, 12)) as pilot:
+        view = app.query_one(TurnView)
+        view.show_caret("▍")
+        await pilot.pause()
+        assert screen_row(app, 1) == f"   {'x' * 56}▍"
+        view.stream("yy", "")
+        await pilot.pause()
+        assert screen_row(app, 1) == f"   {'x' * 56}"
+        assert screen_row(app, 2) == "   yy▍"
+
+
+async def test_figures_of_a_reply_repaint_the_head_alone_and_lay_nothing_out() -> None:
+    app = OneTurnApp(WRITTEN)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        view = app.query_one(TurnView)
+        asked: list[tuple[object, object]] = []
+        refresh = view.refresh
+        view.refresh = lambda *regions, **how: (
+            asked.append((regions, how)) or refresh(*regions, **how)
+        )  # type: ignore[method-assign]
+        view.show_figures("2 tokens · 18 tok/s")
+        await pilot.pause()
+        assert asked == [((Region(0, 0, view.size.width, 1),), {})]
+        assert screen_row(app, 0).endswith("2 tokens · 18 tok/s")
+        view.update_turn(replace(WRITTEN, status=Status.COMPLETE, caption="14:02"))
+        await pilot.pause()
+        assert screen_row(app, 0).endswith(" 14:02")
+
+
+async def test_the_ground_of_a_message_goes_one_cell_beyond_its_text() -> None:
+    app = OneTurnApp(ShownTurn("a", "user", "Hi", caption="14:02"))
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        assert screen_row(app, 0)[-5:] == "14:02"
+        strip = app.screen._compositor.render_strips()[0]
+        assert len({segment.style.bgcolor for segment in strip if segment.text}) == 1

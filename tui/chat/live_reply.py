@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -25,6 +26,9 @@ from tui.engine.client import EngineJob
 
 CHECKPOINT_S: Final = 0.5
 """A reply is put on disk this often while it grows."""
+SAMPLE_S: Final = 0.5
+"""The speed is taken of stretches that are this long at least."""
+_MOST_SAMPLES: Final = 64
 
 _STATUS: Final = {
     StopReason.END: Status.COMPLETE,
@@ -73,6 +77,9 @@ class LiveReply:
     _first_token: float = 0.0
     _reasoning_end: float = 0.0
     _reasoning_tokens: int = 0
+    _speeds: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_SAMPLES))
+    _sample_start: float = 0.0
+    _sample_tokens: int = 0
     _saved: float = field(default_factory=time.monotonic)
 
     @property
@@ -101,6 +108,11 @@ class LiveReply:
     def context_tokens(self) -> int:
         """Tokens of prompt and reply so far; 0 before the prompt was made."""
         return self.prompt.prompt_tokens + self.new_tokens if self.prompt else 0
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """How fast it was written of late, in tokens per second: one figure for each `SAMPLE_S`, oldest first."""
+        return tuple(self._speeds)
 
     @property
     def stats(self) -> ReplyStats:
@@ -202,8 +214,18 @@ class LiveReply:
     def _count(self, tokens: int) -> None:
         self.progress = None
         self.new_tokens += tokens
+        now = time.monotonic()
         if not self._first_token:
-            self._first_token = time.monotonic()
+            # The first token belongs to the prompt's reading.
+            self._first_token = self._sample_start = now
+            return
+        self._sample_tokens += tokens
+        elapsed = now - self._sample_start
+        if elapsed >= SAMPLE_S:
+            # A pause takes as many figures as it took time.
+            count = min(_MOST_SAMPLES, round(elapsed / SAMPLE_S))
+            self._speeds.extend([self._sample_tokens / elapsed] * count)
+            self._sample_start, self._sample_tokens = now, 0
 
     def _note_parameters(self, parameters: Mapping[str, Any]) -> None:
         if parameters:

@@ -102,6 +102,7 @@ class ReplyRunner:
         self._rescue = rescue
         self._ui = ui
         self.live: LiveReply | None = None
+        self._last_speeds: tuple[str, tuple[float, ...]] = ("", ())
         """The reply that is being written."""
         self.stats: list[ReplyStats] = []
         """What each reply since the start cost."""
@@ -385,6 +386,7 @@ class ReplyRunner:
         """
         self.live = None
         turn_id = reply.turn_id
+        self._last_speeds = (turn_id, reply.speeds)
         if reply.overflow is not None:
             # Nothing was said; what comes of it is decided next.
             self._session.amend(lambda chat: chat.withdraw_reply(turn_id), Change.TURNS)
@@ -406,6 +408,10 @@ class ReplyRunner:
     def _go_back(self) -> None:
         if not self.is_leaving:
             self._loader.go_back()
+
+    def speeds_of(self, turn_id: str) -> tuple[float, ...]:
+        """Return how fast the newest reply was written, in tokens per second, one figure for each `SAMPLE_S`; of others it is not known."""
+        return self._last_speeds[1] if self._last_speeds[0] == turn_id else ()
 
     def stop(self, because: str = "") -> None:
         """Stop the reply under way, if there is one.

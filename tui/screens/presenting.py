@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
+from typing import Final, NamedTuple
 
 from tui.chat.loader import short_name
 from tui.conversation import (
@@ -12,16 +13,15 @@ from tui.conversation import (
     USER,
     Conversation,
     FilePart,
-    Generation,
     ReasoningPart,
     ReplyStats,
     TextPart,
     Turn,
 )
 from tui.conversation.parts import label_of
-from tui.widgets.figures import seconds_text
+from tui.widgets.figures import seconds_text, speed_text
 from tui.widgets.other_parts import ShownPart
-from tui.widgets.turn_view import ShownTurn
+from tui.widgets.shown_turn import ShownTurn
 
 
 class Presenter:
@@ -30,34 +30,36 @@ class Presenter:
     def __init__(self, user: str = "") -> None:
         """Make it; `user` is the name above the user's turns, empty for the usual one."""
         self.user = user
-        self._made: dict[str, tuple[Turn, tuple[int, int], bool, str, ShownTurn]] = {}
+        self._made: dict[str, tuple[Turn, tuple[int, int], bool, Maker, ShownTurn]] = {}
 
     def turn(self, conversation: Conversation, turn: Turn) -> ShownTurn:
         """Return what the transcript shows of one turn."""
-        before = ""
-        if _speaker(turn):
+        before = _NOBODY
+        if _maker(turn) != _NOBODY:
             way = reversed(conversation.ancestors(turn.id)[:-1])
-            before = next((name for one in way if (name := _speaker(one))), "")
+            before = next((made for one in way if (made := _maker(one)) != _NOBODY), _NOBODY)
         place, in_context = conversation.place(turn.id), turn.id not in conversation.unseen
-        return self._shown(turn, place, in_context, _change(before, turn))
+        return self._shown(turn, place, in_context, before)
 
     def turns(self, conversation: Conversation) -> Sequence[ShownTurn]:
         """Return what the transcript shows of the active path."""
         hidden = frozenset(conversation.unseen)
-        shown, before = [], ""
+        shown, before = [], _NOBODY
         for turn in conversation.path:
             place = conversation.place(turn.id)
-            shown.append(self._shown(turn, place, turn.id not in hidden, _change(before, turn)))
-            before = _speaker(turn) or before
+            shown.append(self._shown(turn, place, turn.id not in hidden, before))
+            if (made := _maker(turn)) != _NOBODY:
+                before = made
         return shown
 
     def _shown(
-        self, turn: Turn, place: tuple[int, int], in_context: bool, change: str
+        self, turn: Turn, place: tuple[int, int], in_context: bool, before: Maker
     ) -> ShownTurn:
         made = self._made.get(turn.id)
-        if made is not None and made[0] is turn and made[1:4] == (place, in_context, change):
+        if made is not None and made[0] is turn and made[1:4] == (place, in_context, before):
             return made[4]
         generation = turn.generation
+        change = _change(before, turn)
         shown = ShownTurn(
             id=turn.id,
             role=turn.role,
@@ -65,7 +67,7 @@ class Presenter:
             reasoning=turn.reasoning,
             status=turn.status,
             error=turn.error,
-            caption=caption(turn),
+            caption=caption(turn, _named(before, turn, is_said=bool(change))),
             variant=place[0],
             variants=place[1],
             reasoning_caption=reasoning_caption(generation.stats) if generation else "",
@@ -74,7 +76,7 @@ class Presenter:
             speaker=self.user if turn.role == USER else "",
             parts=tuple(_shown_parts(turn)),
         )
-        self._made[turn.id] = (turn, place, in_context, change, shown)
+        self._made[turn.id] = (turn, place, in_context, before, shown)
         return shown
 
 
@@ -92,42 +94,61 @@ def _shown_parts(turn: Turn) -> Iterator[ShownPart]:
             yield ShownPart(label_of(part), is_above=is_above)
 
 
-def _speaker(turn: Turn) -> str:
-    """Return the model that made a reply; empty for other turns."""
+class Maker(NamedTuple):
+    """What made a reply: a model, and how it is quantized."""
+
+    model: str = ""
+    quantization: str = ""
+
+
+_NOBODY: Final = Maker()
+
+
+def _maker(turn: Turn) -> Maker:
+    """Return what made a reply; `_NOBODY` for other turns."""
     made = turn.generation
-    return (made.name or made.model) if turn.role == ASSISTANT and made is not None else ""
+    if turn.role != ASSISTANT or made is None or not (made.name or made.model):
+        return _NOBODY
+    return Maker(made.name or made.model, made.quantization)
 
 
-def _change(before: str, turn: Turn) -> str:
+def _change(before: Maker, turn: Turn) -> str:
     """Return what marks a reply by another model than the one that spoke before; empty where none has to be."""
-    speaker = _speaker(turn)
-    return f"from here on {short_name(speaker)}" if before and speaker not in ("", before) else ""
+    model = _maker(turn).model
+    is_other = before != _NOBODY and model not in ("", before.model)
+    return f"from here on {short_name(model)}" if is_other else ""
 
 
-def caption(turn: Turn) -> str:
-    """Return the quiet line of a turn: what made it, how fast, when."""
+def _named(before: Maker, turn: Turn, *, is_said: bool) -> str:
+    """Return what made a reply, where that is not what made the one before; without the model's name if `is_said` elsewhere."""
+    made = _maker(turn)
+    if made == before:
+        return ""
+    quantization = "" if made.quantization == "none" else made.quantization
+    return " · ".join(filter(None, ("" if is_said else short_name(made.model), quantization)))
+
+
+def caption(turn: Turn, made_by: str = "", *, stats: ReplyStats | None = None) -> str:
+    """Return the quiet line of a turn: when it was written, how long and how fast, and `made_by`.
+
+    Args:
+        turn: that it is about.
+        made_by: what to say of the model.
+        stats: what a reply that is being written has cost so far; by default what the turn says.
+    """
     # What matters least stands last: a narrow screen cuts it off.
-    parts = []
-    if turn.created_at:
-        parts.append(_clock(turn.created_at))
-    if turn.origin is not None:
-        parts.append("edited")
-    if turn.role == ASSISTANT and turn.generation is not None:
-        parts += _generation_parts(turn.generation)
-    return " · ".join(parts)
-
-
-def _generation_parts(generation: Generation) -> list[str]:
-    stats = generation.stats
-    parts = []
-    if stats.tokens_per_s:
-        parts.append(f"{stats.tokens_per_s:.1f} tok/s")
-    if stats.new_tokens:
-        parts.append(f"{stats.new_tokens:,} token{'' if stats.new_tokens == 1 else 's'}")
-    parts.append(short_name(generation.name or generation.model))
-    if generation.quantization != "none":
-        parts.append(generation.quantization)
-    return [part for part in parts if part]
+    parts = [
+        _clock(turn.created_at) if turn.created_at else "",
+        "edited" if turn.origin is not None else "",
+    ]
+    if turn.role == ASSISTANT:
+        if stats is None:
+            stats = turn.generation.stats if turn.generation is not None else ReplyStats()
+        count = stats.new_tokens
+        parts.append(f"{count:,} token{'' if count == 1 else 's'}" if count else "")
+        parts.append(speed_text(stats.tokens_per_s))
+        parts.append(made_by)
+    return " · ".join(filter(None, parts))
 
 
 def reasoning_caption(stats: ReplyStats) -> str:

@@ -167,6 +167,7 @@ def _time_text(at: float) -> str:
 
 
 EDGE_MARK: Final = "│"
+"""What stands between tokens when they are copied."""
 NO_TOKENS: Final = "The tokens can be shown when a model is loaded and no reply is under way."
 
 
@@ -227,7 +228,7 @@ class TurnDetails(Dialog[None]):
         self._prompt_note = prompt_note
         self._copy = copy
         self._start = start
-        self._tokens = ""
+        self._tokens: Sequence[str] = ()
         self._tokens_note = NO_TOKENS
 
     def compose(self) -> ComposeResult:
@@ -252,7 +253,7 @@ class TurnDetails(Dialog[None]):
                         yield LongText(self._turn.reasoning)
                 with TabPane("Tokens", id="tokens"):
                     yield Label("", id="tokens-note", classes="note", markup=False)
-                    yield LongText(mark=re.compile(re.escape(EDGE_MARK)))
+                    yield LongText()
             yield KeyHints(
                 [
                     Hint("details.previous_tab/details.next_tab", "tabs", "tab(1)"),
@@ -275,14 +276,14 @@ class TurnDetails(Dialog[None]):
 
     def set_tokens(self, pieces: Sequence[str]) -> None:
         """Show the turn's text cut into tokens; also before the dialog is up, or after it is gone."""
-        self._tokens = EDGE_MARK.join(pieces)
+        self._tokens = tuple(pieces)
         self._tokens_note = f"{len(pieces):,} tokens"
         if self.is_mounted and self.is_attached:
             self._show_tokens()
 
     def _show_tokens(self) -> None:
         self.query_one("#tokens-note", Label).update(self._tokens_note)
-        self.query_one("#tokens LongText", LongText).set_text(self._tokens)
+        self.query_one("#tokens LongText", LongText).set_pieces(self._tokens)
 
     def _show_prompt(self) -> None:
         if self._turn.role != ASSISTANT:
@@ -298,7 +299,7 @@ class TurnDetails(Dialog[None]):
             "facts": _facts_text(self._facts),
             "prompt": self._prompt,
             "text": self._turn.content,
-            "tokens": self._tokens,
+            "tokens": EDGE_MARK.join(self._tokens),
             "reasoning": self._turn.reasoning,
         }
         return sanitize(texts[self.query_one("#tabs", TabbedContent).active])

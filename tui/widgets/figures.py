@@ -63,12 +63,24 @@ def seconds_text(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02} min"
 
 
-def columns_text(values: Sequence[float]) -> str:
-    """Return a column for each value, all of them from zero up, so that half as much is half as high."""
+def speed_text(tokens_per_s: float) -> str:
+    """Return a speed, as in `18 tok/s` or `4.2 tok/s`; empty where it is not known."""
+    if tokens_per_s <= 0:
+        return ""
+    return f"{tokens_per_s:,.0f} tok/s" if tokens_per_s >= 9.95 else f"{tokens_per_s:.1f} tok/s"
+
+
+def columns_text(values: Sequence[float], levels: int = 8) -> str:
+    """Return a column for each value, all of them from zero up, so that half as much is half as high.
+
+    Args:
+        values: from left to right.
+        levels: the height of the greatest one, in eighths of a row; below 8 it keeps clear of what stands above.
+    """
     highest = max(values, default=0.0)
     if highest <= 0:
         return ""
-    heights = (max(1, round(8 * value / highest)) for value in values)
+    heights = (max(1, round(levels * value / highest)) for value in values)
     return "".join(_EIGHTHS_HIGH[height] for height in heights)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import ClassVar, Final
 
@@ -37,11 +38,13 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
             "reader.last": "scroll_end",
         },
     )
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"long-text--mark"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"long-text--mark", "long-text--even", "long-text--odd"}
     DEFAULT_CSS = """
     LongText {
         overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
         & > .long-text--mark { color: $text-accent; text-style: bold; }
+        & > .long-text--even { background: $primary 15%; }
+        & > .long-text--odd { background: $foreground 10%; }
     }
     """
 
@@ -57,14 +60,28 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         self._folded_at = -1
         self._rows: list[Row] = []
         self._marks: list[Row] = []
+        self._looks: tuple[str, ...] = ("long-text--mark",)
         self._text = ""
         self.set_text(text)
 
     def set_text(self, text: str) -> None:
         """Show another text."""
-        self._text = sanitize(text).replace("\t", _TAB)
-        found = self._mark.finditer(self._text) if self._mark is not None else ()
-        self._marks = [match.span() for match in found]
+        text = _shown(text)
+        found = self._mark.finditer(text) if self._mark is not None else ()
+        self._show(text, [match.span() for match in found], "long-text--mark")
+
+    def set_pieces(self, pieces: Sequence[str]) -> None:
+        """Show a text that is cut into pieces, on two grounds by turns; where there is no color, the edges are drawn."""
+        shown = [_shown(piece).replace("\n", "⏎\n") for piece in pieces]
+        if self.app.no_color or self.app.has_class("-plain"):
+            self._show("|".join(shown), [], "long-text--even")
+            return
+        ends = list(accumulate(map(len, shown)))
+        spans = list(zip([0, *ends], ends, strict=False))
+        self._show("".join(shown), spans, "long-text--even", "long-text--odd")
+
+    def _show(self, text: str, marks: list[Row], *looks: str) -> None:
+        self._text, self._marks, self._looks = text, marks, looks
         self._folded_at = -1
         if self.is_mounted:
             self._fold()
@@ -99,11 +116,13 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         start, end = self._rows[place]
         row = Text(self._text[start:end], no_wrap=True, end="")
         row.stylize(self.rich_style)
-        look = self.get_component_rich_style("long-text--mark", partial=True)
+        looks = [self.get_visual_style(name).rich_style for name in self._looks]
         first = max(0, bisect_right(self._marks, (start, start)) - 1)
-        for mark_start, mark_end in self._marks[first:]:
+        for number in range(first, len(self._marks)):
+            mark_start, mark_end = self._marks[number]
             if mark_start >= end:
                 break
+            look = looks[number % len(looks)]
             row.stylize(look, max(0, mark_start - start), max(0, mark_end - start))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(place)) is not None:
@@ -123,6 +142,10 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
             return len(self._text)
         start, end = self._rows[y]
         return min(start + x, end)
+
+
+def _shown(text: str) -> str:
+    return sanitize(text).replace("\t", _TAB)
 
 
 def fold(text: str, width: int) -> list[Row]:

@@ -15,7 +15,7 @@ from tui.conversation import ASSISTANT
 from tui.sanitize import sanitize
 from tui.widgets.markdown import LiveDocument
 from tui.widgets.markdown.search import fold, shown_text
-from tui.widgets.turn_view import ShownTurn, ViewState, text_widths
+from tui.widgets.shown_turn import ShownTurn, ViewState, text_widths
 
 _LONGEST: Final = 60_000
 """Characters of a turn beyond which it is counted as it was written: laying it out would stop the screen."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import ClassVar
+from enum import IntEnum, StrEnum, auto
+from typing import ClassVar, Final, NamedTuple
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -12,11 +13,44 @@ from textual.widget import Widget
 
 from tui.engine.base import MemoryReading, Progress
 from tui.sanitize import sanitize_line
-from tui.widgets.figures import bar_text, bytes_text, of_total, seconds_text
+from tui.widgets.figures import (
+    bar_text,
+    bytes_text,
+    columns_text,
+    count_text,
+    of_total,
+    seconds_text,
+    speed_text,
+)
 
-_SHORT_RANK = 2
-_LONG_RANK = 5
-"""How far the downloads are, in few cells and in many."""
+_SEPARATOR: Final = Content.styled(" │ ", "$foreground 25%")
+_GAUGE: Final = 8
+"""Cells of the context's gauge."""
+_MOST_COLUMNS: Final = 12
+"""Stretches of a reply of which the speed is drawn: the last six seconds."""
+
+
+class Rank(IntEnum):
+    """What is left out last stands first."""
+
+    MODEL = auto()
+    PROGRESS = auto()
+    CONTEXT = auto()
+    DOWNLOAD_SHORT = auto()
+    SCARCE_MEMORY = auto()
+    APP = auto()
+    SPEED = auto()
+    DOWNLOAD = auto()
+    SPEEDS = auto()
+    MEMORY = auto()
+    FIRST_WORD = auto()
+    DETAIL = auto()
+    PROMPT = auto()
+
+
+class _Part(NamedTuple):
+    rank: Rank
+    content: Content
 
 
 class ModelState(StrEnum):
@@ -47,6 +81,7 @@ class StatusValues:
     Attributes:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
+        speeds: of its stretches of equal length, in tokens per second, oldest first; empty means unknown.
         download: how far the downloads are; empty for none.
         download_short: the same in few cells, for where that has no room.
         cached_tokens, read_tokens, dropped_tokens: of its prompt: in the KV cache, computed anew, held before but of no use.
@@ -60,6 +95,7 @@ class StatusValues:
     context_used: int = 0
     context_total: int = 0
     tokens_per_s: float = 0.0
+    speeds: tuple[float, ...] = ()
     ttft_s: float = 0.0
     download: str = ""
     download_short: str = ""
@@ -86,51 +122,51 @@ class StatusBar(Widget):
         """Return the line for the present width."""
         width = self.content_size.width
         parts = self._parts()
-        kept = sorted(parts, key=lambda part: part[0])
-        separator = Content.styled(" │ ", "$text-disabled")
-        while kept:
-            ranks = {rank for rank, _ in kept}
+        kept = sorted((part.rank for part in parts), reverse=True)
+        while True:
             shown = [
-                content
-                for rank, content in parts
-                if any(content is k for _, k in kept)
+                part.content
+                for part in parts
+                if part.rank in kept
                 # One of the two says it all.
-                and not (rank == _SHORT_RANK and _LONG_RANK in ranks)
+                and not (part.rank is Rank.DOWNLOAD_SHORT and Rank.DOWNLOAD in kept)
             ]
-            line = separator.join(shown)
+            line = _SEPARATOR.join(shown)
             if line.cell_length <= width or len(kept) == 1:
                 return line
-            kept.pop()
-        return Content("")
+            del kept[0]
 
-    def _parts(self) -> list[tuple[int, Content]]:
-        """The parts from left to right, each with its rank: the greatest is left out first."""
+    def _parts(self) -> list[_Part]:
+        """The parts from left to right."""
         values = self.values
-        parts = [(0, self._model())]
+        parts = [_Part(Rank.MODEL, self._model())]
         if values.detail:
-            parts.append((9, Content.styled(sanitize_line(values.detail), "$text-muted")))
+            parts.append(_quiet(Rank.DETAIL, sanitize_line(values.detail)))
         if values.progress is not None:
-            parts.append((1, _progress(values.progress)))
+            parts.append(_Part(Rank.PROGRESS, _progress(values.progress)))
         if values.download:
             text = sanitize_line(values.download, 60)
-            parts.append((_LONG_RANK, Content.styled(text, "$text-accent")))
+            parts.append(_Part(Rank.DOWNLOAD, Content.styled(text, "$text-accent")))
         if values.download_short:
             text = sanitize_line(values.download_short, 12)
-            parts.append((_SHORT_RANK, Content.styled(text, "$text-accent")))
-        parts += _memory(values.memory)
+            parts.append(_Part(Rank.DOWNLOAD_SHORT, Content.styled(text, "$text-accent")))
         if values.context_total:
-            share = values.context_used / values.context_total
-            style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else ""
-            text = f"ctx {values.context_used:,}/{values.context_total:,}"
-            parts.append((3, Content.styled(text, style)))
-            parts.append((10, Content.styled(bar_text(share, 8), style or "$text-accent")))
+            parts.append(_Part(Rank.CONTEXT, self._room()))
+        parts += _memory(values.memory)
         if values.tokens_per_s:
-            parts.append((6, Content(f"{values.tokens_per_s:.1f} tok/s")))
+            parts.append(_Part(Rank.SPEED, Content(speed_text(values.tokens_per_s))))
+        if len(values.speeds) > 1 and not self._is_bare:
+            parts.append(_Part(Rank.SPEEDS, _speeds(values.speeds[-_MOST_COLUMNS:])))
         if values.ttft_s:
-            parts.append((7, Content(f"TTFT {seconds_text(values.ttft_s)}")))
+            parts.append(_quiet(Rank.FIRST_WORD, f"first word {_short_seconds(values.ttft_s)}"))
         if values.cached_tokens or values.read_tokens:
-            parts.append((8, _prompt(values)))
+            parts.append(_quiet(Rank.PROMPT, _prompt(values)))
         return parts
+
+    @property
+    def _is_bare(self) -> bool:
+        """Whether columns can't be drawn: on a plain screen and in ASCII."""
+        return self.app.has_class("-plain") or self.app.has_class("-ascii")
 
     def _model(self) -> Content:
         values = self.values
@@ -144,20 +180,49 @@ class StatusBar(Widget):
             (state if name else state.strip(), "$text-muted"),
         )
 
+    def _room(self) -> Content:
+        """How full the context is: a gauge where one can be drawn, and the tokens."""
+        used, total = self.values.context_used, self.values.context_total
+        share = used / total
+        style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else ""
+        gauge = (bar_text(share, _GAUGE) + " ", style or "$text-accent")
+        return Content.assemble(
+            ("context ", "$text-muted"),
+            ("", "") if self.app.has_class("-plain") else gauge,
+            (f"{count_text(used) or '0'}/{count_text(total)}", style),
+        )
 
-def _memory(memory: MemoryReading) -> list[tuple[int, Content]]:
-    if not memory.total:
-        return []
-    share = memory.used / memory.total
-    style = "$text-error" if share > 0.92 else "$text-warning" if share > 0.8 else ""
-    text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
-    whole = (4, Content.styled(text, style))
-    return [whole, (11, Content(f"app {bytes_text(memory.own)}"))] if memory.own else [whole]
+
+def _quiet(rank: Rank, text: str) -> _Part:
+    return _Part(rank, Content.styled(text, "$text-muted"))
 
 
-def _prompt(values: StatusValues) -> Content:
-    dropped = f" -{values.dropped_tokens:,}" if values.dropped_tokens else ""
-    return Content(f"{values.cached_tokens:,} cached +{values.read_tokens:,}{dropped}")
+def _memory(memory: MemoryReading) -> list[_Part]:
+    parts = [_Part(Rank.APP, Content(f"app {bytes_text(memory.own)}"))] if memory.own else []
+    if memory.total:
+        share = memory.used / memory.total
+        style = "$text-error" if share > 0.92 else "$text-warning" if share > 0.8 else "$text-muted"
+        text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
+        # It is among the first to go only as long as there is enough.
+        rank = Rank.MEMORY if share <= 0.8 and memory.own else Rank.SCARCE_MEMORY
+        parts.append(_Part(rank, Content.styled(text, style)))
+    return parts
+
+
+def _speeds(speeds: Sequence[float]) -> Content:
+    """A column for each stretch of the reply, all from zero up; the highest is as high as is said beside them."""
+    return Content.assemble(
+        (columns_text(speeds, levels=7), "$text-accent"), (f" max {max(speeds):.0f}", "$text-muted")
+    )
+
+
+def _short_seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else seconds_text(seconds)
+
+
+def _prompt(values: StatusValues) -> str:
+    dropped = f", {values.dropped_tokens:,} dropped" if values.dropped_tokens else ""
+    return f"{values.cached_tokens:,} reused, {values.read_tokens:,} read{dropped}"
 
 
 def _progress(progress: Progress) -> Content:

@@ -25,7 +25,8 @@ from tui.widgets.markdown import warm_up
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
 from tui.widgets.shown_texts import ShownTexts
-from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
+from tui.widgets.shown_turn import ShownTurn, ViewState
+from tui.widgets.turn_view import TurnView
 from tui.widgets.turn_window import Entry, TurnWindow
 
 __all__ = ["ShownTurn", "Transcript"]
@@ -124,7 +125,8 @@ class Transcript(TurnWindow, can_focus=True):
         self._line_numbers = False
 
     def prepare_view(self, view: TurnView) -> None:
-        """Give a new view its cursor, its hits and its line numbers."""
+        """Give a new view its cursor, its caret, its hits and its line numbers."""
+        view.show_caret(self._caret)
         view.show_cursor(view.turn.id == self.cursor)
         view.show_line_numbers(self._line_numbers)
         if self._search is not None:
@@ -241,6 +243,19 @@ class Transcript(TurnWindow, can_focus=True):
             self._last_cost_s = self._streamed_at - started
         if not self._following:
             self._set_unseen(True)
+
+    def show_figures(self, turn_id: str, caption: str) -> None:
+        """Show `caption` in the head of a turn while it is being written."""
+        view = self._view(turn_id) if turn_id in self._positions else None
+        if view is not None:
+            view.show_figures(caption)
+
+    @property
+    def _caret(self) -> str:
+        """What stands at the end of a text that is being written; nothing where nothing is to move."""
+        if self.app.has_class("-still"):
+            return ""
+        return "_" if self.app.has_class("-ascii") else "▍"
 
     def retell(self, turn_id: str, text: str, reasoning: str) -> None:
         """Replace what the model wrote of a turn so far.

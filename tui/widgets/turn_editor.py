@@ -12,7 +12,7 @@ from textual.message import Message
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
-from tui.widgets.turn_view import GUTTER, MEASURE
+from tui.widgets.shown_turn import GUTTER, MEASURE
 
 
 class TurnEditor(Composer):

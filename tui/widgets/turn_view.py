@@ -6,13 +6,11 @@ what it shows is set by the transcript.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
-from rich.segment import Segment
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -22,91 +20,32 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 
-from tui.conversation import ASSISTANT, SYSTEM, USER, Status
-from tui.sanitize import sanitize_line
-from tui.widgets.markdown.document import Lines, LiveDocument
+from tui.conversation import ASSISTANT, Status
 from tui.widgets.markdown.highlight import CodeColors
-from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, clipped_spans, copied_text, wrap
-from tui.widgets.markdown.painting import Layers, Mark, paint
+from tui.widgets.markdown.lines import EMPTY_LINE, Line, span_at
+from tui.widgets.markdown.painting import Mark
 from tui.widgets.markdown.palette import Palette
-from tui.widgets.markdown.pieces import Piece, as_shown, pieces
-from tui.widgets.markdown.raw import RawText
-from tui.widgets.markdown.search import LineHits
-from tui.widgets.other_parts import OtherParts, Rows, ShownPart, file_at
+from tui.widgets.markdown.pieces import Piece, as_shown, shown_blocks
+from tui.widgets.other_parts import Rows, file_at
+from tui.widgets.shown_turn import (
+    ShownTurn,
+    ViewState,
+    text_widths,
+)
+from tui.widgets.turn_hits import TurnHits
+from tui.widgets.turn_lines import (
+    changed_rows,
+    ending_lines,
+    head_line,
+    selected_text,
+    thought_head,
+    wordless_lines,
+)
+from tui.widgets.turn_painting import RowLook, RowPainter, indent_of
+from tui.widgets.turn_texts import TurnTexts
 
-MEASURE: Final = 100
-"""Cells of text on a line at most: longer lines are hard to read."""
-GUTTER: Final = 3
-_THOUGHT_BAR: Final = "┊ "
-_MOST_STRIPS: Final = 400
-"""Painted rows that are kept for the next frame."""
-_FIND_SLICE_S: Final = 0.008
-"""Seconds that a search in a turn may take in one frame."""
-_MOST_FOR_BLOCKS: Final = 60_000
-"""Characters of a turn beyond which its blocks are not told apart: that would stop the screen."""
 _SLICE_S: Final = 0.03
 """Seconds that one layout may take; what is left of a huge turn follows in the next frames."""
-_LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
-_GLYPHS: Final = {USER: "❯", ASSISTANT: "●"}
-_SILENT: Final = "The model ended its reply without a word."
-_ENDINGS: Final = {
-    Status.STOPPED: ("status-quiet", "■ Stopped by you; what was written is kept."),
-    Status.TRUNCATED: (
-        "status-warning",
-        "… Cut off: the limit of new tokens or the context is reached.",
-    ),
-    Status.INTERRUPTED: (
-        "status-warning",
-        "⚠ Interrupted: the app ended while this was being written.",
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ShownTurn:
-    """What one turn looks like. `speaker` names who speaks where that is not said by the role."""
-
-    id: str
-    role: str
-    text: str
-    reasoning: str = ""
-    status: Status = Status.COMPLETE
-    error: str = ""
-    caption: str = ""
-    """A quiet line at the edge, such as `SmolLM2 · 23 tok/s · 14:02`."""
-    variant: int = 1
-    variants: int = 1
-    reasoning_caption: str = ""
-    """What the folded reasoning says, such as `thought for 3.2 s · 120 tokens`."""
-    in_context: bool = True
-    """False when the model no longer sees this turn."""
-    change: str = ""
-    """What marks a reply by another model than the one that spoke before."""
-    speaker: str = ""
-    parts: tuple[ShownPart, ...] = ()
-    """What it is made of beside text and reasoning."""
-
-    @property
-    def files(self) -> frozenset[int]:
-        """The places of the parts that can be unfolded."""
-        return frozenset(place for place, part in enumerate(self.parts) if part.code is not None)
-
-
-@dataclass(slots=True)
-class ViewState:
-    """How the user chose to look at a turn; it outlives the widget that shows the turn."""
-
-    reasoning_open: bool | None = None
-    """None: open as long as there is nothing but reasoning to see."""
-    raw: bool = False
-    open_files: frozenset[int] = frozenset()
-    """The places of the parts that are unfolded."""
-
-
-def text_widths(width: int) -> tuple[int, int]:
-    """Return the cells that a line of the answer and one of the reasoning have in a pane of `width` cells."""
-    text = max(8, min(MEASURE, width - GUTTER - 1))
-    return text, text - len(_THOUGHT_BAR)
 
 
 class TurnView(Widget):
@@ -166,40 +105,24 @@ class TurnView(Widget):
         colors: CodeColors | None = None,
     ) -> None:
         super().__init__()
-        self._colors = colors or CodeColors()
         self.auto_links = False
         self._palette = palette
         self._state = state
         self._turn = turn
         self._selected = False
         self._numbers = False
-        self._query = ""
-        self._current_hit = -1
         self._width = 0
         self._parts: list[Rows] = []
         self._height = 0
-        self._strips: dict[int, tuple[Line, tuple[object, ...], Strip]] = {}
-        self._hits = (LineHits(""), LineHits(""))
-        self._is_searching = False
+        self._painter = RowPainter(palette)
+        self._hits = TurnHits()
         self._awaits_hit = False
-        self._body = self._document(turn)
-        self._thought = self._thought_document(turn)
-        self._others = OtherParts(self._colors)
-        self._raw = RawText()
+        self._texts = TurnTexts(turn, colors or CodeColors())
         self._goes_on = False
         self._block_rows = range(0)
-
-    def _document(self, turn: ShownTurn) -> LiveDocument:
-        return LiveDocument(
-            turn.text,
-            verbatim=turn.role != ASSISTANT,
-            finished=turn.status != Status.STREAMING,
-            colors=self._colors,
-        )
-
-    def _thought_document(self, turn: ShownTurn) -> LiveDocument:
-        finished = turn.status != Status.STREAMING
-        return LiveDocument(turn.reasoning, finished=finished, colors=self._colors)
+        self._caret = ""
+        self._caret_row = -1
+        self._live = ""
 
     # What is shown
 
@@ -210,31 +133,15 @@ class TurnView(Widget):
 
     def stream(self, text: str, reasoning: str) -> None:
         """Add what the model wrote since the last call."""
-        if text:
-            self._body.append(text)
-        if reasoning:
-            self._thought.append(reasoning)
+        self._texts.append(text, reasoning)
         self._changed()
 
     def update_turn(self, turn: ShownTurn) -> None:
         """Show `turn` instead, keeping what was rendered where its texts go on from the shown ones."""
-        finished = turn.status != Status.STREAMING
-        if turn.role == self._turn.role and turn.text.startswith(self._body.source):
-            self._body.append(turn.text[len(self._body.source) :])
-            if finished:
-                self._body.finish()
-        else:
-            self._body = self._document(turn)
-            self._raw = RawText()
-        if turn.reasoning.startswith(self._thought.source):
-            self._thought.append(turn.reasoning[len(self._thought.source) :])
-            if finished:
-                self._thought.finish()
-        else:
-            self._thought = self._thought_document(turn)
-        if turn.parts != self._turn.parts:
-            self._others.clear()
+        self._texts.update(turn)
         self._turn = turn
+        if turn.status != Status.STREAMING:
+            self._live = ""
         self._changed(everything=True)
 
     def show_cursor(self, selected: bool) -> None:
@@ -242,6 +149,19 @@ class TurnView(Widget):
         if selected != self._selected:
             self._selected = selected
             self.refresh()
+
+    def show_caret(self, caret: str) -> None:
+        """Put `caret` at the end of the text while it is being written; empty for none."""
+        self._caret = caret
+
+    def show_figures(self, caption: str) -> None:
+        """Show `caption` in the head of a turn that is being written. Only that row is painted, and nothing is laid out."""
+        if self._turn.status != Status.STREAMING or caption == self._live:
+            return
+        self._live = caption
+        if self._parts:
+            self._parts[0] = Rows("head", [self._head(text_widths(self._width)[0])])
+            self.refresh(Region(0, 0, self.size.width, 1))
 
     def show_line_numbers(self, shown: bool) -> None:
         """Number the lines of code, or not."""
@@ -256,8 +176,7 @@ class TurnView(Widget):
             deadline: on the clock of `time.perf_counter`, in seconds.
             open_end: also where text is still coming in, which otherwise brings its colors with it.
         """
-        documents = {"body": self._body, "thought": self._thought}
-        documents |= self._others.documents(self._state.open_files)
+        documents = self._texts.documents(self._state)
         if not any(document.awaits_colors for document in documents.values()):
             return
         changed = {
@@ -280,7 +199,7 @@ class TurnView(Widget):
         """Whether the reasoning is unfolded."""
         if self._state.reasoning_open is not None:
             return self._state.reasoning_open
-        return not self._body.source or self._body.source.isspace()
+        return not self._texts.has_answer
 
     # Search
 
@@ -289,14 +208,14 @@ class TurnView(Widget):
 
         Hits are counted through the reasoning, folded or not, and on through the answer.
         """
-        if query != self._query:
-            self._hits = (LineHits(query), LineHits(query))
-        self._query, self._current_hit = query, current
+        if query != self._hits.query:
+            self._hits = TurnHits(query)
+        self._hits.current = current
         self._awaits_hit = False
         self._find_hits()
         self.refresh()
         row = self._row_of_current()
-        is_incomplete = self._is_searching or self._body.is_waiting
+        is_incomplete = self._hits.is_searching or self._texts.body.is_waiting
         self._awaits_hit = row < 0 <= current and is_incomplete
         self._plan_rest()
         return row
@@ -307,27 +226,16 @@ class TurnView(Widget):
         return self._awaits_hit
 
     def _find_hits(self) -> None:
-        """Look for hits for a moment; in a huge turn the next frames go on."""
-        self._is_searching = False
-        if not self._query:
-            return
-        deadline = time.perf_counter() + _FIND_SLICE_S
-        thought, body = self._hits
-        done = True
-        if self._thought.source:
-            done = thought.update(self._thought_lines(self._width), deadline)
-        self._is_searching = not (done and body.update(self._body_rows(), deadline))
+        thought = self._thought_lines(self._width) if self._texts.thought.source else ()
+        self._hits.search(thought, self._body_rows())
 
     def _row_of_current(self) -> int:
         """Return the row of the current hit; -1 where it was not found or is folded away."""
-        thought, body = (len(hits.rows) for hits in self._hits)
-        number = self._current_hit
-        if 0 <= number < thought:
-            start = self._start_of("thought")
-            return start + self._hits[0].rows[number] if start >= 0 else -1
-        if thought <= number < thought + body:
-            return self._start_of("body") + self._hits[1].rows[number - thought]
-        return -1
+        if (place := self._hits.place) is None:
+            return -1
+        name, row = place
+        start = self._start_of(name)
+        return start + row if start >= 0 else -1
 
     def _start_of(self, name: str) -> int:
         row = 0
@@ -336,21 +244,6 @@ class TurnView(Widget):
                 return row
             row += len(part.lines)
         return -1
-
-    def _hits_at(self, y: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the hits in row `y`: first character, end and number within the turn."""
-        if not self._query:
-            return
-        row = y
-        for part in self._parts:
-            if row < len(part.lines):
-                before = len(self._hits[0].rows) if part.name == "body" else 0
-                if part.name in ("body", "thought"):
-                    hits = self._hits[part.name == "body"]
-                    for start, end, number in hits.marks.get(row, ()):
-                        yield start, end, before + number
-                return
-            row -= len(part.lines)
 
     # Layout
 
@@ -368,37 +261,28 @@ class TurnView(Widget):
             self._refresh_changed_rows(old_parts)
 
     def _refresh_changed_rows(self, old_parts: list[Rows]) -> None:
-        if [(p.name, len(p.lines)) for p in old_parts] != [
-            (p.name, len(p.lines)) for p in self._parts
-        ]:
+        changed = changed_rows(old_parts, self._parts)
+        if changed is None:
             self.refresh()
             return
-        row = 0
-        for old, new in zip(old_parts, self._parts, strict=True):
-            changed = _changed_range(old.lines, new.lines)
-            if changed is not None:
-                first, last = changed
-                self.refresh(Region(0, row + first, self.size.width, last - first + 1))
-            row += len(new.lines)
+        for rows in changed:
+            self.refresh(Region(0, rows.start, self.size.width, len(rows)))
 
     def _plan_rest(self) -> None:
         """Go on with a huge turn when the frame has been drawn."""
-        body = self._raw if self._state.raw else self._body
-        waiting = body.is_waiting or (self.reasoning_is_open and self._thought.is_waiting)
-        files = self._others.documents(self._state.open_files).values()
-        waiting = waiting or any(file.is_waiting for file in files)
-        if (waiting or self._is_searching) and not self._goes_on and self.is_attached:
+        waiting = self._texts.is_waiting(self._state, thought_is_open=self.reasoning_is_open)
+        if (waiting or self._hits.is_searching) and not self._goes_on and self.is_attached:
             self._goes_on = True
             self.set_timer(0.01, self._go_on)
 
     def _go_on(self) -> None:
         self._goes_on = False
         self._changed()
-        if self._query:
+        if self._hits.query:
             self.refresh()
         if self._awaits_hit:
             row = self._row_of_current()
-            ended = not self._is_searching and not self._body.is_waiting
+            ended = not self._hits.is_searching and not self._texts.body.is_waiting
             self._awaits_hit = row < 0 and not ended
             if row >= 0:
                 self.post_message(self.HitReached(self._turn.id, row))
@@ -409,10 +293,9 @@ class TurnView(Widget):
 
     def on_unmount(self) -> None:
         """Let go of what was drawn: a widget is part of cycles, and what hangs on it would wait for a long collection."""
-        self._strips.clear()
+        self._painter.clear()
         self._parts = []
-        self._body = self._thought = LiveDocument()
-        self._others.clear()
+        self._texts.clear()
 
     def get_content_height(
         self,
@@ -434,20 +317,21 @@ class TurnView(Widget):
         if width != self._width:
             self._lay_out(width)
 
-    @staticmethod
-    def _margin(width: int) -> int:
-        return max(0, (width - text_widths(width)[0] - GUTTER) // 2)
-
     def _lay_out(self, width: int) -> None:
         self._width = width
         text_width, _ = text_widths(width)
         body = self._body_lines(text_width)
         parts = [Rows("head", [self._head(text_width)])]
-        if self._thought.source.strip():
-            parts.append(Rows("thought-head", [self._thought_head()]))
+        if self._texts.thought.source.strip():
+            head = thought_head(
+                self._turn,
+                has_answer=self._texts.has_answer,
+                is_open=self.reasoning_is_open,
+            )
+            parts.append(Rows("thought-head", [head]))
             if self.reasoning_is_open:
                 parts.append(Rows("thought", self._thought_lines(width)))
-        above, below = self._others.rows(
+        above, below = self._texts.others.rows(
             self._turn.parts,
             self._state.open_files,
             text_width,
@@ -457,81 +341,41 @@ class TurnView(Widget):
         if (body or above) and parts[-1].name == "thought":
             parts.append(Rows("gap", [EMPTY_LINE]))
         parts += [*above, Rows("body", body), *below]
-        ending = self._ending(text_width)
+        ending = ending_lines(self._turn, text_width)
         if ending:
             parts.append(Rows("ending", ending))
         parts.append(Rows("gap", [EMPTY_LINE]))
         self._parts = parts
         self._height = sum(len(part.lines) for part in parts)
+        self._caret_row = self._end_of_text() if self._turn.status == Status.STREAMING else -1
         self._find_hits()
         self._plan_rest()
 
     def _head(self, width: int) -> Line:
-        turn = self._turn
-        kind = turn.role if turn.role in (USER, ASSISTANT) else "other"
-        label = (
-            sanitize_line(turn.speaker, 24)
-            or _LABELS.get(turn.role)
-            or sanitize_line(turn.role, 24).capitalize()
-            or "Unknown"
-        )
-        spans = [Span(label, f"label-{kind}")]
-        if turn.variants > 1:
-            spans.append(Span("  "))
-            spans.append(Span(f"‹ {turn.variant}/{turn.variants} ›", "variants"))
-        if turn.change:
-            spans.append(Span(f"  ⇄ {sanitize_line(turn.change, 60)}", "status-warning"))
-        if not turn.in_context:
-            spans.append(Span("  out of the context", "status-quiet"))
-        if self._body.is_degraded and not self._state.raw:
-            spans.append(Span("  ⚠ partly as it was written", "status-warning"))
-        used = sum(cell_len(span.text) for span in spans)
-        caption = clipped_spans([Span(sanitize_line(turn.caption), "caption")], width - used - 2)
-        taken = sum(cell_len(span.text) for span in caption)
-        if taken > 1:
-            spans.append(Span(" " * (width - used - taken)))
-            spans.extend(caption)
-        return Line(tuple(spans))
+        is_degraded = self._texts.body.is_degraded and not self._state.raw
+        caption = self._live or self._turn.caption
+        return head_line(self._turn, width, caption, is_degraded=is_degraded)
 
-    def _thought_head(self) -> Line:
-        caption = sanitize_line(self._turn.reasoning_caption)
-        if not caption:
-            live = self._turn.status == Status.STREAMING and not self._body.source.strip()
-            caption = "thinking…" if live else "thought"
-        caption = caption[:1].upper() + caption[1:]
-        return Line((Span(("▾ " if self.reasoning_is_open else "▸ ") + caption, "thought"),))
+    def _end_of_text(self) -> int:
+        """Return the row that the model writes in; -1 where that is not in sight."""
+        name = "body" if self._texts.has_answer else "thought"
+        row = 0
+        for part in self._parts:
+            row += len(part.lines)
+            if part.name == name:
+                return row - 1 if part.lines else -1
+        return -1
 
     def _thought_lines(self, width: int) -> Sequence[Line]:
         _, inner = text_widths(width)
-        return self._thought.lines(inner, numbers=self._numbers, budget_s=_SLICE_S)
+        return self._texts.thought.lines(inner, numbers=self._numbers, budget_s=_SLICE_S)
 
     def _body_lines(self, width: int) -> Sequence[Line]:
         if self._state.raw:
-            return self._raw.lines(self._body.source, width, budget_s=_SLICE_S)
-        if not self._body.source and not self._thought.source:
-            if self._turn.status == Status.STREAMING:
-                return [Line((Span("…", "status-quiet"),))]
-            is_silent = self._turn.role == ASSISTANT and self._turn.status == Status.COMPLETE
-            if is_silent and not self._turn.parts:
-                return wrap([Span(_SILENT, "status-quiet")], width)
-            return []
-        return self._body.lines(width, numbers=self._numbers, budget_s=_SLICE_S)
-
-    def _ending(self, width: int) -> Sequence[Line]:
-        if self._turn.status == Status.FAILED:
-            reason = sanitize_line(self._turn.error)
-            text = f"✕ Failed: {reason}" if reason else "✕ Failed."
-            return wrap([Span(text, "status-error")], width)
-        if self._turn.status in _ENDINGS:
-            style, text = _ENDINGS[self._turn.status]
-            if self._turn.status is Status.TRUNCATED and self._turn.error:
-                text = f"… Cut off: {sanitize_line(self._turn.error)}"
-            elif self._turn.status is Status.INTERRUPTED and self._turn.error:
-                text = f"⚠ Interrupted: {sanitize_line(self._turn.error)} What was written is kept."
-            elif self._turn.status is Status.STOPPED and self._turn.error:
-                text = f"■ Stopped: {sanitize_line(self._turn.error)} What was written is kept."
-            return wrap([Span(text, style)], width)
-        return []
+            return self._texts.raw.lines(self._texts.body.source, width, budget_s=_SLICE_S)
+        if not self._texts.body.source and not self._texts.thought.source:
+            return wordless_lines(self._turn, width)
+        return self._texts.body.lines(width, numbers=self._numbers, budget_s=_SLICE_S)
 
     # Drawing
 
@@ -541,6 +385,14 @@ class TurnView(Widget):
                 return part.name, part.lines[y]
             y -= len(part.lines)
         return "gap", EMPTY_LINE
+
+    def _part_at(self, y: int) -> tuple[str, int]:
+        """Return the name of the part that row `y` is in, and its number in that."""
+        for part in self._parts:
+            if y < len(part.lines):
+                return part.name, y
+            y -= len(part.lines)
+        return "gap", 0
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the rows of `crop`. A turn has no border nor padding, so nothing but our own cache is needed."""
@@ -561,71 +413,30 @@ class TurnView(Widget):
         width = self.size.width
         self.measure(width)
         if y >= self._height - 1:
-            return Strip.blank(width, self._palette.style(""))
+            return self._painter.blank(width)
         name, line = self._at(y)
+        look = self._look(name, y, self._caret if y == self._caret_row else "")
         marks = self._row_marks(y)
         if marks:
-            return self._painted(y, name, line, marks)
-        look = (
+            return self._painter.marked(y, line, look, tuple(marks))
+        return self._painter.strip(y, line, look)
+
+    def _look(self, name: str, y: int, caret: str = "") -> RowLook:
+        return RowLook(
             name,
-            width,
+            self._turn.role,
+            self._width,
             self._selected,
             y in self._block_rows,
             self._turn.in_context,
-            self._palette.version,
+            caret,
         )
-        known = self._strips.get(y)
-        if known is None or known[0] is not line or known[1] != look:
-            if len(self._strips) > _MOST_STRIPS:
-                self._strips.clear()
-            known = self._strips[y] = (line, look, self._painted(y, name, line, marks))
-        return known[2]
-
-    def _painted(self, y: int, name: str, line: Line, marks: list[Mark]) -> Strip:
-        width = self._width
-        margin = Span(" " * self._margin(width))
-        gutter = self._gutter(name)
-        if y in self._block_rows:
-            gutter[1] = Span("┃", "cursor")
-        indent = sum(len(span.text) for span in gutter)
-        room = text_widths(width)[0] + GUTTER - indent
-        layers = Layers(
-            "user" if self._turn.role == USER else "thinking" if name == "thought" else "",
-            " ".join(
-                (
-                    "" if self._turn.in_context else "faded",
-                    "marked" if y in self._block_rows else "",
-                )
-            ),
-        )
-        row = [
-            *paint(Line((margin,)), self._palette, len(margin.text), Layers()),
-            *paint(Line(tuple(gutter)), self._palette, indent, layers),
-            *paint(line, self._palette, room, layers, marks),
-        ]
-        used = len(margin.text) + indent + room
-        if used < width:
-            row.append(Segment(" " * (width - used), self._palette.style("")))
-        strip = Strip(row, max(width, used))
-        return strip.apply_offsets(-len(margin.text) - indent, y)
-
-    def _gutter(self, name: str) -> list[Span]:
-        mark = Span("▌", "cursor") if self._selected else Span(" ")
-        glyph = Span(" ")
-        if name == "head":
-            kind = self._turn.role if self._turn.role in _GLYPHS else "other"
-            glyph = Span(_GLYPHS.get(self._turn.role, "◆"), f"label-{kind}")
-        elif self._turn.role == USER:
-            glyph = Span("│", "bar-user")
-        gutter = [mark, glyph, Span(" ")]
-        if name == "thought":
-            gutter.append(Span(_THOUGHT_BAR, "bar"))
-        return gutter
 
     def _row_marks(self, y: int) -> list[Mark]:
         marks: list[Mark] = []
-        for start, end, number in self._hits_at(y):
-            name = "hit-current" if number == self._current_hit else "hit"
+        found = self._hits.on_row(*self._part_at(y)) if self._hits.query else ()
+        for start, end, number in found:
+            name = "hit-current" if number == self._hits.current else "hit"
             marks.append(Mark(start, end, self._palette.mark(name)))
         # A view that was just taken away is painted once more before the screen is laid out anew.
         selection = self.text_selection if self.is_attached else None
@@ -638,16 +449,7 @@ class TurnView(Widget):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text as it was written: wrapped lines joined, layout left out."""
-        lines = [line for part in self._parts for line in part.lines]
-        if not lines:
-            return None
-        label = self._parts[0].lines[0].spans[0]
-        lines[0] = Line((label,))
-        start_y, start_x = selection.start.transpose if selection.start is not None else (0, 0)
-        if selection.end is None:
-            return copied_text(lines, start_y, len(lines) - 1, start_x, None), "\n"
-        end_y, end_x = selection.end.transpose
-        return copied_text(lines, start_y, end_y, start_x, end_x), "\n"
+        return (selected_text(self._parts, selection), "\n") if self._parts else None
 
     @property
     def shown_answer(self) -> str:
@@ -661,24 +463,18 @@ class TurnView(Widget):
 
     def blocks(self) -> tuple[Piece, ...]:
         """Return the blocks of what was said; one for all of it where it is not shown as Markdown."""
-        source, lines = self._body.source, self._body_rows()
-        if not lines:
-            return ()
-        if len(source) <= _MOST_FOR_BLOCKS and not self._state.raw:
-            width, _ = text_widths(self._width)
-            verbatim = self._turn.role != ASSISTANT
-            found = pieces(source, width, verbatim=verbatim, numbers=self._numbers)
-            if found and found[-1].end_row == len(lines):
-                return found
-        return (Piece(source, self.shown_answer, 0, len(lines)),)
+        return shown_blocks(
+            self._texts.body.source,
+            self._body_rows(),
+            text_widths(self._width)[0],
+            is_markdown=not self._state.raw,
+            verbatim=self._turn.role != ASSISTANT,
+            numbers=self._numbers,
+        )
 
     def mark_block(self, block: Piece | None) -> int:
         """Mark the rows of a block, or of none; return its first row."""
-        start = 0
-        for part in self._parts:
-            if part.name == "body":
-                break
-            start += len(part.lines)
+        start = max(0, self._start_of("body"))
         rows = range(start + block.first_row, start + block.end_row) if block else range(0)
         if rows != self._block_rows:
             self._block_rows = rows
@@ -689,8 +485,7 @@ class TurnView(Widget):
         """Find out what was clicked and say so."""
         event.stop()
         name, line = self._at(event.y)
-        indent = sum(len(span.text) for span in self._gutter(name))
-        span = _span_at(line, event.x - self._margin(self.size.width) - indent)
+        span = span_at(line, event.x - indent_of(self._look(name, event.y)))
         if span is not None and span[0].style == "variants":
             before = span[1] < cell_len(span[0].text) / 2
             self.post_message(self.VariantPaged(self._turn.id, -1 if before else 1))
@@ -702,22 +497,3 @@ class TurnView(Widget):
             self.post_message(self.FileClicked(self._turn.id, place))
         else:
             self.post_message(self.Clicked(self._turn.id))
-
-
-def _span_at(line: Line, x: int) -> tuple[Span, int] | None:
-    """Return the span under cell `x` of a line, and the cell inside of that span."""
-    if x < 0:
-        return None
-    for span in line.spans:
-        cells = cell_len(span.text)
-        if x < cells:
-            return span, x
-        x -= cells
-    return None
-
-
-def _changed_range(old: Sequence[Line], new: Sequence[Line]) -> tuple[int, int] | None:
-    """Return the first and last of the rows that differ between two lists of one length."""
-    start = new.first_change(old) if isinstance(new, Lines) else 0
-    changed = [n for n in range(start, len(new)) if old[n] is not new[n] and old[n] != new[n]]
-    return (changed[0], changed[-1]) if changed else None

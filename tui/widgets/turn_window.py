@@ -21,7 +21,8 @@ from textual.widget import Widget
 from tui.widgets.ground import ground
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import Palette
-from tui.widgets.turn_view import ShownTurn, TurnView, ViewState
+from tui.widgets.shown_turn import ShownTurn, ViewState
+from tui.widgets.turn_view import TurnView
 
 _FIRST: Final = 4
 """Views that are mounted at once when a chat is shown."""

@@ -32,6 +32,7 @@ class Pump:
         *,
         wanted_interval: Callable[[], float],
         show_status: Callable[[], object],
+        show_figures: Callable[[], object],
     ) -> None:
         """Make it; it begins with `start`.
 
@@ -39,12 +40,14 @@ class Pump:
             screen: has the timers.
             client: what is drained.
             wanted_interval: returns how long what is shown wants between two looks, in seconds.
-            show_status: shows figures that change with each token.
+            show_status: shows figures that change with each token, at the foot of the screen.
+            show_figures: shows those in the head of the reply.
         """
         self._screen = screen
         self._client = client
         self._wanted_interval = wanted_interval
         self._show_status = show_status
+        self._show_figures = show_figures
         self._timer: Timer | None = None
         self._was_asked = False
         self._interval_s = TICK_S
@@ -78,8 +81,9 @@ class Pump:
             self._show_status()
         elif now - self._last_status_s >= STATUS_S:
             self._last_status_s = now
-            # In a frame of its own.
-            self._screen.set_timer(TICK_S / 2, self._show_status)
+            # Each in a frame of its own.
+            self._screen.set_timer(TICK_S / 3, self._show_status)
+            self._screen.set_timer(TICK_S * 2 / 3, self._show_figures)
 
     def _measure_cost(self) -> None:
         """Choose when to look next, by what the screen has cost since the last time.

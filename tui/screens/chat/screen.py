@@ -183,6 +183,7 @@ class ChatScreen(Screen[None]):
             client,
             wanted_interval=lambda: view.transcript.drain_interval,
             show_status=lambda: self._shower.show_status(),
+            show_figures=lambda: self._shower.show_figures(),
         )
         self._shower = Shower(
             core,

@@ -10,7 +10,7 @@ from tui.chat.loader import short_name
 from tui.chat.replies import Said
 from tui.chat.session import Change, Changed
 from tui.chat.settings import Area
-from tui.conversation import ReplyStats
+from tui.conversation import Conversation, ReplyStats, title_from
 from tui.engine.base import (
     MemoryReading,
     ModelInfo,
@@ -24,7 +24,7 @@ from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.places import Places
 from tui.screens.chat.prompt_note import PromptNote
 from tui.screens.chat.view import View
-from tui.screens.presenting import Presenter, reasoning_caption
+from tui.screens.presenting import Presenter, caption, reasoning_caption
 from tui.widgets.status_bar import ModelState, StatusValues
 
 
@@ -132,10 +132,12 @@ class Shower:
         marks = " (read-only)" if session.read_only else ""
         marks += " (temporary: not saved)" if session.temporary else ""
         marks += " (not saved yet!)" if session.is_unsaved else ""
-        text = f"{sanitize_line(title) or 'New chat'}{marks}"
+        shown = "" if _is_first_words(title, session.conversation) else sanitize_line(title)
+        text = f"{shown}{marks}".strip() if title else f"New chat{marks}"
         # Any update has the whole screen laid out anew.
         if self._view.title.content != text:
             self._view.title.update(text)
+            self._view.title.set_class(bool(marks), "-marked")
         name = sanitize_line(title, 60)
         self._name_window(f"{name} - chat-tui" if name else "chat-tui")
 
@@ -147,12 +149,20 @@ class Shower:
             case TextDelta(text):
                 transcript.stream(reply.turn_id, text=text)
                 if reply.reasoning_ended:
-                    caption = reasoning_caption(reply.stats)
-                    transcript.caption_reasoning(reply.turn_id, caption)
+                    thought = reasoning_caption(reply.stats)
+                    transcript.caption_reasoning(reply.turn_id, thought)
             case ReasoningDelta(text):
                 transcript.stream(reply.turn_id, reasoning=text)
             case ReasoningFound():
                 transcript.retell(reply.turn_id, text=reply.text, reasoning=reply.reasoning)
+
+    def show_figures(self) -> None:
+        """Show how long and how fast the reply is that is being written."""
+        reply = self._core.replies.live
+        if reply is not None and reply.new_tokens:
+            chat = self._core.session.conversation
+            shown = caption(chat.turn(reply.turn_id), stats=reply.stats)
+            self._view.transcript.show_figures(reply.turn_id, shown)
 
     def _reply_ended(self, _reply: LiveReply) -> None:
         self._core.counting.forget()
@@ -248,7 +258,7 @@ class Shower:
         """Show state, memory, context and speed."""
         loader, info = self._core.loader, self._core.loader.info
         state, progress = self._state()
-        stats = self._stats()
+        stats, speeds = self._newest()
         text, short = self._downloads
         # Most servers don't say what they had cached.
         tells_cache = info is None or not info.server or stats.cached_tokens > 0
@@ -261,6 +271,7 @@ class Shower:
             context_used=self._context_used(stats),
             context_total=info.context_tokens if info else 0,
             tokens_per_s=stats.tokens_per_s,
+            speeds=speeds,
             ttft_s=stats.ttft_s,
             download=text,
             download_short=short,
@@ -284,14 +295,16 @@ class Shower:
             return ModelState.BUSY, Progress(label)
         return (ModelState.READY if loader.info else ModelState.NONE), loader.progress
 
-    def _stats(self) -> ReplyStats:
-        """Return the figures of the reply under way, else of the newest one that has any."""
-        reply = self._core.replies.live
+    def _newest(self) -> tuple[ReplyStats, tuple[float, ...]]:
+        """Return the figures of the reply under way, else of the newest one that has any, and its speeds from its start on."""
+        replies = self._core.replies
+        reply = replies.live
         if reply is not None and reply.prompt and reply.prompt.prompt_tokens:
-            return reply.stats
-        path = self._core.session.conversation.path
-        known = (turn.generation for turn in reversed(path) if turn.generation)
-        return next((made.stats for made in known if made.stats.prompt_tokens), ReplyStats())
+            return reply.stats, reply.speeds
+        for turn in reversed(self._core.session.conversation.path):
+            if turn.generation and turn.generation.stats.prompt_tokens:
+                return turn.generation.stats, replies.speeds_of(turn.id)
+        return ReplyStats(), ()
 
     def _context_used(self, stats: ReplyStats) -> int:
         counting = self._core.counting
@@ -300,6 +313,12 @@ class Shower:
         if self._core.replies.live is None and counting.chat_tokens is not None:
             return counting.chat_tokens
         return stats.context_tokens
+
+
+def _is_first_words(title: str, chat: Conversation) -> bool:
+    """Return whether a title says only what the first message in sight says."""
+    first = chat.path[0].gist if chat.path else ""
+    return bool(title) and title == title_from(first)
 
 
 def model_detail(info: ModelInfo | None) -> str:

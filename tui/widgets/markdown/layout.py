@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
+
+from rich.cells import cell_len
 
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.markdown.blocks import (
@@ -25,6 +28,8 @@ from tui.widgets.markdown.table_layout import lay_out_rows
 _LEAST: Final = 10
 """Cells below which nested blocks are not indented any further."""
 _DIGITS: Final = 3
+_AIR: Final = 2
+"""Cells between a line of code and the language beside it, at least."""
 _CODE_EDGE: Final = Span("▏ ", "fence rule")
 _BAR: Final = Span("▎ ", "bar")
 
@@ -57,6 +62,7 @@ class _Row:
             lead + sum(len(edge.text) for edge in before),
             not style and (self.line.copies_lead or not lead),
             self.line.joint,
+            self.line.note,
         )
 
 
@@ -126,9 +132,6 @@ def _plain(block: Plain, width: int) -> list[Line]:
 
 def _code(block: Code, width: int, *, numbers: bool) -> list[Line]:
     lines: list[Line] = []
-    if block.label and block.is_first:
-        label = Span(sanitize_line(block.label)[: max(1, width - 2)], "fence-label")
-        lines.append(Line((_CODE_EDGE, label), fill="fence", lead=2 + len(label.text)))
     code = plain_rows(block.lines) if block.rows is None else block.rows
     for number, spans in enumerate(code, block.first_number):
         digits = f"{number:>{_DIGITS}} " if numbers and width > 2 * _LEAST else ""
@@ -139,7 +142,20 @@ def _code(block: Code, width: int, *, numbers: bool) -> list[Line]:
             rest = first._replace(text=" " * len(digits))
             rows = prefixed(rows, first, rest, copies=False, fill="fence")
         lines.extend(prefixed(rows, _CODE_EDGE, _CODE_EDGE, copies=False, fill="fence"))
-    return lines or [Line((_CODE_EDGE,), fill="fence", lead=2)]
+    lines = lines or [Line((_CODE_EDGE,), fill="fence", lead=2)]
+    if block.label and block.is_first:
+        return _labeled(lines, sanitize_line(block.label)[: max(1, width - 2)], width)
+    return lines
+
+
+def _labeled(lines: list[Line], label: str, width: int) -> list[Line]:
+    """Say what code is written in: at the right end of its first row where there is room, else on a row above it."""
+    span = Span(label, "fence-label")
+    first = lines[0]
+    used = sum(cell_len(one.text) for one in first.spans)
+    if first.joint is None and used + cell_len(label) + _AIR <= width:
+        return [replace(first, note=span), *lines[1:]]
+    return [Line((_CODE_EDGE, span), fill="fence", lead=2 + len(label)), *lines]
 
 
 def _indented(

@@ -42,6 +42,8 @@ class Line:
     """Whether the lead belongs to the text when it is copied, as the indent of a list does."""
     joint: str | None = None
     """What stood in the source where this line was wrapped; None when the line ends here."""
+    note: Span | None = None
+    """What stands quietly at the right end of the row where there is room; it is no part of the text."""
 
     @property
     def text(self) -> str:
@@ -295,3 +297,15 @@ def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: i
             parts.append("\n" if line.joint is None else line.joint)
         joined = line.joint is not None
     return "".join(parts)
+
+
+def span_at(line: Line, x: int) -> tuple[Span, int] | None:
+    """Return the span under cell `x` of a line, and the cell inside of that span."""
+    if x < 0:
+        return None
+    for span in line.spans:
+        cells = cell_len(span.text)
+        if x < cells:
+            return span, x
+        x -= cells
+    return None

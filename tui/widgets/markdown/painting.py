@@ -43,7 +43,14 @@ def paint(
         for span in spans:
             segments.append(Segment(span.text, palette.style(layers.around(span.style), over)))
             used += cell_len(span.text)
-    if used < width:
+    note = line.note
+    if note is not None and used + cell_len(note.text) + 2 <= width:
+        end = cell_len(note.text) + 1
+        fill = palette.style(layers.around(line.fill))
+        segments.append(Segment(" " * (width - used - end), fill))
+        segments.append(Segment(note.text, palette.style(layers.around(note.style))))
+        segments.append(Segment(" ", fill))
+    elif used < width:
         segments.append(Segment(" " * (width - used), palette.style(layers.around(line.fill))))
     return segments
 

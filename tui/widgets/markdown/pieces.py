@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -16,6 +16,8 @@ from tui.widgets.markdown.weight import reach
 
 MOST: Final = 24_000
 """What a text may weigh that is parsed in one go, in characters of plain prose."""
+_MOST_FOR_BLOCKS: Final = 60_000
+"""Characters of a text beyond which its blocks are not told apart: that would stop the screen."""
 _OPENING: Final = re.compile(
     r"^(?P<before>[ \t>]*)(?P<mark>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>.*)$", re.MULTILINE
 )
@@ -100,6 +102,34 @@ def pieces(text: str, width: int, *, verbatim: bool, numbers: bool) -> tuple[Pie
         found.append(Piece(written, as_shown(lines[gap:]), row + gap, row + len(lines)))
         row += len(lines)
     return tuple(found)
+
+
+def shown_blocks(
+    source: str,
+    lines: Sequence[Line],
+    width: int,
+    *,
+    is_markdown: bool,
+    verbatim: bool,
+    numbers: bool,
+) -> tuple[Piece, ...]:
+    """Return the blocks of a text that is shown in `lines`; one for all of it where it is no Markdown, or too long to tell them apart.
+
+    Args:
+        source: the text as it was written.
+        lines: it takes.
+        width: of them, in cells.
+        is_markdown: whether the lines are of rendered text rather than of its source.
+        verbatim: whether it is shown as it was typed.
+        numbers: whether the lines of code are numbered.
+    """
+    if not lines:
+        return ()
+    if len(source) <= _MOST_FOR_BLOCKS and is_markdown:
+        found = pieces(source, width, verbatim=verbatim, numbers=numbers)
+        if found and found[-1].end_row == len(lines):
+            return found
+    return (Piece(source, as_shown(list(lines)), 0, len(lines)),)
 
 
 def as_shown(lines: list[Line]) -> str:
