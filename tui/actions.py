@@ -232,7 +232,7 @@ ACTIONS: Final = (
         priority=True, listed=False, slash=("palette",),
     ),
     Action(
-        "settings.status", "Show changed settings", (), "Show what differs from the defaults and where each value comes from.", slash=("status",),
+        "settings.status", "Show changed settings", (), "Show what differs from the defaults, and where it comes from.", slash=("status",),
     ),
     Action(
         "settings.set", "Set parameters", (), "Set generation parameters, as in temperature=0.7.", slash=("set",),
@@ -467,7 +467,14 @@ ACTIONS: Final = (
         Scope.QUESTION, fixed=True,
     ),
     Action("question.next", "Next answer", ("right", "down"), "Go to the next answer.", Scope.QUESTION, fixed=True),
-    Action("tree.jump", "Go to the turn", ("enter",), "Go to the turn in the chat.", Scope.TREE, fixed=True, bound=False),
+    Action("tree.jump", "Go to the turn", ("enter",), "Go to the turn in the chat.", Scope.TREE, fixed=True),
+    Action("tree.up", "Up", ("up",), "Go up a turn.", Scope.TREE),
+    Action("tree.down", "Down", ("down",), "Go down a turn.", Scope.TREE),
+    Action("tree.page_up", "Page up", ("pageup",), "Go up a page.", Scope.TREE),
+    Action("tree.page_down", "Page down", ("pagedown",), "Go down a page.", Scope.TREE),
+    Action("tree.first", "First turn", ("home",), "Go to the first turn.", Scope.TREE),
+    Action("tree.last", "Last turn", ("end",), "Go to the last turn.", Scope.TREE),
+    Action("tree.toggle", "Collapse or expand", ("space",), "Collapse or expand what follows the turn.", Scope.TREE),
     Action("tree.next_branch", "Next variants", ("n",), "Go to the next turn that has variants.", Scope.TREE),
     Action("tree.previous_branch", "Previous variants", ("N",), "Go to the previous turn that has variants.", Scope.TREE),
     Action(

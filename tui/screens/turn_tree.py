@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -50,17 +50,17 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         "turn-tree--cursor",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home", "first", show=False),
-        Binding("end", "last", show=False),
-        Binding("enter", "choose", show=False),
-        Binding("space", "fold", show=False),
         *bindings(
             Scope.TREE,
             does={
+                "tree.jump": "choose",
+                "tree.up": "move(-1)",
+                "tree.down": "move(1)",
+                "tree.page_up": "page(-1)",
+                "tree.page_down": "page(1)",
+                "tree.first": "first",
+                "tree.last": "last",
+                "tree.toggle": "fold",
                 "tree.next_branch": "branch(1)",
                 "tree.previous_branch": "branch(-1)",
                 "tree.fold": "shut",
