@@ -101,7 +101,7 @@ async def test_a_reply_that_the_engine_can_not_go_on_from_is_not_begun(tmp_path,
         )
         one.core.replies.begin(order)
         assert not one.core.replies.is_due
-        assert "can't write on at the end of a reply" in one.person.told[-1]
+        assert "can't continue a reply" in one.person.told[-1]
         assert one.core.session.conversation == chat
         assert len(engine.requests) == 1
 

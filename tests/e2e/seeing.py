@@ -78,7 +78,9 @@ def wait_for_more_words(app: Terminal, count: int) -> None:
 
 
 def _last_turn_words(screen: str) -> int:
-    return len(re.findall(r"\w+", screen.rpartition("Assistant")[2]))
+    # The line with its name counts tokens too.
+    said = screen.rpartition("Assistant")[2].partition("\n")[2]
+    return len(re.findall(r"\w+", said))
 
 
 def _foot(screen: str) -> str:

@@ -52,7 +52,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
 ):
     environment |= {"EDITOR": "no-such-editor", "VISUAL": ""}
     app = start_app("demo", "temperature=0", 'stop_strings=["Japan", "Tokyo"]')
-    app.wait_for("finds everything by name")
+    app.wait_for("Ctrl+P commands")
     app.wait_for("is ready")
     app.type("What is the capital of Japan?")
     app.press("enter")
@@ -67,7 +67,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
 
     again = start_app("demo")
     again.wait_for("is ready")
-    assert "finds everything by name" not in again.text
+    assert "Ctrl+P commands" not in again.text
     again.type("/editor")
     again.press("enter")
     again.wait_for("no-such-editor could not be run")

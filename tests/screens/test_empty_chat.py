@@ -21,7 +21,7 @@ async def test_it_shows_the_mark_the_model_and_suggestions(desk: Desk):
         await ready(pilot)
         await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
         assert MARK[0] in shown(pilot)
-        assert "2,048 tokens of context" in shown(pilot)
+        assert "2k context" in shown(pilot)
         assert all(text in shown(pilot) for text in STARTERS)
         assert "Ctrl+J new line" not in shown(pilot)
 

@@ -55,7 +55,7 @@ async def test_it_is_found_by_key_by_command_and_by_group():
         for typed, found in (
             ("f8", "Undo"),
             ("/preset-save", "Save as a preset"),
-            ("branch tree", "Next variants"),
+            ("branch tree variants", "Next variants"),
         ):
             app.screen.query_one(Input).value = typed
             await until(pilot, lambda found=found: found in screen_text(pilot))

@@ -11,7 +11,7 @@ from pathlib import Path
 from tui.conversation import Conversation, Generation, Status, Turn
 from tui.sessions import SessionStore, SessionWriter
 
-KILLS = 220
+KILLS = 132
 KILLS_PER_CHAT = 22
 
 

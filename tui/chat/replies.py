@@ -248,7 +248,7 @@ class ReplyRunner:
             return None
         if (order.continues or order.start_text) and not info.capabilities.continues:
             self._ui.tell(
-                f"{info.name} can't write on at the end of a reply, or begin one with given words. Ask for a new reply with r.",
+                f"{info.name} can't continue a reply or begin one with given words. Press r on a turn for a new reply.",
                 severity="warning",
             )
             return None

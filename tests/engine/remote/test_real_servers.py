@@ -42,10 +42,10 @@ def llama(llama_server):
 
 
 def test_two_turns(real):
-    first = ask(real, chat(QUESTION), max_new_tokens=30)
+    first = ask(real, chat(QUESTION), max_new_tokens=16)
     assert "Tokyo" in first.text
     assert first.finished.reason is StopReason.END
-    second = ask(real, chat(QUESTION, first.text, "Which country is it in?"), max_new_tokens=30)
+    second = ask(real, chat(QUESTION, first.text, "Which country is it in?"), max_new_tokens=16)
     assert "Japan" in second.text
     assert second.finished.stats.prompt_tokens > first.finished.stats.prompt_tokens
 
@@ -71,9 +71,9 @@ def test_an_answer_ends_before_a_stop_text(real):
 def test_samplers_have_an_effect(real):
     heard = ask(real, chat(QUESTION), max_new_tokens=20, temperature=2.0, top_k=1, seed=7)
     assert heard.text == ask(real, chat(QUESTION), max_new_tokens=20).text
-    plain = ask(real, chat("Repeat the word yes many times."), max_new_tokens=40)
+    plain = ask(real, chat("Repeat the word yes many times."), max_new_tokens=24)
     other = ask(
-        real, chat("Repeat the word yes many times."), max_new_tokens=40, repetition_penalty=1.9
+        real, chat("Repeat the word yes many times."), max_new_tokens=24, repetition_penalty=1.9
     )
     assert other.text != plain.text
 

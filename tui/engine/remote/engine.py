@@ -156,7 +156,7 @@ class RemoteEngine:
         if connected is None:
             raise GenerationError("There is no model.")
         if request.continue_last and not connected.dialect.continues:
-            raise GenerationError(_cannot(connected.dialect, "write on at the end of a reply"))
+            raise GenerationError(_cannot(connected.dialect, "continue a reply"))
         reply = _Reply(request, emit, connected)
         try:
             return self._wait(reply.run(), cancelled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from textual.content import Content
@@ -15,7 +15,7 @@ from tui.parameters import parameter
 from tui.sanitize import sanitize, sanitize_line
 from tui.settings.examples import STARTERS
 from tui.settings.schema import GENERATION
-from tui.widgets.figures import bar_text, bytes_text, count_text
+from tui.widgets.figures import bar_text, bytes_text, context_text, count_text
 
 MARK: Final = (
     "┏━╸╻ ╻┏━┓╺┳╸   ╺┳╸╻ ╻╻",
@@ -24,6 +24,7 @@ MARK: Final = (
 )
 NO_MODEL: Final = "No model is loaded."
 _BAR: Final = 24
+_BETWEEN: Final = " · "
 _WIDE: Final = 60
 """Cells from which on there is room for suggestions and the model's figures in one line."""
 _TALL: Final = 14
@@ -87,11 +88,12 @@ class EmptyState:
             key = self._keys("model.choose")
             choose = f"Press {key} to choose one." if key else "Type /model to choose one."
             return [*map(Content, said), Content(f"{NO_MODEL} {choose}")]
-        facts = self._facts(info)
-        shown = [" · ".join(facts)] if size.width >= _WIDE else [" · ".join(facts[:3])]
         return [
             Content.assemble((sanitize_line(info.name, 60), "bold"), " is ready"),
-            *(Content.styled(line, "$text-muted") for line in shown if line),
+            *(
+                Content.styled(line, "$text-muted")
+                for line in _in_lines(self._facts(info), size.width)
+            ),
         ]
 
     def _loading(self) -> list[Content]:
@@ -120,7 +122,7 @@ class EmptyState:
         if taken := weight or info.weights_bytes:
             known.append(bytes_text(taken))
         if info.context_tokens:
-            known.append(f"{info.context_tokens:,} tokens of context")
+            known.append(f"{context_text(info.context_tokens)} context")
         if speed:
             known.append(f"{speed:.0f} tok/s here")
         return [sanitize_line(one, 60) for one in known]
@@ -175,3 +177,15 @@ class EmptyState:
             Content.styled(f"Kept from before: {', '.join(parts)}.", "$text-warning"),
             Content.assemble(("/reset", "bold"), (" drops that.", "$text-muted")),
         ]
+
+
+def _in_lines(facts: Sequence[str], width: int) -> list[str]:
+    """Return facts beside each other, as many in a line as there are cells for."""
+    lines: list[str] = []
+    for fact in facts:
+        together = f"{lines[-1]}{_BETWEEN}{fact}" if lines else fact
+        if lines and Content(together).cell_length <= width:
+            lines[-1] = together
+        else:
+            lines.append(fact)
+    return lines
