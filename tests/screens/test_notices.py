@@ -6,6 +6,7 @@ import pytest
 from textual.widgets._toast import Toast
 
 from tests.screens.conftest import WIDE, Desk, ready, until
+from tests.screens.host import screen_text
 from tui.screens.chat import ui as chat_ui
 
 
@@ -22,6 +23,15 @@ async def test_a_message_stands_above_the_composer_and_beside_the_settings(desk:
         region = screen.query_one(Toast).region
         assert region.bottom <= screen.composer.region.y
         assert region.right <= screen.view.sidebar.region.x
+
+
+@pytest.mark.parametrize("width", [60, 98, 120, 200])
+async def test_no_word_of_a_message_is_cut(desk: Desk, width):
+    async with desk.app().run_test(size=(width, 40), notifications=True) as pilot:
+        screen = await ready(pilot)
+        words = [f"word{number}" for number in range(40)]
+        screen.ui.tell(" ".join(words), severity="error")
+        await until(pilot, lambda: all(word in screen_text(pilot) for word in words))
 
 
 async def test_a_quiet_word_gives_way_to_whatever_follows_and_a_problem_does_not(desk: Desk):

@@ -107,7 +107,7 @@ def test_a_reply_is_written_on_by_llama_server(llama):
 def test_transformers_serve_says_that_it_can_not_write_on(transformers_serve):
     engine = RemoteEngine()
     load(engine, transformers_serve)
-    with pytest.raises(GenerationError, match="can't write on"):
+    with pytest.raises(GenerationError, match="can't continue a reply"):
         ask(engine, chat(QUESTION, "The capital"), continue_last=True)
     engine.unload()
 
