@@ -46,6 +46,9 @@ async def test_a_quiet_word_gives_way_to_whatever_follows_and_a_problem_does_not
         await until(pilot, lambda: told(screen) == ["bad", "three"])
         screen.ui.tell("worse", severity="error", title="a")
         await until(pilot, lambda: told(screen) == ["worse"])
+        screen.ui.tell("careful", severity="warning")
+        screen.ui.tell("careful", severity="warning")
+        await until(pilot, lambda: told(screen) == ["worse", "careful"])
 
 
 @pytest.mark.parametrize("severity", ["information", "warning", "error"])

@@ -9,6 +9,7 @@ from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
+from textual.geometry import Region
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -87,9 +88,9 @@ class ComposerArea(Middle):
         self.composer.fold_lines = self._core.settings.preferences.values.composer.fold_lines
 
     def on_resize(self) -> None:
-        """Keep passing messages clear of what is written, and of the settings beside it."""
-        whole = self.screen.size
-        self._ui.keep_clear(whole.height - self.region.y, whole.width - self.region.right)
+        """Keep passing messages clear of what is written, and of what stands beside the chat."""
+        box = self.composer.region
+        self._ui.stand_above(Region(box.x, self.region.y, box.width, self.region.height))
 
     def suggest(self, text: str) -> None:
         """Put a suggested message into the composer; what was being written stays, below it."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, TypeVar
 
+from textual.geometry import Region
 from textual.screen import Screen
 
 from tui.chat.ui import Answer
@@ -42,7 +43,7 @@ class _Told:
 
     def replaces(self, older: _Told) -> bool:
         """Whether the older one says nothing any more: a quiet word when anything follows, an error when one of its origin does."""
-        if older.severity == "information":
+        if older.severity == "information" or older.text == self.text:
             return True
         return self.severity == older.severity == "error" and self.title == older.title
 
@@ -101,11 +102,11 @@ class ScreenUi:
         for told in self._told:
             self._notify(told)
 
-    def keep_clear(self, lines: int, columns: int) -> None:
-        """Have messages stand above the composer and beside the settings, which take so many cells of the screen."""
+    def stand_above(self, region: Region) -> None:
+        """Have messages stand above a region of the screen, in its columns."""
         for rack in self._screen.query("ToastRack"):
-            rack.styles.width = max(20, self._screen.size.width - columns)
-            rack.styles.margin = (0, 0, lines, 0)
+            rack.styles.width = max(20, region.width)
+            rack.styles.margin = (0, 0, self._screen.size.height - region.y, region.x)
 
     def _notify(self, told: _Told) -> None:
         self._screen.app.notify(
