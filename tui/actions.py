@@ -414,7 +414,7 @@ ACTIONS: Final = (
     Action("chats.pin", "Pin", ("p",), "Pin the chat to the top of the list, or unpin it.", Scope.CHATS),
     Action("chats.tag", "Edit tags", ("#",), "Edit the tags of the chat.", Scope.CHATS),
     Action("chats.duplicate", "Duplicate", ("d",), "Duplicate the chat.", Scope.CHATS),
-    Action("chats.trash", "Move to trash", ("delete", "x"), "Move the chat to the trash.", Scope.CHATS),
+    Action("chats.trash", "Move to trash", ("delete",), "Move the chat to the trash.", Scope.CHATS),
     Action("chats.untrash", "Undo", ("u",), "Restore the chat that was moved to the trash last.", Scope.CHATS),
     Action("chats.switch", "Show the trash", ("t",), "Show the trash, or the chats again.", Scope.CHATS),
     Action("chats.empty", "Empty the trash", ("E",), "Delete everything in the trash for good; asks first.", Scope.CHATS),
@@ -430,7 +430,7 @@ ACTIONS: Final = (
     Action("models.sort", "Sort", ("s",), "Change the order of the Hub's models.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("a",), "Add a folder to look for models in.", Scope.MODELS),
     Action(
-        "models.remove", "Delete", ("x", "delete"), "Delete the model from the cache, or forget its folder; asks first.",
+        "models.remove", "Delete", ("delete",), "Delete the model from the cache, or forget its folder; asks first.",
         Scope.MODELS,
     ),
     Action(

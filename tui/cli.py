@@ -20,6 +20,10 @@ from tui.files import exists, is_file, is_folder, read_regular, reason, typed_pa
 from tui.json_types import Json
 from tui.options import Arguments, generation_settings, parse, parser
 
+# After Esc, Textual waits this many milliseconds for the rest of a sequence. What a terminal sends comes at once; with Textual's
+# 100, a letter typed right after Esc would be taken for Alt with that letter.
+os.environ.setdefault("ESCDELAY", "40")
+
 if TYPE_CHECKING:
     from tui.app import ChatApp
     from tui.chat.servers import Servers

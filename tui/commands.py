@@ -62,7 +62,7 @@ def parse_command(text: str) -> Command | None:
         found[1].lower().replace("_", "-"),
         (found[2] or "").strip(),
     )
-    literally = f"{2 * sign} sends a text that begins so."
+    literally = f"{2 * sign} sends it as text."
     action = COMMANDS.get(name)
     if action is None:
         near = did_you_mean(name, COMMANDS, sign)

@@ -313,7 +313,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     for known in (
         _number(
             "temperature", "Temperature", float, 0.0, 100.0, 0.1, 0.7, SAMPLING,
-            "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more; above 2 little sense is left.",
+            "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more; above 2, text turns into word salad.",
             is_common=True,
             scale=(0.0, 2.0),
         ),
@@ -331,7 +331,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _switch(
             "do_sample", "Sample", SAMPLING,
-            "False always takes the likeliest token, whatever the temperature; empty goes by the temperature.", blank="by itself",
+            "False always takes the likeliest token, whatever the temperature; empty goes by the temperature.", blank="automatic",
         ),
         _number(
             "seed", "Seed", int, 0, 2**32 - 1, 1, None, SAMPLING,
@@ -358,7 +358,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "Above 1 holds the reply closer to the prompt, at twice the work for each token.", off=1.0,
         ),
         _switch(
-            "renormalize_logits", "Renormalise", SAMPLING,
+            "renormalize_logits", "Renormalize", SAMPLING,
             "Makes the probabilities add up to 1 again after tokens were left out.",
         ),
         _switch(

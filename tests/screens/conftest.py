@@ -18,6 +18,7 @@ from tui.app import ChatApp, Start
 from tui.chat.servers import Servers
 from tui.engine.base import Engine, LoadRequest
 from tui.engine.hub.hub import Hub
+from tui.screens.ask import Ask
 from tui.screens.chat import ChatScreen
 from tui.screens.chat.pane import TurnPane
 from tui.sessions.store import SessionStore
@@ -100,6 +101,7 @@ def _keys_act_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     """Tests press the keys of a turn one right after another and mean each; `typing_pace` is for those that type."""
     if "typing_pace" not in request.fixturenames:
         monkeypatch.setattr(TurnPane, "burst_s", 0.0)
+        monkeypatch.setattr(Ask, "burst_s", 0.0)
 
 
 @pytest.fixture

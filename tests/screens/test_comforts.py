@@ -44,7 +44,7 @@ async def test_history_is_searched_over_all_chats(desk: Desk):
             await until(pilot, lambda: screen.reply is None and not screen.composer.text)
             await answered(pilot, screen, len(screen.conversation.path))
         await pilot.press("ctrl+n", "f5")
-        await until(pilot, lambda: "two dogs" in shown(pilot) and "What you sent" in shown(pilot))
+        await until(pilot, lambda: "two dogs" in shown(pilot) and "Your messages" in shown(pilot))
         await pilot.press(*"cat", "enter")
         await until(pilot, lambda: screen.composer.text == "one cat")
 
@@ -220,7 +220,7 @@ async def test_the_search_of_what_was_sent_keeps_what_was_being_written(desk: De
         await answered(pilot, screen, 2)
         screen.composer.set_text("half a thought")
         await pilot.press("f5")
-        await until(pilot, lambda: "What you sent" in shown(pilot))
+        await until(pilot, lambda: "Your messages" in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: screen.composer.text == "hi")
         await pilot.press("down")

@@ -323,7 +323,7 @@ async def test_the_palette_leads_to_the_pickers(desk: Desk):
             ("/preset", "Presets"),
             ("/prompt", "System prompts"),
             ("/example", "Examples"),
-            ("/history", "What you sent"),
+            ("/history", "Your messages"),
         ):
             await typed(pilot, command)
             await until(

@@ -121,7 +121,7 @@ async def test_a_favourite_stands_first_and_is_remembered(desk: Desk, model):
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "f")
         await until(pilot, lambda: desk.states and desk.states[-1].favourites == (str(model),))
-        assert "FAVOURITES AND LAST USED" in shown(pilot)
+        assert "FAVORITES AND LAST USED" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("f")
         await until(pilot, lambda: desk.states[-1].favourites == ())

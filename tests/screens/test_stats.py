@@ -23,9 +23,9 @@ def test_figures_of_groups_of_replies():
     assert known["first token, median"] == ("0.10 s", "0.50 s", "–")
     assert known["reading the prompt"] == ("100.0 tok/s", "281.8 tok/s", "–")
     assert known["writing"] == ("20.0 tok/s", "15.0 tok/s", "–")
-    assert known["of these cached"] == ("90%", "22%", "–")
+    assert known["reused from cache"] == ("90%", "22%", "–")
     assert known["tokens written"] == ("21", "32", "–")
-    assert known["of these right"] == ("–", "25%", "–")
+    assert known["drafts accepted"] == ("–", "25%", "–")
 
 
 def test_figures_that_nobody_measured_are_left_out():

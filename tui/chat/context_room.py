@@ -22,7 +22,7 @@ _ANSWERS: Final = (
     Answer(_CANCEL, "Leave it as it is", "escape"),
     Answer(OverflowPolicy.DROP_OLDEST, "Leave out the oldest", "o"),
     Answer(OverflowPolicy.KEEP_ENDS, "Keep first and last", "k"),
-    Answer(OverflowPolicy.SUMMARISE, "Summarise the oldest", "s"),
+    Answer(OverflowPolicy.SUMMARISE, "Summarize the oldest", "s"),
 )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Button, Input, Label
 
 from tui.chat.ui import Answer
@@ -18,6 +20,9 @@ from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
+
+BURST_S: Final = 0.3
+"""Two letters that come faster than this are typed, as on turns."""
 
 
 class Ask(Dialog[str]):
@@ -39,15 +44,30 @@ class Ask(Dialog[str]):
     }
     """
 
-    def __init__(self, title: str, text: str, answers: Sequence[Answer]) -> None:
+    burst_s: ClassVar[float] = BURST_S
+    """How long a letter waits for a second one, in seconds; 0 takes every letter for an answer."""
+
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        answers: Sequence[Answer],
+        *,
+        type_on: Callable[[str], object] | None = None,
+    ) -> None:
         """Make the dialog.
 
         Args:
             title: the question in a few words.
             text: what is at stake; may be empty.
             answers: two to four; the safest first.
+            type_on: takes what somebody goes on typing who has not seen the question come up; None to drop it.
         """
         super().__init__()
+        self._type_on = type_on
+        self._held = ""
+        self._held_timer: Timer | None = None
+        self._typed_at = float("-inf")
         self._title_text = title
         self._text = text
         self._answers = {answer.id: answer for answer in answers}
@@ -81,12 +101,34 @@ class Ask(Dialog[str]):
         available = min(64, self.size.width) - 6
         self.query_one("#answers").set_class(needed > available, "-stacked")
 
+    def on_mount(self, event: events.Mount) -> None:
+        """Take letters that come right now for the rest of a word."""
+        self._typed_at = event.time
+
     def on_key(self, event: events.Key) -> None:
-        """Give the answer that a key stands for."""
+        """Give the answer that a key stands for; letters that follow each other are prose, and no answer."""
         given = self._keys.get(event.character or "") or self._keys.get(event.key)
-        if given is not None:
-            event.stop()
-            self.dismiss(given)
+        letter = event.character if event.is_printable else None
+        if letter is None or self.burst_s <= 0:
+            if given is not None:
+                event.stop()
+                self.dismiss(given)
+            return
+        event.stop()
+        is_quick = event.time - self._typed_at < self.burst_s
+        self._typed_at = event.time
+        held, self._held = self._held, ""
+        if self._held_timer is not None:
+            self._held_timer.stop()
+        if is_quick or given is None:
+            if self._type_on is not None:
+                self._type_on(held + letter)
+        else:
+            self._held = letter
+            self._held_timer = self.set_timer(self.burst_s, partial(self._answer, given))
+
+    def _answer(self, given: str) -> None:
+        self.dismiss(given)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

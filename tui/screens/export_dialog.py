@@ -22,7 +22,7 @@ from tui.chat.ui import Answer
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask
-from tui.screens.dialog import TALL, FormDialog, Hint, show_problem
+from tui.screens.dialog import TALL, FormDialog, Hint, PickList, show_problem
 from tui.widgets.bindings import bindings
 from tui.widgets.columns import fitted
 from tui.widgets.editor import LineInput
@@ -116,7 +116,7 @@ class ExportDialog(FormDialog[ExportChoice]):
         with Vertical(id="dialog"):
             yield Label("Export the chat", classes="title")
             yield Label("Format", classes="heading")
-            yield OptionList(*self._options(), id="formats")
+            yield PickList(*self._options(), id="formats")
             yield Label("File", classes="heading")
             yield LineInput(sanitize_line(self._first_path()), compact=True, id="path")
             if self._has_selection:
@@ -167,9 +167,7 @@ class ExportDialog(FormDialog[ExportChoice]):
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        path = self.query_one("#path", Input)
-        self.set_focus(path)
-        path.cursor_position = len(path.value)
+        self.action_accept()
 
     def action_to_formats(self) -> None:
         """Move to the list of formats."""
@@ -201,7 +199,7 @@ class ExportDialog(FormDialog[ExportChoice]):
         answer = await self.app.push_screen_wait(
             Ask(
                 "Replace the file?",
-                f"There is a file {path} already. Its content would be lost.",
+                f"{path} already exists. Exporting replaces it.",
                 [Answer("keep", "Keep it", "k"), Answer("replace", "Replace", "r", "error")],
             )
         )

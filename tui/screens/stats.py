@@ -82,10 +82,10 @@ _FIGURES: tuple[tuple[str, Callable[[Sequence[ReplyStats]], str]], ...] = (
     ),
     ("writing", _rate(lambda one: one.new_tokens - 1, lambda one: one.decode_s)),
     ("prompt tokens", _sum(lambda one: one.prompt_tokens)),
-    ("of these cached", _share(lambda one: one.cached_tokens, lambda one: one.prompt_tokens)),
+    ("reused from cache", _share(lambda one: one.cached_tokens, lambda one: one.prompt_tokens)),
     ("tokens written", _sum(lambda one: one.new_tokens)),
     ("drafted tokens", _sum(lambda one: one.drafted_tokens)),
-    ("of these right", _share(lambda one: one.accepted_tokens, lambda one: one.drafted_tokens)),
+    ("drafts accepted", _share(lambda one: one.accepted_tokens, lambda one: one.drafted_tokens)),
 )
 
 

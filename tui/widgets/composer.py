@@ -96,6 +96,8 @@ class Composer(Editor):
         self.fold_lines = 0
         """A paste of more lines than this is posted as `Pasted` and not put into the text; 0 is for a very long one only."""
         self._sent: list[str] = []
+        self._changed: dict[int, str] = {}
+        """What was changed in earlier messages that were brought back and not sent, by their place."""
         self._place = 0
         self._draft = ""
         self.has_waiting = False
@@ -159,6 +161,7 @@ class Composer(Editor):
         """Set what the Up key brings back: earlier messages, the newest last. One that is in the box now stays among them."""
         recalled = self._sent[self._place :][:1]
         self._sent = list(texts)
+        self._changed.clear()
         self._place = len(self._sent)
         for text in recalled:
             self._go_to(text)
@@ -214,6 +217,7 @@ class Composer(Editor):
             self._sent.append(text)
         self._place = len(self._sent)
         self._draft = ""
+        self._changed.clear()
         self.clear()
         if unsent:
             self.set_text(unsent)
@@ -224,18 +228,26 @@ class Composer(Editor):
         if self.has_waiting and not self.text:
             self.post_message(self.WaitingWanted())
         elif self.cursor_at_first_line and self._place > 0:
-            if self._place == len(self._sent):
-                self._draft = self.text
+            self._keep_place()
             self._place -= 1
-            self.set_text(self._sent[self._place])
+            self.set_text(self._changed.get(self._place, self._sent[self._place]))
         else:
             self.action_cursor_up()
+
+    def _keep_place(self) -> None:
+        """Keep what stands in the box, before another message takes its place."""
+        if self._place == len(self._sent):
+            self._draft = self.text
+        elif not self.is_recalling:
+            self._changed[self._place] = self.text
 
     def action_newer_or_down(self) -> None:
         """Go a line down; on the last line, go on to the message sent after."""
         if self.cursor_at_last_line and self._place < len(self._sent):
+            self._keep_place()
             self._place += 1
             newest = self._place == len(self._sent)
-            self.set_text(self._draft if newest else self._sent[self._place])
+            earlier = "" if newest else self._changed.get(self._place, self._sent[self._place])
+            self.set_text(self._draft if newest else earlier)
         else:
             self.action_cursor_down()

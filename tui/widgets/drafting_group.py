@@ -24,7 +24,7 @@ _LABELS: Final = {
 }
 _HELP: Final = {
     Speculation.AUTO: "Copies from the chat or asks the assistant model as long as enough of it is right.",
-    Speculation.OFF: "Every token is computed by itself.",
+    Speculation.OFF: "Each token is computed on its own.",
     Speculation.LOOKUP: "Drafts are copied from what the chat says: good for editing and quoting.",
     Speculation.ASSISTANT: "A small model drafts, and this one checks several tokens at once.",
     Speculation.EARLY_EXIT: "Only for models that were trained for it.",

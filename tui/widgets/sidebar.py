@@ -40,7 +40,7 @@ _POLICIES: Final = {
     OverflowPolicy.ASK: "stop and ask",
     OverflowPolicy.DROP_OLDEST: "leave out the oldest turns",
     OverflowPolicy.KEEP_ENDS: "keep the first and the last",
-    OverflowPolicy.SUMMARISE: "summarise the oldest turns",
+    OverflowPolicy.SUMMARISE: "summarize the oldest turns",
 }
 
 
@@ -51,7 +51,7 @@ _FIRST_GROUPS: Final = 4
 class SystemPrompt(Editor):
     """The editor of the system prompt."""
 
-    HELP = "What the model is told before the chat begins. It holds from the next reply."
+    HELP = "What the model is told before the chat begins. Applies from the next reply."
 
     @property
     def explanation(self) -> str:

@@ -123,7 +123,9 @@ class ChatActions:
         was_replying = self._core.replies.live is not None
         self.open(opened)
         if was_replying:
-            self._ui.tell("The reply in the chat before was stopped; what it said is kept there.")
+            self._ui.tell(
+                "The reply in the previous chat was stopped. What was written is saved there."
+            )
 
     def begin_temporary(self) -> None:
         """Begin a chat that is never written to disk."""

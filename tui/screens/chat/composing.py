@@ -89,6 +89,10 @@ class ComposerArea(Middle):
 
     def on_resize(self) -> None:
         """Keep passing messages clear of what is written, and of what stands beside the chat."""
+        # Where things are comes with the end of the layout.
+        self.call_after_refresh(self._place_messages)
+
+    def _place_messages(self) -> None:
         box = self.composer.region
         self._ui.stand_above(Region(box.x, self.region.y, box.width, self.region.height))
 
@@ -271,7 +275,9 @@ class ComposerArea(Middle):
                 one.text,
                 Entry(one.text, sanitize_line(one.text, 120), where, preview=one.text),
             )
-        picker = Picker("What you sent", list(texts.values()), empty="Nothing was sent yet.")
+        picker = Picker(
+            "Your messages", list(texts.values()), empty="You have not sent anything yet."
+        )
         chosen = await self._ui.show(picker)
         if chosen is not None:
             self.composer.recall(chosen)

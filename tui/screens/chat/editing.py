@@ -33,6 +33,8 @@ class Editing:
         self._view = view
         self._places = places
         self._ui = ui
+        self._left: dict[str, str] = {}
+        """What was written in edits that were left, by the ids of their turns."""
 
     # -- a turn in place
 
@@ -44,6 +46,8 @@ class Editing:
         if turn is None or region is None or screen.query(TurnEditor):
             return
         editor = TurnEditor(turn.id, turn.text, is_user=turn.role == USER)
+        if (kept := self._left.pop(turn.id, None)) is not None:
+            editor.go_on_with(kept)
         editor.place(region, transcript.region)
         # Keys that are typed at once must find the editor: to the transcript they would be commands.
         await screen.mount(editor)
@@ -57,8 +61,12 @@ class Editing:
             editor.remove()
 
     def leave(self) -> None:
-        """End the edit of a turn without a change."""
-        self._view.screen.query(TurnEditor).remove()
+        """End the edit of a turn without a change; what was written is there when the turn is edited again."""
+        for editor in self._view.screen.query(TurnEditor):
+            if editor.is_changed:
+                self._left[editor.turn_id] = editor.text
+                self._ui.tell("The turn is unchanged. Edit it again to continue your edit.")
+            editor.remove()
         self._places.to_turns()
 
     def end(self, event: TurnEditor.Edited) -> None:

@@ -175,7 +175,7 @@ class EmptyState:
             return []
         return [
             Content.styled(f"Kept from before: {', '.join(parts)}.", "$text-warning"),
-            Content.assemble(("/reset", "bold"), (" drops that.", "$text-muted")),
+            Content.assemble(("/reset", "bold"), (" restores the defaults.", "$text-muted")),
         ]
 
 

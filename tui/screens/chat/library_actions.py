@@ -108,7 +108,7 @@ class LibraryActions:
             self._ui.tell(str(error), severity="warning")
         else:
             self._core.session.replace_prompt(prompt)
-            self._ui.tell(f"The prompt {name} holds from the next reply.")
+            self._ui.tell(f"The prompt {name} applies from the next reply.")
 
     async def save_prompt(self, argument: str = "") -> None:
         """Put the system prompt into the library under a name."""
@@ -166,7 +166,7 @@ class LibraryActions:
         is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
         if with_model and preset.model and is_other:
             self._ui.start(self._load(preset, quantization))
-        self._ui.tell(f"The preset {preset.name} holds from the next reply.")
+        self._ui.tell(f"The preset {preset.name} applies from the next reply.")
 
     async def _load(self, preset: Preset, quantization: str) -> None:
         if await self._consent.may_use(preset.model, f"The preset {preset.name} names a server."):

@@ -200,7 +200,7 @@ class Places:
             self._sidebar_wanted = shown
             self._settings.remember(sidebar=shown)
         if shown:
-            self._view.sidebar.focus_on("model")
+            self._view.sidebar.focus_on("temperature")
         else:
             screen.set_focus(self._view.composer)
 

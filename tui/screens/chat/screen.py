@@ -132,7 +132,7 @@ class ChatScreen(Screen[None]):
         self._opened = opened
         self._request = request
         self._notices = notices
-        self.ui = ui = ScreenUi(self)
+        self.ui = ui = ScreenUi(self, lambda text: self.composer.take_typed(text))
         settings = ChatSettings(
             preferences,
             opened.conversation if opened is not None else None,
@@ -332,12 +332,14 @@ class ChatScreen(Screen[None]):
             self.set_class(self._places.shows_sidebar, "-sidebar")
 
     def on_screen_suspend(self) -> None:
-        """Leave messages to the screen above, which shows all of them too."""
+        """Leave messages and keys to the screen above, which shows its own."""
         self.query("ToastRack").set(display=False)
+        self.query(Footer).set(visible=False)
 
     def on_screen_resume(self) -> None:
-        """Show messages again."""
+        """Show messages and keys again."""
         self.query("ToastRack").set(display=True)
+        self.query(Footer).set(visible=True)
 
     def take_configuration(self) -> None:
         """Follow a changed configuration, but for what was changed in this chat."""

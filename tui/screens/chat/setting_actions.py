@@ -60,7 +60,7 @@ class SettingActions:
             self._reset_prompt()
             kept = sorted(settings.parameters)
             more = f" The configuration or command line sets {', '.join(kept)}." if kept else ""
-            self._ui.tell(f"All parameters and the system prompt have their defaults.{more}")
+            self._ui.tell(f"All parameters and the system prompt are back to their defaults.{more}")
 
     def _reset_prompt(self) -> None:
         settings = self._core.settings
@@ -90,7 +90,7 @@ class SettingActions:
         )
         warning = _makes_little_sense(values)
         self._ui.tell(
-            f"{', '.join(said)}: from the next reply.{warning}",
+            f"{', '.join(said)}. Applies from the next reply.{warning}",
             severity="warning" if warning else "information",
         )
 
@@ -100,7 +100,7 @@ class SettingActions:
             self._places.to_setting("system-prompt")
             return
         self._core.session.replace_prompt("" if argument.lower() == "none" else argument)
-        self._ui.tell("The system prompt holds from the next reply.")
+        self._ui.tell("The system prompt applies from the next reply.")
 
     # -- all of them
 

@@ -194,7 +194,7 @@ class TurnActions:
     def redo(self) -> None:
         """Do again what was undone last."""
         done = self._core.session.redo()
-        self._ui.tell(f"Done again: {done}" if done else "There is nothing to redo.")
+        self._ui.tell(f"Redone: {done}" if done else "There is nothing to redo.")
 
     # -- how it is shown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -21,6 +21,8 @@ from tui.screens.picker import Entry, Picker
 
 Result = TypeVar("Result")
 
+_WIDEST: Final = 76
+"""Cells of a line that is still read at a glance."""
 NOTICE_S: Final = 5.0
 """How long a message stays that asks for nothing to be done."""
 _PROBLEM_S: Final = 12.0
@@ -51,8 +53,15 @@ class _Told:
 class ScreenUi:
     """Tells and asks over a screen."""
 
-    def __init__(self, screen: Screen[Any]) -> None:
+    def __init__(self, screen: Screen[Any], type_on: Callable[[str], object]) -> None:
+        """Make it.
+
+        Args:
+            screen: what is told and asked over.
+            type_on: takes what somebody goes on typing when a question comes up.
+        """
         self._screen = screen
+        self._type_on = type_on
         self._told: list[_Told] = []
         self._is_due = False
 
@@ -105,8 +114,10 @@ class ScreenUi:
     def stand_above(self, region: Region) -> None:
         """Have messages stand above a region of the screen, in its columns."""
         for rack in self._screen.query("ToastRack"):
-            rack.styles.width = max(20, region.width)
-            rack.styles.margin = (0, 0, self._screen.size.height - region.y, region.x)
+            width = max(20, min(_WIDEST, region.width - 1))
+            rack.styles.width = width
+            below = self._screen.size.height - region.y
+            rack.styles.margin = (0, 0, below, max(0, region.right - 1 - width))
 
     def _notify(self, told: _Told) -> None:
         self._screen.app.notify(
@@ -139,7 +150,7 @@ class ScreenUi:
 
     async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
         """Return the id of the answer to a question; None where it was left without one."""
-        return await self.show(Ask(title, text, answers))
+        return await self.show(Ask(title, text, answers, type_on=self._type_on))
 
     async def text(self, title: str, value: str = "", **options: Any) -> str:
         """Return a text that is asked for; empty for none. The options are those of `AskText`."""

@@ -328,9 +328,9 @@ class ModelLists(Dialog[LoadRequest]):
         served = self._servers.options(wanted, self._current, self._state.favourites)
         exact = "/" in self._words or not (sources or served)
         made = list(typed) if exact else []
-        top = groups.pop("FAVOURITES AND LAST USED", [])
+        top = groups.pop("FAVORITES AND LAST USED", [])
         for title, members in (
-            ("FAVOURITES AND LAST USED", sorted(top, key=lambda one: first.index(one.model))),
+            ("FAVORITES AND LAST USED", sorted(top, key=lambda one: first.index(one.model))),
             *groups.items(),
         ):
             if members:
@@ -352,7 +352,7 @@ class ModelLists(Dialog[LoadRequest]):
 
     def _group(self, source: ModelSource, first: Sequence[str]) -> str:
         if source.model in first:
-            return "FAVOURITES AND LAST USED"
+            return "FAVORITES AND LAST USED"
         if source.kind is ModelKind.DEMO:
             return "DEMO"
         if source.kind is ModelKind.HUB:
