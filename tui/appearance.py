@@ -162,7 +162,6 @@ class Appearance(App[None]):
         self.is_ascii = is_ascii = wanted.ascii or is_ascii_terminal(os.environ)
         self.animation_level = "none" if wanted.reduced_motion or is_plain else "full"
         self.set_class(is_plain, "-plain")
-        self.set_class(is_ascii, "-ascii")
         self.set_class(wanted.reduced_motion or is_plain, "-still")
         self.set_class(is_ascii, "-ascii")
         self._signs = None

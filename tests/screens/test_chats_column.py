@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.screens.conftest import WIDE, Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
+from tui.screens.session_list import SessionList
+from tui.sessions.store import SessionStore
 from tui.widgets.chat_list import ChatList
 
 BROAD = (180, 40)
@@ -63,3 +67,45 @@ async def test_a_title_of_any_origin_is_text(desk: Desk):
         screen.do("chat.rename", "[red]x\x1b[2J[/red]")
         await until(pilot, lambda: any("[red]x" in title for title in listed(screen)))
         assert "\x1b" not in listed(screen)[0]
+
+
+async def test_a_chat_that_comes_late_takes_nobody_out_of_another(desk: Desk, monkeypatch):
+    engine = ScriptedEngine(["one", "two"])
+    async with desk.app(engine).run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first question")
+        await answered(pilot, screen, 2)
+        first = screen.conversation.id
+        await pilot.press("ctrl+n")
+        gate = threading.Event()
+        load = SessionStore.load
+
+        def slow(store, chat_id):
+            gate.wait(10)
+            return load(store, chat_id)
+
+        monkeypatch.setattr(SessionStore, "load", slow)
+        opening = screen.run_worker(screen.handlers.chats.open_saved(first))
+        await pilot.press("ctrl+n")
+        here = screen.conversation.id
+        gate.set()
+        await until(pilot, lambda: opening.is_finished)
+        assert screen.conversation.id == here
+        assert opening.result is False
+
+
+async def test_what_a_dialog_did_to_chats_is_seen_in_the_column(desk: Desk):
+    async with desk.app(ScriptedEngine(["one", "two"])).run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first question")
+        await answered(pilot, screen, 2)
+        first = screen.conversation.id
+        await pilot.press("ctrl+n")
+        await say(pilot, "second question")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: len(listed(screen)) == 2)
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SessionList))
+        await screen.core.writer.do(lambda store: store.trash(first))
+        await pilot.press("escape")
+        await until(pilot, lambda: listed(screen) == ["● second question"])

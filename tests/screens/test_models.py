@@ -146,7 +146,7 @@ async def test_a_folder_is_added_and_forgotten_and_its_files_stay(desk: Desk, mo
         options.highlighted = next(
             n for n, one in enumerate(options.options) if one.id == str(model)
         )
-        await pilot.press("x")
+        await pilot.press("delete")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await pilot.press("f")
         await until(pilot, lambda: desk.states[-1].model_folders == ())

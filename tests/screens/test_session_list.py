@@ -234,7 +234,7 @@ async def test_a_duplicate_is_highlighted(desk, chats, store):
         assert store.load(copy, lock=False).conversation.title == "Why is the sky blue? (copy)"
 
 
-@pytest.mark.parametrize("key", ["delete", "x"])
+@pytest.mark.parametrize("key", ["delete"])
 async def test_a_chat_goes_to_the_trash_and_u_brings_it_back(desk, chats, key):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
@@ -248,7 +248,7 @@ async def test_a_chat_goes_to_the_trash_and_u_brings_it_back(desk, chats, key):
 async def test_the_open_chat_is_not_moved_to_the_trash(desk, chats, store):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["tea"])
-        await pilot.press("x")
+        await pilot.press("delete")
         await pilot.pause()
         assert "This chat is open" in desk.problem
         assert store.trashed() == []

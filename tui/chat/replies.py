@@ -102,8 +102,8 @@ class ReplyRunner:
         self._rescue = rescue
         self._ui = ui
         self.live: LiveReply | None = None
-        self._last_speeds: tuple[str, tuple[float, ...]] = ("", ())
         """The reply that is being written."""
+        self._last_speeds: tuple[str, tuple[float, ...]] = ("", ())
         self.stats: list[ReplyStats] = []
         """What each reply since the start cost."""
         self.is_leaving = False

@@ -242,7 +242,7 @@ def _lines(groups: Iterable[_Group], width: int, *, explains: bool) -> Content:
     for heading, rows in groups:
         lines = [Content.styled(heading, "bold $text-primary")]
         for row in rows:
-            lines += _row_lines(row, width - _KEYS, explains=explains)
+            lines += _row_lines(row, max(8, width - _KEYS), explains=explains)
         parts.append(Content("\n").join(lines))
     return Content("\n\n").join(parts)
 

@@ -116,7 +116,7 @@ class PathDialog(ListDialog[str]):
 
     async def _list(self, typed: str) -> None:
         offers = await asyncio.to_thread(path_offers, typed.strip())
-        if not self.is_attached or typed != self._typed_text:
+        if not self.is_running or typed != self._typed_text:
             return
         self._offers, self._offered_for, self._has_moved = offers, typed, False
         options = self.query_one(OptionList)

@@ -172,7 +172,7 @@ class SessionList(Dialog[OpenChat]):
     @property
     def _is_open(self) -> bool:
         """Whether there is still something to show things in; a dialog that is being closed loses its widgets first."""
-        return self.is_attached and bool(self.query("#chats"))
+        return self.is_running and bool(self.query("#chats"))
 
     def _say(self, problem: str) -> None:
         if self._is_open:

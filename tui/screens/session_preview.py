@@ -90,6 +90,7 @@ class Previews:
         if key not in self._read:
             await asyncio.sleep(REST_S)
             if (said := await self._said(summary, turn_id)) is None:
+                self._show(Content.styled("This chat can't be read.", "$text-muted"))
                 return
             while len(self._read) >= _KEPT:
                 self._read.pop(next(iter(self._read)))

@@ -137,6 +137,8 @@ class SettingsDesk:
         """
         key = _key(row)
         value = self.rows.value(key)
+        if value is None:
+            return "There is no value to save."
         said = await self._write(key, value)
         if key.startswith(GENERATION) and not said:
             self._have(key, None)
@@ -153,7 +155,7 @@ class SettingsDesk:
         if key.startswith(GENERATION):
             self._core.settings.set({key.removeprefix(GENERATION): value})  # type: ignore[dict-item]
         elif (put := self._put.get(key)) is not None:
-            put(value)
+            put(self._without(key) if value is None else value)
 
     async def _write(self, key: str, value: Json) -> str:
         await asyncio.to_thread(self._preferences.write, {key: value})

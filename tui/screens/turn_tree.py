@@ -149,7 +149,10 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
     def action_page(self, step: int) -> None:
         """Go on by a screen."""
         rows = max(1, self.scrollable_content_region.height - 1)
-        self._go(max(0, min(self.cursor + step * rows, len(self._rows) - 1)), step)
+        to = max(0, min(self.cursor + step * rows, len(self._rows) - 1))
+        # The first and the last row may be none of a turn.
+        if not self._go(to, step):
+            self._go(to, -step)
 
     def action_first(self) -> None:
         """Go to the first turn."""
@@ -159,13 +162,15 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         """Go to the last turn."""
         self._go(len(self._rows) - 1, -1)
 
-    def _go(self, row: int, step: int) -> None:
-        """Put the cursor on a row, or on the next one in the direction of `step` that is a turn's."""
+    def _go(self, row: int, step: int) -> bool:
+        """Put the cursor on a row, or on the next one in the direction of `step` that is a turn's; return whether there is any."""
+        step = 1 if step > 0 else -1
         while 0 <= row < len(self._rows):
             if self._rows[row].turn_id is not None:
                 self.cursor = row
-                return
+                return True
             row += step
+        return False
 
     def action_branch(self, step: int) -> None:
         """Go to the next turn, or the one before, that has other variants."""

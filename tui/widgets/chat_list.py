@@ -59,13 +59,15 @@ class ChatList(OptionList):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, markup=False)
-        self._shown: tuple[Sequence[ChatRow], str] = ((), "")
+        self._shown: tuple[object, ...] = ()
+        """The rows, the open chat, and the day, since titles say how long ago it was."""
 
     def show(self, rows: Sequence[ChatRow], current: str) -> None:
         """List chats in the order given, and mark the one that is open."""
-        if self._shown == (tuple(rows), current):
+        shown = (tuple(rows), current, time.localtime()[:3])
+        if self._shown == shown:
             return
-        self._shown = (tuple(rows), current)
+        self._shown = shown
         highlighted = self.highlighted_option
         wanted = highlighted.id if self.has_focus and highlighted else current
         self.set_options(_options(rows, current))

@@ -268,6 +268,17 @@ class Sidebar(VerticalScroll):
         if not select.disabled:
             self._explain(name)
 
+    def show_overflow(self, policy: OverflowPolicy) -> None:
+        """Show what happens when the context is full, without posting a change."""
+        self.when_filled("overflow", partial(self._show_overflow, policy))
+
+    def _show_overflow(self, policy: OverflowPolicy) -> None:
+        select = self.query_one("#overflow", Select)
+        self._overflow = policy
+        if select.value != policy.value:
+            with select.prevent(Select.Changed):
+                select.value = policy.value
+
     def show_system_prompt(self, text: str) -> None:
         """Show a system prompt without posting a change."""
         self.when_filled("system_prompt", partial(self._show_system_prompt, text))

@@ -56,7 +56,9 @@ class ChatActions:
         self._exported_to: Path | None = None
         """The folder of the last export."""
 
-    # -- going to another chat
+        # -- going to another chat
+        self._wanted = ""
+        """The id of the saved chat that is being opened."""
 
     def open(self, opened: Loaded, *, temporary: bool = False) -> None:
         """Go on with another chat. A reply under way ends here with what was said; what is being written stays with its chat."""
@@ -102,11 +104,19 @@ class ChatActions:
         if chat_id == session.conversation.id:
             self._places.to_composer()
             return True
+        # What a temporary chat has said is not kept anywhere.
+        if session.temporary and not self.may_leave():
+            return False
+        left, self._wanted = session.conversation.id, chat_id
         try:
             opened = await self._core.writer.do(lambda store: store.load(chat_id))
         except SessionError as error:
             self._ui.tell(str(error), title="The chat was not opened", severity="error")
             return False
+        if session.conversation.id != left or self._wanted != chat_id:
+            # The user has gone elsewhere meanwhile, or wants another one by now.
+            return False
+        self._wanted = ""
         self._leave_for(opened)
         return True
 

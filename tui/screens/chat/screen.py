@@ -340,6 +340,8 @@ class ChatScreen(Screen[None]):
         """Show messages and keys again."""
         self.query("ToastRack").set(display=True)
         self.query(Footer).set(visible=True)
+        # A dialog may have renamed chats or moved them to the trash.
+        self._chats.look()
 
     def take_configuration(self) -> None:
         """Follow a changed configuration, but for what was changed in this chat."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from tui.chat.core import Core
 from tui.chat.live_reply import LiveReply
@@ -186,6 +187,8 @@ class Shower:
         if area is Area.PROMPT:
             sidebar.show_system_prompt(settings.system_prompt)
             self._prompt_note.look()
+        if area in (Area.ALL, Area.OVERFLOW, Area.CONFIGURATION):
+            sidebar.show_overflow(settings.overflow)
         if area is Area.QUANTIZATION:
             sidebar.show_quantization(self._core.loader.quantization)
 
@@ -315,9 +318,14 @@ class Shower:
         return stats.context_tokens
 
 
+_TITLE_FROM: Final = 2_000
+"""Characters that a title is made of at most."""
+
+
 def _is_first_words(title: str, chat: Conversation) -> bool:
     """Return whether a title says only what the first message in sight says."""
-    first = chat.path[0].gist if chat.path else ""
+    # A message may be as long as a book, and this is asked every two seconds.
+    first = chat.path[0].gist[:_TITLE_FROM] if chat.path else ""
     return bool(title) and title == title_from(first)
 
 

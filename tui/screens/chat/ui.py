@@ -86,9 +86,8 @@ class ScreenUi:
 
     def acted(self) -> None:
         """Take away the messages that were there long enough to be read: the user goes on."""
-        if not self._told:
-            return
         now = monotonic()
+        self._told = [told for told in self._told if told.until > now]
         kept = [
             told
             for told in self._told
