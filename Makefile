@@ -5,7 +5,7 @@
 # To use another interpreter: make chat PYTHON=python3.12
 
 PYTHON  ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check

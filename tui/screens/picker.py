@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
@@ -24,7 +25,7 @@ from tui.widgets.columns import cut, fitted
 from tui.widgets.editor import LineInput
 from tui.widgets.preview_pane import PreviewPane
 
-_MOST_SHOWN: Final = 500
+_MOST_SHOWN: Final = 100
 MOST_PREVIEWED: Final = 4_000
 _WIDEST_COLUMN: Final = 30
 _WIDEST_LINE: Final = 200
@@ -134,6 +135,8 @@ class Picker(ListDialog[str]):
         self._title_text = title
         self._entries = tuple(entries)
         self._shown: list[Entry] = []
+        self._texts: tuple[str, ...] = ()
+        """What typing finds each entry by; made when something is typed."""
         self._empty = empty
         self._on_move = on_move
         self._widths = _widths(self._entries)
@@ -161,9 +164,15 @@ class Picker(ListDialog[str]):
     def narrow(self, typed: str) -> None:
         """List the entries that have the words that were typed."""
         words = typed.casefold().split()
-        self._shown = [one for one in self._entries if all(word in one.searched for word in words)][
-            :_MOST_SHOWN
-        ]
+        if words and not self._texts:
+            # Texts of a few thousand characters each: not at every key.
+            self._texts = tuple(one.searched for one in self._entries)
+        if words:
+            pairs = zip(self._entries, self._texts, strict=True)
+            found = (one for one, text in pairs if all(word in text for word in words))
+        else:
+            found = iter(self._entries)
+        self._shown = list(islice(found, _MOST_SHOWN))
         options = self.query_one(OptionList)
         options.set_options(Option(self._prompt(one)) for one in self._shown)
         self.query_one("#body").display = bool(self._shown)
