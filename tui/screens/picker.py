@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Final
@@ -169,7 +169,9 @@ class Picker(ListDialog[str]):
             self._texts = tuple(one.searched for one in self._entries)
         if words:
             pairs = zip(self._entries, self._texts, strict=True)
-            found = (one for one, text in pairs if all(word in text for word in words))
+            found: Iterator[Entry] = (
+                one for one, text in pairs if all(word in text for word in words)
+            )
         else:
             found = iter(self._entries)
         self._shown = list(islice(found, _MOST_SHOWN))
