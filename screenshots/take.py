@@ -11,7 +11,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +19,10 @@ import picture
 from textual.pilot import Pilot
 
 from tui.app import ChatApp, Start
+from tui.conversation import Conversation
 from tui.engine.base import LoadRequest
 from tui.engine.local import LocalEngine
+from tui.parameters import Value
 from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionStore
 from tui.sessions.writer import SessionWriter
@@ -33,10 +35,19 @@ SIZES: Final = ((80, 24), (120, 40), (200, 60))
 MIDDLE: Final = SIZES[1]
 THEMES: Final = ("ember-dark", "glacier", "beacon")
 STREAMED: Final = 60
+GREEDY: Final[Mapping[str, Value]] = {"temperature": 0.0, "max_new_tokens": 300}
 QUESTIONS: Final = (
     "What is a generator in Python? Answer in two sentences.",
     "Write a short Python function that yields the squares of the numbers up to n, with an example.",
 )
+OTHERS: Final = (
+    "Why does my sourdough not rise?",
+    "Regular expressions for log files",
+    "A week in Lisbon with children",
+    "Explain a hash table to a ten-year-old",
+    "Names for a small bakery",
+)
+"""Titles of other chats, for the lists."""
 UNSENT: Final = "And how would I write that as a generator expression?"
 LONGEST_S: Final = 300.0
 
@@ -47,6 +58,7 @@ async def main() -> None:
         paths = AppPaths.under(Path(folder))
         paths.ensure()
         cache = Path(os.environ.get("CHAT_TUI_TEST_CACHE") or paths.cache)
+        await _begin(paths, cache)
         await _talk(paths, cache)
         for size in SIZES:
             await _show(size, paths, cache)
@@ -66,6 +78,20 @@ async def _talk(paths: AppPaths, cache: Path) -> None:
             if question == QUESTIONS[-1]:
                 await _write(pilot, "streaming")
             await _wait(pilot, lambda: _chat(app).reply is None)
+    app.close()
+
+
+async def _begin(paths: AppPaths, cache: Path) -> None:
+    """Have other chats in the lists, and picture the chat that one begins with, and the palette over it."""
+    store = SessionStore(paths.sessions, paths.index)
+    for title in OTHERS:
+        store.save(Conversation(title=title).add_user(title))
+    app = _app(store, cache, parameters={})
+    async with app.run_test(size=MIDDLE) as pilot:
+        await _wait(pilot, lambda: _chat(app).model.ready)
+        await _write(pilot, "empty")
+        await pilot.press("ctrl+p")
+        await _write(pilot, "palette")
     app.close()
 
 
@@ -108,12 +134,16 @@ async def _show_themed(theme: str, paths: AppPaths, cache: Path) -> None:
 
 
 def _app(
-    store: SessionStore, cache: Path, opened: Loaded | None = None, theme: str = ""
+    store: SessionStore,
+    cache: Path,
+    opened: Loaded | None = None,
+    theme: str = "",
+    parameters: Mapping[str, Value] = GREEDY,
 ) -> ChatApp:
     return ChatApp(
         LocalEngine(cache),
         SessionWriter(store),
-        AppState(parameters={"temperature": 0.0, "max_new_tokens": 300}, theme=theme),
+        AppState(parameters=dict(parameters), theme=theme),
         start=Start(opened, LoadRequest("demo")),
         themes=shipped_themes(),
     )

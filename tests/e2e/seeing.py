@@ -14,6 +14,9 @@ SOON_S = 15.0
 _OVER_S = 15.0
 """Until then a reply that was asked for has begun."""
 
+_FOOT = 5
+"""Lines of the message box, the status bar and the line of keys."""
+
 STOPPED = "Stopped by you"
 
 _READY = "●"
@@ -78,9 +81,9 @@ def wait_for_more_words(app: Terminal, count: int) -> None:
 
 
 def _last_turn_words(screen: str) -> int:
-    # The line with its name counts tokens too.
-    said = screen.rpartition("Assistant")[2].partition("\n")[2]
-    return len(re.findall(r"\w+", said))
+    # The line with its name counts tokens, and the foot of the screen too.
+    said = screen.rpartition("Assistant")[2].splitlines()[1:-_FOOT]
+    return len(re.findall(r"\w+", "\n".join(said)))
 
 
 def _foot(screen: str) -> str:

@@ -110,6 +110,11 @@ class Terminal:
             self.press(key)
             self._pump(_NO_PROSE_S)
 
+    def rest(self) -> None:
+        """Type nothing for as long as it takes for the next letter to be a command."""
+        time.sleep(_NO_PROSE_S)
+        self._pump(_NO_PROSE_S)
+
     def paste(self, text: str) -> None:
         """Paste text, as a terminal with bracketed paste does."""
         self._process.send(f"\x1b[200~{text}\x1b[201~")

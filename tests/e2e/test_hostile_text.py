@@ -161,6 +161,7 @@ def test_where_a_link_leads_is_shown_and_copied_as_text(start, home):
     column = line.index("a link (") + 2
     app.type(f"\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m")
     app.wait_for("Copy the address")
+    app.rest()
     app.press("c")
     app.wait_for(lambda _screen: copied(app.raw))
     leave(app)
@@ -254,6 +255,7 @@ def test_a_turn_is_text_in_every_view_of_it_and_when_it_is_copied(start, home):
         app.wait_for(lambda _screen, count=count: len(copied(app.raw)) == count)
         app.press("right")
     app.press("escape")
+    app.wait_for(lambda screen: "Raw text" not in screen)
     app.act("e")
     app.wait_for("Edit")
     see(app, VERBATIM)
