@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
+from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.color import Color
 from textual.widgets import Input
 
+import tui
 from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tests.settings.test_themes import GOOD, THEMES, contrast
 from tui.app import ChatApp
-from tui.appearance import is_ascii_terminal
+from tui.appearance import _ASCII, is_ascii_terminal
+from tui.screens.chat.empty_state import MARK
 from tui.screens.picker import Picker
 
 REPLY = "A **bold** word, `code` and a [link](https://example.org).\n\n```python\ndef f(): return 1\n```\n\n> quoted\n\n- one\n- two"
@@ -256,3 +261,18 @@ def test_the_signs_for_ascii_have_the_width_of_what_they_replace():
     for table in (_ASCII, _BARE):
         assert all(cell_len(chr(code)) == len(sign) == 1 for code, sign in table.items())
     assert list(itertools.islice(_ASCII, 1))
+
+
+def test_every_sign_that_the_screen_draws_has_a_substitute_in_ascii():
+    drawn: set[str] = set()
+    for path in (Path(tui.__path__[0]) / "screens", Path(tui.__path__[0]) / "widgets"):
+        for file in path.rglob("*.py"):
+            if file.parent.name == "markdown":
+                # Formulas have signs that ASCII has none for.
+                continue
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    drawn |= {one for one in node.value if not one.isascii()}
+    # The mark is not drawn there, and wide letters are text.
+    known = {*map(chr, _ASCII), *"".join(MARK)}
+    assert {one for one in drawn - known if one.isprintable() and cell_len(one) == 1} == set()

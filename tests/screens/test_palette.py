@@ -2,6 +2,7 @@
 
 import threading
 
+from textual import events
 from textual.widgets import Input, Label, OptionList
 
 from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
@@ -139,3 +140,28 @@ async def test_each_row_is_one_line_and_keys_stand_at_its_end_at_every_size():
                     {len(str(one.prompt)) for one in options.options} == {room}
                 ),
             )
+
+
+async def test_the_arrows_choose_what_enter_runs(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        await ready(pilot)
+        for typed in ("", "set"):
+            palette = await open_palette(pilot)
+            await pilot.press(*typed)
+            await until(pilot, lambda palette=palette, typed=typed: palette.query_one(Input).value == typed)  # fmt: skip
+            chosen = []
+            palette.dismiss = chosen.append
+            wanted = palette._found[2].id
+            await pilot.press("down", "down", "enter")
+            assert chosen == [wanted]
+            del palette.dismiss
+            await pilot.press("escape")
+
+
+async def test_enter_in_one_burst_with_a_name_runs_what_was_named(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        await ready(pilot)
+        await open_palette(pilot)
+        for key in (*"help", "enter"):
+            pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -20,9 +20,7 @@ from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
-
-BURST_S: Final = 0.3
-"""Two letters that come faster than this are typed, as on turns."""
+from tui.widgets.key_burst import BURST_S
 
 
 class Ask(Dialog[str]):

@@ -126,18 +126,6 @@ class CommandPalette(ListDialog[str]):
         if event.option_index < len(self._found):
             self.query_one("#what", Label).update(self._found[event.option_index].help)
 
-    @on(OptionList.OptionSelected)
-    def _clicked(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self.action_choose()
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        # What was typed in a burst with Enter is looked at first.
-        self.narrow(event.value)
-        self.action_choose()
-
     def action_choose(self) -> None:
         """Return the action under the cursor."""
         at = self.query_one(_Rows).highlighted

@@ -155,15 +155,9 @@ class PathDialog(ListDialog[str]):
         field.cursor_position = len(path)
 
     @on(OptionList.OptionSelected)
-    def _clicked(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
+    def _clicked(self) -> None:
+        """Take what was clicked; choosing it is the list's business."""
         self._has_moved = True
-        self.action_choose()
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Message) -> None:
-        event.stop()
-        self.action_choose()
 
     @work(exclusive=True, group="choose")
     async def action_choose(self) -> None:

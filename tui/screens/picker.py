@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
@@ -93,6 +94,16 @@ class ListDialog(Dialog[Result]):
         if options.option_count:
             at = -1 if options.highlighted is None else options.highlighted
             options.highlighted = max(0, min(options.option_count - 1, at + step))
+
+    @on(OptionList.OptionSelected)
+    @on(Input.Submitted)
+    def _entered(self, event: Message) -> None:
+        event.stop()
+        self.action_choose()
+
+    def action_choose(self) -> object:
+        """Do what the dialog is for with the entry under the cursor."""
+        raise NotImplementedError
 
 
 class Picker(ListDialog[str]):
@@ -208,16 +219,6 @@ class Picker(ListDialog[str]):
         if entry.preview or self.has_class("-previews"):
             text = sanitize(entry.preview[:MOST_PREVIEWED])
             self.query_one(PreviewPane).show(Content(text))
-
-    @on(OptionList.OptionSelected)
-    def _clicked(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self.action_choose()
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.action_choose()
 
     def action_choose(self) -> None:
         """Return the entry under the cursor."""

@@ -11,6 +11,7 @@ from tui.chat.core import Core
 from tui.conversation.context import OverflowPolicy
 from tui.errors import UserError
 from tui.json_types import Json
+from tui.parameters import parameter
 from tui.screens.picker import Entry
 from tui.screens.settings_rows import Keeper, Row, SettingRows
 from tui.settings.preferences import Origin
@@ -153,7 +154,8 @@ class SettingsDesk:
 
     def _have(self, key: str, value: Json) -> None:
         if key.startswith(GENERATION):
-            self._core.settings.set({key.removeprefix(GENERATION): value})  # type: ignore[dict-item]
+            name = key.removeprefix(GENERATION)
+            self._core.settings.set({name: parameter(name).check(value)})
         elif (put := self._put.get(key)) is not None:
             put(self._without(key) if value is None else value)
 

@@ -232,7 +232,7 @@ class SettingsScreen(ListDialog[None]):
     def _hints(self, row: Row | None) -> list[Hint]:
         can_save = row is not None and row.setting is not None and row.keeper is not Keeper.FILE
         return [
-            Hint("Enter", "change", "change"),
+            Hint("Enter", "change", "choose"),
             Hint("setting.unset", "reset to default", "reset"),
             *([Hint("setting.save", "save as default", "save")] if can_save else []),
             Hint(
@@ -255,14 +255,8 @@ class SettingsScreen(ListDialog[None]):
 
     # -- changing
 
-    @on(Input.Submitted)
-    @on(OptionList.OptionSelected)
-    def _entered(self, event: Message) -> None:
-        event.stop()
-        self.action_change()
-
     @work(exclusive=True)
-    async def action_change(self) -> None:
+    async def action_choose(self) -> None:
         """Ask for another value."""
         row = self._current
         if row is None or row.setting is None or row.refusal:

@@ -63,10 +63,6 @@ class TurnEditor(Composer):
         self.is_user = is_user
         self.set_text(text)
 
-    def go_on_with(self, text: str) -> None:
-        """Hold what was written in an edit before that was left."""
-        self.set_text(text)
-
     def name_keys(self) -> None:
         """Say on the frame which keys there are."""
         key = key_name(self.app, "edit.save") if self.is_user else ""

@@ -47,7 +47,7 @@ class Editing:
             return
         editor = TurnEditor(turn.id, turn.text, is_user=turn.role == USER)
         if (kept := self._left.pop(turn.id, None)) is not None:
-            editor.go_on_with(kept)
+            editor.set_text(kept)
         editor.place(region, transcript.region)
         # Keys that are typed at once must find the editor: to the transcript they would be commands.
         await screen.mount(editor)

@@ -13,8 +13,8 @@ from textual.timer import Timer
 
 from tui.actions import actions
 from tui.scopes import Scope
-from tui.screens.chat.key_burst import BURST_S, KeyBurst, KeyKind, Verdict
 from tui.widgets.bindings import bindings
+from tui.widgets.key_burst import BURST_S, KeyBurst, KeyKind, Verdict
 from tui.widgets.markdown.pieces import Piece
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn_view import TurnView

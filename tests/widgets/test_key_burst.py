@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.screens.chat.key_burst import Decision, KeyBurst, KeyKind, Verdict
+from tui.widgets.key_burst import Decision, KeyBurst, KeyKind, Verdict
 
 RUN, HOLD = Decision(Verdict.RUN), Decision(Verdict.HOLD)
 KINDS = {"e": KeyKind.ACTS, "r": KeyKind.ACTS, "u": KeyKind.REPEATS, "j": KeyKind.MOVES}
