@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tui import __version__
-from tui.cli import UsageError, _opened, main
+from tui.cli import main
 from tui.conversation import Conversation
 from tui.options import parse
 from tui.sessions import SessionFileError
 from tui.sessions.store import SessionStore
+from tui.startup import UsageError, opened_chat
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -63,13 +64,13 @@ def store(tmp_path):
 
 def test_continue_without_a_chat_says_how_to_start_one(store):
     with pytest.raises(UsageError, match="no saved chat"):
-        _opened(parse(["--continue"]), store)
+        opened_chat(parse(["--continue"]), store)
 
 
 def test_session_takes_an_id_or_a_file(store):
     chat = Conversation().add_user("hello")
     store.save(chat)
-    by_id = _opened(parse(["--session", chat.id]), store)
+    by_id = opened_chat(parse(["--session", chat.id]), store)
     assert by_id is not None
     assert by_id.conversation.path[0].text == "hello"
 
@@ -79,7 +80,7 @@ def test_a_session_file_that_is_no_chat_is_refused_in_a_sentence(store, tmp_path
     file = tmp_path / "chat.json"
     file.write_text(content)
     with pytest.raises(SessionFileError) as caught:
-        _opened(parse(["--session", str(file)]), store)
+        opened_chat(parse(["--session", str(file)]), store)
     assert "chat.json" in str(caught.value)
     assert file.read_text() == content
 
@@ -90,7 +91,7 @@ def test_a_transformers_chat_save_opens(store, tmp_path):
         '{"settings": {"model_id": "org/model", "config": {"temperature": 0.6}},'
         ' "chat_history": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}'
     )
-    opened = _opened(parse(["--session", str(file)]), store)
+    opened = opened_chat(parse(["--session", str(file)]), store)
     assert opened is not None
     assert [turn.text for turn in opened.conversation.path] == ["hi", "ho"]
 
@@ -98,7 +99,7 @@ def test_a_transformers_chat_save_opens(store, tmp_path):
 @pytest.mark.parametrize("name", ["no-such-chat", "~no-such-user/x", "x" * 300])
 def test_an_unknown_session_is_refused_in_a_sentence(store, name):
     with pytest.raises(SessionFileError):
-        _opened(parse(["--session", name]), store)
+        opened_chat(parse(["--session", name]), store)
 
 
 @pytest.fixture

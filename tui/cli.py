@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tui.console import complain, write_out
 from tui.errors import UserError
-from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
-from tui.json_types import Json
-from tui.options import Arguments, generation_settings, parse, parser
+from tui.options import Arguments, parse, parser
+from tui.startup import (
+    UsageError,
+    load_request,
+    opened_chat,
+    preferences_for,
+    remote_engine,
+)
 
 # After Esc, Textual waits this many milliseconds for the rest of a sequence. What a terminal sends comes at once; with Textual's
 # 100, a letter typed right after Esc would be taken for Alt with that letter.
@@ -26,15 +31,11 @@ os.environ.setdefault("ESCDELAY", "40")
 
 if TYPE_CHECKING:
     from tui.app import ChatApp
-    from tui.chat.servers import Servers
-    from tui.engine.base import Engine, LoadRequest
-    from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
-    from tui.settings.preferences import Preferences
 
 __all__ = ["main", "parser"]
 
-SUBCOMMANDS = ("bench", "completion", "config", "export", "import", "list", "models")
+SUBCOMMANDS = ("ask", "bench", "completion", "config", "export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
 HANG_UP_S = 5.0
@@ -43,12 +44,6 @@ LAST_WORDS_S = 1.0
 """How long it may then still take to say what became of the chats."""
 _ID_DIGITS = 8
 """Of a chat's id, where a person is to type it."""
-_GENERATION_CONFIG = "generation_config.json"
-_MOST_CONFIG_BYTES = 5_000_000
-
-
-class UsageError(UserError):
-    """The app can't start."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = f"chat-tui {given[0]}" if is_subcommand else "chat-tui"
 
     try:
+        if name == "chat-tui ask":
+            from tui.ask.command import run as answer
+
+            return answer(given[1:])
         if is_subcommand:
             from tui.subcommands import run
 
@@ -106,144 +105,17 @@ def _run(arguments: Arguments) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "This is a full-screen app and needs a terminal for input and output.",
-            "Run it without pipes or redirections.",
+            'To ask one question with a pipe, use: chat-tui ask "Your question"',
         )
     return _open(arguments, paths)
-
-
-def _preferences(arguments: Arguments, paths: AppPaths) -> tuple[Preferences, list[str]]:
-    """Return the settings in force, and sentences about what was not used.
-
-    Raises:
-        UsageError, PresetError: something that the command line names can't be used.
-    """
-    from tui.settings.preferences import Origin, Preferences
-    from tui.settings.presets import Library, PresetError
-    from tui.settings.state import load_state
-
-    state, problem = load_state(paths.state)
-    notices = [*arguments.notices, *([problem] if problem else [])]
-    command_line = dict(arguments.settings)
-    if arguments.generation_config:
-        command_line = {**_generation_config(arguments.generation_config), **command_line}
-    path = typed_path(str(arguments.config)) if arguments.config else paths.config_file
-    if arguments.config and not is_file(path):
-        raise UsageError(f"There is no configuration file {path}.")
-    preferences = Preferences(
-        path,
-        environment=os.environ,
-        command_line=command_line,
-        state=state,
-        library=Library(paths.presets, paths.prompts),
-    )
-    notices += preferences.problems
-    name = preferences.preset_name(preferences.values.model.name)
-    try:
-        if name:
-            preferences.apply_preset(preferences.library.preset(name))
-    except PresetError as error:
-        if preferences.origin("chat.preset") is Origin.COMMAND_LINE:
-            raise
-        notices.append(str(error))
-    return preferences, notices
-
-
-def _generation_config(named: str) -> dict[str, Json]:
-    """Return the settings of a generation config: a file, a folder with one, or a Hub repository.
-
-    Raises:
-        UsageError: it can't be read.
-    """
-    path = typed_path(named)
-    if is_folder(path):
-        path /= _GENERATION_CONFIG
-    unusable = f"The generation config {named} can't be used"
-    try:
-        if ".json" not in named and not is_file(path):
-            from tui.engine.hub.hub import Hub
-
-            return generation_settings(Hub().small_file(named, _GENERATION_CONFIG).decode("utf-8"))
-        return generation_settings(
-            read_regular(path, most_bytes=_MOST_CONFIG_BYTES).decode("utf-8")
-        )
-    except UserError as error:
-        raise UsageError(f"{unusable}. {error.message}", error.hint) from error
-    except OSError as error:
-        raise UsageError(f"{unusable} ({reason(error)}).") from error
-    except ValueError as error:
-        raise UsageError(f"{unusable} ({error}).") from error
-
-
-def _load_request(
-    arguments: Arguments, preferences: Preferences
-) -> tuple[LoadRequest | None, list[str]]:
-    """Return the model to load, None where there is none to begin with, and sentences about what is not used."""
-    from tui.chat.servers import Servers
-    from tui.engine.base import LoadRequest
-    from tui.engine.catalog import demo_model
-    from tui.engine.quantization import QUANTIZATIONS
-    from tui.engine.remote.address import is_server
-    from tui.settings.preferences import Origin
-
-    wanted = preferences.values.model
-    servers = Servers(lambda: preferences.values.servers, os.environ)
-    model = servers.resolve(wanted.name) or ("demo" if demo_model() else "")
-    if not model:
-        return None, []
-    if is_server(model):
-        return _server_request(model, preferences, servers)
-    quantization, origin = wanted.quantization, preferences.origin("model.quantization")
-    # What was chosen for another model says nothing of the one that is named now.
-    is_named = preferences.origin("model.name") is not Origin.REMEMBERED
-    if not quantization or (origin is Origin.REMEMBERED and is_named):
-        quantization = "none"
-    notices = []
-    if quantization not in QUANTIZATIONS:
-        notices.append(
-            f"There is no quantization {quantization!r} (there are: {', '.join(QUANTIZATIONS)})."
-        )
-        quantization = "none"
-    request = LoadRequest(
-        model,
-        quantization,
-        revision=wanted.revision,
-        trust_own_code=arguments.trust_remote_code,
-        **preferences.load_options,
-    )
-    return request, notices
-
-
-def _server_request(
-    model: str, preferences: Preferences, servers: Servers
-) -> tuple[LoadRequest | None, list[str]]:
-    """Return what connects to a model's server; None where only a preset names it, since that can come from anybody."""
-    from tui.engine.base import LoadRequest
-    from tui.engine.remote.address import AddressError, parse
-    from tui.settings.preferences import Origin
-
-    state = preferences.remembered
-    known = {one.address.base for one in servers.known((*state.favourites, *state.recent_models))}
-    try:
-        base = parse(model).base
-    except AddressError as error:
-        return None, [str(error)]
-    if preferences.origin("model.name") is Origin.PRESET and base not in known:
-        return None, [f"The preset names a server that you have not used: {base}. If you trust it, press F4 and enter its address."]  # fmt: skip
-    unused = [
-        f"--{key.partition('.')[2]}"
-        for key in ("model.quantization", "model.dtype", "model.device")
-        if preferences.origin(key) is Origin.COMMAND_LINE
-    ]
-    notices = [f"{', '.join(unused)} has no effect on a model of a server."] if unused else []
-    return LoadRequest(model, **preferences.load_options), notices
 
 
 def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
     """Print what would be used, and where each setting comes from; what is wrong goes to stderr too."""
     from tui.subcommands import theme_problem
 
-    preferences, notices = _preferences(arguments, paths)
-    request, more = _load_request(arguments, preferences)
+    preferences, notices = preferences_for(arguments, paths)
+    request, more = load_request(arguments, preferences)
     if problem := theme_problem(preferences.values.screen.theme, paths):
         more.append(problem)
     settings = {
@@ -298,13 +170,13 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     except UserError as error:
         notices.append(str(error))
     store = SessionStore(paths.sessions, paths.index)
-    opened = _opened(arguments, store)
-    preferences, problems = _preferences(arguments, paths)
+    opened = opened_chat(arguments, store)
+    preferences, problems = preferences_for(arguments, paths)
     themes, broken = user_themes(paths.themes)
     servers = Servers(lambda: preferences.values.servers, os.environ)
-    request, more = _load_request(arguments, preferences)
+    request, more = load_request(arguments, preferences)
     app = ChatApp(
-        Engines(LocalEngine(paths.cache), lambda: _remote_engine(servers)),
+        Engines(LocalEngine(paths.cache), lambda: remote_engine(servers)),
         SessionWriter(store),
         preferences.state(),
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),
@@ -336,12 +208,6 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     return code
 
 
-def _remote_engine(servers: Servers) -> Engine:
-    from tui.engine.remote.engine import RemoteEngine
-
-    return RemoteEngine(servers.named)
-
-
 def _end_in_time(app: ChatApp) -> None:
     """See to it that the process ends, also where the terminal is gone and something waits for it for ever."""
     import threading
@@ -354,27 +220,6 @@ def _end_in_time(app: ChatApp) -> None:
         _leave(CRASHED if problems else 0)
 
     threading.Thread(target=watch, name="end in time", daemon=True).start()
-
-
-def _opened(arguments: Arguments, store: SessionStore) -> Loaded | None:
-    """Return the chat that the command line asks for.
-
-    Raises:
-        UsageError, SessionError: it can't be opened.
-    """
-    if arguments.resume:
-        newest = store.newest()
-        if newest is None:
-            raise UsageError("There is no saved chat to continue.", "`chat-tui` starts one.")
-        return store.load(newest)
-    if arguments.session:
-        path = typed_path(arguments.session)
-        if exists(path):
-            return store.open_file(path)
-        from tui.subcommands import whole_id
-
-        return store.load(whole_id(store, arguments.session))
-    return None
 
 
 def _leave(code: int) -> NoReturn:

@@ -19,7 +19,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(sentence: str) -> None:
-    """Write a sentence to stderr; does nothing when the terminal is gone."""
+    """Write a sentence to stderr; does nothing where that is closed or the terminal is gone."""
+    if sys.stderr is None:
+        return
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{sanitize(sentence)}\n")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -31,6 +31,7 @@ _WORDS: Final = {
 }
 _HOST: Final = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}(?:/.*)?")
 _IGNORED: Final = "host", "port", "verbose"
+_NAMES_MODEL: Final[Mapping[str, Any]] = {"dest": "model", "default": "", "help": argparse.SUPPRESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ def parser() -> OptionParser:
         prog="chat-tui",
         usage="chat-tui [MODEL | URL [MODEL]] [name=value ...] [options]",
         description="Talk with a language model in a full-screen terminal app: one of this machine, or of a server that you name.",
-        epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. "
+        epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. 'chat-tui ask' answers one "
+        "question without a screen. "
         "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen; 'chat-tui config' "
         "explains every setting, 'chat-tui bench' measures a model on this machine, and 'chat-tui completion' completes what is "
         "typed in a shell.",
@@ -168,6 +170,20 @@ def parser() -> OptionParser:
         help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'; or the address of a server, as in http://localhost:8000, "
         "with or without a model that it has; and generation parameters, as in temperature=0.7",
     )
+    add_chat(result)
+    add_settings(result)
+    result.add_argument("--dry-run", action="store_true", help=_OWN_SWITCHES["dry-run"])
+    result.add_argument("--log-path", action="store_true", help=_OWN_SWITCHES["log-path"])
+    result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
+    result.add_argument("--model", **_NAMES_MODEL)
+    result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
+    for name in _IGNORED:
+        result.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
+    return result
+
+
+def add_chat(result: argparse.ArgumentParser) -> None:
+    """Add the options that name a saved chat."""
     chat = result.add_mutually_exclusive_group()
     chat.add_argument(
         "--continue", dest="resume", action="store_true", help=_OWN_SWITCHES["continue"]
@@ -178,7 +194,18 @@ def parser() -> OptionParser:
         metavar="ID_OR_FILE",
         help="open a saved chat, by its id, the id's beginning, or file",
     )
+
+
+def add_settings(result: argparse.ArgumentParser, *, without: Collection[str] = ()) -> None:
+    """Add the options that are settings under another name, and the generation parameters.
+
+    Args:
+        result: the parser.
+        without: keys of settings that there is no option for.
+    """
     for option in OPTIONS:
+        if option.key in without:
+            continue
         setting = SETTINGS[option.key]
         choices = option.choices or setting.choices or None
         metavar = None if choices else option.name.rpartition("-")[2].upper()
@@ -203,27 +230,13 @@ def parser() -> OptionParser:
     result.add_argument(
         "--config", type=Path, metavar="FILE", help="use another configuration file"
     )
-    result.add_argument("--dry-run", action="store_true", help=_OWN_SWITCHES["dry-run"])
-    result.add_argument("--log-path", action="store_true", help=_OWN_SWITCHES["log-path"])
-    result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
-    result.add_argument(
-        "--model-name-or-path",
-        "--model-name-or-path-or-address",
-        "--model",
-        dest="model",
-        default="",
-        help=argparse.SUPPRESS,
-    )
-    result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
-    for name in _IGNORED:
-        result.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
-    # `temperature=0.7` is the form that help shows; `--temperature 0.7` is that of older versions.
+    result.add_argument("--model-name-or-path", "--model-name-or-path-or-address", **_NAMES_MODEL)
+    # `temperature=0.7` is the form that the app's help shows; `--temperature 0.7` is that of older versions.
     for known in PARAMETERS:
         result.add_argument(
             f"--{known.replace('_', '-')}", dest=GENERATION + known, help=argparse.SUPPRESS
         )
     result.add_argument("--eos-token-ids", dest=f"{GENERATION}eos_token_id", help=argparse.SUPPRESS)
-    return result
 
 
 def parse(words: Sequence[str]) -> Arguments:
@@ -238,41 +251,61 @@ def parse(words: Sequence[str]) -> Arguments:
 
 def _arguments(given: argparse.Namespace) -> Arguments:
     model, server, flags = _sorted_words(given.words)
-    notices: list[str] = []
-    settings: dict[str, Json] = {}
-    for option in OPTIONS:
-        if (text := getattr(given, option.key)) is not None:
-            settings[option.key] = SETTINGS[option.key].parse(text)
-    for name in PARAMETERS:
-        if (text := getattr(given, GENERATION + name)) is not None:
-            settings[GENERATION + name] = read_value(name, text)
-    settings |= _quantization(given)
     usable, left_out = _usable(flags)
-    notices += left_out
-    settings |= {GENERATION + name: value for name, value in read_flags(usable).items()}
     if model and given.model and model != given.model:
         raise ParameterError(f"Two models are named: {model} and {given.model}.")
     if server and given.base_url and server != given.base_url:
         raise ParameterError(f"Two servers are named: {server} and {given.base_url}.")
-    if named := _named_model(given.model or model, server or given.base_url):
-        settings["model.name"] = named
-    notices += [
+    notices = [
         f"--{name} has no meaning here: no server is started. The address of one that runs can be given, as in "
         "http://localhost:8000."
         for name in _IGNORED
         if getattr(given, name.replace("-", "_")) is not None and name != "verbose"
     ]
+    found = common_arguments(given, given.model or model, server or given.base_url)
+    more = {GENERATION + name: value for name, value in read_flags(usable).items()}
+    return replace(
+        found,
+        settings={**found.settings, **_without_none(more)},
+        dry_run=given.dry_run,
+        log_path=given.log_path,
+        notices=(*left_out, *notices),
+    )
+
+
+def common_arguments(given: argparse.Namespace, model: str, server: str) -> Arguments:
+    """Return what the options of `add_chat` and `add_settings` say.
+
+    Args:
+        given: the parsed command line.
+        model: as it is named; empty for none.
+        server: the address of the server that it is on; empty for this machine.
+
+    Raises:
+        UserError: a value can't be used.
+    """
+    settings: dict[str, Json] = {}
+    for option in OPTIONS:
+        if (text := getattr(given, option.key, None)) is not None:
+            settings[option.key] = SETTINGS[option.key].parse(text)
+    for name in PARAMETERS:
+        if (text := getattr(given, GENERATION + name)) is not None:
+            settings[GENERATION + name] = read_value(name, text)
+    settings |= _quantization(given)
+    if named := _named_model(model, server):
+        settings["model.name"] = named
     return Arguments(
-        settings={key: value for key, value in settings.items() if value is not None},
+        settings=_without_none(settings),
         trust_remote_code=_is_on(given.trust_remote_code),
         resume=given.resume,
         session=given.session,
         config=given.config,
-        dry_run=given.dry_run,
-        log_path=given.log_path,
         generation_config=given.generation_config,
-        notices=tuple(notices),
     )
+
+
+def _without_none(settings: Mapping[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _named_model(model: str, server: str) -> str:

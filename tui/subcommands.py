@@ -24,7 +24,7 @@ from tui.files import exists, is_file, is_folder, typed_path
 from tui.json_types import Json
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
-from tui.sessions import SessionFileError, SessionStore
+from tui.sessions import SessionStore
 from tui.settings.config import explain, write_settings
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Origin, Preferences
@@ -32,6 +32,7 @@ from tui.settings.presets import Library
 from tui.settings.schema import SETTINGS, SettingError
 from tui.settings.state import load_state
 from tui.settings.themes import shipped_themes, user_themes
+from tui.startup import whole_id
 from tui.transfer import (
     EXPORTS,
     Source,
@@ -74,20 +75,6 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     finally:
         store.close()
-
-
-def whole_id(store: SessionStore, start: str) -> str:
-    """Return the id of the one chat whose id begins so; what was given where there is none.
-
-    Raises:
-        SessionFileError: there is more than one.
-    """
-    found = [one.id for one in store.list() if start and one.id.startswith(start)]
-    if len(found) > 1:
-        raise SessionFileError(
-            f"{len(found)} chats have an id that begins with {start[:80]!r}.", "Give more of it."
-        )
-    return found[0] if found else start
 
 
 def export_parser() -> argparse.ArgumentParser:

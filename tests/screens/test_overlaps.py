@@ -527,13 +527,13 @@ async def test_a_message_that_waited_is_taken_back_with_what_goes_with_it(desk: 
 @pytest.fixture
 def slow_reading(monkeypatch):
     """Files that are attached are read when the event is set."""
-    read, may_go = attaching._text_of, threading.Event()
+    read, may_go = attaching.text_of, threading.Event()
 
     def slow(path):
         assert may_go.wait(10)
         return read(path)
 
-    monkeypatch.setattr(attaching, "_text_of", slow)
+    monkeypatch.setattr(attaching, "text_of", slow)
     yield may_go
     may_go.set()
 

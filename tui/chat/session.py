@@ -244,6 +244,11 @@ class ChatSession:
         saving.add_done_callback(self._saving.discard)
         return saving
 
+    async def settled(self) -> None:
+        """Wait until every save that was asked for is done or has failed, those as a copy included."""
+        while self._saving:
+            await asyncio.gather(*self._saving)
+
     async def _saved(self, chat: Conversation, future: Future[None]) -> bool:
         try:
             await asyncio.wrap_future(future)

@@ -106,6 +106,13 @@ class AlertsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class AskSection:
+    """One question in a shell: chat-tui ask."""
+
+    save: str = setting("terminal", "Save questions", "When chat-tui ask saves the chat: only with a terminal at both ends, always, or never.", choices=("terminal", "always", "never"))
+
+
+@dataclass(frozen=True, slots=True)
 class KeysSection:
     """Which key does what."""
 
@@ -137,5 +144,6 @@ class Values:
     alerts: AlertsSection = field(default_factory=AlertsSection, metadata={"group": "Alerts"})
     presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models with presets", example='"org/model" = "careful"', about="Which preset goes with which model.")
     servers: Mapping[str, ServerEntry] = table("Servers", "Servers by names of your own, each a table [servers.NAME] with url, and where needed key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models can be talked with.", group="Model", entry=ServerEntry)
+    ask: AskSection = field(default_factory=AskSection, metadata={"group": "Command line"})
     keys: KeysSection = field(default_factory=KeysSection, metadata={"group": "Input"})
 # fmt: on

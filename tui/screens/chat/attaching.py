@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from tui.chat.attachments import attachment_name, text_of
 from tui.chat.outbox import Outgoing
 from tui.chat.ui import Ui
 from tui.errors import UserError
-from tui.files import is_file, read_regular, reason, typed_path
-from tui.sanitize import sanitize_line
+from tui.files import is_file, typed_path
 from tui.settings.history import Attachment
 
 _AT_NAMES: Final = re.compile(r"(?:^|(?<=\s))@([^\s@]+)")
-_LARGEST_FILE: Final = 1_000_000
 
 
 class Attaching:
@@ -56,30 +55,8 @@ class Attaching:
     async def read(self, path: Path) -> Attachment | None:
         """Return a file that goes with a message; None where it can't, having said why."""
         try:
-            text = await asyncio.to_thread(_text_of, path)
+            text = await asyncio.to_thread(text_of, path)
         except UserError as error:
             self._ui.tell(str(error), severity="warning")
             return None
         return Attachment(attachment_name(str(path)), text)
-
-
-def attachment_name(path: str) -> str:
-    """Return what a file is called in a message."""
-    return sanitize_line(str(typed_path(path)), 200)
-
-
-def _text_of(path: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        UserError: it can't be read, is no text, or too long to send.
-    """
-    try:
-        data = read_regular(path)
-    except OSError as error:
-        raise UserError(f"{path} can't be attached ({reason(error)}).") from error
-    if len(data) > _LARGEST_FILE:
-        raise UserError(f"{path} can't be attached: it is larger than 1 MB.")
-    if b"\0" in data:
-        raise UserError(f"{path} can't be attached: it is not a text file.")
-    return data.decode("utf-8-sig", "replace")

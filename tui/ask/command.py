@@ -1,0 +1,306 @@
+"""`chat-tui ask`: from the command line to the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tui import logs
+from tui.ask.answering import Answering, AskError
+from tui.ask.forms import Printer, Reply
+from tui.ask.forms import printer as printer_for
+from tui.ask.notes import Notes
+from tui.ask.options import Question, parse
+from tui.ask.reading import read, stdin_is_piped
+from tui.ask.stdout import Stdout, Streams, apart
+from tui.chat.core import Core, make_core
+from tui.chat.loader import ModelLoader
+from tui.chat.outbox import Outgoing
+from tui.chat.servers import Servers
+from tui.chat.settings import ChatSettings
+from tui.commands import typed_text
+from tui.conversation import Status
+from tui.engine.base import Failed, LoadRequest
+from tui.engine.client import EngineClient
+from tui.engine.engines import Engines
+from tui.engine.local import LocalEngine
+from tui.engine.worker import EngineWorker
+from tui.errors import UserError
+from tui.sessions import SessionStore
+from tui.sessions.writer import SessionWriter
+from tui.settings.history import Attachment
+from tui.settings.measurements import Measurements
+from tui.settings.paths import AppPaths
+from tui.startup import UsageError, load_request, opened_chat, preferences_for, remote_engine
+
+_Texts = tuple[str, tuple[Attachment, ...]]
+
+DONE, FAILED, USAGE_ERROR, CUT_OFF = 0, 1, 2, 3
+_BY_SIGNAL: Final = 128
+"""The exit code of what a signal ended is this and the signal's number: 130 for Ctrl+C."""
+_CLOSE_S: Final = 2.0
+_SAVE_S: Final = 10.0
+_PATIENCE_S: Final = 1.0
+"""How long what was said may take to be printed and saved after an interruption."""
+_ID_DIGITS: Final = 8
+_SILENCE_S: Final = 2.0
+"""How long nothing is said about waiting for stdin."""
+_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+def run(words: Sequence[str]) -> int:
+    """Answer a question.
+
+    Returns:
+        the exit code: 0; 1 when there is no reply or only a part of one; 2 for wrong usage; 3 when it was cut off at the limit; 128
+        and the number of the signal that ended it.
+
+    Raises:
+        UserError: the question can't be asked as it is.
+    """
+    question = parse(words)
+    paths = AppPaths.default()
+    with contextlib.suppress(UserError):
+        paths.ensure()
+        logs.start_logging(paths.logs)
+    with apart() as streams:
+        code, has_ended = asyncio.run(_Run(question, paths, streams).work())
+    if not has_ended:
+        # The engine is inside a library call that can't be interrupted, or nobody reads what was printed.
+        os._exit(code)
+    return code
+
+
+class _NoWaysOut:
+    """Takes the place of somebody who could choose what to do when memory runs out."""
+
+    async def offer_ways_out(self, request: LoadRequest, failed: Failed, *, in_reply: bool) -> bool:
+        """Choose nothing."""
+        del request, failed, in_reply
+        return False
+
+
+class _Run:
+    """One question on its way."""
+
+    def __init__(self, question: Question, paths: AppPaths, streams: Streams) -> None:
+        self._question = question
+        self._paths = paths
+        self._streams = streams
+        self._notes = Notes(streams.err, is_quiet=question.is_quiet)
+        self._signal = 0
+        self._core: Core | None = None
+        self._worker: EngineWorker | None = None
+
+    async def work(self) -> tuple[int, bool]:
+        """Answer it; return the exit code, and whether everything that was begun has ended."""
+        loop = asyncio.get_running_loop()
+        out = Stdout(self._streams.out, self._streams.encoding, self._stop)
+        answering = asyncio.ensure_future(self._answer(out))
+        for number in _SIGNALS:
+            # Not in a thread other than the main one, as in some tests.
+            with contextlib.suppress(ValueError, NotImplementedError, RuntimeError):
+                loop.add_signal_handler(number, self._interrupt, number, answering)
+        try:
+            code = await answering
+        except AskError:
+            code = FAILED
+        except asyncio.CancelledError:
+            code = FAILED
+        except UserError as error:
+            self._notes.fail(str(error))
+            code = USAGE_ERROR
+        has_ended, code = await self._close(out, code)
+        return (_BY_SIGNAL + self._signal if self._signal else code), has_ended
+
+    # -- ending early
+
+    def _interrupt(self, number: int, answering: asyncio.Future[int]) -> None:
+        """End as a signal wants; what was said so far is kept. A second one waits for nothing."""
+        if self._signal:
+            os._exit(_BY_SIGNAL + number)
+        self._signal = number
+        if not self._stop():
+            answering.cancel()
+
+    def _stop(self) -> bool:
+        """Stop the reply under way; return whether there is one."""
+        if self._core is None or self._core.replies.live is None:
+            return False
+        self._core.replies.stop()
+        # What is being computed may take a while to notice.
+        asyncio.get_running_loop().call_later(_PATIENCE_S, self._core.replies.end_now)
+        return True
+
+    async def _close(self, out: Stdout, code: int) -> tuple[bool, int]:
+        """Have everything printed and saved; return whether that and the engine has ended, and the exit code."""
+        is_printed = True
+        try:
+            await asyncio.wait_for(out.written(), _PATIENCE_S if self._signal else None)
+        except TimeoutError:
+            is_printed = False
+        if out.problem:
+            self._notes.fail(out.problem)
+            code = FAILED
+        core, worker = self._core, self._worker
+        if core is None or worker is None:
+            return is_printed, code
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(core.session.settled(), _SAVE_S)
+        has_ended = await asyncio.to_thread(worker.close, _CLOSE_S)
+        await asyncio.to_thread(core.writer.close, _SAVE_S)
+        problems = {chat: error.message for chat, error in core.writer.failures.items()}
+        for problem in problems.values():
+            self._notes.fail(problem)
+        if problems and code in (DONE, CUT_OFF):
+            code = FAILED
+        return is_printed and has_ended, code
+
+    # -- answering
+
+    async def _answer(self, out: Stdout) -> int:
+        question = self._question
+        reading = _on_thread(lambda: read(question, self._notes.tell))
+        core, request = self._begin()
+        printer = printer_for(question.form, out, variants=question.variants)
+        answering = Answering(core, self._notes, printer, shows_reasoning=question.shows_reasoning)
+        following = asyncio.ensure_future(answering.follow())
+        try:
+            # While something is piped in, the model is loaded.
+            loading = asyncio.ensure_future(answering.load(request))
+            try:
+                text, attachments = await self._read(reading)
+            except BaseException:
+                loading.cancel()
+                raise
+            await loading
+            outgoing = core.sender.outgoing(typed_text(text), attachments)
+            code = await self._print(answering, printer, outgoing, out)
+            await self._notes.finished()
+        finally:
+            following.cancel()
+        if not core.session.temporary and core.session.conversation.turns:
+            chat_id = core.session.conversation.id[:_ID_DIGITS]
+            self._notes.tell(f"Saved. To go on with this chat: chat-tui ask --session {chat_id}")
+        return code
+
+    async def _print(
+        self, answering: Answering, printer: Printer, outgoing: Outgoing, out: Stdout
+    ) -> int:
+        """Print every reply that is wanted; return the exit code."""
+        codes = []
+        try:
+            for number in range(self._question.variants):
+                reply = await (answering.another(number) if number else answering.first(outgoing))
+                printer.end(reply)
+                codes.append(self._code_of(reply))
+                if self._signal or out.has_ended:
+                    break
+        finally:
+            printer.finish()
+        return FAILED if FAILED in codes else max(codes)
+
+    def _code_of(self, reply: Reply) -> int:
+        """Return the exit code for a reply, having said why it is not whole."""
+        match reply.status:
+            case Status.COMPLETE:
+                return DONE
+            case Status.TRUNCATED:
+                self._notes.tell(f"The reply was cut off: {reply.error or 'a limit is reached.'}")
+                return CUT_OFF
+            case Status.STOPPED:
+                # By a signal, or by a reader that has had enough.
+                return DONE
+        self._notes.fail(reply.error or "The reply failed.")
+        return FAILED
+
+    async def _read(self, reading: asyncio.Future[_Texts]) -> _Texts:
+        """Wait for the question, and say so where that takes a while."""
+        done, _ = await asyncio.wait([reading], timeout=_SILENCE_S)
+        if not done:
+            self._notes.tell(
+                "Waiting for the end of stdin."
+                if stdin_is_piped()
+                else "Type the question, then press Ctrl+D on a line of its own."
+            )
+        return await reading
+
+    def _begin(self) -> tuple[Core, LoadRequest]:
+        """Put everything together; return it, and the model to load.
+
+        Raises:
+            UserError: the command line asks for something that can't be done.
+        """
+        arguments, paths = self._question.arguments, self._paths
+        preferences, problems = preferences_for(arguments, paths, remembers_chat=False)
+        servers = Servers(lambda: preferences.values.servers, os.environ)
+        request, more = load_request(arguments, preferences)
+        for notice in (*problems, *servers.problems(), *more):
+            self._notes.tell(notice, severity="warning")
+        if request is None:
+            raise UsageError(
+                "There is no model to ask.",
+                "Name one with --model; `chat-tui models` lists those of this machine.",
+            )
+        store = SessionStore(paths.sessions, paths.index)
+        opened = opened_chat(arguments, store)
+        for problem in opened.problems if opened is not None else ():
+            self._notes.tell(problem, severity="warning")
+        writer = SessionWriter(store)
+        worker = EngineWorker(Engines(LocalEngine(paths.cache), lambda: remote_engine(servers)))
+        client = EngineClient(worker, lambda: None)
+        settings = ChatSettings(
+            preferences,
+            opened.conversation if opened is not None else None,
+            quantization=request.quantization,
+        )
+        core = make_core(
+            client, writer, settings, self._notes,
+            loader=ModelLoader(client, settings), rescue=_NoWaysOut(),
+            measurements=Measurements(paths.measurements), draft=lambda: "", opened=opened,
+        )  # fmt: skip
+        core.session.temporary = not self._saves(
+            preferences.values.ask.save, is_old=opened is not None
+        )
+        self._core, self._worker = core, worker
+        return core, request
+
+    def _saves(self, setting: str, *, is_old: bool) -> bool:
+        """Return whether the chat is saved: as the command line says, always one that is gone on with, else as the setting says."""
+        if self._question.saves is not None:
+            return self._question.saves
+        is_at_terminal = os.isatty(self._streams.out) and not stdin_is_piped()
+        return is_old or setting == "always" or (setting == "terminal" and is_at_terminal)
+
+
+def _on_thread(work: Callable[[], _Texts]) -> asyncio.Future[_Texts]:
+    """Do what may wait for ever on a thread that nobody waits for when the process ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_Texts] = loop.create_future()
+
+    def hand_over(result: _Texts | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        elif result is not None:
+            done.set_result(result)
+
+    def run() -> None:
+        result, failed = None, None
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            failed = error
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(hand_over, result, failed)
+
+    threading.Thread(target=run, name="stdin", daemon=True).start()
+    return done

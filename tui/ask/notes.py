@@ -1,0 +1,101 @@
+"""What goes to stderr: notes, problems, and on a terminal a line that says what is being done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TextIO
+
+from tui.chat.ui import Answer
+from tui.engine.base import Progress
+from tui.sanitize import sanitize, sanitize_line
+
+_NAME: Final = "chat-tui ask"
+_CLEAR: Final = "\r\x1b[K"
+_LONGEST_LINE: Final = 76
+
+
+class Notes:
+    """Says things on stderr; implements `tui.chat.ui.Ui` for a shell, where nobody can be asked."""
+
+    def __init__(self, err: TextIO | None, *, is_quiet: bool) -> None:
+        """Make it.
+
+        Args:
+            err: where to; None for nowhere.
+            is_quiet: whether only errors are said.
+        """
+        self._err = err
+        self._is_quiet = is_quiet
+        self._is_shown = False
+        self._can_overwrite = err is not None and err.isatty()
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def tell(
+        self,
+        text: str,
+        *,
+        title: str = "",
+        severity: str = "information",
+        is_shown: bool = False,
+    ) -> None:
+        """Write whole sentences; see `Ui.tell`."""
+        del is_shown
+        if severity == "error" or not self._is_quiet:
+            self.clear()
+            said = f"{title}. {text}" if title else text
+            self._put(f"{_NAME}: {sanitize(said)}\n")
+
+    def fail(self, text: str) -> None:
+        """Write why there is no reply, or not all of one."""
+        self.tell(text, severity="error")
+
+    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
+        """Leave a question without an answer: what is asked for is not done."""
+        del title, text, answers
+        return None
+
+    def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        """Begin work that goes on beside everything else; see `Ui.start`."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finished(self) -> None:
+        """Wait until everything that was started has ended.
+
+        Raises:
+            Exception: what any of it raised.
+        """
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    # -- the line that changes
+
+    def show(self, progress: Progress) -> None:
+        """Say on a terminal what is being done, in place of what was said so before."""
+        if self._is_quiet or not self._can_overwrite:
+            return
+        share = f" {100 * progress.done // progress.total}%" if progress.total > 0 else ""
+        line = sanitize_line(f"{progress.stage}…{share}", _LONGEST_LINE)
+        self._put(f"{_CLEAR}{line}")
+        self._is_shown = True
+
+    def clear(self) -> None:
+        """Take that line away."""
+        if self._is_shown:
+            self._is_shown = False
+            self._put(_CLEAR)
+
+    def reasoning(self, text: str) -> None:
+        """Write a piece of the model's reasoning."""
+        self.clear()
+        self._put(sanitize(text))
+
+    def _put(self, text: str) -> None:
+        if self._err is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._err.write(text)
+                self._err.flush()
