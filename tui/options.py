@@ -116,9 +116,13 @@ class OptionParser(Parser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Return what was given, or exit with a sentence and what was perhaps meant."""
-        found, unknown = self.parse_known_intermixed_args(self._spelt(list(args or ())), namespace)
+        given = list(args or ())
+        at = given.index("--") if "--" in given else len(given)
+        found, unknown = self.parse_known_intermixed_args(self._spelt(given[:at]), namespace)
         if unknown:
             self._refuse(unknown[0])
+        # argparse would look for options among them in the second of its two passes.
+        found.words = [*found.words, *given[at + 1 :]]
         return found
 
     def _spelt(self, words: list[str]) -> list[str]:
@@ -127,8 +131,6 @@ class OptionParser(Parser):
         switches = {f"--{name}" for name in (*_SWITCHES, "verbose")}
         while words:
             word = words.pop(0)
-            if word == "--":
-                return [*spelt, word, *words]
             name, equals, value = word.partition("=")
             if name.startswith("--"):
                 word = name.lower().replace("_", "-") + equals + value
