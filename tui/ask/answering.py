@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from tui.ask.forms import Printer, Reply
@@ -15,7 +14,6 @@ from tui.chat.outbox import Outgoing
 from tui.chat.replies import ReplyOrder, Said
 from tui.conversation import Status
 from tui.engine.base import Failed, FailureCause, LoadRequest, ReasoningDelta, ReasoningFound
-from tui.json_types import Json
 
 LOOK_S: Final = 0.02
 """How often the engine is asked what it has said."""
@@ -132,8 +130,3 @@ class Answering:
         if isinstance(event, ReasoningDelta | ReasoningFound) and self._shows_reasoning:
             self._notes.reasoning(event.text)
         self._printer.take(event)
-
-
-def with_value(reply: Reply, value: Json) -> Reply:
-    """Return a reply with what its text is as JSON."""
-    return replace(reply, value=value)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from tui import logs
@@ -17,6 +19,7 @@ from tui.ask.forms import printer as printer_for
 from tui.ask.notes import Notes
 from tui.ask.options import Question, parse
 from tui.ask.reading import read, stdin_is_piped
+from tui.ask.schema import schema_of
 from tui.ask.stdout import Stdout, Streams, apart
 from tui.chat.core import Core, make_core
 from tui.chat.loader import ModelLoader
@@ -95,6 +98,7 @@ class _Run:
         self._paths = paths
         self._streams = streams
         self._notes = Notes(streams.err, is_quiet=question.is_quiet)
+        self._schema = schema_of(question.schema) if question.schema else None
         self._signal = 0
         self._core: Core | None = None
         self._worker: EngineWorker | None = None
@@ -181,6 +185,7 @@ class _Run:
                 loading.cancel()
                 raise
             await loading
+            self._check_schema(core)
             outgoing = core.sender.outgoing(typed_text(text), attachments)
             code = await self._print(answering, printer, outgoing, out)
             await self._notes.finished()
@@ -191,6 +196,19 @@ class _Run:
             self._notes.tell(f"Saved. To go on with this chat: chat-tui ask --session {chat_id}")
         return code
 
+    def _check_schema(self, core: Core) -> None:
+        """Refuse a schema that the model can't be held to.
+
+        Raises:
+            AskError: it can't.
+        """
+        info = core.loader.info
+        if self._schema is None or info is None or info.capabilities.holds_schema:
+            return
+        hint = "Use another server." if info.server else "Install chat-tui[schema]."
+        self._notes.fail(f"{info.name} can't be held to a JSON Schema here. {hint}")
+        raise AskError
+
     async def _print(
         self, answering: Answering, printer: Printer, outgoing: Outgoing, out: Stdout
     ) -> int:
@@ -199,6 +217,7 @@ class _Run:
         try:
             for number in range(self._question.variants):
                 reply = await (answering.another(number) if number else answering.first(outgoing))
+                reply = self._checked(reply)
                 printer.end(reply)
                 codes.append(self._code_of(reply))
                 if self._signal or out.has_ended:
@@ -206,6 +225,15 @@ class _Run:
         finally:
             printer.finish()
         return FAILED if FAILED in codes else max(codes)
+
+    def _checked(self, reply: Reply) -> Reply:
+        """Return a reply with what it is as JSON; one that has ended and is none has failed."""
+        if self._schema is None or reply.status is not Status.COMPLETE:
+            return reply
+        try:
+            return replace(reply, value=json.loads(reply.text))
+        except (ValueError, RecursionError):
+            return replace(reply, status=Status.FAILED, error="The reply is not valid JSON.")
 
     def _code_of(self, reply: Reply) -> int:
         """Return the exit code for a reply, having said why it is not whole."""
@@ -269,6 +297,7 @@ class _Run:
         core.session.temporary = not self._saves(
             preferences.values.ask.save, is_old=opened is not None
         )
+        settings.schema = self._schema
         self._core, self._worker = core, worker
         return core, request
 

@@ -34,12 +34,14 @@ class ReplySettings:
         template: what is chosen of the chat template's switches.
         speculation: how tokens are drafted.
         system_prompt: takes the place of the chat's own in what is sent.
+        schema: the JSON Schema that replies have to fit; None for any text.
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
     template: Mapping[str, Json] = field(default_factory=dict)
     speculation: Speculation = Speculation.AUTO
     system_prompt: str = ""
+    schema: Json = None
 
 
 def for_reply(
@@ -65,6 +67,7 @@ def for_reply(
         continue_last=continues,
         template=dict(settings.template),
         speculation=settings.speculation,
+        schema=settings.schema,
     )
     if as_before is None:
         return request

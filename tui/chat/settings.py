@@ -16,6 +16,7 @@ from tui.chat.signal import Signal
 from tui.conversation import Conversation
 from tui.conversation.context import OverflowPolicy
 from tui.engine.base import LoadRequest, ModelInfo, Speculation
+from tui.json_types import Json
 from tui.parameters import PARAMETERS, Value, readable
 from tui.settings.preferences import Origin, Preferences
 from tui.settings.schema import GENERATION
@@ -72,6 +73,8 @@ class ChatSettings:
         """What the next start should know."""
         self.model = ""
         """The model that is loaded; empty for none."""
+        self.schema: Json = None
+        """The JSON Schema that replies have to fit; None for any text. It is not kept with the chat."""
         self._keep = keep
         in_force = preferences.state()
         stored = chat.settings if chat is not None else {}
@@ -111,7 +114,9 @@ class ChatSettings:
     def snapshot(self, parameters: Mapping[str, Value] | None = None) -> ReplySettings:
         """Return what replies are made with now, or with other parameters, as copies."""
         used = self._parameters if parameters is None else parameters
-        return ReplySettings(dict(used), dict(self._template), self.speculation, self.system_prompt)
+        return ReplySettings(
+            dict(used), dict(self._template), self.speculation, self.system_prompt, self.schema
+        )
 
     def load_request(self, model: str, quantization: str = "") -> LoadRequest:
         """Return what loads a model as the settings have it, in the quantization in force if none is named."""

@@ -201,6 +201,7 @@ class GenerateRequest:
         speculation: how tokens are drafted.
         cached_at_most: tokens of the prompt that may come from what was computed before; None for all. A reply that is to
             be made again takes as many as at the first time, so that numbers are rounded in the same places.
+        schema: the JSON Schema that the reply's text has to fit; None for any text. Reasoning before it is free.
     """
 
     messages: tuple[Message, ...]
@@ -209,6 +210,7 @@ class GenerateRequest:
     template: Mapping[str, Json] = field(default_factory=dict)
     speculation: Speculation = Speculation.AUTO
     cached_at_most: int | None = None
+    schema: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ class Capabilities:
         shows_prompt: whether it tells the exact prompt.
         splits: whether it cuts a text into tokens.
         drafts: whether it can draft tokens.
+        holds_schema: whether it can hold a reply to a JSON Schema.
         because: why it can't do the rest, as a sentence; empty where it can do all.
     """
 
@@ -232,6 +235,7 @@ class Capabilities:
     shows_prompt: bool = True
     splits: bool = True
     drafts: bool = True
+    holds_schema: bool = False
     because: str = ""
 
     def takes(self, parameter: str) -> bool:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tui.engine import context, facts, limits
-from tui.engine.base import ModelInfo, ModelLoadError
+from tui.engine.base import Capabilities, ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelKind
 from tui.engine.local import (
     assistant,
     attention_names,
     footprint,
     habits,
+    held_to_schema,
     load_notes,
     load_plan,
     model_settings,
@@ -145,6 +146,7 @@ def _info(
         revision=prepared.parts.folder.name if prepared.parts.source.kind is ModelKind.HUB else "",
         parameters=known.parameters,
         is_mixture=known.is_mixture,
+        capabilities=Capabilities(holds_schema=held_to_schema.is_possible(prepared.tokenizer)),
     )
 
 

@@ -26,6 +26,7 @@ from tui.engine.local import cache_layers, problems, settings, soundness, vocabu
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.decoding import Decoder
 from tui.engine.local.detokenizer import detokenizer
+from tui.engine.local.held_to_schema import SchemaMask
 from tui.engine.local.history import LastReply
 from tui.engine.local.loaded import LoadedModel
 from tui.engine.local.prefill import Pass, Prefilled
@@ -102,6 +103,7 @@ def reply(
         rows = input_weights(loaded.model).shape[0]
         vocabulary.check_settings(request.parameters, rows)
         splitter, silent = _splitter(loaded, prompt, cancelled)
+        masks = _masks(loaded, request, splitter, rows)
     except Cancelled:
         return Finished(account.stats(None), StopReason.CANCELLED)
     account.prompt_tokens = len(prompt.ids)
@@ -115,7 +117,15 @@ def reply(
         silent=silent,
     )
     job = _Job(
-        loaded, request, prompt, values, streamer, account, emit, lambda: cancelled() or stops.found
+        loaded,
+        request,
+        prompt,
+        values,
+        streamer,
+        account,
+        emit,
+        lambda: cancelled() or stops.found,
+        masks,
     )
     try:
         reason = job.run_within_memory()
@@ -161,6 +171,18 @@ def _splitter(
     return splitter, loaded.silent_ids
 
 
+def _masks(
+    loaded: LoadedModel, request: GenerateRequest, splitter: Splitter, rows: int
+) -> list[SchemaMask]:
+    """Return what holds a reply to the schema that it has to fit, if there is one."""
+    if request.schema is None:
+        return []
+    mask = loaded.grammars.mask(
+        request.schema, loaded.tokenizer, loaded.end_ids, rows, lambda: splitter.in_reasoning
+    )
+    return [mask]
+
+
 @dataclass(slots=True)
 class _Job:
     """One reply under way."""
@@ -173,6 +195,8 @@ class _Job:
     account: _Account
     emit: Emit
     cancelled: IsCancelled
+    masks: Sequence[SchemaMask] = ()
+    """What rules tokens out before one is chosen."""
     watch: Soundness = field(init=False)
 
     def __post_init__(self) -> None:
@@ -232,7 +256,7 @@ class _Job:
             ids,
             attention_mask=_all_ones(ids),
             generation_config=config,
-            logits_processor=[self.watch],
+            logits_processor=[*self.masks, self.watch],
             stopping_criteria=[stopping],
             streamer=self.streamer,
             **{cache.argument: lent.cache},
@@ -301,6 +325,7 @@ class _Job:
                     ids,
                     attention_mask=_all_ones(ids),
                     generation_config=config,
+                    logits_processor=list(self.masks),
                     stopping_criteria=[stopping],
                     custom_generate=decoder,
                 )
@@ -361,7 +386,7 @@ class _Job:
                     ids,
                     attention_mask=_all_ones(ids),
                     generation_config=config,
-                    logits_processor=[self.watch],
+                    logits_processor=[*self.masks, self.watch],
                     stopping_criteria=[stopping],
                     streamer=self.streamer,
                 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tui.engine.base import LoadRequest, ModelInfo
 from tui.engine.catalog import ModelSource
 from tui.engine.local.code import Code
+from tui.engine.local.held_to_schema import Grammars
 from tui.engine.local.history import LastReply
 from tui.engine.local.prefill import Prefill
 from tui.engine.local.prefix_cache import PrefixCache
@@ -57,6 +58,8 @@ class LoadedModel:
     """The faster layers that were put into it."""
     assistant: LoadedModel | None = None
     """The model that drafts for it."""
+    grammars: Grammars = field(default_factory=Grammars)
+    """What holds replies to a JSON Schema."""
     compiled: Compiled | None = None
     """Its compiled decoding pass, if the user wants one."""
 

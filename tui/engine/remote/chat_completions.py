@@ -65,6 +65,7 @@ class ChatCompletions:
         always: what every request has.
         template: the field that holds switches of the chat template; empty where there is none.
         effort: whether `reasoning_effort` is understood.
+        holds_schema: whether `response_format` holds a reply to a JSON Schema.
         more: makes a request fit for the server once it is made.
         found: returns the models of the server; None to take the usual list.
         loads_any: whether a model that is not in the list may still be there.
@@ -80,6 +81,7 @@ class ChatCompletions:
     always: Mapping[str, Json] = field(default_factory=dict)
     template: str = ""
     effort: bool = False
+    holds_schema: bool = True
     more: Callable[[dict[str, Json], GenerateRequest], None] = _nothing_more
     found: Callable[[Link], Awaitable[list[Served]]] | None = None
     loads_any: bool = False
@@ -132,6 +134,9 @@ class ChatCompletions:
         }
         if limit:
             body["max_tokens"] = limit
+        if request.schema is not None and self.holds_schema:
+            form: Json = {"name": "reply", "schema": request.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
         self.more(body, request)
         return Ask(PATH, body)
 

@@ -133,6 +133,11 @@ class Dialect(Protocol):
         """Whether it writes on at the end of a reply."""
         ...
 
+    @property
+    def holds_schema(self) -> bool:
+        """Whether it can hold a reply to a JSON Schema."""
+        ...
+
     async def models(self, link: Link) -> list[Served]:
         """Return the models that the server has, with what the list alone says of them.
 

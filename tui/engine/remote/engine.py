@@ -270,6 +270,7 @@ def _info(server: Server, dialect: Dialect, model: Served) -> ModelInfo:
             shows_prompt=False,
             splits=False,
             drafts=False,
+            holds_schema=dialect.holds_schema,
             because=f"{server.label} ({dialect.name}) can't do this.",
         ),
     )

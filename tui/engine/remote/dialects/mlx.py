@@ -18,4 +18,5 @@ MLX: Final = ChatCompletions(
     reasoning="reasoning_content",
     always={"stream_options": {"include_usage": True}},
     template="chat_template_kwargs",
+    holds_schema=False,
 )

@@ -41,6 +41,7 @@ class Ollama:
 
     name: str = "Ollama"
     continues: bool = True
+    holds_schema: bool = True
     loads_any: bool = False
 
     @property
@@ -124,6 +125,8 @@ class Ollama:
             "shift": False,
             "options": options,
         }
+        if request.schema is not None:
+            body["format"] = request.schema
         thinking = request.template.get(THINKING)
         if model.thinks and isinstance(thinking, bool):
             body["think"] = thinking

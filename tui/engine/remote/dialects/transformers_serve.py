@@ -123,6 +123,7 @@ TRANSFORMERS_SERVE: Final = ChatCompletions(
     names={**PLAIN_PARAMETERS, **dict.fromkeys(_CONFIG_ONLY, "")},
     reasoning="reasoning_content",
     template="chat_template_kwargs",
+    holds_schema=False,
     more=_with_config,
     found=_found,
     loads_any=True,

@@ -1,0 +1,91 @@
+"""The schema that a reply is held to: a file, a JSON Schema as it is, or a short form of one that is typed on a command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from tui.errors import UserError
+from tui.files import is_file, read_regular, reason, typed_path
+from tui.json_types import Json
+
+_TYPES: Final = {
+    "str": "string",
+    "string": "string",
+    "int": "integer",
+    "integer": "integer",
+    "float": "number",
+    "number": "number",
+    "bool": "boolean",
+    "boolean": "boolean",
+}
+_FIELD: Final = re.compile(r"(?P<name>[\w-]+)(?:\s+(?P<type>\[?\w+\]?))?\s*(?::\s*(?P<about>.+))?")
+_HINT: Final = (
+    "Give a file, a JSON Schema, or fields with types such as 'name, age int, tags [str]'."
+)
+_MOST_BYTES: Final = 1_000_000
+
+
+def schema_of(given: str) -> Json:
+    """Return the JSON Schema that was given.
+
+    The short form names fields, parted by commas or lines: each a name, then a type unless it is a text (`str`, `int`, `float`,
+    `bool`, or one of them in brackets for a list), then perhaps a colon and a description for the model.
+
+    Raises:
+        UserError: it is none.
+    """
+    path = typed_path(given)
+    if given.lstrip().startswith("{"):
+        return _parsed(given, "The schema")
+    if is_file(path):
+        try:
+            return _parsed(read_regular(path, most_bytes=_MOST_BYTES).decode("utf-8-sig"), given)
+        except OSError as error:
+            raise UserError(f"{given} can't be read ({reason(error)}).") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{given} is no text file.", _HINT) from error
+    return _from_fields(given)
+
+
+def _parsed(text: str, name: str) -> Json:
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid JSON ({error}).", _HINT) from error
+    if not isinstance(schema, dict):
+        raise UserError(f"{name} is not a JSON Schema: it is no object.", _HINT)
+    return schema
+
+
+def _from_fields(given: str) -> Json:
+    fields = [field.strip() for field in re.split(r"[,\n]", given) if field.strip()]
+    properties: dict[str, Json] = {}
+    for field in fields:
+        found = _FIELD.fullmatch(field)
+        if found is None:
+            raise UserError(
+                f"{field!r} is not a field with a type, and no such file exists.", _HINT
+            )
+        properties[found["name"]] = _property(found["type"] or "str", found["about"])
+    if not properties:
+        raise UserError("The schema is empty.", _HINT)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _property(named: str, about: str | None) -> dict[str, Json]:
+    bare = named.strip("[]")
+    if bare not in _TYPES or named not in (bare, f"[{bare}]"):
+        raise UserError(
+            f"There is no type {named!r} in a schema.", f"There are: {', '.join(_TYPES)}."
+        )
+    made: dict[str, Json] = {"type": _TYPES[bare]}
+    if named != bare:
+        made = {"type": "array", "items": made}
+    return {**made, "description": about.strip()} if about else made
