@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _LIBRARY: Final = "llguidance"
-_STYLE: Final = {"whitespace_pattern": r"( |\n {0,16})?"}
+_STYLE: Final[Any] = {"whitespace_pattern": r"( |\n {0,16})?"}
 """JSON allows blanks without end, and models that lose their way write them."""
 _NOT_HERE: Final = "A reply of this model can't be held to a JSON Schema"
 
@@ -88,6 +88,8 @@ class SchemaMask:
         self._is_free = is_free
         self._taken = 0
         """How many ids, the prompt's included, the matcher has seen or need not see."""
+        self._was_free = True
+        """Whether what has come since the last call is no part of the answer: at first the prompt."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores of shape `(1, vocabulary)` of which only what may come next is left.
@@ -96,10 +98,11 @@ class SchemaMask:
             GenerationError: a token came that does not fit.
         """
         count = input_ids.shape[1]
-        if not self._taken or self._is_free():
+        was_free, self._was_free = self._was_free, self._is_free()
+        if was_free:
             self._taken = count
-            if self._is_free():
-                return scores
+        if self._was_free:
+            return scores
         new = input_ids[0, self._taken :].tolist()
         self._taken = count
         if new and not self._matcher.is_stopped() and not self._matcher.consume_tokens(new):
