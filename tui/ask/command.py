@@ -143,13 +143,17 @@ class _Run:
         asyncio.get_running_loop().call_later(_PATIENCE_S, self._core.replies.end_now)
         return True
 
-    async def _close(self, out: Stdout, code: int) -> tuple[bool, int]:
-        """Have everything printed and saved; return whether that and the engine has ended, and the exit code."""
-        is_printed = True
+    async def _printed(self, out: Stdout) -> bool:
+        """Wait until all of it is printed, after an interruption not for long; return whether it is."""
         try:
             await asyncio.wait_for(out.written(), _PATIENCE_S if self._signal else None)
         except TimeoutError:
-            is_printed = False
+            return False
+        return True
+
+    async def _close(self, out: Stdout, code: int) -> tuple[bool, int]:
+        """Have everything printed and saved; return whether that and the engine has ended, and the exit code."""
+        is_printed = await self._printed(out)
         if out.problem:
             self._notes.fail(out.problem)
             code = FAILED
@@ -219,6 +223,8 @@ class _Run:
                 reply = await (answering.another(number) if number else answering.first(outgoing))
                 reply = self._checked(reply)
                 printer.end(reply)
+                # What stderr says of it comes behind it on a terminal.
+                await self._printed(out)
                 codes.append(self._code_of(reply))
                 if self._signal or out.has_ended:
                     break

@@ -150,7 +150,8 @@ class Rendered:
             self._text = ""
         if not isinstance(event, TextDelta):
             return
-        self._text += event.text.replace("\r", "")
+        # Made safe before it is laid out, since what comes out holds sequences of our own.
+        self._text += sanitize(event.text.replace("\r", ""))
         if "\n" in event.text and len(self._text) >= self._look_at:
             whole = _whole_blocks(self._text)
             self._print(self._text[:whole])
@@ -254,7 +255,7 @@ def _laid_out(text: str, *, is_terminal: bool) -> str:
         highlight=False,
         emoji=False,
     )
-    # Made safe before, since what comes out holds sequences of our own; a link's address could lead the reader astray.
+    # A link that hides its address could lead the reader astray.
     with console.capture() as capture:
-        console.print(Markdown(sanitize(text), hyperlinks=False))
+        console.print(Markdown(text, hyperlinks=False))
     return capture.get()
