@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -332,3 +333,34 @@ def test_a_preset_does_not_lead_to_a_server_of_its_own(tmp_path):
     assert any("names a server that you have not used" in one for one in found["notices"])
     named = report("http://localhost:8000", "m", "--preset", str(file), home=tmp_path)
     assert named["model"] == "http://localhost:8000/#m"
+
+
+def helps():
+    from tui.ask import options as ask
+    from tui.subcommands import PARSERS
+
+    return {"chat-tui": parser, "chat-tui ask": ask.parser} | {
+        f"chat-tui {name}": make for name, make in PARSERS.items()
+    }
+
+
+@pytest.mark.parametrize("name", list(helps()))
+def test_help_begins_with_three_examples_and_fits_80_columns(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = helps()[name]().format_help().splitlines()
+    assert not [line for line in lines if len(line) > 80]
+    at = lines.index("examples:")
+    assert at <= 4
+    assert all(line.startswith("  ") for line in lines[at + 1 : at + 4])
+
+
+@pytest.mark.parametrize("name", list(helps()))
+def test_every_example_of_a_help_is_a_command_line(name):
+    known = helps()
+    for example in known[name]().examples:
+        words = shlex.split(example.replace("$(", "").replace(")", ""))
+        at = words.index("chat-tui") if "chat-tui" in words else words.index("eval") + 1
+        words = words[at:] if words[at] == "chat-tui" else shlex.split(words[at])
+        end = words.index("|") if "|" in words else len(words)
+        own = next(one for one in (" ".join(words[:2]), "chat-tui") if one in known)
+        known[own]().parse_args(words[len(own.split()) : end])

@@ -79,25 +79,32 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui bench`."""
     made = Parser(
         prog="chat-tui bench",
-        description="Measure how fast a model is on this machine, in every quantization that can be used here,"
-        " on a GPU compiled too, and on a CPU with other types and numbers of threads.",
+        examples=(
+            "chat-tui bench",
+            "chat-tui bench Qwen/Qwen3-4B --only none,4bit",
+            "chat-tui bench demo --keep",
+        ),
+        description="Measure how fast a model runs on this machine in each quantization that is available here; on a GPU also "
+        "compiled, on a CPU also with other data types and thread counts.",
     )
     made.add_argument(
         "model",
         nargs="?",
         default="",
         metavar="MODEL",
-        help="as for chat-tui; the one used last without it",
+        help="a Hub id, a folder, a .gguf file or demo; default: the last used model",
     )
     made.add_argument(
         "--only",
         default="",
         metavar="NAMES",
-        help="quantizations to measure, with commas between them",
+        help="the quantizations to measure, separated by commas",
     )
     keep = made.add_mutually_exclusive_group()
-    keep.add_argument("--keep", action="store_true", help="keep the fastest without asking")
-    keep.add_argument("--no-keep", action="store_true", help="keep nothing, and don't ask")
+    keep.add_argument(
+        "--keep", action="store_true", help="keep the fastest settings without asking"
+    )
+    keep.add_argument("--no-keep", action="store_true", help="keep nothing and don't ask")
     return made
 
 

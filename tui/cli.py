@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tui.console import complain, write_out
 from tui.errors import UserError
-from tui.options import Arguments, parse, parser
+from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
     UsageError,
     load_request,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "parser"]
 
-SUBCOMMANDS = ("ask", "bench", "completion", "config", "export", "import", "list", "models")
 USAGE_ERROR = 2
 CRASHED = 1
 HANG_UP_S = 5.0

@@ -5,13 +5,30 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from tui.sanitize import sanitize
 
 
 class Parser(argparse.ArgumentParser):
     """Parses arguments; what it has to complain about is safe to print."""
+
+    def __init__(self, *, examples: Sequence[str] = (), **options: Any) -> None:
+        """Make it.
+
+        Args:
+            examples: command lines that its help shows first.
+            options: as argparse takes them.
+        """
+        super().__init__(**options)
+        self.examples = tuple(examples)
+
+    def format_help(self) -> str:
+        """Return the help, with the examples behind the usage."""
+        usage, gap, rest = super().format_help().partition("\n\n")
+        shown = "".join(f"\n  {one}" for one in self.examples)
+        return f"{usage}\n\nexamples:{shown}{gap}{rest}" if shown else f"{usage}{gap}{rest}"
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and exit with code 2."""

@@ -56,32 +56,43 @@ class Option:
 
 
 OPTIONS: Final = (
-    Option("user", "chat.user", "your name above your messages"),
-    Option("system-prompt", "chat.system_prompt", "what the model is told before the chat begins"),
+    Option("user", "chat.user", "the name shown above your messages"),
+    Option("system-prompt", "chat.system_prompt", "the system prompt"),
     Option("save-folder", "chat.save_folder", "the folder that /save writes to"),
     Option("examples-path", "chat.examples", "a YAML file with examples for /example"),
-    Option("dtype", "model.dtype", "the type of the weights", aliases=("torch-dtype",)),
-    Option("device", "model.device", "auto, balanced, sequential, cpu, cuda, cuda:1, mps and the like"),
-    Option("attn-implementation", "model.attention", "the attention implementation, as in sdpa"),
-    Option("revision", "model.revision", "the model's branch, tag or commit on the Hub", False, aliases=("model-revision",)),
+    Option("dtype", "model.dtype", "the data type of the weights", aliases=("torch-dtype",)),
+    Option("device", "model.device", "auto, balanced, sequential, cpu, cuda, cuda:1, mps and so on"),
+    Option("attn-implementation", "model.attention", "the attention implementation, such as sdpa"),
+    Option("revision", "model.revision", "the branch, tag or commit of the model on the Hub", False, aliases=("model-revision",)),
     Option(
-        "quantization", "model.quantization", "how the weights are held in memory", False, choices=tuple(QUANTIZATIONS)
+        "quantization", "model.quantization", "how the weights are stored in memory", False, choices=tuple(QUANTIZATIONS)
     ),
-    Option("preset", "chat.preset", "the name or file of a preset to begin with", False),
-    Option("theme", "screen.theme", "the colours", False),
+    Option("preset", "chat.preset", "a preset to start with: its name or file", False),
+    Option("theme", "screen.theme", "the color theme", False),
 )  # fmt: skip
 _SWITCHES: Final = {
-    "load-in-4bit": "hold the weights in 4 bits; the same as --quantization 4bit",
-    "load-in-8bit": "hold the weights in 8 bits; the same as --quantization 8bit",
-    "use-bnb-nested-quant": "quantise the scales of 4-bit weights too (that is the default; =false turns it off)",
-    "trust-remote-code": "run the Python code that the model's own repository ships, as it is now; other repositories still ask",
+    "load-in-4bit": "same as --quantization 4bit",
+    "load-in-8bit": "same as --quantization 8bit",
+    "use-bnb-nested-quant": "quantize the scales of 4-bit weights too (default; =false turns it off)",
+    "trust-remote-code": "run the Python code in the model's repository; code from other repositories still asks",
 }
 _OWN_SWITCHES: Final = {
-    "continue": "reopen the newest chat",
-    "dry-run": "print as JSON what would be used and where each setting comes from, and exit",
-    "log-path": "print where the log file is, and exit",
+    "continue": "continue the newest chat",
+    "dry-run": "print the settings in force and where each comes from as JSON, and exit",
+    "log-path": "print the path of the log file, and exit",
     "version": "print the version, and exit",
 }
+SUBCOMMANDS: Final[Mapping[str, str]] = {
+    "ask": "ask one question and print the reply",
+    "bench": "measure how fast a model runs on this machine",
+    "completion": "print a completion script for bash, zsh or fish",
+    "config": "check, explain or change the configuration",
+    "export": "export a saved chat",
+    "import": "import chats from other tools",
+    "list": "list the saved chats",
+    "models": "list models on this machine, the Hub or a server",
+}
+"""What `chat-tui` does without a screen, by its first word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,15 @@ class Arguments:
     log_path: bool = False
     generation_config: str = ""
     notices: tuple[str, ...] = ()
+
+
+class _OwnEpilog(argparse.HelpFormatter):
+    """Leaves lines that are broken already as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "".join(f"{indent}{line}\n" for line in text.splitlines())
+        return super()._fill_text(text, width, indent)
 
 
 class OptionParser(Parser):
@@ -157,20 +177,24 @@ def parser() -> OptionParser:
     result = OptionParser(
         prog="chat-tui",
         usage="chat-tui [MODEL | URL [MODEL]] [name=value ...] [options]",
-        description="Talk with a language model in a full-screen terminal app: one of this machine, or of a server that you name.",
-        epilog="Without MODEL, the one used last is loaded, else the demo model if it is installed. 'chat-tui ask' answers one "
-        "question without a screen. "
-        "'chat-tui list', 'chat-tui export' and 'chat-tui import' work on chats without a screen; 'chat-tui config' "
-        "explains every setting, 'chat-tui bench' measures a model on this machine, and 'chat-tui completion' completes what is "
-        "typed in a shell.",
+        examples=(
+            "chat-tui",
+            "chat-tui Qwen/Qwen3-4B-Instruct-2507 --quantization 4bit temperature=0.7",
+            "chat-tui http://localhost:8000",
+        ),
+        description="Chat with a language model in a full-screen terminal app. The model runs on this machine or on a server "
+        "that you name. Without MODEL, the last used model is loaded, or the demo model if it is installed.",
+        epilog="commands, each with its own --help:\n"
+        + "\n".join(f"  chat-tui {name:<12}{about}" for name, about in SUBCOMMANDS.items()),
+        formatter_class=_OwnEpilog,
         allow_abbrev=False,
     )
     result.add_argument(
         "words",
         nargs="*",
         metavar="MODEL name=value",
-        help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'; or the address of a server, as in http://localhost:8000, "
-        "with or without a model that it has; and generation parameters, as in temperature=0.7",
+        help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'; or the address of a server, such as "
+        "http://localhost:8000, optionally followed by a model; and generation parameters, such as temperature=0.7",
     )
     add_chat(result)
     add_settings(result)
@@ -194,7 +218,7 @@ def add_chat(result: argparse.ArgumentParser) -> None:
         "--session",
         default="",
         metavar="ID_OR_FILE",
-        help="open a saved chat, by its id, the id's beginning, or file",
+        help="open a saved chat: its id, the first part of its id, or a chat file",
     )
 
 
@@ -222,11 +246,9 @@ def add_settings(result: argparse.ArgumentParser, *, without: Collection[str] = 
         "--generation-config",
         default="",
         metavar="FILE_OR_REPO",
-        help="a generation_config.json, or a Hub repository with one; flags go before it",
+        help="a generation_config.json, or a Hub repository with one; other options override it",
     )
-    result.add_argument(
-        "--bnb-4bit-quant-type", choices=("nf4", "fp4"), help="the kind of 4-bit weights"
-    )
+    result.add_argument("--bnb-4bit-quant-type", choices=("nf4", "fp4"), help="the 4-bit data type")
     for name, text in _SWITCHES.items():
         result.add_argument(f"--{name}", nargs="?", const="true", metavar="BOOL", help=text)
     result.add_argument(

@@ -22,6 +22,7 @@ from tui.engine.remote.servers import Server, server_of
 from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, typed_path
 from tui.json_types import Json
+from tui.options import SUBCOMMANDS
 from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
 from tui.sessions import SessionStore
@@ -80,18 +81,24 @@ def run(arguments: Sequence[str]) -> int:
 def export_parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui export`."""
     parser = Parser(
-        prog="chat-tui export", description="Write a saved chat in a format of your choice."
+        prog="chat-tui export",
+        examples=(
+            "chat-tui export newest",
+            "chat-tui export newest --to html -o chat.html",
+            "chat-tui export 3f28acdc --to openai -o chat.json",
+        ),
+        description="Export a saved chat.",
     )
     parser.add_argument(
-        "chat", metavar="ID", help="the chat's id or its beginning, a chat file, or 'newest'"
+        "chat", metavar="ID", help="a chat's id or the first part of it, a chat file, or 'newest'"
     )
     parser.add_argument(
-        "--to", choices=list(EXPORTS), metavar="FORMAT", help=f"one of: {', '.join(EXPORTS)}"
+        "--to", choices=list(EXPORTS), metavar="FORMAT", help=f"the format: {', '.join(EXPORTS)}"
     )
     parser.add_argument(
-        "--output", "-o", type=Path, metavar="FILE", help="the file to write; stdout without it"
+        "--output", "-o", type=Path, metavar="FILE", help="the file to write; default: stdout"
     )
-    parser.add_argument("--force", action="store_true", help="replace the file if it is there")
+    parser.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     return parser
 
 
@@ -100,15 +107,20 @@ def import_parser() -> argparse.ArgumentParser:
     labels = ", ".join(one.label for one in FORMATS.values() if one.read is not None)
     parser = Parser(
         prog="chat-tui import",
-        description="Read chats from files of other tools, from ZIP archives and from folders. Each file is answered for; a chat that is here already is not imported again.",
-        epilog=f"Known formats, found out from what a file holds: {labels}.",
+        examples=(
+            "chat-tui import conversations.json",
+            "chat-tui import ~/Downloads/export.zip",
+            "chat-tui import ~/.lmstudio/conversations",
+        ),
+        description="Import chats from files of other tools, ZIP archives and folders. Chats that were imported before are skipped.",
+        epilog=f"The format is detected from the content of each file. Known formats: {labels}.",
     )
     parser.add_argument(
         "files",
         metavar="FILE",
         type=_named,
         nargs="+",
-        help="a file in any known format, a ZIP archive or a folder",
+        help="a file in a known format, a ZIP archive, or a folder",
     )
     return parser
 
@@ -122,8 +134,10 @@ def _named(text: str) -> Path:
 
 def list_parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui list`."""
-    return argparse.ArgumentParser(
-        prog="chat-tui list", description="List the saved chats with their ids, the newest first."
+    return Parser(
+        prog="chat-tui list",
+        examples=("chat-tui list", "chat-tui list | head", "chat-tui list | grep -i budget"),
+        description="List the saved chats with their ids, newest first.",
     )
 
 
@@ -201,16 +215,21 @@ def models_parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui models`."""
     parser = Parser(
         prog="chat-tui models",
-        description="List the models of this machine, or of the Hub, and whether they fit into the memory that is free now.",
+        examples=(
+            "chat-tui models",
+            "chat-tui models --hub 'qwen3 instruct'",
+            "chat-tui models --server http://localhost:11434",
+        ),
+        description="List the models on this machine, on the Hub or on a server, and whether they fit into free memory.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")
     where.add_argument(
         "--server",
         metavar="NAME",
-        help="list the models of a server instead, by its name in the configuration file or by its address",
+        help="list the models of a server instead: its address, or its name in the configuration file",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
@@ -249,20 +268,25 @@ def config_parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui config`."""
     parser = Parser(
         prog="chat-tui config",
-        description="Say where the configuration file is and whether it is right, explain every setting, or change one.",
+        examples=(
+            "chat-tui config",
+            "chat-tui config --explain",
+            "chat-tui config screen.theme=beacon generation.temperature=0.7",
+        ),
+        description="Check the configuration file, explain every setting, or change one.",
     )
     parser.add_argument(
         "changes",
         nargs="*",
         metavar="KEY=VALUE",
-        help="write a setting, as in screen.theme=beacon; without a value it is taken out",
+        help="set a value, as in screen.theme=beacon; KEY= removes it",
     )
     parser.add_argument(
         "--explain",
         action="store_true",
-        help="print every setting with what it does and what holds now",
+        help="print every setting with its description and current value",
     )
-    parser.add_argument("--path", action="store_true", help="print where the file is")
+    parser.add_argument("--path", action="store_true", help="print the path of the file")
     return parser
 
 
@@ -270,7 +294,12 @@ def completion_parser() -> argparse.ArgumentParser:
     """Return the parser of `chat-tui completion`."""
     parser = Parser(
         prog="chat-tui completion",
-        description="Print the script that completes the command line in a shell.",
+        examples=(
+            'eval "$(chat-tui completion bash)"',
+            'eval "$(chat-tui completion zsh)"',
+            "chat-tui completion fish | source",
+        ),
+        description="Print a script that completes chat-tui command lines in a shell.",
     )
     parser.add_argument("shell", choices=list(SHELLS))
     return parser
@@ -326,7 +355,7 @@ def theme_problem(name: str, paths: AppPaths) -> str:
 
 
 def _completion(given: argparse.Namespace, _store: SessionStore) -> int:
-    about = {name: make().description or "" for name, make in PARSERS.items()}
+    about = dict(SUBCOMMANDS)
     paths = AppPaths.default()
     themes = (*shipped_themes(), *user_themes(paths.themes)[0])
     values = {

@@ -13,16 +13,15 @@ from tui.options import Arguments, OptionParser, add_chat, add_settings, common_
 
 STDIN: Final = "-"
 _MOST_VARIANTS: Final = 100
-_ONLY_ON_SCREEN: Final = frozenset(
-    ("chat.user", "chat.save_folder", "chat.examples", "screen.theme")
+_NOT_HERE: Final = frozenset(
+    ("chat.user", "chat.save_folder", "chat.examples", "screen.theme", "chat.system_prompt")
 )
-"""Settings that have no effect here."""
-_EXAMPLES: Final = """\
-examples:
-  chat-tui ask "Why is the sky blue?"
-  git diff --staged | chat-tui ask "Write a commit message for this diff"
-  chat-tui ask -f notes.md -s "You are a careful editor." "Summarize this"
-"""
+"""Settings that have no effect here, or that there is another option for."""
+_EXAMPLES: Final = (
+    'chat-tui ask "Why is the sky blue?"',
+    'git diff --staged | chat-tui ask "Write a commit message for this diff"',
+    'chat-tui ask -f notes.md -s "You are a careful editor." "Summarize this"',
+)
 
 
 class Form(StrEnum):
@@ -72,12 +71,11 @@ def parser() -> OptionParser:
     result = OptionParser(
         prog="chat-tui ask",
         usage="chat-tui ask [options] [QUESTION | -]",
-        description=f"{_EXAMPLES}\nAsk a model one question and print the reply. What is piped in goes along with the question, "
-        "or is the question where\nnone is given.",
-        epilog="Exit codes: 0 the reply is complete; 1 it failed; 2 wrong usage; 3 it was cut off at\nthe token limit; "
-        "130 it was interrupted. Generation parameters are options too, as in\n--temperature 0.2 or --max-new-tokens 200; "
-        "'chat-tui config --explain' lists them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
+        description="Ask a model one question and print the reply. Piped input is attached to the question; without a question, "
+        "it is the question.",
+        epilog="Generation parameters are options too, such as --temperature 0.2 or --max-new-tokens 200; 'chat-tui config "
+        "--explain' lists them. Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 cut off at the token limit, 130 interrupted.",
         allow_abbrev=False,
     )
     result.add_argument(
@@ -115,7 +113,12 @@ def parser() -> OptionParser:
         help="the address of the server that the model is on",
     )
     result.add_argument(
-        "-s", "--system", dest="chat.system_prompt", metavar="TEXT", help="the system prompt"
+        "-s",
+        "--system",
+        "--system-prompt",
+        dest="chat.system_prompt",
+        metavar="TEXT",
+        help="the system prompt",
     )
     form = result.add_mutually_exclusive_group()
     form.add_argument(
@@ -166,7 +169,7 @@ def parser() -> OptionParser:
         help="save nothing; the default with a pipe",
     )
     add_chat(result)
-    add_settings(result, without=_ONLY_ON_SCREEN)
+    add_settings(result, without=_NOT_HERE)
     return result  # fmt: skip
 
 
