@@ -12,9 +12,9 @@ from typing import Final
 import cairosvg
 
 _FONT: Final = "DejaVu Sans Mono"
-_CELL_WIDTH_PX: Final = 12.2
+CELL_WIDTH_PX: Final = 12.2
 # At this size the font's advance is exactly one cell, so that lines and bars join.
-_FONT_SIZE_PX: Final = _CELL_WIDTH_PX / 0.60205
+_FONT_SIZE_PX: Final = CELL_WIDTH_PX / 0.60205
 # Cairo rounds an advance to whole pixels: a cell must have a whole number of them.
 _PNG_CELL_WIDTH_PX: Final = 12
 
@@ -42,5 +42,5 @@ def write(svg: str, path: Path) -> None:
     cairosvg.svg2png(
         bytestring=svg.encode(),
         write_to=str(path.with_suffix(".png")),
-        scale=_PNG_CELL_WIDTH_PX / _CELL_WIDTH_PX,
+        scale=_PNG_CELL_WIDTH_PX / CELL_WIDTH_PX,
     )

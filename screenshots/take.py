@@ -68,16 +68,16 @@ async def main() -> None:
 
 async def _talk(paths: AppPaths, cache: Path) -> None:
     """Have the chat that the pictures show, and picture it while a reply comes in."""
-    app = _app(SessionStore(paths.sessions, paths.index), cache)
+    app = new_app(SessionStore(paths.sessions, paths.index), cache)
     async with app.run_test(size=MIDDLE) as pilot:
-        await _wait(pilot, lambda: _chat(app).model.ready)
+        await wait(pilot, lambda: chat(app).model.ready)
         for question in QUESTIONS:
-            _chat(app).composer.set_text(question)
+            chat(app).composer.set_text(question)
             await pilot.press("enter")
-            await _wait(pilot, lambda: (reply := _chat(app).reply) and reply.new_tokens > STREAMED)
+            await wait(pilot, lambda: (reply := chat(app).reply) and reply.new_tokens > STREAMED)
             if question == QUESTIONS[-1]:
                 await _write(pilot, "streaming")
-            await _wait(pilot, lambda: _chat(app).reply is None)
+            await wait(pilot, lambda: chat(app).reply is None)
     app.close()
 
 
@@ -86,9 +86,9 @@ async def _begin(paths: AppPaths, cache: Path) -> None:
     store = SessionStore(paths.sessions, paths.index)
     for title in OTHERS:
         store.save(Conversation(title=title).add_user(title))
-    app = _app(store, cache, parameters={})
+    app = new_app(store, cache, parameters={})
     async with app.run_test(size=MIDDLE) as pilot:
-        await _wait(pilot, lambda: _chat(app).model.ready)
+        await wait(pilot, lambda: chat(app).model.ready)
         await _write(pilot, "empty")
         await pilot.press("ctrl+p")
         await _write(pilot, "palette")
@@ -99,10 +99,10 @@ async def _show(size: tuple[int, int], paths: AppPaths, cache: Path) -> None:
     store = SessionStore(paths.sessions, paths.index)
     newest = store.newest()
     assert newest is not None
-    app = _app(store, cache, store.load(newest))
+    app = new_app(store, cache, store.load(newest))
     async with app.run_test(size=size) as pilot:
-        await _wait(pilot, lambda: _chat(app).model.ready)
-        _chat(app).composer.set_text(UNSENT)
+        await wait(pilot, lambda: chat(app).model.ready)
+        chat(app).composer.set_text(UNSENT)
         await _write(pilot, f"chat-{size[0]}x{size[1]}")
         if size == MIDDLE:
             for key, name in (("f3", "chats"), ("f4", "models"), ("f1", "help")):
@@ -118,28 +118,37 @@ async def _show_themed(theme: str, paths: AppPaths, cache: Path) -> None:
     store = SessionStore(paths.sessions, paths.index)
     newest = store.newest()
     assert newest is not None
-    app = _app(store, cache, store.load(newest), theme)
+    app = new_app(store, cache, store.load(newest), theme)
     async with app.run_test(size=MIDDLE) as pilot:
-        await _wait(pilot, lambda: _chat(app).model.ready)
-        _chat(app).composer.set_text("/pre")
+        await wait(pilot, lambda: chat(app).model.ready)
+        chat(app).composer.set_text("/pre")
         await _write(pilot, f"commands-{theme}")
-        _chat(app).composer.set_text("")
+        chat(app).composer.set_text("")
         await pilot.press("f10")
         await _write(pilot, f"settings-{theme}")
         await pilot.press("escape")
         await pilot.pause(0.2)
-        _chat(app).do("settings.status")
+        chat(app).do("settings.status")
         await _write(pilot, f"status-{theme}")
     app.close()
 
 
-def _app(
+def new_app(
     store: SessionStore,
     cache: Path,
     opened: Loaded | None = None,
     theme: str = "",
     parameters: Mapping[str, Value] = GREEDY,
 ) -> ChatApp:
+    """Return the app on the demo model.
+
+    Args:
+        store: the chats.
+        cache: the engine's cache folder.
+        opened: the chat to open; None for a new one.
+        theme: the color theme; empty for the default.
+        parameters: the generation parameters.
+    """
     return ChatApp(
         LocalEngine(cache),
         SessionWriter(store),
@@ -149,11 +158,12 @@ def _app(
     )
 
 
-def _chat(app: ChatApp) -> ChatScreen:
+def chat(app: ChatApp) -> ChatScreen:
+    """Return the screen with the chat."""
     return next(screen for screen in app.screen_stack if isinstance(screen, ChatScreen))
 
 
-async def _wait(pilot: Pilot[None], happened: Callable[[], object]) -> None:
+async def wait(pilot: Pilot[None], happened: Callable[[], object]) -> None:
     """Let the app run until something has happened.
 
     Raises:
