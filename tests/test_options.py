@@ -239,6 +239,7 @@ def test_completion_knows_the_presets_and_themes_of_the_user(tmp_path):
         text = run("completion", shell, home=tmp_path).stdout
         assert "coder" in text
         assert "graphite" in text
+        assert "stream-json" in text
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

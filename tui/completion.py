@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from tui.options import parser
@@ -28,9 +29,16 @@ _WORD: Final = re.compile(r"[\w.@+-]+")
 """What needs no quotes in any shell."""
 
 
-def _options(values: Mapping[str, Iterable[str]]) -> Iterator[_Shown]:
-    for action in parser()._actions:  # noqa: SLF001 - argparse has no other way to list them
-        if action.option_strings and action.help is not argparse.SUPPRESS:
+def _options(
+    parsers: Iterable[argparse.ArgumentParser], values: Mapping[str, Iterable[str]]
+) -> Iterator[_Shown]:
+    """Yield the options of several parsers, each once."""
+    seen: set[str] = set()
+    # argparse has no other way to list them.
+    for action in chain.from_iterable(one._actions for one in parsers):  # noqa: SLF001
+        is_new = seen.isdisjoint(action.option_strings)
+        seen.update(action.option_strings)
+        if action.option_strings and is_new and action.help is not argparse.SUPPRESS:
             known = action.choices or values.get(action.option_strings[0].lstrip("-"), ())
             yield _Shown(
                 tuple(action.option_strings),
@@ -41,7 +49,10 @@ def _options(values: Mapping[str, Iterable[str]]) -> Iterator[_Shown]:
 
 
 def script(
-    shell: str, subcommands: Mapping[str, str], values: Mapping[str, Iterable[str]] | None = None
+    shell: str,
+    subcommands: Mapping[str, str],
+    values: Mapping[str, Iterable[str]] | None = None,
+    parsers: Iterable[argparse.ArgumentParser] = (),
 ) -> str:
     """Return the completion script for a shell.
 
@@ -49,8 +60,10 @@ def script(
         shell: a name in `SHELLS`.
         subcommands: their names with one line of help each.
         values: by an option's name without dashes, what it can be given; those that a shell would take apart are left out.
+        parsers: those of subcommands whose options are completed too.
     """
-    return SHELLS[shell](list(_options(values or {})), dict(subcommands))
+    options = _options((parser(), *parsers), values or {})
+    return SHELLS[shell](list(options), dict(subcommands))
 
 
 def _bash(options: list[_Shown], subcommands: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tui import bench
+from tui.ask.options import parser as ask_parser
 from tui.chat.servers import Servers
 from tui.completion import SHELLS, script
 from tui.console import Parser, complain, write_out
@@ -362,7 +363,7 @@ def _completion(given: argparse.Namespace, _store: SessionStore) -> int:
         "preset": Library(paths.presets, paths.prompts).preset_names(),
         "theme": sorted({theme.name for theme in themes}),
     }
-    write_out(script(given.shell, about, values).rstrip())
+    write_out(script(given.shell, about, values, [ask_parser()]).rstrip())
     return 0
 
 
