@@ -69,7 +69,8 @@ class Drafts:
         """Keep a message that could not be sent, in front of what is written in its chat since."""
         there = self._drafts.get(key, Draft())
         texts = [text for text in (outgoing.typed, there.text) if text.strip()]
-        self.keep(key, Draft("\n".join(texts), (*outgoing.attachments, *there.attachments)))
+        attachments = (*outgoing.attachments, *there.attachments)
+        self.keep(key, Draft("\n".join(texts), attachments, there.settings))
 
     def drop(self, key: str) -> None:
         """Have no draft under a key any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,15 +100,22 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was written in a chat and not sent."""
+    """What was written in a chat and not sent.
+
+    Attributes:
+        text: as it stands in the composer.
+        attachments: the texts that go with it.
+        settings: what was set in a chat that has not begun, which has no file for it.
+    """
 
     text: str = ""
     attachments: Sequence[Attachment] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to keep."""
-        return not self.text.strip() and not self.attachments
+        return not self.text.strip() and not self.attachments and not self.settings
 
 
 def read_drafts(path: Path) -> tuple[dict[str, Draft], str]:
@@ -146,7 +153,12 @@ def _draft(entry: Any) -> Draft | None:
         and isinstance(one.get("name"), str)
         and isinstance(one.get("text"), str)
     ]
-    return Draft(entry.get("text", ""), tuple(attachments))
+    settings = entry.get("settings")
+    return Draft(
+        entry.get("text", ""),
+        tuple(attachments),
+        dict(settings) if isinstance(settings, Mapping) else {},
+    )
 
 
 def write_drafts(path: Path, changes: Mapping[str, Draft]) -> None:
@@ -161,6 +173,7 @@ def write_drafts(path: Path, changes: Mapping[str, Draft]) -> None:
         chat: {
             "text": draft.text,
             "attachments": [{"name": one.name, "text": one.text} for one in draft.attachments],
+            **({"settings": dict(draft.settings)} if draft.settings else {}),
         }
         for chat, draft in [*kept.items(), *changes.items()][-_MOST_DRAFTS:]
         if not draft.is_empty

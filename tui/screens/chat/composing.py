@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from tui.chat.core import Core
-from tui.chat.drafts import draft_key
+from tui.chat.drafts import NOT_BEGUN, draft_key
 from tui.chat.outbox import Outgoing
 from tui.commands import Command, CommandError, is_command, parse_command
 from tui.conversation import Conversation
@@ -305,8 +305,10 @@ class ComposerArea(Middle):
 
     def _take_in(self, draft: Draft) -> None:
         """Put a draft into the composer, in front of what has been written there since."""
-        if self.composer.text != draft.text:
+        if draft.text.strip() and self.composer.text != draft.text:
             self.composer.take_back(draft.text)
+        if draft.settings and not self._core.settings.is_touched:
+            self._core.settings.take_from_draft(draft.settings)
         fresh = [one for one in self.attachments if one not in draft.attachments]
         self.set_attachments((*draft.attachments, *fresh))
 
@@ -315,7 +317,8 @@ class ComposerArea(Middle):
         session = self._core.session
         if not session.temporary:
             key = draft_key(session.conversation)
-            self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments))
+            settings = self._core.settings.for_draft if key == NOT_BEGUN else {}
+            self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments, settings))
 
     def leave(self, opened: Conversation) -> Draft | None:
         """Prepare for another chat, and return the draft that belongs to it.
@@ -331,8 +334,11 @@ class ComposerArea(Middle):
         if session.temporary:
             return found
         self.keep_draft()
-        if not may_stay:
-            drafts.drop(draft_key(session.conversation))
+        key = draft_key(session.conversation)
+        kept = drafts.of(key) or Draft()
+        # What was set goes along into another chat that has not begun, as what was written does.
+        if not may_stay and not (kept.settings and draft_key(opened) == key):
+            drafts.keep(key, Draft(settings=kept.settings))
             return found
         found = drafts.of(draft_key(opened))
         self.composer.begin()

@@ -107,8 +107,10 @@ class LibraryActions:
         except PresetError as error:
             self._ui.tell(str(error), severity="warning")
         else:
-            self._core.session.replace_prompt(prompt)
-            self._ui.tell(f"The prompt {name} applies from the next reply.")
+            with self._core.undoing.step("System prompt"):
+                self._core.session.replace_prompt(prompt)
+            way = self._ui.way("chat.undo")
+            self._ui.tell(f"The prompt {name} applies from the next reply. {way} to undo.")
 
     async def save_prompt(self, argument: str = "") -> None:
         """Put the system prompt into the library under a name."""
@@ -157,10 +159,11 @@ class LibraryActions:
     def apply(self, preset: Preset, *, with_model: bool = True) -> None:
         """Have the chat set as a preset says; the model is loaded if it is another one."""
         settings, loader = self._core.settings, self._core.loader
-        settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
-        settings.set_template(preset.template)
-        if preset.system_prompt is not None:
-            self._core.session.replace_prompt(preset.system_prompt)
+        with self._core.undoing.step(f"Preset {preset.name}"):
+            settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
+            settings.set_template(preset.template)
+            if preset.system_prompt is not None:
+                self._core.session.replace_prompt(preset.system_prompt)
         quantization = preset.quantization or settings.quantization
         wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
         is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
@@ -184,7 +187,10 @@ class LibraryActions:
         """Have the named preset applied whenever this model is loaded; `none` ends that."""
         info = self._core.loader.info
         if info is None:
-            self._ui.tell("No model is loaded. Press F4 to choose one.", severity="warning")
+            self._ui.tell(
+                f"No model is loaded. {self._ui.way('model.choose')} to choose one.",
+                severity="warning",
+            )
             return
         defaults = dict(self._core.settings.preferences.values.presets)
         current = defaults.pop(info.model, "none")

@@ -62,9 +62,9 @@ class Offering:
         chat, loader = core.session.conversation, core.loader
         match action_id:
             case "chat.undo" | "turn.undo":
-                return chat.can_undo
+                return core.undoing.can_undo
             case "chat.redo" | "turn.redo":
-                return chat.can_redo
+                return core.undoing.can_redo
             case "chat.new":
                 return core.replies.live is None or not core.session.temporary
             case "chat.temporary" | "chat.example" | "turn.fork" if core.replies.live is not None:
