@@ -297,8 +297,11 @@ class ComposerArea(Middle):
         if problem:
             self._ui.tell(problem, severity="warning")
         self._core.sent.add_read(sent)
-        found = drafts.get(draft_key(self._core.session.conversation))
+        key = draft_key(self._core.session.conversation)
+        found = drafts.get(key)
         self._core.drafts.add_read(drafts)
+        if found is None:
+            found = self._core.drafts.of(key)
         self.offer_sent()
         if found is not None:
             self._take_in(found)
