@@ -68,7 +68,10 @@ def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
         ({"chat.nwe": "f12"}, "There is no action 'chat.nwe'. Did you mean chat.new?"),
         ({"chats.pon": "f12"}, "There is no action 'chats.pon'. Did you mean chats.pin?"),
         ({"dialog.close": "q"}, "dialog.close has fixed keys: escape."),
-        ({"chats.pin": "p"}, "p is typed into the field, so it can't be the only key of chats.pin, which keeps its own."),
+        (
+            {"chats.pin": "p"},
+            "p is typed into the field, so it can't be the only key of chats.pin, which keeps its own.",
+        ),
         ({"chat.new": "ctrl+banana"}, "'ctrl+banana' is no key; chat.new keeps its own."),
     ],
 )

@@ -394,6 +394,10 @@ ACTIONS: Final = (
         Scope.PARAMETER, "Next", fixed=True, bound=False,
     ),
     Action(
+        "column.open", "Open", ("enter",), "Open the highlighted chat.", Scope.COLUMN, "Open", fixed=True, bound=False,
+    ),
+    Action("column.trash", "Move to trash", ("delete",), "Move the highlighted chat to the trash.", Scope.COLUMN, "Trash"),
+    Action(
         "dialog.close", "Close", ("escape",), "Close the dialog, or go back a step.",
         Scope.DIALOG, fixed=True,
     ),

@@ -247,9 +247,7 @@ class ChatApp(Appearance):
             self._typed_early.append(event)
             return
         screen = self.screen_stack[-1] if self.screen_stack else None
-        if isinstance(screen, ChatScreen | Finder) and isinstance(
-            event, events.Key | events.Paste
-        ):
+        if isinstance(screen, ChatScreen | Finder) and isinstance(event, events.Key | events.Paste):
             screen.take_typing(event)
         await super().on_event(event)
 

@@ -11,8 +11,8 @@ from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.engine.base import LoadRequest, TemplateSwitch
-from tui.settings.config import read_config
 from tui.screens.ask import Ask
+from tui.settings.config import read_config
 from tui.settings.presets import Library, Preset
 from tui.settings.state import AppState
 from tui.widgets.parameter_field import ParameterField, ValueInput

@@ -125,3 +125,29 @@ async def test_a_reset_is_taken_back_with_the_key_that_the_notice_names(desk: De
         await pilot.press("f8")
         assert screen.core.settings.system_prompt == "You are a pirate."
         assert dict(screen.core.settings.parameters) == {"temperature": 0.9}
+
+
+async def test_a_message_that_is_undone_is_in_the_composer_and_goes_with_redo(desk: Desk):
+    async with talking(desk, ["first"]) as (pilot, screen, _):
+        await pilot.press("f8", "f8")
+        assert texts(screen) == []
+        assert screen.composer.text == "question"
+        await pilot.press("f9")
+        assert (texts(screen), screen.composer.text) == (["question"], "")
+        await pilot.press("f8", "!")
+        assert screen.composer.text == "question!"
+        await pilot.press("f9")
+        assert (texts(screen), screen.composer.text) == (["question"], "question!")
+        await pilot.press("f8")
+        assert screen.composer.text == "question!"
+
+
+async def test_a_message_that_nobody_answered_is_answered_by_regenerate(desk: Desk):
+    async with talking(desk, ["first", "second", "third"]) as (pilot, screen, _):
+        await say(pilot, "more")
+        await answered(pilot, screen, 4)
+        await pilot.press("f8")
+        assert texts(screen) == ["question", "first", "more"]
+        screen.do("turn.regenerate")
+        await answered(pilot, screen, 4)
+        assert texts(screen) == ["question", "first", "more", "third"]

@@ -235,9 +235,7 @@ async def test_a_duplicate_is_highlighted(desk, chats, store):
 
 
 @pytest.mark.parametrize("key", ["f8", "ctrl+z"])
-async def test_a_chat_goes_to_the_trash_and_comes_back_with_the_key_that_is_named(
-    desk, chats, key
-):
+async def test_a_chat_goes_to_the_trash_and_comes_back_with_the_key_that_is_named(desk, chats, key):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
         await pilot.press("delete")

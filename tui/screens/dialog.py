@@ -191,9 +191,9 @@ class Finder(Dialog[Result]):
 
     def take_typing(self, event: events.Key | events.Paste) -> None:
         """Go to the field before a text is typed in the list; see `Places.take_typing`."""
-        is_key = isinstance(event, events.Key)
-        is_text = not is_key or event.is_printable or event.key == "backspace"
-        if is_text and isinstance(self.focused, PickList):
+        if isinstance(event, events.Key) and not (event.is_printable or event.key == "backspace"):
+            return
+        if isinstance(self.focused, PickList):
             self.action_to_field()
 
     def action_to_list(self) -> None:

@@ -16,8 +16,9 @@ from textual.widgets import TextArea
 from tui.chat.core import Core
 from tui.chat.drafts import NOT_BEGUN, draft_key
 from tui.chat.outbox import Outgoing
-from tui.commands import Command, CommandError, is_command, parse_command
-from tui.conversation import Conversation
+from tui.commands import Command, CommandError, is_command, parse_command, typed_text
+from tui.conversation import Conversation, Turn
+from tui.conversation.parts import FilePart
 from tui.files import typed_path
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.chat.attaching import Attaching
@@ -73,6 +74,8 @@ class ComposerArea(Middle):
             self.composer, self._menu, ui, lambda path: ui.start(self.attach(path))
         )
         self._draft_timer: Timer | None = None
+        self._offered = Draft()
+        """The undone message that was put into the composer last."""
         core.sender.waiting.listen(self._show_waiting)
         core.sender.returned.listen(self._take_back)
 
@@ -257,6 +260,31 @@ class ComposerArea(Middle):
             return
         self.set_attachments((*self.attachments, attachment))
         self.screen.set_focus(self.composer)
+
+    # -- a message that was undone
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is being written, but for an undone message as it was."""
+        return self._now == self._offered or self._now.is_empty
+
+    @property
+    def _now(self) -> Draft:
+        return Draft(self.composer.text, self.attachments)
+
+    def offer(self, turn: Turn) -> None:
+        """Put the message that a turn was into the composer."""
+        files = [part for part in turn.parts if isinstance(part, FilePart)]
+        self.composer.begin()
+        self.composer.set_text(typed_text(turn.text) if turn.text else "")
+        self.set_attachments(tuple(Attachment(one.name, one.text) for one in files))
+        self._offered = self._now
+
+    def withdraw(self) -> None:
+        """Take an undone message out of the composer that is in the chat again."""
+        if self._now == self._offered and not self._offered.is_empty:
+            self.composer.begin()
+            self.set_attachments(())
 
     # -- what was sent
 

@@ -194,12 +194,27 @@ class TurnActions:
 
     def undo(self) -> None:
         """Undo the last change, to the chat or to what it is set to."""
+        before = self._core.session.conversation
         undone = self._core.undoing.undo()
-        self._ui.tell(f"Undone: {undone}" if undone else "There is nothing to undo.")
+        after = self._core.session.conversation
+        gone = [turn for turn in before.path if turn.id not in after.turns and turn.role == USER]
+        is_back = undone == "Send" and len(gone) == 1 and self._give_back(gone[0])
+        more = ". Your message is in the message box." if is_back else ""
+        self._ui.tell(f"Undone: {undone}{more}" if undone else "There is nothing to undo.")
+
+    def _give_back(self, turn: Turn) -> bool:
+        """Put a message that was undone where it can be sent anew, unless something else is being written there."""
+        if not self._view.area.is_free:
+            return False
+        self._view.area.offer(turn)
+        return True
 
     def redo(self) -> None:
         """Do again what was undone last."""
         done = self._core.undoing.redo()
+        if done == "Send":
+            # It would be there twice.
+            self._view.area.withdraw()
         self._ui.tell(f"Redone: {done}" if done else "There is nothing to redo.")
 
     # -- how it is shown
