@@ -101,7 +101,7 @@ class SessionList(Finder[OpenChat]):
         self._is_loaded = False
         self._undo: list[str] = []
         self._told = ""
-        """What was done last; stands before the count until something else is done."""
+        """What was done last; stands in place of the count until something else is done."""
         self._previews = Previews(sessions, self._show_preview)
 
     def compose(self) -> ComposeResult:
@@ -288,8 +288,9 @@ class SessionList(Finder[OpenChat]):
             note = f"{count} by title · {places if searched else 'searching the texts…'}"
         elif not count and not words:
             note = "The trash is empty." if self._in_trash else "No chat is saved yet."
-        way = self._way_back() if self._told and self._undo and not self._in_trash else ""
-        self.query_one("#note", Label).update(sanitize(f"{self._told}{way} {note}".strip()))
+        if self._told:
+            note = f"{self._told}{self._way_back() if self._undo and not self._in_trash else ''}"
+        self.query_one("#note", Label).update(sanitize(note))
 
     def _show_keys(self) -> None:
         self.query_one("#title", Label).update("Trash" if self._in_trash else "Chats")
