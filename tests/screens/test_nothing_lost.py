@@ -100,6 +100,21 @@ async def test_what_was_set_in_a_chat_that_has_not_begun_outlives_the_app(desk: 
         await until(pilot, lambda: screen.core.settings.system_prompt == "You are a pirate.")
 
 
+async def test_what_is_asked_for_at_the_start_goes_before_a_draft(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.core.settings.set_prompt("You are a pirate.")
+        screen.core.settings.set({"temperature": 0.3, "seed": 4})
+        screen.leaving.quit()
+        await until(pilot, lambda: not pilot.app.is_running)
+    said = {"chat.system_prompt": "Be brief.", "generation.temperature": 0.7}
+    async with desk.app(command_line=said).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.core.settings.parameters.get("seed") == 4)
+        assert screen.core.settings.parameters["temperature"] == 0.7
+        assert screen.core.settings.system_prompt == "Be brief."
+
+
 async def test_a_draft_of_settings_ends_with_the_first_message(desk: Desk):
     saved = Conversation(system_prompt="You are a cook.").add_user("soup?")
     keep(desk, saved)

@@ -25,6 +25,8 @@ _IN_APP: Final = (Origin.CHAT, Origin.REMEMBERED)
 """What was changed in the app is remembered; what a file or the command line says is not, or it would outlive that."""
 _SAID: Final = (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE)
 _NOT_SAID: Final = (*_IN_APP, Origin.DEFAULT)
+_ASKED_FOR: Final = (Origin.COMMAND_LINE, Origin.PRESET, Origin.ENVIRONMENT)
+"""What was named when the app was started."""
 _REMEMBERED: Final = (
     ("chat.system_prompt", "system_prompt"),
     ("screen.theme", "theme"),
@@ -245,23 +247,25 @@ class ChatSettings:
             "system_prompt": self.system_prompt,
         }
 
-    def take_from_draft(self, kept: Mapping[str, Any]) -> None:
-        """Take over what `for_draft` returned. What the command line says goes before it: it was typed just now."""
-        is_asked_for = self.preferences.origin
+    def take_from_draft(self, kept: Mapping[str, Any], *, is_start: bool = False) -> None:
+        """Take over what `for_draft` returned; at the start, what was asked for in starting the app goes before it."""
+
+        def is_asked_for(key: str) -> bool:
+            return is_start and self.preferences.origin(key) in _ASKED_FOR
+
         config = readable(kept.get("config"))
         others = {name for name in self._parameters if self.origin(name) in _IN_APP}
         self.set(
             {
                 name: config.get(name)
                 for name in {*config, *others}
-                if is_asked_for(f"{GENERATION}{name}") is not Origin.COMMAND_LINE
+                if not is_asked_for(f"{GENERATION}{name}")
             }
         )
         template, prompt = kept.get("template"), kept.get("system_prompt")
         if isinstance(template, Mapping):
             self.set_template(template)
-        said = is_asked_for("chat.system_prompt") is Origin.COMMAND_LINE
-        if isinstance(prompt, str) and not said:
+        if isinstance(prompt, str) and not is_asked_for("chat.system_prompt"):
             self.set_prompt(prompt)
 
     def _touched(self, area: Area) -> None:

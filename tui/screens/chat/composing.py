@@ -332,14 +332,14 @@ class ComposerArea(Middle):
             found = self._core.drafts.of(key)
         self.offer_sent()
         if found is not None:
-            self._take_in(found)
+            self._take_in(found, is_start=True)
 
-    def _take_in(self, draft: Draft) -> None:
-        """Put a draft into the composer, in front of what has been written there since."""
+    def _take_in(self, draft: Draft, *, is_start: bool = False) -> None:
+        """Put a draft into the composer, in front of what has been written there since, and have set what was set with it."""
         if draft.text.strip() and self.composer.text != draft.text:
             self.composer.take_back(draft.text)
         if draft.settings and not self._core.settings.is_touched:
-            self._core.settings.take_from_draft(draft.settings)
+            self._core.settings.take_from_draft(draft.settings, is_start=is_start)
         fresh = [one for one in self.attachments if one not in draft.attachments]
         self.set_attachments((*draft.attachments, *fresh))
 

@@ -18,6 +18,7 @@ from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.reply_options import ReplyOptions
 from tui.screens.tree_view import TreeView
+from tui.widgets.turn_editor import TurnEditor
 
 
 class TurnActions:
@@ -204,7 +205,8 @@ class TurnActions:
 
     def _give_back(self, turn: Turn) -> bool:
         """Put a message that was undone where it can be sent anew, unless something else is being written there."""
-        if not self._view.area.is_free:
+        # What was written in the edit of a turn that is gone comes back there.
+        if not self._view.area.is_free or self._view.screen.query(TurnEditor):
             return False
         self._view.area.offer(turn)
         return True
