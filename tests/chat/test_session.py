@@ -200,6 +200,13 @@ async def test_a_chat_with_nothing_set_does_not_take_over_what_the_chat_before_h
         assert dict(one.core.settings.parameters) == {}
 
 
+async def test_the_switches_of_the_chat_before_do_not_hold_in_one_with_none(tmp_path):
+    async with desk(tmp_path) as one:
+        one.core.settings.set_switch("enable_thinking", False)
+        one.core.session.open(Loaded(Conversation(settings={"config": {}, "template": {}})))
+        assert dict(one.core.settings.template) == {}
+
+
 async def test_a_chat_that_is_read_only_is_not_written_when_something_is_set(tmp_path):
     async with desk(tmp_path, opened=Loaded(chat_of("theirs"), read_only=True)) as one:
         one.core.settings.set({"temperature": 0.4})

@@ -311,7 +311,7 @@ class ChatSettings:
         template = stored.get("template")
         if isinstance(template, Mapping) and template:
             self._template = {str(name): value for name, value in template.items()}
-        elif has_own or not self._template:
+        elif isinstance(config, Mapping) or not self._template:
             self._template = dict(self.preferences.values.template)
 
     def take_configuration(self) -> None:

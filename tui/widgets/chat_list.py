@@ -64,12 +64,14 @@ class ChatList(OptionList):
 
     @dataclass
     class Unwanted(Message):
-        """A chat is to go to the trash."""
+        """A chat is to go to the trash; its title is as it is shown."""
 
         chat_id: str
+        title: str
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, markup=False)
+        self._titles: dict[str, str] = {}
         self._shown: tuple[object, ...] = ()
         """The rows, the open chat, and the day, since titles say how long ago it was."""
 
@@ -79,6 +81,7 @@ class ChatList(OptionList):
         if self._shown == shown:
             return
         self._shown = shown
+        self._titles = {row.id: _title(row) for row in rows}
         before, highlighted = self.highlighted, self.highlighted_option
         wanted = highlighted.id if self.has_focus and highlighted else current
         self.set_options(_options(rows, current))
@@ -94,7 +97,8 @@ class ChatList(OptionList):
         """Have the highlighted chat go to the trash."""
         option = self.highlighted_option
         if option is not None and option.id is not None:
-            self.post_message(self.Unwanted(option.id))
+            title = self._titles.get(option.id, "")
+            self.post_message(self.Unwanted(option.id, title))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -111,10 +115,14 @@ def _options(rows: Iterable[ChatRow], current: str) -> Iterator[Option]:
                 yield Option("", disabled=True)
             yield Option(Content.styled(named, "$text-muted"), disabled=True)
             heading = named
-        title = sanitize_line(row.title, _TITLE_LIMIT) or "Untitled"
+        title = _title(row)
         is_open = row.id == current
         mark = ("● ", "$text-success") if is_open else ("  ", "")
         yield Option(Content.assemble(mark, (title, "bold" if is_open else "")), id=row.id)
+
+
+def _title(row: ChatRow) -> str:
+    return sanitize_line(row.title, _TITLE_LIMIT) or "Untitled"
 
 
 def _heading(row: ChatRow) -> str:

@@ -108,9 +108,9 @@ class ChatsColumn(Vertical):
                 severity="warning",
             )
         else:
-            self._core.ui.start(self._trash(event.chat_id))
+            self._core.ui.start(self._trash(event.chat_id, event.title))
 
-    async def _trash(self, chat_id: str) -> None:
+    async def _trash(self, chat_id: str, title: str) -> None:
         ui = self._core.ui
         try:
             await self._core.writer.do(lambda store: store.trash(chat_id))
@@ -118,5 +118,5 @@ class ChatsColumn(Vertical):
             ui.tell(str(error), title="The chat was not moved", severity="error")
             return
         way = ui.way("chat.open")
-        ui.tell(f"The chat is in the trash. {way} and show the trash there to restore it.")
+        ui.tell(f"“{title}” is in the trash. {way} and show the trash to restore it.")
         self.look()

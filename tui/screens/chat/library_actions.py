@@ -177,9 +177,12 @@ class LibraryActions:
         quantization = preset.quantization or settings.quantization
         wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
         is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
-        if with_model and preset.model and is_other:
+        loads = with_model and bool(preset.model) and is_other
+        if loads:
             self._ui.start(self._load(preset, quantization))
-        self._ui.tell(f"The preset {preset.name} applies from the next reply.")
+        # A load would not be undone with it.
+        way = "" if loads else f" {self._ui.way('chat.undo')} to undo."
+        self._ui.tell(f"The preset {preset.name} applies from the next reply.{way}")
 
     async def _load(self, preset: Preset, quantization: str) -> None:
         if await self._consent.may_use(preset.model, f"The preset {preset.name} names a server."):
