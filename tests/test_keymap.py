@@ -36,8 +36,11 @@ def test_a_key_of_the_users_own_goes_before_the_maps():
         ({"turn.fork": "f1"}, "The key f1 is given to both app.help and turn.fork."),
         ({"transcript.find": "enter"}, "enter is needed for typing"),
         ({"transcript.find": "a"}, "a is needed for typing"),
-        ({"chats.pin": "d"}, "The key d is given to both chats.pin and chats.duplicate."),
-        ({"chats.pin": "/"}, "The key / is given to both finder.to_field and chats.pin."),
+        (
+            {"chats.pin": "ctrl+d"},
+            "The key ctrl+d is given to both chats.pin and chats.duplicate.",
+        ),
+        ({"chats.pin": "ctrl+f"}, "The key ctrl+f is given to both finder.to_field and chats.pin."),
         (
             {"models.sort": "escape"},
             "The key escape is given to both dialog.close and models.sort.",
@@ -65,6 +68,10 @@ def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
         ({"chat.nwe": "f12"}, "There is no action 'chat.nwe'. Did you mean chat.new?"),
         ({"chats.pon": "f12"}, "There is no action 'chats.pon'. Did you mean chats.pin?"),
         ({"dialog.close": "q"}, "dialog.close has fixed keys: escape."),
+        (
+            {"chats.pin": "p"},
+            "p is typed into the field, so it can't be the only key of chats.pin, which keeps its own.",
+        ),
         ({"chat.new": "ctrl+banana"}, "'ctrl+banana' is no key; chat.new keeps its own."),
     ],
 )
@@ -78,8 +85,8 @@ def test_what_is_misspelt_is_said_and_the_rest_holds(bindings, words):
 @pytest.mark.parametrize(
     "bindings",
     [
-        {"chats.pin": "f"},
-        {"models.sort": "ctrl+s"},
+        {"chats.pin": "ctrl+s"},
+        {"models.sort": "ctrl+g"},
         {"tree.next_branch": "j", "tree.previous_branch": "k"},
         {"list.down": "ctrl+n,down", "list.up": "up,ctrl+o"},
         {"find.next": "enter,f2"},

@@ -30,6 +30,7 @@ from tui.paste_guard import guarded
 from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.chat import ChatScreen
+from tui.screens.dialog import Finder
 from tui.screens.settings_screen import SettingsScreen
 from tui.sessions import Loaded, SessionError
 from tui.sessions.rescue import write_copy
@@ -245,9 +246,9 @@ class ChatApp(Appearance):
         if self._typed_early is not None and isinstance(event, events.Key | events.Paste):
             self._typed_early.append(event)
             return
-        chat = self.screen_stack[-1] if self.screen_stack else None
-        if isinstance(chat, ChatScreen) and isinstance(event, events.Key | events.Paste):
-            chat.take_typing(event)
+        screen = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(screen, ChatScreen | Finder) and isinstance(event, events.Key | events.Paste):
+            screen.take_typing(event)
         await super().on_event(event)
 
     def copy_to_clipboard(self, text: str) -> None:

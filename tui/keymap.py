@@ -44,6 +44,8 @@ _IN_FIELDS: Final = (
     Scope.FORM,
 )
 """Where the cursor may be in a field, so that what types a character never gets to the action."""
+_IN_LISTS: Final = (Scope.FINDER, Scope.CHATS, Scope.MODELS)
+"""Lists beside a field, into which a character that is typed in the list goes."""
 
 MAPS: Final[Mapping[str, Mapping[str, str]]] = {
     "default": {},
@@ -131,8 +133,11 @@ def _is_key(key: str) -> bool:
 
 def _is_out_of_reach(action: Action, keys: tuple[str, ...]) -> bool:
     """Return whether a field would take every one of the keys before the action gets it."""
-    is_inside = action.scope in _IN_FIELDS and not (action.priority or action.fixed)
-    return is_inside and bool(keys) and all(_is_typed(key, action.scope) for key in keys)
+    if action.priority or action.fixed or not keys:
+        return False
+    if action.scope in _IN_LISTS:
+        return all(len(key) == 1 or key in SIGNS or key in ("space", "backspace") for key in keys)
+    return action.scope in _IN_FIELDS and all(_is_typed(key, action.scope) for key in keys)
 
 
 def _clashes(keys: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

@@ -20,6 +20,7 @@ class Scope(StrEnum):
     EDIT = "edit"
     FIND = "find"
     PARAMETER = "parameter"
+    COLUMN = "column"
     DIALOG = "dialog"
     FINDER = "finder"
     CHATS = "chats"
@@ -62,6 +63,7 @@ PLACES: Final[Mapping[Scope, str]] = {
     Scope.EDIT: "While editing a turn",
     Scope.FIND: "In the search bar",
     Scope.PARAMETER: "In the settings sidebar",
+    Scope.COLUMN: "In the column of chats",
     Scope.DIALOG: "In any dialog",
     Scope.FINDER: "In the chat and model lists",
     Scope.CHATS: "In the chat list",
@@ -95,8 +97,8 @@ _AROUND: Final[Mapping[Scope, tuple[Scope, ...]]] = {
     Scope.DETAILS: (Scope.READER, Scope.DIALOG),
     Scope.REPORT: (Scope.DIALOG,),
 }
-_IN_CHAT: Final = (Scope.TEXT, Scope.MESSAGE, Scope.EDIT, Scope.FIND, Scope.PARAMETER)
-"""Fields of the chat's screen; their keys go before the screen's, but for those with priority."""
+_IN_CHAT: Final = (Scope.TEXT, Scope.MESSAGE, Scope.EDIT, Scope.FIND, Scope.PARAMETER, Scope.COLUMN)
+"""Parts of the chat's screen; their keys go before the screen's, but for those with priority."""
 
 
 def around(place: Scope) -> tuple[Scope, ...]:

@@ -155,7 +155,7 @@ def _server_request(
     except AddressError as error:
         return None, [str(error)]
     if preferences.origin("model.name") is Origin.PRESET and base not in known:
-        return None, [f"The preset names a server that you have not used: {base}. If you trust it, press F4 and enter its address."]  # fmt: skip
+        return None, [f"The preset names a server that you have not used: {base}. If you trust it, type /model and enter its address in chat-tui."]  # fmt: skip
     unused = [
         f"--{key.partition('.')[2]}"
         for key in ("model.quantization", "model.dtype", "model.device")

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.scripted import ScriptedEngine
+from tui.actions import action
 from tui.chat.core import Core, make_core
 from tui.chat.loader import ModelLoader
 from tui.chat.settings import ChatSettings
 from tui.engine.base import LoadRequest
 from tui.engine.client import EngineClient
 from tui.engine.worker import EngineWorker
+from tui.scopes import Scope
 from tui.sessions import Loaded
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
@@ -44,6 +46,11 @@ class Person:
         given = self.answers.pop(0)
         assert given is None or given in {one.id for one in answers}
         return given
+
+    def way(self, action_id: str) -> str:
+        known = action(action_id)
+        is_keyed = known.keys and known.scope is not Scope.TURN
+        return f"Press {known.keys[0]}" if is_keyed else f"Type /{known.commands[0]}"
 
     def start(self, work: Coroutine[Any, Any, object]) -> object:
         self.tasks.append(asyncio.get_running_loop().create_task(work))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.chat.drafts import Drafts, SentHistory, draft_key
+from tui.chat.drafts import NOT_BEGUN, Drafts, SentHistory, draft_key
 from tui.chat.outbox import Outgoing
 from tui.conversation import Conversation
 from tui.settings.history import Attachment, Draft, Sent, read_drafts, read_history
@@ -81,3 +81,53 @@ def test_what_was_sent_on_other_branches_is_found_too():
     chat = chat.edit(first, "write a story about a hare")
     sent = SentHistory(None, lambda job: job()).for_chat(chat)
     assert [one.text for one in sent] == ["write a story about a fox", "write a story about a hare"]
+
+
+def window(tmp_path):
+    """The drafts of a window that has just been opened."""
+    made = Drafts(tmp_path / "drafts.json", at_once)
+    made.add_read(made.read()[0])
+    return made
+
+
+def test_two_windows_keep_what_each_has_written_in_a_chat_that_has_not_begun(tmp_path):
+    first, second = window(tmp_path), window(tmp_path)
+    first.keep(NOT_BEGUN, Draft("one"))
+    second.keep(NOT_BEGUN, Draft("two"))
+    first.keep(NOT_BEGUN, Draft("one and more"))
+    second.keep(NOT_BEGUN, Draft("two and more"))
+    kept = read_drafts(tmp_path / "drafts.json")[0]
+    assert sorted(one.text for one in kept.values()) == ["one and more", "two and more"]
+    assert first.of(NOT_BEGUN) == Draft("one and more")
+
+
+def test_the_draft_of_another_window_is_there_when_the_first_has_been_sent(tmp_path):
+    first, second = window(tmp_path), window(tmp_path)
+    first.keep(NOT_BEGUN, Draft("one"))
+    second.keep(NOT_BEGUN, Draft("two"))
+    later = window(tmp_path)
+    assert later.of(NOT_BEGUN) == Draft("one")
+    later.drop(NOT_BEGUN)
+    assert later.of(NOT_BEGUN) == Draft("two")
+    later.keep(NOT_BEGUN, Draft("two, changed"))
+    assert [one.text for one in read_drafts(tmp_path / "drafts.json")[0].values()] == ["two, changed"]  # fmt: skip
+    later.drop(NOT_BEGUN)
+    assert read_drafts(tmp_path / "drafts.json")[0] == {}
+
+
+def test_sending_a_draft_leaves_what_another_window_made_of_it(tmp_path):
+    Drafts(tmp_path / "drafts.json", at_once).keep(NOT_BEGUN, Draft("old"))
+    first, second = window(tmp_path), window(tmp_path)
+    second.keep(NOT_BEGUN, Draft("old and new"))
+    first.drop(NOT_BEGUN)
+    assert read_drafts(tmp_path / "drafts.json")[0] == {NOT_BEGUN: Draft("old and new")}
+
+
+def test_a_draft_keeps_what_was_set_in_a_chat_that_has_not_begun(tmp_path):
+    settings = {"config": {"stop": ("a",)}, "system_prompt": "You are a pirate."}
+    first = window(tmp_path)
+    first.keep(NOT_BEGUN, Draft("", (), settings))
+    first.keep(NOT_BEGUN, Draft("words", (), settings))
+    kept = read_drafts(tmp_path / "drafts.json")[0]
+    assert kept[NOT_BEGUN].settings["system_prompt"] == "You are a pirate."
+    assert list(kept) == [NOT_BEGUN]

@@ -68,7 +68,7 @@ async def test_a_message_whose_model_can_not_be_loaded_stays_without_a_reply(tmp
         engine.load_hold.set()
         await one.until(lambda: not one.core.replies.is_due)
         assert one.texts == ["early"]
-        assert "No reply was made" in one.person.told[-1]
+        assert "No reply was generated" in one.person.told[-1]
 
 
 async def test_stopping_keeps_what_was_said(tmp_path):

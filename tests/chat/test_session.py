@@ -179,3 +179,37 @@ async def test_a_reply_that_ends_changes_the_turn_that_it_was_written_into(tmp_p
         last = one.core.session.conversation.path[-1]
         assert last.status is Status.COMPLETE
         assert heard[-1] == Changed(Change.TURN, last.id)
+
+
+async def test_what_is_set_after_the_last_reply_is_kept_with_the_chat(tmp_path):
+    async with desk(tmp_path) as one:
+        session, settings = one.core.session, one.core.settings
+        session.change(lambda chat: chat.add_user("hello"))
+        settings.set({"temperature": 0.4})
+        saved = session.conversation.id
+        session.open(Loaded(Conversation(settings={"config": {"temperature": 1.0}})))
+        await one.still()
+        session.open(Loaded(one.store.load(saved).conversation))
+        assert dict(settings.parameters) == {"temperature": 0.4}
+
+
+async def test_a_chat_with_nothing_set_does_not_take_over_what_the_chat_before_had(tmp_path):
+    async with desk(tmp_path) as one:
+        one.core.settings.set({"temperature": 0.4})
+        one.core.session.open(Loaded(Conversation(settings={"config": {}})))
+        assert dict(one.core.settings.parameters) == {}
+
+
+async def test_the_switches_of_the_chat_before_do_not_hold_in_one_with_none(tmp_path):
+    async with desk(tmp_path) as one:
+        one.core.settings.set_switch("enable_thinking", False)
+        one.core.session.open(Loaded(Conversation(settings={"config": {}, "template": {}})))
+        assert dict(one.core.settings.template) == {}
+
+
+async def test_a_chat_that_is_read_only_is_not_written_when_something_is_set(tmp_path):
+    async with desk(tmp_path, opened=Loaded(chat_of("theirs"), read_only=True)) as one:
+        one.core.settings.set({"temperature": 0.4})
+        await one.still()
+        assert not list((tmp_path / "chats").glob("*.json"))
+        assert one.person.told == []

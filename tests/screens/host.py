@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Label
+
+from tui.screens.dialog import Finder
 
 OPEN = object()
 """Stands for the result of a dialog that has not been closed."""
@@ -26,6 +29,13 @@ class Host(App[None]):
 
     def on_mount(self) -> None:
         self.push_screen(self.dialog, self._returned)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Have what is typed in a list go into the field beside it, as the real app does."""
+        shown = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(shown, Finder) and isinstance(event, events.Key | events.Paste):
+            shown.take_typing(event)
+        await super().on_event(event)
 
     def _returned(self, result: Any) -> None:
         self.result = result

@@ -9,6 +9,7 @@ from tests.scripted import ScriptedEngine
 from tui.screens.session_list import SessionList
 from tui.sessions.store import SessionStore
 from tui.widgets.chat_list import ChatList
+from tui.widgets.footer import Footer
 
 BROAD = (180, 40)
 
@@ -109,3 +110,31 @@ async def test_what_a_dialog_did_to_chats_is_seen_in_the_column(desk: Desk):
         await screen.core.writer.do(lambda store: store.trash(first))
         await pilot.press("escape")
         await until(pilot, lambda: listed(screen) == ["● second question"])
+
+
+async def test_the_line_of_keys_says_what_can_be_done_in_the_column(desk: Desk):
+    app = desk.app(ScriptedEngine(["one", "two"]))
+    async with app.run_test(size=BROAD, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "first question")
+        await answered(pilot, screen, 2)
+        first = screen.conversation.id
+        await pilot.press("ctrl+n")
+        await say(pilot, "second question")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: len(listed(screen)) == 2)
+        chats = screen.query_one(ChatList)
+        screen.set_focus(chats)
+        line = screen.query_one(Footer)
+        await until(pilot, lambda: line.render().plain.strip().startswith("Enter Open  Del Trash  Esc Write"))  # fmt: skip
+        chats.highlighted = chats.get_option_index(screen.conversation.id)
+        await pilot.press("delete")
+        await until(pilot, lambda: any("This chat is open" in one.message for one in app._notifications))  # fmt: skip
+        chats.highlighted = chats.get_option_index(first)
+        await pilot.press("delete")
+        await until(pilot, lambda: listed(screen) == ["● second question"])
+        assert [one.id for one in desk.store.trashed()] == [first]
+        assert any("Press F3 and show the trash" in one.message for one in app._notifications)
+        await until(pilot, lambda: chats.highlighted is not None)
+        await pilot.press("escape")
+        assert screen.focused is screen.composer

@@ -11,6 +11,7 @@ from tests.screens.test_commanding import typed
 from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.engine.base import LoadRequest, TemplateSwitch
+from tui.screens.ask import Ask
 from tui.settings.config import read_config
 from tui.settings.presets import Library, Preset
 from tui.settings.state import AppState
@@ -160,9 +161,33 @@ async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp
         assert screen.core.settings.system_prompt == "Be right."
         await until(pilot, lambda: screen.model.ready and screen.model.info.model == "scripted")
         await typed(pilot, "/preset-delete careful")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("d")
         await until(pilot, lambda: not (desk.paths.presets / "careful.toml").exists())
         await typed(pilot, f"/preset {tmp_path / 'mine.toml'}")
         await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
+
+
+async def test_what_is_saved_under_a_name_is_replaced_only_when_that_is_agreed_to(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        file, preset = desk.paths.prompts / "pirate.txt", desk.paths.presets / "cold.toml"
+        await typed(pilot, "/system Talk like a pirate.")
+        await typed(pilot, "/prompt-save pirate")
+        await typed(pilot, "/preset-save cold")
+        await until(pilot, lambda: file.exists() and preset.exists())
+        await typed(pilot, "/system Talk like a cook.")
+        for command, path in (("/prompt-save pirate", file), ("/preset-save cold", preset)):
+            before = path.read_text()
+            await typed(pilot, command)
+            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await pilot.press("k")
+            await until(pilot, lambda: pilot.app.screen is screen)
+            assert path.read_text() == before
+            await typed(pilot, command)
+            await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            await pilot.press("r")
+            await until(pilot, lambda path=path: "cook" in path.read_text())
 
 
 async def test_a_model_brings_its_default_preset_along(desk: Desk):

@@ -70,27 +70,27 @@ async def open_chats(pilot: Pilot[Any]) -> SessionList:
 
 
 async def test_a_remapped_key_works_in_the_list_of_chats(desk: Desk):
-    app = with_keys(desk, chats__pin="f6", chats__duplicate="p")
+    app = with_keys(desk, chats__pin="f6", chats__duplicate="ctrl+l")
     async with app.run_test(size=ROOMY) as pilot:
         chats = await open_chats(pilot)
         assert "F6 Pin" in hints(app)
-        assert "p Duplicate" in hints(app)
+        assert "Ctrl+L Duplicate" in hints(app)
         await pilot.press("f6")
         await until(pilot, lambda: [one.pinned for one in desk.store.list()] == [True])
-        await pilot.press("p")
+        await pilot.press("ctrl+l")
         await until(pilot, lambda: chats.query_one(PickList).option_count == 2)
-        assert "d Duplicate" not in hints(app)
+        assert "Ctrl+D Duplicate" not in hints(app)
 
 
 async def test_a_key_that_was_taken_away_is_in_no_hint(desk: Desk):
     app = with_keys(desk, chats__pin="none")
     async with app.run_test(size=ROOMY) as pilot:
         await open_chats(pilot)
-        assert "F2 Rename   # Tags" in hints(app)
+        assert "F2 Rename   Ctrl+G Tags" in hints(app)
 
 
 async def test_a_remapped_key_works_in_the_list_of_models(desk: Desk):
-    app = with_keys(desk, models__switch="f9", models__add_folder="ctrl+o,n")
+    app = with_keys(desk, models__switch="f9", models__add_folder="ctrl+l,f6")
     async with app.run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("f4")
@@ -99,7 +99,7 @@ async def test_a_remapped_key_works_in_the_list_of_models(desk: Desk):
         await pilot.press("ctrl+t")
         await pilot.press("f9")
         await until(pilot, lambda: "F9 This machine" in hints(app))
-        await pilot.press("f9", "down", "ctrl+o")
+        await pilot.press("f9", "down", "ctrl+l")
         await until(pilot, lambda: isinstance(app.screen, AskText))
 
 

@@ -158,3 +158,24 @@ async def test_a_deletion_says_the_key_in_force_that_undoes_it(desk: Desk):
         ] == "1 turn deleted. Press F12 to undo."
         await pilot.press("f12")
         await answered(pilot, screen, 2)
+
+
+async def test_the_message_box_names_a_key_only_where_that_leads_to_it(desk: Desk):
+    hold = threading.Event()
+    async with desk.app(ScriptedEngine(["one", "two"], hold=hold)).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        hold.set()
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await pilot.press("alt+up")
+        await until(pilot, lambda: screen.composer.placeholder == "Esc to write")
+        await pilot.press("e")
+        await until(pilot, lambda: bool(screen.query(TurnEditor)))
+        await until(pilot, lambda: screen.composer.placeholder == "Ctrl+G to write")
+        await pilot.press("escape", "escape")
+        hold.clear()
+        await say(pilot, "more")
+        await until(pilot, lambda: screen.reply is not None)
+        await pilot.press("alt+up")
+        await until(pilot, lambda: screen.composer.placeholder == "Message…")
+        hold.set()

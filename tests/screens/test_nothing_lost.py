@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from tests.screens.conftest import ROOMY, Desk, ready, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, still, until
 from tests.screens.test_turns import talking, texts
 from tests.screens.test_typing_on_turns import keys_of
 from tui.chat.ui import Answer
+from tui.conversation import Conversation
 from tui.screens.ask import Ask
+from tui.settings.state import AppState
 from tui.widgets.turn_editor import TurnEditor
+
+
+def keep(desk: Desk, chat: Conversation) -> None:
+    """Put a chat on the disk that no window has open."""
+    store = desk.store
+    store.save(chat)
+    store.close()
+
 
 ANSWERS = (Answer("drop", "Leave out the oldest", "o"), Answer("keep", "Keep", "k"))
 
@@ -53,3 +63,106 @@ async def test_changes_to_a_message_that_was_brought_back_are_there_again(desk: 
         assert screen.composer.text == "d"
         await pilot.press("up")
         assert screen.composer.text == "question!"
+
+
+async def test_what_was_set_in_a_chat_that_has_not_begun_is_there_on_return(desk: Desk):
+    saved = Conversation(system_prompt="You are a cook.").add_user("soup?")
+    keep(desk, saved)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        settings = screen.core.settings
+        settings.set_prompt("You are a pirate.")
+        settings.set({"temperature": 0.3})
+        await screen.handlers.chats.open_saved(saved.id)
+        assert settings.system_prompt == "You are a cook."
+        settings.set({"temperature": 1.1})
+        screen.do("chat.new")
+        await until(pilot, lambda: settings.system_prompt == "You are a pirate.")
+        assert settings.parameters["temperature"] == 0.3
+        # And once more, since it is still a draft.
+        await screen.handlers.chats.open_saved(saved.id)
+        assert settings.parameters["temperature"] == 1.1
+        screen.do("chat.new")
+        await until(pilot, lambda: settings.system_prompt == "You are a pirate.")
+        await still(pilot, screen)
+
+
+async def test_what_was_set_in_a_chat_that_has_not_begun_outlives_the_app(desk: Desk):
+    saved = Conversation(system_prompt="You are a cook.").add_user("soup?")
+    keep(desk, saved)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.core.settings.set_prompt("You are a pirate.")
+        await screen.handlers.chats.open_saved(saved.id)
+        await still(pilot, screen)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.core.settings.system_prompt == "You are a pirate.")
+
+
+async def test_what_is_asked_for_at_the_start_goes_before_a_draft(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.core.settings.set_prompt("You are a pirate.")
+        screen.core.settings.set({"temperature": 0.3, "seed": 4})
+        screen.leaving.quit()
+        await until(pilot, lambda: not pilot.app.is_running)
+    said = {"chat.system_prompt": "Be brief.", "generation.temperature": 0.7}
+    async with desk.app(command_line=said).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.core.settings.parameters.get("seed") == 4)
+        assert screen.core.settings.parameters["temperature"] == 0.7
+        assert screen.core.settings.system_prompt == "Be brief."
+
+
+async def test_a_draft_of_settings_ends_with_the_first_message(desk: Desk):
+    saved = Conversation(system_prompt="You are a cook.").add_user("soup?")
+    keep(desk, saved)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.core.settings.set_prompt("You are a pirate.")
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        assert screen.conversation.system_prompt == "You are a pirate."
+        await screen.handlers.chats.open_saved(saved.id)
+        screen.do("chat.new")
+        await pilot.pause()
+        assert screen.core.settings.system_prompt == "You are a cook."
+
+
+async def test_a_reset_is_taken_back_with_the_key_that_the_notice_names(desk: Desk):
+    state = AppState(system_prompt="You are a pirate.", parameters={"temperature": 0.9})
+    async with desk.app(state=state).run_test(size=ROOMY, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.do("settings.reset")
+        await until(pilot, lambda: any(one.message.endswith("Press F8 to undo.") for one in pilot.app._notifications))  # fmt: skip
+        assert screen.core.settings.system_prompt == ""
+        await pilot.press("f8")
+        assert screen.core.settings.system_prompt == "You are a pirate."
+        assert dict(screen.core.settings.parameters) == {"temperature": 0.9}
+
+
+async def test_a_message_that_is_undone_is_in_the_composer_and_goes_with_redo(desk: Desk):
+    async with talking(desk, ["first"]) as (pilot, screen, _):
+        await pilot.press("f8", "f8")
+        assert texts(screen) == []
+        assert screen.composer.text == "question"
+        await pilot.press("f9")
+        assert (texts(screen), screen.composer.text) == (["question"], "")
+        await pilot.press("f8", "!")
+        assert screen.composer.text == "question!"
+        await pilot.press("f9")
+        assert (texts(screen), screen.composer.text) == (["question"], "question!")
+        await pilot.press("f8")
+        assert screen.composer.text == "question!"
+
+
+async def test_a_message_that_nobody_answered_is_answered_by_regenerate(desk: Desk):
+    async with talking(desk, ["first", "second", "third"]) as (pilot, screen, _):
+        await say(pilot, "more")
+        await answered(pilot, screen, 4)
+        await pilot.press("f8")
+        assert texts(screen) == ["question", "first", "more"]
+        screen.do("turn.regenerate")
+        await answered(pilot, screen, 4)
+        assert texts(screen) == ["question", "first", "more", "third"]

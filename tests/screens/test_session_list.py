@@ -163,7 +163,7 @@ async def test_a_click_highlights_and_a_double_click_opens(desk, chats):
         assert desk.app.result == OpenChat(chats["bread"])
 
 
-@pytest.mark.parametrize("key", ["f2", "r"])
+@pytest.mark.parametrize("key", ["f2", "ctrl+r"])
 async def test_a_chat_is_renamed(desk, chats, store, key):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
@@ -178,7 +178,7 @@ async def test_a_chat_is_renamed(desk, chats, store, key):
 async def test_renaming_the_open_chat_hands_it_to_the_caller(desk, chats):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["tea"])
-        await pilot.press("r")
+        await pilot.press("ctrl+r")
         await desk.accept(pilot, "Tea time")
         await until(pilot, lambda: desk.changed)
         assert [(one.id, one.title) for one in desk.changed] == [(chats["tea"], "Tea time")]
@@ -187,7 +187,7 @@ async def test_renaming_the_open_chat_hands_it_to_the_caller(desk, chats):
 async def test_an_empty_title_is_refused(desk, chats):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
-        await pilot.press("r")
+        await pilot.press("ctrl+r")
         await desk.accept(pilot, "  ")
         assert isinstance(desk.app.screen, AskText)
 
@@ -195,7 +195,7 @@ async def test_an_empty_title_is_refused(desk, chats):
 async def test_a_rename_is_done_also_when_the_dialog_is_closed_at_once(desk, chats, store):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["tea"])
-        await pilot.press("r")
+        await pilot.press("ctrl+r")
         await until(pilot, lambda: isinstance(desk.app.screen, AskText))
         desk.app.screen.query_one("#text", Input).value = "Late"
         await pilot.press("enter", "escape")
@@ -206,20 +206,20 @@ async def test_a_rename_is_done_also_when_the_dialog_is_closed_at_once(desk, cha
 async def test_pinning_moves_a_chat_to_the_top_and_back(desk, chats):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["bread"])
-        await pilot.press("p")
+        await pilot.press("ctrl+b")
         await until(pilot, lambda: desk.ids[0] == chats["bread"])
         assert desk.options.highlighted == 0
-        await pilot.press("p")
+        await pilot.press("ctrl+b")
         await until(pilot, lambda: desk.ids[0] == chats["tea"])
 
 
 async def test_tags_are_set_shown_and_found(desk, chats, store):
     async with desk.app.run_test(size=(80, 24)) as pilot:
         await desk.choose(pilot, chats["sky"])
-        await pilot.press("number_sign")
+        await pilot.press("ctrl+g")
         await desk.accept(pilot, "#physics, at work")
         await until(pilot, lambda: "#physics #at work" in screen_text(pilot))
-        await pilot.press("slash")
+        await pilot.press("ctrl+f")
         await type_text(pilot, "#phys")
         await until(pilot, lambda: chats["sky"] in desk.ids and chats["bread"] not in desk.ids)
 
@@ -227,22 +227,59 @@ async def test_tags_are_set_shown_and_found(desk, chats, store):
 async def test_a_duplicate_is_highlighted(desk, chats, store):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
-        await pilot.press("d")
+        await pilot.press("ctrl+d")
         await until(pilot, lambda: len(desk.ids) == 4)
         copy = desk.ids[desk.options.highlighted]
         assert copy not in chats.values()
         assert store.load(copy, lock=False).conversation.title == "Why is the sky blue? (copy)"
 
 
-@pytest.mark.parametrize("key", ["delete"])
-async def test_a_chat_goes_to_the_trash_and_u_brings_it_back(desk, chats, key):
+@pytest.mark.parametrize("key", ["f8", "ctrl+z"])
+async def test_a_chat_goes_to_the_trash_and_comes_back_with_the_key_that_is_named(desk, chats, key):
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
-        await pilot.press(key)
+        await pilot.press("delete")
         await until(pilot, lambda: len(desk.ids) == 2)
-        assert "Press u to bring it back" in desk.app.said[-1]
-        await pilot.press("u")
+        assert desk.note.endswith("is in the trash. Press F8 to bring it back.")
+        assert desk.app.said == []
+        await pilot.press(key)
         await until(pilot, lambda: chats["sky"] in desk.ids)
+        assert desk.note.endswith("is back in the list.")
+
+
+async def test_a_key_of_the_list_is_not_promised_when_the_list_is_closed(desk, chats, store):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press("delete", "escape")
+        await until(pilot, store.trashed)
+        await pilot.pause()
+        assert not any("F8" in said for said in desk.app.said)
+
+
+@pytest.mark.parametrize("prose", ["pad", "tea #1", "rude", "/Eu"])
+async def test_what_is_typed_in_the_list_goes_on_in_the_field(desk, chats, store, prose):
+    async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await type_text(pilot, prose)
+        await pilot.pause()
+        assert desk.dialog.query_one("#words", Input).value == prose
+        assert desk.app.screen is desk.dialog
+        assert len(store.list()) == 3
+        assert store.trashed() == []
+        await desk.choose(pilot, desk.ids[0]) if desk.ids else desk.options.focus()
+        await pilot.press("backspace", "x")
+        assert desk.dialog.query_one("#words", Input).value == f"{prose[:-1]}x"
+
+
+async def test_the_acts_of_the_list_work_from_the_field_too(desk, chats, store):
+    async with desk.app.run_test() as pilot:
+        await until(pilot, lambda: desk.ids)
+        await type_text(pilot, "bread")
+        await until(pilot, lambda: desk.ids[:1] == [chats["bread"]])
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: any(one.pinned for one in store.list()))
+        await pilot.press("ctrl+d")
+        await until(pilot, lambda: len(store.list()) == 4)
 
 
 async def test_the_open_chat_is_not_moved_to_the_trash(desk, chats, store):
@@ -259,17 +296,17 @@ async def test_the_trash_gives_back_and_is_emptied_after_asking(desk, chats, sto
     store.trash(chats["bread"])
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["tea"])
-        await pilot.press("t")
+        await pilot.press("ctrl+t")
         await desk.choose(pilot, chats["sky"])
         assert set(desk.ids) == {chats["sky"], chats["bread"]}
         await pilot.press("enter")
         await until(pilot, lambda: desk.ids == [chats["bread"]])
-        await pilot.press("E")
+        await pilot.press("shift+delete")
         await until(pilot, lambda: isinstance(desk.app.screen, Ask))
         await pilot.press("k")
         await pilot.pause()
         assert len(store.trashed()) == 1
-        await pilot.press("E")
+        await pilot.press("shift+delete")
         await until(pilot, lambda: isinstance(desk.app.screen, Ask))
         await pilot.press("d")
         await until(pilot, lambda: desk.ids == [])
@@ -284,7 +321,7 @@ async def test_what_cannot_be_done_is_said_and_the_list_stays(desk, chats, store
     other.load(chats["sky"])
     async with desk.app.run_test() as pilot:
         await desk.choose(pilot, chats["sky"])
-        await pilot.press("p")
+        await pilot.press("ctrl+b")
         await until(pilot, lambda: "open in another window" in desk.problem)
         assert len(desk.ids) == 3
     other.close()

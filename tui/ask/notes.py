@@ -7,11 +7,13 @@ import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TextIO
 
+from tui.actions import action
 from tui.chat.ui import Answer
 from tui.engine.base import Progress
 from tui.sanitize import sanitize, sanitize_line
 
 _NAME: Final = "chat-tui ask"
+_STOP: Final = "reply.stop"
 _CLEAR: Final = "\r\x1b[K"
 _LONGEST_LINE: Final = 76
 
@@ -46,6 +48,12 @@ class Notes:
             self.clear()
             said = f"{title}. {text}" if title else text
             self._put(f"{_NAME}: {sanitize(said)}\n")
+
+    def way(self, action_id: str) -> str:
+        """Return how an action is done: here, where it is stopping, else in the app. See `Ui`."""
+        if action_id == _STOP:
+            return "Press Ctrl+C"
+        return f"Open the chat in chat-tui and type /{action(action_id).commands[0]}"
 
     def fail(self, text: str) -> None:
         """Write why there is no reply, or not all of one."""

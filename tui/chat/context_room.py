@@ -105,7 +105,7 @@ class ContextRoom:
     async def _summarize(self, turns: list[tuple[Turn, int]], context_tokens: int) -> bool:
         """Have the turns summarized, in as many parts as the context needs, each with the summary of those before."""
         parts = _parts(turns, int(context_tokens * _PART_SHARE))
-        self._ui.tell("Summarizing the oldest turns. Press Esc to stop.")
+        self._ui.tell(f"Summarizing the oldest turns. {self._ui.way('reply.stop')} to stop.")
         summary = self._session.conversation.summary
         for number, part in enumerate(parts, 1):
             place = f" part {number}/{len(parts)}" if len(parts) > 1 else ""

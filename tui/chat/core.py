@@ -17,6 +17,7 @@ from tui.chat.session import ChatSession
 from tui.chat.settings import ChatSettings
 from tui.chat.side_work import SideWork
 from tui.chat.ui import Ui
+from tui.chat.undoing import Undoing
 from tui.engine.client import EngineClient
 from tui.sessions import Loaded
 from tui.sessions.writer import SessionWriter
@@ -40,6 +41,7 @@ class Core:
     drafts: Drafts
     sent: SentHistory
     sender: Sender
+    undoing: Undoing
     ui: Ui
 
 
@@ -93,5 +95,6 @@ def make_core(
         drafts=drafts,
         sent=sent,
         sender=Sender(session, loader, replies, side, drafts, sent, ui),
+        undoing=Undoing(session, settings),
         ui=ui,
     )

@@ -12,12 +12,12 @@ from tui.chat.outbox import Outgoing
 from tui.commands import typed_text
 from tui.conversation import USER, Conversation
 from tui.settings.history import (
+    APART,
     Draft,
+    DraftFile,
     Sent,
     add_to_history,
-    read_drafts,
     read_history,
-    write_drafts,
 )
 
 NOT_BEGUN: Final = ""
@@ -31,7 +31,11 @@ def draft_key(chat: Conversation) -> str:
 
 
 class Drafts:
-    """The draft of each chat. Each change is written at once, beside those of other windows."""
+    """The draft of each chat. Each change is written at once, beside those of other windows.
+
+    Two windows may write in chats that have not begun, or in one chat: each keeps its own draft, and the one that is left over is
+    there when the other has been sent.
+    """
 
     def __init__(self, path: Path | None, run: RunOnDisk) -> None:
         """Make it, empty until `add_read`.
@@ -40,21 +44,30 @@ class Drafts:
             path: the file of drafts; None to keep them in memory only.
             run: has the writing done.
         """
-        self._path = path
+        self._file = DraftFile(path) if path is not None else None
         self._run = run
         self._drafts: dict[str, Draft] = {}
 
     def read(self) -> tuple[dict[str, Draft], str]:
         """Return what is on the disk, and a sentence about what is wrong with it; on a thread that may wait."""
-        return read_drafts(self._path) if self._path is not None else ({}, "")
+        return self._file.read() if self._file is not None else ({}, "")
 
     def add_read(self, drafts: Mapping[str, Draft]) -> None:
         """Take over what was read; what was written since goes before it."""
         self._drafts = {**drafts, **self._drafts}
 
     def of(self, key: str) -> Draft | None:
-        """Return the draft that is kept under a key; None without one."""
+        """Return the draft that is kept under a key, else one that another window left beside it; None without one."""
+        if key not in self._drafts:
+            self._adopt(key)
         return self._drafts.get(key)
+
+    def _adopt(self, key: str) -> None:
+        name = next((one for one in self._drafts if one.startswith(f"{key}{APART}")), None)
+        if name is not None:
+            self._drafts[key] = self._drafts.pop(name)
+            if (file := self._file) is not None:
+                self._run(lambda: file.adopt(key, name))
 
     def keep(self, key: str, draft: Draft) -> None:
         """Keep a draft in place of the one before; an empty one takes that away."""
@@ -69,16 +82,17 @@ class Drafts:
         """Keep a message that could not be sent, in front of what is written in its chat since."""
         there = self._drafts.get(key, Draft())
         texts = [text for text in (outgoing.typed, there.text) if text.strip()]
-        self.keep(key, Draft("\n".join(texts), (*outgoing.attachments, *there.attachments)))
+        attachments = (*outgoing.attachments, *there.attachments)
+        self.keep(key, Draft("\n".join(texts), attachments, there.settings))
 
     def drop(self, key: str) -> None:
         """Have no draft under a key any more."""
         self.keep(key, Draft())
 
     def _write(self, key: str) -> None:
-        if self._path is not None:
-            path, changes = self._path, {key: self._drafts.get(key, Draft())}
-            self._run(lambda: write_drafts(path, changes))
+        if (file := self._file) is not None:
+            draft = self._drafts.get(key, Draft())
+            self._run(lambda: file.write(key, draft))
 
 
 class SentHistory:

@@ -172,7 +172,7 @@ class ReplyRunner:
     def _begin_with(self, order: ReplyOrder, model: LoadRequest) -> None:
         if self.is_due or self._loader.loading:
             self._ui.tell(
-                "A reply is being written or a model is loading. Press Esc to stop it first.",
+                f"A reply is being written or a model is loading. {self._ui.way('reply.stop')} to stop it first.",
                 severity="warning",
             )
             return
@@ -205,7 +205,8 @@ class ReplyRunner:
         if waiting is None:
             return
         self._ui.tell(
-            f"No reply was made, since {why}. What you wrote is saved: r on it has it answered."
+            f"No reply was generated: {why}. Your message is saved. "
+            f"{self._ui.way('turn.regenerate')} to have it answered."
         )
         self._loader.go_back()
         self.changed.emit(None)
@@ -224,14 +225,18 @@ class ReplyRunner:
         """Return whether a reply can begin now, and say what to do when not."""
         if self.is_due:
             self._ui.tell(
-                "A reply is already on its way. Press Esc to stop it.", severity="warning"
+                f"A reply is already being generated. {self._ui.way('reply.stop')} to stop it.",
+                severity="warning",
             )
         elif self._loader.loading:
             self._ui.tell(
                 "The model is still loading. Try again when it is there.", severity="warning"
             )
         elif not self._loader.ready:
-            self._ui.tell("No model is loaded. Press F4 to choose one.", severity="warning")
+            self._ui.tell(
+                f"No model is loaded. {self._ui.way('model.choose')} to choose one.",
+                severity="warning",
+            )
         else:
             return True
         return False
@@ -248,7 +253,8 @@ class ReplyRunner:
             return None
         if (order.continues or order.start_text) and not info.capabilities.continues:
             self._ui.tell(
-                f"{info.name} can't continue a reply or begin one with given words. Press r on a turn for a new reply.",
+                f"{info.name} can't continue a reply or begin one with given words. "
+                f"{self._ui.way('turn.regenerate')} for a new reply.",
                 severity="warning",
             )
             return None

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from tui.chat.settings import ChatSettings
+from tui.chat.settings import Area, ChatSettings
 from tui.chat.signal import Signal
 from tui.chat.ui import Ui
 from tui.conversation import Conversation, new_id
@@ -87,6 +87,7 @@ class ChatSession:
         self._saving: set[asyncio.Future[bool]] = set()
         self._forks: dict[str, str] = {}
         """Chats that went on as a copy, and the ids of the copies."""
+        settings.changed.listen(self._settings_changed)
 
     @property
     def conversation(self) -> Conversation:
@@ -182,6 +183,16 @@ class ChatSession:
         """Put into the chat what was typed as its system prompt, before something else takes the prompt's place."""
         changed = self._conversation.set_system_prompt(self._settings.system_prompt)
         if changed is not self._conversation and changed.turns and not self.read_only:
+            self._conversation = changed
+            self.save()
+
+    def _settings_changed(self, area: Area) -> None:
+        """Keep with a saved chat what it is set to, also where no reply follows; a copy of a read-only one is not worth that."""
+        chat = self._conversation
+        if area not in (Area.PARAMETERS, Area.TEMPLATE) or not chat.turns or self.read_only:
+            return
+        changed = chat.with_settings(self._settings.for_file(chat, None))
+        if changed is not chat:
             self._conversation = changed
             self.save()
 

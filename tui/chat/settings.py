@@ -7,7 +7,7 @@ next start should know goes into the remembered state.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ _IN_APP: Final = (Origin.CHAT, Origin.REMEMBERED)
 """What was changed in the app is remembered; what a file or the command line says is not, or it would outlive that."""
 _SAID: Final = (Origin.FILE, Origin.ENVIRONMENT, Origin.COMMAND_LINE)
 _NOT_SAID: Final = (*_IN_APP, Origin.DEFAULT)
+_ASKED_FOR: Final = (Origin.COMMAND_LINE, Origin.PRESET, Origin.ENVIRONMENT)
+"""What was named when the app was started."""
 _REMEMBERED: Final = (
     ("chat.system_prompt", "system_prompt"),
     ("screen.theme", "theme"),
@@ -46,6 +48,23 @@ class Area(Enum):
     SPECULATION = auto()
     CONFIGURATION = auto()
     """The configuration file was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a chat is set to at one moment, to go back to.
+
+    Attributes:
+        parameters: those that are set.
+        origins: where each of them comes from.
+        template: what is chosen of the template's switches.
+        system_prompt: its text.
+    """
+
+    parameters: Mapping[str, Value]
+    origins: Mapping[str, Origin]
+    template: Mapping[str, Any]
+    system_prompt: str
 
 
 class ChatSettings:
@@ -75,10 +94,13 @@ class ChatSettings:
         """The model that is loaded; empty for none."""
         self.schema: Json = None
         """The JSON Schema that replies have to fit; None for any text. It is not kept with the chat."""
+        self.is_touched = False
+        """Whether anything was set since the chat was opened."""
         self._keep = keep
         in_force = preferences.state()
         stored = chat.settings if chat is not None else {}
-        self._parameters = readable(stored.get("config") or in_force.parameters)
+        own = stored.get("config")
+        self._parameters = readable(own if isinstance(own, Mapping) else in_force.parameters)
         self._origins: dict[str, Origin] = {}
         self._template: dict[str, Any] = {}
         self.system_prompt = chat.system_prompt if chat is not None else in_force.system_prompt
@@ -155,6 +177,7 @@ class ChatSettings:
             else:
                 self._parameters.pop(name, None)
                 self._origins.pop(name, None)
+        self.is_touched = True
         self._changed(Area.PARAMETERS)
 
     def set_switch(self, name: str, value: Any) -> None:
@@ -163,16 +186,17 @@ class ChatSettings:
             self._template.pop(name, None)
         else:
             self._template[name] = value
-        self.changed.emit(Area.TEMPLATE)
+        self._touched(Area.TEMPLATE)
 
     def set_template(self, values: Mapping[str, Any]) -> None:
         """Choose all of the template's switches anew."""
         self._template = dict(values)
-        self.changed.emit(Area.TEMPLATE)
+        self._touched(Area.TEMPLATE)
 
     def set_prompt(self, text: str) -> None:
         """Have another system prompt from the next reply on."""
         self.system_prompt = text
+        self.is_touched = True
         self._changed(Area.PROMPT)
 
     def show_prompt_of(self, chat: Conversation) -> None:
@@ -180,6 +204,22 @@ class ChatSettings:
         if self.system_prompt != chat.system_prompt:
             self.system_prompt = chat.system_prompt
             self.changed.emit(Area.PROMPT)
+
+    def held(self) -> Held:
+        """Return what is set now, as copies."""
+        return Held(
+            dict(self._parameters), dict(self._origins), dict(self._template), self.system_prompt
+        )
+
+    def go_back(self, now: Held, before: Held) -> None:
+        """Undo a change that led from one state to another; what was set otherwise since then stays."""
+        self._parameters = _gone_back(self._parameters, now.parameters, before.parameters)
+        self._origins = _gone_back(self._origins, now.origins, before.origins)
+        self._template = _gone_back(self._template, now.template, before.template)
+        self._changed(Area.PARAMETERS)
+        self._touched(Area.TEMPLATE)
+        if self.system_prompt == now.system_prompt != before.system_prompt:
+            self.set_prompt(before.system_prompt)
 
     def set_quantization(self, name: str, *, remembers: bool = True) -> None:
         """Have models loaded in another quantization."""
@@ -198,6 +238,45 @@ class ChatSettings:
         self.speculation = choice
         self._changed(Area.SPECULATION)
 
+    @property
+    def for_draft(self) -> Mapping[str, Any]:
+        """What was set in a chat that has not begun, to be kept with its draft; empty where nothing was."""
+        if not self.is_touched:
+            return {}
+        kept = {
+            name: value for name, value in self._parameters.items() if self.origin(name) in _IN_APP
+        }
+        return {
+            "config": kept,
+            "template": dict(self._template),
+            "system_prompt": self.system_prompt,
+        }
+
+    def take_from_draft(self, kept: Mapping[str, Any], *, is_start: bool = False) -> None:
+        """Take over what `for_draft` returned; at the start, what was asked for in starting the app goes before it."""
+
+        def is_asked_for(key: str) -> bool:
+            return is_start and self.preferences.origin(key) in _ASKED_FOR
+
+        config = readable(kept.get("config"))
+        others = {name for name in self._parameters if self.origin(name) in _IN_APP}
+        self.set(
+            {
+                name: config.get(name)
+                for name in {*config, *others}
+                if not is_asked_for(f"{GENERATION}{name}")
+            }
+        )
+        template, prompt = kept.get("template"), kept.get("system_prompt")
+        if isinstance(template, Mapping):
+            self.set_template(template)
+        if isinstance(prompt, str) and not is_asked_for("chat.system_prompt"):
+            self.set_prompt(prompt)
+
+    def _touched(self, area: Area) -> None:
+        self.is_touched = True
+        self.changed.emit(area)
+
     def _changed(self, area: Area) -> None:
         self.remember()
         self.changed.emit(area)
@@ -206,8 +285,12 @@ class ChatSettings:
 
     def open(self, chat: Conversation) -> None:
         """Take over what another chat is set to."""
-        self._parameters = readable(chat.settings.get("config")) or self._parameters
+        own = chat.settings.get("config")
+        if isinstance(own, Mapping):
+            # Where nothing is set in it, the defaults hold, not what the chat before was set to.
+            self._parameters = readable(own)
         self._origins = {}
+        self.is_touched = False
         self.system_prompt = chat.system_prompt
         self._take_stored(chat.settings)
         self.changed.emit(Area.ALL)
@@ -233,7 +316,7 @@ class ChatSettings:
         template = stored.get("template")
         if isinstance(template, Mapping) and template:
             self._template = {str(name): value for name, value in template.items()}
-        elif has_own or not self._template:
+        elif isinstance(config, Mapping) or not self._template:
             self._template = dict(self.preferences.values.template)
 
     def take_configuration(self) -> None:
@@ -280,3 +363,16 @@ class ChatSettings:
         self.state = now
         self.preferences.remember_look(now)
         self._keep(now)
+
+
+def _gone_back(
+    values: Mapping[str, Any], now: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return values with those of `before` in place of those that are still as they are in `now`."""
+    result = dict(values)
+    for name in {*now, *before}:
+        if values.get(name) == now.get(name):
+            result.pop(name, None)
+            if name in before:
+                result[name] = before[name]
+    return result

@@ -49,5 +49,8 @@ class Ui(Protocol):
     async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
         """Return the id of the answer to a question; None where it was left without one."""
 
+    def way(self, action_id: str) -> str:
+        """Return how an action is done, to begin a sentence with: `Press F8`, with the key in force, else `Type /undo`."""
+
     def start(self, work: Coroutine[Any, Any, object]) -> object:
         """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""

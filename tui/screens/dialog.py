@@ -183,6 +183,28 @@ class PickList(OptionList):
             self.action_select()
 
 
+class Finder(Dialog[Result]):
+    """A dialog with a field to find something by, with the id `words`, and a list of what was found, on which keys act.
+
+    A character is never a key of the list: wherever the cursor is, typing goes on in the field.
+    """
+
+    def take_typing(self, event: events.Key | events.Paste) -> None:
+        """Go to the field before a text is typed in the list; see `Places.take_typing`."""
+        if isinstance(event, events.Key) and not (event.is_printable or event.key == "backspace"):
+            return
+        if isinstance(self.focused, PickList):
+            self.action_to_field()
+
+    def action_to_list(self) -> None:
+        """Move from the field to the list."""
+        self.set_focus(self.query_one(PickList))
+
+    def action_to_field(self) -> None:
+        """Move from the list to the field."""
+        self.set_focus(self.query_one("#words", Input))
+
+
 class TextField(Editor):
     """Text of a few lines: Enter accepts it, Ctrl+J begins a new line, pasting never accepts."""
 

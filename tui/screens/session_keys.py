@@ -13,19 +13,17 @@ def hints(*, in_list: bool, in_trash: bool, can_undo: bool) -> list[Hint]:
         in_trash: whether the trash is listed.
         can_undo: whether a chat was moved to the trash that can come back.
     """
-    if not in_list:
-        return [
-            Hint("Enter", "restore" if in_trash else "open", "open"),
-            Hint("finder.to_list", "to the list, for more keys", "to_list"),
-            *([] if in_trash else [Hint("chats.rename", "rename", "rename")]),
-            Hint("Esc", "back" if in_trash else "close", "close"),
-        ]
+    to_other = (
+        Hint("finder.to_field", "find", "to_field")
+        if in_list
+        else Hint("finder.to_list", "list", "to_list")
+    )
     if in_trash:
         return [
             Hint("Enter", "restore", "open"),
             Hint("chats.empty", "empty the trash", "empty"),
             Hint("chats.switch", "chats", "switch"),
-            Hint("finder.to_field", "find", "to_field"),
+            to_other,
             Hint("Esc", "back", "close"),
         ]
     return [
@@ -34,9 +32,9 @@ def hints(*, in_list: bool, in_trash: bool, can_undo: bool) -> list[Hint]:
         Hint("chats.pin", "pin", "pin"),
         Hint("chats.tag", "tags", "tag"),
         Hint("chats.duplicate", "duplicate", "duplicate"),
-        Hint("chats.trash", "to trash", "trash"),
+        *([Hint("chats.trash", "to trash", "trash")] if in_list else []),
         *([Hint("chats.untrash", "undo", "untrash")] if can_undo else []),
-        Hint("chats.switch", "trash", "switch"),
-        Hint("finder.to_field", "find", "to_field"),
+        Hint("chats.switch", "show trash", "switch"),
+        to_other,
         Hint("Esc", "close", "close"),
     ]

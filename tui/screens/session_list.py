@@ -24,7 +24,7 @@ from tui.conversation import Conversation
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask, AskText
-from tui.screens.dialog import Dialog, KeyHints, PickList, show_problem
+from tui.screens.dialog import Finder, KeyHints, PickList, show_problem
 from tui.screens.session_keys import hints
 from tui.screens.session_options import SessionOptions, hit_of, hit_options
 from tui.screens.session_preview import Previews
@@ -55,7 +55,7 @@ class OpenChat:
     turn_id: str = ""
 
 
-class SessionList(Dialog[OpenChat]):
+class SessionList(Finder[OpenChat]):
     """Returns the chat to open, or None."""
 
     PLACE = Scope.CHATS
@@ -100,6 +100,8 @@ class SessionList(Dialog[OpenChat]):
         self._in_trash = False
         self._is_loaded = False
         self._undo: list[str] = []
+        self._told = ""
+        """What was done last; stands in place of the count until something else is done."""
         self._previews = Previews(sessions, self._show_preview)
 
     def compose(self) -> ComposeResult:
@@ -107,7 +109,10 @@ class SessionList(Dialog[OpenChat]):
         with Vertical(id="dialog"):
             yield Label("Chats", classes="title", id="title")
             yield LineInput(
-                placeholder="Find a title, or words in any chat", compact=True, id="words"
+                placeholder="Find a title, or words in any chat",
+                compact=True,
+                id="words",
+                select_on_focus=False,
             )
             with Horizontal(id="body"):
                 yield PickList(id="chats")
@@ -162,8 +167,9 @@ class SessionList(Dialog[OpenChat]):
             if tell is not None and isinstance(result, Conversation):
                 tell(result)
             self._say("")
+            self._told = ""
             if done:
-                self.app.notify(done, markup=False)
+                self._tell(done)
             made = result if isinstance(result, str) else None
             await self._reload(select or made)
 
@@ -173,6 +179,13 @@ class SessionList(Dialog[OpenChat]):
     def _is_open(self) -> bool:
         """Whether there is still something to show things in; a dialog that is being closed loses its widgets first."""
         return self.is_running and bool(self.query("#chats"))
+
+    def _tell(self, done: str) -> None:
+        """Say what was done: in the dialog, whose keys it may be undone with, as long as that is open."""
+        if self._is_open:
+            self._told = done
+        else:
+            self.app.notify(sanitize(done), markup=False)
 
     def _say(self, problem: str) -> None:
         if self._is_open:
@@ -275,7 +288,9 @@ class SessionList(Dialog[OpenChat]):
             note = f"{count} by title · {places if searched else 'searching the texts…'}"
         elif not count and not words:
             note = "The trash is empty." if self._in_trash else "No chat is saved yet."
-        self.query_one("#note", Label).update(note)
+        if self._told:
+            note = f"{self._told}{self._way_back() if self._undo and not self._in_trash else ''}"
+        self.query_one("#note", Label).update(sanitize(note))
 
     def _show_keys(self) -> None:
         self.query_one("#title", Label).update("Trash" if self._in_trash else "Chats")
@@ -292,6 +307,7 @@ class SessionList(Dialog[OpenChat]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
+        self._told = ""
         options = self.query_one("#chats", PickList)
         options.highlighted = None
         self._show()
@@ -322,14 +338,6 @@ class SessionList(Dialog[OpenChat]):
             return None
         hit = hit_of(self._hits, option.id)
         return hit.session_id if hit is not None else option.id
-
-    def action_to_list(self) -> None:
-        """Move from the field to the list."""
-        self.set_focus(self.query_one("#chats", PickList))
-
-    def action_to_field(self) -> None:
-        """Move from the list to the field."""
-        self.set_focus(self.query_one("#words", Input))
 
     def action_open(self) -> None:
         """Open what is highlighted; out of the trash, bring it back."""
@@ -410,7 +418,7 @@ class SessionList(Dialog[OpenChat]):
             store.trash(chat_id)
             self._undo.append(chat_id)
 
-        self._change(chat_id, trash, f"“{title}” is in the trash.{self._way_back()}")
+        self._change(chat_id, trash, f"“{title}” is in the trash.")
 
     def _way_back(self) -> str:
         key = key_name(self.app, "chats.untrash")
@@ -432,6 +440,7 @@ class SessionList(Dialog[OpenChat]):
         """Switch between the chats and the trash."""
         self._in_trash = not self._in_trash
         self._is_loaded = False
+        self._told = ""
         show_problem(self, "")
         self.query_one("#chats", PickList).clear_options()
         self._show_keys()

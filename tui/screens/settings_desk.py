@@ -155,7 +155,10 @@ class SettingsDesk:
     def _have(self, key: str, value: Json) -> None:
         if key.startswith(GENERATION):
             name = key.removeprefix(GENERATION)
-            self._core.settings.set({name: parameter(name).check(value)})
+            with self._core.undoing.step(
+                "Set parameters" if value is not None else f"Reset {name}"
+            ):
+                self._core.settings.set({name: parameter(name).check(value)})
         elif (put := self._put.get(key)) is not None:
             put(self._without(key) if value is None else value)
 

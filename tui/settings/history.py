@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,15 +101,22 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was written in a chat and not sent."""
+    """What was written in a chat and not sent.
+
+    Attributes:
+        text: as it stands in the composer.
+        attachments: the texts that go with it.
+        settings: what was set in a chat that has not begun, which has no file for it.
+    """
 
     text: str = ""
     attachments: Sequence[Attachment] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to keep."""
-        return not self.text.strip() and not self.attachments
+        return not self.text.strip() and not self.attachments and not self.settings
 
 
 def read_drafts(path: Path) -> tuple[dict[str, Draft], str]:
@@ -146,7 +154,12 @@ def _draft(entry: Any) -> Draft | None:
         and isinstance(one.get("name"), str)
         and isinstance(one.get("text"), str)
     ]
-    return Draft(entry.get("text", ""), tuple(attachments))
+    settings = entry.get("settings")
+    return Draft(
+        entry.get("text", ""),
+        tuple(attachments),
+        dict(settings) if isinstance(settings, Mapping) else {},
+    )
 
 
 def write_drafts(path: Path, changes: Mapping[str, Draft]) -> None:
@@ -155,15 +168,76 @@ def write_drafts(path: Path, changes: Mapping[str, Draft]) -> None:
     Raises:
         OSError: they can't be written.
     """
-    there, _ = read_drafts(path)
+    _put(path, read_drafts(path)[0], changes)
+
+
+def _put(path: Path, there: Mapping[str, Draft], changes: Mapping[str, Draft]) -> None:
     kept = {chat: draft for chat, draft in there.items() if chat not in changes}
     document = {
-        chat: {
-            "text": draft.text,
-            "attachments": [{"name": one.name, "text": one.text} for one in draft.attachments],
-        }
+        chat: _entry(draft)
         for chat, draft in [*kept.items(), *changes.items()][-_MOST_DRAFTS:]
         if not draft.is_empty
     }
     make_private_folder(path.parent)
     write_atomic(path, json.dumps(document).encode(), is_own=True)
+
+
+def _entry(draft: Draft) -> dict[str, Any]:
+    return {
+        "text": draft.text,
+        "attachments": [{"name": one.name, "text": one.text} for one in draft.attachments],
+        **({"settings": dict(draft.settings)} if draft.settings else {}),
+    }
+
+
+def _is_same(one: Draft, other: Draft) -> bool:
+    if one.is_empty or other.is_empty:
+        return one.is_empty and other.is_empty
+    return json.dumps(_entry(one), sort_keys=True) == json.dumps(_entry(other), sort_keys=True)
+
+
+APART: Final = "~"
+"""Stands in the file between a draft's key and what tells it from a draft that another window has under the same key."""
+
+
+class DraftFile:
+    """The file of drafts as one window knows it.
+
+    What another window has written there since is never overwritten: the draft of this window then goes beside it, under a name of
+    its own. To be used on one thread, which may wait.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: dict[str, Draft] | None = None
+        """What this window knows of the file; None before it was read."""
+        self._names: dict[str, str] = {}
+        """The names of drafts that stand beside another window's, by their keys."""
+
+    def read(self) -> tuple[dict[str, Draft], str]:
+        """Return the drafts that are there, and a sentence about what is wrong with their file; see `read_drafts`."""
+        drafts, problem = read_drafts(self._path)
+        self._seen = dict(drafts)
+        return drafts, problem
+
+    def adopt(self, key: str, name: str) -> None:
+        """Have the draft of a key be the one with a name, which stood beside another."""
+        self._names[key] = name
+
+    def write(self, key: str, draft: Draft) -> None:
+        """Put a draft into the file; an empty one takes this window's away.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        there, _ = read_drafts(self._path)
+        name = self._names.get(key, key)
+        theirs = there.get(name, Draft())
+        known = theirs if self._seen is None else self._seen.get(name, Draft())
+        if not theirs.is_empty and not _is_same(theirs, known) and not _is_same(theirs, draft):
+            if draft.is_empty:
+                return
+            name = self._names[key] = f"{key}{APART}{secrets.token_hex(4)}"
+        _put(self._path, there, {name: draft})
+        if self._seen is not None:
+            self._seen[name] = draft

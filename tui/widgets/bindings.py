@@ -70,6 +70,15 @@ def key_name(app: App[Any], action_id: str) -> str:
     return keys_text(keys_in_force(app)[action_id][:1], ascii_only=is_ascii(app))
 
 
+def way_of(app: App[Any], action: Action) -> str:
+    """Return how an action is done, to begin a sentence with: `Press F8`, with the key in force, else `Type /undo`.
+
+    A key that acts only with the cursor on a turn is not named: who reads the sentence may be elsewhere.
+    """
+    key = "" if action.scope is Scope.TURN else key_name(app, action.id)
+    return f"Press {key}" if key or not action.commands else f"Type /{action.commands[0]}"
+
+
 def way_to(app: App[Any], action: Action) -> str:
     """Return the keys that lead to an action from the message, as in `Alt+Up r` for what is done to a turn; empty where none do."""
     key = key_name(app, action.id)

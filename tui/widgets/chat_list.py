@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import on
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui.sanitize import sanitize_line
+from tui.scopes import Scope
+from tui.widgets.bindings import bindings
 
 _TITLE_LIMIT: Final = 80
 _DAY_S: Final = 86_400.0
@@ -37,7 +40,9 @@ class ChatRow:
 
 
 class ChatList(OptionList):
-    """Lists chats; posts `Chosen` for the one that is clicked or entered."""
+    """Lists chats; posts `Chosen` for the one that is clicked or entered, `Unwanted` for one that is to go to the trash."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.COLUMN)
 
     DEFAULT_CSS: ClassVar[str] = """
     ChatList {
@@ -57,8 +62,16 @@ class ChatList(OptionList):
 
         chat_id: str
 
+    @dataclass
+    class Unwanted(Message):
+        """A chat is to go to the trash; its title is as it is shown."""
+
+        chat_id: str
+        title: str
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, markup=False)
+        self._titles: dict[str, str] = {}
         self._shown: tuple[object, ...] = ()
         """The rows, the open chat, and the day, since titles say how long ago it was."""
 
@@ -68,11 +81,24 @@ class ChatList(OptionList):
         if self._shown == shown:
             return
         self._shown = shown
-        highlighted = self.highlighted_option
+        self._titles = {row.id: _title(row) for row in rows}
+        before, highlighted = self.highlighted, self.highlighted_option
         wanted = highlighted.id if self.has_focus and highlighted else current
         self.set_options(_options(rows, current))
         if wanted and any(row.id == wanted for row in rows):
             self.highlighted = self.get_option_index(wanted)
+        elif self.has_focus and before is not None:
+            # The chat is gone; its neighbor is next.
+            places = [at for at, one in enumerate(self.options) if not one.disabled]
+            below = [at for at in places if at >= before]
+            self.highlighted = next(iter([*below, *reversed(places)]), None)
+
+    def action_trash(self) -> None:
+        """Have the highlighted chat go to the trash."""
+        option = self.highlighted_option
+        if option is not None and option.id is not None:
+            title = self._titles.get(option.id, "")
+            self.post_message(self.Unwanted(option.id, title))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -89,10 +115,14 @@ def _options(rows: Iterable[ChatRow], current: str) -> Iterator[Option]:
                 yield Option("", disabled=True)
             yield Option(Content.styled(named, "$text-muted"), disabled=True)
             heading = named
-        title = sanitize_line(row.title, _TITLE_LIMIT) or "Untitled"
+        title = _title(row)
         is_open = row.id == current
         mark = ("● ", "$text-success") if is_open else ("  ", "")
         yield Option(Content.assemble(mark, (title, "bold" if is_open else "")), id=row.id)
+
+
+def _title(row: ChatRow) -> str:
+    return sanitize_line(row.title, _TITLE_LIMIT) or "Untitled"
 
 
 def _heading(row: ChatRow) -> str:

@@ -12,7 +12,7 @@ from textual.reactive import var
 
 from tui.sanitize import sanitize
 from tui.scopes import Scope
-from tui.widgets.bindings import bindings, key_name
+from tui.widgets.bindings import bindings, is_ascii, key_name, keys_in_force, keys_text
 from tui.widgets.editor import Editor
 
 LONGEST_PASTE: Final = 100_000
@@ -110,15 +110,24 @@ class Composer(Editor):
 
     def name_keys(self) -> None:
         """Say in the empty box which keys there are."""
-        newline, write = (key_name(self.app, one) for one in ("text.newline", "composer.focus"))
         if self.has_focus:
+            newline = key_name(self.app, "text.newline")
             self.placeholder = (
                 f"Message…  (Enter to send{f', {newline} for a new line' if newline else ''})"
             )
         else:
+            write = self._way_back
             self.placeholder = f"{write} to write" if write else "Message…"
         # Beside a text the placeholder is not there.
         self.border_subtitle = self.placeholder if self.text and not self.has_focus else ""
+
+    @property
+    def _way_back(self) -> str:
+        """The key that leads here from where the cursor is; empty where none does, as Esc in an edit or during a reply."""
+        active = self.screen.active_bindings.items()
+        keys = [key for key, one in active if one.binding.id == "composer.focus" and one.enabled]
+        known = keys_in_force(self.app)["composer.focus"]
+        return keys_text(sorted(keys, key=known.index)[:1], ascii_only=is_ascii(self.app))
 
     def watch_has_focus(self, focus: bool) -> None:
         """Say how to come back, so that a cursor elsewhere is not taken for one that writes here."""

@@ -83,7 +83,9 @@ class ChatActions:
     def may_leave(self) -> bool:
         """Return whether the chat can be left now, and say why when it can't."""
         if self._core.replies.live is not None:
-            self._ui.tell("A reply is being written. Press Esc to stop it first.")
+            self._ui.tell(
+                f"A reply is being written. {self._ui.way('reply.stop')} to stop it first."
+            )
         return self._core.replies.live is None
 
     async def choose(self) -> None:

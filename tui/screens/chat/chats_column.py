@@ -98,3 +98,25 @@ class ChatsColumn(Vertical):
     def _chosen(self, event: ChatList.Chosen) -> None:
         event.stop()
         self._open(event.chat_id)
+
+    @on(ChatList.Unwanted)
+    def _unwanted(self, event: ChatList.Unwanted) -> None:
+        event.stop()
+        if event.chat_id == self._core.session.conversation.id:
+            self._core.ui.tell(
+                "This chat is open. Open another one first, then move it to the trash.",
+                severity="warning",
+            )
+        else:
+            self._core.ui.start(self._trash(event.chat_id, event.title))
+
+    async def _trash(self, chat_id: str, title: str) -> None:
+        ui = self._core.ui
+        try:
+            await self._core.writer.do(lambda store: store.trash(chat_id))
+        except SessionError as error:
+            ui.tell(str(error), title="The chat was not moved", severity="error")
+            return
+        way = ui.way("chat.open")
+        ui.tell(f"“{title}” is in the trash. {way} and show the trash to restore it.")
+        self.look()

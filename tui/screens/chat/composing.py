@@ -14,10 +14,11 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from tui.chat.core import Core
-from tui.chat.drafts import draft_key
+from tui.chat.drafts import NOT_BEGUN, draft_key
 from tui.chat.outbox import Outgoing
-from tui.commands import Command, CommandError, is_command, parse_command
-from tui.conversation import Conversation
+from tui.commands import Command, CommandError, is_command, parse_command, typed_text
+from tui.conversation import Conversation, Turn
+from tui.conversation.parts import FilePart
 from tui.files import typed_path
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.chat.attaching import Attaching
@@ -73,6 +74,8 @@ class ComposerArea(Middle):
             self.composer, self._menu, ui, lambda path: ui.start(self.attach(path))
         )
         self._draft_timer: Timer | None = None
+        self._offered = Draft()
+        """The undone message that was put into the composer last."""
         core.sender.waiting.listen(self._show_waiting)
         core.sender.returned.listen(self._take_back)
 
@@ -258,6 +261,31 @@ class ComposerArea(Middle):
         self.set_attachments((*self.attachments, attachment))
         self.screen.set_focus(self.composer)
 
+    # -- a message that was undone
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is being written, but for an undone message as it was."""
+        return self._now == self._offered or self._now.is_empty
+
+    @property
+    def _now(self) -> Draft:
+        return Draft(self.composer.text, self.attachments)
+
+    def offer(self, turn: Turn) -> None:
+        """Put the message that a turn was into the composer."""
+        files = [part for part in turn.parts if isinstance(part, FilePart)]
+        self.composer.begin()
+        self.composer.set_text(typed_text(turn.text) if turn.text else "")
+        self.set_attachments(tuple(Attachment(one.name, one.text) for one in files))
+        self._offered = self._now
+
+    def withdraw(self) -> None:
+        """Take an undone message out of the composer that is in the chat again."""
+        if self._now == self._offered and not self._offered.is_empty:
+            self.composer.begin()
+            self.set_attachments(())
+
     # -- what was sent
 
     def offer_sent(self) -> None:
@@ -297,16 +325,21 @@ class ComposerArea(Middle):
         if problem:
             self._ui.tell(problem, severity="warning")
         self._core.sent.add_read(sent)
-        found = drafts.get(draft_key(self._core.session.conversation))
+        key = draft_key(self._core.session.conversation)
+        found = drafts.get(key)
         self._core.drafts.add_read(drafts)
+        if found is None:
+            found = self._core.drafts.of(key)
         self.offer_sent()
         if found is not None:
-            self._take_in(found)
+            self._take_in(found, is_start=True)
 
-    def _take_in(self, draft: Draft) -> None:
-        """Put a draft into the composer, in front of what has been written there since."""
-        if self.composer.text != draft.text:
+    def _take_in(self, draft: Draft, *, is_start: bool = False) -> None:
+        """Put a draft into the composer, in front of what has been written there since, and have set what was set with it."""
+        if draft.text.strip() and self.composer.text != draft.text:
             self.composer.take_back(draft.text)
+        if draft.settings and not self._core.settings.is_touched:
+            self._core.settings.take_from_draft(draft.settings, is_start=is_start)
         fresh = [one for one in self.attachments if one not in draft.attachments]
         self.set_attachments((*draft.attachments, *fresh))
 
@@ -315,7 +348,8 @@ class ComposerArea(Middle):
         session = self._core.session
         if not session.temporary:
             key = draft_key(session.conversation)
-            self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments))
+            settings = self._core.settings.for_draft if key == NOT_BEGUN else {}
+            self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments, settings))
 
     def leave(self, opened: Conversation) -> Draft | None:
         """Prepare for another chat, and return the draft that belongs to it.
@@ -331,8 +365,11 @@ class ComposerArea(Middle):
         if session.temporary:
             return found
         self.keep_draft()
-        if not may_stay:
-            drafts.drop(draft_key(session.conversation))
+        key = draft_key(session.conversation)
+        kept = drafts.of(key) or Draft()
+        # What was set goes along into another chat that has not begun, as what was written does.
+        if not may_stay and not (kept.settings and draft_key(opened) == key):
+            drafts.keep(key, Draft(settings=kept.settings))
             return found
         found = drafts.of(draft_key(opened))
         self.composer.begin()

@@ -134,4 +134,6 @@ class Downloading:
                 request = self._settings.load_request(one.repo_id)
                 self._loader.load(replace(request, revision=one.revision))
             case DownloadStatus.DONE:
-                self._ui.tell(f"{one.repo_id} is downloaded. Press F4 to load it.")
+                self._ui.tell(
+                    f"{one.repo_id} is downloaded. {self._ui.way('model.choose')} to load it."
+                )

@@ -18,6 +18,7 @@ from tui.sanitize import sanitize
 from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
+from tui.widgets.bindings import key_name
 from tui.widgets.sidebar import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
@@ -94,10 +95,9 @@ class Editing:
         session, replies = self._core.session, self._core.replies
         turn = session.conversation.turn(turn_id)
         if not text.strip() and not turn.others:
-            self._ui.tell(
-                "A turn can't be empty. To delete it, select it and press Del.",
-                severity="warning",
-            )
+            key = key_name(self._view.screen.app, "turn.delete")
+            way = f" To delete it, select it and press {key}." if key else ""
+            self._ui.tell(f"A turn can't be empty.{way}", severity="warning")
             return
         if text != sanitize(turn.text):
             session.change(lambda chat: chat.edit(turn_id, text))
@@ -125,7 +125,8 @@ class Editing:
         if isinstance(self._view.screen.focused, SystemPrompt):
             text = self.edit_outside(self._core.settings.system_prompt)
             if text is not None:
-                self._core.session.replace_prompt(text)
+                with self._core.undoing.step("System prompt"):
+                    self._core.session.replace_prompt(text)
             return
         text = self.edit_outside(self._view.composer.text)
         if text is not None:

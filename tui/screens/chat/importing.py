@@ -155,7 +155,10 @@ class Importing:
 
     def _may_import(self) -> bool:
         if self._under_way is not None:
-            self._ui.tell("An import is in progress. Press Esc to stop it.", severity="warning")
+            self._ui.tell(
+                f"An import is in progress. {self._ui.way('reply.stop')} to stop it.",
+                severity="warning",
+            )
         return self._under_way is None
 
     async def _keep(self, source: Source, under_way: Import) -> None:

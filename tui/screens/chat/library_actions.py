@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from textual.theme import BUILTIN_THEMES
 from tui.chat.core import Core
 from tui.chat.loader import LoadEnded
 from tui.chat.server_consent import ServerConsent
+from tui.chat.ui import Answer
 from tui.engine.base import ModelReady
 from tui.engine.remote.address import is_server
 from tui.errors import UserError
@@ -107,8 +108,10 @@ class LibraryActions:
         except PresetError as error:
             self._ui.tell(str(error), severity="warning")
         else:
-            self._core.session.replace_prompt(prompt)
-            self._ui.tell(f"The prompt {name} applies from the next reply.")
+            with self._core.undoing.step("System prompt"):
+                self._core.session.replace_prompt(prompt)
+            way = self._ui.way("chat.undo")
+            self._ui.tell(f"The prompt {name} applies from the next reply. {way} to undo.")
 
     async def save_prompt(self, argument: str = "") -> None:
         """Put the system prompt into the library under a name."""
@@ -116,9 +119,18 @@ class LibraryActions:
         if not prompt:
             self._ui.tell("There is no system prompt to save. /system TEXT sets one.")
             return
-        name = argument or await self._ui.text("Name of the system prompt")
-        if name:
-            await self._kept(self._library.save_prompt, name.strip(), prompt)
+        name = (argument or await self._ui.text("Name of the system prompt")).strip()
+        if name and await self._may_replace("system prompt", name, self._library.prompt_names):
+            await self._kept(self._library.save_prompt, name, prompt)
+
+    async def _may_replace(self, what: str, name: str, names: Callable[[], list[str]]) -> bool:
+        """Return whether what has a name may be written; asked first where something has that name already."""
+        if name not in await asyncio.to_thread(names):
+            return True
+        answers = (Answer("keep", "Keep", "k"), Answer("replace", "Replace", "r", "error"))
+        title = f"Replace the {what} {sanitize_line(name, 60)}?"
+        text = f"There is already a {what} with this name. Replacing it can't be undone."
+        return await self._ui.ask(title, text, answers) == "replace"
 
     async def _kept(self, save: Any, *arguments: Any) -> bool:
         try:
@@ -157,16 +169,20 @@ class LibraryActions:
     def apply(self, preset: Preset, *, with_model: bool = True) -> None:
         """Have the chat set as a preset says; the model is loaded if it is another one."""
         settings, loader = self._core.settings, self._core.loader
-        settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
-        settings.set_template(preset.template)
-        if preset.system_prompt is not None:
-            self._core.session.replace_prompt(preset.system_prompt)
+        with self._core.undoing.step(f"Preset {preset.name}"):
+            settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
+            settings.set_template(preset.template)
+            if preset.system_prompt is not None:
+                self._core.session.replace_prompt(preset.system_prompt)
         quantization = preset.quantization or settings.quantization
         wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
         is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
-        if with_model and preset.model and is_other:
+        loads = with_model and bool(preset.model) and is_other
+        if loads:
             self._ui.start(self._load(preset, quantization))
-        self._ui.tell(f"The preset {preset.name} applies from the next reply.")
+        # A load would not be undone with it.
+        way = "" if loads else f" {self._ui.way('chat.undo')} to undo."
+        self._ui.tell(f"The preset {preset.name} applies from the next reply.{way}")
 
     async def _load(self, preset: Preset, quantization: str) -> None:
         if await self._consent.may_use(preset.model, f"The preset {preset.name} names a server."):
@@ -176,15 +192,20 @@ class LibraryActions:
     async def save_preset(self, argument: str = "") -> None:
         """Keep what is set now under a name."""
         note = "A preset keeps the model, the system prompt and the parameters."
-        name = argument or await self._ui.text("Name of the preset", note=note)
-        if name:
-            await self._kept(self._library.save_preset, self._preset_now(name.strip()))
+        name = (argument or await self._ui.text("Name of the preset", note=note)).strip()
+        # What is set now is what was meant, however long the question stands.
+        preset = self._preset_now(name)
+        if name and await self._may_replace("preset", name, self._library.preset_names):
+            await self._kept(self._library.save_preset, preset)
 
     async def choose_default_preset(self, argument: str = "") -> None:
         """Have the named preset applied whenever this model is loaded; `none` ends that."""
         info = self._core.loader.info
         if info is None:
-            self._ui.tell("No model is loaded. Press F4 to choose one.", severity="warning")
+            self._ui.tell(
+                f"No model is loaded. {self._ui.way('model.choose')} to choose one.",
+                severity="warning",
+            )
             return
         defaults = dict(self._core.settings.preferences.values.presets)
         current = defaults.pop(info.model, "none")
@@ -212,10 +233,17 @@ class LibraryActions:
                 self._ui.tell(f"Written: {path}. --preset {path} begins with it.")
 
     async def delete_preset(self, argument: str = "") -> None:
-        """Take the named preset out of the library; ask for one without a name."""
+        """Take the named preset out of the library, after asking; ask for one without a name."""
         name = argument or await self._choose_preset("Delete a preset")
-        if name and await self._kept(self._library.delete_preset, name):
-            self._ui.tell(f"{sanitize_line(name, 80)} is deleted.")
+        if not name or await self._preset(name) is None:
+            return
+        shown = sanitize_line(name, 80)
+        answers = (Answer("keep", "Keep", "k"), Answer("delete", "Delete", "d", "error"))
+        text = "This can't be undone."
+        if await self._ui.ask(f"Delete the preset {shown}?", text, answers) != "delete":
+            return
+        if await self._kept(self._library.delete_preset, name):
+            self._ui.tell(f"The preset {shown} was deleted.")
 
     # -- colors and all other settings
 

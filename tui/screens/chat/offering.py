@@ -13,6 +13,7 @@ from tui.conversation import ASSISTANT, USER, Turn
 from tui.engine.hub.downloads import Downloads
 from tui.scopes import Scope
 from tui.screens.chat.view import View
+from tui.widgets.chat_list import ChatList
 from tui.widgets.find_bar import FindBar
 from tui.widgets.parameter_field import ParameterField
 from tui.widgets.turn_editor import TurnEditor
@@ -62,9 +63,9 @@ class Offering:
         chat, loader = core.session.conversation, core.loader
         match action_id:
             case "chat.undo" | "turn.undo":
-                return chat.can_undo
+                return core.undoing.can_undo
             case "chat.redo" | "turn.redo":
-                return chat.can_redo
+                return core.undoing.can_redo
             case "chat.new":
                 return core.replies.live is None or not core.session.temporary
             case "chat.temporary" | "chat.example" | "turn.fork" if core.replies.live is not None:
@@ -146,6 +147,7 @@ class Offering:
             "app.palette": not is_beginning,
             "transcript.find": focused is None or not isinstance(focused.parent, FindBar),
             "edit.save": isinstance(focused, TurnEditor) and focused.is_user,
+            "column.open": isinstance(focused, ChatList),
             "parameter.next": self._view.sidebar.has_focus_within,
             "parameter.reset": focused is not None and any(map(_is_changed, focused.ancestors)),
         }

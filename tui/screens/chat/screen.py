@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Label, Static
@@ -164,7 +165,7 @@ class ChatScreen(Screen[None]):
             screen=self,
             title=Label("", id="title", markup=False),
             transcript=TurnPane(id="transcript"),
-            unseen=Static("↓ new text · Ctrl+End", id="unseen"),
+            unseen=Static("↓ new text", id="unseen"),
             find_bar=FindBar(),
             area=self._area,
             sidebar=Sidebar(
@@ -401,6 +402,8 @@ class ChatScreen(Screen[None]):
 
     @on(Transcript.FollowChanged)
     def _follow_changed(self, event: Transcript.FollowChanged) -> None:
+        key = key_name(self.app, "transcript.follow")
+        self.view.unseen.update(Content(f"↓ new text{f' · {key}' if key else ''}"))
         self.view.unseen.set_class(not event.following and event.unseen, "-shown")
 
     @on(Transcript.HitsCounted)
@@ -433,7 +436,12 @@ class ChatScreen(Screen[None]):
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        self.core.settings.set({event.name: event.value})
+        if event.value is not None:
+            self.core.settings.set({event.name: event.value})
+            return
+        # What the field held is gone, so that it can be wanted back.
+        with self.core.undoing.step(f"Reset {event.name}"):
+            self.core.settings.set({event.name: None})
 
     @on(SwitchField.Changed)
     def _switch_changed(self, event: SwitchField.Changed) -> None:

@@ -52,15 +52,24 @@ class SettingActions:
         """Have the named parameters, or all and the system prompt, as they are without what was set in this chat."""
         settings, names = self._core.settings, argument.replace(",", " ").split()
         try:
-            settings.set({parameter(name).name: None for name in names or PARAMETERS})
+            values = {parameter(name).name: None for name in names or PARAMETERS}
         except ParameterError as error:
             self._ui.tell(str(error), severity="warning")
             return
-        if not names:
-            self._reset_prompt()
-            kept = sorted(settings.parameters)
-            more = f" The configuration or command line sets {', '.join(kept)}." if kept else ""
-            self._ui.tell(f"All parameters and the system prompt are back to their defaults.{more}")
+        with self._core.undoing.step("Reset"):
+            settings.set(values)
+            if not names:
+                self._reset_prompt()
+        way = f"{self._ui.way('chat.undo')} to undo."
+        if names:
+            are = "is" if len(values) == 1 else "are"
+            self._ui.tell(f"{', '.join(values)} {are} back to the default. {way}")
+            return
+        kept = sorted(settings.parameters)
+        more = f" The configuration or command line sets {', '.join(kept)}." if kept else ""
+        self._ui.tell(
+            f"All parameters and the system prompt are back to their defaults.{more} {way}"
+        )
 
     def _reset_prompt(self) -> None:
         settings = self._core.settings
@@ -83,7 +92,8 @@ class SettingActions:
         except ParameterError as error:
             self._ui.tell(str(error), title="Nothing was set", severity="warning")
             return
-        self._core.settings.set(values)
+        with self._core.undoing.step("Set parameters"):
+            self._core.settings.set(values)
         said = (
             f"{name} = {parameter(name).shown(value) or 'default'}"
             for name, value in values.items()
@@ -99,7 +109,8 @@ class SettingActions:
         if not argument:
             self._places.to_setting("system-prompt")
             return
-        self._core.session.replace_prompt("" if argument.lower() == "none" else argument)
+        with self._core.undoing.step("System prompt"):
+            self._core.session.replace_prompt("" if argument.lower() == "none" else argument)
         self._ui.tell("The system prompt applies from the next reply.")
 
     # -- all of them

@@ -62,7 +62,7 @@ class Stopping:
             self._core.loader.cancel()
         else:
             self._stop_asked_s = time.monotonic()
-            self._ui.tell("Press Esc again to stop loading.")
+            self._ui.tell(f"{self._ui.way('reply.stop')} again to stop loading.")
 
     def interrupt(self) -> None:
         """Copy what is selected, else stop the reply, else quit at the second press."""
@@ -80,4 +80,4 @@ class Stopping:
             self._leaving.quit()
         else:
             self._interrupted_s = time.monotonic()
-            self._ui.tell("Press Ctrl+C again to quit.")
+            self._ui.tell(f"{self._ui.way('app.interrupt')} again to quit.")

@@ -18,7 +18,7 @@ from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.reply_options import ReplyOptions
 from tui.screens.tree_view import TreeView
-from tui.widgets.bindings import key_name
+from tui.widgets.turn_editor import TurnEditor
 
 
 class TurnActions:
@@ -39,16 +39,24 @@ class TurnActions:
     # -- replies
 
     def regenerate(self) -> None:
-        """Make another reply in place of the one under the cursor, or to the user turn under it."""
-        turn = self._places.acted_turn(ASSISTANT)
+        """Make another reply in place of the one under the cursor, or to the user turn under it.
+
+        Without a cursor it is the last turn: a message that nobody has answered is answered.
+        """
+        turn = self._turn_to_answer()
         if turn is not None:
             # What is typed next is a message and no command.
             self._places.to_composer()
             self._core.replies.begin(self._order(_answered(turn), "Regenerate"))
 
+    def _turn_to_answer(self) -> Turn | None:
+        path, cursor = self._core.session.conversation.path, self._view.transcript.cursor
+        is_unanswered = bool(path) and path[-1].role == USER and cursor is None
+        return path[-1] if is_unanswered else self._places.acted_turn(ASSISTANT)
+
     async def regenerate_with(self) -> None:
         """Make another reply with other parameters, another model or given first words, just for once."""
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._turn_to_answer()
         if turn is None:
             return
         loader, settings = self._core.loader, self._core.settings
@@ -182,18 +190,33 @@ class TurnActions:
         session.change(lambda chat: chat.delete(turn_id, following=following))
         path = session.conversation.path
         self._view.transcript.cursor = path[min(place, len(path) - 1)].id if path else None
-        key = key_name(self._view.screen.app, "chat.undo")
-        way = f"Press {key} to undo." if key else "Type /undo to undo."
-        self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. {way}")
+        way = self._ui.way("chat.undo")
+        self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. {way} to undo.")
 
     def undo(self) -> None:
-        """Take back the last change of the chat."""
-        undone = self._core.session.undo()
-        self._ui.tell(f"Undone: {undone}" if undone else "There is nothing to undo.")
+        """Undo the last change, to the chat or to what it is set to."""
+        before = self._core.session.conversation
+        undone = self._core.undoing.undo()
+        after = self._core.session.conversation
+        gone = [turn for turn in before.path if turn.id not in after.turns and turn.role == USER]
+        is_back = undone == "Send" and len(gone) == 1 and self._give_back(gone[0])
+        more = ". Your message is in the message box." if is_back else ""
+        self._ui.tell(f"Undone: {undone}{more}" if undone else "There is nothing to undo.")
+
+    def _give_back(self, turn: Turn) -> bool:
+        """Put a message that was undone where it can be sent anew, unless something else is being written there."""
+        # What was written in the edit of a turn that is gone comes back there.
+        if not self._view.area.is_free or self._view.screen.query(TurnEditor):
+            return False
+        self._view.area.offer(turn)
+        return True
 
     def redo(self) -> None:
         """Do again what was undone last."""
-        done = self._core.session.redo()
+        done = self._core.undoing.redo()
+        if done == "Send":
+            # It would be there twice.
+            self._view.area.withdraw()
         self._ui.tell(f"Redone: {done}" if done else "There is nothing to redo.")
 
     # -- how it is shown

@@ -12,12 +12,14 @@ from typing import Any, Final, TypeVar
 from textual.geometry import Region
 from textual.screen import Screen
 
+from tui.actions import action
 from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce
 from tui.screens.path_dialog import PathDialog
 from tui.screens.picker import Entry, Picker
+from tui.widgets.bindings import way_of
 
 Result = TypeVar("Result")
 
@@ -126,6 +128,10 @@ class ScreenUi:
             timeout=max(0.1, told.until - monotonic()),
             markup=False,
         )
+
+    def way(self, action_id: str) -> str:
+        """Return how an action is done: `Press F8`, with the key in force, else `Type /undo`."""
+        return way_of(self._screen.app, action(action_id))
 
     def start(self, work: Coroutine[Any, Any, object]) -> object:
         """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""

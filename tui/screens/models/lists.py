@@ -27,7 +27,7 @@ from tui.engine.remote.address import AddressError, is_server
 from tui.engine.remote.address import parse as parse_address
 from tui.engine.remote.servers import Server
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.dialog import Dialog, Hint, KeyHints, PickList, show_problem
+from tui.screens.dialog import Finder, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import Room
 from tui.screens.models.server_models import ServerModels
@@ -85,7 +85,7 @@ class _Known:
     complete: dict[str, bool] = field(default_factory=dict)
 
 
-class ModelLists(Dialog[LoadRequest]):
+class ModelLists(Finder[LoadRequest]):
     """Finds out which models there are and shows them; what can be done with one is the picker's."""
 
     def __init__(
@@ -140,6 +140,7 @@ class ModelLists(Dialog[LoadRequest]):
                 placeholder="Find a model, or type a Hub id, a folder, a .gguf file, or http://…",
                 compact=True,
                 id="words",
+                select_on_focus=False,
             )
             yield PickList(id="models")
             yield Static("", id="details")
@@ -438,20 +439,19 @@ class ModelLists(Dialog[LoadRequest]):
             Hint("models.switch", "this machine" if self._in_hub else "the Hub", "switch"),
             Hint("models.options", "load with …", "options"),
         ]
+        hints += [Hint("models.favourite", "favorite", "favourite")]
+        if self._in_hub:
+            hints += [Hint("models.sort", "sort", "sort")]
+        else:
+            hints += [Hint("models.add_folder", "add folder", "add_folder")]
+        if in_list and not self._in_hub:
+            hints += [Hint("models.remove", "delete", "remove")]
+        if in_list and self._desk.downloads.running:
+            hints += [Hint("models.cancel_download", "stop download", "cancel_download")]
         if in_list:
-            hints += [Hint("models.favourite", "favorite", "favourite")]
-            if self._in_hub:
-                hints += [Hint("models.sort", "sort", "sort")]
-            else:
-                hints += [
-                    Hint("models.add_folder", "add folder", "add_folder"),
-                    Hint("models.remove", "delete", "remove"),
-                ]
-            if self._desk.downloads.running:
-                hints += [Hint("models.cancel_download", "stop download", "cancel_download")]
             hints += [Hint("finder.to_field", "find", "to_field")]
         else:
-            hints += [Hint("finder.to_list", "list, with more keys", "to_list")]
+            hints += [Hint("finder.to_list", "list", "to_list")]
         self.query_one("#keys", KeyHints).show([*hints, Hint("Esc", "close", "close")])
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:

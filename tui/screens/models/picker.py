@@ -296,14 +296,6 @@ class ModelPicker(ModelLists):
         self._state = state
         self._desk.remember(state)
 
-    def action_to_list(self) -> None:
-        """Move from the field to the list."""
-        self.set_focus(self.query_one(PickList))
-
-    def action_to_field(self) -> None:
-        """Move from the list to the field."""
-        self.set_focus(self.query_one("#words", Input))
-
     @work(thread=True, exit_on_error=False, group="plan", exclusive=True)
     def _plan(self, request: LoadRequest) -> None:
         try:
