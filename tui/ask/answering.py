@@ -71,7 +71,7 @@ class Answering:
         if self._core.loader.info is None or isinstance(event, Failed):
             raise AskError
         for note in self._core.loader.info.notes:
-            self._notes.tell(note)
+            self._notes.remark(note)
 
     async def first(self, outgoing: Outgoing) -> Reply:
         """Send the question and return the reply to it.

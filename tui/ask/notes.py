@@ -49,6 +49,11 @@ class Notes:
             said = f"{title}. {text}" if title else text
             self._put(f"{_NAME}: {sanitize(said)}\n")
 
+    def remark(self, text: str) -> None:
+        """Write what is of use to a person only: nothing where stderr is no terminal."""
+        if self._can_overwrite:
+            self.tell(text)
+
     def way(self, action_id: str) -> str:
         """Return how an action is done: here, where it is stopping, else in the app. See `Ui`."""
         if action_id == _STOP:
