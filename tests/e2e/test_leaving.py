@@ -114,12 +114,16 @@ def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(
 ):
     # A kill is the same with any model. A crash is not: the real one has threads that Python does not know.
     app = _replying_app(start_app, long_story)
+    # What was said is put on the disk now and then.
+    kept = home.folder / "data" / "sessions"
+    app.wait_until(lambda: any("word8 " in one.read_text() for one in kept.glob("*.reply")))
     app.send_signal(signal.SIGKILL)
     assert app.wait_for_exit(SOON_S) == -signal.SIGKILL
 
     again = start_app("--continue", columns=90, rows=40, script=_CRASHING)
     again.wait_for("Interrupted")
     assert QUESTION in again.text
+    assert "word8 " in again.text
     again.wait_for(is_ready, LOAD_S)
     again.press("ctrl+n")
     again.wait_for("New chat")
