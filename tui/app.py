@@ -22,17 +22,17 @@ from textual.worker import WorkerFailed
 from tui.appearance import Appearance
 from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
-from tui.engine.base import Engine, LoadRequest
+from tui.engine.base import Engine
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
 from tui.scopes import Scope
-from tui.screens.chat import ChatScreen
+from tui.screens.chat import ChatScreen, Start
 from tui.screens.dialog import Finder
 from tui.screens.settings_screen import SettingsScreen
-from tui.sessions import Loaded, SessionError
+from tui.sessions import SessionError
 from tui.sessions.rescue import write_copy
 from tui.sessions.writer import SessionWriter
 from tui.settings.measurements import Measurements
@@ -50,21 +50,6 @@ SAVE_S: Final = 10.0
 """How long leaving waits for a slow disk."""
 _EARLY_S: Final = 2.0
 """How long keys that were pressed before the first frame wait at most for something that takes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What the app begins with.
-
-    Attributes:
-        opened: a chat to go on with; None for a new one.
-        request: the model to load; None to ask for one.
-        notices: sentences to show once.
-    """
-
-    opened: Loaded | None = None
-    request: LoadRequest | None = None
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +155,7 @@ class ChatApp(Appearance):
             downloads=self.downloads,
             measurements=self.measurements,
             servers=self.servers,
-            opened=self.start.opened,
-            request=self.start.request,
-            notices=self.start.notices,
+            start=self.start,
             paths=self.paths,
         )
         return self._first
@@ -199,7 +182,7 @@ class ChatApp(Appearance):
         if self._on_signal is not None:
             self._on_signal()
         if (screen := self._chat_screen) is not None:
-            screen.leaving.quit_at_once()
+            screen.handlers.leaving.quit_at_once()
         else:
             self.exit()
 
@@ -293,7 +276,9 @@ class ChatApp(Appearance):
         problems |= {chat_id: error.message for chat_id, error in failures.items()}
         copies: dict[str, Path] = {}
         for chat_id, chat in (
-            unsaved.items() if not (self._first and self._first.leaving.without_copy) else ()
+            unsaved.items()
+            if not (self._first and self._first.handlers.leaving.without_copy)
+            else ()
         ):
             try:
                 copies[chat_id] = write_copy(chat, self._rescue_folders)

@@ -149,10 +149,11 @@ def _uncollected() -> Iterator[None]:
 def _open(arguments: Arguments, paths: AppPaths) -> int:
     with _uncollected():
         from tui import logs
-        from tui.app import ChatApp, Start
+        from tui.app import ChatApp
         from tui.chat.servers import Servers
         from tui.engine.engines import Engines
         from tui.engine.local import LocalEngine
+        from tui.screens.chat import Start
         from tui.sessions import SessionStore
         from tui.sessions.writer import SessionWriter
         from tui.settings.measurements import Measurements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ def converted(home, conversions) -> None:
 
 @pytest.fixture
 def environment(home, tmp_path) -> dict[str, str]:
+    # As many threads as a worker of the tests may have: more of them than cores wait for each other, and take the cores to do so.
+    threads = {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
     return clean_environment(
+        **threads,
         CHAT_TUI_HOME=str(home.folder),
         HOME=str(tmp_path),
         HF_HOME=str(tmp_path / "hub"),

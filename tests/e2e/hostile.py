@@ -1,26 +1,14 @@
-"""Text that means harm to a terminal, how it must look instead, and what an app's output may hold.
-
-It also is the program that the tests run: the real command line, with an engine in place of the local one that loads
-nothing and says what a file tells it to say.
-"""
+"""Text that means harm to a terminal, how it must look instead, and what an app's output may hold."""
 
 from __future__ import annotations
 
 import base64
-import json
 import random
 import re
-import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Final
-
-from tests.scripted import ScriptedEngine
-from tui.engine.base import Emit, GenerationError, IsCancelled, LoadRequest, ModelInfo, TextDelta
-from tui.engine.base import ReasoningDelta as Reasoning
-from tui.engine.catalog import resolve
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -177,10 +165,9 @@ def foreign(raw: bytes) -> list[str]:
     # What the window's title says is looked at like any other text.
     text = _OWN.sub(b"\xff", _TITLE.sub(rb"\1", raw)).replace(b"\r\n", b"").replace(b"\xff", b"")
     shown = text.decode("utf-8")
+    bad = {character for character in set(shown) if is_forbidden(character)}
     return [
-        shown[max(0, at - 20) : at + 20]
-        for at, character in enumerate(shown)
-        if is_forbidden(character)
+        shown[max(0, at - 20) : at + 20] for at, character in enumerate(shown) if character in bad
     ]
 
 
@@ -195,40 +182,3 @@ _LAYOUT: Final = re.compile(r"[\s\u2500-\u259f┊●❯]+")
 def compact(text: str) -> str:
     """Return a text without spaces, line ends, borders and bars, so that it is found however it is wrapped."""
     return _LAYOUT.sub("", text)
-
-
-# -- the program
-
-
-@dataclass
-class HostileEngine(ScriptedEngine):
-    """Loads any model there is by name only; replies with the steps that it was given."""
-
-    def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        source = resolve(request.model)
-        self.info = replace(self.info, name=source.name, notes=(f"A note on {source.name}.",))
-        return super().load(request, emit, cancelled)
-
-
-def _steps(reply: Iterable[Sequence[str]]) -> Iterator[Any]:
-    kinds = {"text": TextDelta, "reasoning": Reasoning, "error": GenerationError}
-    for kind, text in reply:
-        yield kinds[kind](text)
-
-
-def program(replies: Path | None = None) -> str:
-    """Return the script that runs the app, with a file of replies: each a list of pairs of a kind and a text."""
-    return (
-        f"import sys\nfrom tests.e2e.hostile import main\nsys.exit(main({str(replies or '')!r}))\n"
-    )
-
-
-def main(replies: str) -> int:
-    """Run the command line on an engine that says what stands in a file."""
-    import tui.engine.local
-    from tui import cli
-
-    said = json.loads(Path(replies).read_text("ascii")) if replies else [[("text", "Hello.")]]
-    engine = HostileEngine([list(_steps(reply)) for reply in said])
-    tui.engine.local.LocalEngine = lambda _cache: engine  # type: ignore[assignment, misc]
-    return cli.main(sys.argv[1:])

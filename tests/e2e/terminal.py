@@ -64,6 +64,7 @@ class Terminal:
         self.raw = bytearray()
         self._drawn_bytes = 0
         self._screen = pyte.Screen(columns, rows)
+        self._text = self._read_screen()
         self._stream = pyte.ByteStream(self._screen)
         self._process = pexpect.spawn(
             command[0],
@@ -127,6 +128,7 @@ class Terminal:
         """Give the window another size."""
         self._draw()
         self._screen.resize(rows, columns)
+        self._text = self._read_screen()
         self._process.setwinsize(rows, columns)
 
     # -- the screen
@@ -135,7 +137,7 @@ class Terminal:
     def text(self) -> str:
         """The screen as lines of text, without trailing spaces."""
         self._draw()
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        return self._text
 
     def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = 30.0) -> str:
         """Read on until the screen shows a text, or a predicate on its text holds; return the text.
@@ -221,20 +223,29 @@ class Terminal:
             return ()
 
     def _pump(self, timeout_s: float) -> bool:
-        """Read what there is, waiting so long for the first byte; return False at the end of the output."""
+        """Read what there is, waiting so long for the first byte; return False when nothing is left at the end of the output."""
+        before_bytes = len(self.raw)
         try:
-            data = self._process.read_nonblocking(_READ_BYTES, timeout_s)
+            self.raw += self._process.read_nonblocking(_READ_BYTES, timeout_s)
+            # A terminal hands a frame on in small pieces, and to look at the screen after each would take most of the time.
+            while len(self.raw) - before_bytes < _READ_BYTES:
+                self.raw += self._process.read_nonblocking(_READ_BYTES, 0)
         except pexpect.TIMEOUT:
             return True
         except (pexpect.EOF, OSError):
-            return False
-        self.raw += data
+            # What came with the end is looked at first.
+            return len(self.raw) > before_bytes
         return True
 
     def _draw(self) -> None:
         """Bring the screen up to date: only when it is looked at, for it takes a lot of time beside a program that is measured."""
-        self._stream.feed(bytes(self.raw[self._drawn_bytes :]))
-        self._drawn_bytes = len(self.raw)
+        if self._drawn_bytes < len(self.raw):
+            self._stream.feed(bytes(self.raw[self._drawn_bytes :]))
+            self._drawn_bytes = len(self.raw)
+            self._text = self._read_screen()
+
+    def _read_screen(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display)
 
 
 def clean_environment(**more: str) -> dict[str, str]:

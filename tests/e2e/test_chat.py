@@ -1,4 +1,4 @@
-"""A chat as a person has it: in a terminal, with the real model, over runs of the app."""
+"""A chat as a person has it: in a terminal, over runs of the app, with the real model where its pace or words matter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.e2e.scripted_app import program, write_replies
 from tests.e2e.seeing import (
     LOAD_S,
     REPLY_S,
@@ -18,8 +19,6 @@ from tests.e2e.seeing import (
     words_shown,
 )
 from tests.e2e.terminal import Terminal
-
-pytestmark = [pytest.mark.model, pytest.mark.usefixtures("converted")]
 
 # Narrow enough for the sidebar to hide, tall enough for the whole chat.
 SIZE = {"columns": 90, "rows": 70}
@@ -50,6 +49,8 @@ def _quit(app: Terminal) -> None:
     assert app.unrestored() == []
 
 
+@pytest.mark.model
+@pytest.mark.usefixtures("converted")
 def test_replies_a_stopped_one_and_all_of_it_in_a_second_run_that_is_left_in_the_middle_of_one(
     start_app, home
 ):
@@ -91,9 +92,16 @@ def test_replies_a_stopped_one_and_all_of_it_in_a_second_run_that_is_left_in_the
     assert len(_contents(home, "assistant")[-1].split()) >= 8
 
 
-def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, home):
-    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 24})
-    app = start_app("demo", **SIZE)
+def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, home, tmp_path):
+    said = (
+        "A color may be red, green or blue.",
+        "Red, and nothing else but that one.",
+        "Blue, and nothing else but that one.",
+        "Because it is what the sky has.",
+    )
+    replies = [[("text", f"{word} ") for word in one.split()] for one in said]
+    script = program(write_replies(tmp_path / "replies.json", replies), piece_s=0.1)
+    app = start_app("demo", script=script, **SIZE)
     app.wait_for(is_ready, LOAD_S)
     send(app, "Name a colour.")
     watch_reply(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import tempfile
@@ -21,9 +20,9 @@ from tests.e2e.hostile import (
     foreign,
     in_pieces,
     is_forbidden,
-    program,
     together,
 )
+from tests.e2e.scripted_app import program, write_replies
 from tests.e2e.seeing import is_ready, send
 from tests.e2e.terminal import ScreenTimeoutError, Terminal
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, Status, Turn
@@ -53,9 +52,7 @@ def start(start_app, model, tmp_path) -> Start:
     """Starts the app on an engine that gives `replies`, and waits until a model is ready."""
 
     def begin(*arguments: str, replies: Sequence[object] = (), name: str = "") -> Terminal:
-        file = tmp_path / "replies.json"
-        file.write_text(json.dumps(replies))
-        script = program(file if replies else None)
+        script = program(write_replies(tmp_path / "replies.json", replies) if replies else None)
         app = start_app(name or str(model), *arguments, script=script, columns=COLUMNS, rows=ROWS)
         app.wait_for(is_ready)
         return app

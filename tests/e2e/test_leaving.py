@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from tests.e2e.scripted_app import program, write_replies
 from tests.e2e.seeing import LOAD_S, SOON_S, is_loading, is_ready, send, wait_for_more_words
 
 QUESTION = "Write a very long story about a river."
@@ -28,6 +29,13 @@ sys.exit(main())
 @pytest.fixture
 def long_replies(home, converted):
     home.remember(parameters={"temperature": 0.0, "max_new_tokens": 4000})
+
+
+@pytest.fixture
+def long_story(tmp_path):
+    """The app on an engine that tells a story for minutes, for what is the same with any model."""
+    story = [("text", f"word{number} ") for number in range(10_000)]
+    return program(write_replies(tmp_path / "replies.json", [story]), piece_s=0.02)
 
 
 def _replying_app(start_app, script=""):
@@ -75,20 +83,18 @@ def test_a_signal_to_end_in_the_middle_of_a_reply_keeps_what_was_said(start_app,
     _assert_reply_kept(home)
 
 
-@pytest.mark.model
-@pytest.mark.usefixtures("long_replies")
-def test_a_terminal_that_is_closed_ends_the_app_and_what_was_said_is_kept(start_app, home):
-    app = _replying_app(start_app)
+def test_a_terminal_that_is_closed_ends_the_app_and_what_was_said_is_kept(
+    start_app, home, long_story
+):
+    app = _replying_app(start_app, long_story)
     app.hang_up(SOON_S)
     _assert_reply_kept(home)
 
 
-@pytest.mark.model
 def test_a_chat_that_can_not_be_saved_is_copied_before_a_signal_ends_the_app(
-    start_app, home, converted, tmp_path
+    start_app, home, long_story, tmp_path
 ):
-    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 4000})
-    app = _replying_app(start_app)
+    app = _replying_app(start_app, long_story)
     sessions = home.folder / "data" / "sessions"
     sessions.rename(tmp_path / "elsewhere")
     sessions.write_text("in the way")
@@ -103,14 +109,21 @@ def test_a_chat_that_can_not_be_saved_is_copied_before_a_signal_ends_the_app(
 
 @pytest.mark.model
 @pytest.mark.usefixtures("long_replies")
-def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(start_app, home):
-    app = _replying_app(start_app)
+def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(
+    start_app, home, long_story
+):
+    # A kill is the same with any model. A crash is not: the real one has threads that Python does not know.
+    app = _replying_app(start_app, long_story)
+    # What was said is put on the disk now and then.
+    kept = home.folder / "data" / "sessions"
+    app.wait_until(lambda: any("word8 " in one.read_text() for one in kept.glob("*.reply")))
     app.send_signal(signal.SIGKILL)
     assert app.wait_for_exit(SOON_S) == -signal.SIGKILL
 
     again = start_app("--continue", columns=90, rows=40, script=_CRASHING)
     again.wait_for("Interrupted")
     assert QUESTION in again.text
+    assert "word8 " in again.text
     again.wait_for(is_ready, LOAD_S)
     again.press("ctrl+n")
     again.wait_for("New chat")
@@ -124,6 +137,6 @@ def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(sta
     assert "Traceback" not in after
     assert "made to fail" in (home.folder / "logs" / "chat-tui.log").read_text("utf-8")
 
-    after_both = start_app("--continue", columns=90, rows=40)
+    after_both = start_app("--continue", columns=90, rows=40, script=long_story)
     after_both.wait_for("Interrupted")
     assert ANOTHER in after_both.text

@@ -1,4 +1,4 @@
-"""Flags, commands and poor terminals, with the real model in a real terminal."""
+"""Flags, commands and poor terminals in a real terminal; with the real model where its words are looked at."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 
 import pytest
 
+from tests.e2e.scripted_app import program, write_replies
 from tests.e2e.seeing import LOAD_S, is_ready, send, watch_reply, words_shown
 
-pytestmark = [pytest.mark.model, pytest.mark.usefixtures("converted")]
 
-
+@pytest.mark.model
+@pytest.mark.usefixtures("converted")
 def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_path):
     app = start_app("demo", "temperature=0", "max_new_tokens=12", "--system_prompt", "Be brief.")
     app.wait_for("is ready")
@@ -31,10 +32,14 @@ def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_pa
     assert saved["settings"]["config"] == {"temperature": 0.0, "max_new_tokens": 12}
 
 
-def test_sixteen_colours_and_forty_by_ten_are_enough_for_a_chat(start_app, home, environment):
+def test_sixteen_colours_and_forty_by_ten_are_enough_for_a_chat(
+    start_app, home, environment, tmp_path
+):
     environment |= {"TERM": "xterm-16color", "COLORTERM": ""}
-    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 12})
-    app = start_app("demo", columns=40, rows=10)
+    replies = write_replies(
+        tmp_path / "replies.json", [[("text", "Hello! "), ("text", "How are you?")]]
+    )
+    app = start_app("demo", columns=40, rows=10, script=program(replies, piece_s=0.3))
     app.wait_for(is_ready, LOAD_S)
     send(app, "Hello!")
     watch_reply(app)
@@ -47,6 +52,8 @@ def test_sixteen_colours_and_forty_by_ten_are_enough_for_a_chat(start_app, home,
     assert not re.search(rb"\x1b\[[0-9;]*[34]8;[25];", app.raw)
 
 
+@pytest.mark.model
+@pytest.mark.usefixtures("converted")
 def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
     start_app, home, environment
 ):
@@ -65,7 +72,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
     assert "Japan" not in reply["content"]
     assert "Tokyo" not in reply["content"]
 
-    again = start_app("demo")
+    again = start_app("demo", script=program())
     again.wait_for("is ready")
     assert "Ctrl+P commands" not in again.text
     again.type("/editor")

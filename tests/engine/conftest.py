@@ -18,7 +18,8 @@ from tui.engine.base import (
     TextDelta,
 )
 from tui.engine.catalog import demo_model
-from tui.engine.local import LocalEngine
+from tui.engine.local import LocalEngine, template
+from tui.engine.local.helper import Helper
 
 
 def never():
@@ -70,6 +71,27 @@ def ask(
 
 def load(engine, model, **options):
     return engine.load(LoadRequest(str(model), **options), lambda _event: None, never)
+
+
+@pytest.fixture(scope="session")
+def template_helper():
+    """One process for the chat templates of all tests: to start one takes longer than what is asked of it."""
+    made = Helper(
+        template._PROGRAM,
+        memory_bytes=template._MEMORY_BYTES,
+        within_s=template._WITHIN_S,
+        answer_bytes=template._TEXT_BYTES,
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _templates_share_a_process(template_helper):
+    """Each question to it has the template with it; `test_hostile_templates` has a process for each template, as the app does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(template, "Helper", lambda *_args, **_limits: template_helper)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from tests.engine import tiny
 from tui.conversation.turn import Message
 from tui.engine.base import Cancelled, GenerationError
 from tui.engine.local import template as template_module
+from tui.engine.local.helper import Helper
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.template import ChatTemplate, TemplateRefusedError
 
@@ -54,6 +55,12 @@ REFUSED = {
     "change": "{{ messages.append(1) }}",
     "message": "{{ raise_exception('x' * 10**7) }}",
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_process(monkeypatch):
+    """Each template has a process of its own, as in the app."""
+    monkeypatch.setattr(template_module, "Helper", Helper)
 
 
 @pytest.fixture

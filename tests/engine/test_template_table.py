@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +16,6 @@ from hypothesis import strategies as st
 from tests.engine import tiny
 from tui.conversation.turn import Message
 from tui.engine.base import GenerationError
-from tui.engine.local import template as template_module
-from tui.engine.local.helper import Helper
 from tui.engine.local.prompt import PromptBuilder
 
 FOLDER = Path(__file__).parent / "templates"
@@ -60,19 +57,10 @@ def template(family: str) -> str:
 
 
 @cache
-def helper() -> Helper:
-    """One process for all the templates here: to start one takes longer than what is asked of it."""
-    return Helper(
-        template_module._PROGRAM, memory_bytes=1 << 30, within_s=20, answer_bytes=10_000_000
-    )
-
-
-@cache
 def builder(text: str) -> PromptBuilder:
     tokenizer = tiny.tokenizer(text)
     tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>"})
-    with mock.patch.object(template_module, "Helper", return_value=helper()):
-        return PromptBuilder(tokenizer)
+    return PromptBuilder(tokenizer)
 
 
 def sent(prompts: PromptBuilder, shape: str) -> str:

@@ -105,7 +105,7 @@ async def test_what_is_asked_for_at_the_start_goes_before_a_draft(desk: Desk):
         screen = await ready(pilot)
         screen.core.settings.set_prompt("You are a pirate.")
         screen.core.settings.set({"temperature": 0.3, "seed": 4})
-        screen.leaving.quit()
+        screen.handlers.leaving.quit()
         await until(pilot, lambda: not pilot.app.is_running)
     said = {"chat.system_prompt": "Be brief.", "generation.temperature": 0.7}
     async with desk.app(command_line=said).run_test(size=ROOMY) as pilot:

@@ -3,5 +3,6 @@ each action, and each of the others does one kind of thing. What a chat is and d
 """
 
 from tui.screens.chat.screen import ChatScreen
+from tui.screens.chat.starting import Start
 
-__all__ = ["ChatScreen"]
+__all__ = ["ChatScreen", "Start"]

@@ -8,9 +8,10 @@ from functools import partial
 
 from textual.screen import Screen
 
-from tui.actions import ACTIONS, Action
+from tui.actions import ACTIONS
 from tui.chat.core import Core
 from tui.chat.ui import Ui
+from tui.commands import Command
 from tui.scopes import When
 from tui.screens.chat.handlers import Handlers
 from tui.settings.examples import STARTERS
@@ -180,9 +181,10 @@ class Commands:
                 exclusive=action_id not in _ALONGSIDE,
             )
 
-    def run_typed(self, action: Action, argument: str) -> None:
+    def run_typed(self, command: Command) -> None:
         """Do what a command in the composer asks for, or say that it is not possible now."""
+        action = command.action
         if self.is_possible(action.id):
-            self.run(action.id, argument)
+            self.run(action.id, command.argument)
         else:
             self._ui.tell(f"/{action.commands[0]} is not possible now.", severity="warning")

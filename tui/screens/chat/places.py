@@ -177,15 +177,18 @@ class Places:
         """Whether the sidebar is to stand beside the chat; a plain screen has one column."""
         return self._has_room and self._sidebar_wanted and not self._is_plain
 
-    def is_broad(self, width: int) -> bool:
-        """Whether a screen of so many cells has room for the list of chats; a plain one has one column."""
-        return width >= BROAD and not self._is_plain
+    def fit(self, width: int, *, update: bool = True) -> None:
+        """Show beside the chat what a screen of so many cells has room for; a plain one has one column.
 
-    def fit(self, width: int) -> bool:
-        """Take note of the screen's width in cells; return whether that shows or hides the sidebar."""
-        wide = width >= SIDEBAR_WIDTH
-        is_other, self._has_room = wide != self._has_room, wide
-        return is_other
+        Args:
+            width: of the screen.
+            update: style the widgets anew; False before there are any.
+        """
+        screen, wide = self._view.screen, width >= SIDEBAR_WIDTH
+        screen.set_class(width >= BROAD and not self._is_plain, "-broad", update=update)
+        if wide != self._has_room:
+            self._has_room = wide
+            screen.set_class(self.shows_sidebar, "-sidebar", update=update)
 
     def toggle_sidebar(self) -> None:
         """Go to the settings, which are shown if need be; from there, hide them."""

@@ -1,19 +1,15 @@
-"""The main screen: lays out its widgets, puts the objects together that do something, and hands on what the widgets say."""
+"""The main screen: lays out its widgets, puts the objects together that do something, and does what keys and commands ask for."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Label, Static
 
 from tui.chat.alerts import Alerts
 from tui.chat.core import make_core
@@ -21,29 +17,27 @@ from tui.chat.live_reply import LiveReply
 from tui.chat.loader import ModelLoader
 from tui.chat.servers import Servers
 from tui.chat.settings import ChatSettings
-from tui.commands import Command
 from tui.conversation import Conversation
-from tui.engine.base import LoadRequest
 from tui.engine.client import EngineClient
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.scopes import Scope
+from tui.screens.chat.body import Body
+from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.commands import Commands
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.handlers import make_handlers
-from tui.screens.chat.leaving import Leaving
 from tui.screens.chat.model_rescue import ModelRescue
 from tui.screens.chat.offering import Offering
-from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.places import SIDEBAR_WIDTH, Places
 from tui.screens.chat.pump import Pump
 from tui.screens.chat.show import Shower
+from tui.screens.chat.starting import Start, Starting
 from tui.screens.chat.ui import ScreenUi
-from tui.screens.chat.view import View
-from tui.sessions import Loaded
+from tui.screens.chat.view import make_view
 from tui.sessions.writer import SessionWriter
 from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
@@ -51,25 +45,13 @@ from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
 from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
-from tui.widgets.drafting_group import DraftingGroup
-from tui.widgets.find_bar import FindBar
 from tui.widgets.footer import Footer
-from tui.widgets.ground import Column, Middle, Row, ground
-from tui.widgets.parameter_field import ParameterField
-from tui.widgets.sidebar import Sidebar
-from tui.widgets.status_bar import StatusBar
-from tui.widgets.switch_field import SwitchField
-from tui.widgets.transcript import Transcript
+from tui.widgets.ground import ground
 from tui.widgets.turn_editor import TurnEditor
-
-_log = logging.getLogger(__name__)
 
 MEMORY_S: Final = 2.0
 """How often the memory in use is looked at."""
-HOLD_S: Final = 2.0
-"""How long loading waits for the screen at most."""
 _TALL: Final = 16
-_MOST_NOTICES: Final = 3
 
 
 class ChatScreen(Screen[None]):
@@ -109,10 +91,8 @@ class ChatScreen(Screen[None]):
         downloads: Downloads,
         measurements: Measurements,
         servers: Servers,
-        opened: Loaded | None = None,
-        request: LoadRequest | None = None,
-        notices: Sequence[str] = (),
-        paths: AppPaths | None = None,
+        start: Start,
+        paths: AppPaths | None,
     ) -> None:
         """Make the screen.
 
@@ -123,16 +103,11 @@ class ChatScreen(Screen[None]):
             hub, downloads: where models come from.
             measurements: what was measured of models on this machine.
             servers: those that the settings name.
-            opened: a chat to go on with; None for a new one.
-            request: the model to load at once; None to ask for one.
-            notices: sentences to show once.
+            start: what the app begins with.
             paths: the app's folders; None to keep nothing in them.
         """
         super().__init__()
-        self._worker = worker
-        self._opened = opened
-        self._request = request
-        self._notices = notices
+        opened, request = start.opened, start.request
         self.ui = ui = ScreenUi(self, lambda text: self.composer.take_typed(text))
         settings = ChatSettings(
             preferences,
@@ -141,7 +116,6 @@ class ChatScreen(Screen[None]):
             keep=lambda state: self.post_message(self.StateChanged(state)),
         )
         client = EngineClient(worker, lambda: self._pump.asked())
-
         loader = ModelLoader(client, settings)
         rescue = ModelRescue(
             worker, measurements, loader, settings, ui, lambda: self.do("model.choose")
@@ -159,25 +133,16 @@ class ChatScreen(Screen[None]):
             drafts_file=paths.drafts if paths is not None else None,
             history_file=paths.history if paths is not None else None,
         )
-        self._chats = ChatsColumn(core, self._open_chat, id="chats")
-        self._area = ComposerArea(core, ui, run=self._run_typed, choose_model=self._ask_for_model)
-        self.view = view = View(
-            screen=self,
-            title=Label("", id="title", markup=False),
-            transcript=TurnPane(id="transcript"),
-            unseen=Static("↓ new text", id="unseen"),
-            find_bar=FindBar(),
-            area=self._area,
-            sidebar=Sidebar(
-                quantization=settings.quantization,
-                system_prompt=settings.system_prompt,
-                parameters=settings.parameters,
-                overflow=settings.overflow,
-                speculation=settings.speculation,
-                id="sidebar",
-            ),
-            status=StatusBar(id="status"),
+        self._chats = ChatsColumn(
+            core, lambda chat_id: ui.start(self.handlers.chats.open_saved(chat_id)), id="chats"
         )
+        self._area = ComposerArea(
+            core,
+            ui,
+            run=lambda command: self._commands.run_typed(command),
+            choose_model=self._ask_for_model,
+        )
+        self.view = view = make_view(self, self._area, settings)
         self._places = places = Places(view, core.session, settings, ui)
         self._pump = Pump(
             self,
@@ -222,6 +187,9 @@ class ChatScreen(Screen[None]):
         )
         self._commands = Commands(self, core, self.handlers, ui)
         self.offering = Offering(core, view, downloads, self.can_do)
+        self._starting = Starting(
+            core, view, worker, self._shower, self.handlers.chats, ui, start, self._ask_for_model
+        )
         Alerts(
             core.session,
             settings,
@@ -231,11 +199,6 @@ class ChatScreen(Screen[None]):
         )
 
     # -- what others look at
-
-    @property
-    def leaving(self) -> Leaving:
-        """What ends the app in good order."""
-        return self.handlers.leaving
 
     @property
     def conversation(self) -> Conversation:
@@ -263,24 +226,19 @@ class ChatScreen(Screen[None]):
         """Lay out the screen."""
         # Known before there are widgets: each class that comes later has all of them styled once more.
         width, height = self.app.size
-        self._places.fit(width)
+        self._places.fit(width, update=False)
         self.set_class(True, "-wide" if width >= SIDEBAR_WIDTH else "-narrow", update=False)
         self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
-        self.set_class(self._places.shows_sidebar, "-sidebar", update=False)
-        self.set_class(self._places.is_broad(width), "-broad", update=False)
-        view = self.view
-        with Row(id="main"):
-            yield self._chats
-            with Column(id="chat"):
-                with Middle():
-                    yield view.title
-                yield view.transcript
-                with Middle():
-                    yield view.unseen
-                    yield view.find_bar
-                yield view.area
-            yield view.sidebar
-        yield view.status
+        yield Body(
+            self._chats,
+            ChatColumn(self.view, self.handlers, self.ui),
+            self.view.sidebar,
+            settings=self.core.settings,
+            undoing=self.core.undoing,
+            models=self.handlers.models,
+            run=self.do,
+        )
+        yield self.view.status
         yield Footer(self.offering.word)
 
     def on_mount(self) -> None:
@@ -289,38 +247,7 @@ class ChatScreen(Screen[None]):
         self.set_interval(MEMORY_S, self._shower.read_memory)
         self._shower.show_conversation()
         self._shower.show_settings()
-        self.ui.start(self._area.read_kept())
-        # Imports would hold up what is still to be put on the screen.
-        self._worker.hold()
-        if self._places.shows_sidebar:
-            self.view.sidebar.when_filled("release", self._worker.release)
-        else:
-            self.call_after_refresh(self._worker.release)
-        self.set_timer(HOLD_S, self._worker.release)
-        self.core.writer.index_texts()
-        self.call_after_refresh(self._start)
-
-    def _start(self) -> None:
-        if self._notices:
-            self._tell_notices()
-        if self._opened is not None:
-            self.handlers.chats.tell_opened(self._opened)
-        if self._request is not None:
-            self.core.loader.load(self._request)
-        else:
-            self._ask_for_model("Welcome. Choose a model to talk with.")
-        self._shower.read_memory()
-
-    def _tell_notices(self) -> None:
-        """Say what was wrong at the start in one message; the log has all of it."""
-        for notice in self._notices:
-            _log.warning("%s", notice)
-        shown = list(self._notices[:_MOST_NOTICES])
-        if more := len(self._notices) - len(shown):
-            shown.append(
-                f"… and {more} more: `chat-tui config` says what is wrong with the configuration, the log has all."
-            )
-        self.ui.tell("\n".join(shown), severity="warning")
+        self._starting.begin(has_sidebar=self._places.shows_sidebar)
 
     def on_unmount(self) -> None:
         """Begin nothing more."""
@@ -328,9 +255,7 @@ class ChatScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Show or hide what stands beside the chat when the width crosses a threshold."""
-        self.set_class(self._places.is_broad(event.size.width), "-broad")
-        if self._places.fit(event.size.width):
-            self.set_class(self._places.shows_sidebar, "-sidebar")
+        self._places.fit(event.size.width)
 
     def on_screen_suspend(self) -> None:
         """Leave messages and keys to the screen above, which shows its own."""
@@ -371,12 +296,6 @@ class ChatScreen(Screen[None]):
         """Scroll within a turn, else move the cursor; see `Places`."""
         self._places.scroll_or_move(step, may_leave=may_leave)
 
-    def _run_typed(self, command: Command) -> None:
-        self._commands.run_typed(command.action, command.argument)
-
-    def _open_chat(self, chat_id: str) -> None:
-        self.ui.start(self.handlers.chats.open_saved(chat_id))
-
     def _ask_for_model(self, message: str) -> None:
         self.ui.start(self.handlers.models.pick(message))
 
@@ -385,34 +304,7 @@ class ChatScreen(Screen[None]):
         self.ui.acted()
         self._places.take_typing(event)
 
-    # -- what the widgets say
-
-    @on(TurnPane.Typed)
-    def _typed_on_turn(self, event: TurnPane.Typed) -> None:
-        event.stop()
-        self._places.type_into_composer(event.text)
-
-    @on(Transcript.TurnClicked)
-    def _turn_clicked(self, event: Transcript.TurnClicked) -> None:
-        self.view.transcript.cursor = event.turn_id
-
-    @on(Transcript.VariantPaged)
-    def _variant_paged(self, event: Transcript.VariantPaged) -> None:
-        self.handlers.turns.page(event.step, event.turn_id)
-
-    @on(Transcript.FollowChanged)
-    def _follow_changed(self, event: Transcript.FollowChanged) -> None:
-        key = key_name(self.app, "transcript.follow")
-        self.view.unseen.update(Content(f"↓ new text{f' · {key}' if key else ''}"))
-        self.view.unseen.set_class(not event.following and event.unseen, "-shown")
-
-    @on(Transcript.HitsCounted)
-    def _hits_counted(self) -> None:
-        self.handlers.reading.show_count()
-
-    @on(Transcript.LinkClicked)
-    def _link_clicked(self, event: Transcript.LinkClicked) -> None:
-        self.ui.start(self.handlers.reading.offer_link(event.url))
+    # -- the edit of a turn, whose editor lies over the screen
 
     @on(TurnEditor.Left)
     def _edit_left(self) -> None:
@@ -421,56 +313,3 @@ class ChatScreen(Screen[None]):
     @on(TurnEditor.Edited)
     def _edit_ended(self, event: TurnEditor.Edited) -> None:
         self.handlers.editing.end(event)
-
-    @on(FindBar.Wanted)
-    def _find(self, event: FindBar.Wanted) -> None:
-        self.handlers.reading.search(event.query)
-
-    @on(FindBar.Stepped)
-    def _find_next(self, event: FindBar.Stepped) -> None:
-        self.handlers.reading.search_next(event.step)
-
-    @on(FindBar.Closed)
-    def _find_closed(self) -> None:
-        self.handlers.reading.end_search()
-
-    @on(ParameterField.Changed)
-    def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        if event.value is not None:
-            self.core.settings.set({event.name: event.value})
-            return
-        # What the field held is gone, so that it can be wanted back.
-        with self.core.undoing.step(f"Reset {event.name}"):
-            self.core.settings.set({event.name: None})
-
-    @on(SwitchField.Changed)
-    def _switch_changed(self, event: SwitchField.Changed) -> None:
-        self.core.settings.set_switch(event.name, event.value)
-
-    @on(Sidebar.SystemPromptChanged)
-    def _prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
-        self.core.settings.set_prompt(event.text)
-
-    @on(Sidebar.OverflowPolicyChanged)
-    def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:
-        self.core.settings.set_overflow(event.policy)
-
-    @on(Sidebar.QuantizationChanged)
-    def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:
-        self.handlers.models.requantize(event.name)
-
-    @on(Sidebar.ModelPressed)
-    def _model_pressed(self) -> None:
-        self.do("model.choose")
-
-    @on(Sidebar.ResetPressed)
-    def _reset_pressed(self) -> None:
-        self.do("settings.reset")
-
-    @on(DraftingGroup.Changed)
-    def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
-        self.core.settings.set_speculation(event.choice)
-
-    @on(DraftingGroup.AssistantPressed)
-    def _assistant_pressed(self) -> None:
-        self.do("model.assistant")

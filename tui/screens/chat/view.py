@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textual.screen import Screen
 from textual.widgets import Label, Static
 
+from tui.chat.settings import ChatSettings
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.pane import TurnPane
 from tui.widgets.composer import Composer
@@ -32,3 +33,30 @@ class View:
     def composer(self) -> Composer:
         """Where a message is written."""
         return self.area.composer
+
+
+def make_view(screen: Screen[None], area: ComposerArea, settings: ChatSettings) -> View:
+    """Make the widgets of a screen.
+
+    Args:
+        screen: the one that they are for.
+        area: the composer, which acts for itself and so is made already.
+        settings: what the sidebar shows at first.
+    """
+    return View(
+        screen=screen,
+        title=Label("", id="title", markup=False),
+        transcript=TurnPane(id="transcript"),
+        unseen=Static("↓ new text", id="unseen"),
+        find_bar=FindBar(),
+        area=area,
+        sidebar=Sidebar(
+            quantization=settings.quantization,
+            system_prompt=settings.system_prompt,
+            parameters=settings.parameters,
+            overflow=settings.overflow,
+            speculation=settings.speculation,
+            id="sidebar",
+        ),
+        status=StatusBar(id="status"),
+    )

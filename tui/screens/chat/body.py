@@ -1,0 +1,101 @@
+"""The saved chats, the open chat and the settings side by side, and what a change in the settings sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+
+from tui.chat.settings import ChatSettings
+from tui.chat.undoing import Undoing
+from tui.screens.chat.chat_column import ChatColumn
+from tui.screens.chat.chats_column import ChatsColumn
+from tui.screens.chat.model_actions import ModelActions
+from tui.widgets.drafting_group import DraftingGroup
+from tui.widgets.ground import Row
+from tui.widgets.parameter_field import ParameterField
+from tui.widgets.sidebar import Sidebar
+from tui.widgets.switch_field import SwitchField
+
+
+class Body(Row):
+    """Lays out the columns and takes the messages of the settings; those of the chats and the chat are their columns'."""
+
+    def __init__(
+        self,
+        chats: ChatsColumn,
+        chat: ChatColumn,
+        sidebar: Sidebar,
+        *,
+        settings: ChatSettings,
+        undoing: Undoing,
+        models: ModelActions,
+        run: Callable[[str], object],
+    ) -> None:
+        """Make it.
+
+        Args:
+            chats: the saved chats.
+            chat: the open chat.
+            sidebar: the settings.
+            settings: what the chat is set to.
+            undoing: takes a reset back.
+            models: loads the model with another quantization.
+            run: does an action.
+        """
+        super().__init__(id="main")
+        self._chats = chats
+        self._chat = chat
+        self._sidebar = sidebar
+        self._settings = settings
+        self._undoing = undoing
+        self._models = models
+        self._run_action = run
+
+    def compose(self) -> ComposeResult:
+        """Lay out the columns."""
+        yield self._chats
+        yield self._chat
+        yield self._sidebar
+
+    @on(ParameterField.Changed)
+    def _parameter_changed(self, event: ParameterField.Changed) -> None:
+        if event.value is not None:
+            self._settings.set({event.name: event.value})
+            return
+        # What the field held is gone, so that it can be wanted back.
+        with self._undoing.step(f"Reset {event.name}"):
+            self._settings.set({event.name: None})
+
+    @on(SwitchField.Changed)
+    def _switch_changed(self, event: SwitchField.Changed) -> None:
+        self._settings.set_switch(event.name, event.value)
+
+    @on(Sidebar.SystemPromptChanged)
+    def _prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
+        self._settings.set_prompt(event.text)
+
+    @on(Sidebar.OverflowPolicyChanged)
+    def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:
+        self._settings.set_overflow(event.policy)
+
+    @on(DraftingGroup.Changed)
+    def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
+        self._settings.set_speculation(event.choice)
+
+    @on(Sidebar.QuantizationChanged)
+    def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:
+        self._models.requantize(event.name)
+
+    @on(DraftingGroup.AssistantPressed)
+    def _assistant_pressed(self) -> None:
+        self._run_action("model.assistant")
+
+    @on(Sidebar.ModelPressed)
+    def _model_pressed(self) -> None:
+        self._run_action("model.choose")
+
+    @on(Sidebar.ResetPressed)
+    def _reset_pressed(self) -> None:
+        self._run_action("settings.reset")

@@ -1,0 +1,115 @@
+"""What begins behind the first frame: messages of the start, the model's load, and all else that takes a while."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tui.chat.core import Core
+from tui.engine.base import LoadRequest
+from tui.engine.worker import EngineWorker
+from tui.screens.chat.chat_actions import ChatActions
+from tui.screens.chat.show import Shower
+from tui.screens.chat.ui import ScreenUi
+from tui.screens.chat.view import View
+from tui.sessions import Loaded
+
+_log = logging.getLogger(__name__)
+
+HOLD_S: Final = 2.0
+"""How long loading waits for the screen at most."""
+_MOST_NOTICES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the app begins with.
+
+    Attributes:
+        opened: a chat to go on with; None for a new one.
+        request: the model to load; None to ask for one.
+        notices: sentences to show once.
+    """
+
+    opened: Loaded | None = None
+    request: LoadRequest | None = None
+    notices: tuple[str, ...] = ()
+
+
+class Starting:
+    """Keeps the engine's imports back until the screen is painted, then tells what there is to tell and loads the model."""
+
+    def __init__(
+        self,
+        core: Core,
+        view: View,
+        worker: EngineWorker,
+        shower: Shower,
+        chats: ChatActions,
+        ui: ScreenUi,
+        start: Start,
+        ask_for_model: Callable[[str], object],
+    ) -> None:
+        """Make it.
+
+        Args:
+            core: the chat.
+            view: the screen's widgets.
+            worker: runs the engine's jobs.
+            shower: shows the memory in use.
+            chats: tells about the chat that was opened.
+            ui: tells.
+            start: what there is to open, load and tell.
+            ask_for_model: asks for a model, with a sentence that says why.
+        """
+        self._core = core
+        self._view = view
+        self._worker = worker
+        self._shower = shower
+        self._chats = chats
+        self._ui = ui
+        self._begin_with = start
+        self._ask_for_model = ask_for_model
+
+    def begin(self, *, has_sidebar: bool) -> None:
+        """Begin, with the screen laid out but not painted.
+
+        Args:
+            has_sidebar: the settings stand beside the chat, and are part of what is to be painted first.
+        """
+        screen = self._view.screen
+        self._ui.start(self._view.area.read_kept())
+        # Imports would hold up what is still to be put on the screen.
+        self._worker.hold()
+        if has_sidebar:
+            self._view.sidebar.when_filled("release", self._worker.release)
+        else:
+            screen.call_after_refresh(self._worker.release)
+        screen.set_timer(HOLD_S, self._worker.release)
+        self._core.writer.index_texts()
+        screen.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        start = self._begin_with
+        if start.notices:
+            self._tell(start.notices)
+        if start.opened is not None:
+            self._chats.tell_opened(start.opened)
+        if start.request is not None:
+            self._core.loader.load(start.request)
+        else:
+            self._ask_for_model("Welcome. Choose a model to talk with.")
+        self._shower.read_memory()
+
+    def _tell(self, notices: Sequence[str]) -> None:
+        """Say what was wrong at the start in one message; the log has all of it."""
+        for notice in notices:
+            _log.warning("%s", notice)
+        shown = list(notices[:_MOST_NOTICES])
+        if more := len(notices) - len(shown):
+            shown.append(
+                f"… and {more} more: `chat-tui config` says what is wrong with the configuration, the log has all."
+            )
+        self._ui.tell("\n".join(shown), severity="warning")
