@@ -265,7 +265,7 @@ async def test_a_person_who_wants_nothing_left_out_keeps_the_chat_as_it_is(tmp_p
 async def test_the_oldest_turns_are_summarized_where_that_is_wanted(tmp_path):
     engine = ScriptedEngine(["a", "b", too_long(10, 10, 10, 10, 10), "they", "they spoke", "c"])
     async with desk(tmp_path, engine) as one:
-        one.person.answers = [OverflowPolicy.SUMMARISE]
+        one.person.answers = [OverflowPolicy.SUMMARIZE]
         await one.load()
         for text in ("1", "2", "3"):
             await one.say(text)
