@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from tui.conversation import Conversation, Turn
 
-
 _FREE: Final = "  "
 _TAKEN: Final = " │"
 _FORK: Final = "─╮"
