@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -107,7 +108,9 @@ class CommandPalette(ListDialog[str]):
             at = one.title.casefold().find(word)
             if at >= 0:
                 title = title.stylize("bold underline", at, at + len(word))
-        gap = max(2, self._width - title.cell_length - len(side[0]))
+        # In one column, nothing that belongs together stands far apart.
+        is_plain = self.app.has_class("-plain")
+        gap = 2 if is_plain else max(2, self._width - title.cell_length - cell_len(side[0]))
         return Content.assemble(title, " " * gap, side)
 
     @on(_Rows.Widened)

@@ -213,6 +213,9 @@ class SessionList(Dialog[OpenChat]):
         """Be as tall as the chats need and the screen allows; what typing leaves of them changes nothing."""
         if self._words.strip() or not self._is_loaded:
             return
+        if self.app.has_class("-plain"):
+            self.query_one("#body").styles.height = "1fr"
+            return
         count = len(self._trashed if self._in_trash else self._chats)
         beside = max(_LEAST_BESIDE, self.size.height // 3)
         least = beside if self.has_class("-broad") else _LEAST
@@ -221,8 +224,16 @@ class SessionList(Dialog[OpenChat]):
         self.query_one("#body").styles.height = max(3, min(lines, most))
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Keep within the screen."""
-        self.call_after_refresh(self._make_room)
+        """Keep within the screen, and show what a chat says where there is room for it now."""
+        self.call_after_refresh(self._resized)
+
+    def _resized(self) -> None:
+        if not self._is_open:
+            return
+        self._make_room()
+        option = self.query_one("#chats", PickList).highlighted_option
+        if self._is_loaded and option is not None:
+            self._look(option.id)
 
     # -- what the highlighted chat says
 
@@ -274,7 +285,7 @@ class SessionList(Dialog[OpenChat]):
             searched = self._hits_for == words
             note = f"{count} by title · {places if searched else 'searching the texts…'}"
         elif not count and not words:
-            note = "The trash is empty." if self._in_trash else "No chat is saved yet."
+            note = "The trash is empty." if self._in_trash else "No chats are saved yet."
         self.query_one("#note", Label).update(note)
 
     def _show_keys(self) -> None:

@@ -98,7 +98,7 @@ class LibraryActions:
         name = argument
         if not name:
             entries = await asyncio.to_thread(prompt_entries, self._library)
-            empty = "No system prompt is saved yet. /prompt-save NAME saves the one of this chat."
+            empty = "No system prompts are saved yet. Use /prompt-save NAME to save this chat's."
             name = await self._ui.choose("System prompts", entries, empty=empty)
         if not name:
             return
@@ -145,7 +145,7 @@ class LibraryActions:
 
     async def _choose_preset(self, title: str) -> str:
         entries = await asyncio.to_thread(preset_entries, self._library)
-        empty = "No preset is saved yet. /preset-save NAME saves what is set now."
+        empty = "No presets are saved yet. Use /preset-save NAME to save the current settings."
         return await self._ui.choose(title, entries, empty=empty)
 
     async def choose_preset(self, argument: str = "") -> None:
