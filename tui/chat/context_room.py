@@ -21,7 +21,7 @@ _LEAST_REPLY_TOKENS: Final = 16
 """Room for a reply without which another try is pointless; an eighth of a context smaller than that."""
 _TITLE: Final = "The context is full"
 _CANCEL: Final = "cancel"
-_CANCEL_ANSWER: Final = Answer(_CANCEL, "Leave it as it is", "escape")
+_CANCEL_ANSWER: Final = Answer(_CANCEL, "Leave it as it is", "l")
 _ANSWERS: Final = (
     Answer(OverflowPolicy.DROP_OLDEST, "Leave out the oldest", "o"),
     Answer(OverflowPolicy.KEEP_ENDS, "Keep first and last", "k"),

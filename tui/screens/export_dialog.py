@@ -22,10 +22,10 @@ from tui.chat.ui import Answer
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask
-from tui.screens.dialog import TALL, FormDialog, Hint, PickList, show_problem
+from tui.screens.dialog import TALL, FormDialog, Hint, KeyHints, PickList, show_problem
+from tui.screens.path_field import PathField
 from tui.widgets.bindings import bindings
 from tui.widgets.columns import fitted
-from tui.widgets.editor import LineInput
 
 _OTHER_LINES: Final = 14
 _WIDEST_LABEL: Final = 44
@@ -118,17 +118,12 @@ class ExportDialog(FormDialog[ExportChoice]):
             yield Label("Format", classes="heading")
             yield PickList(*self._options(), id="formats")
             yield Label("File", classes="heading")
-            yield LineInput(sanitize_line(self._first_path()), compact=True, id="path")
+            yield PathField(sanitize_line(self._first_path()), id="path")
             if self._has_selection:
                 yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
             yield from self.compose_end(
                 "Export",
-                [
-                    Hint("export.previous_format/export.next_format", "format", "to_formats"),
-                    Hint("Enter", "export", "accept"),
-                    Hint("Tab", "next field", "app.focus_next"),
-                    Hint("Esc", "close", "close"),
-                ],
+                _hints(),
             )
 
     def _options(self) -> list[Option]:
@@ -153,6 +148,15 @@ class ExportDialog(FormDialog[ExportChoice]):
         others = _OTHER_LINES if is_tall else _OTHER_LINES_SHORT
         others += (1 + is_tall) * self._has_selection
         self.query_one("#dialog").styles.height = len(self._formats) + others
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what Tab does here."""
+        is_path = isinstance(event.widget, PathField)
+        self.query_one(KeyHints).show(_hints(completes=is_path))
+
+    def action_complete(self) -> None:
+        """Complete the folders of the path."""
+        self.query_one(PathField).complete()
 
     # -- formats
 
@@ -209,6 +213,16 @@ class ExportDialog(FormDialog[ExportChoice]):
         """Choose the format `step` places away, also from the path."""
         formats = self.query_one("#formats", OptionList)
         (formats.action_cursor_down if step > 0 else formats.action_cursor_up)()
+
+
+def _hints(*, completes: bool = False) -> list[Hint]:
+    tab = Hint("Tab", "complete", "complete")
+    return [
+        Hint("export.previous_format/export.next_format", "format", "to_formats"),
+        Hint("Enter", "export", "accept"),
+        tab if completes else Hint("Tab", "next field", "app.focus_next"),
+        Hint("Esc", "cancel", "close"),
+    ]
 
 
 def with_extension(path: str, extension: str, known: Sequence[str]) -> str:

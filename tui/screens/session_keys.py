@@ -16,7 +16,7 @@ def hints(*, in_list: bool, in_trash: bool, can_undo: bool) -> list[Hint]:
     if not in_list:
         return [
             Hint("Enter", "restore" if in_trash else "open", "open"),
-            Hint("finder.to_list", "to the list, for more keys", "to_list"),
+            Hint("finder.to_list", "more keys", "to_list"),
             *([] if in_trash else [Hint("chats.rename", "rename", "rename")]),
             Hint("Esc", "back" if in_trash else "close", "close"),
         ]

@@ -78,12 +78,8 @@ class TreeView(Dialog[str]):
                 yield Label("Nothing has been said in this chat yet.", classes="note")
             yield KeyHints(
                 [
-                    Hint("Enter", "jump there", "jump"),
-                    Hint(
-                        "tree.next_branch/tree.previous_branch",
-                        "next/previous variants",
-                        "next_branch",
-                    ),
+                    Hint("Enter", "go there", "jump"),
+                    Hint("tree.next_branch/tree.previous_branch", "variants", "next_branch"),
                     Hint("tree.fold/tree.unfold", "fold/unfold", "fold"),
                     Hint("Esc", "close", "close"),
                 ]

@@ -253,7 +253,7 @@ class ChatActions:
         except TransferError as error:
             self._ui.tell(str(error), title="Nothing was exported", severity="error")
         else:
-            self._ui.tell(f"Written: {choice.path}")
+            self._ui.tell(f"Saved to {choice.path}")
 
     async def save(self, name: str = "") -> None:
         """Write the chat as `transformers chat` does, to the named file or into its folder."""
@@ -274,7 +274,7 @@ class ChatActions:
         except TransferError as error:
             self._ui.tell(str(error), title="Nothing was written", severity="error")
         else:
-            self._ui.tell(f"Written: {path}")
+            self._ui.tell(f"Saved to {path}")
 
 
 def _save(chat: Conversation, path: Path) -> None:

@@ -127,7 +127,7 @@ class LibraryActions:
             self._ui.tell(str(error), severity="warning")
             return False
         if path:
-            self._ui.tell(f"Written: {path}")
+            self._ui.tell(f"Saved to {path}")
         return True
 
     # -- presets
@@ -205,11 +205,13 @@ class LibraryActions:
     async def export_preset(self, argument: str = "") -> None:
         """Write what is set now to one file."""
         suggested = str(absolute(Path("preset.toml")))
-        name = argument or await self._ui.text("Export the preset to a file", suggested)
+        name = argument or await self._ui.text(
+            "Export the preset to a file", suggested, is_path=True
+        )
         if name:
             path = with_ending(typed_path(name.strip()), ".toml")
             if await self._kept(export_preset, self._preset_now(path.stem), path):
-                self._ui.tell(f"Written: {path}. --preset {path} begins with it.")
+                self._ui.tell(f"Saved to {path}. Start with --preset {path} to use it.")
 
     async def delete_preset(self, argument: str = "") -> None:
         """Take the named preset out of the library; ask for one without a name."""

@@ -151,6 +151,7 @@ class ModelActions:
             answers = (
                 Answer("other", "Choose another", "c"),
                 Answer("none", "No assistant model", "n"),
+                Answer("keep", "Keep it", "k", is_escape=True),
             )
             text = f"{short_name(loader.assistant)} drafts for {loader.name}."
             answer = await self._ui.ask("The assistant model", text, answers)

@@ -451,7 +451,7 @@ class ModelLists(Dialog[LoadRequest]):
                 hints += [Hint("models.cancel_download", "stop download", "cancel_download")]
             hints += [Hint("finder.to_field", "find", "to_field")]
         else:
-            hints += [Hint("finder.to_list", "list, with more keys", "to_list")]
+            hints += [Hint("finder.to_list", "more keys", "to_list")]
         self.query_one("#keys", KeyHints).show([*hints, Hint("Esc", "close", "close")])
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:

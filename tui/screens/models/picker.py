@@ -219,9 +219,10 @@ class ModelPicker(ModelLists):
 
         dialog = AskText(
             "Add a folder",
-            note="Models in it, and a few levels below it, are listed here.",
+            note="Models in it, and in folders a few levels below it, are listed here.",
             placeholder="~/models",
             check=_folder_problem,
+            is_path=True,
         )
         self.app.push_screen(dialog, answered)
 
