@@ -426,7 +426,7 @@ ACTIONS: Final = (
         "models.options", "Load with options …", ("f2", "o"), "Choose how to load the model, then load it.",
         Scope.MODELS,
     ),
-    Action("models.favourite", "Favorite", ("f",), "Keep the model at the top, or not any more.", Scope.MODELS),
+    Action("models.favorite", "Favorite", ("f",), "Keep the model at the top, or not any more.", Scope.MODELS),
     Action("models.sort", "Sort", ("s",), "Change the order of the Hub's models.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("a",), "Add a folder to look for models in.", Scope.MODELS),
     Action(

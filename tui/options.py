@@ -67,7 +67,7 @@ OPTIONS: Final = (
         "quantization", "model.quantization", "how the weights are held in memory", False, choices=tuple(QUANTIZATIONS)
     ),
     Option("preset", "chat.preset", "the name or file of a preset to begin with", False),
-    Option("theme", "screen.theme", "the colours", False),
+    Option("theme", "screen.theme", "the colors", False),
 )  # fmt: skip
 _SWITCHES: Final = {
     "load-in-4bit": "hold the weights in 4 bits; the same as --quantization 4bit",

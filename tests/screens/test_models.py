@@ -114,17 +114,17 @@ async def test_enter_loads_what_is_highlighted(desk: Desk, model):
         assert desk.states[-1].recent_models[0] == str(model)
 
 
-async def test_a_favourite_stands_first_and_is_remembered(desk: Desk, model):
+async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
     async with desk.app(state=state(model)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         chosen = await picker(pilot)
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "f")
-        await until(pilot, lambda: desk.states and desk.states[-1].favourites == (str(model),))
+        await until(pilot, lambda: desk.states and desk.states[-1].favorites == (str(model),))
         assert "FAVORITES AND LAST USED" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("f")
-        await until(pilot, lambda: desk.states[-1].favourites == ())
+        await until(pilot, lambda: desk.states[-1].favorites == ())
         assert isinstance(chosen, ModelPicker)
 
 

@@ -77,7 +77,7 @@ class ModelActions:
     def _desk(self) -> ModelDesk:
         """Return what the picker works with."""
         state = self._core.settings.state
-        models = (*state.favourites, *state.recent_models, self._core.loader.model)
+        models = (*state.favorites, *state.recent_models, self._core.loader.model)
         return ModelDesk(
             self._hub,
             self._downloads,
@@ -89,7 +89,7 @@ class ModelActions:
 
     def _remember(self, state: AppState) -> None:
         """Keep favorites and folders for the next start."""
-        self._core.settings.remember(favourites=state.favourites, model_folders=state.model_folders)
+        self._core.settings.remember(favorites=state.favorites, model_folders=state.model_folders)
         self._downloading.watch()
 
     def reload(self) -> None:

@@ -72,7 +72,7 @@ class TurnActions:
     def _models_to_choose_from(self) -> list[ModelSource]:
         """Return the models of this machine, and those of servers that were used last or are favorites."""
         state = self._core.settings.state
-        names = dict.fromkeys((*state.favourites, *state.recent_models))
+        names = dict.fromkeys((*state.favorites, *state.recent_models))
         served = [
             ModelSource(name, ModelKind.SERVER, name, f"{short_name(name)} ({parse(name).name})")
             for name in filter(is_server, names)

@@ -61,7 +61,7 @@ class ModelDesk:
 
     Attributes:
         hub, downloads: the Hub, and what comes from it.
-        state: favourites, models used last, the user's folders.
+        state: favorites, models used last, the user's folders.
         look: finds out how much room there is; called on a thread, may take seconds.
         remember: called with a state that was changed.
         servers: those whose models are listed too.
@@ -320,12 +320,12 @@ class ModelLists(Dialog[LoadRequest]):
             for source in self._known.sources.values()
             if all(word in f"{source.name} {source.location}".casefold() for word in wanted)
         ]
-        first = [*self._state.favourites, *self._state.recent_models]
+        first = [*self._state.favorites, *self._state.recent_models]
         groups: dict[str, list[ModelSource]] = {}
         for source in sources:
             groups.setdefault(self._group(source, first), []).append(source)
         typed = self._typed_option()
-        served = self._servers.options(wanted, self._current, self._state.favourites)
+        served = self._servers.options(wanted, self._current, self._state.favorites)
         exact = "/" in self._words or not (sources or served)
         made = list(typed) if exact else []
         top = groups.pop("FAVORITES AND LAST USED", [])
@@ -371,7 +371,7 @@ class ModelLists(Dialog[LoadRequest]):
             facts,
             fits,
             is_current=model == self._current,
-            is_favourite=model in self._state.favourites,
+            is_favorite=model in self._state.favorites,
             is_complete=self._known.complete.get(model, True),
             problem=self._known.problems.get(model, ""),
         )
@@ -390,7 +390,7 @@ class ModelLists(Dialog[LoadRequest]):
                     model,
                     rows.verdict(model.id, rows.hub_facts(model), "none", self._room),
                     is_here=self._known.complete.get(model.id, False),
-                    is_favourite=model.id in self._state.favourites,
+                    is_favorite=model.id in self._state.favorites,
                     download=downloads.get(model.id),
                 ),
                 id=model.id,
@@ -439,7 +439,7 @@ class ModelLists(Dialog[LoadRequest]):
             Hint("models.options", "load with …", "options"),
         ]
         if in_list:
-            hints += [Hint("models.favourite", "favorite", "favourite")]
+            hints += [Hint("models.favorite", "favorite", "favorite")]
             if self._in_hub:
                 hints += [Hint("models.sort", "sort", "sort")]
             else:

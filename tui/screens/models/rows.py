@@ -109,7 +109,7 @@ def local_row(
     fits: Verdict | None,
     *,
     is_current: bool = False,
-    is_favourite: bool = False,
+    is_favorite: bool = False,
     is_complete: bool = True,
     problem: str = "",
 ) -> Content:
@@ -125,7 +125,7 @@ def local_row(
         parts,
         fits,
         is_current,
-        is_favourite,
+        is_favorite,
         has_owner=source.kind is ModelKind.HUB,
     )
 
@@ -135,7 +135,7 @@ def hub_row(
     fits: Verdict | None,
     *,
     is_here: bool = False,
-    is_favourite: bool = False,
+    is_favorite: bool = False,
     download: Download | None = None,
 ) -> Content:
     """Return two lines about a model of the Hub."""
@@ -152,13 +152,13 @@ def hub_row(
         parts.insert(0, download_text(download))
     elif is_here:
         parts.insert(0, "on this machine")
-    return _row(model.id, parts, fits, False, is_favourite, has_owner=True)
+    return _row(model.id, parts, fits, False, is_favorite, has_owner=True)
 
 
-def server_row(model: Served, *, is_current: bool = False, is_favourite: bool = False) -> Content:
+def server_row(model: Served, *, is_current: bool = False, is_favorite: bool = False) -> Content:
     """Return two lines about a model of a server."""
     parts = served_parts(model)
-    return _row(model.id, parts, None, is_current, is_favourite, has_owner="/" in model.id)
+    return _row(model.id, parts, None, is_current, is_favorite, has_owner="/" in model.id)
 
 
 def served_parts(model: Served) -> list[str]:
@@ -282,7 +282,7 @@ def _row(
     parts: Sequence[str],
     fits: Verdict | None,
     is_current: bool,
-    is_favourite: bool,
+    is_favorite: bool,
     *,
     has_owner: bool = False,
 ) -> Content:
@@ -295,7 +295,7 @@ def _row(
     facts = " · ".join(sanitize_line(part) for part in parts if part)
     return Content.assemble(
         ("●" if is_current else " ", "$text-success"),
-        ("★" if is_favourite else " ", "$text-warning"),
+        ("★" if is_favorite else " ", "$text-warning"),
         " ",
         (sanitize_line(owner, _OWNER_LIMIT) + slash, "$text-muted"),
         (sanitize_line(short, _NAME_LIMIT), "bold"),
