@@ -55,7 +55,7 @@ class CommandPalette(ListDialog[str]):
         & Input { margin: 0 1; }
         &.-short > #dialog { margin-top: 0; }
         &.-short OptionList { margin-top: 0; }
-        &.-short #what, &.-short KeyHints { margin-top: 0; }
+        &.-short #what, &.-short KeyHints { margin: 0 1; }
     }
     """
 

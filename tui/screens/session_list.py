@@ -41,7 +41,7 @@ _ROW_LINES: Final = 2
 _LEAST: Final = 8
 _LEAST_BESIDE: Final = 14
 """Lines of the list at least, without and with what a chat says beside it."""
-_AROUND: Final = 13
+_AROUND: Final = 14
 _AROUND_SHORT: Final = 8
 """Lines of the screen that the dialog leaves free, or needs for all but the list; the second on a low screen."""
 _EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
@@ -65,6 +65,7 @@ class SessionList(Dialog[OpenChat]):
         & > #dialog { width: 84; height: auto; }
         &.-broad > #dialog { width: 140; }
         & #body { height: 8; margin: 1 0; }
+        &.-tall #words { margin-top: 1; }
         &.-short #body { margin: 0; }
         & PickList { width: 1fr; height: 1fr; }
         & PreviewPane { display: none; }

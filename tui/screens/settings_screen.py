@@ -52,6 +52,7 @@ class SettingsScreen(ListDialog[None]):
     CSS = """
     SettingsScreen {
         & > #dialog { width: 96; height: 94%; }
+        &.-tall Input { margin-top: 1; }
         & OptionList { height: 1fr; margin: 1 0; }
         & OptionList > .option-list--option-disabled { color: $text-muted; text-style: bold; }
         & #about { height: 5; width: 1fr; color: $text-muted; }

@@ -112,6 +112,11 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         self._rows = self._map.rows()
         self._row_of = self._numbers()
 
+    @property
+    def most_rows(self) -> int:
+        """How many rows the map has with nothing folded."""
+        return len(self._map.rows())
+
     def _numbers(self) -> dict[str | None, int]:
         return {row.turn_id: number for number, row in enumerate(self._rows)}
 

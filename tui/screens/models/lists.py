@@ -464,12 +464,9 @@ class ModelLists(Dialog[LoadRequest]):
         facts = self._known.facts.get(model) or self._hub_facts.get(model)
         lines: list[Content] = []
         if facts is not None and (facts.parameters or facts.stored_bytes):
-            lines = [
-                rows.verdict_line(one, self._room.free_bytes)
-                for one in rows.verdicts(model, facts, self._room)
-            ]
+            lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._room)]
             if facts.method:
-                text = f"The checkpoint is already quantised ({sanitize_line(facts.method)}): the choice is off."
+                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}): the choice is off."
                 lines.append(Content.styled(text, "$text-muted"))
         elif self._in_hub and model in self._hub_problems:
             lines = [Content.styled(sanitize(self._hub_problems[model]), "$text-warning")]

@@ -73,7 +73,7 @@ class Room:
 
 
 def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
-    """Return a verdict for each quantization; for a checkpoint that is already quantised only one."""
+    """Return a verdict for each quantization; for a checkpoint that is already quantized only one."""
     names: Sequence[str] = ("none",) if facts.method else tuple(QUANTIZATIONS)
     return tuple(verdict(model, facts, name, room) for name in names)
 
@@ -199,8 +199,8 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
     ]
 
 
-def verdict_line(one: Verdict, free_bytes: int) -> Content:
-    """Return one line of the table of quantizations."""
+def verdict_line(one: Verdict, free_bytes: int = 0) -> Content:
+    """Return one line of the table of quantizations; what is free is named where it is given."""
     sign, style = SIGNS[one.grade]
     label = f"{QUANTIZATIONS[one.quantization].label:<27}"
     if one.unavailable:
@@ -223,15 +223,16 @@ def measured_text(one: Verdict) -> str:
     return f"here {', '.join(figures)} · " if figures else ""
 
 
-def need_text(one: Verdict, free_bytes: int) -> str:
-    """Return what a model needs and what of it is what."""
+def need_text(one: Verdict, free_bytes: int = 0) -> str:
+    """Return what a model needs and what of it is what, with what is free if that is given."""
     if one.needed is None:
         return "not known before it is loaded"
     needed = one.needed
+    free = f"; {bytes_text(free_bytes)} free" if free_bytes else ""
     return (
         f"{bytes_text(needed.total_bytes)}: weights {bytes_text(needed.weights_bytes)}, "
         f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}, "
-        f"other {bytes_text(needed.other_bytes)}; {bytes_text(free_bytes)} free"
+        f"other {bytes_text(needed.other_bytes)}{free}"
     )
 
 
