@@ -114,7 +114,7 @@ class ContextRoom:
         ids = [turn.id for turn in turns]
         count = len(turns)
         self._ui.tell(
-            f"{count} turn{'' if count == 1 else 's'} left out of what the model is sent; they are dimmed.",
+            f"{count} turn{' is' if count == 1 else 's are'} no longer sent to the model. What is left out is dimmed.",
             title=_TITLE,
             severity="warning",
         )
@@ -154,7 +154,7 @@ class ContextRoom:
         if self._session.conversation.unseen:
             self._session.change(lambda chat: chat.see_all(), follow=True)
         else:
-            self._ui.tell("The model is sent every turn already.")
+            self._ui.tell("Every turn is sent to the model already.")
 
 
 def _parts(turns: list[tuple[Turn, int]], budget: int) -> list[list[Turn]]:

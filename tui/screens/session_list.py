@@ -394,7 +394,7 @@ class SessionList(Dialog[OpenChat]):
             AskText(
                 "Tags of the chat",
                 ", ".join(self._chats[chat_id].tags),
-                note="Separate them with commas; an empty field takes all of them away.",
+                note="Separate tags with commas. Leave the field empty to remove them all.",
             )
         )
         if text is not None:

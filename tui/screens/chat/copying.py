@@ -56,7 +56,7 @@ class Copying:
         self._places.to_turns()
         transcript.cursor = turn.id
         if not transcript.move_block(0):
-            self._ui.tell("There is nothing to mark in this turn.")
+            self._ui.tell("There is nothing to select in this turn.")
 
     def quote(self) -> None:
         """Put the turn under the cursor, quoted, into the message."""

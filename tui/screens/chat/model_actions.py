@@ -140,7 +140,7 @@ class ModelActions:
         elif not name:
             await self._ask_for_assistant()
         elif (name := "" if name.casefold() == "none" else name) == loader.assistant:
-            self._ui.tell(f"{short_name(name)} drafts already." if name else "No model drafts.")
+            self._ui.tell(f"{short_name(name)} already drafts." if name else "No model drafts.")
         else:
             loader.load(replace(wanted, assistant=name))
 

@@ -83,7 +83,7 @@ class TurnActions:
         """Make a reply again with the seed and the parameters that it was made with."""
         turn = self._places.acted_turn(ASSISTANT)
         if turn is None or turn.generation is None:
-            self._ui.tell("Only a reply that a model made can be made again.", severity="warning")
+            self._ui.tell("Only a model's reply can be reproduced.", severity="warning")
             return
         made, info = turn.generation, self._core.loader.info
         if made.continued:
@@ -142,7 +142,7 @@ class TurnActions:
         place = [one.id for one in chat.path].index(turn.id)
         paged = chat.page(turn.id, step)
         if paged is chat:
-            self._ui.tell("There is no other variant on that side.")
+            self._ui.tell("There are no more variants in that direction.")
             return
         self._core.session.navigate(lambda _chat: paged)
         self._view.transcript.cursor = paged.path[place].id

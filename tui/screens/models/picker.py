@@ -238,7 +238,7 @@ class ModelPicker(ModelLists):
         else:
             show_problem(
                 self,
-                f"{source.name} is not in the Hugging Face cache; it is not deleted from here.",
+                f"{source.name} is not in the Hugging Face cache, so it can't be deleted here.",
             )
 
     def _folder_of(self, source: ModelSource) -> str:
