@@ -114,8 +114,8 @@ class Copying:
                 Answer("name", "Another name", "n"),
                 Answer("replace", "Replace it", "r", "error"),
             )
-            text = f"{path} already exists."
-            if await self._ui.ask("Replace the file?", text, answers) != "replace":
+            why = f"{path} already exists."
+            if await self._ui.ask("Replace the file?", why, answers) != "replace":
                 return False
         try:
             await asyncio.to_thread(write_new, path, text, overwrite=overwrite)
