@@ -175,3 +175,13 @@ async def test_how_a_path_may_go_on_is_shown_behind_the_cursor(tmp_path):
         path.value = f"{tmp_path}/no"
         await until(pilot, lambda: f"{tmp_path}/notes/" in screen_text(pilot))
         assert path.value == f"{tmp_path}/no"
+
+
+async def test_an_extension_is_not_cut_on_a_narrow_screen(tmp_path):
+    formats = [("lines", "A format with a name that is rather long indeed", "jsonl")]
+    app = Host(ExportDialog(formats, tmp_path / "chat"))
+    async with app.run_test(size=(44, 12)) as pilot:
+        await until(pilot, lambda: "…  .jsonl" in screen_text(pilot))
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "rather long" in screen_text(pilot))
+        assert ".jsonl" in screen_text(pilot)

@@ -358,3 +358,16 @@ def test_a_preview_is_shortened(chat):
     long = Conversation().add_user("x" * 5000)
     assert len(preview(long, long.path[0].id)) < 2100
     assert preview(long, long.path[0].id).endswith("x…")
+
+
+@pytest.mark.parametrize("size", [(44, 12), (80, 24), (120, 40)])
+async def test_the_dialog_is_as_tall_as_the_map_needs_and_the_screen_allows(chat, size):
+    for long, made in ((False, chat), (True, chain(200, leaves=False))):
+        app = Host(TreeView(made))
+        async with app.run_test(size=size) as pilot:
+            tree, frame = app.dialog.query_one(TurnTree), app.dialog.query_one("#dialog")
+            await until(pilot, lambda tree=tree: tree.cursor_turn is not None)
+            await until(pilot, lambda: "Esc Close" in screen_text(pilot))
+            height = frame.region.height
+            assert height <= size[1]
+            assert height > 0.8 * size[1] if long else height < max(0.7 * size[1], 14)

@@ -30,6 +30,8 @@ from tui.widgets.columns import fitted
 _OTHER_LINES: Final = 14
 _WIDEST_LABEL: Final = 44
 _OTHER_LINES_SHORT: Final = 9
+_AROUND: Final = 12
+"""Cells of the frame, its padding, a row's padding, the gap in it, and the scrollbar."""
 
 FormatChoice = tuple[str, str, str]
 """A format's name, its label for people, and the extension of its files."""
@@ -116,7 +118,7 @@ class ExportDialog(FormDialog[ExportChoice]):
         with Vertical(id="dialog"):
             yield Label("Export the chat", classes="title")
             yield Label("Format", classes="heading")
-            yield PickList(*self._options(), id="formats")
+            yield PickList(*map(Option, self._rows()), id="formats")
             yield Label("File", classes="heading")
             yield PathField(sanitize_line(self._first_path()), id="path")
             if self._has_selection:
@@ -126,10 +128,13 @@ class ExportDialog(FormDialog[ExportChoice]):
                 _hints(),
             )
 
-    def _options(self) -> list[Option]:
-        width = min(_WIDEST_LABEL, max(cell_len(sanitize_line(one[1])) for one in self._formats))
+    def _rows(self) -> list[Content]:
+        """Return a row for each format; the extensions stand below each other, and are never what is cut."""
+        widest = max(cell_len(sanitize_line(one[1])) for one in self._formats)
+        endings = max(cell_len(one[2]) for one in self._formats)
+        width = max(1, min(_WIDEST_LABEL, widest, self.app.size.width - _AROUND - endings))
         return [
-            Option(Content.assemble(fitted(label, width), (f"  {extension}", "$text-muted")))
+            Content.assemble(fitted(label, width), (f"  {extension}", "$text-muted"))
             for _, label, extension in self._formats
         ]
 
@@ -148,6 +153,9 @@ class ExportDialog(FormDialog[ExportChoice]):
         others = _OTHER_LINES if is_tall else _OTHER_LINES_SHORT
         others += (1 + is_tall) * self._has_selection
         self.query_one("#dialog").styles.height = len(self._formats) + others
+        formats = self.query_one("#formats", OptionList)
+        for place, row in enumerate(self._rows()):
+            formats.replace_option_prompt_at_index(place, row)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Say what Tab does here."""

@@ -50,7 +50,7 @@ class CommandPalette(ListDialog[str]):
         & OptionList { margin-top: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
             scrollbar-color: $foreground 20%; scrollbar-color-hover: $foreground 40%; scrollbar-color-active: $foreground 60%;
         text-overflow: clip; }
-        & #what { color: $text-muted; height: 1; margin: 1 1 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & #what { color: $text-muted; width: 1fr; height: 1; margin: 1 1 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & KeyHints { margin: 1 1 0 1; }
         & Input { margin: 0 1; }
         &.-short > #dialog { margin-top: 0; }
