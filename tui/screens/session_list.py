@@ -214,15 +214,13 @@ class SessionList(Dialog[OpenChat]):
         """Be as tall as the chats need and the screen allows; what typing leaves of them changes nothing."""
         if self._words.strip() or not self._is_loaded:
             return
-        if self.app.has_class("-plain"):
-            self.query_one("#body").styles.height = "1fr"
-            return
         count = len(self._trashed if self._in_trash else self._chats)
         beside = max(_LEAST_BESIDE, self.size.height // 3)
         least = beside if self.has_class("-broad") else _LEAST
         most = self.size.height - (_AROUND_SHORT if self.has_class("-short") else _AROUND)
         lines = max(least, _ROW_LINES * count)
-        self.query_one("#body").styles.height = max(3, min(lines, most))
+        is_plain = self.app.has_class("-plain")
+        self.query_one("#body").styles.height = "1fr" if is_plain else max(3, min(lines, most))
 
     def on_resize(self, _event: events.Resize) -> None:
         """Keep within the screen, and show what a chat says where there is room for it now."""
@@ -232,8 +230,7 @@ class SessionList(Dialog[OpenChat]):
         if not self._is_open:
             return
         self._make_room()
-        option = self.query_one("#chats", PickList).highlighted_option
-        if self._is_loaded and option is not None:
+        if option := self.query_one("#chats", PickList).highlighted_option:
             self._look(option.id)
 
     # -- what the highlighted chat says
