@@ -236,7 +236,7 @@ def test_a_configuration_file_is_refused_in_sentences(text, tmp_path):
         lambda: parse_theme("name = 'X'"),
         lambda: parse_theme("name = 'x'\ndark = 1"),
         lambda: parse_theme("name = 'x'\ndark = true"),
-        lambda: parse_theme("name = 'x'\ndark = true\n[colours]\nfirst = 1"),
+        lambda: parse_theme("name = 'x'\ndark = true\n[colors]\nfirst = 1"),
         lambda: codec.loads(b"\xff"),
         lambda: codec.loads(b"{"),
         lambda: codec.loads(b"[]"),

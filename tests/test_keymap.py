@@ -20,6 +20,11 @@ def test_a_ready_made_map_has_no_clash_and_takes_no_action_its_key(name):
     assert {one for one, keys in found.keys.items() if not keys} == PALETTE_ONLY
 
 
+def test_a_former_name_of_an_action_still_names_it():
+    found = keymap("default", {"models.favourite": "f6"})
+    assert (found.keys["models.favorite"], found.problems) == (("f6",), ())
+
+
 def test_a_key_of_the_users_own_goes_before_the_maps():
     found = keymap("vim", {"turn.details": "f12, ctrl+b"})
     assert found.problems == ()

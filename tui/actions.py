@@ -433,7 +433,7 @@ ACTIONS: Final = (
         "models.options", "Load with options …", ("f2", "ctrl+o"), "Choose how to load the model, then load it.",
         Scope.MODELS,
     ),
-    Action("models.favourite", "Favorite", ("ctrl+b",), "Keep the model at the top, or not any more.", Scope.MODELS),
+    Action("models.favorite", "Favorite", ("ctrl+b",), "Keep the model at the top, or not any more.", Scope.MODELS),
     Action("models.sort", "Sort", ("ctrl+s",), "Change the order of the Hub's models.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("ctrl+n",), "Add a folder to look for models in.", Scope.MODELS),
     Action(

@@ -39,7 +39,7 @@ from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
 from tui.settings.state import AppState
-from tui.settings.themes import ThemeColours
+from tui.settings.themes import ThemeColors
 from tui.widgets.bindings import bindings
 
 _log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class ChatApp(Appearance):
         state: AppState,
         *,
         start: Start | None = None,
-        themes: Sequence[ThemeColours] = (),
+        themes: Sequence[ThemeColors] = (),
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
         hub: Hub | None = None,
@@ -103,7 +103,7 @@ class ChatApp(Appearance):
             sessions: does all work on chat files.
             state: what was remembered from the last time.
             start: what to begin with.
-            themes: colour themes to offer beside Textual's own.
+            themes: color themes to offer beside Textual's own.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
             hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
             measurements: what was measured of models on this machine; None to keep that in memory only.

@@ -26,7 +26,7 @@ from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
-from tui.settings.themes import ThemeColours, user_themes
+from tui.settings.themes import ThemeColors, user_themes
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Appearance(App[None]):
 
     # -- themes
 
-    def offer_themes(self, themes: Sequence[ThemeColours], wanted: str) -> None:
+    def offer_themes(self, themes: Sequence[ThemeColors], wanted: str) -> None:
         """Register themes, and take the one that is wanted, else the first."""
         for theme in themes:
             self.register_theme(as_theme(theme))
@@ -126,7 +126,7 @@ class Appearance(App[None]):
         near = did_you_mean(wanted, list(self.available_themes))
         return f"There is no theme {sanitize_line(wanted, 40)!r}. {near}".rstrip()
 
-    def _read_themes(self) -> tuple[Sequence[ThemeColours], Sequence[str], bool] | None:
+    def _read_themes(self) -> tuple[Sequence[ThemeColors], Sequence[str], bool] | None:
         """Return the user's themes, what is wrong with them, and whether they are read for the first time; None where nothing changed."""
         if self.paths is None:
             return None
@@ -141,7 +141,7 @@ class Appearance(App[None]):
         return *user_themes(folder), is_first
 
     def _take_themes(
-        self, themes: Sequence[ThemeColours], problems: Sequence[str], is_first: bool
+        self, themes: Sequence[ThemeColors], problems: Sequence[str], is_first: bool
     ) -> None:
         """Take over what was changed in the user's themes."""
         if is_first and {theme.name for theme in themes} <= set(self.available_themes):
@@ -265,6 +265,6 @@ class Appearance(App[None]):
             driver.write(sequence)
 
 
-def as_theme(colours: ThemeColours) -> Theme:
+def as_theme(colors: ThemeColors) -> Theme:
     """Return a theme for the toolkit."""
-    return Theme(**{name: getattr(colours, name) for name in colours.__slots__})
+    return Theme(**{name: getattr(colors, name) for name in colors.__slots__})

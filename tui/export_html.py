@@ -119,7 +119,7 @@ def _write(chats: Sequence[Conversation]) -> str:
     from pygments.formatters import HtmlFormatter
 
     title = escape(sanitize_line(chats[0].title) or "Chat")
-    colours = HtmlFormatter(style="default").get_style_defs("pre")
+    colors = HtmlFormatter(style="default").get_style_defs("pre")
     with closing(Lexers()) as lexers:
         renderer = _renderer(lexers)
         body = "\n".join(block for chat in chats for block in _chat(renderer, chat))
@@ -127,7 +127,7 @@ def _write(chats: Sequence[Conversation]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{colours}\n{_STYLE}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>{colors}\n{_STYLE}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"
     )
 

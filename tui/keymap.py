@@ -12,6 +12,8 @@ from tui.actions import ACTIONS, Action
 from tui.parameters import did_you_mean
 from tui.scopes import Scope, When
 
+_FORMER_IDS: Final[Mapping[str, str]] = {"models.favourite": "models.favorite"}
+"""What actions were called before, as a configuration file may still have it."""
 _KEY: Final = re.compile(r"((ctrl|alt|shift|super|meta|hyper)\+)*([a-z0-9_]{2,30}|[^\s,+])")
 SIGNS: Final[Mapping[str, str]] = {
     "minus": "-", "plus": "+", "comma": ",", "full_stop": ".", "slash": "/", "backslash": "\\", "underscore": "_",
@@ -101,7 +103,8 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
     ids = {one.id: one for one in ACTIONS}
     keys = {one.id: one.keys for one in ACTIONS}
     problems: list[str] = []
-    for action_id, text in {**MAPS.get(name, {}), **(bindings or {})}.items():
+    for given_id, text in {**MAPS.get(name, {}), **(bindings or {})}.items():
+        action_id = _FORMER_IDS.get(given_id, given_id)
         if action_id not in keys:
             near = did_you_mean(action_id, keys)
             problems.append(f"There is no action {action_id[:40]!r}. {near}".rstrip())

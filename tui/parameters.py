@@ -313,7 +313,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     for known in (
         _number(
             "temperature", "Temperature", float, 0.0, 100.0, 0.1, 0.7, SAMPLING,
-            "How freely the next token is drawn: 0 always takes the likeliest, higher values vary more; above 2, text turns into word salad.",
+            "How random the choice of the next token is. 0 always takes the likeliest; above 2, the text falls apart.",
             is_common=True,
             scale=(0.0, 2.0),
         ),

@@ -149,7 +149,7 @@ def _server_request(
     from tui.settings.preferences import Origin
 
     state = preferences.remembered
-    known = {one.address.base for one in servers.known((*state.favourites, *state.recent_models))}
+    known = {one.address.base for one in servers.known((*state.favorites, *state.recent_models))}
     try:
         base = parse(model).base
     except AddressError as error:

@@ -344,7 +344,7 @@ def _change(text: str) -> tuple[str, Json]:
 
 
 def theme_problem(name: str, paths: AppPaths) -> str:
-    """Return a sentence where there is no colour theme of a name; empty when there is."""
+    """Return a sentence where there is no color theme of a name; empty when there is."""
     from textual.theme import BUILTIN_THEMES
 
     themes = (*shipped_themes(), *user_themes(paths.themes)[0])

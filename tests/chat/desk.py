@@ -34,6 +34,8 @@ class Person:
 
     told: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    offered: list[list[str]] = field(default_factory=list)
+    """The ids of the answers to each question."""
     answers: list[str | None] = field(default_factory=list)
     """What is answered to the next questions."""
     tasks: list[asyncio.Task[object]] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Person:
 
     async def ask(self, title: str, text: str, answers: Any) -> str | None:
         self.asked.append(title)
+        self.offered.append([one.id for one in answers])
         given = self.answers.pop(0)
         assert given is None or given in {one.id for one in answers}
         return given

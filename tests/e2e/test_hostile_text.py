@@ -223,7 +223,7 @@ def test_the_lists_of_chats_and_branches_show_text(start, home):
     app.press("escape")
     app.wait_for(lambda screen: "places in the text" not in screen)
     run_command(app, "Show all branches")
-    app.wait_for("Jump there")
+    app.wait_for("Go there")
     leave(app)
 
 

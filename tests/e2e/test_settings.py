@@ -22,7 +22,7 @@ def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_pa
     app.wait_for("tok/s")
     app.type(f"!save {tmp_path / 'named.json'}")
     app.press("enter")
-    app.wait_for("Written:")
+    app.wait_for("Saved to")
     app.type("!exit")
     app.press("enter")
     assert app.wait_for_exit() == 0

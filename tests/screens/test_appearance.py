@@ -26,7 +26,7 @@ AA = 4.5
 
 
 def painted(app):
-    """Every run of visible text on the screen with its colours, as they are drawn."""
+    """Every run of visible text on the screen with its colors, as they are drawn."""
     for line in app.screen._compositor.render_strips():
         for segment in line:
             style = segment.style
@@ -175,7 +175,7 @@ def test_a_terminal_that_is_not_utf_8_is_known_by_its_locale(environment, is_asc
     assert is_ascii_terminal(environment) is is_ascii
 
 
-async def test_without_colours_nothing_is_lost(desk: Desk, monkeypatch):
+async def test_without_colors_nothing_is_lost(desk: Desk, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     app = desk.app(ScriptedEngine([REPLY]))
     async with app.run_test(size=ROOMY) as pilot:
@@ -185,9 +185,9 @@ async def test_without_colours_nothing_is_lost(desk: Desk, monkeypatch):
         await until(pilot, lambda: "quoted" in shown(pilot))
         for strip in app.screen._compositor.render_strips():
             for segment in strip:
-                for colour in (segment.style.color, segment.style.bgcolor) if segment.style else ():
-                    if colour is not None and colour.triplet is not None:
-                        assert len(set(colour.triplet)) == 1
+                for color in (segment.style.color, segment.style.bgcolor) if segment.style else ():
+                    if color is not None and color.triplet is not None:
+                        assert len(set(color.triplet)) == 1
 
 
 def told(app: ChatApp) -> str:

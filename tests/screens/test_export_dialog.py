@@ -145,3 +145,43 @@ def test_only_an_extension_that_is_known_is_replaced():
     assert with_extension("/a/b.md", ".md", known) == "/a/b.md"
     assert with_extension("/a/.json", ".md", known) == "/a/.json.md"
     assert with_extension("/a/", ".md", known) == "/a/"
+
+
+async def test_tab_completes_folders_of_the_path_and_then_leaves_it(tmp_path):
+    (tmp_path / "notes" / "old").mkdir(parents=True)
+    (tmp_path / "notes.md").write_text("x")
+    app = Host(dialog(tmp_path / "chat"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        path = app.dialog.query_one("#path", Input)
+        app.dialog.set_focus(path)
+        await until(pilot, lambda: "Tab Complete" in screen_text(pilot))
+        path.value = f"{tmp_path}/no"
+        path.cursor_position = len(path.value)
+        await pilot.press("tab")
+        await until(pilot, lambda: path.value == f"{tmp_path}/notes/")
+        assert app.dialog.focused is path
+        await pilot.press("x", "tab")
+        await until(pilot, lambda: app.dialog.focused is not path)
+        assert path.value == f"{tmp_path}/notes/x"
+        await until(pilot, lambda: "Tab Next field" in screen_text(pilot))
+
+
+async def test_how_a_path_may_go_on_is_shown_behind_the_cursor(tmp_path):
+    (tmp_path / "notes").mkdir()
+    app = Host(dialog(tmp_path / "chat"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        path = app.dialog.query_one("#path", Input)
+        app.dialog.set_focus(path)
+        path.value = f"{tmp_path}/no"
+        await until(pilot, lambda: f"{tmp_path}/notes/" in screen_text(pilot))
+        assert path.value == f"{tmp_path}/no"
+
+
+async def test_an_extension_is_not_cut_on_a_narrow_screen(tmp_path):
+    formats = [("lines", "A format with a name that is rather long indeed", "jsonl")]
+    app = Host(ExportDialog(formats, tmp_path / "chat"))
+    async with app.run_test(size=(44, 12)) as pilot:
+        await until(pilot, lambda: "…  .jsonl" in screen_text(pilot))
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "rather long" in screen_text(pilot))
+        assert ".jsonl" in screen_text(pilot)

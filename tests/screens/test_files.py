@@ -175,7 +175,7 @@ async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
         assert pilot.app.screen is screen
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        assert "what is here already is not taken twice" in " ".join(shown(pilot).split())
+        assert "no chat is imported twice" in " ".join(shown(pilot).split())
         await pilot.press("s")
         await until(pilot, lambda: pilot.app.screen is screen)
         await pilot.press("escape")
@@ -234,7 +234,7 @@ async def test_the_chat_is_exported_to_a_file(desk: Desk, tmp_path, monkeypatch)
         await pilot.pause()
         pilot.app.screen.query_one(Input).focus()
         await pilot.press("enter")
-        await until(pilot, lambda: "Written" in shown(pilot))
+        await until(pilot, lambda: "Saved to" in shown(pilot))
     (written,) = [file for file in tmp_path.iterdir() if file.is_file()]
     assert "yes" in written.read_text()
 

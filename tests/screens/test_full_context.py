@@ -82,9 +82,9 @@ async def test_a_policy_leaves_turns_out_dims_them_and_answers(desk: Desk, polic
         assert not screen.conversation.unseen
 
 
-async def test_summarising_tells_the_model_what_was_said(desk: Desk):
+async def test_summarizing_tells_the_model_what_was_said(desk: Desk):
     scripted = engine(LONG, LONG, "They counted.", "They counted to ten twice.", "fine")
-    state = AppState(overflow="summarise")
+    state = AppState(overflow="summarize")
     async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
@@ -99,10 +99,10 @@ async def test_summarising_tells_the_model_what_was_said(desk: Desk):
         assert not screen.conversation.unseen
 
 
-async def test_what_is_too_long_to_summarise_at_once_is_summarised_in_parts(desk: Desk):
+async def test_what_is_too_long_to_summarize_at_once_is_summarized_in_parts(desk: Desk):
     summaries = ["First part.", "Two parts.", "All parts.", "fine"]
     scripted = engine(*[LONG] * 3, *summaries)
-    state = AppState(overflow="summarise")
+    state = AppState(overflow="summarize")
     async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         scripted.on_generate = None
@@ -123,7 +123,7 @@ async def test_a_message_that_alone_is_too_long_is_never_cut(desk: Desk):
         screen = await ready(pilot)
         text = " ".join([LONG] * 6)
         send(screen, text)
-        await until(pilot, lambda: "alone is too long" in shown(pilot))
+        await until(pilot, lambda: "alone takes 60 tokens" in shown(pilot))
         assert [turn.text for turn in screen.conversation.path] == [text]
         assert screen.reply is None
 
@@ -138,17 +138,17 @@ async def test_the_meter_counts_while_one_types(desk: Desk):
         await until(pilot, lambda: " 18/2k" in shown(pilot))
 
 
-async def test_summarising_shows_that_it_works_and_escape_stops_it(desk: Desk):
+async def test_summarizing_shows_that_it_works_and_escape_stops_it(desk: Desk):
     scripted = engine(LONG, LONG, "They counted.", "fine")
-    state = AppState(overflow="summarise")
+    state = AppState(overflow="summarize")
     async with desk.app(scripted, state=state).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await fill(pilot, screen, 2)
         scripted.hold = threading.Event()
         send(screen, LONG)
-        await until(pilot, lambda: "summarising part 1/2" in shown(pilot))
+        await until(pilot, lambda: "summarizing part 1/2" in shown(pilot))
         await until(pilot, lambda: "Stop" in shown(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: not screen.can_do("reply.stop"))
-        await until(pilot, lambda: "summarising part" not in shown(pilot))
+        await until(pilot, lambda: "summarizing part" not in shown(pilot))
         assert not screen.conversation.unseen

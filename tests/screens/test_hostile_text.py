@@ -110,7 +110,7 @@ def dialogs(text: str, chat: Conversation, sessions: SessionWriter) -> Iterator[
     for turn in chat.turns.values():
         yield TurnDetails(turn, chat, text, text)
     hub = Hub("http://127.0.0.1:9")
-    state = AppState(favourites=(text,), model_folders=(text,))
+    state = AppState(favorites=(text,), model_folders=(text,))
     desk = ModelDesk(hub, Downloads(hub), state, lambda: Room(text, text, 1), lambda _state: None)
     yield ModelPicker(desk, message=text, current=text)
     yield LoadOptions(LoadRequest(text, revision=text, adapter=text), None, Room(text, text, 1))

@@ -114,17 +114,17 @@ async def test_enter_loads_what_is_highlighted(desk: Desk, model):
         assert desk.states[-1].recent_models[0] == str(model)
 
 
-async def test_a_favourite_stands_first_and_is_remembered(desk: Desk, model):
+async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
     async with desk.app(state=state(model)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
         chosen = await picker(pilot)
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "ctrl+b")
-        await until(pilot, lambda: desk.states and desk.states[-1].favourites == (str(model),))
+        await until(pilot, lambda: desk.states and desk.states[-1].favorites == (str(model),))
         assert "FAVORITES AND LAST USED" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("ctrl+b")
-        await until(pilot, lambda: desk.states[-1].favourites == ())
+        await until(pilot, lambda: desk.states[-1].favorites == ())
         assert isinstance(chosen, ModelPicker)
 
 
@@ -136,7 +136,7 @@ async def test_what_is_typed_in_the_list_finds_models_and_does_nothing_else(desk
         await pilot.press("down", "f", "a", "s", "h", "o", "/", "c", "t")
         assert chosen.query_one("#words").value == "fasho/ct"
         assert pilot.app.screen is chosen
-        assert not desk.states or desk.states[-1].favourites == ()
+        assert not desk.states or desk.states[-1].favorites == ()
 
 
 async def test_a_folder_is_added_and_forgotten_and_its_files_stay(desk: Desk, model):

@@ -63,3 +63,18 @@ async def test_the_next_key_takes_away_what_could_be_read(desk: Desk, monkeypatc
         await pilot.press("b")
         await until(pilot, lambda: told(screen) == [])
         assert screen.composer.text == "ab"
+
+
+async def test_what_the_app_itself_says_stays_when_the_screens_messages_go(desk: Desk, monkeypatch):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        pilot.app.notify("a theme is wrong", severity="warning", markup=False)
+        await until(pilot, lambda: told(screen) == ["a theme is wrong"])
+        screen.ui.tell("one")
+        await until(pilot, lambda: told(screen) == ["a theme is wrong", "one"])
+        screen.ui.tell("two")
+        await until(pilot, lambda: told(screen) == ["a theme is wrong", "two"])
+        monkeypatch.setattr(chat_ui, "_SEEN_S", 0.0)
+        await pilot.press("a")
+        await until(pilot, lambda: told(screen) == ["a theme is wrong"])
+        await until(pilot, lambda: len(screen.query(Toast)) == 1)

@@ -237,7 +237,7 @@ async def test_a_message_sent_while_a_summary_is_made_waits(desk: Desk):
     engine = ScriptedEngine(replies, hold=held)
     async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
-        screen.core.settings.overflow = OverflowPolicy.SUMMARISE
+        screen.core.settings.overflow = OverflowPolicy.SUMMARIZE
         await say(pilot, "one")
         await answered(pilot, screen, 2)
         engine.on_generate = lambda _: held.clear() if len(engine.requests) == 3 else None

@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from textual import events
 from textual.widgets import Input, Label, OptionList
 
@@ -9,6 +10,7 @@ from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, unt
 from tests.screens.host import Host
 from tests.scripted import ScriptedEngine
 from tui.actions import action
+from tui.screens.dialog import KeyHints
 from tui.screens.help import HelpScreen
 from tui.screens.palette import CommandPalette
 from tui.settings.state import AppState
@@ -165,3 +167,19 @@ async def test_enter_in_one_burst_with_a_name_runs_what_was_named(desk: Desk):
         for key in (*"help", "enter"):
             pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_frame_is_as_tall_as_what_it_holds(desk: Desk, size):
+    async with desk.app().run_test(size=size) as pilot:
+        await ready(pilot)
+        palette = await open_palette(pilot)
+        frame, keys = palette.query_one("#dialog"), palette.query_one(KeyHints)
+
+        def is_filled() -> bool:
+            return frame.region.bottom - keys.region.bottom == 1 + frame.styles.padding.bottom
+
+        await until(pilot, is_filled)
+        await pilot.press(*"theme")
+        await until(pilot, lambda: len(rows(palette)) < 5)
+        await until(pilot, is_filled)

@@ -260,7 +260,7 @@ async def test_a_file_can_not_send_its_chat_to_a_server_of_its_own(desk: Desk, s
 
 
 async def test_another_reply_can_come_from_a_server_that_was_used(desk: Desk, server):
-    app = app_of(desk, state=AppState(favourites=(f"{server.url}/#{MODEL}",)))
+    app = app_of(desk, state=AppState(favorites=(f"{server.url}/#{MODEL}",)))
     async with app.run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         await say(pilot, "one")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from rich.cells import cell_len
 
 from tests.screens.host import Host, screen_text, until
 from tui.conversation import Conversation, Generation, Status, Turn
@@ -105,6 +106,32 @@ def test_first_messages_hang_together_though_nothing_stands_above_them():
 def test_what_is_folded_is_left_out(chat):
     folded = frozenset([chat.path[0].id])
     assert drawn(chat, folded) == ["o─▸ question", "o   third answer"]
+
+
+def test_what_stands_after_the_active_variant_is_folded_too(chat):
+    chat = chat.page(by_text(chat, "third answer").id, -1)
+    chat = chat.page(by_text(chat, "second answer").id, -1)
+    folded = frozenset([chat.path[0].id])
+    assert drawn(chat, folded) == ["o─▸ question", "o   first answer"]
+
+
+def test_a_line_that_has_its_lane_back_needs_no_row_of_its_own(chat):
+    chat = chat.page(by_text(chat, "third answer").id, -1)
+    chat = chat.page(by_text(chat, "second answer").id, -1).add_user("this")
+    chat = chat.edit(by_text(chat, "this").id, "or that")
+    question, first = chat.path[0].id, by_text(chat, "first answer").id
+    assert drawn(chat, frozenset([question])) == [
+        "o─▸ question",
+        "o─╮ first answer",
+        "│ ╰─o   this",
+        "o   or that",
+    ]
+    assert drawn(chat, frozenset([first]))[1] == "o │ first answer"
+    assert drawn(chat, frozenset([question, first])) == [
+        "o─▸ question",
+        "o─▸ first answer",
+        "o   or that",
+    ]
 
 
 def test_every_turn_has_one_row(chat):
@@ -250,6 +277,57 @@ async def test_thousands_of_turns_are_drawn_row_by_row():
         assert app.result == "t0"
 
 
+async def test_folding_thousands_of_variants_asks_the_chat_for_none_of_them(monkeypatch):
+    turns = {"q": Turn("q", None, "user", "question", 0.0)}
+    turns |= {f"a{n}": Turn(f"a{n}", "q", "assistant", f"answer {n}", n + 1.0) for n in range(5000)}
+    chat = Conversation(turns=turns)
+    app = Host(TreeView(chat, "q"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        tree = app.dialog.query_one(TurnTree)
+        await until(pilot, lambda: tree.cursor_turn is not None)
+        asked: list[str | None] = []
+        children = Conversation.children
+
+        def counted(self: Conversation, turn_id: str | None) -> tuple[Turn, ...]:
+            asked.append(turn_id)
+            return children(self, turn_id)
+
+        monkeypatch.setattr(Conversation, "children", counted)
+        drawn_rows: list[int] = []
+        render_line = TurnTree.render_line
+
+        def drew(self: TurnTree, y: int):
+            drawn_rows.append(y)
+            return render_line(self, y)
+
+        monkeypatch.setattr(TurnTree, "render_line", drew)
+        for sign in ("─▸", "─╮"):
+            tree.action_fold()
+            await until(pilot, lambda sign=sign: sign in screen_text(pilot))
+        # The preview of the branch under the cursor asks for what follows each of its turns.
+        assert len(asked) < 50
+        assert len(drawn_rows) < 500
+        await pilot.press("n")
+        assert tree.cursor_turn == "a0"
+        assert len(asked) < 50
+
+
+async def test_facts_of_wide_characters_are_not_cut():
+    chat = Conversation().add_user("你好" * 60)
+    for name in ("org/模型" + "型" * 20, "org/other"):
+        chat = chat.begin_reply(chat.path[0].id, Generation(model=name))
+        chat = chat.finish(chat.path[-1].id, Status.STOPPED, text="世界" * 60)
+    app = Host(TreeView(chat))
+    async with app.run_test(size=(119, 24)) as pilot:
+        await pilot.pause()
+        tree = app.dialog.query_one(TurnTree)
+        rows = [tree.render_line(y).text for y in range(3)]
+        assert {cell_len(row) for row in rows} == {tree.scrollable_content_region.width}
+        assert "…  stopped · 1/2 · 模型型型型型型型型型型… · " in rows[1]
+        # What is known of a turn ends where it ends on all others.
+        assert rows[1].endswith(rows[2][-5:])
+
+
 async def test_the_cursor_passes_rows_of_lines_alone():
     chat = Conversation().add_user("one")
     chat = chat.edit(chat.path[0].id, "two")
@@ -280,3 +358,16 @@ def test_a_preview_is_shortened(chat):
     long = Conversation().add_user("x" * 5000)
     assert len(preview(long, long.path[0].id)) < 2100
     assert preview(long, long.path[0].id).endswith("x…")
+
+
+@pytest.mark.parametrize("size", [(44, 12), (80, 24), (120, 40)])
+async def test_the_dialog_is_as_tall_as_the_map_needs_and_the_screen_allows(chat, size):
+    for long, made in ((False, chat), (True, chain(200, leaves=False))):
+        app = Host(TreeView(made))
+        async with app.run_test(size=size) as pilot:
+            tree, frame = app.dialog.query_one(TurnTree), app.dialog.query_one("#dialog")
+            await until(pilot, lambda tree=tree: tree.cursor_turn is not None)
+            await until(pilot, lambda: "Esc Close" in screen_text(pilot))
+            height = frame.region.height
+            assert height <= size[1]
+            assert height > 0.8 * size[1] if long else height < max(0.7 * size[1], 14)

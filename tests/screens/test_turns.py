@@ -235,7 +235,7 @@ async def test_w_writes_the_last_code_block_to_a_new_file(desk, tmp_path):
         pilot.app.screen.query_one(Input).value = str(tmp_path / "code.py")
         await pilot.press("enter")
         await until(pilot, lambda: (tmp_path / "code.py").exists())
-        await until(pilot, lambda: "Written" in shown(pilot))
+        await until(pilot, lambda: "Saved to" in shown(pilot))
         assert (tmp_path / "code.py").read_text() == "last\n"
 
 
@@ -262,7 +262,7 @@ async def test_w_writes_the_block_that_b_chose_under_a_name_of_its_language_and_
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         await pilot.press("r")
-        await until(pilot, lambda: "Written" in shown(pilot))
+        await until(pilot, lambda: "Saved to" in shown(pilot))
         assert (tmp_path / "code.py").read_text() == "a = 1\n"
 
 

@@ -72,7 +72,7 @@ FOREIGN: dict[str, Any] = {
     "model": 7,
     "parameters": {"temperature": 10**400, "seed": [1], "top_p": float("nan")},
     "sidebar": "no",
-    "favourites": {"a": 1},
+    "favorites": {"a": 1},
     "m": {"none": {"memory_bytes": 10**400, "tokens_per_s": [10**400, "x", float("inf"), True]}},
     "chat": {"text": ["a"], "attachments": 7},
     "other": {"text": "b", "attachments": [{"name": 1}, 7]},

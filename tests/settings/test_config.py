@@ -44,6 +44,11 @@ def test_every_setting_stands_in_a_section_and_explains_itself():
     assert len({setting.variable for setting in SETTINGS.values()}) == len(SETTINGS)
 
 
+def test_a_former_choice_is_still_read():
+    config = parse_config('[chat]\nwhen_full = "summarise"')
+    assert (config.values, config.problems) == ({"chat.when_full": "summarize"}, ())
+
+
 def test_a_file_is_read():
     found = parse_config(COMMENTED)
     assert found == Config({"screen.theme": "beacon", "generation.temperature": 0.5})

@@ -25,6 +25,16 @@ def test_what_was_remembered_comes_back(tmp_path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_former_names_are_still_read(tmp_path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text('{"favourites": ["org/one"], "overflow": "summarise"}')
+    state, problem = load_state(path)
+    assert (state.favorites, state.overflow, problem) == (("org/one",), "summarize", "")
+    save_state(path, state)
+    assert "favourites" not in path.read_text()
+    assert load_state(path) == (state, "")
+
+
 def test_without_a_file_the_defaults_hold(tmp_path) -> None:
     assert load_state(tmp_path / "state.json") == (AppState(), "")
     assert load_state(tmp_path / "no" / "state.json") == (AppState(), "")

@@ -5,7 +5,7 @@ from textual.theme import Theme
 
 from tui.settings import (
     DEFAULT_THEME,
-    ThemeColours,
+    ThemeColors,
     ThemeError,
     read_theme,
     shipped_themes,
@@ -19,9 +19,9 @@ SIGNALS = ("error", "warning", "success")
 each_theme = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative luminance as WCAG 2 defines it."""
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -57,8 +57,8 @@ def test_everything_else_that_is_read_has_enough_contrast(theme) -> None:
     quieter += [theme.variables["text-muted"], theme.variables["footer-key-foreground"]]
     quieter += [getattr(theme, signal) for signal in SIGNALS]
     for ground in (theme.background, theme.surface, theme.panel):
-        for colour in quieter:
-            assert contrast(colour, ground) >= 4.5, (colour, ground)
+        for color in quieter:
+            assert contrast(color, ground) >= 4.5, (color, ground)
 
 
 @each_theme
@@ -81,9 +81,9 @@ def test_a_high_contrast_theme_is_that(name) -> None:
         assert contrast(getattr(theme, signal), theme.background) >= 7
 
 
-def dichromat(colour: str, kind: str) -> tuple[float, float, float]:
-    """A colour as linear RGB seen without one kind of cone (Viénot, Brettel and Mollon 1999)."""
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+def dichromat(color: str, kind: str) -> tuple[float, float, float]:
+    """A color as linear RGB seen without one kind of cone (Viénot, Brettel and Mollon 1999)."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     if kind == "protan":
         mixed = 0.11238 * red + 0.88762 * green
@@ -93,7 +93,7 @@ def dichromat(colour: str, kind: str) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize("kind", ["protan", "deutan"])
-def test_signals_stay_apart_for_colour_blind_readers(kind) -> None:
+def test_signals_stay_apart_for_color_blind_readers(kind) -> None:
     theme = THEMES["tidepool"]
     seen = [dichromat(getattr(theme, signal), kind) for signal in SIGNALS]
     for one, other in ((0, 1), (0, 2), (1, 2)):
@@ -103,10 +103,10 @@ def test_signals_stay_apart_for_colour_blind_readers(kind) -> None:
 
 @each_theme
 def test_the_toolkit_takes_every_theme(theme) -> None:
-    made = Theme(**{field.name: getattr(theme, field.name) for field in fields(ThemeColours)})
-    colours = made.to_color_system().generate()
+    made = Theme(**{field.name: getattr(theme, field.name) for field in fields(ThemeColors)})
+    colors = made.to_color_system().generate()
     for name, value in theme.variables.items():
-        assert colours[name] == value
+        assert colors[name] == value
 
 
 # -- files of users
@@ -114,7 +114,7 @@ def test_the_toolkit_takes_every_theme(theme) -> None:
 GOOD = """
 name = "mine"
 dark = true
-[colours]
+[colors]
 primary = "#aabbcc"
 secondary = "#aabbcc"
 accent = "#aabbcc"
@@ -130,6 +130,10 @@ block-cursor-text-style = "bold reverse"
 """
 
 
+def test_a_file_with_the_former_spelling_is_the_same_theme() -> None:
+    assert parse_theme(GOOD.replace("[colors]", "[colours]")) == parse_theme(GOOD)
+
+
 def test_a_good_file_is_a_theme() -> None:
     theme = parse_theme(GOOD)
     assert (theme.name, theme.dark, theme.primary) == ("mine", True, "#aabbcc")
@@ -143,18 +147,18 @@ def test_a_good_file_is_a_theme() -> None:
         (('"mine"', '"My Theme"'), "`name`"),
         (('"mine"', '"../mine"'), "`name`"),
         (("dark = true", 'dark = "yes"'), "`dark`"),
-        (("#aabbcc", "red; layer: x"), "not a colour"),
-        (("#aabbcc", "#abc"), "not a colour"),
-        (('"#aabbcc"', "7"), "not a colour"),
+        (("#aabbcc", "red; layer: x"), "not a color"),
+        (("#aabbcc", "#abc"), "not a color"),
+        (('"#aabbcc"', "7"), "not a color"),
         (('panel = "#222222"', ""), "`panel` is missing"),
         (("panel =", "pannel ="), "'pannel' is not known"),
-        (("[colours]", "[colors]"), r"no table \[colours\]"),
+        (("[colors]", "[colorz]"), r"no table \[colors\]"),
         (("bold reverse", "$x; }"), "block-cursor-text-style"),
         (('"bold reverse"', '"#12"'), "not a style"),
         (('"bold reverse"', '"zzz"'), "not a style"),
-        (("block-cursor-text-style", "text"), "not a colour"),
-        (('block-cursor-text-style = "bold reverse"', 'border = "zzz qq"'), "not a colour"),
-        (('block-cursor-text-style = "bold reverse"', 'surface-lighten-1 = "12"'), "not a colour"),
+        (("block-cursor-text-style", "text"), "not a color"),
+        (('block-cursor-text-style = "bold reverse"', 'border = "zzz qq"'), "not a color"),
+        (('block-cursor-text-style = "bold reverse"', 'surface-lighten-1 = "12"'), "not a color"),
         (('block-cursor-text-style = "bold reverse"', f"text = 0x{'f' * 5000}"), "not valid TOML"),
         (("[variables]", "[variables"), "not valid TOML"),
         (("[variables]", "[more]"), "'more' is not known"),

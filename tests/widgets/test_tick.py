@@ -1,4 +1,4 @@
-"""A tick can be read without colour."""
+"""A tick can be read without color."""
 
 from textual.app import App
 
@@ -12,7 +12,7 @@ class Ticks(App[None]):
         yield Tick("other", id="other")
 
 
-async def test_on_and_off_look_different_without_colour():
+async def test_on_and_off_look_different_without_color():
     async with Ticks().run_test(size=(40, 6)) as pilot:
         before = screen_text(pilot).splitlines()
         assert "✓" in before[0]

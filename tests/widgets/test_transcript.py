@@ -303,7 +303,7 @@ async def test_show_keeps_the_widgets_of_leading_turns_that_stay() -> None:
         assert "Another reply" in screen_text(app)
 
 
-async def test_the_cursor_moves_over_turns_and_is_seen_without_colour() -> None:
+async def test_the_cursor_moves_over_turns_and_is_seen_without_color() -> None:
     app = TranscriptApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.transcript.show(chat(30))
@@ -515,7 +515,7 @@ async def test_hits_stand_out_and_the_current_one_most() -> None:
         looks = {(s.text, s.style.color, s.style.bgcolor) for s in strip if s.text == "needle"}
         plain = next(s.style.bgcolor for s in strip if "and" in s.text)
         assert len(looks) == 2
-        assert all(colour != ground and ground != plain for _, colour, ground in looks)
+        assert all(color != ground and ground != plain for _, color, ground in looks)
 
 
 async def test_search_unfolds_the_reasoning_that_it_finds_something_in() -> None:
@@ -620,20 +620,20 @@ async def test_a_resize_in_mid_stream_keeps_the_place_and_the_text() -> None:
         assert first in screen_text(app)
 
 
-async def test_a_theme_switch_repaints_in_the_new_colours() -> None:
+async def test_a_theme_switch_repaints_in_the_new_colors() -> None:
     app = TranscriptApp()
     async with app.run_test(size=(60, 20)) as pilot:
         app.transcript.show([ShownTurn("a", "assistant", "# Head")])
         await settle(pilot)
 
-        def colour() -> object:
+        def color() -> object:
             strip = app.screen._compositor.render_strips()[row_of(app, "Head")]
             return next(segment.style.color for segment in strip if "Head" in segment.text)
 
-        before = colour()
+        before = color()
         app.theme = "textual-light"
         await settle(pilot)
-        assert colour() != before
+        assert color() != before
 
 
 def colors_of(app: TranscriptApp, needle: str) -> set[object]:

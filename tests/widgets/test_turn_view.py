@@ -47,7 +47,7 @@ async def rows_of(turn: ShownTurn, width: int = 60, state: ViewState | None = No
         return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
 
 
-async def test_speakers_are_told_apart_without_colour() -> None:
+async def test_speakers_are_told_apart_without_color() -> None:
     assert (await rows_of(ShownTurn("a", "user", "Hi")))[:2] == [" ❯ You", " │ Hi"]
     assert (await rows_of(ShownTurn("a", "assistant", "Hi")))[:2] == [" ● Assistant", "   Hi"]
     assert (await rows_of(ShownTurn("a", "system", "Be kind")))[0] == " ◆ System"

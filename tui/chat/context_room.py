@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from typing import Final
 
 from tui.chat import requests
@@ -16,14 +17,31 @@ from tui.engine.base import Overflow
 
 _PART_SHARE: Final = 0.6
 """What is summarized at once takes at most this share of the context."""
+_LEAST_REPLY_TOKENS: Final = 16
+"""Room for a reply without which another try is pointless; an eighth of a context smaller than that."""
 _TITLE: Final = "The context is full"
 _CANCEL: Final = "cancel"
+_CANCEL_ANSWER: Final = Answer(_CANCEL, "Leave it as it is", "l")
 _ANSWERS: Final = (
-    Answer(_CANCEL, "Leave it as it is", "escape"),
     Answer(OverflowPolicy.DROP_OLDEST, "Leave out the oldest", "o"),
     Answer(OverflowPolicy.KEEP_ENDS, "Keep first and last", "k"),
-    Answer(OverflowPolicy.SUMMARISE, "Summarize the oldest", "s"),
+    Answer(OverflowPolicy.SUMMARIZE, "Summarize the oldest", "s"),
 )
+
+
+def too_long(what: str, tokens: int, context_tokens: int, way_out: str) -> str:
+    """Return the sentences that say that something alone does not fit, and what would help.
+
+    Args:
+        what: as the beginning of a sentence.
+        tokens: what it takes.
+        context_tokens: what the model takes at most, its reply included.
+        way_out: what to do about it, as the beginning of a sentence.
+    """
+    return (
+        f"{what} takes {tokens:,} tokens, and the model takes {context_tokens:,} at most, its reply included. "
+        f"{way_out}, or load a model with a larger context."
+    )
 
 
 class ContextRoom:
@@ -38,46 +56,46 @@ class ContextRoom:
         self._ui = ui
 
     async def make(self, reply: LiveReply, overflow: Overflow) -> bool:
-        """Make room for a reply that did not fit; return whether it is worth another try."""
-        policy = self._settings.overflow
-        turns = self._session.conversation.turns
-        if policy is OverflowPolicy.ASK and any(
-            turns[turn_id].role == USER for turn_id in reply.sent[:-1]
-        ):
-            text = (
-                f"The chat takes {overflow.prompt_tokens:,} tokens and the model {overflow.context_tokens:,} at most, its "
-                "reply included. Turns that are left out stay in the chat, dimmed; undo brings them back."
-            )
-            answer = await self._ui.ask(_TITLE, text, _ANSWERS)
-            if answer in (None, _CANCEL):
-                self._ui.tell(
-                    "Nothing was left out. Delete turns, or choose a model with a longer context."
-                )
-                return False
-            policy = OverflowPolicy(answer)
-        return await self._make_by(policy, reply, overflow)
+        """Make room for a reply that did not fit; return whether it is worth another try.
 
-    async def _make_by(self, policy: OverflowPolicy, reply: LiveReply, overflow: Overflow) -> bool:
+        Only what makes enough room is offered; where nothing does, what would help is said.
+        """
         known = self._known(reply, overflow)
-        overhead = overflow.prompt_tokens - sum(cost for _, cost in known)
-        gone = left_out(
-            [turn.role for turn, _ in known],
-            [cost for _, cost in known],
-            overhead,
-            overflow.context_tokens,
-            policy,
-        )
-        if not gone:
-            self._ui.tell(
-                "The last message alone is too long for this model. Shorten it, or choose a model with a longer context.",
-                title=_TITLE,
-                severity="error",
-            )
+        ways: dict[OverflowPolicy, tuple[int, ...]] = {
+            policy: gone
+            for policy in OverflowPolicy
+            if policy is not OverflowPolicy.ASK and (gone := _way(policy, known, overflow))
+        }
+        if not ways:
+            self._ui.tell(_what_would_help(known, overflow), title=_TITLE, severity="error")
             return False
-        if policy is OverflowPolicy.SUMMARISE:
-            return await self._summarize([known[place] for place in gone], overflow.context_tokens)
-        self._leave_out([known[place][0] for place in gone])
+        policy = self._settings.overflow
+        if policy not in ways:
+            chosen = await self._ask(ways, overflow)
+            if chosen is None:
+                return False
+            policy = chosen
+        turns = [known[place] for place in ways[policy]]
+        if policy is OverflowPolicy.SUMMARIZE:
+            return await self._summarize(turns, overflow.context_tokens)
+        self._leave_out([turn for turn, _ in turns])
         return True
+
+    async def _ask(
+        self, ways: Container[OverflowPolicy], overflow: Overflow
+    ) -> OverflowPolicy | None:
+        text = (
+            f"The chat takes {overflow.prompt_tokens:,} tokens, and the model takes {overflow.context_tokens:,} at most, its "
+            "reply included. Turns that are left out stay in the chat, dimmed. Undo brings them back."
+        )
+        offered = [answer for answer in _ANSWERS if OverflowPolicy(answer.id) in ways]
+        answer = await self._ui.ask(_TITLE, text, [_CANCEL_ANSWER, *offered])
+        if answer in (None, _CANCEL):
+            self._ui.tell(
+                "Nothing was left out. Delete turns, or load a model with a larger context."
+            )
+            return None
+        return OverflowPolicy(answer)
 
     def _known(self, reply: LiveReply, overflow: Overflow) -> list[tuple[Turn, int]]:
         """Return the turns that were sent and are still there, each with the tokens that it took."""
@@ -96,7 +114,7 @@ class ContextRoom:
         ids = [turn.id for turn in turns]
         count = len(turns)
         self._ui.tell(
-            f"{count} turn{'' if count == 1 else 's'} left out of what the model is sent; they are dimmed.",
+            f"{count} turn{' is' if count == 1 else 's are'} no longer sent to the model. What is left out is dimmed.",
             title=_TITLE,
             severity="warning",
         )
@@ -110,7 +128,7 @@ class ContextRoom:
         for number, part in enumerate(parts, 1):
             place = f" part {number}/{len(parts)}" if len(parts) > 1 else ""
             request = requests.for_summary(part, summary, self._settings.snapshot())
-            written = await self._side.write(request, blocks=True, label=f"summarising{place}")
+            written = await self._side.write(request, blocks=True, label=f"summarizing{place}")
             summary = written.text.strip()
             if not written.is_whole or not summary:
                 self._ui.tell("No summary was made, and nothing was left out.", severity="error")
@@ -126,7 +144,9 @@ class ContextRoom:
         if half:
             self._leave_out(half)
         else:
-            self._ui.tell("There is nothing to leave out: the last message alone is too long.")
+            self._ui.tell(
+                "There is nothing to leave out: the last message alone is too long. Shorten it."
+            )
         return bool(half)
 
     def see_all(self) -> None:
@@ -134,7 +154,7 @@ class ContextRoom:
         if self._session.conversation.unseen:
             self._session.change(lambda chat: chat.see_all(), follow=True)
         else:
-            self._ui.tell("The model is sent every turn already.")
+            self._ui.tell("Every turn is sent to the model already.")
 
 
 def _parts(turns: list[tuple[Turn, int]], budget: int) -> list[list[Turn]]:
@@ -148,3 +168,34 @@ def _parts(turns: list[tuple[Turn, int]], budget: int) -> list[list[Turn]]:
         parts[-1].append(turn)
         used += cost
     return parts
+
+
+def _way(
+    policy: OverflowPolicy, known: Sequence[tuple[Turn, int]], overflow: Overflow
+) -> tuple[int, ...]:
+    """Return the places of the turns that a policy leaves out; none where that would not make enough room."""
+    costs = [cost for _, cost in known]
+    context = overflow.context_tokens
+    overhead = overflow.prompt_tokens - sum(costs)
+    gone = left_out([turn.role for turn, _ in known], costs, overhead, context, policy)
+    rest = overflow.prompt_tokens - sum(costs[place] for place in gone)
+    fits = rest + _least_reply(context) <= context
+    if policy is OverflowPolicy.SUMMARIZE and any(costs[place] >= context for place in gone):
+        # A turn is summarized whole.
+        return ()
+    return gone if fits else ()
+
+
+def _least_reply(context_tokens: int) -> int:
+    return min(_LEAST_REPLY_TOKENS, context_tokens // 8)
+
+
+def _what_would_help(known: Sequence[tuple[Turn, int]], overflow: Overflow) -> str:
+    """Return what to say where leaving turns out does not help."""
+    context = overflow.context_tokens
+    overhead = overflow.prompt_tokens - sum(cost for _, cost in known)
+    if overhead + _least_reply(context) > context:
+        return too_long("The system prompt alone", overhead, context, "Shorten it")
+    last = max((at for at, (turn, _) in enumerate(known) if turn.role == USER), default=0)
+    alone = overhead + sum(cost for _, cost in known[last:])
+    return too_long("The last message alone", alone, context, "Shorten it")

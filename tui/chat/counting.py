@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tui.chat import requests
+from tui.chat.context_room import too_long
 from tui.chat.loader import ModelLoader
 from tui.chat.replies import ReplyRunner
 from tui.chat.session import ChatSession
@@ -56,6 +57,8 @@ class Counting:
         """What the chat takes as it is; None when only the newest reply's figures are known."""
         self.draft_tokens: int | None = None
         """What the prompt would take if the draft were sent; None when that is not known."""
+        self._has_warned = False
+        """Whether it was said that the draft alone does not fit."""
         self._prepared: GenerateRequest | None = None
         """What was computed ahead last; None when that was for another model."""
         self._timer: asyncio.TimerHandle | None = None
@@ -68,7 +71,7 @@ class Counting:
 
     def forget_model(self) -> None:
         """Know nothing any more that another model has counted or computed, and count anew."""
-        self._prepared = None
+        self._prepared, self._has_warned = None, False
         self.forget()
 
     def touch(self) -> None:
@@ -109,7 +112,7 @@ class Counting:
             return
         draft = self._draft()
         if not draft.strip():
-            self.draft_tokens = None
+            self.draft_tokens, self._has_warned = None, False
         else:
             request = requests.for_next(
                 self._session.conversation, self._settings.snapshot(), draft
@@ -117,11 +120,30 @@ class Counting:
             described = await self._side.describe(request)
             if isinstance(described, PromptDescribed) and turn == self._turn and self._draft():
                 self.draft_tokens = described.tokens
+                await self._warn(draft)
         if self.chat_tokens is None and self._session.conversation.path and self._is_idle:
             await self._count_chat()
         self.changed.emit(None)
         if self._is_idle and turn == self._turn:
             self._prepare_next()
+
+    async def _warn(self, draft: str) -> None:
+        """Say it where a draft does not fit however much of the chat is left out, once until one fits again."""
+        info = self._loader.info
+        context = info.context_tokens if info is not None else 0
+        if not context or (self.draft_tokens or 0) < context:
+            self._has_warned = False
+            return
+        if self._has_warned:
+            return
+        alone = requests.for_draft(self._settings.snapshot(), draft)
+        described = await self._side.describe(alone)
+        is_of_now = self._loader.info is info and self._draft() == draft
+        if isinstance(described, PromptDescribed) and is_of_now and described.tokens >= context:
+            self._has_warned = True
+            way_out = "Shorten it or attach less"
+            text = too_long("Your message alone", described.tokens, context, way_out)
+            self._ui.tell(text, title="The message is too long", severity="warning")
 
     async def _count_chat(self) -> None:
         request = requests.for_count(self._session.conversation, self._settings.snapshot())

@@ -148,7 +148,7 @@ class ReplyRunner:
             return
         self._session.save()
         if self._loader.loading:
-            self._ui.tell(f"The reply begins when {self._loader.name} is loaded.")
+            self._ui.tell(f"The reply starts once {self._loader.name} is loaded.")
             self._wait(order, None)
         else:
             self.may_begin()
@@ -205,7 +205,7 @@ class ReplyRunner:
         if waiting is None:
             return
         self._ui.tell(
-            f"No reply was generated: {why}. Your message is saved. "
+            f"No reply was generated because {why}. Your message is saved. "
             f"{self._ui.way('turn.regenerate')} to have it answered."
         )
         self._loader.go_back()
@@ -230,7 +230,7 @@ class ReplyRunner:
             )
         elif self._loader.loading:
             self._ui.tell(
-                "The model is still loading. Try again when it is there.", severity="warning"
+                "The model is still loading. Try again once it is ready.", severity="warning"
             )
         elif not self._loader.ready:
             self._ui.tell(
@@ -247,13 +247,13 @@ class ReplyRunner:
         if self.is_leaving or not self._session.is_open(order.chat_id):
             return None
         if order.upto is not None and order.upto not in chat.turns:
-            self._ui.tell("The turn that was to be answered is gone.", severity="warning")
+            self._ui.tell("The message to reply to no longer exists.", severity="warning")
             return None
         if not self.may_begin() or info is None:
             return None
         if (order.continues or order.start_text) and not info.capabilities.continues:
             self._ui.tell(
-                f"{info.name} can't continue a reply or begin one with given words. "
+                f"{info.name} can't continue a reply or start one with given words. "
                 f"{self._ui.way('turn.regenerate')} for a new reply.",
                 severity="warning",
             )

@@ -108,6 +108,12 @@ def for_next(chat: Conversation, settings: ReplySettings, draft: str = "") -> Ge
     return GenerateRequest((*messages, *more), template=dict(settings.template))
 
 
+def for_draft(settings: ReplySettings, draft: str) -> GenerateRequest:
+    """Return what counts a message that nothing was said before."""
+    system = (Message(SYSTEM, settings.system_prompt),) if settings.system_prompt else ()
+    return GenerateRequest((*system, Message(USER, draft)), template=dict(settings.template))
+
+
 def for_count(chat: Conversation, settings: ReplySettings) -> GenerateRequest:
     """Return what counts the chat as it is."""
     return GenerateRequest(chat.messages(), template=dict(settings.template))

@@ -45,7 +45,7 @@ class ServerConsent:
             self._ui.tell(str(error), severity="warning")
             return False
         state = self._settings.state
-        chosen = (*state.favourites, *state.recent_models, self._loader.model)
+        chosen = (*state.favorites, *state.recent_models, self._loader.model)
         if address.base in {one.address.base for one in self._servers.known(chosen)}:
             return True
         text = f"{why} You have not used {address.name} before. This chat would be sent there."

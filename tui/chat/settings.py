@@ -338,7 +338,7 @@ class ChatSettings:
         """Keep for the next start what was chosen in the app.
 
         Args:
-            changes: fields of the state that are not settings of a chat, such as `theme` or `favourites`.
+            changes: fields of the state that are not settings of a chat, such as `theme` or `favorites`.
         """
         before = self.state
         kept = {

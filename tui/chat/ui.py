@@ -18,12 +18,14 @@ class Answer:
         label: for people.
         key: the key that gives it; empty for none.
         style: how it looks; `error` for what destroys something.
+        is_escape: whether it is what leaving the question amounts to. Where no answer is marked, it is the first one.
     """
 
     id: str
     label: str
     key: str = ""
     style: AnswerStyle = "default"
+    is_escape: bool = False
 
 
 class Ui(Protocol):

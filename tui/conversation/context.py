@@ -21,7 +21,7 @@ class OverflowPolicy(StrEnum):
     """Leave out the oldest turns."""
     KEEP_ENDS = "keep-ends"
     """Keep the first exchange and the newest turns, leave out what is between."""
-    SUMMARISE = "summarise"
+    SUMMARIZE = "summarize"
     """Leave out the oldest turns and tell the model what was said in them, in its own words."""
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Input, Label
@@ -18,6 +18,7 @@ from tui.chat.ui import Answer
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
+from tui.screens.path_field import PathField
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 from tui.widgets.key_burst import BURST_S
@@ -33,12 +34,15 @@ class Ask(Dialog[str]):
     )
     CSS = """
     Ask {
-        & > #dialog { width: 64; }
-        & .text { margin-top: 1; }
+        & > #dialog { width: 64; max-height: 100%; }
+        & #said { height: auto; width: 1fr; margin-top: 1; scrollbar-gutter: auto; }
+        & KeyHints { margin-top: 1; }
+        &.-tight #said, &.-tight #answers, &.-tight KeyHints { margin-top: 0; }
         & #answers { height: auto; width: 1fr; margin-top: 1; layout: horizontal; align-horizontal: right; }
         & #answers.-stacked { layout: vertical; align-horizontal: left; }
         & Button { margin-left: 2; min-width: 8; }
-        & .-stacked Button { margin-left: 0; width: 1fr; }
+        & .-stacked Button { margin-left: 0; width: 1fr; text-align: left; content-align: left middle; padding: 0 1; }
+        & Button.-error { color: $text-error; background: $surface; }
     }
     """
 
@@ -76,7 +80,8 @@ class Ask(Dialog[str]):
         with Vertical(id="dialog"):
             yield Label(Content(sanitize_line(self._title_text)), classes="title")
             if self._text:
-                yield Label(Content(sanitize(self._text)), classes="text")
+                with VerticalScroll(id="said", can_focus=False):
+                    yield Label(Content(sanitize(self._text)), classes="text")
             with Container(id="answers"):
                 for answer in self._answers.values():
                     yield Button(
@@ -85,6 +90,14 @@ class Ask(Dialog[str]):
                         compact=True,
                         id=f"answer-{answer.id}",
                     )
+            if self._answers:
+                yield KeyHints([Hint("Esc", sanitize_line(self._left_with), "close")])
+
+    @property
+    def _left_with(self) -> str:
+        """What Escape amounts to."""
+        answers = list(self._answers.values())
+        return next((one for one in answers if one.is_escape), answers[0]).label
 
     @staticmethod
     def _button_label(answer: Answer) -> Content:
@@ -98,6 +111,22 @@ class Ask(Dialog[str]):
         )
         available = min(64, self.size.width) - 6
         self.query_one("#answers").set_class(needed > available, "-stacked")
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Leave the answers in sight: where there is no room for all, air goes first, and what is at stake scrolls."""
+        if not self.query("#said"):
+            return
+        frame, said = self.query_one("#dialog"), self.query_one("#said")
+        text = self.query_one(".text").outer_size.height
+        others = [one for one in frame.children if one is not said]
+        least = frame.gutter.height + sum(one.size.height for one in others)
+        is_tight = least + text + len(others) > self.size.height
+        self.set_class(is_tight, "-tight")
+        room = max(1, self.size.height - least - (0 if is_tight else len(others)))
+        said.styles.max_height = room
+        # Only then is it a place to go to.
+        said.can_focus = text > room
 
     def on_mount(self, event: events.Mount) -> None:
         """Take letters that come right now for the rest of a word."""
@@ -163,6 +192,7 @@ class AskText(Dialog[str]):
         placeholder: str = "",
         check: Check | None = None,
         multiline: bool = False,
+        is_path: bool = False,
     ) -> None:
         """Make the dialog.
 
@@ -173,6 +203,7 @@ class AskText(Dialog[str]):
             placeholder: shown while the field is empty.
             check: whether a text can be taken; asked when Enter is pressed.
             multiline: whether the text may have several lines.
+            is_path: whether it is the path of a file or folder, which Tab completes.
         """
         super().__init__()
         self._title_text = title
@@ -181,6 +212,7 @@ class AskText(Dialog[str]):
         self._placeholder = placeholder
         self._check = check
         self._multiline = multiline
+        self._is_path = is_path
 
     def compose(self) -> ComposeResult:
         """Lay out the field."""
@@ -190,6 +222,10 @@ class AskText(Dialog[str]):
                 yield Label(Content(sanitize(self._note)), classes="note")
             if self._multiline:
                 yield TextField(self._value, placeholder=self._placeholder, id="text")
+            elif self._is_path:
+                yield PathField(
+                    sanitize_line(self._value), placeholder=self._placeholder, id="text"
+                )
             else:
                 yield LineInput(
                     sanitize_line(self._value),
@@ -198,14 +234,19 @@ class AskText(Dialog[str]):
                     id="text",
                 )
             yield Label("", id="problem", classes="problem -none", markup=False)
-            lines = [Hint("text.newline", "new line", "newline")] if self._multiline else []
+            more = [Hint("text.newline", "new line", "newline")] if self._multiline else []
+            more += [Hint("Tab", "complete", "complete")] if self._is_path else []
             yield KeyHints(
-                [Hint("Enter", "accept", "accept"), *lines, Hint("Esc", "close", "close")]
+                [Hint("Enter", "accept", "accept"), *more, Hint("Esc", "cancel", "close")]
             )
 
     def action_newline(self) -> None:
         """Begin a new line in the field."""
         self.query_one("#text", TextField).action_newline()
+
+    def action_complete(self) -> None:
+        """Complete the path in the field."""
+        self.query_one(PathField).complete()
 
     def action_accept(self) -> None:
         """Return the text, or say why it can't be taken."""

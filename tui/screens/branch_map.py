@@ -8,11 +8,17 @@ first lane.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tui.conversation import Conversation, Turn
+
+_FREE: Final = "  "
+_TAKEN: Final = " │"
+_FORK: Final = "─╮"
+_FOLDED: Final = "─▸"
+"""What stands behind a turn's sign: nothing, the lane of the turn before, its own lane, or that one folded."""
 
 
 class Lane(NamedTuple):
@@ -23,8 +29,7 @@ class Lane(NamedTuple):
     """Whether it belongs to the active path."""
 
 
-@dataclass(frozen=True, slots=True)
-class MapRow:
+class MapRow(NamedTuple):
     """One row of the map.
 
     Attributes:
@@ -42,22 +47,57 @@ class MapRow:
     variants: int = 0
 
 
-def map_rows(conversation: Conversation, folded: frozenset[str] = frozenset()) -> Sequence[MapRow]:
-    """Return the rows of the map from top to bottom, without what hangs on the turns in `folded`."""
-    return tuple(_Surveyor(conversation, folded).run(None, (), (), is_active=True))
+@dataclass(slots=True)
+class _Hanging:
+    """Where the rows are that hang on a turn: some before and some behind the row of the turn that follows it.
+
+    Attributes:
+        start: the first row before that one.
+        follower: the row of the turn that follows.
+        end: the row behind the last one.
+    """
+
+    start: int
+    follower: int
+    end: int = 0
 
 
-class _Surveyor:
-    def __init__(self, conversation: Conversation, folded: frozenset[str]) -> None:
+class BranchMap:
+    """The map of a chat. It is drawn once; what is folded is cut out of it."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.places: dict[str, tuple[int, int]] = {}
+        """Which variant each turn is, counted from 1, and how many there are."""
         self._chat = conversation
-        self._folded = folded
         self._active = {turn.id for turn in conversation.path}
         self._sizes = sizes(conversation)
+        self._rows: list[MapRow] = []
+        self._row_of: dict[str, int] = {}
+        self._hanging: dict[str, _Hanging] = {}
+        self._run(None, (), (), is_active=True)
 
-    def run(
+    def rows(self, folded: Iterable[str] = ()) -> Sequence[MapRow]:
+        """Return the rows from top to bottom, without what hangs on the turns in `folded`."""
+        foldable = [turn_id for turn_id in folded if turn_id in self._hanging]
+        if not foldable:
+            return self._rows
+        rows = self._rows.copy()
+        hidden: list[tuple[int, int]] = []
+        # From the top, so that what stands beside a turn depends on the turn before it.
+        for turn_id in sorted(foldable, key=self._row_of.__getitem__):
+            hanging, at = self._hanging[turn_id], self._row_of[turn_id]
+            if rows[at].beside != _TAKEN:
+                rows[at] = rows[at]._replace(beside=_FOLDED)
+            rows[hanging.follower] = _beside_free(rows[hanging.follower])
+            hidden += [(hanging.start, hanging.follower), (hanging.follower + 1, hanging.end)]
+        return _without(rows, hidden)
+
+    # -- drawing it
+
+    def _run(
         self, at: str | None, first: tuple[Lane, ...], rest: tuple[Lane, ...], *, is_active: bool
-    ) -> Iterator[MapRow]:
-        """Yield the rows of the run that begins with `at`, None being what stands above all first turns.
+    ) -> None:
+        """Add the rows of the run that begins with `at`, None being what stands above all first turns.
 
         Args:
             at: where it begins.
@@ -65,34 +105,41 @@ class _Surveyor:
             rest: what is drawn before all its others.
             is_active: whether it is the one of the active path.
         """
+        rows = self._rows
         lanes = first
         later: Sequence[Turn] = ()
+        before: _Hanging | None = None
         while True:
             children = self._chat.children(at)
-            follower = self._follower(children)
-            others = [turn for turn in children if turn is not follower]
-            is_open = bool(others) and at not in self._folded
+            others = max(0, len(children) - 1)
             if at is not None:
-                fork = "─╮" if is_open else "─▸" if others else "  "
-                beside = " │" if later else fork
-                yield MapRow(at, lanes, beside, is_active, len(others))
+                beside = _TAKEN if later else _FORK if others else _FREE
+                self._row_of[at] = len(rows)
+                rows.append(MapRow(at, lanes, beside, is_active, others))
             lanes = rest
-            yield from self._beside(later, rest, is_active=is_active, goes_on=bool(children))
-            if is_open and (later or at is None):
+            self._add_beside(later, rest, is_active=is_active, goes_on=bool(children))
+            start = len(rows)
+            if others and (later or at is None):
                 # The lane beside this row was taken.
                 line = "╭─╮" if at is None else "├─╮"
-                yield MapRow(None, (*rest, Lane(line, is_active)), "", is_active)
-            if follower is None:
+                rows.append(MapRow(None, (*rest, Lane(line, is_active)), "", is_active))
+            if before is not None:
+                before.end = len(rows)
+            if not children:
                 return
-            place = children.index(follower)
-            earlier = children[:place] if is_open else ()
-            later = children[place + 1 :] if is_open else ()
-            yield from self._beside(
-                earlier, rest, is_active=is_active, goes_on=True, is_last=not later
+            place = self._follower(children)
+            later = children[place + 1 :]
+            self._add_beside(
+                children[:place], rest, is_active=is_active, goes_on=True, is_last=not later
             )
-            at = follower.id
+            for number, child in enumerate(children, start=1):
+                self.places[child.id] = (number, len(children))
+            before = _Hanging(start, len(rows)) if others and at is not None else None
+            if before is not None and at is not None:
+                self._hanging[at] = before
+            at = children[place].id
 
-    def _beside(
+    def _add_beside(
         self,
         heads: Sequence[Turn],
         rest: tuple[Lane, ...],
@@ -100,18 +147,48 @@ class _Surveyor:
         is_active: bool,
         goes_on: bool,
         is_last: bool = True,
-    ) -> Iterator[MapRow]:
-        """Yield the runs that hang on the lane beside a run, which `goes_on` below them; the last one ends that lane if `is_last`."""
+    ) -> None:
+        """Add the runs that hang on the lane beside a run, which `goes_on` below them; the last one ends that lane if `is_last`."""
+        if not heads:
+            return
         main = Lane("│ " if goes_on else "  ", is_active)
+        goes, ends = (*rest, main, Lane("├─")), (*rest, main, Lane("╰─"))
+        below, below_end = (*rest, main, Lane("│ ")), (*rest, main, Lane("  "))
         for number, head in enumerate(heads, start=1):
-            ends = is_last and number == len(heads)
-            first = (*rest, main, Lane("╰─" if ends else "├─"))
-            below = (*rest, main, Lane("  " if ends else "│ "))
-            yield from self.run(head.id, first, below, is_active=False)
+            if is_last and number == len(heads):
+                self._run(head.id, ends, below_end, is_active=False)
+            else:
+                self._run(head.id, goes, below, is_active=False)
 
-    def _follower(self, children: Sequence[Turn]) -> Turn | None:
-        on_way = next((turn for turn in children if turn.id in self._active), None)
-        return on_way or max(children, key=lambda turn: self._sizes[turn.id], default=None)
+    def _follower(self, children: Sequence[Turn]) -> int:
+        """Return which of some variants the run goes on with."""
+        if len(children) == 1:
+            return 0
+        on_way = (at for at, turn in enumerate(children) if turn.id in self._active)
+        longest = max(range(len(children)), key=lambda at: self._sizes[children[at].id])
+        return next(on_way, longest)
+
+
+def map_rows(conversation: Conversation, folded: Iterable[str] = ()) -> Sequence[MapRow]:
+    """Return the rows of a chat's map from top to bottom, without what hangs on the turns in `folded`."""
+    return BranchMap(conversation).rows(folded)
+
+
+def _beside_free(row: MapRow) -> MapRow:
+    """Return the row of a turn beside which the lane is free now."""
+    if row.beside != _TAKEN:
+        return row
+    return row._replace(beside=_FORK if row.variants else _FREE)
+
+
+def _without(rows: list[MapRow], hidden: list[tuple[int, int]]) -> list[MapRow]:
+    """Return rows without those in some ranges, which may overlap."""
+    shown: list[MapRow] = []
+    at = 0
+    for start, end in sorted(hidden):
+        shown += rows[at:start]
+        at = max(at, end)
+    return shown + rows[at:]
 
 
 def sizes(conversation: Conversation) -> dict[str, int]:

@@ -22,14 +22,16 @@ from tui.chat.ui import Answer
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask
-from tui.screens.dialog import TALL, FormDialog, Hint, PickList, show_problem
+from tui.screens.dialog import TALL, FormDialog, Hint, KeyHints, PickList, show_problem
+from tui.screens.path_field import PathField
 from tui.widgets.bindings import bindings
 from tui.widgets.columns import fitted
-from tui.widgets.editor import LineInput
 
 _OTHER_LINES: Final = 14
 _WIDEST_LABEL: Final = 44
 _OTHER_LINES_SHORT: Final = 9
+_AROUND: Final = 12
+"""Cells of the frame, its padding, a row's padding, the gap in it, and the scrollbar."""
 
 FormatChoice = tuple[str, str, str]
 """A format's name, its label for people, and the extension of its files."""
@@ -116,25 +118,23 @@ class ExportDialog(FormDialog[ExportChoice]):
         with Vertical(id="dialog"):
             yield Label("Export the chat", classes="title")
             yield Label("Format", classes="heading")
-            yield PickList(*self._options(), id="formats")
+            yield PickList(*map(Option, self._rows()), id="formats")
             yield Label("File", classes="heading")
-            yield LineInput(sanitize_line(self._first_path()), compact=True, id="path")
+            yield PathField(sanitize_line(self._first_path()), id="path")
             if self._has_selection:
                 yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
             yield from self.compose_end(
                 "Export",
-                [
-                    Hint("export.previous_format/export.next_format", "format", "to_formats"),
-                    Hint("Enter", "export", "accept"),
-                    Hint("Tab", "next field", "app.focus_next"),
-                    Hint("Esc", "close", "close"),
-                ],
+                _hints(),
             )
 
-    def _options(self) -> list[Option]:
-        width = min(_WIDEST_LABEL, max(cell_len(sanitize_line(one[1])) for one in self._formats))
+    def _rows(self) -> list[Content]:
+        """Return a row for each format; the extensions stand below each other, and are never what is cut."""
+        widest = max(cell_len(sanitize_line(one[1])) for one in self._formats)
+        endings = max(cell_len(one[2]) for one in self._formats)
+        width = max(1, min(_WIDEST_LABEL, widest, self.app.size.width - _AROUND - endings))
         return [
-            Option(Content.assemble(fitted(label, width), (f"  {extension}", "$text-muted")))
+            Content.assemble(fitted(label, width), (f"  {extension}", "$text-muted"))
             for _, label, extension in self._formats
         ]
 
@@ -153,6 +153,18 @@ class ExportDialog(FormDialog[ExportChoice]):
         others = _OTHER_LINES if is_tall else _OTHER_LINES_SHORT
         others += (1 + is_tall) * self._has_selection
         self.query_one("#dialog").styles.height = len(self._formats) + others
+        formats = self.query_one("#formats", OptionList)
+        for place, row in enumerate(self._rows()):
+            formats.replace_option_prompt_at_index(place, row)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what Tab does here."""
+        is_path = isinstance(event.widget, PathField)
+        self.query_one(KeyHints).show(_hints(completes=is_path))
+
+    def action_complete(self) -> None:
+        """Complete the folders of the path."""
+        self.query_one(PathField).complete()
 
     # -- formats
 
@@ -209,6 +221,16 @@ class ExportDialog(FormDialog[ExportChoice]):
         """Choose the format `step` places away, also from the path."""
         formats = self.query_one("#formats", OptionList)
         (formats.action_cursor_down if step > 0 else formats.action_cursor_up)()
+
+
+def _hints(*, completes: bool = False) -> list[Hint]:
+    tab = Hint("Tab", "complete", "complete")
+    return [
+        Hint("export.previous_format/export.next_format", "format", "to_formats"),
+        Hint("Enter", "export", "accept"),
+        tab if completes else Hint("Tab", "next field", "app.focus_next"),
+        Hint("Esc", "cancel", "close"),
+    ]
 
 
 def with_extension(path: str, extension: str, known: Sequence[str]) -> str:

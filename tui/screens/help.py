@@ -99,6 +99,7 @@ class HelpScreen(ClosedOnce[None]):
         }
         & Label { width: auto; }
         & #left { margin-right: 2; }
+        & #head { display: none; }
     }
     """
 
@@ -126,6 +127,7 @@ class HelpScreen(ClosedOnce[None]):
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "Help"
             dialog.border_subtitle = "Esc Close"
+            yield Label("Help   Esc Close", id="head")
             yield LineInput(placeholder="Type to filter", compact=True)
             with VerticalScroll(), HorizontalGroup():
                 yield Label("", id="left", markup=False)
@@ -189,11 +191,12 @@ class HelpScreen(ClosedOnce[None]):
     def _list(self) -> None:
         typed = self.query_one(Input).value
         room = self.app.size.width - _AROUND
-        has_two = self.app.size.width >= _TWO
+        is_plain = self.app.has_class("-plain")
+        has_two = self.app.size.width >= _TWO and not is_plain
         width = max(20, min(self._needed, (room - _GAP) // 2 if has_two else room))
         whole = min(room, max(_LEAST, 2 * width + _GAP if has_two else width))
         left, right = self.query_one("#left", Label), self.query_one("#right", Label)
-        self.query_one("#dialog").styles.width = whole + _AROUND
+        self.query_one("#dialog").styles.width = "100%" if is_plain else whole + _AROUND
         if words := typed.casefold().split():
             found = list(self._filtered(words))
             left.update(_lines(found, whole, explains=True) or Content("Nothing matches."))

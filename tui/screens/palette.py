@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -22,6 +23,9 @@ from tui.widgets.editor import LineInput
 
 _WIDTH: Final = 62
 """Cells of a row, until it is known how many there are."""
+_SHARE: Final = 0.4
+_SHARE_SHORT: Final = 0.5
+"""Of the screen's height that the rows take at most; the second on a low screen."""
 _NONE: Final = "No command matches."
 
 
@@ -43,15 +47,15 @@ class CommandPalette(ListDialog[str]):
     CommandPalette {
         align: center top;
         & > #dialog { width: 72; margin-top: 3; }
-        & OptionList { height: auto; max-height: 40vh; margin-top: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
+        & OptionList { margin-top: 1; scrollbar-gutter: stable; scrollbar-size-horizontal: 0;
             scrollbar-color: $foreground 20%; scrollbar-color-hover: $foreground 40%; scrollbar-color-active: $foreground 60%;
         text-overflow: clip; }
-        & #what { color: $text-muted; height: 1; margin: 1 1 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & #what { color: $text-muted; width: 1fr; height: 1; margin: 1 1 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & KeyHints { margin: 1 1 0 1; }
         & Input { margin: 0 1; }
         &.-short > #dialog { margin-top: 0; }
-        &.-short OptionList { max-height: 50vh; margin-top: 0; }
-        &.-short #what, &.-short KeyHints { margin-top: 0; }
+        &.-short OptionList { margin-top: 0; }
+        &.-short #what, &.-short KeyHints { margin: 0 1; }
     }
     """
 
@@ -92,10 +96,23 @@ class CommandPalette(ListDialog[str]):
         rows = self.query_one(_Rows)
         rows.set_options(Option(self._row(one, typed)) for one in self._found)
         rows.display = bool(self._found)
+        self._make_room()
         if self._found:
             rows.highlighted = 0
         else:
             self.query_one("#what", Label).update(_NONE)
+
+    def _make_room(self) -> None:
+        """Be as tall as what was found; a height of `auto` would have the frame be as tall as what is out of sight, too."""
+        share = _SHARE_SHORT if self.has_class("-short") else _SHARE
+        most = max(1, int(self.size.height * share))
+        self.query_one(_Rows).styles.height = (
+            "1fr" if self.app.has_class("-plain") else min(len(self._found), most)
+        )
+
+    def on_resize(self) -> None:
+        """Take the new height."""
+        self.call_after_refresh(self._make_room)
 
     def _row(self, one: Action, typed: str) -> Content:
         """Return a title with its key, or else its command, at the right."""
@@ -107,7 +124,9 @@ class CommandPalette(ListDialog[str]):
             at = one.title.casefold().find(word)
             if at >= 0:
                 title = title.stylize("bold underline", at, at + len(word))
-        gap = max(2, self._width - title.cell_length - len(side[0]))
+        # In one column, nothing that belongs together stands far apart.
+        is_plain = self.app.has_class("-plain")
+        gap = 2 if is_plain else max(2, self._width - title.cell_length - cell_len(side[0]))
         return Content.assemble(title, " " * gap, side)
 
     @on(_Rows.Widened)

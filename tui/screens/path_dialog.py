@@ -45,6 +45,7 @@ class PathDialog(ListDialog[str]):
     CSS = """
     PathDialog {
         & > #dialog { width: 84; height: auto; }
+        &.-tall Input { margin-top: 1; }
         & OptionList { height: 12; margin: 1 0; }
         &.-short OptionList { height: 8; margin: 0; }
     }

@@ -28,7 +28,7 @@ from tui.widgets.preview_pane import PreviewPane
 
 _MOST_SHOWN: Final = 100
 MOST_PREVIEWED: Final = 4_000
-_WIDEST_COLUMN: Final = 30
+_WIDEST_COLUMN: Final = 40
 _WIDEST_LINE: Final = 200
 _FEW: Final = 10
 
@@ -115,6 +115,7 @@ class Picker(ListDialog[str]):
         & #body { height: auto; margin: 1 0; }
         & OptionList { width: 1fr; height: auto; max-height: 16; }
         & PreviewPane { display: none; }
+        &.-tall Input { margin-top: 1; }
         &.-short OptionList { max-height: 9; }
         &.-short #body { margin: 0; }
         &.-previews.-broad > #dialog { width: 116; }

@@ -41,7 +41,7 @@ _ROW_LINES: Final = 2
 _LEAST: Final = 8
 _LEAST_BESIDE: Final = 14
 """Lines of the list at least, without and with what a chat says beside it."""
-_AROUND: Final = 13
+_AROUND: Final = 14
 _AROUND_SHORT: Final = 8
 """Lines of the screen that the dialog leaves free, or needs for all but the list; the second on a low screen."""
 _EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
@@ -65,6 +65,7 @@ class SessionList(Finder[OpenChat]):
         & > #dialog { width: 84; height: auto; }
         &.-broad > #dialog { width: 140; }
         & #body { height: 8; margin: 1 0; }
+        &.-tall #words { margin-top: 1; }
         &.-short #body { margin: 0; }
         & PickList { width: 1fr; height: 1fr; }
         & PreviewPane { display: none; }
@@ -231,11 +232,19 @@ class SessionList(Finder[OpenChat]):
         least = beside if self.has_class("-broad") else _LEAST
         most = self.size.height - (_AROUND_SHORT if self.has_class("-short") else _AROUND)
         lines = max(least, _ROW_LINES * count)
-        self.query_one("#body").styles.height = max(3, min(lines, most))
+        is_plain = self.app.has_class("-plain")
+        self.query_one("#body").styles.height = "1fr" if is_plain else max(3, min(lines, most))
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Keep within the screen."""
-        self.call_after_refresh(self._make_room)
+        """Keep within the screen, and show what a chat says where there is room for it now."""
+        self.call_after_refresh(self._resized)
+
+    def _resized(self) -> None:
+        if not self._is_open:
+            return
+        self._make_room()
+        if option := self.query_one("#chats", PickList).highlighted_option:
+            self._look(option.id)
 
     # -- what the highlighted chat says
 
@@ -287,7 +296,7 @@ class SessionList(Finder[OpenChat]):
             searched = self._hits_for == words
             note = f"{count} by title · {places if searched else 'searching the texts…'}"
         elif not count and not words:
-            note = "The trash is empty." if self._in_trash else "No chat is saved yet."
+            note = "The trash is empty." if self._in_trash else "No chats are saved yet."
         if self._told:
             note = f"{self._told}{self._way_back() if self._undo and not self._in_trash else ''}"
         self.query_one("#note", Label).update(sanitize(note))
@@ -390,7 +399,7 @@ class SessionList(Finder[OpenChat]):
             AskText(
                 "Tags of the chat",
                 ", ".join(self._chats[chat_id].tags),
-                note="Separate them with commas; an empty field takes all of them away.",
+                note="Separate tags with commas. Leave the field empty to remove them all.",
             )
         )
         if text is not None:

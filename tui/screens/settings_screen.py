@@ -30,6 +30,8 @@ from tui.widgets.columns import cut, fitted
 from tui.widgets.editor import LineInput
 
 _TITLE_CELLS: Final = 26
+_PATHS: Final = ("chat.save_folder", "chat.examples")
+"""Settings that hold the path of a folder or file."""
 _SOURCE_CELLS: Final = 20
 _AROUND: Final = 3
 """Cells of a line that an option's padding and the scrollbar take."""
@@ -50,6 +52,7 @@ class SettingsScreen(ListDialog[None]):
     CSS = """
     SettingsScreen {
         & > #dialog { width: 96; height: 94%; }
+        &.-tall Input { margin-top: 1; }
         & OptionList { height: 1fr; margin: 1 0; }
         & OptionList > .option-list--option-disabled { color: $text-muted; text-style: bold; }
         & #about { height: 5; width: 1fr; color: $text-muted; }
@@ -233,7 +236,7 @@ class SettingsScreen(ListDialog[None]):
         can_save = row is not None and row.setting is not None and row.keeper is not Keeper.FILE
         return [
             Hint("Enter", "change", "choose"),
-            Hint("setting.unset", "reset to default", "reset"),
+            Hint("setting.unset", "reset", "reset"),
             *([Hint("setting.save", "save as default", "save")] if can_save else []),
             Hint(
                 "setting.only_set", "all settings" if self._only_set else "changed only", "only_set"
@@ -284,6 +287,7 @@ class SettingsScreen(ListDialog[None]):
                 note=f"{setting.help} {setting.range_text.capitalize()}.",
                 check=lambda typed: _problem(setting, typed),
                 multiline=setting.key == "chat.system_prompt",
+                is_path=setting.key in _PATHS,
             )
         )
         if text is not None and text != before:

@@ -21,6 +21,10 @@ from tui.widgets.long_text import LongText
 
 PREVIEW_WIDTH: Final = 120
 """Cells of a screen from which on there is room for what the branch under the cursor says."""
+_SHARE: Final = 0.94
+_LEAST: Final = 8
+_LEAST_BESIDE: Final = 16
+"""Lines of the map at least, without and with what a branch says beside it."""
 _MOST_TURNS: Final = 8
 _MOST_CHARACTERS: Final = 2_000
 _NAMES: Final = {USER: "You", ASSISTANT: "Assistant"}
@@ -34,9 +38,8 @@ class TreeView(Dialog[str]):
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide"), (PREVIEW_WIDTH, "-roomy")]  # noqa: RUF012 - Textual's declaration
     CSS = """
     TreeView {
-        & > #dialog { width: 110; height: 90%; }
-        &.-short > #dialog { height: 100%; }
-        & #map { height: 1fr; margin: 1 0; }
+        & > #dialog { width: 110; height: auto; }
+        & #map { height: 8; margin: 1 0; }
         &.-short #map { margin: 0; }
         & TurnTree { width: 1fr; height: 1fr; }
         & LongText { display: none; width: 2fr; height: 1fr; margin-left: 1; padding: 0 1; border-left: solid $border; background: $surface; }
@@ -78,16 +81,38 @@ class TreeView(Dialog[str]):
                 yield Label("Nothing has been said in this chat yet.", classes="note")
             yield KeyHints(
                 [
-                    Hint("Enter", "jump there", "jump"),
-                    Hint(
-                        "tree.next_branch/tree.previous_branch",
-                        "next/previous variants",
-                        "next_branch",
-                    ),
+                    Hint("Enter", "go there", "jump"),
+                    Hint("tree.next_branch/tree.previous_branch", "variants", "next_branch"),
                     Hint("tree.fold/tree.unfold", "fold/unfold", "fold"),
                     Hint("Esc", "close", "close"),
                 ]
             )
+
+    def on_resize(self) -> None:
+        """Keep within the screen."""
+        self.call_after_refresh(self._make_room)
+
+    def _make_room(self) -> None:
+        """Be as tall as the whole map needs and the screen allows; folding changes nothing."""
+        if self.app.has_class("-plain"):
+            self.query_one("#map").styles.height = "1fr"
+            return
+        around = sum(
+            one.outer_size.height + one.styles.margin.height
+            for one in self.query_one("#dialog").children
+            if one.id != "map"
+        )
+        frame = self.query_one("#dialog").gutter.height + (0 if self.has_class("-short") else 2)
+        most = int(self.size.height * self._share) - frame - around
+        least = _LEAST_BESIDE if self.has_class("-roomy") else _LEAST
+        self.query_one("#map").styles.height = max(
+            3, min(max(least, self.query_one(TurnTree).most_rows), most)
+        )
+
+    @property
+    def _share(self) -> float:
+        """Of the screen's height that the frame takes at most."""
+        return 1.0 if self.has_class("-short") else _SHARE
 
     def action_jump(self) -> None:
         """Return the turn under the cursor."""

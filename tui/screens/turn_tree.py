@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -19,9 +20,10 @@ from tui.chat.loader import short_name
 from tui.conversation import ASSISTANT, USER, Conversation, Status, Turn
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
-from tui.screens.branch_map import MapRow, map_rows
+from tui.screens.branch_map import BranchMap, MapRow
 from tui.screens.session_rows import date_text
 from tui.widgets.bindings import bindings
+from tui.widgets.columns import cut
 
 GLYPHS: Final = {USER: "❯", ASSISTANT: "●"}
 OTHER_GLYPH: Final = "◆"
@@ -33,6 +35,7 @@ _ENDINGS: Final = {
     Status.INTERRUPTED: "interrupted",
 }
 _WORDS_LIMIT: Final = 300
+_WIDEST_NAME: Final = 24
 _FACTS_SHARE: Final = 0.5
 """Of a row's width, at most; what a turn says is more telling than its facts."""
 
@@ -105,8 +108,14 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         made = [turn.generation for turn in conversation.turns.values() if turn.generation]
         self._names_models = len({one.name or one.model for one in made}) > 1
         self._folded: frozenset[str] = frozenset()
-        self._rows = map_rows(conversation)
+        self._map = BranchMap(conversation)
+        self._rows = self._map.rows()
         self._row_of = self._numbers()
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows the map has with nothing folded."""
+        return len(self._map.rows())
 
     def _numbers(self) -> dict[str | None, int]:
         return {row.turn_id: number for number, row in enumerate(self._rows)}
@@ -177,7 +186,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         row = self.cursor + step
         while 0 <= row < len(self._rows):
             turn_id = self._rows[row].turn_id
-            if turn_id is not None and len(self._conversation.variants(turn_id)) > 1:
+            if turn_id is not None and self._map.places[turn_id][1] > 1:
                 self.cursor = row
                 return
             row += step
@@ -210,7 +219,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
     def _fold(self, folded: frozenset[str]) -> None:
         turn_id = self.cursor_turn
         self._folded = folded
-        self._rows = map_rows(self._conversation, folded)
+        self._rows = self._map.rows(folded)
         self._row_of = self._numbers()
         self._resize()
         self.cursor = self._row_of.get(turn_id, -1)
@@ -229,8 +238,8 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
             return
         self.cursor = number
         row = self._rows[number]
-        start = sum(len(lane.text) for lane in row.lanes)
-        if row.variants and start < event.x <= start + len(row.beside):
+        start = sum(cell_len(lane.text) for lane in row.lanes)
+        if row.variants and start < event.x <= start + cell_len(row.beside):
             self.action_fold()
         else:
             self.action_choose()
@@ -271,11 +280,11 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         problem = _ENDINGS.get(turn.status, "")
         if turn.id in self._folded:
             problem = " · ".join(filter(None, (f"{row.variants:,} folded", problem)))
-        facts = self._facts(turn, int(room * _FACTS_SHARE) - len(problem))
+        facts = self._facts(turn, int(room * _FACTS_SHARE) - cell_len(problem))
         between = " · " if facts and problem else ""
         words = Text(_words(turn))
         words.truncate(
-            max(4, room - 2 - len(problem + between + facts)), overflow="ellipsis", pad=True
+            max(4, room - 2 - cell_len(problem + between + facts)), overflow="ellipsis", pad=True
         )
         self._add(text, words.plain, "active" if row.is_active else "other")
         self._add(text, "  ", "fact")
@@ -283,20 +292,20 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         self._add(text, between + facts, "fact")
 
     def _facts(self, turn: Turn, room: int) -> str:
-        variants = [variant.id for variant in self._conversation.variants(turn.id)]
+        number, count = self._map.places[turn.id]
         parts = []
-        if len(variants) > 1:
-            parts.append(f"{variants.index(turn.id) + 1}/{len(variants)}")
+        if count > 1:
+            parts.append(f"{number:,}/{count:,}")
         if turn.origin is not None:
             parts.append("edited")
         if turn.generation is not None and self._names_models:
             name = turn.generation.name or turn.generation.model
-            parts.append(sanitize_line(short_name(name), 24))
+            parts.append(cut(short_name(name), _WIDEST_NAME))
         parts.append(date_text(turn.created_at).removeprefix("today "))
         shown = ""
         for part in filter(None, parts):
             longer = f"{shown} · {part}" if shown else part
-            if len(longer) <= room:
+            if cell_len(longer) <= room:
                 shown = longer
         return shown
 

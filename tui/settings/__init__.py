@@ -1,10 +1,10 @@
-"""What the app is set to and where it keeps its files: folders, remembered state, colour themes. No screen."""
+"""What the app is set to and where it keeps its files: folders, remembered state, color themes. No screen."""
 
 from tui.settings.paths import AppPaths, PathsError
 from tui.settings.state import AppState, StateError, load_state, save_state
 from tui.settings.themes import (
     DEFAULT_THEME,
-    ThemeColours,
+    ThemeColors,
     ThemeError,
     read_theme,
     shipped_themes,
@@ -17,7 +17,7 @@ __all__ = [
     "AppState",
     "PathsError",
     "StateError",
-    "ThemeColours",
+    "ThemeColors",
     "ThemeError",
     "load_state",
     "read_theme",

@@ -76,7 +76,7 @@ class AppPaths:
 
     @property
     def themes(self) -> Path:
-        """The folder of the user's own colour themes."""
+        """The folder of the user's own color themes."""
         return self.config / "themes"
 
     @property

@@ -16,7 +16,7 @@ from tui.errors import UserError
 from tui.flags import read_value
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, Parameter, ParameterError, did_you_mean, format_value
-from tui.settings.values import Values
+from tui.settings.values import FORMER_CHOICES, Values
 
 GENERATION: Final = "generation."
 VARIABLE_PREFIX: Final = "CHAT_TUI_"
@@ -130,6 +130,8 @@ class Setting:
             if problems:
                 raise problems[0]
             return found
+        if self.choices and isinstance(value, str):
+            value = FORMER_CHOICES.get(value, value)
         if type(value) is int and abs(value) > _MOST_NUMBER:
             raise self._refused(f"the number is not {self.range_text}.")
         if self.kind is float and type(value) is int:

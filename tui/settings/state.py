@@ -17,6 +17,7 @@ from tui.errors import UserError
 from tui.files import free_name, make_private_folder, read_regular, reason, write_atomic
 from tui.json_types import Json
 from tui.parameters import Value, readable
+from tui.settings.values import FORMER_CHOICES
 
 
 class StateError(UserError):
@@ -35,7 +36,7 @@ class AppState:
         theme: a theme's name; empty for the default.
         sidebar: whether it is shown.
         overflow: what happens when a chat no longer fits the context; names are the conversation's.
-        favourites, recent_models: models that stand first in the picker, named as `model` is.
+        favorites, recent_models: models that stand first in the picker, named as `model` is.
         model_folders: where models are looked for beside the Hugging Face cache.
         trusted: whose code the user agreed to run, each in one version; the names are the engine's.
         speculation: how tokens are drafted; names are the engine's.
@@ -50,7 +51,7 @@ class AppState:
     theme: str = ""
     sidebar: bool = True
     overflow: str = "ask"
-    favourites: tuple[str, ...] = ()
+    favorites: tuple[str, ...] = ()
     recent_models: tuple[str, ...] = ()
     model_folders: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
@@ -122,6 +123,7 @@ def save_state(path: Path, state: AppState) -> None:
 def _state(document: Mapping[str, Json]) -> AppState:
     default = AppState()
     sidebar = document.get("sidebar")
+    overflow = _text(document, "overflow", default.overflow)
     return AppState(
         model=_text(document, "model", default.model),
         quantization=_text(document, "quantization", default.quantization),
@@ -129,8 +131,8 @@ def _state(document: Mapping[str, Json]) -> AppState:
         system_prompt=_text(document, "system_prompt", default.system_prompt),
         theme=_text(document, "theme", default.theme),
         sidebar=sidebar if isinstance(sidebar, bool) else default.sidebar,
-        overflow=_text(document, "overflow", default.overflow),
-        favourites=_texts(document, "favourites"),
+        overflow=FORMER_CHOICES.get(overflow, overflow),
+        favorites=_texts(document, "favorites" if "favorites" in document else "favourites"),
         recent_models=_texts(document, "recent_models")[:RECENT_MODELS],
         model_folders=_texts(document, "model_folders"),
         trusted=_texts(document, "trusted"),

@@ -1,7 +1,7 @@
-"""Colour themes as data: read from TOML files, checked, and handed on as plain values.
+"""Color themes as data: read from TOML files, checked, and handed on as plain values.
 
 A theme here is what the screen's toolkit needs to make its own; nothing of that toolkit is known here. A file is read
-strictly, because a colour that is none would take the app down when the theme is chosen.
+strictly, because a color that is none would take the app down when the theme is chosen.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tui.settings.toml_text import TomlError, parse_toml
 DEFAULT_THEME: Final = "ember-dark"
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _VARIABLE: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
 _STYLE_NAME: Final = re.compile(r".*-style(-hover)?")
 """What variables are called that hold a style; all others hold a color."""
 _STYLE: Final = re.compile(r"(none|((bold|dim|italic|underline|reverse|strike)( (?!$)|$)){1,6})")
-_COLOURS: Final = (
+_COLORS: Final = (
     "primary",
     "secondary",
     "accent",
@@ -36,6 +36,8 @@ _COLOURS: Final = (
     "error",
     "success",
 )
+_FORMER_TABLE: Final = "colours"
+"""What the table of the colors was called before, as files of the user's may still have it."""
 _MAX_BYTES: Final = 100_000
 
 
@@ -44,13 +46,13 @@ class ThemeError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class ThemeColours:
-    """One colour theme; the colours are `#rrggbb`.
+class ThemeColors:
+    """One color theme; the colors are `#rrggbb`.
 
     Attributes:
         name: lower-case letters, digits, `-` and `_`.
         dark: whether the background is darker than the text.
-        variables: what else of the toolkit's colour variables the theme sets.
+        variables: what else of the toolkit's color variables the theme sets.
     """
 
     name: str
@@ -68,37 +70,39 @@ class ThemeColours:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_theme(text: str) -> ThemeColours:
+def parse_theme(text: str) -> ThemeColors:
     """Read a theme from TOML text.
 
     Raises:
-        ThemeError: it is no TOML, something is missing, unknown, or no colour.
+        ThemeError: it is no TOML, something is missing, unknown, or no color.
     """
     try:
         document = parse_toml(text)
     except TomlError as error:
         raise ThemeError(f"It is not valid TOML ({error}).") from error
+    if _FORMER_TABLE in document and "colors" not in document:
+        document = {"colors" if key == _FORMER_TABLE else key: one for key, one in document.items()}
     name, dark = document.get("name"), document.get("dark")
-    colours, variables = document.get("colours"), document.get("variables", {})
+    colors, variables = document.get("colors"), document.get("variables", {})
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ThemeError("`name` must be 1 to 40 lower-case letters, digits, - or _.")
     if not isinstance(dark, bool):
         raise ThemeError("`dark` must be true or false.")
-    if not isinstance(colours, dict):
-        raise ThemeError("There is no table [colours].")
+    if not isinstance(colors, dict):
+        raise ThemeError("There is no table [colors].")
     if not isinstance(variables, dict):
         raise ThemeError("`variables` must be a table.")
-    _refuse_unknown(document, ("name", "dark", "colours", "variables"), "the file")
-    _refuse_unknown(colours, _COLOURS, "[colours]")
-    for key in _COLOURS:
-        _check(key, colours.get(key), _COLOUR, "a colour such as #1a2b3c")
+    _refuse_unknown(document, ("name", "dark", "colors", "variables"), "the file")
+    _refuse_unknown(colors, _COLORS, "[colors]")
+    for key in _COLORS:
+        _check(key, colors.get(key), _COLOR, "a color such as #1a2b3c")
     for key, value in variables.items():
         _check("a name in [variables]", key, _VARIABLE, "lower-case letters, digits and -")
         if _STYLE_NAME.fullmatch(key):
             _check(key, value, _STYLE, "a style such as bold reverse")
         else:
-            _check(key, value, _COLOUR, "a colour such as #1a2b3c")
-    return ThemeColours(name=name, dark=dark, variables=dict(variables), **colours)
+            _check(key, value, _COLOR, "a color such as #1a2b3c")
+    return ThemeColors(name=name, dark=dark, variables=dict(variables), **colors)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -109,13 +113,13 @@ def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str
 
 def _check(key: str, value: Any, form: re.Pattern[str], what: str) -> None:
     if value is None:
-        raise ThemeError(f"`{key}` is missing in [colours].")
+        raise ThemeError(f"`{key}` is missing in [colors].")
     if not (isinstance(value, str) and form.fullmatch(value)):
         shown = repr(value[:40]) if isinstance(value, str) else "no text"
         raise ThemeError(f"`{key}` is {shown}, which is not {what}.")
 
 
-def read_theme(path: Path) -> ThemeColours:
+def read_theme(path: Path) -> ThemeColors:
     """Read a theme file.
 
     Raises:
@@ -131,7 +135,7 @@ def read_theme(path: Path) -> ThemeColours:
         raise ThemeError(f"Theme {path.name} can't be used. {error.message}", error.hint) from error
 
 
-def shipped_themes() -> tuple[ThemeColours, ...]:
+def shipped_themes() -> tuple[ThemeColors, ...]:
     """Return the themes that come with the app, the default first.
 
     Raises:
@@ -141,12 +145,12 @@ def shipped_themes() -> tuple[ThemeColours, ...]:
     return tuple(sorted(themes, key=lambda theme: (theme.name != DEFAULT_THEME, theme.name)))
 
 
-def user_themes(folder: Path) -> tuple[tuple[ThemeColours, ...], tuple[str, ...]]:
+def user_themes(folder: Path) -> tuple[tuple[ThemeColors, ...], tuple[str, ...]]:
     """Return the themes in a user's folder by name, and a sentence for each file that is left out.
 
     A folder that is not there has none. Of two themes with one name the second is left out.
     """
-    themes: dict[str, ThemeColours] = {}
+    themes: dict[str, ThemeColors] = {}
     problems: list[str] = []
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml")

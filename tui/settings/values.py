@@ -62,6 +62,10 @@ class ModelSection:
     max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
 
 
+FORMER_CHOICES: Final[Mapping[str, str]] = {"summarise": OverflowPolicy.SUMMARIZE.value}
+"""What choices were called before, as files of the user's may still have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatSection:
     """What new chats start with, and what holds for every chat."""

@@ -1,7 +1,7 @@
 """Containers that nothing is drawn on but their own background.
 
 The compositor asks each container under a change for all of its lines, at every token. What is only background answers with one
-line for all, which Textual's `BLANK` does too, but without the filters that take colours away.
+line for all, which Textual's `BLANK` does too, but without the filters that take colors away.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         self._fold()
 
     def notify_style_update(self) -> None:
-        """Draw anew, since colours may be others."""
+        """Draw anew, since colors may be others."""
         super().notify_style_update()
         self.refresh()
 

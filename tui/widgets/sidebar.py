@@ -40,7 +40,7 @@ _POLICIES: Final = {
     OverflowPolicy.ASK: "stop and ask",
     OverflowPolicy.DROP_OLDEST: "leave out the oldest turns",
     OverflowPolicy.KEEP_ENDS: "keep the first and the last",
-    OverflowPolicy.SUMMARISE: "summarize the oldest turns",
+    OverflowPolicy.SUMMARIZE: "summarize the oldest turns",
 }
 
 

@@ -1,4 +1,4 @@
-"""A box with a tick in it when it is on, and nothing when it is off: Textual's own tells the two apart by colour alone."""
+"""A box with a tick in it when it is on, and nothing when it is off: Textual's own tells the two apart by color alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from textual.widgets import Checkbox
 
 
 class Tick(Checkbox):
-    """A checkbox that can be read without colour."""
+    """A checkbox that can be read without color."""
 
     def __init__(self, label: str, value: bool = False, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         self.BUTTON_INNER = "✓" if value else " "

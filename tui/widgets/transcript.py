@@ -522,10 +522,10 @@ class Transcript(TurnWindow, can_focus=True):
         if self._search is not None and self._search.turn_id == event.turn_id:
             self._reveal(self._positions[event.turn_id], event.row)
 
-    # Colours and messages
+    # Colors and messages
 
     def notify_style_update(self) -> None:
-        """Drop the colours of the old theme."""
+        """Drop the colors of the old theme."""
         super().notify_style_update()
         self._palette.clear()
         for view in self._views:

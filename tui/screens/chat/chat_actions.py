@@ -186,11 +186,9 @@ class ChatActions:
         self.open(Loaded(copy), temporary=is_temporary)
         self._core.session.save()
         if is_temporary:
-            self._ui.tell(
-                "You are in the copy now, which is temporary too; the chat before is gone."
-            )
+            self._ui.tell("You are now in the copy, which is temporary too. The original is gone.")
         else:
-            self._ui.tell("You are in the new chat now; the one before is as it was.")
+            self._ui.tell("You are now in the new chat. The previous one is unchanged.")
 
     def see_all(self) -> None:
         """Send the model every turn again."""
@@ -210,7 +208,7 @@ class ChatActions:
         """Have the model find a title."""
         chat = self._core.session.conversation
         if not chat.path:
-            self._ui.tell("There is nothing to find a title for yet.")
+            self._ui.tell("There is nothing to name yet.")
         elif self._core.replies.may_begin():
             request = requests.for_title(chat, self._core.settings.snapshot())
             written = await self._core.side.write(request, one_line=True, label="finding a title")
@@ -218,7 +216,7 @@ class ChatActions:
             if isinstance(written.end, Finished) and title:
                 self._core.session.rename(title)
             else:
-                self._ui.tell("The model found no title.", severity="warning")
+                self._ui.tell("The model didn't suggest a title.", severity="warning")
 
     # -- elsewhere
 
@@ -255,7 +253,7 @@ class ChatActions:
         except TransferError as error:
             self._ui.tell(str(error), title="Nothing was exported", severity="error")
         else:
-            self._ui.tell(f"Written: {choice.path}")
+            self._ui.tell(f"Saved to {choice.path}")
 
     async def save(self, name: str = "") -> None:
         """Write the chat as `transformers chat` does, to the named file or into its folder."""
@@ -276,7 +274,7 @@ class ChatActions:
         except TransferError as error:
             self._ui.tell(str(error), title="Nothing was written", severity="error")
         else:
-            self._ui.tell(f"Written: {path}")
+            self._ui.tell(f"Saved to {path}")
 
 
 def _save(chat: Conversation, path: Path) -> None:

@@ -222,7 +222,7 @@ class ComposerArea(Middle):
         name = "pasted text" if not number else f"pasted text {number + 1}"
         self.set_attachments((*self.attachments, Attachment(name, event.text)))
         self._ui.tell(
-            "The long paste goes with your message. A click unfolds it; Backspace in an empty message takes it away."
+            "The long paste is attached to your message. Click it to unfold it, or press Backspace in an empty message to remove it."
         )
 
     @on(Composer.LastAttachmentUnwanted)

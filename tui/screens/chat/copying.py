@@ -56,7 +56,7 @@ class Copying:
         self._places.to_turns()
         transcript.cursor = turn.id
         if not transcript.move_block(0):
-            self._ui.tell("There is nothing to mark in this turn.")
+            self._ui.tell("There is nothing to select in this turn.")
 
     def quote(self) -> None:
         """Put the turn under the cursor, quoted, into the message."""
@@ -98,7 +98,9 @@ class Copying:
         extension = await asyncio.to_thread(extension_of, code.language)
         name: str | None = f"code{extension}"
         while True:
-            name = await self._ui.show(AskText("Write the code to a file", name or "", note=note))
+            name = await self._ui.show(
+                AskText("Write the code to a file", name or "", note=note, is_path=True)
+            )
             if name is None or not name.strip():
                 return
             if await self._written(absolute(typed_path(name.strip())), code.text):
@@ -112,14 +114,15 @@ class Copying:
                 Answer("name", "Another name", "n"),
                 Answer("replace", "Replace it", "r", "error"),
             )
-            if await self._ui.ask("There is such a file already", str(path), answers) != "replace":
+            why = f"{path} already exists."
+            if await self._ui.ask("Replace the file?", why, answers) != "replace":
                 return False
         try:
             await asyncio.to_thread(write_new, path, text, overwrite=overwrite)
         except TransferError as error:
             self._ui.tell(str(error), title="Nothing was written", severity="error")
             return False
-        self._ui.tell(f"Written: {path}")
+        self._ui.tell(f"Saved to {path}")
         return True
 
 

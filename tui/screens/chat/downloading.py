@@ -127,10 +127,10 @@ class Downloading:
                 self._ui.tell(one.problem, title="The download failed", severity="error")
             case DownloadStatus.CANCELLED:
                 self._ui.tell(
-                    f"The download of {one.repo_id} was stopped; it goes on where it was when it is started again."
+                    f"The download of {one.repo_id} was stopped. Start it again to resume it."
                 )
             case DownloadStatus.DONE if one.load and not self.is_leaving:
-                self._ui.tell(f"{one.repo_id} is here and is being loaded.")
+                self._ui.tell(f"{one.repo_id} is downloaded and is loading.")
                 request = self._settings.load_request(one.repo_id)
                 self._loader.load(replace(request, revision=one.revision))
             case DownloadStatus.DONE:

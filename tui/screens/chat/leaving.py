@@ -18,10 +18,12 @@ SETTLE_S: Final = 3.0
 _AGAIN: Final = "again"
 _WITHOUT: Final = "without"
 _LEAVE: Final = "leave"
+_STAY: Final = "stay"
 _UNSAVED_ANSWERS: Final = (
     Answer(_AGAIN, "Try again", "t"),
     Answer("copy", "Leave, with a copy elsewhere", "c"),
     Answer(_WITHOUT, "Leave without it", "l", "error"),
+    Answer(_STAY, "Stay here", "s", is_escape=True),
 )
 _IMPORT_ANSWERS: Final = (
     Answer("wait", "Stay until it is done", "s"),
@@ -90,7 +92,7 @@ class Leaving:
             answer = await self._ui.ask(
                 "A chat is not saved", self._why_unsaved(), _UNSAVED_ANSWERS
             )
-            if answer is None:
+            if answer in (None, _STAY):
                 self._set_leaving(is_leaving=False)
                 self._core.sender.take_back_waiting()
                 return
@@ -105,8 +107,8 @@ class Leaving:
         """Ask whether to leave in the middle of an import; return whether to."""
         if not self._importing.label:
             return True
-        text = "The chats that it has so far stay. Import the same files again to go on: what is here already is not taken twice."
-        answer = await self._ui.ask("An import is under way", text, _IMPORT_ANSWERS)
+        text = "What was imported so far stays. To go on later, import the same files again; no chat is imported twice."
+        answer = await self._ui.ask("An import is in progress", text, _IMPORT_ANSWERS)
         if answer == _LEAVE:
             self._importing.stop()
         return answer == _LEAVE or not self._importing.label
@@ -132,6 +134,5 @@ class Leaving:
         chats = f"{count} chats are not on the disk" if count > 1 else "It is not on the disk"
         return (
             f"{' '.join(reasons) or 'The disk does not answer.'}\n\n{chats} in the newest state and would be lost. "
-            "A copy goes to your home folder, or else to the temporary folder; where it is, is told after leaving. "
-            "Press Esc to go back."
+            "A copy goes to your home folder, or else to the temporary folder. You are told where it is after leaving."
         )

@@ -99,7 +99,7 @@ class LibraryActions:
         name = argument
         if not name:
             entries = await asyncio.to_thread(prompt_entries, self._library)
-            empty = "No system prompt is saved yet. /prompt-save NAME saves the one of this chat."
+            empty = "No system prompts are saved yet. Use /prompt-save NAME to save this chat's."
             name = await self._ui.choose("System prompts", entries, empty=empty)
         if not name:
             return
@@ -139,7 +139,7 @@ class LibraryActions:
             self._ui.tell(str(error), severity="warning")
             return False
         if path:
-            self._ui.tell(f"Written: {path}")
+            self._ui.tell(f"Saved to {path}")
         return True
 
     # -- presets
@@ -157,7 +157,7 @@ class LibraryActions:
 
     async def _choose_preset(self, title: str) -> str:
         entries = await asyncio.to_thread(preset_entries, self._library)
-        empty = "No preset is saved yet. /preset-save NAME saves what is set now."
+        empty = "No presets are saved yet. Use /preset-save NAME to save the current settings."
         return await self._ui.choose(title, entries, empty=empty)
 
     async def choose_preset(self, argument: str = "") -> None:
@@ -226,11 +226,13 @@ class LibraryActions:
     async def export_preset(self, argument: str = "") -> None:
         """Write what is set now to one file."""
         suggested = str(absolute(Path("preset.toml")))
-        name = argument or await self._ui.text("Export the preset to a file", suggested)
+        name = argument or await self._ui.text(
+            "Export the preset to a file", suggested, is_path=True
+        )
         if name:
             path = with_ending(typed_path(name.strip()), ".toml")
             if await self._kept(export_preset, self._preset_now(path.stem), path):
-                self._ui.tell(f"Written: {path}. --preset {path} begins with it.")
+                self._ui.tell(f"Saved to {path}. Start with --preset {path} to use it.")
 
     async def delete_preset(self, argument: str = "") -> None:
         """Take the named preset out of the library, after asking; ask for one without a name."""

@@ -77,7 +77,7 @@ class ModelActions:
     def _desk(self) -> ModelDesk:
         """Return what the picker works with."""
         state = self._core.settings.state
-        models = (*state.favourites, *state.recent_models, self._core.loader.model)
+        models = (*state.favorites, *state.recent_models, self._core.loader.model)
         return ModelDesk(
             self._hub,
             self._downloads,
@@ -89,7 +89,7 @@ class ModelActions:
 
     def _remember(self, state: AppState) -> None:
         """Keep favorites and folders for the next start."""
-        self._core.settings.remember(favourites=state.favourites, model_folders=state.model_folders)
+        self._core.settings.remember(favorites=state.favorites, model_folders=state.model_folders)
         self._downloading.watch()
 
     def reload(self) -> None:
@@ -140,7 +140,7 @@ class ModelActions:
         elif not name:
             await self._ask_for_assistant()
         elif (name := "" if name.casefold() == "none" else name) == loader.assistant:
-            self._ui.tell(f"{short_name(name)} drafts already." if name else "No model drafts.")
+            self._ui.tell(f"{short_name(name)} already drafts." if name else "No model drafts.")
         else:
             loader.load(replace(wanted, assistant=name))
 
@@ -151,6 +151,7 @@ class ModelActions:
             answers = (
                 Answer("other", "Choose another", "c"),
                 Answer("none", "No assistant model", "n"),
+                Answer("keep", "Keep it", "k", is_escape=True),
             )
             text = f"{short_name(loader.assistant)} drafts for {loader.name}."
             answer = await self._ui.ask("The assistant model", text, answers)

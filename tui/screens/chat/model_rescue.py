@@ -25,7 +25,7 @@ _TRUST_ANSWERS: Final = (
 
 _UNENCRYPTED_ANSWERS: Final = (
     Answer("no", "Don't connect", "n"),
-    Answer("yes", "Send them all the same", "s", "error"),
+    Answer("yes", "Send them anyway", "s", "error"),
 )
 
 
@@ -88,8 +88,8 @@ class ModelRescue:
         """
         facts, room = await asyncio.to_thread(self._look_at, request)
         ways = ways_out(request, facts, room, in_reply=in_reply)
-        answers = [Answer("no", "Leave it", "n"), *(way.answer for way in ways)]
-        answer = await self._ui.ask("There is not enough memory", failed.message, answers)
+        answers = [Answer("no", "Do nothing", "n"), *(way.answer for way in ways)]
+        answer = await self._ui.ask("Not enough memory", failed.message, answers)
         if answer == PICKER:
             self._choose_model()
         for way in ways:
@@ -114,8 +114,8 @@ class ModelRescue:
     async def ask_to_trust(self, request: LoadRequest, failed: Failed) -> None:
         """Ask whether some code may run. Agreement holds for this version of it; what else the model needs asks when its turn comes."""
         text = (
-            f"{failed.message}\n\nSuch code can do all that you can do on this machine. If you agree, this version of it is run "
-            f"from now on; any other is asked for again."
+            f"{failed.message}\n\nThis code can do anything on this machine that you can. If you agree, this version of it runs "
+            f"without asking from now on. You are asked again about any other version."
         )
         title = f"Run code of {trust.short(failed.subject)}?"
         if await self._ui.ask(title, text, _TRUST_ANSWERS) == "yes":
@@ -123,7 +123,7 @@ class ModelRescue:
 
     async def ask_to_send_unencrypted(self, request: LoadRequest, failed: Failed) -> None:
         """Ask whether chats may go to a server so that others can read them on their way; asked once for each server."""
-        text = f"{failed.message} Whoever is between you and it could read your chats, and your key if it has one."
+        text = f"{failed.message} Anyone on the network in between could read your chats, and your API key if you use one."
         if await self._ui.ask("Send chats unencrypted?", text, _UNENCRYPTED_ANSWERS) == "yes":
             self._agree(request, failed.subject)
 

@@ -75,7 +75,7 @@ class Places:
             return under
         found = next((turn for turn in reversed(path) if role in ("", turn.role)), None)
         if found is None:
-            self._ui.tell("There is no turn yet that this could be done to.")
+            self._ui.tell("There are no turns yet.")
         return found
 
     @property

@@ -72,10 +72,10 @@ class Reading:
 
     async def offer_link(self, url: str) -> None:
         """Show where a link leads before anything is opened."""
-        answers = [Answer("leave", "Leave it", "escape"), Answer("copy", "Copy the address", "c")]
+        answers = [Answer("leave", "Leave it", "l"), Answer("copy", "Copy the address", "c")]
         if can_be_opened(url):
             answers.append(Answer("open", "Open in the browser", "o"))
-        chosen = await self._ui.ask("A link", sanitize_line(url, 2000), answers)
+        chosen = await self._ui.ask("Open this link?", sanitize_line(url, 2000), answers)
         if chosen == "copy":
             self._copying.copy(url, "The address")
         elif chosen == "open" and not await asyncio.to_thread(open_address, url):

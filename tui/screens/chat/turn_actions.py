@@ -80,7 +80,7 @@ class TurnActions:
     def _models_to_choose_from(self) -> list[ModelSource]:
         """Return the models of this machine, and those of servers that were used last or are favorites."""
         state = self._core.settings.state
-        names = dict.fromkeys((*state.favourites, *state.recent_models))
+        names = dict.fromkeys((*state.favorites, *state.recent_models))
         served = [
             ModelSource(name, ModelKind.SERVER, name, f"{short_name(name)} ({parse(name).name})")
             for name in filter(is_server, names)
@@ -91,7 +91,7 @@ class TurnActions:
         """Make a reply again with the seed and the parameters that it was made with."""
         turn = self._places.acted_turn(ASSISTANT)
         if turn is None or turn.generation is None:
-            self._ui.tell("Only a reply that a model made can be made again.", severity="warning")
+            self._ui.tell("Only a model's reply can be reproduced.", severity="warning")
             return
         made, info = turn.generation, self._core.loader.info
         if made.continued:
@@ -150,7 +150,7 @@ class TurnActions:
         place = [one.id for one in chat.path].index(turn.id)
         paged = chat.page(turn.id, step)
         if paged is chat:
-            self._ui.tell("There is no other variant on that side.")
+            self._ui.tell("There are no more variants in that direction.")
             return
         self._core.session.navigate(lambda _chat: paged)
         self._view.transcript.cursor = paged.path[place].id

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 from textual.geometry import Region
+from textual.notifications import Notification, Notify
 from textual.screen import Screen
 
 from tui.actions import action
@@ -51,6 +52,15 @@ class _Told:
             return True
         return self.severity == older.severity == "error" and self.title == older.title
 
+    def notification(self) -> Notification:
+        """Return what Textual shows."""
+        return Notification(
+            self.text,
+            self.title,
+            self.severity,  # type: ignore[arg-type]
+            timeout=max(0.1, self.until - monotonic()),
+        )
+
 
 class ScreenUi:
     """Tells and asks over a screen."""
@@ -65,6 +75,8 @@ class ScreenUi:
         self._screen = screen
         self._type_on = type_on
         self._told: list[_Told] = []
+        self._shown: list[Notification] = []
+        """How Textual shows what is told."""
         self._is_due = False
 
     def tell(
@@ -107,10 +119,12 @@ class ScreenUi:
 
     def _put_up(self) -> None:
         self._is_due = False
-        # Textual takes away all of them or none.
-        self._screen.app.clear_notifications()
-        for told in self._told:
-            self._notify(told)
+        shown, self._shown = self._shown, [told.notification() for told in self._told]
+        # Textual has no public way to take away some and leave the app's own.
+        for old in shown:
+            self._screen.app._unnotify(old)  # noqa: SLF001
+        for new in self._shown:
+            self._screen.app.post_message(Notify(new))
 
     def stand_above(self, region: Region) -> None:
         """Have messages stand above a region of the screen, in its columns."""
@@ -119,15 +133,6 @@ class ScreenUi:
             rack.styles.width = width
             below = self._screen.size.height - region.y
             rack.styles.margin = (0, 0, below, max(0, region.right - 1 - width))
-
-    def _notify(self, told: _Told) -> None:
-        self._screen.app.notify(
-            told.text,
-            title=told.title,
-            severity=told.severity,  # type: ignore[arg-type]
-            timeout=max(0.1, told.until - monotonic()),
-            markup=False,
-        )
 
     def way(self, action_id: str) -> str:
         """Return how an action is done: `Press F8`, with the key in force, else `Type /undo`."""

@@ -23,8 +23,8 @@ def question(plan: DownloadPlan) -> Ask:
     text = "; ".join(parts) + ". You can go on chatting meanwhile."
     answers = (
         Answer(LOAD, "Download and load", "l", "primary"),
-        Answer(GET, "Only download", "d"),
-        Answer("no", "Cancel", "n"),
+        Answer(GET, "Download only", "d"),
+        Answer("no", "Cancel", "n", is_escape=True),
     )
     return Ask(f"Download {sanitize_line(plan.repo_id)}?", text, answers)
 

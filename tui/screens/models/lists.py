@@ -61,7 +61,7 @@ class ModelDesk:
 
     Attributes:
         hub, downloads: the Hub, and what comes from it.
-        state: favourites, models used last, the user's folders.
+        state: favorites, models used last, the user's folders.
         look: finds out how much room there is; called on a thread, may take seconds.
         remember: called with a state that was changed.
         servers: those whose models are listed too.
@@ -321,12 +321,12 @@ class ModelLists(Finder[LoadRequest]):
             for source in self._known.sources.values()
             if all(word in f"{source.name} {source.location}".casefold() for word in wanted)
         ]
-        first = [*self._state.favourites, *self._state.recent_models]
+        first = [*self._state.favorites, *self._state.recent_models]
         groups: dict[str, list[ModelSource]] = {}
         for source in sources:
             groups.setdefault(self._group(source, first), []).append(source)
         typed = self._typed_option()
-        served = self._servers.options(wanted, self._current, self._state.favourites)
+        served = self._servers.options(wanted, self._current, self._state.favorites)
         exact = "/" in self._words or not (sources or served)
         made = list(typed) if exact else []
         top = groups.pop("FAVORITES AND LAST USED", [])
@@ -372,7 +372,7 @@ class ModelLists(Finder[LoadRequest]):
             facts,
             fits,
             is_current=model == self._current,
-            is_favourite=model in self._state.favourites,
+            is_favorite=model in self._state.favorites,
             is_complete=self._known.complete.get(model, True),
             problem=self._known.problems.get(model, ""),
         )
@@ -391,7 +391,7 @@ class ModelLists(Finder[LoadRequest]):
                     model,
                     rows.verdict(model.id, rows.hub_facts(model), "none", self._room),
                     is_here=self._known.complete.get(model.id, False),
-                    is_favourite=model.id in self._state.favourites,
+                    is_favorite=model.id in self._state.favorites,
                     download=downloads.get(model.id),
                 ),
                 id=model.id,
@@ -439,7 +439,7 @@ class ModelLists(Finder[LoadRequest]):
             Hint("models.switch", "this machine" if self._in_hub else "the Hub", "switch"),
             Hint("models.options", "load with …", "options"),
         ]
-        hints += [Hint("models.favourite", "favorite", "favourite")]
+        hints += [Hint("models.favorite", "favorite", "favorite")]
         if self._in_hub:
             hints += [Hint("models.sort", "sort", "sort")]
         else:
@@ -464,12 +464,9 @@ class ModelLists(Finder[LoadRequest]):
         facts = self._known.facts.get(model) or self._hub_facts.get(model)
         lines: list[Content] = []
         if facts is not None and (facts.parameters or facts.stored_bytes):
-            lines = [
-                rows.verdict_line(one, self._room.free_bytes)
-                for one in rows.verdicts(model, facts, self._room)
-            ]
+            lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._room)]
             if facts.method:
-                text = f"The checkpoint is already quantised ({sanitize_line(facts.method)}): the choice is off."
+                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}): the choice is off."
                 lines.append(Content.styled(text, "$text-muted"))
         elif self._in_hub and model in self._hub_problems:
             lines = [Content.styled(sanitize(self._hub_problems[model]), "$text-warning")]

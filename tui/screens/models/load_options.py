@@ -164,7 +164,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         one = rows.verdict(self._request.model, self._facts, name, self._room, dtype)
         line = rows.verdict_line(one, self._room.free_bytes)
         if self._facts.method:
-            locked = f"The checkpoint is already quantised ({sanitize_line(self._facts.method)}): the choice is off."
+            locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}): the choice is off."
             line = Content("\n").join((line, Content.styled(locked, "$text-muted")))
         self.query_one("#fit", Label).update(line)
 

@@ -190,14 +190,14 @@ class ModelPicker(ModelLists):
             self._search(self._words, self._sort)
             self._show()
 
-    def action_favourite(self) -> None:
+    def action_favorite(self) -> None:
         """Put the highlighted model first, or not any more."""
         model = self._chosen()
         if not model or model in (TYPED, ASK_HUB):
             return
-        others = tuple(one for one in self._state.favourites if one != model)
-        favourites = others if model in self._state.favourites else (model, *others)
-        self._remember(replace(self._state, favourites=favourites))
+        others = tuple(one for one in self._state.favorites if one != model)
+        favorites = others if model in self._state.favorites else (model, *others)
+        self._remember(replace(self._state, favorites=favorites))
         self._show(model)
 
     def action_cancel_download(self) -> None:
@@ -219,9 +219,10 @@ class ModelPicker(ModelLists):
 
         dialog = AskText(
             "Add a folder",
-            note="Models in it, and a few levels below it, are listed here.",
+            note="Models in it, and in folders a few levels below it, are listed here.",
             placeholder="~/models",
             check=_folder_problem,
+            is_path=True,
         )
         self.app.push_screen(dialog, answered)
 
@@ -237,7 +238,7 @@ class ModelPicker(ModelLists):
         else:
             show_problem(
                 self,
-                f"{source.name} is not in the Hugging Face cache; it is not deleted from here.",
+                f"{source.name} is not in the Hugging Face cache, so it can't be deleted here.",
             )
 
     def _folder_of(self, source: ModelSource) -> str:

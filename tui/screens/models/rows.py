@@ -73,7 +73,7 @@ class Room:
 
 
 def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
-    """Return a verdict for each quantization; for a checkpoint that is already quantised only one."""
+    """Return a verdict for each quantization; for a checkpoint that is already quantized only one."""
     names: Sequence[str] = ("none",) if facts.method else tuple(QUANTIZATIONS)
     return tuple(verdict(model, facts, name, room) for name in names)
 
@@ -109,7 +109,7 @@ def local_row(
     fits: Verdict | None,
     *,
     is_current: bool = False,
-    is_favourite: bool = False,
+    is_favorite: bool = False,
     is_complete: bool = True,
     problem: str = "",
 ) -> Content:
@@ -125,7 +125,7 @@ def local_row(
         parts,
         fits,
         is_current,
-        is_favourite,
+        is_favorite,
         has_owner=source.kind is ModelKind.HUB,
     )
 
@@ -135,7 +135,7 @@ def hub_row(
     fits: Verdict | None,
     *,
     is_here: bool = False,
-    is_favourite: bool = False,
+    is_favorite: bool = False,
     download: Download | None = None,
 ) -> Content:
     """Return two lines about a model of the Hub."""
@@ -152,13 +152,13 @@ def hub_row(
         parts.insert(0, download_text(download))
     elif is_here:
         parts.insert(0, "on this machine")
-    return _row(model.id, parts, fits, False, is_favourite, has_owner=True)
+    return _row(model.id, parts, fits, False, is_favorite, has_owner=True)
 
 
-def server_row(model: Served, *, is_current: bool = False, is_favourite: bool = False) -> Content:
+def server_row(model: Served, *, is_current: bool = False, is_favorite: bool = False) -> Content:
     """Return two lines about a model of a server."""
     parts = served_parts(model)
-    return _row(model.id, parts, None, is_current, is_favourite, has_owner="/" in model.id)
+    return _row(model.id, parts, None, is_current, is_favorite, has_owner="/" in model.id)
 
 
 def served_parts(model: Served) -> list[str]:
@@ -199,8 +199,8 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
     ]
 
 
-def verdict_line(one: Verdict, free_bytes: int) -> Content:
-    """Return one line of the table of quantizations."""
+def verdict_line(one: Verdict, free_bytes: int = 0) -> Content:
+    """Return one line of the table of quantizations; what is free is named where it is given."""
     sign, style = SIGNS[one.grade]
     label = f"{QUANTIZATIONS[one.quantization].label:<27}"
     if one.unavailable:
@@ -223,15 +223,16 @@ def measured_text(one: Verdict) -> str:
     return f"here {', '.join(figures)} · " if figures else ""
 
 
-def need_text(one: Verdict, free_bytes: int) -> str:
-    """Return what a model needs and what of it is what."""
+def need_text(one: Verdict, free_bytes: int = 0) -> str:
+    """Return what a model needs and what of it is what, with what is free if that is given."""
     if one.needed is None:
         return "not known before it is loaded"
     needed = one.needed
+    free = f"; {bytes_text(free_bytes)} free" if free_bytes else ""
     return (
         f"{bytes_text(needed.total_bytes)}: weights {bytes_text(needed.weights_bytes)}, "
         f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}, "
-        f"other {bytes_text(needed.other_bytes)}; {bytes_text(free_bytes)} free"
+        f"other {bytes_text(needed.other_bytes)}{free}"
     )
 
 
@@ -282,7 +283,7 @@ def _row(
     parts: Sequence[str],
     fits: Verdict | None,
     is_current: bool,
-    is_favourite: bool,
+    is_favorite: bool,
     *,
     has_owner: bool = False,
 ) -> Content:
@@ -295,7 +296,7 @@ def _row(
     facts = " · ".join(sanitize_line(part) for part in parts if part)
     return Content.assemble(
         ("●" if is_current else " ", "$text-success"),
-        ("★" if is_favourite else " ", "$text-warning"),
+        ("★" if is_favorite else " ", "$text-warning"),
         " ",
         (sanitize_line(owner, _OWNER_LIMIT) + slash, "$text-muted"),
         (sanitize_line(short, _NAME_LIMIT), "bold"),

@@ -75,19 +75,19 @@ class ServerModels:
         self._changed(listed)
 
     def options(
-        self, wanted: Sequence[str], current: str, favourites: Sequence[str]
+        self, wanted: Sequence[str], current: str, favorites: Sequence[str]
     ) -> list[Option]:
         """Return each server with those of its models that have the wanted words."""
         made: list[Option] = []
         for base, server in self._servers.items():
             listed = self._listed.get(base)
-            found = [] if listed is None else self._rows(listed, wanted, current, favourites)
+            found = [] if listed is None else self._rows(listed, wanted, current, favorites)
             if found or not wanted:
                 made += [Option(_header(server, listed), disabled=True), *found]
         return made
 
     def _rows(
-        self, listed: Listed, wanted: Sequence[str], current: str, favourites: Sequence[str]
+        self, listed: Listed, wanted: Sequence[str], current: str, favorites: Sequence[str]
     ) -> list[Option]:
         address = listed.server.address
         made: list[Option] = []
@@ -98,9 +98,7 @@ class ServerModels:
             if len(made) == _MOST_ROWS:
                 more = Content.styled("   … and more: type a part of the name", "$text-muted")
                 return [*made, Option(more, disabled=True)]
-            row = rows.server_row(
-                model, is_current=name == current, is_favourite=name in favourites
-            )
+            row = rows.server_row(model, is_current=name == current, is_favorite=name in favorites)
             made.append(Option(row, id=name))
         return made
 

@@ -1,4 +1,4 @@
-"""What a parsed text consists of: blocks that know nothing of widths, colours or the parser that made them."""
+"""What a parsed text consists of: blocks that know nothing of widths, colors or the parser that made them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Styled lines: what a rendered text is made of before colours are known.
+"""Styled lines: what a rendered text is made of before colors are known.
 
-A `Line` names its styles instead of holding colours, so that a change of theme repaints without rendering again, and
+A `Line` names its styles instead of holding colors, so that a change of theme repaints without rendering again, and
 keeps what is needed to copy it as it was written rather than as it was wrapped. Nothing here knows Markdown or widgets.
 """
 

@@ -1,4 +1,4 @@
-"""Puts a styled line on a row of the screen: colours, padding, marked ranges. Decides nothing about layout."""
+"""Puts a styled line on a row of the screen: colors, padding, marked ranges. Decides nothing about layout."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Layers(NamedTuple):
 def paint(
     line: Line, palette: Palette, width: int, layers: Layers, marks: Iterable[Mark] = ()
 ) -> list[Segment]:
-    """Return `line` as segments that fill `width` cells in the colours of `palette`."""
+    """Return `line` as segments that fill `width` cells in the colors of `palette`."""
     segments: list[Segment] = []
     used = 0
     for spans, over in _pieces(line, marks):

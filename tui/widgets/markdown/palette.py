@@ -1,6 +1,6 @@
-"""The style names that rendered lines use, their colours in CSS, and the way from one to the other.
+"""The style names that rendered lines use, their colors in CSS, and the way from one to the other.
 
-The names are component classes of one widget, so that a theme (or a user's CSS) decides every colour, and only one
+The names are component classes of one widget, so that a theme (or a user's CSS) decides every color, and only one
 widget pays for them when the theme changes.
 """
 
@@ -79,14 +79,14 @@ def component_css(widget_type: str) -> str:
 
 
 class Palette:
-    """Turns style names into colours of the theme in force; `clear` it when the theme changes."""
+    """Turns style names into colors of the theme in force; `clear` it when the theme changes."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._visual: dict[str, Style] = {}
         self._rich: dict[tuple[str, Style | None], RichStyle] = {}
         self.version = 0
-        """Grows when the colours change."""
+        """Grows when the colors change."""
 
     def visual(self, names: str) -> Style:
         """Return the style of `names` (separated by spaces), later ones over earlier ones."""
@@ -111,7 +111,7 @@ class Palette:
         return Style.from_styles(self._widget.get_component_styles(_PREFIX + name))
 
     def clear(self) -> None:
-        """Forget the colours of the old theme."""
+        """Forget the colors of the old theme."""
         self._visual.clear()
         self._rich.clear()
         self.version += 1
