@@ -61,9 +61,11 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _keys() -> str:
     parts = [
         "# Keys",
-        "These are the default keys. To change one, bind its action in the configuration file: see "
-        "[Keys and key maps](../settings.md#keys-and-key-maps). Keys marked *fixed* can't be changed. "
-        "F1 shows the same list in the app, with your own keys.",
+        (
+            "These are the default keys. To change one, bind its action in the configuration file: see "
+            "[Keys and key maps](../settings.md#keys-and-key-maps). Keys marked *fixed* can't be changed. "
+            "F1 shows the same list in the app, with your own keys."
+        ),
         _section("Anywhere and in the chat", actions(Scope.APP, Scope.CHAT)),
         _section(
             "On a turn: actions",
@@ -89,7 +91,9 @@ def _section(title: str, found: Iterable[Action], text: str = "") -> str:
         if action.keys
     ]
     return "\n\n".join(
-        part for part in (f"## {title}", text, table(("key", "what it does", "action"), rows)) if part
+        part
+        for part in (f"## {title}", text, table(("key", "what it does", "action"), rows))
+        if part
     )
 
 
@@ -104,8 +108,10 @@ def _commands() -> str:
     return "\n\n".join(
         (
             "# Commands",
-            "Type `/` or `!` at the start of a message to list the commands. The list narrows down as you type, and Tab completes. "
-            "`//` or `!!` sends a message that starts with `/` or `!`. Every command is also in the command palette (Ctrl+P).",
+            (
+                "Type `/` or `!` at the start of a message to list the commands. The list narrows down as you type, and Tab completes. "
+                "`//` or `!!` sends a message that starts with `/` or `!`. Every command is also in the command palette (Ctrl+P)."
+            ),
             table(("command", "what it does"), rows),
             "## Commands named after their actions",
             "Every other action has a command too. These appear in the list only when you type their names.",
@@ -126,9 +132,11 @@ def _names(action: Action) -> str:
 def _parameters() -> str:
     parts = [
         "# Generation parameters",
-        "Set them in the sidebar (F2), in the settings (F10), with `/set temperature=0.7`, on the command line "
-        "(`chat-tui temperature=0.7`, `chat-tui ask --temperature 0.7`), in a preset, or in the section `[generation]` of the "
-        "configuration file. A parameter that is not set has the model's own default, or the default listed here if the model has none.",
+        (
+            "Set them in the sidebar (F2), in the settings (F10), with `/set temperature=0.7`, on the command line "
+            "(`chat-tui temperature=0.7`, `chat-tui ask --temperature 0.7`), in a preset, or in the section `[generation]` of the "
+            "configuration file. A parameter that is not set has the model's own default, or the default listed here if the model has none."
+        ),
     ]
     for group, members in grouped():
         rows = [
@@ -149,8 +157,10 @@ def _settings() -> str:
             )
     parts = [
         "# Settings",
-        "Change them with F10, with `chat-tui config KEY=VALUE`, or in the configuration file: see [Settings](../settings.md). "
-        f"Each setting that is not a table can also be an environment variable: `screen.theme` is `{VARIABLE_PREFIX}SCREEN_THEME`.",
+        (
+            "Change them with F10, with `chat-tui config KEY=VALUE`, or in the configuration file: see [Settings](../settings.md). "
+            f"Each setting that is not a table can also be an environment variable: `screen.theme` is `{VARIABLE_PREFIX}SCREEN_THEME`."
+        ),
     ]
     for group, rows in groups.items():
         parts += [f"## {group}", table(("setting", "values", "default", "what it does"), rows)]
@@ -176,8 +186,10 @@ def _themes() -> str:
     return "\n\n".join(
         (
             "# Themes",
-            "`/theme` previews these and the themes that come with Textual. To make your own, see "
-            "[Themes](../settings.md#themes).",
+            (
+                "`/theme` previews these and the themes that come with Textual. To make your own, see "
+                "[Themes](../settings.md#themes)."
+            ),
             table(("theme", "kind", "description"), rows),
         )
     )
@@ -272,9 +284,11 @@ def _quality() -> str:
     return "\n\n".join(
         (
             "# Quality of quantizations",
-            "Measured with `python -m benchmarks.quality` on two small checkpoints. *trained here* was trained for this purpose and never "
-            "quantized; the text is not from its training data. *demo* is the demo model, whose file is already stored in 4 bits, so its "
-            "`int4` row shows little. Larger models usually lose less than small ones.",
+            (
+                "Measured with `python -m benchmarks.quality` on two small checkpoints. *trained here* was trained for this purpose and never "
+                "quantized; the text is not from its training data. *demo* is the demo model, whose file is already stored in 4 bits, so its "
+                "`int4` row shows little. Larger models usually lose less than small ones."
+            ),
             quality_markdown(json.loads(path.read_text("utf-8"))),
         )
     )

@@ -24,15 +24,15 @@ from tui.subcommands import PARSERS
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = sorted(
-    (README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")), key=str
-)
+CHANGELOG, CONTRIBUTING = ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"
+PAGES = sorted((README, CHANGELOG, CONTRIBUTING, *DOCS.rglob("*.md")), key=str)
 EXAMPLE = DOCS / "examples" / "chat.json"
 MOST_README_LINES = 150
 MOST_COLUMNS = 5
 _BLOCK = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _DATA = ("toml", "json", "python", "yaml", "text", "vim", "gitconfig")
-_ENDS = ("|", "||", "&&", "&", ";", "\n", "(", ")", "<", ">", ">>", "2>", "<(")
+_BEFORE = ("if", "then", "else", "elif", "while", "do", "!", "{", "exec", "command", "env")
+"""Words of a shell, before which another command may stand."""
 _PARSERS = {**PARSERS, "ask": ask_parser}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -59,6 +59,10 @@ def command_lines(page: Path) -> Iterator[list[str]]:
             is_session = any(line.startswith("$ ") for line in text.splitlines())
             typed = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
             yield from commands_in("\n".join(typed) if is_session else text)
+    if page not in (CHANGELOG, CONTRIBUTING):
+        # These two name commands without their arguments.
+        for text in re.findall(r"`(chat-tui [^`\n]+)`", prose(page)):
+            yield from commands_in(text)
 
 
 def commands_in(script: str) -> Iterator[list[str]]:
@@ -74,19 +78,22 @@ def commands_in(script: str) -> Iterator[list[str]]:
     lexer.whitespace_split = True
     lexer.commenters = ""
     words: list[str] | None = None
-    is_redirected = False
+    is_redirected, is_first = False, True
     for token in lexer:
         if set(token) & set("();<>|&\n") and not set(token) - set("();<>|&\n"):
             is_redirected = token[0] in "<>" and token != "<("
-            if not is_redirected and words is not None:
-                yield words
-                words = None
+            if not is_redirected:
+                if words is not None:
+                    yield words
+                words, is_first = None, True
         elif is_redirected:
             is_redirected = False
         elif words is not None:
             words.append(token)
-        elif token == "chat-tui":
+        elif token == "chat-tui" and is_first:
             words = []
+        else:
+            is_first = is_first and (token in _BEFORE or "=" in token)
     if words is not None:
         yield words
 
@@ -109,7 +116,7 @@ def test_command_lines_are_found_wherever_they_stand():
     script = (
         "git diff | chat-tui ask 'Why (a|b)?' > out.txt  # a comment\n"
         'eval "$(chat-tui completion bash)"\n'
-        "while read -r x; do chat-tui ask \"$x\" </dev/null; done\n"
+        'while read -r x; do chat-tui ask "$x" </dev/null; done\n'
         "chat-tui ask x \\\n  --json\n"
     )
     assert list(commands_in(script)) == [
@@ -221,11 +228,10 @@ def test_the_page_on_the_file_format_names_every_key_of_the_example():
 
 
 def _keys(value: object, within: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and within not in ("parameters", "config"):
         for key, inner in value.items():
-            # These hold names and ids of the user's own.
-            if within not in ("selected", "parameters", "settings", "stats") and "-" not in key:
-                yield key
+            is_id = not key or re.fullmatch(r"[0-9a-f]{32}", key)
+            yield from () if is_id else (key,)
             yield from _keys(inner, key)
     elif isinstance(value, list):
         for inner in value:
