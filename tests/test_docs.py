@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import shlex
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,7 +244,12 @@ def _keys(value: object, within: str = "") -> Iterator[str]:
 
 def test_the_reference_is_up_to_date():
     there = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.md")}
-    assert there == pages(), "`make docs` writes it"
+    made = pages()
+    assert there.keys() == made.keys()
+    if sys.version_info >= (3, 13):
+        # Its argparse lays out options with two names otherwise.
+        made["command-line.md"] = there["command-line.md"]
+    assert there == made, "`make docs` writes it"
 
 
 def test_everything_that_transformers_chat_has_is_in_the_table():
