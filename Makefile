@@ -21,12 +21,12 @@ DEV_STAMP   := $(VENV)/.dev-$(FINGERPRINT)
 CHAT_TUI_TEST_CACHE ?= $(abspath $(VENV))/test-cache
 export CHAT_TUI_TEST_CACHE
 
-.PHONY: help install chat test lint format screenshots animation readme bench
+.PHONY: help install chat test lint format screenshots animation docs bench
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//; 2,4p' Makefile
-	@echo "Also: make lint, make format, make readme, make screenshots, make animation, make bench"
+	@echo "Also: make lint, make format, make docs, make screenshots, make animation, make bench"
 
 install: $(APP_STAMP)
 	@echo "chat-tui is installed; start it with $(BIN)/chat-tui or make chat."
@@ -53,8 +53,8 @@ screenshots: $(DEV_STAMP)
 animation: $(DEV_STAMP)
 	@$(BIN)/python screenshots/animate.py
 
-readme: $(DEV_STAMP)
-	@$(BIN)/python -m tests.readme
+docs: $(DEV_STAMP)
+	@$(BIN)/python -m tests.reference
 
 bench: $(DEV_STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)

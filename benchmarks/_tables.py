@@ -1,4 +1,4 @@
-"""The figures of `engines`, `whole` and `quality` as Markdown tables; those of `quality` are also in the README."""
+"""The figures of `engines`, `whole` and `quality` as Markdown tables; those of `quality` are also in docs/reference."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality [--steps 400] [--tokens 4096] [--only NAME,NAME] [--json benchmarks/quality.json]
 
-`make readme` puts the table of the last run that was written to `benchmarks/quality.json` into the README.
+`make docs` makes docs/reference/quality.md from the last run that was written to `benchmarks/quality.json`.
 
 Two checkpoints: a small one that is trained here, on nine tenths of the texts that Python ships about itself, and was never
 quantised; and the demo model, whose file is in 4 bits already, so that it says little about other quantizations to 4 bits.

@@ -1,6 +1,6 @@
 """What may import what, and what must not be imported before it is needed.
 
-Importing torch takes seconds, so neither the command line nor the first frame may wait for it. The floors themselves are
+Importing torch takes seconds, so neither the command line nor the first frame may wait for it. The layers themselves are
 contracts in pyproject.toml; here they are checked with everything else.
 """
 
@@ -95,12 +95,12 @@ def test_the_first_frame_needs_neither_torch_nor_transformers(tmp_path):
     assert not {"torch", "transformers", "bitsandbytes"} & set(loaded)
 
 
-@pytest.mark.parametrize("floor", ["conversation", "parameters", "sanitize"])
-def test_the_ground_floors_import_only_the_standard_library(floor, tmp_path):
+@pytest.mark.parametrize("layer", ["conversation", "parameters", "sanitize"])
+def test_the_lowest_layers_import_only_the_standard_library(layer, tmp_path):
     script = f"""
 import sys
 before = set(sys.modules)
-import tui.{floor}
+import tui.{layer}
 new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print("foreign:", *sorted(new - set(sys.stdlib_module_names) - {{"tui"}}))
 """

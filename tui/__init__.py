@@ -1,3 +1,3 @@
-"""chat-tui: a full-screen terminal app for talking with local language models."""
+"""chat-tui: a full-screen terminal app for chatting with language models on your own machine."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,6 +1,6 @@
 """The one registry of what a user can do.
 
-Key bindings, the command palette, commands in the composer, the footer, the help screen and the README's tables are made from it.
+Key bindings, the command palette, commands in the composer, the footer, the help screen and the tables in docs/reference are made from it.
 It says nothing of how a thing is done: for the actions of the chat, such as `reply.stop`, the table in `tui.screens.chat.commands` names what
 does them; for one of a dialog, such as `chats.pin`, the dialog has `action_pin`.
 """

@@ -1,7 +1,7 @@
 """Reading and writing small private files so that neither a crash nor a full disk damages them.
 
 What is written appears whole or not at all, for the owner's eyes only. It knows nothing of what the files hold, and lets
-`OSError` through: each floor above turns it into a sentence of its own.
+`OSError` through: each layer above turns it into a sentence of its own.
 """
 
 from __future__ import annotations

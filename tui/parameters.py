@@ -1,6 +1,6 @@
 """The one table of generation parameters.
 
-The sidebar, the command line, `/set`, the configuration file, validation, the session file and the README's table are made from
+The sidebar, the command line, `/set`, the configuration file, validation, the session file and the table in docs/reference are made from
 it. A value that is not set (None) means the model's own default, else the one named here. Names are those of transformers'
 `GenerationConfig`, plus `seed`. Those of its names that a chat has no use for stand in `UNUSED`, each with the reason.
 """

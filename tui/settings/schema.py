@@ -1,7 +1,7 @@
 """What there is to be known of each setting by its key, and how a value of it is checked and read from text.
 
 It is made from the fields of `values`. The file's strict reader, `chat-tui config --explain`, the environment, the settings screen and
-the README's table are made from it.
+the table in docs/reference are made from it.
 """
 
 from __future__ import annotations
