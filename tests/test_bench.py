@@ -74,7 +74,7 @@ def test_the_best_number_of_threads_and_type_are_kept_in_the_configuration(engin
     file = AppPaths.default().config_file
     file.write_text("# mine\n[model]\nkernels = false\n")
     assert run(engine, "some", "--only", "none,int4", "--keep") == 0
-    assert "Kept: chat-tui starts with some, int4, 7 threads." in capsys.readouterr().out
+    assert "Saved: chat-tui will start with some, int4, 7 threads." in capsys.readouterr().out
     text = file.read_text()
     assert "threads = 7" in text
     assert "# mine" in text

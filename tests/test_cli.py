@@ -166,7 +166,7 @@ def test_an_error_that_nobody_thought_of_is_printed_with_the_place_of_the_log(
         logging.getLogger().handlers[:] = before
     said = capsys.readouterr().err
     log = tmp_path / "logs" / "chat-tui.log"
-    assert said.startswith("chat-tui list: It failed unexpectedly (RuntimeError: out of ")
+    assert said.startswith("chat-tui list: Unexpected error (RuntimeError: out of ")
     assert str(log) in said
     assert "\x1b" not in said
     assert "cheese" in log.read_text()
@@ -189,5 +189,5 @@ def test_an_error_that_nobody_thought_of_is_printed_where_there_can_be_no_log(
     finally:
         logging.getLogger().handlers[:] = before
     said = capsys.readouterr().err
-    assert "failed unexpectedly (ValueError: no)" in said
-    assert "There is no log" in said
+    assert "Unexpected error (ValueError: no)" in said
+    assert "Logging is off" in said

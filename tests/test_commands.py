@@ -76,7 +76,7 @@ def test_a_message_is_no_command(text):
     [
         ("/hlep", "There is no command /hlep. Did you mean /help? // sends"),
         ("!xyzzy", "There is no command !xyzzy. !! sends"),
-        ("/copy that", "/copy takes nothing behind it"),
+        ("/copy that", "/copy takes no argument"),
     ],
 )
 def test_what_looks_like_a_command_and_is_none_is_said(text, words):

@@ -37,27 +37,33 @@ def test_a_key_of_the_users_own_goes_before_the_maps():
 @pytest.mark.parametrize(
     ("bindings", "words"),
     [
-        ({"chat.new": "f2"}, "The key f2 is given to both sidebar.toggle and chat.new."),
-        ({"turn.fork": "f1"}, "The key f1 is given to both app.help and turn.fork."),
+        ({"chat.new": "f2"}, "The key f2 is assigned to both sidebar.toggle and chat.new."),
+        ({"turn.fork": "f1"}, "The key f1 is assigned to both app.help and turn.fork."),
         ({"transcript.find": "enter"}, "enter is needed for typing"),
         ({"transcript.find": "a"}, "a is needed for typing"),
         (
             {"chats.pin": "ctrl+d"},
-            "The key ctrl+d is given to both chats.pin and chats.duplicate.",
+            "The key ctrl+d is assigned to both chats.pin and chats.duplicate.",
         ),
-        ({"chats.pin": "ctrl+f"}, "The key ctrl+f is given to both finder.to_field and chats.pin."),
+        (
+            {"chats.pin": "ctrl+f"},
+            "The key ctrl+f is assigned to both finder.to_field and chats.pin.",
+        ),
         (
             {"models.sort": "escape"},
-            "The key escape is given to both dialog.close and models.sort.",
+            "The key escape is assigned to both dialog.close and models.sort.",
         ),
-        ({"tree.fold": "f1"}, "The key f1 is given to both app.help and tree.fold."),
-        ({"setting.unset": "down"}, "The key down is given to both list.down and setting.unset."),
-        ({"turns.fold": "y"}, "The key y is given to both turn.copy and turns.fold."),
+        ({"tree.fold": "f1"}, "The key f1 is assigned to both app.help and tree.fold."),
+        (
+            {"setting.unset": "down"},
+            "The key down is assigned to both list.down and setting.unset.",
+        ),
+        ({"turns.fold": "y"}, "The key y is assigned to both turn.copy and turns.fold."),
         ({"list.down": "space"}, "space is needed for typing"),
         ({"find.next": "n"}, "n is needed for typing"),
         (
             {"find.next": "pageup"},
-            "The key pageup is given to both transcript.page_up and find.next.",
+            "The key pageup is assigned to both transcript.page_up and find.next.",
         ),
     ],
 )
@@ -77,7 +83,10 @@ def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
             {"chats.pin": "p"},
             "p is typed into the field, so it can't be the only key of chats.pin, which keeps its own.",
         ),
-        ({"chat.new": "ctrl+banana"}, "'ctrl+banana' is no key; chat.new keeps its own."),
+        (
+            {"chat.new": "ctrl+banana"},
+            "'ctrl+banana' is not a valid key; chat.new keeps its default keys.",
+        ),
     ],
 )
 def test_what_is_misspelt_is_said_and_the_rest_holds(bindings, words):

@@ -77,7 +77,7 @@ def test_every_option_is_a_setting():
         (["temprature=1"], "Did you mean temperature?"),
         (["temperature=900"], "900 is not from 0 to 100"),
         (["a", "b"], "'b' is neither a model nor name=value"),
-        (["--load-in-4bit", "--load-in-8bit"], "exclude each other"),
+        (["--load-in-4bit", "--load-in-8bit"], "can't be combined"),
         (["--dtype", "int3"], "invalid choice"),
         (["--continue", "--session", "x"], "not allowed with"),
         (["--load-in-4bit=maybe"], "neither true nor false"),
@@ -93,9 +93,9 @@ def test_what_can_not_be_understood_is_said_with_what_was_perhaps_meant(words, s
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["m", "num_beams=4"], "num_beams is not used in a chat: a chat streams one reply"),
-        (["m", "--port", "8000"], "--port has no meaning here"),
-        (["m", "--host", "localhost"], "--host has no meaning here"),
+        (["m", "num_beams=4"], "num_beams is ignored: a chat streams one reply"),
+        (["m", "--port", "8000"], "--port has no effect"),
+        (["m", "--host", "localhost"], "--host has no effect"),
     ],
 )
 def test_what_has_no_meaning_here_is_said_and_stops_nothing(words, sentence):
@@ -169,7 +169,7 @@ def test_flags_go_before_a_generation_config(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--config", "nowhere.toml"], "There is no configuration file nowhere.toml"),
+        (["--config", "nowhere.toml"], "The configuration file nowhere.toml doesn't exist"),
         (["--generation-config", "nowhere.json"], "nowhere.json can't be used"),
         (["--preset", "none"], "There is no preset 'none'"),
     ],
@@ -267,11 +267,11 @@ def test_wrong_arguments_answer_without_anything_heavy(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["demo", "--quantization", "int4", "--load_in_8bit"], "exclude each other"),
-        (["demo", "--quantization", "8bit", "--load_in_4bit"], "exclude each other"),
-        (["demo", "--model_name_or_path", "other"], "Two models are named"),
-        (["http://a", "m", "http://b"], "Two servers are named"),
-        (["http://a", "--base-url", "http://b"], "Two servers are named"),
+        (["demo", "--quantization", "int4", "--load_in_8bit"], "can't be combined"),
+        (["demo", "--quantization", "8bit", "--load_in_4bit"], "can't be combined"),
+        (["demo", "--model_name_or_path", "other"], "Two models are given"),
+        (["http://a", "m", "http://b"], "Two servers are given"),
+        (["http://a", "--base-url", "http://b"], "Two servers are given"),
         (["http://u:secret@a/", "m"], "a name or password must not stand in it"),
         (["http://a:99999"], "its host or port is not valid"),
         (["http://a?key=sk-1"], "must not have a part behind a question mark"),
@@ -323,7 +323,7 @@ def test_a_server_is_started_with_by_its_name(tmp_path):
     file.write_text('[servers.home]\nurl = "http://localhost:8000/v1"\n')
     assert report("home", home=tmp_path)["model"] == "http://localhost:8000"
     told = report("home", "--quantization", "4bit", home=tmp_path)["notices"]
-    assert told == ["--quantization has no effect on a model of a server."]
+    assert told == ["--quantization has no effect on a model on a server."]
 
 
 def test_a_preset_does_not_lead_to_a_server_of_its_own(tmp_path):
@@ -331,7 +331,7 @@ def test_a_preset_does_not_lead_to_a_server_of_its_own(tmp_path):
     file.write_text('model = "http://localhost:8000/#m"\n')
     found = report("--preset", str(file), home=tmp_path)
     assert found["model"] is None
-    assert any("names a server that you have not used" in one for one in found["notices"])
+    assert any("uses a server that you have not used" in one for one in found["notices"])
     named = report("http://localhost:8000", "m", "--preset", str(file), home=tmp_path)
     assert named["model"] == "http://localhost:8000/#m"
 

@@ -58,7 +58,7 @@ def test_a_file_that_is_there_is_only_replaced_when_forced(chat, tmp_path, capsy
     target.write_text("mine")
     assert main(["export", chat.id, "-o", str(target)]) == 2
     assert target.read_text() == "mine"
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main(["export", chat.id, "-o", str(target), "--force"]) == 0
     assert "bold" in target.read_text()
 
@@ -182,7 +182,7 @@ def test_an_empty_name_is_no_folder_to_import(paths, tmp_path, capsys, monkeypat
         main(["import", str(tmp_path / "a.json"), name])
     shown = capsys.readouterr()
     assert ended.value.code == 2
-    assert "no file was named" in shown.err
+    assert "the file name is empty" in shown.err
     assert not shown.out
 
 
@@ -238,7 +238,7 @@ def test_a_chat_that_is_not_there_is_told_with_where_to_look(paths, capsys, name
 
 def test_a_folder_as_output_is_refused_in_a_sentence(chat, tmp_path, capsys):
     assert main(["export", chat.id, "--output", str(tmp_path)]) == 2
-    assert "is a folder. Name a file in it." in capsys.readouterr().err
+    assert "is a folder. Give the name of a file in it." in capsys.readouterr().err
 
 
 def test_the_list_marks_what_is_damaged(chat, paths, capsys):

@@ -146,7 +146,7 @@ ACTIONS: Final = (
         when=When.STILL, slash=("temporary",)),
     Action(
         "chat.see_all", "Send all turns again", (),
-        "Send the model the turns left out of a full context, too.", Scope.CHAT, when=When.STILL,
+        "Send the model all turns again, including those left out when the context was full.", Scope.CHAT, when=When.STILL,
         slash=("see-all",),
     ),
     Action("chat.export", "Export the chat", (), "Export the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
@@ -169,12 +169,12 @@ ACTIONS: Final = (
         priority=True,
     ),
     Action(
-        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Go to the next turn; after the last one, to the message box.", Scope.CHAT,
+        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Go to the next turn, or from the last one to the message box.", Scope.CHAT,
         priority=True,
     ),
     Action(
         "turn.toggle_reasoning", "Toggle reasoning", ("ctrl+t",),
-        "Show or hide how the model came to its answer.", Scope.CHAT,
+        "Show or hide the model's reasoning.", Scope.CHAT,
     ),
     Action(
         "turn.edit", "Edit the turn", ("e",), "Edit a turn in place; the old text stays as a variant.", Scope.TURN, "Edit",
@@ -217,8 +217,8 @@ ACTIONS: Final = (
         "turn.mark_block", "Select a block", ("v",),
         "Select a paragraph, list, table, or code block of the turn.", Scope.TURN,
     ),
-    Action("turn.copy_code", "Copy code", ("b",), "Copy the last code block; again, the one before it.", Scope.TURN),
-    Action("turn.save_code", "Save code to a file", ("w",), "Save the code block that was copied last, or the last one.", Scope.TURN),
+    Action("turn.copy_code", "Copy code", ("b",), "Copy the last code block. Press again for the one before it.", Scope.TURN),
+    Action("turn.save_code", "Save code to a file", ("w",), "Save the code block you copied last, or the last one in the turn.", Scope.TURN),
     Action("turn.quote", "Quote the turn", ("q",), "Quote a turn in your message.", Scope.TURN),
     Action("turn.details", "Show turn details", ("i",), "Show the exact prompt, tokens, parameters, and times.", Scope.TURN, "Details"),
     Action(
@@ -235,11 +235,11 @@ ACTIONS: Final = (
         "settings.status", "Show changed settings", (), "Show what differs from the defaults, and where it comes from.", slash=("status",),
     ),
     Action(
-        "settings.set", "Set parameters", (), "Set generation parameters, as in temperature=0.7.", slash=("set",),
+        "settings.set", "Set parameters", (), "Set generation parameters, for example temperature=0.7.", slash=("set",),
         argument="NAME=VALUE …",
     ),
     Action(
-        "settings.reset", "Reset parameters", (), "Reset all parameters and the system prompt, or those named.",
+        "settings.reset", "Reset parameters", (), "Reset all parameters and the system prompt, or the ones you list.",
         slash=("reset",), argument="[NAME …]",
     ),
     Action(
@@ -247,7 +247,7 @@ ACTIONS: Final = (
         slash=("settings", "config"),
     ),
     Action(
-        "system.edit", "Edit the system prompt", (), "Change what the model is told before the chat begins.", slash=("system",),
+        "system.edit", "Edit the system prompt", (), "Change the instructions that are sent before the chat.", slash=("system",),
         argument="[TEXT]",
     ),
     Action(
@@ -271,7 +271,7 @@ ACTIONS: Final = (
         argument="[NAME]",
     ),
     Action(
-        "preset.export", "Export as a preset", (), "Save the current settings to one file, to share.", slash=("preset-export",),
+        "preset.export", "Export as a preset", (), "Save the current settings to a file that you can share.", slash=("preset-export",),
         argument="[FILE]",
     ),
     Action(
@@ -312,7 +312,7 @@ ACTIONS: Final = (
     # -- what works only in its place
     Action("turns.up", "Go up", ("up", "k"), "Go up a turn, or scroll a long one.", Scope.TURNS),
     Action(
-        "turns.down", "Go down", ("down",), "Go down a turn or scroll a long one; from the last, go to the message box.",
+        "turns.down", "Go down", ("down",), "Go down a turn or scroll a long one. From the last turn, go to the message box.",
         Scope.TURNS,
     ),
     Action(
@@ -322,7 +322,7 @@ ACTIONS: Final = (
     Action("turns.first", "Go to the start", ("home", "g"), "Go to the start of the chat.", Scope.TURNS),
     Action("turns.last", "Go to the end", ("end", "G"), "Go to the end of the chat and follow the reply.", Scope.TURNS),
     Action(
-        "turns.fold", "Toggle reasoning", ("space",), "Show or hide how the model came to its answer.",
+        "turns.fold", "Toggle reasoning", ("space",), "Show or hide the model's reasoning.",
         Scope.TURNS,
     ),
     Action("turns.write", "Write a message", ("enter",), "Go to the message box.", Scope.TURNS),
@@ -339,7 +339,7 @@ ACTIONS: Final = (
         Scope.MESSAGE, "Send", fixed=True,
     ),
     Action(
-        "message.command", "Run a command", ("/",), "At the start of a message, list the commands, as does !; // sends a text that starts with /.",
+        "message.command", "Run a command", ("/",), "At the start of a message, list the commands (! does too). Type // to send text that starts with /.",
         Scope.MESSAGE, "Commands", fixed=True, bound=False,
     ),
     Action(
@@ -433,8 +433,8 @@ ACTIONS: Final = (
         "models.options", "Load with options …", ("f2", "ctrl+o"), "Choose how to load the model, then load it.",
         Scope.MODELS,
     ),
-    Action("models.favorite", "Favorite", ("ctrl+b",), "Keep the model at the top, or not any more.", Scope.MODELS),
-    Action("models.sort", "Sort", ("ctrl+s",), "Change the order of the Hub's models.", Scope.MODELS),
+    Action("models.favorite", "Favorite", ("ctrl+b",), "Pin the model to the top of the list, or unpin it.", Scope.MODELS),
+    Action("models.sort", "Sort", ("ctrl+s",), "Sort the models on the Hub differently.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("ctrl+n",), "Add a folder to look for models in.", Scope.MODELS),
     Action(
         "models.remove", "Delete", ("delete",), "Delete the model from the cache, or forget its folder; asks first.",
@@ -462,7 +462,7 @@ ACTIONS: Final = (
         Scope.SETTINGS, priority=True,
     ),
     Action("form.enter", "Accept", ("enter",), "In a field, accept the form.", Scope.FORM, fixed=True, bound=False),
-    Action("form.accept", "Accept from anywhere", ("ctrl+s",), "Accept the form, whatever has the focus.", Scope.FORM),
+    Action("form.accept", "Accept from anywhere", ("ctrl+s",), "Accept the form from any field.", Scope.FORM),
     Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
     Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(

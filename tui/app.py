@@ -245,7 +245,7 @@ class ChatApp(Appearance):
         if file is not None:
             self.call_from_thread(
                 self.notify,
-                f"It is long for a terminal's clipboard, so it is also in {file}.",
+                f"Some terminals cut long text when copying, so it is also saved in {file}.",
                 markup=False,
             )
 
@@ -272,7 +272,7 @@ class ChatApp(Appearance):
 
     def _rescue(self, ended: bool) -> Ending:
         unsaved, failures = self.sessions.unsaved, self.sessions.failures
-        problems = dict.fromkeys(unsaved, "The chat is not saved: the disk does not answer.")
+        problems = dict.fromkeys(unsaved, "The chat isn't saved: the disk doesn't respond.")
         problems |= {chat_id: error.message for chat_id, error in failures.items()}
         copies: dict[str, Path] = {}
         for chat_id, chat in (

@@ -263,7 +263,7 @@ def run(
     print(table(measured), flush=True)
     best = fastest(measured)
     if best is None:
-        complain(f"chat-tui bench: {model} could not be measured.")
+        complain(f"chat-tui bench: {model} can't be measured.")
         return FAILED
     if given.keep or (not given.no_keep and _wants(best, ask)):
         return _keep(best.choice, paths, state)
@@ -292,7 +292,7 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
     except UserError as error:
         complain(f"chat-tui bench: {error}")
         return FAILED
-    print(f"Kept: chat-tui starts with {sanitize_line(request.model)}, {choice.name}.")
+    print(f"Saved: chat-tui will start with {sanitize_line(request.model)}, {choice.name}.")
     return 0
 
 
@@ -346,7 +346,7 @@ def _engine(paths: AppPaths) -> Engine:
 def _wants(best: Measured, ask: Callable[[str], str]) -> bool:
     if not sys.stdin.isatty():
         return False
-    question = f"The fastest is {best.choice.name}. Start with it from now on? [y/N] "
+    question = f"The fastest is {best.choice.name}. Use it from now on? [y/N] "
     try:
         return ask(question).strip().lower() in ("y", "yes")
     except (EOFError, KeyboardInterrupt):

@@ -86,7 +86,7 @@ def _unexpected(name: str, error: Exception) -> int:
         where = str(problem)
     failures.log(logging.getLogger(__name__), logging.CRITICAL, "uncaught error", error)
     complain(
-        f"{name}: It failed unexpectedly ({failures.type_name(error)}: {failures.words(error)}). {where}"
+        f"{name}: Unexpected error ({failures.type_name(error)}: {failures.words(error)}). {where}"
     )
     return CRASHED
 
@@ -104,7 +104,7 @@ def _run(arguments: Arguments) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "This is a full-screen app and needs a terminal for input and output.",
-            'To ask one question with a pipe, use: chat-tui ask "Your question"',
+            'To ask one question with a pipe, use `chat-tui ask "Your question"`.',
         )
     return _open(arguments, paths)
 
@@ -164,7 +164,7 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     try:
         paths.ensure()
     except UserError as error:
-        notices.append(f"{error} What you write is kept in memory only.")
+        notices.append(f"{error} Your chats are kept in memory only.")
     try:
         logs.start_logging(paths.logs)
     except UserError as error:
@@ -200,9 +200,9 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
         complain(f"chat-tui: {problem}")
         if (copy := ending.copies.get(chat_id)) is not None:
             opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
-            complain(f"chat-tui: a copy of it is in {copy}; open it with: {opens_it}")
+            complain(f"chat-tui: A copy is in {copy}. Open it with: {opens_it}")
     if code == 0 and app.kept_chat:
-        write_out(f"To go on with this chat: chat-tui --session {app.kept_chat[:_ID_DIGITS]}")
+        write_out(f"To continue this chat: chat-tui --session {app.kept_chat[:_ID_DIGITS]}")
     if not ending.ended:
         _leave(code)
     return code

@@ -62,7 +62,7 @@ def parse_command(text: str) -> Command | None:
         found[1].lower().replace("_", "-"),
         (found[2] or "").strip(),
     )
-    literally = f"{2 * sign} sends it as text."
+    literally = f"{2 * sign} sends the text as it is."
     action = COMMANDS.get(name)
     if action is None:
         near = did_you_mean(name, COMMANDS, sign)
@@ -70,7 +70,7 @@ def parse_command(text: str) -> Command | None:
             f"There is no command {sign}{name[:40]}.", f"{near} {literally}".lstrip()
         )
     if argument and not action.argument:
-        raise CommandError(f"{sign}{name} takes nothing behind it.", literally)
+        raise CommandError(f"{sign}{name} takes no argument.", literally)
     return Command(action, unquoted(argument) if action.argument in _ONE_THING else argument)
 
 

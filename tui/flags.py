@@ -65,7 +65,7 @@ def _list(name: str, text: str) -> Json:
         except (ValueError, RecursionError):
             continue
     raise ParameterError(
-        f"{text[:40]!r} is not a list for {name}.", 'Write it as in [1, 2] or ["a", "b"].'
+        f"{text[:40]!r} is not a list for {name}.", 'Write it like [1, 2] or ["a", "b"].'
     )
 
 

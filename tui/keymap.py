@@ -115,7 +115,9 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
         if action.fixed and chosen != action.keys:
             problems.append(f"{action_id} has fixed keys: {', '.join(action.keys)}.")
         elif wrong:
-            problems.append(f"{wrong[0][:30]!r} is no key; {action_id} keeps its own.")
+            problems.append(
+                f"{wrong[0][:30]!r} is not a valid key; {action_id} keeps its default keys."
+            )
         elif _is_out_of_reach(action, chosen):
             problems.append(
                 f"{chosen[0]} is typed into the field, so it can't be the only key of {action_id}, which keeps its own."
@@ -149,13 +151,13 @@ def _clashes(keys: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         if (action.priority or action.scope is Scope.APP) and not action.fixed:
             for key in keys[action.id]:
                 if _is_typed(key, action.scope):
-                    yield f"The key {key} is needed for typing, so {action.id} can't have it."
+                    yield f"The key {key} is needed for typing, so it can't be assigned to {action.id}."
     told: set[frozenset[str]] = set()
     for place in Scope:
         for key, one, other in _shared(keys, place):
             if (pair := frozenset((one, other))) not in told:
                 told.add(pair)
-                yield f"The key {key} is given to both {one} and {other}."
+                yield f"The key {key} is assigned to both {one} and {other}."
 
 
 def _shared(keys: Mapping[str, tuple[str, ...]], place: Scope) -> Iterator[tuple[str, str, str]]:

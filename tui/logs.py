@@ -72,7 +72,7 @@ def start_logging(folder: Path, level: int = logging.INFO) -> Path:
     except OSError as error:
         root.addHandler(logging.NullHandler())
         raise LogError(
-            f"There is no log: {path} can't be written ({reason(error)}).",
+            f"Logging is off: {path} can't be written ({reason(error)}).",
             "chat-tui works without it.",
         ) from error
     handler.setFormatter(logging.Formatter(_FORMAT))
@@ -91,7 +91,7 @@ def _log_uncaught(
 def _log_unraisable(args: sys.UnraisableHookArgs) -> None:
     """Log what was raised where nothing can catch it, as while an object is freed; without the object, whose code failed."""
     if args.exc_value is not None:
-        _log.error("an error that nobody can catch", exc_info=args.exc_value)
+        _log.error("unraisable error", exc_info=args.exc_value)
 
 
 def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:

@@ -168,7 +168,7 @@ class OptionParser(Parser):
         self.error(
             f"There is no option {name}. {near}".rstrip()
             if word.startswith("-")
-            else f"{word!r} is one word too many."
+            else f"Unexpected argument: {word!r}."
         )
 
 
@@ -277,11 +277,11 @@ def _arguments(given: argparse.Namespace) -> Arguments:
     model, server, flags = _sorted_words(given.words)
     usable, left_out = _usable(flags)
     if model and given.model and model != given.model:
-        raise ParameterError(f"Two models are named: {model} and {given.model}.")
+        raise ParameterError(f"Two models are given: {model} and {given.model}.")
     if server and given.base_url and server != given.base_url:
-        raise ParameterError(f"Two servers are named: {server} and {given.base_url}.")
+        raise ParameterError(f"Two servers are given: {server} and {given.base_url}.")
     notices = [
-        f"--{name} has no meaning here: no server is started. The address of one that runs can be given, as in "
+        f"--{name} has no effect: chat-tui doesn't start a server. To use a running server, give its address, for example "
         "http://localhost:8000."
         for name in _IGNORED
         if getattr(given, name.replace("-", "_")) is not None and name != "verbose"
@@ -351,7 +351,7 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, str, list[str]]:
             flags.append(word)
         elif is_server(word):
             if server:
-                raise ParameterError(f"Two servers are named: {server} and {word}.")
+                raise ParameterError(f"Two servers are given: {server} and {word}.")
             server = word
         elif _HOST.fullmatch(word) and not _is_there(word):
             raise ParameterError(
@@ -376,18 +376,18 @@ def _usable(flags: Sequence[str]) -> tuple[list[str], list[str]]:
     """Part the flags that a chat has a use for from those of transformers' that it has none for."""
     usable = [flag for flag in flags if flag.partition("=")[0] not in UNUSED]
     names = (flag.partition("=")[0] for flag in flags if flag not in usable)
-    return usable, [f"{name} is not used in a chat: {UNUSED[name]}." for name in names]
+    return usable, [f"{name} is ignored: {UNUSED[name]}." for name in names]
 
 
 def _quantization(given: argparse.Namespace) -> dict[str, Json]:
     settings: dict[str, Json] = {}
     four, eight = _is_on(given.load_in_4bit), _is_on(given.load_in_8bit)
     if four and eight:
-        raise ParameterError("--load-in-4bit and --load-in-8bit exclude each other.")
+        raise ParameterError("--load-in-4bit and --load-in-8bit can't be combined.")
     named = getattr(given, "model.quantization") or ""
     if named and ((four and "4bit" not in named) or (eight and named != "8bit")):
         flag = f"--load-in-{8 if eight else 4}bit"
-        raise ParameterError(f"--quantization {named} and {flag} exclude each other.")
+        raise ParameterError(f"--quantization {named} and {flag} can't be combined.")
     if eight:
         settings["model.quantization"] = "8bit"
     if four:
@@ -418,5 +418,5 @@ def generation_settings(text: str) -> dict[str, Json]:
     except (ValueError, RecursionError) as error:
         raise ParameterError(f"It is not valid JSON ({error}).") from error
     if not isinstance(document, Mapping):
-        raise ParameterError("It holds no settings.")
+        raise ParameterError("It contains no settings.")
     return {GENERATION + name: value for name, value in readable(document).items()}

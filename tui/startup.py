@@ -55,7 +55,7 @@ def preferences_for(
         command_line = {**_generation_config(arguments.generation_config), **command_line}
     path = typed_path(str(arguments.config)) if arguments.config else paths.config_file
     if arguments.config and not is_file(path):
-        raise UsageError(f"There is no configuration file {path}.")
+        raise UsageError(f"The configuration file {path} doesn't exist.")
     preferences = Preferences(
         path,
         environment=os.environ,
@@ -155,13 +155,13 @@ def _server_request(
     except AddressError as error:
         return None, [str(error)]
     if preferences.origin("model.name") is Origin.PRESET and base not in known:
-        return None, [f"The preset names a server that you have not used: {base}. If you trust it, type /model and enter its address in chat-tui."]  # fmt: skip
+        return None, [f"The preset uses a server that you have not used before: {base}. If you trust it, type /model and enter its address in chat-tui."]  # fmt: skip
     unused = [
         f"--{key.partition('.')[2]}"
         for key in ("model.quantization", "model.dtype", "model.device")
         if preferences.origin(key) is Origin.COMMAND_LINE
     ]
-    notices = [f"{', '.join(unused)} has no effect on a model of a server."] if unused else []
+    notices = [f"{', '.join(unused)} has no effect on a model on a server."] if unused else []
     return LoadRequest(model, **preferences.load_options), notices
 
 
@@ -174,7 +174,7 @@ def opened_chat(arguments: Arguments, store: SessionStore) -> Loaded | None:
     if arguments.resume:
         newest = store.newest()
         if newest is None:
-            raise UsageError("There is no saved chat to continue.", "`chat-tui` starts one.")
+            raise UsageError("There is no saved chat to continue.", "Start one with `chat-tui`.")
         return store.load(newest)
     if arguments.session:
         path = typed_path(arguments.session)
@@ -195,7 +195,7 @@ def whole_id(store: SessionStore, start: str) -> str:
     found = [one.id for one in store.list() if start and one.id.startswith(start)]
     if len(found) > 1:
         raise SessionFileError(
-            f"{len(found)} chats have an id that begins with {start[:80]!r}.", "Give more of it."
+            f"{len(found)} chats have an ID that starts with {start[:80]!r}.", "Give more of it."
         )
     return found[0] if found else start
 

@@ -129,7 +129,7 @@ def import_parser() -> argparse.ArgumentParser:
 def _named(text: str) -> Path:
     """Return the path of an argument; an empty one would be the folder that the shell is in."""
     if not text.strip():
-        raise argparse.ArgumentTypeError("no file was named; is a variable of the shell empty?")
+        raise argparse.ArgumentTypeError("the file name is empty; check your shell variables")
     return Path(text)
 
 
@@ -168,9 +168,9 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
         write_out(export_text([opened.conversation], EXPORTS[name]))
     else:
         if is_folder(given.output):
-            raise TransferError(f"{given.output} is a folder.", "Name a file in it.")
+            raise TransferError(f"{given.output} is a folder.", "Give the name of a file in it.")
         if exists(given.output) and not given.force:
-            raise TransferError(f"{given.output} is there already.", "--force replaces it.")
+            raise TransferError(f"{given.output} already exists.", "--force replaces it.")
         write_chats([opened.conversation], name, given.output, overwrite=given.force)
     return 0
 
@@ -261,7 +261,7 @@ def _server(named: str) -> Server:
         raise SettingError(wrong[0])
     raise SettingError(
         f"There is no server {named!r}.",
-        did_you_mean(named, found) or "The configuration file names none of that name.",
+        did_you_mean(named, found) or "The configuration file has no server with that name.",
     )
 
 
@@ -280,7 +280,7 @@ def config_parser() -> argparse.ArgumentParser:
         "changes",
         nargs="*",
         metavar="KEY=VALUE",
-        help="set a value, as in screen.theme=beacon; KEY= removes it",
+        help="set a value, for example screen.theme=beacon; KEY= removes it",
     )
     parser.add_argument(
         "--explain",

@@ -91,7 +91,7 @@ def write_new(path: Path, text: str, *, overwrite: bool = False) -> None:
         ) as file:
             file.write(data)
     except FileExistsError as error:
-        raise TransferError(f"{path} is there already.", "Choose another name.") from error
+        raise TransferError(f"{path} already exists.", "Choose another name.") from error
     except OSError as error:
         raise TransferError(f"{path} can't be written ({reason(error)}).") from error
 

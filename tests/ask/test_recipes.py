@@ -211,11 +211,11 @@ def test_no_server(shell, server):
         ("chat-tui ask x -f nowhere.txt", "nowhere.txt can't be read"),
         ("chat-tui ask x -f .", "can't be read"),
         ("chat-tui ask x -n 0", "not a number"),
-        ("chat-tui ask x -p a.txt", "Give only one"),
+        ("chat-tui ask x -p a.txt", "be combined"),
         ("chat-tui ask x --temperature hot", "hot"),
         ("chat-tui ask x --continue", "no saved chat"),
         ("chat-tui ask x --session nonsense", "nonsense"),
-        ("chat-tui ask x -f - -f -", "only once"),
+        ("chat-tui ask x -f - -f -", "used only once"),
         ("yes | head -c 5000000 | chat-tui ask x", "larger than 1 MB"),
         ("head -c 500 /dev/zero | chat-tui ask x", "not a text file"),
         ("chat-tui ask x <&- -f -", "closed"),
@@ -234,7 +234,7 @@ def test_wrong_usage(shell, server, command, said):
 def test_bytes_that_are_no_utf_8(shell, server):
     done = shell("printf 'caf\\xe9' | chat-tui ask x")
     assert done.stdout == REPLY
-    assert "not all UTF-8" in done.stderr
+    assert "not valid UTF-8" in done.stderr
     assert "caf\ufffd" in sent(server)[0]["content"]
     assert shell("printf '\\xff\\xfeh\\x00i\\x00' | chat-tui ask x").stderr == ""
     assert "hi" in sent(server)[0]["content"]

@@ -9,7 +9,7 @@ from tui.settings.preferences import Preferences
 
 @pytest.mark.parametrize(
     ("after_s", "is_watched", "called"),
-    [(0.0, False, ["The reply in Cats has ended."]), (0.0, True, []), (600.0, False, [])],
+    [(0.0, False, ["The reply in Cats is done."]), (0.0, True, []), (600.0, False, [])],
 )
 async def test_a_long_reply_calls_whoever_does_not_look(tmp_path, after_s, is_watched, called):
     preferences = Preferences(command_line={"alerts.after_s": after_s})

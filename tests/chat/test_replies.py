@@ -93,7 +93,7 @@ async def test_a_reply_that_a_load_stops_says_so(tmp_path):
         await begun(one)
         one.core.loader.load(LoadRequest("other"))
         await one.until(lambda: not one.core.replies.is_due and one.core.loader.ready)
-        assert "a model was loaded" in one.core.session.conversation.path[-1].error
+        assert "another model was loaded" in one.core.session.conversation.path[-1].error
 
 
 async def test_a_reply_that_is_stopped_before_the_engine_was_asked_is_never_made(tmp_path):

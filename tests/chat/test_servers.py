@@ -44,14 +44,14 @@ def test_a_named_server_has_its_key_from_the_environment():
 @pytest.mark.parametrize(
     ("entry", "environment", "said"),
     [
-        (ServerEntry(), {}, "names no url"),
+        (ServerEntry(), {}, "has no url"),
         (ServerEntry("ftp://x"), {}, "is no address of a server"),
         (
             ServerEntry("http://x", "K"),
             {},
-            "K holds no key that can be sent, so home is asked without one",
+            "K is not set or holds no valid key, so requests to home are sent without a key",
         ),
-        (ServerEntry("http://x", "K"), {"K": "a\x1bb"}, "K holds no key"),
+        (ServerEntry("http://x", "K"), {"K": "a\x1bb"}, "K is not set or holds no valid key"),
     ],
 )
 def test_what_is_wrong_with_a_server_is_said(entry, environment, said):
@@ -149,7 +149,7 @@ def test_of_two_names_for_one_address_the_first_is_used_and_that_is_said():
     )
     assert [(one.name, one.key) for one in known.named()] == [("one", "sk-a")]
     (problem,) = known.problems()
-    assert problem.startswith("[servers.two] has the address of another server")
+    assert problem.startswith("[servers.two] has the same address as another server")
 
 
 def test_a_key_in_place_of_its_variable_is_not_shown():

@@ -48,8 +48,8 @@ NO_MODELS = {
     "unnamed imatrix": ({"architecture": "", "imatrix_chunk": 1}, "importance matrix"),
     "vocabulary": ({"tensors": (), "tokenizer_ggml_model": "gpt2"}, "vocabulary"),
     "control": ({"architecture": "controlvector"}, "control vector"),
-    "encoder": ({"architecture": "bert"}, "no text"),
-    "images": ({"architecture": "flux"}, "no text"),
+    "encoder": ({"architecture": "bert"}, "not a text"),
+    "images": ({"architecture": "flux"}, "not a text"),
 }
 
 

@@ -209,7 +209,9 @@ async def test_keys_change_with_the_file_and_a_clash_is_refused_in_words(desk: D
         await pilot.pause()
         assert not screen.has_class("-sidebar")
         desk.paths.config_file.write_text('[keys.bindings]\n"sidebar.toggle" = "f1"\n')
-        await until(pilot, lambda: "f1 is given to both app.help and sidebar.toggle" in told(app))
+        await until(
+            pilot, lambda: "f1 is assigned to both app.help and sidebar.toggle" in told(app)
+        )
         assert app.keymap_in_force.is_default
 
 
@@ -219,7 +221,7 @@ async def test_what_is_wrong_with_keys_and_theme_is_said_at_the_start(desk: Desk
     async with app.run_test(size=ROOMY, notifications=True) as pilot:
         await ready(pilot)
         told = " ".join(one.message for one in app._notifications)
-        assert "The key f2 is given to both sidebar.toggle and chat.new." in told
+        assert "The key f2 is assigned to both sidebar.toggle and chat.new." in told
         assert "There is no theme 'becon'. Did you mean beacon?" in told
         assert app.keymap_in_force.is_default
 

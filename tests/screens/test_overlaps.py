@@ -347,7 +347,7 @@ async def test_a_fork_of_a_temporary_chat_is_temporary_too(desk: Desk):
 @pytest.mark.parametrize(
     ("action", "why"),
     [
-        ("model.reload", "a model was loaded in the middle of it."),
+        ("model.reload", "another model was loaded."),
         ("model.unload", "the model was unloaded."),
     ],
 )

@@ -137,7 +137,7 @@ def test_a_half_written_file_stops_nothing_and_is_never_overwritten(tmp_path, co
     path.write_bytes(content)
     found = read_config(path)
     assert found.values == {}
-    assert "left as it is" in found.problems[0]
+    assert "left unchanged" in found.problems[0]
     with pytest.raises(ConfigError, match="Not saved"):
         write_setting(path, "screen.plain", True)
     assert path.read_bytes() == content
@@ -229,8 +229,8 @@ def test_servers_are_tables_with_names_of_the_users_own():
     ("text", "said"),
     [
         ("servers = 3", "'3' is not a table of names with servers"),
-        ('[servers]\nhome = "http://x"', "[servers.home] is no table"),
-        ('[servers."a b"]\nurl = "http://x"', "[servers.a b] is no table with a plain name"),
+        ('[servers]\nhome = "http://x"', "[servers.home] is not a table"),
+        ('[servers."a b"]\nurl = "http://x"', "[servers.a b] is not a table with a plain name"),
         ('[servers.home]\nurll = "http://x"', "has no 'urll'. Did you mean url?"),
         ("[servers.home]\nurl = 3", "'3' is not a text"),
         ('[servers.home]\ndialect = "x"', "'x' is not one of transformers, vllm"),
@@ -251,4 +251,4 @@ def test_a_server_that_is_not_right_is_said(text, said):
 
 def test_servers_are_not_set_by_the_environment():
     found = read_environment({"CHAT_TUI_SERVERS": "home=http://x"})
-    assert "set in the file alone" in found.problems[0]
+    assert "only be set in the file" in found.problems[0]

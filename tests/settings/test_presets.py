@@ -35,7 +35,7 @@ def test_an_exported_preset_is_one_file_that_opens_elsewhere(library, tmp_path):
     file = tmp_path / "careful.toml"
     export_preset(PRESET, file)
     assert library.preset(str(file)) == PRESET
-    with pytest.raises(PresetError, match="is there already"):
+    with pytest.raises(PresetError, match="already exists"):
         export_preset(PRESET, file)
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_name_gets_the_nearest_one(library):
     ("text", "words"),
     [
         ("modl = 'x'", "Did you mean model"),
-        ("model = 5", "model is not a text"),
+        ("model = 5", "model is not text"),
         ("parameters = 5", "parameters is not a table"),
         ("[parameters]\ntemperature = 900", "900 is not from 0 to 100"),
         ("[parameters]\nheat = 9", "no generation parameter 'heat'"),

@@ -89,7 +89,7 @@ def test_no_content_is_an_error(tmp_path_factory, document) -> None:
 
 def test_a_folder_that_can_not_be_written_is_said(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match="not remembered"):
+    with pytest.raises(StateError, match="can't be saved"):
         save_state(tmp_path / "file" / "state.json", STATE)
 
 

@@ -18,8 +18,8 @@ from tui.engine.base import Failed, FailureCause, LoadRequest, ReasoningDelta, R
 LOOK_S: Final = 0.02
 """How often the engine is asked what it has said."""
 _HINTS: Final = {
-    FailureCause.CODE: "If you trust its authors, --trust-remote-code runs it; chat-tui can also ask you once.",
-    FailureCause.UNENCRYPTED: "To use it all the same, connect to it once in chat-tui, which asks you.",
+    FailureCause.CODE: "If you trust its authors, add --trust-remote-code, or load the model in chat-tui once and agree.",
+    FailureCause.UNENCRYPTED: "To use it anyway, connect to it in chat-tui once and agree.",
 }
 
 

@@ -197,7 +197,7 @@ class _Run:
             following.cancel()
         if not core.session.temporary and core.session.conversation.turns:
             chat_id = core.session.conversation.id[:_ID_DIGITS]
-            self._notes.tell(f"Saved. To go on with this chat: chat-tui ask --session {chat_id}")
+            self._notes.tell(f"Saved. To continue this chat: chat-tui ask --session {chat_id}")
         return code
 
     def _check_schema(self, core: Core) -> None:
@@ -260,7 +260,7 @@ class _Run:
         done, _ = await asyncio.wait([reading], timeout=_SILENCE_S)
         if not done:
             self._notes.tell(
-                "Waiting for the end of stdin."
+                "Waiting for input from stdin…"
                 if stdin_is_piped()
                 else "Type the question, then press Ctrl+D on a line of its own."
             )
@@ -280,8 +280,8 @@ class _Run:
             self._notes.tell(notice, severity="warning")
         if request is None:
             raise UsageError(
-                "There is no model to ask.",
-                "Name one with --model; `chat-tui models` lists those of this machine.",
+                "No model is selected.",
+                "Choose one with --model. `chat-tui models` lists the models on this machine.",
             )
         store = SessionStore(paths.sessions, paths.index)
         opened = opened_chat(arguments, store)

@@ -188,10 +188,10 @@ def _question(given: argparse.Namespace) -> Question:
     if text == STDIN:
         text = ""
         if prompt_file not in ("", STDIN):
-            raise UserError("The question comes from stdin and from a file.", "Give only one.")
+            raise UserError("Stdin and --prompt can't be combined.", "Use one of them.")
         prompt_file = STDIN
     if text.strip() and prompt_file:
-        raise UserError("The question is given and --prompt too.", "Give only one.")
+        raise UserError("A question and --prompt can't be combined.", "Use one of them.")
     return Question(
         text=text,
         prompt_file=prompt_file,

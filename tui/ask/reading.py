@@ -39,7 +39,7 @@ def read(question: Question, tell: Callable[[str], object]) -> tuple[str, tuple[
     """
     text, files = question.text, question.files
     if (question.prompt_file == STDIN) + files.count(STDIN) > 1:
-        raise UserError("Stdin is named twice.", "It can be read only once.")
+        raise UserError("Stdin can be used only once.", "Remove one of the `-` arguments.")
     attached = [_attachment(name, tell) for name in files]
     if question.prompt_file:
         text = _text(question.prompt_file, tell)
@@ -50,7 +50,7 @@ def read(question: Question, tell: Callable[[str], object]) -> tuple[str, tuple[
         elif piped.strip():
             attached.append(Attachment(PIPED, piped))
     if not text.strip() and not attached:
-        raise UserError("There is nothing to ask.", 'Try: chat-tui ask "Why is the sky blue?"')
+        raise UserError("There is nothing to ask.", 'Try `chat-tui ask "Why is the sky blue?"`.')
     return text, tuple(attached)
 
 
@@ -60,11 +60,11 @@ def _attachment(name: str, tell: Callable[[str], object]) -> Attachment:
 
 
 def _text(name: str, tell: Callable[[str], object]) -> str:
-    label = "What was piped in" if name == STDIN else name
+    label = "The piped input" if name == STDIN else name
     data = _piped() if name == STDIN else _file(name)
     text = decoded(data, label)
     if _REPLACEMENT in text and _REPLACEMENT.encode() not in data:
-        tell(f"{label} is not all UTF-8; what could not be read was replaced.")
+        tell(f"{label} is not valid UTF-8. Invalid bytes were replaced.")
     return text
 
 
@@ -75,7 +75,7 @@ def _piped() -> bytes:
         UserError: there is none, or it can't be read.
     """
     if sys.stdin is None:
-        raise UserError("There is nothing on stdin: it is closed.")
+        raise UserError("Can't read stdin: it is closed.")
     try:
         return _all_of(sys.stdin.fileno())
     except OSError as error:

@@ -45,7 +45,7 @@ def schema_of(given: str) -> Json:
         except OSError as error:
             raise UserError(f"{given} can't be read ({reason(error)}).") from error
         except UnicodeDecodeError as error:
-            raise UserError(f"{given} is no text file.", _HINT) from error
+            raise UserError(f"{given} is not a text file.", _HINT) from error
     return _from_fields(given)
 
 
@@ -55,7 +55,7 @@ def _parsed(text: str, name: str) -> Json:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid JSON ({error}).", _HINT) from error
     if not isinstance(schema, dict):
-        raise UserError(f"{name} is not a JSON Schema: it is no object.", _HINT)
+        raise UserError(f"{name} is not a JSON Schema: it must be an object.", _HINT)
     return schema
 
 
@@ -82,9 +82,7 @@ def _from_fields(given: str) -> Json:
 def _property(named: str, about: str | None) -> dict[str, Json]:
     bare = named.strip("[]")
     if bare not in _TYPES or named not in (bare, f"[{bare}]"):
-        raise UserError(
-            f"There is no type {named!r} in a schema.", f"There are: {', '.join(_TYPES)}."
-        )
+        raise UserError(f"Unknown type in the schema: {named!r}.", f"Types: {', '.join(_TYPES)}.")
     made: dict[str, Json] = {"type": _TYPES[bare]}
     if named != bare:
         made = {"type": "array", "items": made}

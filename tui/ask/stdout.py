@@ -56,7 +56,7 @@ def apart() -> Iterator[Streams]:
     """
     out, err = sys.stdout, sys.stderr
     if out is None:
-        raise UserError("There is nowhere to print the reply: stdout is closed.")
+        raise UserError("Can't print the reply: stdout is closed.")
     out.flush()
     kept = os.dup(out.fileno())
     try:

@@ -47,4 +47,4 @@ class Alerts:
         is_long = stats.ttft_s + stats.decode_s >= after_s
         if is_long and not self._replies.is_leaving and not self._is_watched():
             title = sanitize_line(self._session.conversation.title, _LONGEST_TITLE)
-            self._call(f"The reply in {title or 'the chat'} has ended.")
+            self._call(f"The reply in {title or 'the chat'} is done.")

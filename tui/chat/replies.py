@@ -172,7 +172,7 @@ class ReplyRunner:
     def _begin_with(self, order: ReplyOrder, model: LoadRequest) -> None:
         if self.is_due or self._loader.loading:
             self._ui.tell(
-                f"A reply is being written or a model is loading. {self._ui.way('reply.stop')} to stop it first.",
+                f"A reply is being generated or a model is loading. {self._ui.way('reply.stop')} to stop it first.",
                 severity="warning",
             )
             return
@@ -216,7 +216,7 @@ class ReplyRunner:
         if request is None:
             self.stop("the model was unloaded.")
             return
-        self.stop("a model was loaded in the middle of it.")
+        self.stop("another model was loaded.")
         waiting = self._waiting
         if waiting is not None and waiting.model is not None and waiting.model is not request:
             self.drop_waiting("another model was chosen")
@@ -253,7 +253,7 @@ class ReplyRunner:
             return None
         if (order.continues or order.start_text) and not info.capabilities.continues:
             self._ui.tell(
-                f"{info.name} can't continue a reply or start one with given words. "
+                f"{info.name} can't continue a reply or start one with given text. "
                 f"{self._ui.way('turn.regenerate')} for a new reply.",
                 severity="warning",
             )

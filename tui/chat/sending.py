@@ -98,11 +98,13 @@ class Sender:
         elif outgoing.draft_key:
             self._drafts.put_in_front(outgoing.draft_key, outgoing)
             self._ui.tell(
-                "Another chat was opened before your message was sent; it is kept as a draft in its own."
+                "You opened another chat before your message was sent. It is kept as a draft in its own chat."
             )
         else:
             self.returned.emit(outgoing)
-            self._ui.tell("Another chat was opened before your message was sent; it is here now.")
+            self._ui.tell(
+                "You opened another chat before your message was sent. It is in the message box here."
+            )
 
     def take_back_waiting(self) -> bool:
         """Give back the message that waits; return whether there was one."""

@@ -76,16 +76,16 @@ class Servers:
 
     def _problem(self, name: str, entry: ServerEntry) -> str:
         if not entry.url:
-            return f"[servers.{name}] names no url."
+            return f"[servers.{name}] has no url."
         try:
             parse(entry.url)
         except AddressError as error:
             return f"[servers.{name}]: {error}"
         if entry.key_env and _VARIABLE.fullmatch(entry.key_env) is None:
             # It may be the key itself, which is not to be shown.
-            return f"[servers.{name}]: key_env has to be the name of an environment variable, not the key."
+            return f"[servers.{name}]: key_env must be the name of an environment variable, not the key itself."
         if entry.key_env and not self._key(entry):
-            return f"[servers.{name}]: {entry.key_env} holds no key that can be sent, so {name} is asked without one."
+            return f"[servers.{name}]: {entry.key_env} is not set or holds no valid key, so requests to {name} are sent without a key."
         if name not in [one.name for one in self.named()]:
-            return f"[servers.{name}] has the address of another server, and is not used."
+            return f"[servers.{name}] has the same address as another server and is ignored."
         return ""

@@ -204,9 +204,7 @@ class ChatSession:
     def _prepare(self) -> None:
         """Prepare for a change by the user."""
         if self.read_only:
-            self._fork_whole(
-                "What you write goes into a copy; the chat that was opened stays as it is."
-            )
+            self._fork_whole("This chat is read-only, so your changes go to a copy.")
         self._conversation = self._conversation.set_system_prompt(self._settings.system_prompt)
 
     def _become(self, conversation: Conversation, changed: Changed) -> None:
@@ -277,13 +275,13 @@ class ChatSession:
     def _tell_of_file(self, *, was_remade: bool, kept: str) -> None:
         if was_remade:
             self._ui.tell(
-                "The folder of the chats had vanished. It was made again and this chat is in it; others that were "
+                "The folder with your chats was missing. It was created again with this chat in it; other chats that were "
                 "there are not.",
                 severity="warning",
             )
         if kept:
             self._ui.tell(
-                f"The chat's file held something that chat-tui can't show. The original is kept as {kept}.",
+                f"The chat's file contained data that chat-tui can't show. The original is kept as {kept}.",
                 severity="warning",
             )
 
@@ -293,7 +291,7 @@ class ChatSession:
             # An earlier save of it has met the same file; what it held is in the copy.
             return await self.save() if self.is_open(chat.id) else True
         if self._conversation.id == chat.id:
-            self._fork_whole(f"{why} What is shown here goes on as a chat of its own.")
+            self._fork_whole(f"{why} This window continues with a separate copy.")
             return await self.save()
         copy = replace(chat, id=new_id(), title=f"{chat.title or 'Chat'} (copy)")
         self._forks[chat.id] = copy.id

@@ -59,12 +59,12 @@ def read_config(path: Path) -> Config:
     try:
         return parse_config(data.decode("utf-8-sig"), path.name)
     except UnicodeDecodeError:
-        return _unreadable(path, "it is not a text in UTF-8")
+        return _unreadable(path, "it is not UTF-8 text")
 
 
 def _unreadable(path: Path, why: str) -> Config:
     sentence = (
-        f"{path} can't be read ({why}). It is left as it is and not used until that is put right."
+        f"{path} can't be read ({why}). It is left unchanged and ignored until that is fixed."
     )
     return Config(problems=(sentence,), is_whole=False)
 
@@ -74,7 +74,7 @@ def parse_config(text: str, name: str = "config.toml") -> Config:
     try:
         document = parse_toml(text)
     except TomlError as error:
-        sentence = f"{name} is not valid TOML ({error}). It is left as it is and not used until that is put right."
+        sentence = f"{name} is not valid TOML ({error}). It is left unchanged and ignored until that is fixed."
         return Config(problems=(sentence,), is_whole=False)
     values: dict[str, Json] = {}
     problems: list[str] = []
@@ -210,9 +210,7 @@ def explain(values: Mapping[str, Json], origins: Mapping[str, str]) -> str:
 
     What a file sets stands in it as it is; all other keys are commented out, so that the text is a file to begin with.
     """
-    lines = [
-        "# The settings of chat-tui. A line that begins with # says what holds when it is not set."
-    ]
+    lines = ["# chat-tui settings. Lines that start with # show the defaults."]
     for section, meaning in SECTIONS.items():
         lines += ["", f"# {meaning}", f"[{section}]"]
         for setting in settings_of(section):

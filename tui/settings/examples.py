@@ -56,7 +56,7 @@ def read_examples(path: Path) -> dict[str, str]:
         first = str(error).partition("\n")[0]
         raise ExamplesError(f"The examples in {path} are not valid YAML ({first}).") from error
     if not isinstance(document, Mapping):
-        raise ExamplesError(f"{path} holds no examples.", 'Write them as  name: {text: "..."}.')
+        raise ExamplesError(f"{path} contains no examples.", 'Write them as  name: {text: "..."}.')
     found: dict[str, str] = {}
     for name, entry in document.items():
         text = entry.get("text") if isinstance(entry, Mapping) else entry

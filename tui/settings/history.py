@@ -138,9 +138,9 @@ def read_drafts(path: Path) -> tuple[dict[str, Draft], str]:
 
 def _drafts_problem(path: Path) -> str:
     try:
-        return f"What you had written and not sent can't be read; its file is kept as {set_aside(path)}."
+        return f"Your drafts can't be read; the file is kept as {set_aside(path)}."
     except OSError as error:
-        return f"What you had written and not sent can't be read: {path} ({reason(error)})."
+        return f"Your drafts can't be read: {path} ({reason(error)})."
 
 
 def _draft(entry: Any) -> Draft | None:

@@ -59,8 +59,8 @@ class AppPaths:
             )
         except RuntimeError as error:
             raise PathsError(
-                "There is no home folder to keep chats and settings in (HOME is not set, or is no full path).",
-                f"Set HOME, or name a folder for everything by its full path in the environment variable {HOME_VARIABLE}.",
+                "There is no home folder for chats and settings (HOME is not set or is not an absolute path).",
+                f"Set HOME, or set the absolute path of a folder for everything in the environment variable {HOME_VARIABLE}.",
             ) from error
 
     @classmethod
@@ -142,6 +142,6 @@ class AppPaths:
         if failed:
             raise PathsError(
                 f"chat-tui can't use {', '.join(failed)}.",
-                "Make it writable, or name another folder for everything in the environment variable "
+                "Make it writable, or set another folder for everything in the environment variable "
                 f"{HOME_VARIABLE}.",
             )

@@ -72,7 +72,7 @@ def parse_preset(name: str, text: str) -> Preset:
             )
     for key in ("model", "quantization", "system_prompt"):
         if not isinstance(document.get(key, ""), str):
-            raise PresetError(f"Preset {name}: {key} is not a text.")
+            raise PresetError(f"Preset {name}: {key} is not text.")
     for key in ("parameters", "template"):
         if not isinstance(document.get(key, {}), dict):
             raise PresetError(f"Preset {name}: {key} is not a table.")
@@ -146,7 +146,7 @@ class Library:
         if given.suffix == ".toml" and is_file(given):
             return read_preset_file(given)
         known = self.preset_names()
-        listed = f"There are: {', '.join(known)}." if known else "/preset-save NAME makes one."
+        listed = f"There are: {', '.join(known)}." if known else "Save one with /preset-save NAME."
         raise PresetError(f"There is no preset {name[:60]!r}.", did_you_mean(name, known) or listed)
 
     def prompt(self, name: str) -> str:
@@ -199,7 +199,7 @@ def export_preset(preset: Preset, path: Path) -> None:
     """
     try:
         if path.exists():
-            raise PresetError(f"{path} is there already.", "Choose another name.")
+            raise PresetError(f"{path} already exists.", "Choose another name.")
         write_atomic(path, preset_text(preset).encode())
     except OSError as error:
         raise PresetError(f"{path} can't be written ({reason(error)}).") from error
@@ -222,14 +222,14 @@ def _read(path: Path, what: str) -> str:
     except OSError as error:
         raise PresetError(f"{what} {path.stem} can't be read ({reason(error)}).") from error
     except UnicodeDecodeError as error:
-        raise PresetError(f"{what} {path.stem} is not a text in UTF-8.") from error
+        raise PresetError(f"{what} {path.stem} is not UTF-8 text.") from error
 
 
 def _write(folder: Path, name: str, suffix: str, text: str, what: str) -> Path:
     if not _NAME.fullmatch(name):
         raise PresetError(
             f"{name[:60]!r} can't be the name of a {what}.",
-            "Use letters, digits, blanks, - + . and _.",
+            "Use letters, digits, spaces, - + . and _.",
         )
     path = folder / f"{name}{suffix}"
     try:

@@ -161,7 +161,7 @@ class Setting:
 
     def _checked_table(self, name: str, table: Any) -> dict[str, Json]:
         if not _TABLE_NAME.fullmatch(name) or not isinstance(table, Mapping):
-            raise self._refused(f"[{self.key}.{name[:40]}] is no table with a plain name.")
+            raise self._refused(f"[{self.key}.{name[:40]}] is not a table with a plain name.")
         key = f"{self.key}.{name}"
         known = {one.name: _setting(f"{key}.{one.name}", one) for one in fields(self.entry or Values)}  # fmt: skip
         for one in table:
@@ -204,7 +204,7 @@ class Setting:
                 raise self._refused(f"{text[:40]!r} is not true or false.")
             return _WORDS[text.strip().lower()]
         if self.entry is not None:
-            raise self._refused(f"it is set in the file alone, as tables [{self.key}.NAME].")
+            raise self._refused(f"it can only be set in the file, as tables [{self.key}.NAME].")
         if self.kind is dict:
             pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
             return self.check({name.strip(): _plain(value.strip()) for name, _, value in pairs})

@@ -86,7 +86,7 @@ def load_state(path: Path) -> tuple[AppState, str]:
         return AppState(), ""
     except OSError as error:
         if error.errno != errno.EFBIG:
-            return AppState(), f"{path} can't be read ({reason(error)}); the defaults are used."
+            return AppState(), f"{path} can't be read ({reason(error)}). The defaults are used."
         data = b""
     try:
         document = json.loads(data.decode("utf-8-sig"))
@@ -99,9 +99,9 @@ def load_state(path: Path) -> tuple[AppState, str]:
         path.rename(kept)
         return (
             AppState(),
-            f"{path.name} is damaged; it is kept as {kept}, and the defaults are used.",
+            f"{path.name} is damaged. It is kept as {kept}, and the defaults are used.",
         )
-    return AppState(), f"{path} is damaged; the defaults are used."
+    return AppState(), f"{path} is damaged. The defaults are used."
 
 
 def save_state(path: Path, state: AppState) -> None:
@@ -116,7 +116,7 @@ def save_state(path: Path, state: AppState) -> None:
         write_atomic(path, text.encode(), is_own=True)
     except OSError as error:
         raise StateError(
-            f"The settings are not remembered: {path} can't be written ({reason(error)})."
+            f"The settings can't be saved: {path} can't be written ({reason(error)})."
         ) from error
 
 

@@ -50,7 +50,7 @@ class ThemeColors:
     """One color theme; the colors are `#rrggbb`.
 
     Attributes:
-        name: lower-case letters, digits, `-` and `_`.
+        name: lowercase letters, digits, `-` and `_`.
         dark: whether the background is darker than the text.
         variables: what else of the toolkit's color variables the theme sets.
     """
@@ -85,7 +85,7 @@ def parse_theme(text: str) -> ThemeColors:
     name, dark = document.get("name"), document.get("dark")
     colors, variables = document.get("colors"), document.get("variables", {})
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise ThemeError("`name` must be 1 to 40 lower-case letters, digits, - or _.")
+        raise ThemeError("`name` must be 1 to 40 lowercase letters, digits, - or _.")
     if not isinstance(dark, bool):
         raise ThemeError("`dark` must be true or false.")
     if not isinstance(colors, dict):
@@ -97,7 +97,7 @@ def parse_theme(text: str) -> ThemeColors:
     for key in _COLORS:
         _check(key, colors.get(key), _COLOR, "a color such as #1a2b3c")
     for key, value in variables.items():
-        _check("a name in [variables]", key, _VARIABLE, "lower-case letters, digits and -")
+        _check("a name in [variables]", key, _VARIABLE, "lowercase letters, digits and -")
         if _STYLE_NAME.fullmatch(key):
             _check(key, value, _STYLE, "a style such as bold reverse")
         else:
@@ -113,7 +113,7 @@ def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str
 
 def _check(key: str, value: Any, form: re.Pattern[str], what: str) -> None:
     if value is None:
-        raise ThemeError(f"`{key}` is missing in [colors].")
+        raise ThemeError(f"`{key}` is missing from [colors].")
     if not (isinstance(value, str) and form.fullmatch(value)):
         shown = repr(value[:40]) if isinstance(value, str) else "no text"
         raise ThemeError(f"`{key}` is {shown}, which is not {what}.")

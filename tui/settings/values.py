@@ -48,15 +48,15 @@ _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
 class ModelSection:
     """What is loaded when the command line names no model, and how."""
 
-    name: str = setting("", "Model", "A Hub id, a folder, a .gguf file, or demo. Empty loads the last used model.", blank="none")
-    quantization: str = setting("", "Quantization", "How the weights are stored in memory, as in --quantization. Empty keeps the last used one.", blank="none")
+    name: str = setting("", "Model", "A Hub ID, a folder, a .gguf file, or demo. Empty loads the last used model.", blank="none")
+    quantization: str = setting("", "Quantization", "How the weights are stored in memory. Empty keeps the last used one.", blank="none")
     revision: str = setting("", "Revision", "The branch, tag or commit of the model on the Hub.", blank="main")
     dtype: str = setting("auto", "Data type", "The data type of the weights.", choices=_DTYPES)
-    device: str = setting("auto", "Device", "Where the model runs: auto, balanced, sequential, cpu, cuda, cuda:1, mps and the like.")
+    device: str = setting("auto", "Device", "Where the model runs: auto, balanced, sequential, cpu, cuda, cuda:1, mps and so on.")
     attention: str = setting("", "Attention", "The attention implementation, such as sdpa or eager. Empty picks the best one for this machine.", blank="auto")
     double_quant: bool = setting(True, "Double quantization", "Quantize the scales of 4-bit weights too.")
     kernels: bool = setting(True, "Fast CPU kernels", "On a CPU, use chat-tui's own linear layers and attention where they are faster than PyTorch's.")
-    compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU: a minute or two once per model, then seconds at each load. On a CPU, chat-tui's own kernels are faster.")
+    compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU. The first load of a model takes a minute or two longer, later loads a few seconds. On a CPU, chat-tui's own kernels are faster.")
     threads: int = setting(0, "CPU threads", "The number of threads to compute with on a CPU; 0 uses one per core.", blank="one per core", minimum=0, maximum=1024)
     compute_dtype: str = setting("auto", "4-bit compute type", "The data type to compute with when weights have 4 bits.", choices=_DTYPES)
     max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
@@ -70,14 +70,14 @@ FORMER_CHOICES: Final[Mapping[str, str]] = {"summarise": OverflowPolicy.SUMMARIZ
 class ChatSection:
     """What new chats start with, and what holds for every chat."""
 
-    system_prompt: str = setting("", "System prompt", "What the model is told before the chat begins.", blank="none")
+    system_prompt: str = setting("", "System prompt", "Instructions for the model, sent before the chat.", blank="none")
     user: str = setting("", "Your name", "The name shown above your messages.", blank="You")
     preset: str = setting("", "Default preset", "The preset that new chats start with.", blank="none")
     when_full: str = setting(
         OverflowPolicy.ASK.value, "When the context is full", "What to do when a chat no longer fits the context.",
         choices=tuple(policy.value for policy in OverflowPolicy),
     )
-    save_folder: str = setting("./chat_history/", "Save folder", "The folder that /save writes to when no file is named.")
+    save_folder: str = setting("./chat_history/", "Save folder", "The folder that /save writes to when you give no file name.")
     examples: str = setting("", "Examples file", "A YAML file with examples for /example. Empty uses the built-in ones.", blank="built-in")
 
 
@@ -106,7 +106,7 @@ class AlertsSection:
     """What happens when a long reply ends while the window is not in front."""
 
     kind: str = setting("bell", "Alert", "What to do when a long reply is done.", choices=("off", "bell", "notification", "both"))
-    after_s: float = setting(10.0, "Alert after", "The number of seconds from which on a reply counts as long.", minimum=0, maximum=86_400)
+    after_s: float = setting(10.0, "Alert after", "A reply counts as long after this many seconds.", minimum=0, maximum=86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,10 @@ class KeysSection:
 class ServerEntry:
     """A server whose models one talks with."""
 
-    url: str = setting("", "Address", "Its address, as in http://localhost:8000, with or without /v1.")
-    key_env: str = setting("", "Key variable", "The environment variable that holds the key it wants; the key itself is never written down.")
-    dialect: str = setting("", "Dialect", "What it is, where that can't be found out.", choices=DIALECTS)
-    context: int = setting(0, "Context", "The context in tokens: asked for of Ollama, and taken for granted where a server does not say.", minimum=0, maximum=100_000_000)
+    url: str = setting("", "Address", "The address, for example http://localhost:8000, with or without /v1.")
+    key_env: str = setting("", "Key variable", "The environment variable that holds the API key. chat-tui never writes down the key itself.")
+    dialect: str = setting("", "Dialect", "The kind of server, if chat-tui can't detect it.", choices=DIALECTS)
+    context: int = setting(0, "Context", "The context length in tokens: requested from Ollama, and assumed for servers that don't report it.", minimum=0, maximum=100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +140,14 @@ class Values:
 
     model: ModelSection = field(default_factory=ModelSection, metadata={"group": "Model"})
     chat: ChatSection = field(default_factory=ChatSection, metadata={"group": "Chat"})
-    generation: Mapping[str, Value] = field(default_factory=dict, metadata={"about": "How replies are made; what is not set here is the model's own default."})
+    generation: Mapping[str, Value] = field(default_factory=dict, metadata={"about": "Generation parameters. Those that are not set use the model's defaults."})
     """Those parameters that are set, by their names."""
-    template: Mapping[str, str | bool | int | float] = table("Template switches", "Switches of the chat template.", group="Chat", blank="as the template says", keys="switches with their values", example="enable_thinking = false", about="Switches of chat templates, as in enable_thinking = false; a template that has none of that name ignores it.")
+    template: Mapping[str, str | bool | int | float] = table("Template switches", "Switches of the chat template.", group="Chat", blank="template default", keys="switches with their values", example="enable_thinking = false", about="Switches of chat templates, for example enable_thinking = false. A template ignores switches that it doesn't have.")
     screen: ScreenSection = field(default_factory=ScreenSection, metadata={"group": "Appearance"})
     composer: ComposerSection = field(default_factory=ComposerSection, metadata={"group": "Input"})
     alerts: AlertsSection = field(default_factory=AlertsSection, metadata={"group": "Alerts"})
-    presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models with presets", example='"org/model" = "careful"', about="Which preset goes with which model.")
-    servers: Mapping[str, ServerEntry] = table("Servers", "Servers by names of your own, each a table [servers.NAME] with url, and where needed key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models can be talked with.", group="Model", entry=ServerEntry)
+    presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models with presets", example='"org/model" = "careful"', about="The preset to apply for each model.")
+    servers: Mapping[str, ServerEntry] = table("Servers", "Servers under names of your choice, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers that you use models of.", group="Model", entry=ServerEntry)
     ask: AskSection = field(default_factory=AskSection, metadata={"group": "Command line"})
     keys: KeysSection = field(default_factory=KeysSection, metadata={"group": "Input"})
 # fmt: on

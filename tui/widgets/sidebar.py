@@ -51,7 +51,7 @@ _FIRST_GROUPS: Final = 4
 class SystemPrompt(Editor):
     """The editor of the system prompt."""
 
-    HELP = "What the model is told before the chat begins. Applies from the next reply."
+    HELP = "Instructions for the model, sent before the chat. Applies from the next reply."
 
     @property
     def explanation(self) -> str:
