@@ -96,8 +96,8 @@ class ContextOverflowError(GenerationError):
 
     def __init__(self, overflow: Overflow) -> None:
         super().__init__(
-            f"The chat has {overflow.prompt_tokens:,} tokens, and the model takes at most "
-            f"{overflow.context_tokens:,} with its reply.",
+            f"The chat has {overflow.prompt_tokens:,} tokens, but the model's context is limited to "
+            f"{overflow.context_tokens:,}, including the reply.",
             "Shorten or delete turns, start a new chat, or use a model with a longer context.",
         )
         self.overflow = overflow
@@ -252,7 +252,7 @@ class ModelInfo:
         name: for people.
         device: where most of it lives, as in `cuda:0`.
         dtype: of its weights.
-        quantization: in force; a checkpoint that is already quantised has its own method's name.
+        quantization: in force; a checkpoint that is already quantized has its own method's name.
         quantization_locked: why the choice can't be changed; empty when it can.
         context_tokens: the longest context that the model takes.
         weights_bytes: what its parameters take in memory.

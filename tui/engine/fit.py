@@ -76,11 +76,11 @@ def need(
 
     Args:
         facts: what is known of it.
-        quantization: a name in `QUANTIZATIONS`; without effect on a checkpoint that is already quantised.
-        dtype: of the weights that are not quantised, and of the cache; `AUTO` for the one that loading chooses.
+        quantization: a name in `QUANTIZATIONS`; without effect on a checkpoint that is already quantized.
+        dtype: of the weights that are not quantized, and of the cache; `AUTO` for the one that loading chooses.
         half_dtype: the 16-bit type of the device; empty when it has none.
         context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
-        double_quant: whether 4-bit scales are quantised too.
+        double_quant: whether 4-bit scales are quantized too.
         device: that it goes to, as torch names it; empty when that is not known.
     """
     if not facts.parameters and not facts.stored_bytes:

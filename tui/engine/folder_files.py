@@ -68,8 +68,8 @@ def check(folder: Path) -> None:
         ) from error
     if len(found) > _MOST_FILES:
         raise ModelLoadError(
-            f"The folder {folder} holds more than {_MOST_FILES:,} files.",
-            "Put the model's files into a folder of their own.",
+            f"The folder {folder} contains more than {_MOST_FILES:,} files.",
+            "Put the model's files into a separate folder.",
         )
     for path in found:
         _check_file(path)
@@ -92,8 +92,8 @@ def check_tokenizer(folder: Path, name: str) -> None:
 def no_tokenizer(folder: Path, name: str) -> ModelLoadError:
     """Return the error for a model without a tokenizer."""
     return ModelLoadError(
-        f"{name} has no tokenizer: there is no tokenizer.json in {folder}.",
-        "Download or copy the tokenizer's files of the same model into it.",
+        f"{name} has no tokenizer: tokenizer.json is missing from {folder}.",
+        "Download or copy the same model's tokenizer files into it.",
     )
 
 
@@ -139,9 +139,9 @@ def _check_ends(path: Path) -> None:
     except OSError:
         return
     if start.startswith(b"\xef\xbb\xbf"):
-        raise wrong(path, "it begins with a byte order mark; save it as UTF-8 without one")
+        raise wrong(path, "it starts with a byte order mark; save it as UTF-8 without one")
     if start.lstrip().startswith(b"{") and end and not end.endswith(b"}"):
-        raise wrong(path, "it ends in the middle, as a download that was cut off")
+        raise wrong(path, "it is incomplete, like an interrupted download")
 
 
 def _is_passed_over(path: Path) -> bool:

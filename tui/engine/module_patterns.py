@@ -36,7 +36,7 @@ def check(config: Mapping[str, Any]) -> None:
     for section in SECTIONS:
         for count, pattern in enumerate(_patterns(config.get(section))):
             if count >= _MOST_PATTERNS:
-                raise ValueError(f"its {section} names more than {_MOST_PATTERNS:,} modules")
+                raise ValueError(f"its {section} lists more than {_MOST_PATTERNS:,} modules")
             if not is_quick(pattern):
                 shown = pattern if len(pattern) <= 40 else pattern[:40] + "…"
                 raise ValueError(

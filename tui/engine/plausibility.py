@@ -110,7 +110,9 @@ def _others(folder: Path, config: Mapping[str, Any]) -> Iterator[Mapping[str, An
     names = config.get(_VERSIONS)
     for name in () if names is None else names if isinstance(names, list) else (None,):
         if not (isinstance(name, str) and _VERSION.fullmatch(name)):
-            raise wrong(folder / "config.json", f"it names no config of this folder in {_VERSIONS}")
+            raise wrong(
+                folder / "config.json", f"{_VERSIONS} refers to a config that isn't in this folder"
+            )
         if (folder / name).exists():
             yield _object(folder / name, model_files.CONFIG_BYTES)
 
@@ -119,7 +121,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     for part in _parts(config):
         _check_numbers(part, folder)
         if part.get(_OTHER_WEIGHTS) is not None:
-            raise wrong(folder / "config.json", f"it names weights of its own in {_OTHER_WEIGHTS}")
+            raise wrong(folder / "config.json", f"{_OTHER_WEIGHTS} refers to other weights")
         method = _mapping(part.get("quantization_config")).get("quant_method", "")
         if not isinstance(method, str):
             raise _says(folder / "config.json", "quant_method", method)
@@ -152,7 +154,7 @@ def check_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
         ModelLoadError: it is more than any model's.
     """
     if vocabulary.text_bytes > _MOST_TEXT_BYTES:
-        raise wrong(path, "its vocabulary holds far more text than any other")
+        raise wrong(path, "its vocabulary contains far more text than any real one")
     if vocabulary.added > tokenizer_settings.MOST_ADDED:
         raise wrong(path, f"it adds more than {tokenizer_settings.MOST_ADDED:,} tokens")
     if vocabulary.added_bytes > tokenizer_settings.MOST_ADDED_BYTES:
@@ -236,14 +238,14 @@ def _object(path: Path, most_bytes: int) -> Mapping[str, Any]:
     except ValueError as error:
         raise wrong(path, str(error)) from error
     if not isinstance(value, dict):
-        raise wrong(path, "it holds no JSON object")
+        raise wrong(path, "it isn't a JSON object")
     return value
 
 
 def _check_object(path: Path, most_bytes: int) -> None:
     value = _object(path, most_bytes)
     if not _is_template(value.get("chat_template")):
-        raise wrong(path, "its chat template is no text, or far too long")
+        raise wrong(path, "its chat template isn't text, or is far too long")
     if path.name in tokenizer_settings.FILES:
         try:
             tokenizer_settings.check(path.name, value)
@@ -276,4 +278,4 @@ def _is_text(value: Any) -> bool:
 def _says(path: Path, name: str, value: Any) -> ModelLoadError:
     shown = repr(value)
     shown = shown if len(shown) <= 40 else shown[:40] + "…"
-    return wrong(path, f"it says {name} is {shown}, which no model has")
+    return wrong(path, f"{name} is {shown}, which isn't plausible for any model")

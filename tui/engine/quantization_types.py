@@ -30,7 +30,9 @@ def check(config: Mapping[str, Any]) -> None:
         kind, data = part.get(_TYPE), part.get("_data")
         if _TYPE in part and not _is_setting(kind, data):
             shown = f"{kind} {data}" if kind == _DTYPE else str(kind)
-            raise ValueError(f"its quantization is made of {shown[:60]!r}, which is no setting")
+            raise ValueError(
+                f"its quantization config contains {shown[:60]!r}, which isn't a valid setting"
+            )
 
 
 def _is_setting(kind: Any, data: Any) -> bool:

@@ -170,7 +170,7 @@ class HubClient:
             with self._opened("GET", address, wanted, patience) as answer:
                 skipped = 0 if answer.status_code == PARTIAL_CONTENT else start
                 if not skipped and range_start(answer.headers) not in (start, None):
-                    raise bad_answer("it sends another part of a file than was asked for")
+                    raise bad_answer("it sent a different part of a file than the one requested")
                 return self._body(answer, skipped + limit_bytes, cut=True)[skipped:]
 
         return self.again(lambda: self._in_time(ask, patience), patience)
@@ -272,7 +272,7 @@ class HubClient:
             return interruptible.run(work, is_unwanted, alone=False)
         except Cancelled:
             patience.check()
-            raise TimeoutError("the answer takes too long") from None
+            raise TimeoutError("the response took too long") from None
 
     @contextlib.contextmanager
     def _opened(
@@ -310,7 +310,7 @@ class HubClient:
                 _finish(answer)
             if address in seen:
                 raise ModelLoadError(
-                    "The Hugging Face Hub redirects in a circle.",
+                    "The Hugging Face Hub redirects in a loop.",
                     "Check the address in HF_ENDPOINT and the proxy, or try again later.",
                 )
             if len(seen) > _REDIRECTS:
@@ -348,7 +348,7 @@ class HubClient:
                 raise bad_answer(f"it is longer than {limit_bytes:,} bytes")
             # Whoever asked has gone by then.
             if time.monotonic() > end_s:
-                raise TimeoutError("the answer takes too long")
+                raise TimeoutError("the response took too long")
         return bytes(body[:limit_bytes])
 
     def _page(self, address: str, following: str) -> str:
@@ -359,7 +359,7 @@ class HubClient:
             return ""
         target = fix_hf_endpoint_in_url(urljoin(address, following), self.endpoint)
         if origin(target) != origin(self.endpoint):
-            raise bad_answer("the rest of a list is said to be elsewhere")
+            raise bad_answer("the next page of a list is on another server")
         return target
 
     @staticmethod
@@ -430,7 +430,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise bad_answer("it is not valid JSON") from error
+        raise bad_answer("it isn't valid JSON") from error
 
 
 def _raise_for_status(answer: Any) -> None:

@@ -202,7 +202,5 @@ class _Counter:
 def _sentence(error: Exception, repo_id: str) -> str:
     found = error if isinstance(error, ModelLoadError) else problem(error, repo_id)
     if found is None:
-        return (
-            f"{repo_id} could not be downloaded ({failures.words(error)}). Start it again to go on."
-        )
+        return f"{repo_id} could not be downloaded ({failures.words(error)}). Restart the download to resume it."
     return f"{found.message} {found.hint}".strip()

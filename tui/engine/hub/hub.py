@@ -85,7 +85,7 @@ class HubModel:
         downloads: in the last 30 days.
         licence: its short name.
         is_gated: whether one has to agree to terms first.
-        method: how it is already quantised.
+        method: how it is already quantized.
         has_template: whether it is made for chatting.
         updated: the day of its last change, as in `2026-01-31`.
     """
@@ -298,7 +298,7 @@ class Hub:
             except OSError as error:
                 if error.errno not in _NOT_WRITABLE:
                     raise
-                _log.warning("the cache of %s can't be written to", repo_id, exc_info=error)
+                _log.warning("can't write to the cache of %s", repo_id, exc_info=error)
                 # What others keep up to date, such as a cache that several users share, is used as it is.
                 return self._cached(repo_id, here, error, patterns)
 
@@ -401,10 +401,10 @@ def _assembled(cache: RepoCache, listing: Listing, revision: str) -> Path:
     try:
         cache.note(revision or "main", listing.commit)
     except OSError as error:
-        _log.warning("the revision %s can't be remembered", revision, exc_info=error)
+        _log.warning("can't store the revision %s", revision, exc_info=error)
     folder = cache.snapshot(listing.commit)
     if folder is None:
-        raise bad_answer("it lists none of the files that are needed")
+        raise bad_answer("it lists none of the required files")
     return folder
 
 
@@ -432,7 +432,7 @@ def _free_bytes(folder: Path) -> int:
 def _models(page: object) -> list[HubModel]:
     """Return the models of a page of results that write text; what can't be the id of one is left out."""
     if not isinstance(page, list):
-        raise bad_answer("its list of models is none")
+        raise bad_answer("its list of models isn't valid")
     # The Hub takes no more than one task to ask for, and models that see or hear as well have others.
     return [
         _model(entry)

@@ -55,7 +55,7 @@ def fetch(
         or not _HASH.fullmatch(found.file_hash)
         or origin(found.refresh_route) != origin(client.endpoint)
     ):
-        raise bad_answer("it doesn't say where a large file is")
+        raise bad_answer("it doesn't specify the location of a large file")
     xet_get(
         incomplete_path=path,
         xet_file_data=found,

@@ -105,7 +105,7 @@ def _item(kind: Any, value: Any) -> _Cost:
         return _branch(value[1])
     if kind in _REPEATS:
         return _repeat(*value)
-    raise ValueError("a part that has no place in a layer's name")
+    raise ValueError("a part that can't occur in a layer name")
 
 
 def _repeat(least: int, most: int, items: Sequence[tuple[Any, Any]]) -> _Cost:

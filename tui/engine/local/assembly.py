@@ -37,7 +37,7 @@ def found_by_name(folder: Path, weights: Weights) -> Iterator[Path]:
         except OSError as error:
             raise ModelLoadError(
                 f"The temporary folder can't be used ({error.strerror or error}).",
-                "Make room there, or name another one in the environment variable TMPDIR.",
+                "Free some space there, or set the environment variable TMPDIR to another folder.",
             ) from error
         yield made
 

@@ -28,7 +28,7 @@ def check(folder: Path, config: PreTrainedConfig, method: str, name: str) -> Non
     Args:
         folder: holds the files.
         config: transformers' own, as it was read from there; of a kind that transformers knows.
-        method: how the checkpoint is already quantised; empty when it is not.
+        method: how the checkpoint is already quantized; empty when it is not.
         name: of the model.
 
     Raises:
@@ -39,13 +39,13 @@ def check(folder: Path, config: PreTrainedConfig, method: str, name: str) -> Non
     there = _most_weights(folder, method)
     if wanted > there:
         raise ModelLoadError(
-            f"The config.json of {name} asks for {wanted:,} weights, far more than its files hold.",
-            "It may belong to another model: download or copy it again.",
+            f"The config.json of {name} requires {wanted:,} weights, far more than its files contain.",
+            "It may belong to another model. Download or copy it again.",
         )
     if buffer_bytes > _MOST_BUFFER_BYTES:
         raise ModelLoadError(
-            f"The config.json of {name} asks for tables of {buffer_bytes / 1e9:,.0f} GB.",
-            "It may belong to another model: download or copy it again.",
+            f"The config.json of {name} requires tables of {buffer_bytes / 1e9:,.0f} GB.",
+            "It may belong to another model. Download or copy it again.",
         )
 
 
@@ -63,7 +63,7 @@ def _sizes(config: PreTrainedConfig) -> tuple[int, int]:
 
 
 def _most_weights(folder: Path, method: str) -> int:
-    """Return how many weights the files can hold at most; quantised ones may take a single bit each."""
+    """Return how many weights the files can hold at most; quantized ones may take a single bit each."""
     known = facts.folder_facts(folder)
     stored = model_files.total_bytes(
         path for path in model_files.entries(folder) if path.suffix in (".safetensors", ".bin")

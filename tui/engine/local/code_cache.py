@@ -47,7 +47,7 @@ class CodeCache:
             self._is_ours = True
             os.environ[_VARIABLE] = str(self._folder)
         except OSError as error:
-            _log.warning("compiled code is not kept: %s", error)
+            _log.warning("can't keep compiled code: %s", error)
             os.environ[_VARIABLE] = str(self._passing())
 
     def seal(self) -> None:
@@ -58,7 +58,7 @@ class CodeCache:
             _close_to_others(self._folder)
             manifest.write(self._folder)
         except OSError as error:
-            _log.warning("compiled code is not kept: %s", error)
+            _log.warning("can't keep compiled code: %s", error)
 
     def _take(self) -> None:
         """Make the folder this process's own, and rid it of all that was not noted.
@@ -71,7 +71,7 @@ class CodeCache:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if removed := manifest.keep_intact(self._folder):
-                _log.info("compiled code that is not as it was left: %d files removed", removed)
+                _log.info("removed %d compiled files that changed since they were written", removed)
         except BaseException:
             os.close(fd)
             raise

@@ -130,7 +130,7 @@ def lay_down(files: CodeFiles, folder: Path, source: Path) -> Path:
     except OSError as error:
         raise ModelLoadError(
             f"The model's code can't be copied to {folder.parent} ({error.strerror or error}).",
-            "Make room there.",
+            "Free some space there.",
         ) from error
     return folder
 
@@ -149,6 +149,6 @@ def _fill(made: Path, files: CodeFiles, source: Path) -> None:
 
 def _too_many(folder: Path) -> ModelLoadError:
     return ModelLoadError(
-        f"The folder {folder} holds too much to look for the model's code in it.",
-        "Name a folder that holds the model alone.",
+        f"The folder {folder} contains too many files to search for the model's code.",
+        "Use a folder that contains only the model.",
     )

@@ -126,8 +126,8 @@ def parsed(name: Json) -> Reference:
     found = _REFERENCE.fullmatch(name) if isinstance(name, str) else None
     if found is None:
         raise ModelLoadError(
-            f"The model names its code in a way that can't be followed ({str(name)[:80]!r}).",
-            "Choose another model, or another revision of it.",
+            f"The model refers to its code in an invalid way ({str(name)[:80]!r}).",
+            "Choose another model or revision.",
         )
     return Reference(found["repository"] or "", found["module"], found["name"])
 

@@ -50,11 +50,11 @@ def why_not(model: PreTrainedModel, kind: CacheKind) -> str:
     layers = cache_layers.fresh(model.config).layers if kind is CacheKind.CUTTABLE else []
     attention = getattr(model.config, "_attn_implementation", "")
     if attention not in _KNOW_FIXED_CACHES:
-        return f"the attention {attention} takes no cache of fixed size"
+        return f"the attention {attention} doesn't support a fixed-size cache"
     if not layers or any(isinstance(layer, GrowingSlidingLayer) for layer in layers):
-        return "its KV cache has no fixed size"
+        return "its KV cache doesn't have a fixed size"
     if not getattr(model, "_can_compile_fullgraph", False):
-        return f"the code of {type(model).__name__} is not made for it"
+        return f"the code of {type(model).__name__} doesn't support compilation"
     if quantizer is not None and not quantizer.is_compileable:
         return "its quantization can't be compiled"
     if len(places) > 1:
@@ -160,7 +160,7 @@ class Compiled:
                 self._known.add(size)
                 self.keep_code()
         except Exception as error:  # noqa: BLE001 - memory may be short, and compilers fail in many ways: it goes without
-            failures.log(_log, logging.WARNING, f"nothing compiled for {size} tokens", error)
+            failures.log(_log, logging.WARNING, f"nothing was compiled for {size} tokens", error)
             self._unusable.add(size)
             self.drop_cache()
             return False

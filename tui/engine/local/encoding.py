@@ -50,7 +50,7 @@ class Encoder:
             return self._attempts.run(work, cancelled)
         except StuckError as error:
             raise GenerationError(
-                f"The model's tokenizer does not come to an end ({error}).", _OTHER
+                f"The model's tokenizer didn't finish ({error}).", _OTHER
             ) from error
 
     # -- what follows is work: it belongs inside `run`
@@ -101,7 +101,7 @@ class Encoder:
     def _as_text(self, token: str) -> list[int]:
         ids = _in_the_middle(self._without_added, clean(token))
         if self._tokenizer.convert_tokens_to_ids(token) in ids:
-            raise ValueError(f"the tokenizer makes a control token of the text {token!r}")
+            raise ValueError(f"the tokenizer turns the text {token!r} into a control token")
         return ids
 
     def _without_added(self, text: str) -> list[int]:

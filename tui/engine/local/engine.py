@@ -250,7 +250,7 @@ class LocalEngine:
         if source.kind is ModelKind.FOLDER:
             return source.path
         if source.kind is ModelKind.HUB:
-            reporter.step("Asking the Hub")
+            reporter.step("Contacting the Hub")
             # It may wait for the network, and keeps out of what goes on in the process.
             return reporter.run(
                 lambda: self._hub.snapshot(
@@ -258,7 +258,7 @@ class LocalEngine:
                     request.revision,
                     tqdm_class=reporter.download_bar("Downloading"),
                     check=reporter.check,
-                    tell=lambda text: reporter.step(text or "Asking the Hub"),
+                    tell=lambda text: reporter.step(text or "Contacting the Hub"),
                 ),
                 alone=False,
             )
@@ -287,7 +287,7 @@ class LocalEngine:
     def _pieces(
         self, repository: str, commit: str, names: tuple[str, ...], reporter: Reporter
     ) -> Path:
-        reporter.step("Asking the Hub")
+        reporter.step("Contacting the Hub")
         bar = reporter.download_bar("Downloading")
         return reporter.run(
             lambda: self._hub.pieces(

@@ -212,7 +212,7 @@ class _Job:
             kept = pool.entries or (self.account.lent and self.account.lent.tokens)
             if self.streamer.ids or not kept or not problems.is_out_of_memory(error):
                 raise
-            _log.warning("memory ran out; the kept KV caches are given up")
+            _log.warning("out of memory; releasing the saved KV caches")
             problems.release(error)
         pool.drop()
         problems.free_device_memory()

@@ -81,7 +81,7 @@ def convert(path: Path, cache_folder: Path, reporter: Reporter) -> Path:
     except OSError as error:
         raise ModelLoadError(
             f"The converted model can't be written to {folder.parent} ({error.strerror or error}).",
-            "Make room there, and see that the folder is yours.",
+            "Free some space there, and check that you own the folder.",
         ) from error
     return folder
 
@@ -92,7 +92,7 @@ def _is_there(folder: Path, reporter: Reporter) -> bool:
         return False
     if manifest.is_whole(folder, reporter.check):
         return True
-    _log.warning("the conversion %s is made anew: it is not as it was written", folder)
+    _log.warning("redoing the conversion %s: it changed since it was written", folder)
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
     else:
@@ -140,7 +140,7 @@ def _check_room(folder: Path, whole: Whole) -> None:
     if needed > free:
         raise ModelLoadError(
             f"Unpacking this GGUF file takes {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free.",
-            "Make room there.",
+            "Free some space there.",
         )
 
 
@@ -170,13 +170,13 @@ def _convert_into(source: Path, folder: Path, header: Header, reporter: Reporter
             raise
         if "ignore_mismatched_sizes" in problems.words(error):
             raise ModelLoadError(
-                f"The weights in {source.name} have other shapes than its header says.",
-                "It was made or changed by a program that did not keep both alike: download another version of it.",
+                f"The weights in {source.name} have different shapes than its header specifies.",
+                "The program that created or changed the file left the two inconsistent. Download another version of the file.",
             ) from error
         raise ModelLoadError(
             f"The GGUF file {source.name} can't be used ({problems.words(error)}).",
-            f"transformers can't read every GGUF architecture (this one is {header.architecture or 'nameless'}): "
-            "choose the model's original weights instead.",
+            f"transformers can't read every GGUF architecture (this one is {header.architecture or 'unnamed'}). "
+            "Choose the model's original weights instead.",
         ) from error
     reporter.step("Saving the converted model")
     model.hf_quantizer = None

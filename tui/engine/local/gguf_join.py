@@ -72,6 +72,6 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int, check: Callable[[], Non
         check()
         piece = source.read(min(size, _COPIED_BYTES))
         if not piece:
-            raise OSError(0, "a part got shorter", str(source.name))
+            raise OSError(0, "a part became shorter", str(source.name))
         target.write(piece)
         size -= len(piece)

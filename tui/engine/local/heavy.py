@@ -62,7 +62,7 @@ def import_heavy() -> None:
         check_library()
         raise ModelLoadError(
             f"PyTorch or transformers can't be imported ({words(error)}).",
-            "Install chat-tui again, or repair these two packages.",
+            "Reinstall chat-tui or these two packages.",
         ) from error
     route_output_to_logging()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LIBRARY: Final = "llguidance"
 _STYLE: Final[Any] = {"whitespace_pattern": r"( |\n {0,16})?"}
 """JSON allows blanks without end, and models that lose their way write them."""
-_NOT_HERE: Final = "A reply of this model can't be held to a JSON Schema"
+_NOT_HERE: Final = "Replies of this model can't be constrained to a JSON Schema"
 
 
 def is_possible(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -74,7 +74,7 @@ class Grammars:
         if problem := matcher.get_error():
             raise GenerationError(
                 f"The JSON Schema can't be used ({_first_line(problem)}).",
-                "Correct it, or make it simpler.",
+                "Correct or simplify it.",
             )
         return SchemaMask(matcher, frozenset(ends), is_free)
 
@@ -107,7 +107,7 @@ class SchemaMask:
         self._taken = count
         if new and not self._matcher.is_stopped() and not self._matcher.consume_tokens(new):
             raise GenerationError(
-                f"The reply left its JSON Schema ({_first_line(self._matcher.get_error())})."
+                f"The reply violates its JSON Schema ({_first_line(self._matcher.get_error())})."
             )
         return scores.masked_fill(~self._allowed(scores), float("-inf"))
 

@@ -139,7 +139,7 @@ class Helper:
                 if time.monotonic() > grace_s and cancelled():
                     raise Cancelled
                 if len(heard) > self._answer_bytes:
-                    raise HelperError("it makes too much text")
+                    raise HelperError("it produces too much text")
                 if (now_s := time.monotonic()) > look_s:
                     look_s = now_s + _POLL_S
                     if now_s > deadline_s:

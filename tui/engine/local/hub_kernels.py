@@ -1,6 +1,6 @@
 """Keeps kernels of the Hub out: they are code that transformers fetches and runs without a question, also in the middle of a reply.
 
-A config may name one as its attention, a quantised checkpoint may ask for one by its method, and FlashAttention is replaced by one
+A config may name one as its attention, a quantized checkpoint may ask for one by its method, and FlashAttention is replaced by one
 where its package is missing. All of that goes through the package `kernels`.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PACKAGE: Final = "kernels"
 _MISSING: Final = ("`kernels`", "kernels-community")
-_HINT: Final = "Choose sdpa, eager or another implementation that is installed here, or name none for the best one."
+_HINT: Final = "Choose sdpa, eager, or another installed implementation, or leave it empty for the best available one."
 
 
 def block() -> None:
@@ -33,7 +33,7 @@ def refuse(attention: str) -> None:
     """
     if "/" in attention:
         raise ModelLoadError(
-            f"The attention {attention} is a kernel of the Hub: code that would be fetched and run. chat-tui runs none.",
+            f"The attention implementation {attention} is a Hub kernel: code to download and run. chat-tui doesn't run Hub kernels.",
             _HINT,
         )
 

@@ -99,7 +99,7 @@ class Preparation:
     device: str
     dtype: torch.dtype
     method: str
-    """How the checkpoint is already quantised; empty when it is not."""
+    """How the checkpoint is already quantized; empty when it is not."""
     wished_attention: str = ""
     """The attention that config.json asks for, and the user doesn't; empty when it asks for none."""
     template: TemplateChoice | None = None

@@ -163,7 +163,7 @@ def load(
             other = load_plan.after(plan, error, request, prepared.parts.source.name)
             if other is None:
                 raise
-            failures.log(_log, logging.WARNING, f"trying {other} in place of {plan}", error)
+            failures.log(_log, logging.WARNING, f"trying {other} instead of {plan}", error)
             failure = error
         problems.release(failure)
         weights.check_limit(
@@ -186,7 +186,7 @@ def _read(
 ) -> LoadedModel:
     """Read the weights as a plan says, and compute a first token."""
     request, device, name = prepared.request, prepared.device, prepared.parts.source.name
-    is_quantised = not prepared.method and request.quantization != NONE
+    is_quantized = not prepared.method and request.quantization != NONE
     spread = placement.spread(request, device)
     model_class, config = _class_and_config(prepared, plan)
     options: dict[str, Any] = {
@@ -195,7 +195,7 @@ def _read(
         "adapter_kwargs": adapter.NOT_LOOKED_FOR,
         **_options(prepared.parts.code.model),
     }
-    if is_quantised:
+    if is_quantized:
         left = _layers_left(prepared, model_class, config, reporter)
         made = quantization.config(request, prepared.dtype, "auto" if spread else device, left)
         if made is not None:
@@ -231,7 +231,7 @@ def _read(
         try:
             _warm_up(loaded, reporter)
         except Exception as error:
-            if not is_quantised or isinstance(error, Cancelled) or problems.is_known(error, name):
+            if not is_quantized or isinstance(error, Cancelled) or problems.is_known(error, name):
                 raise
             raise quantization.failure(request, device, name, error) from error
     return loaded
@@ -249,7 +249,7 @@ def _layers_left(
     name = prepared.request.quantization
     if not QUANTIZATIONS[name].package or not model_classes.is_known(prepared.config):
         return []
-    reporter.step("Looking at the layers")
+    reporter.step("Inspecting the layers")
     with problems.blamed_on("config.json", prepared.parts.source.name):
         return skipping.layers(model_class, config, name, prepared.device)
 
@@ -275,7 +275,7 @@ def _compile(loaded: LoadedModel, reporter: Reporter, code: CodeCache) -> None:
     from tui.engine.local.compiled import Compiled, forget, why_not
 
     if loaded.installed is not None:
-        reason = "its products are compiled here already"
+        reason = "its matrix products are already compiled"
     else:
         reason = why_not(loaded.model, loaded.cache.kind)
     if not reason:
@@ -319,7 +319,7 @@ def _with_kernels(
         return None
     reporter.step("Choosing kernels")
     made = native() if prepared.request.kernels else None
-    tell = partial(reporter.step, "Quantising the weights", unit="layers")
+    tell = partial(reporter.step, "Quantizing the weights", unit="layers")
     return kernels.install(model, name, made, tell)
 
 
@@ -346,7 +346,7 @@ def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
             raise
         kind = loaded.model.config.model_type
         raise ModelLoadError(
-            f"{loaded.info.name} writes only about a picture or a sound that it is given ({kind}), and can't hold a chat of text.",
+            f"{loaded.info.name} only generates text from images or audio ({kind}) and can't chat in text.",
             "Choose a model made for chats.",
         ) from error
     reporter.check()

@@ -77,7 +77,7 @@ def check(config: PreTrainedConfig, raw: Mapping[str, Json], name: str) -> None:
         raise kinds.encoder(name, kind)
     if not is_known(config) or not _candidates(config):
         raise ModelLoadError(
-            f"{name} is not a model that writes text (it is a {kind} model).",
+            f"{name} isn't a text generation model (it is a {kind} model).",
             "Choose a model made for text generation.",
         )
 

@@ -48,8 +48,8 @@ class ModuleCache:
                 folder = self._own(parent)
         except OSError as error:
             raise ModelLoadError(
-                f"There is no private place for the model's code in {parent} ({error.strerror or error}).",
-                "Make room there.",
+                f"A private folder for the model's code can't be created in {parent} ({error.strerror or error}).",
+                "Free some space there.",
             ) from error
         importer.HF_MODULES_CACHE = str(folder)
         if str(folder) not in sys.path:

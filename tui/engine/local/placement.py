@@ -41,7 +41,7 @@ def choose_device(wanted: str) -> str:
     named = f"{wanted}:0" if wanted in ("cuda", "xpu") else wanted
     if named not in here:
         raise ModelLoadError(
-            f"There is no device {wanted!r} here.", f"Choose auto or one of: {', '.join(here)}."
+            f"The device {wanted!r} isn't available.", f"Choose auto or one of: {', '.join(here)}."
         )
     return named
 
@@ -57,7 +57,7 @@ def choose_dtype(wanted: str, device: str, config: PreTrainedConfig) -> torch.dt
     if wanted != "auto":
         if wanted not in _DTYPES:
             raise ModelLoadError(
-                f"There is no dtype {wanted!r}.", f"Choose auto or one of: {', '.join(_DTYPES)}."
+                f"{wanted!r} isn't a valid dtype.", f"Choose auto or one of: {', '.join(_DTYPES)}."
             )
         named: torch.dtype = getattr(torch, wanted)
         return named

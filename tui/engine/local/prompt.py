@@ -41,10 +41,8 @@ _UNSAID: Final = re.compile("[\ufdd0-\ufdef]")
 """Characters that Unicode keeps for what goes on inside a program; no text has them, and what renders templates uses some."""
 _SANITIZE: Final = "sanitize_control_tokens"
 """What tells transformers that control tokens in a chat are text."""
-_MOVED: Final = (
-    "This model's chat template takes no system prompt in this chat: it is sent in your {} message."
-)
-_SHORTENS: Final = "This model's chat template leaves out parts of earlier turns."
+_MOVED: Final = "This model's chat template doesn't support a system prompt in this chat: it is sent in your {} message."
+_SHORTENS: Final = "This model's chat template omits parts of earlier turns."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +101,20 @@ class PromptBuilder:
         """What the user should know of the chat template before the first reply, as sentences."""
         if not self.has_template:
             return (
-                "This model has no chat template: it continues your text rather than answer it.",
+                "This model has no chat template: it continues your text instead of answering it.",
             )
         if self.problem:
             return (
-                f"This model's chat template is broken ({self.problem}): no reply can be made with it.",
+                f"This model's chat template is broken ({self.problem}), so it can't generate replies.",
             )
         if self._ability.problem:
             return (
-                f"This model's chat template failed with a short chat ({self._ability.problem}): replies may be refused.",
+                f"This model's chat template failed on a short test chat ({self._ability.problem}): replies may fail.",
             )
         notes = []
         if self._ability.fills_gaps:
             notes.append(
-                "This model's chat template asks for more than a chat has, such as tools: that is left empty."
+                "This model's chat template requires values that a chat doesn't have, such as tools: they are left empty."
             )
         if not self.takes_system:
             notes.append(
@@ -124,7 +122,7 @@ class PromptBuilder:
             )
         if self._ability.start:
             notes.append(
-                "This model's chat template writes no start of a reply: that of earlier replies is sent."
+                "This model's chat template doesn't write the start of a reply: the start of earlier replies is sent instead."
             )
         return tuple(notes)
 
@@ -258,7 +256,7 @@ class PromptBuilder:
         try:
             return self._rendered(chat, begins_reply=begins_reply).partition(said)[2]
         except Exception as error:  # noqa: BLE001 - template and tokenizer are programs of somebody else; then the named ids must do
-            log(_log, logging.INFO, "the chat template's end of a turn can't be found", error)
+            log(_log, logging.INFO, "can't find the end of a turn in the chat template", error)
             return ""
 
     def template_ids(self, text: str) -> list[int]:
@@ -266,7 +264,7 @@ class PromptBuilder:
         try:
             return self._encoder.run(lambda: self._encoder.plain(text))
         except Exception as error:  # noqa: BLE001 - the tokenizer may be a program of somebody else
-            log(_log, logging.INFO, "the chat template's marks can't be encoded", error)
+            log(_log, logging.INFO, "can't encode the chat template's markers", error)
             return []
 
     def count(self, text: str) -> int:
@@ -532,12 +530,12 @@ def _unsendable(refusal: Exception | None) -> GenerationError:
     """Return the error that says why no prompt can be made of a chat."""
     if refusal is None:
         return GenerationError(
-            "The model's chat template leaves your message or the system prompt out of the prompt.",
-            "Use another model, or mend the template in the model's folder.",
+            "The model's chat template omits your message or the system prompt from the prompt.",
+            "Use another model, or fix the template in the model's folder.",
         )
     return GenerationError(
-        f"The model's chat template refuses this chat ({words(refusal)}).",
-        "Change what it objects to, or use another model.",
+        f"The model's chat template rejects this chat ({words(refusal)}).",
+        "Change the part that it rejects, or use another model.",
     )
 
 

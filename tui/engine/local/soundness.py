@@ -112,8 +112,8 @@ def nothing_left(stats: ReplyStats) -> GenerationError:
         stats: of the reply as far as it got.
     """
     return GenerationError(
-        "The settings leave no token that could come next, so the reply ends here.",
-        "Reset those that ban or weigh tokens, such as “Banned runs”, “Suppress tokens” or “Sequence bias”.",
+        "The settings exclude every possible next token, so the reply ends here.",
+        "Reset the settings that ban or bias tokens, such as “Banned sequences”, “Suppress tokens”, or “Sequence bias”.",
         stats,
     )
 
@@ -134,10 +134,10 @@ def generation_error(info: ModelInfo, stats: ReplyStats) -> GenerationError:
     hint = (
         f"Load it again {' or '.join(tries)}."
         if tries
-        else "Its weights may be damaged: download or copy them again, or choose another model."
+        else "Its weights may be damaged. Download or copy them again, or choose another model."
     )
     return GenerationError(
-        f"The model's numbers are out of range in {info.dtype or 'its dtype'} (NaN or infinite), so its reply ends here.",
+        f"The model's outputs are out of range in {info.dtype or 'its dtype'} (NaN or infinite), so its reply ends here.",
         hint,
         stats,
     )

@@ -58,7 +58,7 @@ def find(render: Callable[[Sequence[Trial]], Rendered]) -> Ability:
             made = filled or made
     if made is not None:
         return made.ability()
-    return Ability(problem=reason or "it leaves out what you write")
+    return Ability(problem=reason or "it omits your messages")
 
 
 def _made(

@@ -63,7 +63,7 @@ def of(model: PreTrainedModel) -> Usage:
         _watch(stand_in, seen)
         _run(stand_in)
     except Exception as error:  # noqa: BLE001 - code of many models; what fails with the weights there is told then
-        failures.log(_log, logging.INFO, "what a model does with its layers is not known", error)
+        failures.log(_log, logging.INFO, "can't determine how a model uses its layers", error)
     return seen
 
 

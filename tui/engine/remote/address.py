@@ -105,24 +105,24 @@ def parse(text: str) -> Address:
     """
     url, _, model = text.strip().partition("#")
     if len(url) > _LONGEST or len(model) > _LONGEST or _UNFIT.search(url):
-        raise _refused(text, "it has characters that no address has, or too many of them.")
+        raise _refused(text, "it is too long or contains invalid characters.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _refused(text, "its host or port is not valid.") from error
+        raise _refused(text, "its host or port isn't valid.") from error
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in _PORTS or not host:
-        raise _refused(text, "it does not say http:// or https:// and a host.")
+        raise _refused(text, "it must start with http:// or https:// followed by a host.")
     if parts.username is not None or parts.password is not None:
         raise _refused(
             text.replace(parts.netloc, parts.netloc.rpartition("@")[2]),
-            "a name or password must not stand in it. Put the key into an environment variable, and name that as "
+            "it must not contain a user name or password. Put the key into an environment variable and set its name as "
             "key_env in [servers.NAME] of the configuration file.",
         )
     if parts.query:
         shown = text.partition("?")[0]
-        raise _refused(shown, "it must not have a part behind a question mark.")
+        raise _refused(shown, "it must not contain a query string.")
     shown = f"[{host}]" if ":" in host else _in_ascii(host, text)
     place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
     path = _without_endpoint(parts.path)
@@ -143,7 +143,7 @@ def _in_ascii(host: str, text: str) -> str:
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise _refused(text, "its host is not valid.") from error
+        raise _refused(text, "its host isn't valid.") from error
 
 
 def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -161,5 +161,5 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _refused(text: str, why: str) -> AddressError:
     return AddressError(
-        f"{sanitize_line(text, 80) or 'An empty text'} is no address of a server: {why}"
+        f"{sanitize_line(text, 80) or 'An empty text'} isn't a valid server address: {why}"
     )

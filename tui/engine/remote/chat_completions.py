@@ -258,11 +258,11 @@ class ChunkReader:
                 said = piece.partition(":")[2].strip(' "}\n')
                 raise refusal(self._server, 0, {"error": said}) from None
             raise ServerError(
-                f"{self._server} sent a piece of a reply that is no JSON.", is_lost=True
+                f"{self._server} sent part of a reply that isn't valid JSON.", is_lost=True
             ) from None
         if not isinstance(chunk, Mapping):
             raise ServerError(
-                f"{self._server} sent something that is no piece of a reply.", is_lost=True
+                f"{self._server} sent something other than a part of a reply.", is_lost=True
             )
         if tells_error(chunk):
             raise refusal(self._server, whole(table(chunk, "error").get("code")), chunk)

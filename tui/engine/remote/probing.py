@@ -39,7 +39,7 @@ async def probe(link: Link, named: str = "") -> tuple[Dialect, list[Served]]:
             dialect, models = await _probed(link, named)
     except TimeoutError:
         raise ServerError(
-            f"{link.name} took too long to say what it has.",
+            f"{link.name} took too long to list its models.",
             "It may be busy. Try again.",
             is_lost=True,
         ) from None

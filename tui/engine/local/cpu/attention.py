@@ -76,7 +76,7 @@ def use(model: PreTrainedModel, kernels: Native) -> bool:
         model.set_attn_implementation(NAME)
     except ValueError as error:
         # A part of it computes attention in its own way, and says so.
-        failures.log(_log, logging.INFO, "the model's attention stays", error)
+        failures.log(_log, logging.INFO, "the model's attention is kept", error)
         model.set_attn_implementation(_STOCK)
         return False
     return True

@@ -69,7 +69,7 @@ class Installed:
         setattr(parent, name, layer)
 
     def undo(self) -> None:
-        """Put the original layers back; those that were quantised had to be given up, and stay."""
+        """Put the original layers back; those that were quantized had to be given up, and stay."""
         for parent, name, original in reversed(self._places):
             if original.weight is not None:
                 setattr(parent, name, original)
@@ -91,12 +91,12 @@ def install(
         model: a transformers model; must be on the CPU.
         quantization: `int8` or `int4` to hold the weights in fewer bits; anything else leaves them as they are.
         kernels: the products that were compiled here; None for torch's own.
-        tell: told how many layers of how many are quantised; may raise, and the model is of no use then.
+        tell: told how many layers of how many are quantized; may raise, and the model is of no use then.
     """
     if kernels is not None:
         kernels.use_threads(torch.get_num_threads())
     if quantization in (INT8, INT4):
-        made = _quantised(model, quantization, kernels, tell)
+        made = _quantized(model, quantization, kernels, tell)
     else:
         made = _as_they_are(list(_plain_layers(model)), kernels)
     is_16_bit = input_weights(model).dtype is torch.bfloat16
@@ -156,7 +156,7 @@ def _most_common(layers: list[tuple[nn.Module, str, nn.Linear]]) -> nn.Linear:
     return next(one for _, _, one in layers if (one.out_features, one.in_features) == shape)
 
 
-def _quantised(
+def _quantized(
     model: PreTrainedModel, quantization: str, kernels: Native | None, tell: Tell
 ) -> Installed:
     made = Installed(kernels is not None)

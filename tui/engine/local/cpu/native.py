@@ -220,10 +220,10 @@ def build(folder: Path) -> Native | None:
             return _loaded(store.take())
         except _UnloadableError as error:
             # As it was written, but made for another system: its C library is older, say.
-            _log.warning("the kept kernels are made anew: %s", error)
+            _log.warning("rebuilding the saved kernels: %s", error)
             return _loaded(store.make_anew())
     except (LibraryError, OSError, _UnloadableError) as error:
-        _log.warning("the kernels for this CPU are not used: %s", error)
+        _log.warning("not using the kernels for this CPU: %s", error)
     return None
 
 
@@ -243,7 +243,7 @@ def _check(holds: bool) -> None:
         ValueError: it does not hold.
     """
     if not holds:
-        raise ValueError("the kernels for this CPU take no tensors of these sizes or types")
+        raise ValueError("the kernels for this CPU don't support tensors of these sizes or types")
 
 
 def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -296,5 +296,5 @@ def _if_done(done: int, made: Tensor) -> Tensor:
         MemoryError: there was no memory for it.
     """
     if not done:
-        raise MemoryError("no memory for a product")
+        raise MemoryError("not enough memory for a product")
     return made

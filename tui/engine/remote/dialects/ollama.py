@@ -144,7 +144,7 @@ def _passed_on(link: Link, host: str) -> tuple[str, ...]:
     """Return what is to be known of a model that Ollama itself has on another server."""
     if not host:
         return ()
-    return (f"{link.name} hands chats with this model on to {sanitize_line(host, 100)}.",)
+    return (f"{link.name} forwards chats with this model to {sanitize_line(host, 100)}.",)
 
 
 def _talks(entry: Mapping[str, Any]) -> bool:
@@ -195,7 +195,7 @@ class _LineReader:
         except NotJsonError:
             line = None
         if not isinstance(line, Mapping):
-            raise ServerError("Ollama sent a piece of a reply that is no JSON.", is_lost=True)
+            raise ServerError("Ollama sent part of a reply that isn't valid JSON.", is_lost=True)
         if tells_error(line):
             raise refusal("Ollama", 0, line)
         return line
