@@ -240,10 +240,10 @@ def loads(data: bytes | str) -> Decoded:
         text = decoded_text(data) if isinstance(data, bytes) else data
         document = json.loads(text, object_pairs_hook=pairs)
     except UnicodeDecodeError as error:
-        raise ChatFormatError("It is not a text file.") from error
+        raise ChatFormatError("It isn't a text file.") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise ChatFormatError(f"It is not complete JSON ({error.msg}, {where}).") from error
+        raise ChatFormatError(f"It isn't valid JSON ({error.msg}, {where}).") from error
     except (RecursionError, ValueError) as error:
         raise ChatFormatError(f"Its JSON can't be read ({error}).") from error
     decoded = decode(document)
@@ -264,7 +264,7 @@ def decoded_text(data: bytes, errors: str = "strict") -> str:
 
 def _repeated_problem(keys: list[str]) -> str:
     named = ", ".join(repr(key[:40]) for key in keys[:3]) + (", ..." if len(keys) > 3 else "")
-    return f"It gives more than one value for {named}; only the last one could be read"
+    return f"It has more than one value for {named}; only the last was read"
 
 
 def decode(document: Any) -> Decoded:
@@ -274,14 +274,16 @@ def decode(document: Any) -> Decoded:
         ChatFormatError: it holds no chat.
     """
     if not isinstance(document, Mapping):
-        raise ChatFormatError("It holds no chat (a JSON object with a chat_history is expected).")
+        raise ChatFormatError(
+            "It doesn't contain a chat (expected a JSON object with a chat_history)."
+        )
     tree, history = document.get("tree"), document.get("chat_history")
     turns = tree.get("turns") if isinstance(tree, Mapping) else None
     if isinstance(tree, Mapping) and isinstance(turns, list) and (turns or not _has_turns(history)):
         return _decode_tree(document, tree)
     if isinstance(history, list):
         return _decode_history(document, history)
-    raise ChatFormatError("It holds no chat (there is no chat_history in it).")
+    raise ChatFormatError("It doesn't contain a chat (chat_history is missing).")
 
 
 def _has_turns(history: Any) -> bool:
@@ -296,7 +298,7 @@ def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
     """Read the save of another tool, or a file of ours that lost its tree."""
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     problems = _count_problem(
-        len(history) - len(entries), "entry of its chat_history", "entries of it"
+        len(history) - len(entries), "entry in chat_history", "entries in chat_history"
     )
     number = _format(document, default=0)
     seed = f"{text_of(document.get('id'))} {text_of(document.get('title'))} {len(history)}"
@@ -358,7 +360,7 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
     if broken and isinstance(history, list):
         turns = _completed(tree["turns"], chosen, history)
     turns, lost = rooted(turns)
-    problems += _count_problem(lost, "turn's place in the chat", "turns' places in the chat")
+    problems += _count_problem(lost, "turn's position in the chat", "turns' positions in the chat")
     selected = {
         str(parent): child
         for parent, child in chosen.items()
@@ -368,7 +370,7 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
         # What was chosen may lie behind a turn that could not be read.
         selected |= best_way(turns, history)
     undo, unfit = decode_undo(document.get("history"), turns)
-    problems += _count_problem(unfit, "step of its undo history", "steps of its undo history")
+    problems += _count_problem(unfit, "step in the undo history", "steps in the undo history")
     title = document.get("title")
     first = next((turn.gist for turn in turns.values() if turn.role == USER), "")
     chat = Conversation(turns=turns, selected=selected, history=undo)
@@ -385,11 +387,11 @@ def _with_changes(decoded: Decoded, history: Any) -> Decoded:
         return decoded
     problems, chat = decoded.problems, decoded.conversation
     if not isinstance(history, list):
-        return replace(decoded, problems=(*problems, "its chat_history is no list of turns"))
+        return replace(decoded, problems=(*problems, "chat_history isn't a list of turns"))
     broken = sum(not isinstance(entry, Mapping) for entry in history)
     problems = (
         *problems,
-        *_count_problem(broken, "entry of its chat_history", "entries of its chat_history"),
+        *_count_problem(broken, "entry in chat_history", "entries in chat_history"),
     )
     found = merged(chat, history)
     notes = (found.note,) if found.note else ()
@@ -465,4 +467,4 @@ _SECTION_KEYS: Final = {
 """The known keys of the sections; unknown ones stand in a chat's `extra` under the section's name."""
 _FOREIGN_FIELDS: Final = ("title", "settings", "extra")
 """What is read of a file of another tool beside its turns."""
-_NO_TREE: Final = "Another program left the tree of variants out of this chat's file; what chat_history says is shown."
+_NO_TREE: Final = "Another program removed the variants from this chat's file, so only the turns in chat_history are shown."

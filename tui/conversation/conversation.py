@@ -310,13 +310,13 @@ class Conversation:
         """
         unseen = tuple(dict.fromkeys((*self.unseen, *turn_ids)))
         fields = {"unseen": unseen, "summary": summary or self.summary}
-        return self._do(Patch("Leave out of the context", fields=fields))
+        return self._do(Patch("Exclude from the context", fields=fields))
 
     def see_all(self) -> Conversation:
         """Return the chat with every turn sent to the model again, and no summary."""
         if not self.unseen and not self.summary:
             return self
-        return self._do(Patch("Back into the context", fields={"unseen": (), "summary": ""}))
+        return self._do(Patch("Include in the context", fields={"unseen": (), "summary": ""}))
 
     def withdraw_reply(self, turn_id: str) -> Conversation:
         """Return the chat without the reply, or the continuation of one, that was begun last on a turn and said nothing.

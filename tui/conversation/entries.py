@@ -231,7 +231,7 @@ def flat_enough(value: _Any) -> _Any:
     """
     if is_flat(value):
         return value
-    raise ChatFormatError("A part of it is nested too deeply.")
+    raise ChatFormatError("Part of it is nested too deeply.")
 
 
 _GENERATION_KEYS: Final = frozenset(item.name for item in fields(Generation)) - {"extra"}

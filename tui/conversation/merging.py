@@ -305,11 +305,11 @@ class _Walk:
         if self._prompt is not None:
             parts.append("the system prompt was changed")
         if self._left:
-            parts.append(f"{_turns(len(self._left))} taken out (the chat keeps them)")
+            parts.append(f"{_turns(len(self._left))} removed (the chat keeps them)")
         if not parts and not patch.turns and not patch.selected:
             return ""
-        what = ", ".join(parts) or "turns were put in another place"
-        undo = " Undo takes that back." if patch.turns or patch.selected or patch.fields else ""
+        what = ", ".join(parts) or "turns were moved"
+        undo = " Undo reverts that." if patch.turns or patch.selected or patch.fields else ""
         return f"Another program changed chat_history in this chat's file: {what}.{undo}"
 
 

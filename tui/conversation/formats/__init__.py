@@ -122,11 +122,11 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
     if not found:
         left_out = "; ".join(problems.sentences()[:5])
         raise ChatFormatError(
-            f"It looks like {known.label}, but there is no message in it"
+            f"It looks like {known.label}, but contains no messages"
             + (f" ({left_out})." if left_out else ".")
         )
     by_id = {content_id(chat): chat for chat in found}
-    problems.note("a chat that is in it twice", len(found) - len(by_id))
+    problems.note("a duplicate chat", len(found) - len(by_id))
     return Imported(
         tuple(replace(chat, id=chat_id) for chat_id, chat in by_id.items()),
         known,
@@ -147,17 +147,17 @@ def _chats(document: Any, problems: Problems) -> tuple[Format, list[Conversation
     if known is not None and known.read is not None:
         return known, known.read(document, problems)
     if is_thread(document):
-        raise NoChatError("It only describes a thread of Jan; its messages are in messages.jsonl.")
+        raise NoChatError("It only describes a Jan thread; the messages are in messages.jsonl.")
     first: Format | None = None
     chats: list[Conversation] = []
     for found, value in found_inside(document, _known):
         if found is None or found.read is None:
-            problems.note("an entry that is no chat")
+            problems.note("an entry that isn't a chat")
             continue
         first = first or found
         chats += found.read(value, problems)
     if first is None:
-        raise NoChatError("It holds no chat in a format known here.")
+        raise NoChatError("It doesn't contain a chat in a supported format.")
     return first, chats
 
 
@@ -175,7 +175,7 @@ def export_text(
         ChatFormatError: the format can't be written, or nothing is there to write.
     """
     if format.write is None:
-        raise ChatFormatError(f"{format.label} can be read but not written.")
+        raise ChatFormatError(f"{format.label} can be imported but not exported.")
     chats = list(conversations)
     if selection is not None:
         chats = [part for chat in chats if (part := selection_of(chat, selection)).turns]

@@ -30,7 +30,7 @@ _MOST_FILE_BYTES: Final = 1 << 29
 _MOST_BYTES: Final = 1 << 30
 _PIECE: Final = 1 << 20
 _ENCRYPTED: Final = 1
-_TOO_LARGE: Final = ("It is too large.", "Unpack the archive, and import its parts.")
+_TOO_LARGE: Final = ("It is too large.", "Unpack the archive and import the files one by one.")
 _BROKEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -75,12 +75,12 @@ class Archive:
         """
         # Each file takes a record in memory as soon as the archive is opened.
         if data.count(_CENTRAL) > MOST_FILES:
-            raise ChatFormatError(f"It is an archive of more than {MOST_FILES:,} files.")
+            raise ChatFormatError(f"It is an archive with more than {MOST_FILES:,} files.")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         except (*_BROKEN, NotImplementedError) as error:
-            raise ChatFormatError("It is a ZIP archive that is damaged or not complete.") from error
+            raise ChatFormatError("It is a damaged or incomplete ZIP archive.") from error
         self._left_bytes = _MOST_BYTES
         self._files: dict[str, zipfile.ZipInfo] = {}
         self.media = 0
@@ -141,7 +141,7 @@ class Archive:
                     yield piece
         except NotImplementedError as error:
             raise ChatFormatError(
-                "It is packed in a way that can't be read here.", "Unpack the archive first."
+                "It uses an unsupported compression method.", "Unpack the archive first."
             ) from error
         except _BROKEN as error:
-            raise ChatFormatError("It is damaged in the archive.") from error
+            raise ChatFormatError("It is damaged inside the archive.") from error

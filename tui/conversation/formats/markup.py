@@ -35,8 +35,8 @@ _TO_TOOL: Final = re.compile(
 _TOOL_BLOCKS: Final = {
     "tool_calls": "a tool call",
     "tool_call": "a tool call",
-    "code_interpreter": "a run of code by a tool",
-    "code_execution": "a run of code by a tool",
+    "code_interpreter": "code run by a tool",
+    "code_execution": "code run by a tool",
 }
 _REASONING_TYPES: Final = ("reasoning", "thinking")
 _MARK: Final = re.compile(
@@ -100,7 +100,7 @@ def _without_blocks(text: str, problems: Problems) -> tuple[list[str], str]:
         if kind in _REASONING_TYPES:
             thoughts.append(_unquoted(body))
         else:
-            problems.note(_TOOL_BLOCKS.get(kind, "a folded block of another tool"))
+            problems.note(_TOOL_BLOCKS.get(kind, "a collapsed block from another tool"))
     if not at:
         return [], text
     around.append(text[at:])
