@@ -130,8 +130,8 @@ class ChatFiles:
         self._make_folder()
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
-                "This chat is open in another window, so it is not written from here.",
-                "Fork it to go on in a copy.",
+                "This chat is open in another window, so it can't be saved from this one.",
+                "Fork it to continue in a copy.",
             )
         try:
             yield
@@ -197,19 +197,19 @@ class ChatFiles:
     def _refuse_conflict(self, chat_id: str, known: _Known) -> None:
         if known.is_newer:
             raise SessionConflictError(
-                "This chat was written by a newer version of chat-tui and is not written over.",
-                "Fork it to go on in a copy.",
+                "This chat was written by a newer version of chat-tui and is not overwritten.",
+                "Fork it to continue in a copy.",
             )
         found = stamp(self.path(chat_id))
         if found is not None and found not in known.stamps:
             raise SessionConflictError(
-                "This chat was changed on disk since it was opened here, so it is not written over.",
-                "Fork it to go on in a copy, or open it again.",
+                "This chat was changed on disk after it was opened here, so it is not overwritten.",
+                "Fork it to continue in a copy, or reopen it.",
             )
         is_ours = chat_id in self._replies
         if not is_ours and _size(self._reply_path(chat_id)) > known.reply_bytes:
             raise SessionConflictError(
-                "A reply was added to this chat since it was opened here.", "Open it again."
+                "A reply was added to this chat after it was opened here.", "Reopen it."
             )
 
     def _settle_reply(self, conversation: Conversation, known: _Known) -> None:
@@ -313,7 +313,7 @@ class ChatFiles:
         try:
             data = read_regular(path, follow_links=False)
         except FileNotFoundError as error:
-            raise SessionFileError(f"There is no chat with the id {chat_id}.") from error
+            raise SessionFileError(f"There is no chat with the ID {chat_id}.") from error
         except OSError as error:
             raise SessionFileError(f"{path} can't be read ({reason(error)}).") from error
         decoded, is_damaged = decoded_file(path, data, is_ours=True)
@@ -346,7 +346,7 @@ class ChatFiles:
             return conversation, ()
         except OSError as error:
             known.is_reply_unread = True
-            sentence = f"{path.name}, where a reply is kept that was cut off, can't be read ({reason(error)}); it is kept."
+            sentence = f"{path.name}, which contains an interrupted reply, can't be read ({reason(error)}). The file is kept."
             return conversation, (sentence,)
         known.reply_bytes = len(data)
         return fold(conversation, read_checkpoints(data)), ()
@@ -375,13 +375,13 @@ class ChatFiles:
         try:
             decoded, is_damaged = decoded_file(path, read_regular(path), is_ours=False)
         except FileNotFoundError as error:
-            raise SessionFileError(f"There is no file {path}.") from error
+            raise SessionFileError(f"The file {path} doesn't exist.") from error
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
             raise SessionFileError(f"{path} can't be read ({why}).") from error
         problems = (*decoded.problems, *decoded.notes)
         if is_damaged:
-            problems = (*problems, f"{path.name} {_DAMAGED}. It is left as it is.")
+            problems = (*problems, f"{path.name} {_DAMAGED}. The file is left unchanged.")
         if decoded.is_newer:
             problems = (*problems, _NEWER)
         conversation = replace(decoded.conversation, id=new_id()).recovered()
@@ -416,13 +416,13 @@ class ChatFiles:
 
 
 _NOT_SAVED: Final = "The chat is not saved"
-_LATER: Final = "It goes on in memory and is written as soon as that works."
+_LATER: Final = "The chat stays in memory and is saved as soon as possible."
 _BUSY: Final = (
-    "This chat is open in another window, so here it can only be read. Fork it to go on in a copy."
+    "This chat is open in another window and is read-only here. Fork it to continue in a copy."
 )
-_DAMAGED: Final = "is damaged; what could be read of it is shown"
-_FOREIGN: Final = "holds parts that chat-tui can't show or write"
-_NEWER: Final = "This chat was written by a newer version of chat-tui, so it can only be read. Fork it to go on in a copy."
+_DAMAGED: Final = "is damaged; only the readable parts are shown"
+_FOREIGN: Final = "contains parts that chat-tui can't show or save"
+_NEWER: Final = "This chat was written by a newer version of chat-tui and is read-only. Fork it to continue in a copy."
 
 
 def checked_id(chat_id: str) -> str:
@@ -433,8 +433,8 @@ def checked_id(chat_id: str) -> str:
     """
     if not CHAT_ID.fullmatch(chat_id):
         raise SessionFileError(
-            f"There is no saved chat and no file {chat_id[:80]!r}.",
-            "`chat-tui list` lists the chats.",
+            f"There is no saved chat or file {chat_id[:80]!r}.",
+            "Run `chat-tui list` to list the chats.",
         )
     return chat_id
 
@@ -450,7 +450,7 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
         return decoded, bool(decoded.problems)
     except ChatFormatError as error:
         unread = SessionFileError(
-            f"{path} can't be opened. {error.message} It is left as it is.", error.hint
+            f"{path} can't be opened. {error.message} The file is left unchanged.", error.hint
         )
         is_complete = error.__cause__ is None
         if is_complete and not is_ours:
@@ -472,7 +472,7 @@ def writing(path: Path, what: str = _NOT_SAVED, hint: str = _LATER) -> Iterator[
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             why = f"{path.parent} can't be written to; check its permissions"
         elif not path.parent.is_dir():
-            why = f"the folder {path.parent} is not there; bring it back"
+            why = f"the folder {path.parent} is missing; restore it"
         else:
             why = f"{path.parent}: {reason(error)}"
         raise SessionWriteError(f"{what}: {why}.", hint) from error

@@ -147,7 +147,7 @@ class SessionIndex:
             try:
                 return self._once(work)
             except _DAMAGE as error:
-                _log.warning("the index of the chats fails and is made anew: %s", error)
+                _log.warning("the chat index failed and is rebuilt: %s", error)
                 self.close()
                 if getattr(error, "sqlite_errorcode", None) not in _BUSY:
                     self._remove()
@@ -190,10 +190,10 @@ class SessionIndex:
         found = database.execute(_MASTER).fetchall()
         if version != _SCHEMA_VERSION or not found:
             if found:
-                raise sqlite3.DatabaseError("it is of another version")
+                raise sqlite3.DatabaseError("it has another version")
             _make_tables(database)
         elif found != _expected_tables():
-            raise sqlite3.DatabaseError("its tables are not those that are made here")
+            raise sqlite3.DatabaseError("its tables don't match the schema")
 
     def _prepare(self, path: Path) -> bool:
         try:
@@ -392,7 +392,7 @@ def _expect(is_sound: bool) -> None:
         sqlite3.DatabaseError: it is nothing that is written here.
     """
     if not is_sound:
-        raise sqlite3.DatabaseError("it holds what no chat has")
+        raise sqlite3.DatabaseError("it contains invalid values")
 
 
 def _key(stamp: Stamp) -> str:
@@ -405,7 +405,7 @@ def _read(path: Path) -> tuple[Conversation | None, str]:
         data = read_regular(path, follow_links=False)
     except OSError as error:
         return None, f"The file can't be read ({reason(error)})."
-    damaged = "The file is damaged; parts of it can be read."
+    damaged = "The file is damaged; parts of it are readable."
     try:
         decoded = codec.loads(data)
         problem = damaged if decoded.problems else ""
@@ -427,7 +427,7 @@ def summarize_file(path: Path, size_bytes: int) -> tuple[SessionSummary, Convers
         if conversation is not None:
             return summarize(conversation, size_bytes, problem), conversation
     except Exception:  # noqa: BLE001 - no file may take the list of all the others away
-        _log.exception("%s can't be read", path)
+        _log.exception("can't read %s", path)
     return SessionSummary(path.stem, "Damaged chat", size_bytes=size_bytes, problem=problem), None
 
 

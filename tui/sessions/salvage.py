@@ -52,7 +52,7 @@ def salvage(data: bytes) -> Decoded:
     document = {name: value for name in _PLAIN if (value := _plain(text, name)) is not None}
     if not turns:
         if not said:
-            raise ChatFormatError("Not one turn in it can be read.")
+            raise ChatFormatError("None of its turns can be read.")
         return codec.decode(document | {"chat_history": said})
     selected = _value(tree or "", '\n  "selected": ')
     selected = dict(selected) if isinstance(selected, Mapping) else {}

@@ -180,7 +180,8 @@ class SessionStore(ChatFiles):
         is_open = self._locks.holds(chat_id)
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
-                "This chat is open in another window.", "Change it there, or close it there first."
+                "This chat is open in another window.",
+                "Make the change there, or close it there first.",
             )
         try:
             yield is_open
@@ -222,7 +223,7 @@ class SessionStore(ChatFiles):
             writing(path, "The chat is not in the trash", ""),
         ):
             if not os.path.lexists(path):
-                raise SessionFileError(f"There is no chat with the id {chat_id}.")
+                raise SessionFileError(f"There is no chat with the ID {chat_id}.")
             if (log := self._replies.pop(chat_id, None)) is not None:
                 log.close()
             if os.path.lexists(self._trash) and not self._trash.is_dir():
@@ -261,7 +262,7 @@ class SessionStore(ChatFiles):
             writing(self.path(chat_id), "The chat is still in the trash", ""),
         ):
             if not os.path.lexists(self._trash / name):
-                raise SessionFileError(f"There is no chat with the id {chat_id} in the trash.")
+                raise SessionFileError(f"There is no chat with the ID {chat_id} in the trash.")
             return self._move(chat_id, self._trash, self.folder)
 
     def empty_trash(self, chat_ids: Collection[str] | None = None) -> int:

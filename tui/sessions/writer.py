@@ -193,7 +193,7 @@ class SessionWriter:
 
     def _submit(self, job: _Job) -> None:
         if self._closed:
-            raise RuntimeError("the writer of the chats is closed")
+            raise RuntimeError("the chat writer is closed")
         self._jobs.append(job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run_jobs, name="sessions", daemon=True)
@@ -249,9 +249,9 @@ class SessionWriter:
         try:
             self._write(chat_id)
         except SessionError:
-            _log.info("chat %s is still not written", chat_id)
+            _log.info("chat %s still can't be saved", chat_id)
         except Exception:  # noqa: BLE001 - no fault of one chat may end the thread
-            _log.exception("chat %s can't be written", chat_id)
+            _log.exception("chat %s can't be saved", chat_id)
 
     def _write(self, chat_id: str) -> None:
         """Put what waits of a chat on the disk: first the chat, then what its unfinished reply said."""
@@ -283,7 +283,7 @@ class SessionWriter:
             self._failures.pop(chat_id, None)
 
     def _failed(self, chat_id: str, error: SessionError) -> None:
-        _log.warning("chat %s is not written: %s", chat_id, error, exc_info=error)
+        _log.warning("chat %s was not saved: %s", chat_id, error, exc_info=error)
         with self._wake:
             self._failures[chat_id] = error
 
@@ -305,7 +305,7 @@ def _finish(job: _Job) -> None:
         result = job.work()
     except BaseException as error:  # noqa: BLE001 - no fault of a job may end the thread
         if not isinstance(error, SessionError):
-            _log.exception("work on the chats failed unexpectedly")
+            _log.exception("a chat task failed unexpectedly")
         for future in waiting:
             future.set_exception(error)
     else:
