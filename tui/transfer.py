@@ -42,7 +42,7 @@ EXPORTS: Final[Mapping[str, Format]] = {
 """The formats that can be written, by name."""
 
 
-_NO_CHAT: Final = "It holds no chat in a format known here."
+_NO_CHAT: Final = "It doesn't contain a chat in a supported format."
 _SHOWN_NAMES: Final = 5
 
 
@@ -91,7 +91,7 @@ def write_new(path: Path, text: str, *, overwrite: bool = False) -> None:
         ) as file:
             file.write(data)
     except FileExistsError as error:
-        raise TransferError(f"{path} is there already.", "Choose another name.") from error
+        raise TransferError(f"{path} already exists.", "Choose another name.") from error
     except OSError as error:
         raise TransferError(f"{path} can't be written ({reason(error)}).") from error
 
@@ -185,12 +185,12 @@ def _all_in(
             failure = "It is a link, and links in a folder are not followed."
             yield Source(f"{name}: {link}", failure=failure, is_named=False, is_other=True)
         if container.is_cut:
-            yield Source(name, failure=f"Only the first {MOST_FILES:,} files in it were looked at.")
+            yield Source(name, failure=f"Only the first {MOST_FILES:,} files in it were checked.")
     if not found:
         called_so = sum(map(may_hold_chats, container.names))
         files = "file" if called_so == 1 else "files"
-        looked = f"{called_so} {files} in it looked at" if called_so else "no file in it is JSON"
-        yield Source(name, failure=f"There are no chats in it ({looked}).", is_named=is_named)
+        looked = f"{called_so} {files} checked" if called_so else "no JSON files"
+        yield Source(name, failure=f"It contains no chats ({looked}).", is_named=is_named)
 
 
 def _each_in(name: str, container: Archive | _Folder, *, depth: int) -> Iterator[Source]:
@@ -216,7 +216,7 @@ def _each_in(name: str, container: Archive | _Folder, *, depth: int) -> Iterator
             elif depth:
                 yield Source(
                     shown,
-                    failure="It is an archive in an archive. Unpack it first.",
+                    failure="It is an archive inside another archive. Unpack it first.",
                     is_named=False,
                 )
             else:
@@ -255,10 +255,8 @@ def _read_one(name: str, data: bytes, thread: bytes | None, *, is_named: bool) -
     except Exception as error:  # noqa: BLE001 - other files, and the app, go on after whatever a stranger's file brings about
         kind = type(error).__name__
         # What the error says may quote a chat, which is no matter for a log.
-        _log.warning("a file of chats can't be read: %s", kind)
-        return Source(
-            name, failure=f"Something in it can't be read here ({kind}).", is_named=is_named
-        )
+        _log.warning("can't read a chat file: %s", kind)
+        return Source(name, failure=f"Part of it can't be read ({kind}).", is_named=is_named)
 
 
 def _read_file(path: Path) -> bytes:
@@ -335,7 +333,7 @@ class Tally:
         labels = ", ".join(self._labels)
         sentences = [f"{counted(self.new, 'chat')} imported" + (f" ({labels})" if labels else "")]
         if known := len(self.chats) - self.new:
-            sentences.append(f"{counted(known, 'chat')} here already")
+            sentences.append(f"{counted(known, 'chat')} already imported")
         if self.failures:
             sentences.append(f"{counted(len(self.failures), 'file')} not imported")
         if self.others:
@@ -345,7 +343,7 @@ class Tally:
             more = ", …" if len(self.others) > _SHOWN_NAMES else ""
             sentences.append(f"{counted(len(self.others), 'file')} without chats ({shown}{more})")
         if self.media:
-            sentences.append(f"{counted(self.media, 'media file')} passed over")
+            sentences.append(f"{counted(self.media, 'media file')} skipped")
         return "; ".join(sentences) + "."
 
     def account(self) -> str:

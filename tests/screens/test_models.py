@@ -194,7 +194,7 @@ async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: Hub
         chosen.query_one("#words").value = "org/locked"
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        await until(pilot, lambda: "accept its terms" in shown(pilot))
         assert "hf auth login" in shown(pilot)
 
 
@@ -225,7 +225,7 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
         await pilot.press("ctrl+t")
         await until(pilot, lambda: "Reading what it would take" in shown(pilot))
         server.files_open.set()
-        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        await until(pilot, lambda: "accept its terms" in shown(pilot))
         assert "Reading what it would take" not in shown(pilot)
 
 

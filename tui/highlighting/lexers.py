@@ -86,7 +86,7 @@ class Lexers:
         if not self._is_closed:
             self._strikes[language] += 1
             self.ended += 1
-            _log.warning("the lexer for %r was ended: %s", language, error)
+            _log.warning("the lexer for %r was stopped: %s", language, error)
 
     def _remember_unknown(self, language: str) -> None:
         while len(self._unknown) >= _MOST_UNKNOWN:
@@ -100,7 +100,7 @@ class Lexers:
                 self._false_starts = 0
             except LexerProcessError as error:
                 self._false_starts += 1
-                _log.warning("the process for lexers did not start: %s", error)
+                _log.warning("the lexer process did not start: %s", error)
                 self._drop()
         return self._process
 

@@ -57,7 +57,7 @@ class LexerProcess:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise LexerProcessError(f"no process for lexers: {error}") from error
+            raise LexerProcessError(f"can't start the lexer process: {error}") from error
 
     def wait_until_ready(self) -> None:
         """Wait until it takes requests.
@@ -67,7 +67,7 @@ class LexerProcess:
         """
         with self._deadline():
             if self._read() != lexing.READY:
-                raise LexerProcessError("the process for lexers has an unknown way of talking")
+                raise LexerProcessError("the lexer process uses an unknown protocol")
 
     def ask(self, language: str, code: str) -> Any:
         """Return what the program answers, decoded but not checked.
@@ -82,7 +82,7 @@ class LexerProcess:
                 stdin.write(request)
                 stdin.flush()
             except (OSError, ValueError) as error:
-                raise LexerProcessError("the process for lexers has ended") from error
+                raise LexerProcessError("the lexer process has exited") from error
             return self._read()
 
     @contextlib.contextmanager
@@ -99,10 +99,10 @@ class LexerProcess:
         try:
             line = _pipe(self._process.stdout).readline(_MOST_BYTES)
             if not line.endswith(b"\n"):
-                raise LexerProcessError("the process for lexers ended, or answered too much")
+                raise LexerProcessError("the lexer process exited or sent too much output")
             return json.loads(line)
         except (OSError, ValueError, RecursionError) as error:
-            raise LexerProcessError("the process for lexers answered nonsense") from error
+            raise LexerProcessError("the lexer process sent an invalid response") from error
 
     def kill(self) -> None:
         """End it without waiting; from any thread."""
@@ -125,7 +125,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 def _command(limits: Limits) -> list[str]:
     pygments = importlib.util.find_spec("pygments")
     if not sys.executable or pygments is None or pygments.origin is None:
-        raise LexerProcessError("there is no Python, or no Pygments, that a process could run")
+        raise LexerProcessError("no Python with Pygments was found for the lexer process")
     folder = Path(pygments.origin).parent.parent
     # Isolated, and without what other packages have run at Python's start.
     python = [sys.executable, "-I", "-S", "-B", str(Path(lexing.__file__))]
