@@ -1,6 +1,6 @@
-"""Which models there are on this machine, and what a name that a user typed means.
+"""Lists the models on this machine, and resolves model names that a user typed.
 
-A name is a Hub id, a local folder, a `.gguf` file, one of those of a Hub id (`org/model/file.gguf`, `org/model:Q4_K_M`) or the word
+A name is a Hub ID, a local folder, a `.gguf` file, one of those of a Hub ID (`org/model/file.gguf`, `org/model:Q4_K_M`) or the word
 `demo`. What a folder or file is, is said by `checkpoint` and `gguf_files`. Nothing is loaded or downloaded here, and importing
 this module costs next to nothing, so that it can be used before the first frame.
 """
@@ -39,10 +39,10 @@ from tui.files import typed_path
 _log = logging.getLogger(__name__)
 
 DEMO: Final = "demo"
-"""The name that stands for the demo model."""
+"""The name of the demo model."""
 
 _DEPTH: Final = 2
-"""How many levels below a folder of the user's models are looked for."""
+"""The maximum depth of the model search in a user's folder."""
 _MOST_ENTRIES: Final = 500
 """Of one folder that are looked at."""
 _MOST_LOOKS: Final = 20_000
@@ -67,12 +67,12 @@ class ModelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that can be asked for.
+    """A model that can be loaded.
 
     Attributes:
         model: what a `LoadRequest` names it; paths are absolute.
         kind: where it comes from.
-        location: a Hub id, or an absolute path.
+        location: a Hub ID, or an absolute path.
         name: for people.
         size_bytes: on disk; 0 when not known.
         snapshot: the folder of a Hub model's newest revision in the cache; empty for other kinds, or when it is not there.
@@ -99,12 +99,12 @@ class ModelSource:
 
 
 def resolve(model: str) -> ModelSource:
-    """Return what a model's name means; whether a Hub id exists is not asked.
+    """Return what a model's name means; whether a Hub ID exists is not asked.
 
-    An existing folder or file comes before a Hub id of the same name, as in transformers.
+    An existing folder or file comes before a Hub ID of the same name, as in transformers.
 
     Raises:
-        ModelLoadError: there is no such folder or file, it is none that holds a model, or it is no name at all.
+        ModelLoadError: the folder or file doesn't exist or isn't a model, or the name isn't valid.
     """
     name = model.strip()
     if not name:
@@ -175,7 +175,7 @@ def local_models(folders: Iterable[str] = ()) -> list[ModelSource]:
 
 
 def facts(source: ModelSource) -> ModelFacts:
-    """Return what the files of a model on this machine say of it; nothing for one that is not here.
+    """Return the facts in a model's files on this machine; empty if it isn't here.
 
     Raises:
         ModelLoadError: its files are broken, in whichever way: nothing else is raised, so that a list goes on.
@@ -433,7 +433,7 @@ def _folder_source(path: Path) -> ModelSource:
             "Use the path of one of the files.",
         )
     if (repo := repo_at(path)) is not None and repo.snapshot != path:
-        # Somebody named a repository's folder in the Hub's cache rather than the one in it that holds the model.
+        # Somebody named a repository's folder in the Hub's cache rather than the one in it that contains the model.
         return replace(_folder_source(repo.snapshot), name=repo.repo_id.rsplit("/", 1)[-1])
     stand_ins.check(path / "config.json")
     # Where several models lie below it, what lies beside them is not what it holds.

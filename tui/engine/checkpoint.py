@@ -1,4 +1,4 @@
-"""Which files of a folder are its model's weights, and whether they are all there, and whole.
+"""Finds the weights files of a model folder, and checks that they are complete.
 
 Decided here alone, and by what the files hold: a list of what a model is said to consist of (an index) may be missing or stale, and a
 name may be anything. Only headers and sizes are read, so that a broken model is found out while the former one is still there. Where
@@ -42,7 +42,7 @@ _NOT_WEIGHTS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weights of a folder.
+    """The weights files of a folder.
 
     Attributes:
         files: their names; all of one format.
@@ -127,7 +127,7 @@ def _candidates(
 
 
 def _whole_sets(names: Sequence[str], suffix: str) -> list[tuple[str, ...]]:
-    """Return the sets of numbered files, as in `model-00001-of-00002.safetensors`, of which none is missing."""
+    """Return the sets of numbered files, for example `model-00001-of-00002.safetensors`, of which none is missing."""
     found: dict[tuple[str, int], dict[int, str]] = {}
     for name in names:
         shard = _SHARD.fullmatch(name)

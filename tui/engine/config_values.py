@@ -33,7 +33,7 @@ _MOST_DEPTH: Final = 4
 
 
 def mended(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with what is meant in place of what can't be read; the same one where there is nothing of the kind."""
+    """Return a config with unreadable values normalized; the same config if nothing changed."""
     made = _mended(config, 0)
     return config if _is_same(made, config) else made
 

@@ -1,4 +1,4 @@
-"""How long a context a model takes, told from its config."""
+"""Determines a model's maximum context length from its config."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS: Final = (*_NAMES, *_ROPES)
 
 
 def longest(text: Mapping[str, Any]) -> int:
-    """Return the longest context in tokens that a language model's config tells of; 0 when it tells of none.
+    """Return the maximum context length in tokens according to a language model's config; 0 if it isn't specified.
 
     What rotary frequencies are stretched to counts where the config gives the length from before that.
     """

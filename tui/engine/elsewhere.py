@@ -1,4 +1,4 @@
-"""What a folder or file holds that is no model by itself: an archive, the store of another program, weights without a config.
+"""Recognizes folders and files that aren't models: archives, other programs' model stores, weights without a config.
 
 It finds the sentence and the next step, so that nobody is told that there is nothing. Which formats other programs have is `foreign`'s
 business, and what lies in the place of one file is that of `stand_ins`.

@@ -1,4 +1,4 @@
-"""What can be told of a model from its files' headers, before anything is loaded: size, shapes, context, template.
+"""Facts about a model from its files' headers, read before anything is loaded: size, shapes, context, template.
 
 Works on folders, GGUF files and what the Hub sends of a repository. Neither torch nor transformers is imported.
 """
@@ -71,7 +71,7 @@ class ModelFacts:
         tower_bytes: of these, what it sees or hears with takes.
         dtype: of most of them.
         config_dtype: that the config names, and loading goes by; empty when there is no config.
-        method: how the checkpoint is already quantized; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
         layers, kv_heads, head_dim: the shape of the KV cache.
         stateless_layers: layers that keep no keys and values.
         context_tokens: the longest context.
@@ -316,7 +316,7 @@ def read_written_config(folder: Path) -> dict[str, Any]:
 
 
 def quantization_method(config: Mapping[str, Any]) -> str:
-    """Return the method by which a checkpoint is already quantized; empty when it is not."""
+    """Return the method by which a checkpoint is already quantized; empty if it isn't."""
     for part in (config, config.get("text_config")):
         found = part.get("quantization_config") if isinstance(part, Mapping) else None
         if isinstance(found, Mapping):

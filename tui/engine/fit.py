@@ -1,4 +1,4 @@
-"""What a model would need in memory before it is loaded, and whether that fits.
+"""Estimates the memory that a model needs before it is loaded, and whether it fits.
 
 The figures are worked out from the shapes in the files' headers, quantization by quantization, and compared with what is free
 now. They leave out what a backend takes for itself, which is why `tight` begins well below the brim.
@@ -142,7 +142,7 @@ def cache_bytes(facts: ModelFacts, context_tokens: int, *, dtype: str = "bfloat1
 
 
 def grade(needed: Need | None, free_bytes: int) -> Grade:
-    """Return whether what is needed fits what is free."""
+    """Return whether the required memory fits into the free memory."""
     if needed is None or free_bytes <= 0:
         return Grade.UNKNOWN
     share = needed.total_bytes / free_bytes

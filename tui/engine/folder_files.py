@@ -1,4 +1,4 @@
-"""Whether the files of a model folder are of a kind and size that can be read, whatever stands in them.
+"""Checks that the files of a model folder are regular files of a readable size, regardless of their content.
 
 Libraries read these files whole, and some of them while every other thread waits. What is looked at is what the system says of a file,
 so that a sparse one counts in full. Weights are `checkpoint`'s business, code that of `local.code_files`, and files that no model is
@@ -79,7 +79,7 @@ def check_tokenizer(folder: Path, name: str) -> None:
     """Check that something lies in a folder that a tokenizer could be made of, whatever that is.
 
     Args:
-        folder: holds a model.
+        folder: contains a model.
         name: of the model.
 
     Raises:
@@ -113,7 +113,7 @@ def _below(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def _check_file(path: Path) -> None:
-    """Check one file: whoever opens a pipe waits for ever."""
+    """Check one file: whoever opens a pipe waits forever."""
     if path.is_dir():
         return
     if not path.is_file() and path.exists():

@@ -14,10 +14,10 @@ _HERE: Final = "Download the model in Hugging Face format, with config.json and 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What a folder holds in place of a model that could be loaded.
+    """What a folder contains instead of a loadable model.
 
     Attributes:
-        what: goes on after "holds".
+        what: continues after "contains".
         hint: what to do.
     """
 
@@ -69,7 +69,7 @@ _METAL_BITS: Final = "quantization"
 def foreign_format(
     folder: Path, names: Iterable[str], *, looks_below: bool = True
 ) -> Foreign | None:
-    """Return what a folder holds in place of a model that could be loaded; None when nothing is known of it.
+    """Return what a folder contains instead of a loadable model; None if unknown.
 
     Args:
         folder: to look for folders in it; those that hold a model of their own say nothing of it.

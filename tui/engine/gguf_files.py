@@ -1,4 +1,4 @@
-"""What a GGUF file is, by what its header says: a model, one part of several, or something that is used beside a model.
+"""Classifies GGUF files by their headers: a model, one part of several, or an auxiliary file.
 
 Decided here alone, for lists, facts and loads. What is in the tensors is not looked at.
 """

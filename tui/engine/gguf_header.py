@@ -64,7 +64,7 @@ class Array:
 
 
 class UnknownError(ValueError):
-    """A file says of itself that it is of a kind that this module doesn't know."""
+    """A file is of a kind that this module doesn't support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a GGUF file says of itself.
+    """The header of a GGUF file.
 
     Attributes:
         architecture: as llama.cpp names it.
         values: numbers, texts, and an `Array` for each array, by their keys.
         tensors: shapes by their names, the dimension that varies fastest first.
         parameters: how many numbers the tensors hold.
-        kinds: how many of these are stored as which type, as in `{"Q4_1": 134_000_000}`.
+        kinds: how many of these are stored as which type, for example `{"Q4_1": 134_000_000}`.
         end: where the last of them ends, in bytes from the start of the file.
         values_end: where the values end and the list of tensors begins.
         data_start: where the tensors begin.
@@ -110,7 +110,7 @@ class Header:
 
     @property
     def kind(self) -> str:
-        """What the file says that it holds, as in `model` or `adapter`; empty when it doesn't say."""
+        """What the file says that it holds, for example `model` or `adapter`; empty when it doesn't say."""
         found = self.values.get("general.type")
         return found.lower() if isinstance(found, str) else ""
 

@@ -1,4 +1,4 @@
-"""What the memory of the device in use holds now. Cheap enough for a timer, and never the one who imports torch."""
+"""Memory readings of the device in use. Cheap enough for a timer; never imports torch itself."""
 
 from __future__ import annotations
 

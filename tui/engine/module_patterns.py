@@ -1,7 +1,7 @@
-"""Whether the patterns by which a config.json picks modules can be matched in an instant.
+"""Checks that the module patterns in a config.json can be matched quickly.
 
 Quantizers take the lists and keys of a `quantization_config` for regular expressions and match them with the names of all modules.
-Python's `re` holds up every thread while it matches, and can't be ended: `(a+)+!` takes for ever. Patterns in common use are names,
+Python's `re` holds up every thread while it matches, and can't be ended: `(a+)+!` takes forever. Patterns in common use are names,
 with a few wildcards and alternatives. Whether a pattern is valid, or picks anything, is the quantizer's business.
 """
 

@@ -1,7 +1,7 @@
-"""Whether a file of weights that was pickled holds nothing but tensors and their names: asked before torch unpickles it.
+"""Checks, before torch unpickles a weights file, that it contains only tensors and their names.
 
 torch runs no code of such a file, but it makes what the file asks for: an array of bytes that fills the memory, or a name so long that a
-regular expression takes for ever over it. The instructions are read here, and none is followed.
+regular expression takes forever over it. The instructions are read here, and none is followed.
 """
 
 from __future__ import annotations

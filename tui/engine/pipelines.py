@@ -1,4 +1,4 @@
-"""What is a part of a diffusion pipeline (diffusers): such a part has a config.json and weights, and is no model to talk with."""
+"""Recognizes parts of diffusion pipelines (diffusers): they have a config.json and weights but can't chat."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whether what the files of a model folder say can be true: asked before a library is let loose on them.
+"""Plausibility checks of a model folder's files, before any library reads them.
 
-A config that names a billion layers would keep transformers busy for ever. What is wrong is said as a sentence. Kinds and sizes of
+A config that names a billion layers would keep transformers busy forever. What is wrong is said as a sentence. Kinds and sizes of
 files are `folder_files`' business, weights are `checkpoint`'s business, and what follows from all numbers together is found out in
 `local.blueprint`.
 """
@@ -36,7 +36,7 @@ _MOST_BYTES: Final[Mapping[str, int]] = {
 }
 """The files that hold one JSON object, and how long they can be."""
 _OTHER_WEIGHTS: Final = "transformers_weights"
-"""Names the file that weights are read from in place of the one that `checkpoint` looks at, and that facts are told of."""
+"""Names the file that weights are read from instead of the one that `checkpoint` looks at, and that facts are told of."""
 _VERSIONS: Final = "configuration_files"
 _VERSION: Final = re.compile(r"config\.[\w.-]{1,40}\.json")
 _CORE: Final[Mapping[str, int]] = {
@@ -91,7 +91,7 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> None:
     """Check the files of a folder, but for its weights.
 
     Args:
-        folder: holds a model.
+        folder: contains a model.
         config: what its config.json says.
 
     Raises:
@@ -106,7 +106,7 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _others(folder: Path, config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the configs that transformers may read in place of config.json: those that it names for other versions."""
+    """Yield the configs that transformers may read instead of config.json: those that it names for other versions."""
     names = config.get(_VERSIONS)
     for name in () if names is None else names if isinstance(names, list) else (None,):
         if not (isinstance(name, str) and _VERSION.fullmatch(name)):

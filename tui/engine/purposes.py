@@ -1,4 +1,4 @@
-"""What a model is made for, as its files say it: refused where that is no chat, for lists and loads alike.
+"""Rejects models whose files show that they aren't made for chat, both in lists and on load.
 
 Only what the files name is looked at; what transformers knows of an architecture is `local.model_classes`' business.
 """

@@ -34,7 +34,7 @@ it is."""
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """One way to hold a model's weights.
+    """A storage format for a model's weights.
 
     Attributes:
         name: on the command line and in files.
@@ -189,7 +189,7 @@ def availability(name: str, device: str) -> Availability:
 
     Args:
         name: of an entry in `QUANTIZATIONS`.
-        device: a torch device, as in `cuda:0`; empty when it is not known yet.
+        device: a torch device, for example `cuda:0`; empty when it is not known yet.
 
     Raises:
         KeyError: there is no such quantization.

@@ -1,4 +1,4 @@
-"""Whether a quantization_config names nothing but settings of a quantization as the types of its parts.
+"""Checks that a quantization_config only refers to types that are quantization settings.
 
 torchao calls whatever goes by that name in its modules, with the values beside it, and takes any attribute of torch for a dtype:
 `torch.save` is one, and the path of a file can be a value. What is let through are the names that settings have.

@@ -170,7 +170,7 @@ class EngineWorker:
     # -- what came of it; from the UI thread's timer
 
     def drain(self) -> list[tuple[JobId, Event]]:
-        """Return what was emitted since the last call: neighbouring deltas joined, outdated progress left out."""
+        """Return what was emitted since the last call: neighboring deltas joined, outdated progress left out."""
         return self._events.drain()
 
     # -- the thread

@@ -1,4 +1,4 @@
-"""Asks the Hub, and trusts nothing of the answer but what it says within limits of length, time and address.
+"""HTTP client for the Hub that enforces limits on the length, time, and address of responses.
 
 The token goes to the Hub's own address and to no other. An answer is read as it comes, and given up when it is too long or takes
 too long; one that may be another a moment later is asked for again, when the Hub says so. What an answer means is decided by
@@ -44,7 +44,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an answer may take.
+    """Limits on time and retries for responses.
 
     Attributes:
         answer_s: for an answer to begin, and for all of one that is held in memory.
@@ -64,13 +64,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What one who asks puts up with.
+    """Retry and wait settings of a caller.
 
     Attributes:
         tries: how often in a row nothing may come of it.
         wait_s: how long the Hub may ask to wait; what is longer is an error.
         check: is called while it waits; ends it by raising.
-        tell: takes a sentence on what is waited for; empty when that is over.
+        tell: receives a sentence about what is being waited for; empty when the wait is over.
     """
 
     tries: int = 1
@@ -80,7 +80,7 @@ class Patience:
 
 
 class HubClient:
-    """The Hub at one address. Safe from any thread."""
+    """Client for the Hub at one address. Thread-safe."""
 
     def __init__(self, endpoint: str | None, limits: Limits) -> None:
         self._endpoint = endpoint
@@ -117,7 +117,7 @@ class HubClient:
 
         Raises:
             ModelLoadError: the answer is no JSON, or too long.
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
 
         def ask() -> tuple[bytes, str]:
@@ -132,7 +132,7 @@ class HubClient:
         """Return what the Hub itself says of a file: the headers of its answer, which may lead elsewhere.
 
         Raises:
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
 
         def ask() -> Mapping[str, str]:
@@ -154,12 +154,12 @@ class HubClient:
         Args:
             address: of the file.
             limit_bytes: of the whole file, which is an error when it is longer; with a start, what to read at most.
-            patience: what to put up with.
+            patience: timeouts and retries to tolerate.
             start: read a part, from this byte on.
 
         Raises:
             ModelLoadError: it is longer, or the server sends another part of it.
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
 
         def ask() -> bytes:
@@ -180,7 +180,7 @@ class HubClient:
         """Give the answer of an address, to be read in pieces by whoever asked.
 
         Raises:
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
         with contextlib.ExitStack() as stack:
 
@@ -253,7 +253,7 @@ class HubClient:
             time.sleep(min(left_s, _WAIT_STEP_S))
 
     def _in_time(self, work: Callable[[], _Result], patience: Patience) -> _Result:
-        """Return what `work` returns; leave it to itself when it takes too long: bytes that drip would keep it for ever."""
+        """Return what `work` returns; leave it to itself when it takes too long: bytes that drip would keep it forever."""
         # Here, because the engine there has a Hub of its own.
         from tui.engine.local import interruptible
 
@@ -288,7 +288,7 @@ class HubClient:
 
         Args:
             method, address, headers: what to ask.
-            patience: what to put up with.
+            patience: timeouts and retries to tolerate.
             only_hub: an answer that leads to somewhere else is the one wanted.
         """
         seen: list[str] = []

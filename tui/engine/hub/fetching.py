@@ -57,8 +57,8 @@ class Fetch:
             client: asks the Hub.
             listing: the files that belong to the model.
             cache: where they go.
-            bar_class: counts the bytes, and stops the download by raising.
-            patience: is told what is waited for, and stops the download by raising.
+            bar_class: counts the bytes and stops the download by raising.
+            patience: reports what the download waits for, and stops it by raising.
         """
         self._client = client
         self._listing = listing

@@ -87,7 +87,7 @@ class HubModel:
         is_gated: whether one has to agree to terms first.
         method: how it is already quantized.
         has_template: whether it is made for chatting.
-        updated: the day of its last change, as in `2026-01-31`.
+        updated: the day of its last change, for example `2026-01-31`.
     """
 
     id: str
@@ -219,9 +219,9 @@ class Hub:
         Args:
             repo_id, revision: what is wanted.
             code: fetch Python files too.
-            tqdm_class: counts the bytes, and stops the download by raising `Cancelled`.
-            check: is called while the Hub is waited for, and stops that by raising `Cancelled`.
-            tell: takes a sentence on what is waited for; empty when that is over.
+            tqdm_class: counts the bytes and stops the download by raising `Cancelled`.
+            check: called while waiting for the Hub; stops the wait by raising `Cancelled`.
+            tell: receives a sentence about what is being waited for; empty when the wait is over.
 
         Raises:
             ModelLoadError: the repository holds no model that transformers could load, or it can't be had.
@@ -252,9 +252,9 @@ class Hub:
 
         Args:
             repo_id, revision: what is wanted.
-            names: patterns, as in `*.py`.
-            tqdm_class: counts the bytes, and stops the download by raising `Cancelled`.
-            check: is called while the Hub is waited for, and stops that by raising `Cancelled`.
+            names: patterns, for example `*.py`.
+            tqdm_class: counts the bytes and stops the download by raising `Cancelled`.
+            check: called while waiting for the Hub; stops the wait by raising `Cancelled`.
 
         Raises:
             ModelLoadError: they can't be had.

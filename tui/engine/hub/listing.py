@@ -101,7 +101,7 @@ def list_model(
 
     Raises:
         ModelLoadError: it holds no model, or the Hub's list can't be used.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
     commit, entries = _commit(client, repo_id, revision, patience)
     names = _of_model(entries, code=code)
@@ -117,7 +117,7 @@ def list_files(
 
     Raises:
         ModelLoadError: the Hub's list can't be used.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
     commit, entries = _commit(client, repo_id, revision, patience)
     return Listing(repo_id, commit, _checked(_matching(entries, patterns, ()), entries))

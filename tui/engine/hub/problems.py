@@ -1,4 +1,4 @@
-"""What the Hub, the network or the cache did wrong, as sentences for a person. Asks nobody anything."""
+"""Turns errors of the Hub, the network, and the cache into messages for users. Makes no requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HTTP_PACKAGES: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "requests",
 
 
 class HubWaitError(ModelLoadError):
-    """The Hub asks not to be asked again for a while.
+    """The Hub rate-limits requests.
 
     Attributes:
         wait_s: for how many seconds.
@@ -35,7 +35,7 @@ class HubWaitError(ModelLoadError):
 
 
 class HubUnaskableError(ModelLoadError):
-    """Not even a question to the Hub can be made here; what is whole on this machine needs none."""
+    """The Hub can't be contacted because of this machine's configuration; complete local models still work."""
 
 
 class sentences:  # noqa: N801 - used like a function
@@ -45,7 +45,7 @@ class sentences:  # noqa: N801 - used like a function
         """Make it.
 
         Args:
-            name: what the user called the model; empty for a search.
+            name: the model's name as the user entered it; empty for a search.
         """
         self._name = name
 
@@ -53,7 +53,7 @@ class sentences:  # noqa: N801 - used like a function
         """Begin."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise the sentence in place of the error."""
+        """Raise the sentence instead of the error."""
         if not isinstance(error, Exception) or isinstance(error, ModelLoadError | Cancelled):
             return
         found = problem(error, self._name) or _cache_problem(error)
@@ -73,7 +73,7 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
 
     Args:
         error: what was raised.
-        name: what the user called the model; empty for a search.
+        name: the model's name as the user entered it; empty for a search.
     """
     # Some errors say no more than that something failed; what it was stands behind.
     for at in failures.causes(error, stated=True):
@@ -122,7 +122,7 @@ def no_token(error: Exception) -> HubUnaskableError:
 
 
 def no_address(name: str) -> HubUnaskableError:
-    """Return the error to raise when the Hub's address is none."""
+    """Return the error to raise when the Hub's address isn't valid."""
     return unaskable(
         f"{sanitize_line(name, _LENGTH)!r} isn't a valid web address",
         "Correct HF_ENDPOINT (for example https://huggingface.co), or unset it.",
@@ -130,7 +130,7 @@ def no_address(name: str) -> HubUnaskableError:
 
 
 def unaskable(why: str, hint: str) -> HubUnaskableError:
-    """Return the error to raise when the Hub can't be asked, for a reason that lies here."""
+    """Return the error to raise when the Hub can't be used for a local reason."""
     return HubUnaskableError(f"The Hugging Face Hub can't be used: {why}.", hint)
 
 
@@ -153,14 +153,14 @@ def check_library() -> None:
 
 
 def is_switched_off(error: BaseException) -> bool:
-    """Return whether the environment keeps the Hub from being asked at all."""
+    """Return whether the environment disables the Hub."""
     from huggingface_hub import errors
 
     return any(isinstance(seen, errors.OfflineModeIsEnabled) for seen in failures.causes(error))
 
 
 def is_network_problem(error: BaseException) -> bool:
-    """Return whether there was no answer, rather than one that says no."""
+    """Return whether there was no response, as opposed to a refusal."""
     for seen in failures.causes(error):
         module = str(type(seen).__module__).partition(".")[0]
         if isinstance(seen, ConnectionError | TimeoutError) or module in _HTTP_PACKAGES:

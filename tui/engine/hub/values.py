@@ -1,4 +1,4 @@
-"""What the Hub may say: every value of its answers is checked here before it becomes a path, an address, a size or a text.
+"""Validates every value in the Hub's responses before it is used as a path, an address, a size, or a text.
 
 A server is hostile until its words were checked. Nothing here asks the network or touches the disk.
 """
@@ -27,7 +27,7 @@ _TEXT_LENGTH: Final = 100
 
 
 def bad_answer(why: str) -> ModelLoadError:
-    """Return the error to raise for an answer that must not be used.
+    """Return the error to raise for an unusable response.
 
     Args:
         why: what is wrong with it, as the end of a sentence.
@@ -42,7 +42,7 @@ def commit_of(value: object) -> str:
     """Return a commit, which names a folder.
 
     Raises:
-        ModelLoadError: it is none.
+        ModelLoadError: it isn't valid.
     """
     if isinstance(value, str) and _COMMIT.fullmatch(value):
         return value

@@ -36,11 +36,11 @@ def remote_tensors(
     Args:
         client: asks the Hub.
         address_of: returns the address of a file of the repository.
-        patience: what to put up with.
+        patience: timeouts and retries to tolerate.
 
     Raises:
         ModelLoadError: a header can't be used.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
 
     budget = _Budget(_ALL_BYTES)

@@ -35,12 +35,12 @@ def fetch(
         address: of the file.
         path: where it goes; nothing lies there.
         size: in bytes.
-        patience: what to put up with.
-        bar_class: counts the bytes, and stops the download by raising.
+        patience: timeouts and retries to tolerate.
+        bar_class: counts the bytes and stops the download by raising.
 
     Raises:
         ModelLoadError: the Hub doesn't say where the pieces are.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
     import httpx2
     from huggingface_hub.file_download import xet_get

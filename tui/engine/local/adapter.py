@@ -1,4 +1,4 @@
-"""Puts a LoRA adapter on a loaded model. peft does the work; it is optional."""
+"""Attaches a LoRA adapter to a loaded model with peft, which is optional."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def check_fits(adapter: str, folder: Path, model_folder: Path) -> None:
     Args:
         adapter: what the user called it.
         folder: holds it.
-        model_folder: holds the model.
+        model_folder: contains the model.
 
     Raises:
         ModelLoadError: it can't be used or be true, or its matrices have other widths than the model's.
@@ -178,7 +178,7 @@ def _is_replication(value: Any) -> bool:
 
 
 def notes(adapter: str, folder: Path | None, model_folder: Path) -> list[str]:
-    """Return what is to be known of a model's adapters.
+    """Return notes for the user about a model's adapters.
 
     Args:
         adapter: what the user called the one that was put on; empty for none.
@@ -233,16 +233,16 @@ def _shapes(folder: Path) -> dict[str, tuple[str, limits.Shape]]:
 
 
 def _is_path(adapter: str) -> bool:
-    """Return whether this can only be a folder: a Hub id has at most one slash, between two names."""
+    """Return whether this can only be a folder: a Hub ID has at most one slash, between two names."""
     return adapter.startswith(("/", ".", "~")) or adapter.count("/") > 1 or "\\" in adapter
 
 
 def attach(model: PreTrainedModel, adapter: str, folder: Path, reporter: Reporter) -> TextModel:
-    """Return the model with an adapter on it.
+    """Return the model with an adapter attached.
 
     Args:
         model: the model.
-        adapter: what the user called the adapter.
+        adapter: the adapter's name as the user entered it.
         folder: holds it, and passed `check_fits`.
         reporter: takes the progress.
 

@@ -1,6 +1,6 @@
 """Whether the names of layers in an adapter's config can be matched in little time; it matches nothing itself.
 
-peft hands them to `re`, which takes for ever over some patterns and holds the interpreter's lock all the while. A pattern is let
+peft hands them to `re`, which takes forever over some patterns and holds the interpreter's lock all the while. A pattern is let
 through if the ways in which it can be tried at one name are few: nothing is repeated but a single character, few of these
 repetitions follow each other, and few alternatives begin alike.
 """

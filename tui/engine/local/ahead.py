@@ -1,4 +1,4 @@
-"""Computes ahead, while the user reads and types, what is certain of the next prompt: everything before the next message."""
+"""Precomputes the known part of the next prompt (everything before the next message) while the user reads and types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
     """Compute ahead; see `Engine.prepare`.
 
     Raises:
-        Exception: whatever torch or the model raised.
+        Exception: an error from torch or the model.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Puts together what replying needs, of a model whose weights were read."""
+"""Assembles everything needed for replies once a model's weights are loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leads transformers to weights that it would not find by their names, or of which a stale list says otherwise.
+"""Helps transformers find weights with unusual names or an outdated index.
 
 It looks for four names. Where the weights of a folder have others, it is given a private folder of links to them under the names that it
 knows, with a list made of what the files hold. Which files these are is `checkpoint`'s business.

@@ -1,4 +1,4 @@
-"""Which attention implementation is asked for, by the user or by a model's config, and whether it can run here.
+"""Checks the attention implementation requested by the user or a model's config.
 
 What the user names is taken or refused before the former model goes; what a config names is a wish.
 """

@@ -1,5 +1,5 @@
-"""Builds a model without its weights, to find out before anything is given up for it whether its config can be built at all and
-whether the files hold as many weights as it asks for.
+"""Builds a model without its weights, to check, before the current model is released, that its config can be built and
+that the files contain as many weights as it requires.
 
 It takes a fraction of a second and no memory to speak of: the tensors have shapes, and no content.
 """
@@ -26,14 +26,14 @@ def check(folder: Path, config: PreTrainedConfig, method: str, name: str) -> Non
     """Check that a config can be built and that its weights can be in the files beside it.
 
     Args:
-        folder: holds the files.
+        folder: contains the files.
         config: transformers' own, as it was read from there; of a kind that transformers knows.
-        method: how the checkpoint is already quantized; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
         name: of the model.
 
     Raises:
         ModelLoadError: it asks for far more weights than there are, or for tables that no memory holds.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     wanted, buffer_bytes = _sizes(config)
     there = _most_weights(folder, method)

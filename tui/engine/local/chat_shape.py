@@ -34,7 +34,7 @@ PARTS: Final = "parts"
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What a chat template takes.
+    """What a chat template supports.
 
     Attributes:
         forms: how it wants what each role says; roles that are not in it are not taken.

@@ -1,4 +1,4 @@
-"""Code that a model brings along: whose it is, and whether the user has agreed to run it.
+"""Custom code of models: where it comes from, and whether the user has agreed to run it.
 
 Agreement is given for one version of the code of one repository or folder: the model's own, another repository that its configs
 name, and those of an assistant model each ask for themselves. What was agreed to is copied to a private folder, other
@@ -28,7 +28,7 @@ FetchCode = Callable[[str, str], Path]
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What of a model's code may run.
+    """The parts of a model's code that may run.
 
     Attributes:
         folder: where the model is loaded from.
@@ -44,17 +44,17 @@ class Code:
 def agreed(
     source: ModelSource, folder: Path, request: LoadRequest, fetch: FetchCode, private: Path
 ) -> Code:
-    """Return what of a model's code may run; nothing for a model that needs none, whatever was agreed to.
+    """Return which of a model's code may run; none for a model that needs none, regardless of agreements.
 
     Args:
         source: the model.
         folder: its folder; of a Hub model the one of a commit.
-        request: says what was agreed to.
+        request: contains the user's agreements.
         fetch: gets code from the Hub.
         private: where code that may run is copied to.
 
     Raises:
-        ModelLoadError: it needs code that the user has not agreed to, or that can't be had.
+        ModelLoadError: it requires code that the user has not agreed to or that is unavailable.
     """
     needs = find(read_configs(folder).files)
     if not needs.model_code and not needs.tokenizer_code:
@@ -89,7 +89,7 @@ def _own_files(
 
 
 def check_drafts(source: ModelSource, folder: Path) -> None:
-    """Check that a model can draft, or can be drafted for, before anybody is asked about its code.
+    """Check that a model can draft or use drafts, before the user is asked about its code.
 
     Raises:
         ModelLoadError: it is made by code of its own, which may keep what it has computed in whatever way it likes.

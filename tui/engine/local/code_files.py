@@ -1,4 +1,4 @@
-"""The files of a repository or folder that decide what code of it runs: read once, digested, and laid down where nobody else writes.
+"""The files of a repository or folder that determine which code runs: read once, hashed, and copied to a private folder.
 
 What was digested is what runs: transformers is given the private copy, and never the folder that the files came from.
 """
@@ -27,7 +27,7 @@ _MOST_BYTES: Final = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class CodeFiles:
-    """Files by their path inside their folder, with slashes between its parts."""
+    """File contents by relative path, with slashes as separators."""
 
     files: Mapping[str, bytes]
 
@@ -48,7 +48,7 @@ class CodeFiles:
 
 
 def read_configs(folder: Path) -> CodeFiles:
-    """Return a folder's configs alone; what can't be read is left out."""
+    """Return only a folder's configs; unreadable files are omitted."""
     found: dict[str, bytes] = {}
     for path in sorted(folder.glob("*config*.json")):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Makes transformers' config of what a config.json says, and turns what it stumbles over into a sentence about that file.
+"""Builds transformers' config from a config.json, and turns errors into messages about that file.
 
 What a value means that is written in another way is said by `config_values`; which models can be loaded is `model_classes`' business.
 """
@@ -33,14 +33,14 @@ def read(
     """Return transformers' config.
 
     Args:
-        folder: holds the model.
+        folder: contains the model.
         config: what its config.json means.
         options: for `from_pretrained`.
         as_written: whether that is what it says; otherwise transformers is given what it means.
 
     Raises:
         ModelLoadError: no room for a temporary file.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     from transformers import AutoConfig
 
@@ -78,14 +78,14 @@ def with_kind(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def blamed(name: str, config: Mapping[str, Any]) -> Iterator[None]:
-    """Raise what a library raises inside the block as a sentence that says which value of a config it stumbled over.
+    """Convert an error raised inside the block into a message that names the offending config value.
 
     Args:
-        name: what the user called the model.
+        name: the model's name as the user entered it.
         config: what its config.json means.
 
     Raises:
-        ModelLoadError: in place of any other error but one that ends the thread.
+        ModelLoadError: instead of any error except those that end the thread.
     """
     with problems.blamed_on("config.json", name):
         try:

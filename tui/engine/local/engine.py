@@ -54,7 +54,7 @@ class LocalEngine:
         self._loaded: LoadedModel | None = None
         self._request: LoadRequest | None = None
         self._kept: list[tuple[LoadRequest, LoadedModel]] = []
-        """Models that are not in use, and whose memory the user wants to spend."""
+        """Unused models that the user keeps in memory."""
         self._device = "cpu"
         self._native_made: Native | None = None
         self._native_tried = False
@@ -93,7 +93,7 @@ class LocalEngine:
         return device, replace(memory.read(device), half_dtype=placement.half_dtype(device))
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
+        """Load a model and replace the loaded one, which is freed once the new one has passed its checks.
 
         Raises:
             ModelLoadError: it could not be loaded; `loaded` tells whether the former model is still there.

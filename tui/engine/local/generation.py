@@ -1,4 +1,4 @@
-"""Makes one reply with a loaded model: prompt, prefill in chunks, decoding, and what it cost."""
+"""Generates one reply with a loaded model: prompt, chunked prefill, decoding, and statistics."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _OWN_MODES: Final = ("greedy_search", "sample")
 
 @dataclass(slots=True)
 class _Account:
-    """What a reply costs, as far as it got."""
+    """What a reply costs, so far."""
 
     asked_s: float
     prompt_tokens: int = 0

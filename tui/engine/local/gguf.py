@@ -1,8 +1,8 @@
-"""Turns a GGUF file into a folder that transformers loads in a second, once, in the cache folder.
+"""Converts a GGUF file once, in the cache folder, into a folder that transformers loads in a second.
 
 transformers parses GGUF in pure Python, which takes half a minute even for a small model. The weights are unpacked to
 16 bits on the way. A conversion becomes visible under its key only when it is whole, and is used only as long as it is as it was
-written; otherwise it is made anew.
+written; otherwise it is rebuilt.
 """
 
 from __future__ import annotations

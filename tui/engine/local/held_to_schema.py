@@ -1,4 +1,4 @@
-"""Holds a reply to a JSON Schema: of the tokens that could come next, only those are left that lead to JSON that fits it.
+"""Constrains a reply to a JSON Schema by allowing only tokens that lead to matching JSON.
 
 The work is llguidance's, which is an extra. Reasoning before the answer is left free.
 """
@@ -24,13 +24,13 @@ _NOT_HERE: Final = "Replies of this model can't be constrained to a JSON Schema"
 
 
 def is_possible(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Return whether replies can be held to a schema: with the library, and a tokenizer that it understands."""
+    """Return whether replies can be constrained to a schema: the library is installed and supports the tokenizer."""
     is_fast = getattr(tokenizer, "backend_tokenizer", None) is not None
     return is_fast and importlib.util.find_spec(_LIBRARY) is not None
 
 
 class Grammars:
-    """Makes what holds a model's replies to schemas; keeps what takes long to make."""
+    """Builds the masks that constrain a model's replies to schemas; caches the expensive parts."""
 
     def __init__(self) -> None:
         self._vocabulary: Any = None
@@ -43,7 +43,7 @@ class Grammars:
         rows: int,
         is_free: Callable[[], bool],
     ) -> SchemaMask:
-        """Return what masks the tokens of one reply.
+        """Return the token mask for one reply.
 
         Args:
             schema: a JSON Schema.

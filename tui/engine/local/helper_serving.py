@@ -1,4 +1,4 @@
-"""What a helper process runs: it answers questions, one a line of JSON, within limits that the system keeps.
+"""The program of a helper process: it answers questions, one JSON object per line, within limits enforced by the system.
 
 It is run as a script, beside the app and without its package, so that it starts in a fraction of a second: this file imports only the
 standard library. What it answers is the business of the program that it is told to load; see `helper.Helper` for the other end.

@@ -1,4 +1,4 @@
-"""Keeps kernels of the Hub out: they are code that transformers fetches and runs without a question, also in the middle of a reply.
+"""Blocks Hub kernels: code that transformers would download and run without asking, even in the middle of a reply.
 
 A config may name one as its attention, a quantized checkpoint may ask for one by its method, and FlashAttention is replaced by one
 where its package is missing. All of that goes through the package `kernels`.
@@ -26,7 +26,7 @@ def block() -> None:
 
 
 def refuse(attention: str) -> None:
-    """Check that an attention implementation that the user named is none of the Hub.
+    """Check that an attention implementation chosen by the user isn't a Hub kernel.
 
     Raises:
         ModelLoadError: it is.
@@ -51,5 +51,5 @@ def forget_choices(config: PreTrainedConfig) -> None:
 
 
 def is_missed(error: Exception) -> bool:
-    """Return whether a load failed because a kernel of the Hub is not run."""
+    """Return whether a load failed because Hub kernels are blocked."""
     return isinstance(error, ImportError) and any(word in str(error) for word in _MISSING)

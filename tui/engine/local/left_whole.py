@@ -1,4 +1,4 @@
-"""Says what of a quantized model stays as it is: layers that the quantization can't take, experts in one piece, all of it."""
+"""Reports which parts of a quantized model stay unquantized: unsupported layers, experts, or the whole model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Found:
 
 
 def notes(model: PreTrainedModel, quantization: str) -> list[str]:
-    """Return what a user should know of a model that was quantized when it was loaded.
+    """Return notes for the user about a model that was quantized on load.
 
     Args:
         model: as it was loaded.

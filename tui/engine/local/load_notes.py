@@ -1,4 +1,4 @@
-"""What a user should know of how a model was loaded, as sentences."""
+"""Notes for the user about how a model was loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_NAMED: Final = 5
 
 
 def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder) -> list[str]:
-    """Return what a user should know of how a model was loaded, the most important first."""
+    """Return notes about how a model was loaded, most important first."""
     found = []
     if prepared.method and prepared.request.quantization != NONE:
         found.append(

@@ -1,4 +1,4 @@
-"""How a model is to be held, and what else to try where its own code can't do with that.
+"""Plans for the dtype, attention, and parts of a model, and fallbacks if its code doesn't support them.
 
 Not every model's code computes in 16 bits, takes every implementation of attention, or does without the parts that see and hear. That
 shows when it is made or computes its first token, and the load goes on with the next best.
@@ -30,7 +30,7 @@ _ATTENTION_FAULT: Final = re.compile(r"attention implementation|attn_implementat
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a model is to be held.
+    """The dtype, attention, and parts to load a model with.
 
     Attributes:
         dtype: of its weights, as torch has it.
@@ -46,7 +46,7 @@ class Plan:
 
 
 def after(plan: Plan, error: BaseException, request: LoadRequest, name: str) -> Plan | None:
-    """Return what to try after a plan that failed; None where nothing else would help.
+    """Return the fallback for a failed plan; None if there is none.
 
     Args:
         plan: that failed.

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NOT_COMPILED: Final = "Not compiled"
-"""How a model's note begins that could not be compiled."""
+"""The start of the note about a model that could not be compiled."""
 _LONGEST_REASON: Final = 200
 
 
@@ -70,7 +70,7 @@ def prepare(parts: Parts, request: LoadRequest, reporter: Reporter) -> Preparati
     Raises:
         ModelLoadError: it holds no whole model.
         Cancelled: the job was cancelled.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     source, folder, code = parts.source, parts.folder, parts.code
     reporter.step("Reading config")
@@ -146,7 +146,7 @@ def load(
 
     Raises:
         Cancelled: the job was cancelled.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     request, device = prepared.request, prepared.device
     # First, since the fastest kernels are chosen for the threads that there will be.

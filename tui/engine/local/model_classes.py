@@ -1,4 +1,4 @@
-"""Which class of transformers a checkpoint is loaded as, or what it is when it can't hold a chat.
+"""Chooses the transformers class to load a checkpoint with, or determines why it can't chat.
 
 Whatever goes on with a text will do: models of text alone, and those that also see or hear, which are loaded for text without what they
 see or hear with. Encoders write nothing, and encoder-decoder models turn one text into another.

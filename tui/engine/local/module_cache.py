@@ -1,4 +1,4 @@
-"""Where transformers imports a model's code from: a private folder that this process made, and that goes with it.
+"""The private temporary folder from which transformers imports a model's code.
 
 transformers copies the code to a folder that stays, and there Python takes what an earlier process compiled, whoever put it there: what
 ran was not what had been agreed to. It does not decide what may run; that is `code`'s business.

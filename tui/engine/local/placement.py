@@ -1,4 +1,4 @@
-"""Where and how a model is held: its device, dtype and attention, and where it takes its input."""
+"""Chooses a model's device, dtype, and attention implementation, and finds its input device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computes a prompt in chunks: it can be watched, it ends within a layer of being cancelled, and what was finished by then stays."""
+"""Computes a prompt in chunks: it reports progress, stops within one layer when cancelled, and keeps finished chunks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OnProgress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """How far a prompt was computed.
+    """The progress of a prefill.
 
     Attributes:
         tokens: how many of its ids the cache holds.

@@ -40,7 +40,7 @@ _GREATEST_BUDGET_BYTES: Final = 4 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A cache that `take` hands out.
+    """A cache returned by `take`.
 
     Attributes:
         cache: the cache; its owner extends it.
@@ -188,7 +188,7 @@ class PrefixCache:
 
     @property
     def entries(self) -> int:
-        """How many caches there are."""
+        """The number of caches."""
         return len(self._entries)
 
     def _best(self, ids: Sequence[int]) -> tuple[_Entry | None, int]:

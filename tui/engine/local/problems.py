@@ -1,4 +1,4 @@
-"""Turns what transformers, huggingface_hub and torch raise into a sentence that says what happened and what to do."""
+"""Turns errors of transformers, huggingface_hub, and torch into messages that say what happened and what to do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load_error(error: BaseException, name: str) -> ModelLoadError:
 
     Args:
         error: what was raised.
-        name: what the user called the model.
+        name: the model's name as the user entered it.
     """
     if isinstance(error, ModelLoadError):
         return error
@@ -55,14 +55,14 @@ def load_error(error: BaseException, name: str) -> ModelLoadError:
 
 @contextlib.contextmanager
 def blamed_on(part: str, name: str) -> Iterator[None]:
-    """Raise what a library raises inside the block as a sentence that says which part of a model it stumbled over.
+    """Convert an error raised inside the block into a message that names the faulty part of a model.
 
     Args:
-        part: of the model, as in `config.json`.
-        name: what the user called the model.
+        part: of the model, for example `config.json`.
+        name: the model's name as the user entered it.
 
     Raises:
-        ModelLoadError: in place of any other error but one that ends the thread.
+        ModelLoadError: instead of any error except those that end the thread.
     """
     try:
         yield
@@ -105,7 +105,7 @@ def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
 
     Args:
         error: what was raised.
-        stats: of the reply as far as it got.
+        stats: of the reply so far.
     """
     if isinstance(error, GenerationError):
         error.stats = stats

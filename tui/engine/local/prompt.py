@@ -1,4 +1,4 @@
-"""Makes the prompt: the messages of a chat through the model's own chat template, as token ids.
+"""Builds the prompt: renders the messages of a chat with the model's chat template and encodes them as token IDs.
 
 Templates differ in what they accept, see `template_ability`; a chat is brought into a shape that its template takes by `chat_shape`. What
 comes of it is looked at before it is used: a prompt without the user's words or the system prompt is none. A model without a template
@@ -47,7 +47,7 @@ _SHORTENS: Final = "This model's chat template omits parts of earlier turns."
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model reads.
+    """A prompt for the model.
 
     Attributes:
         ids: token ids.
@@ -72,7 +72,7 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Makes prompts with one tokenizer."""
+    """Builds prompts with one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
@@ -442,7 +442,7 @@ class PromptBuilder:
         return self._encoder.run(lambda: self._encoder.joined(pieces), cancelled), "".join(pieces)
 
     def _own(self, entries: list[dict[str, Json]], **options: Any) -> tuple[list[int], str]:
-        """Return what a tokenizer makes with code of its own in place of transformers'."""
+        """Return what a tokenizer makes with code of its own instead of transformers'."""
         make: Callable[..., Any] = self._tokenizer.apply_chat_template
         if _SANITIZE in inspect.signature(make).parameters:
             options[_SANITIZE] = True

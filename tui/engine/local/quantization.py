@@ -1,4 +1,4 @@
-"""Makes transformers' quantization config from an entry of the table of quantizations."""
+"""Builds transformers' quantization config from an entry in the quantization table."""
 
 from __future__ import annotations
 

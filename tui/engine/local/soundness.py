@@ -1,4 +1,4 @@
-"""Tells when a model's numbers are none: logits that are NaN or infinite.
+"""Detects invalid logits: NaN or infinite.
 
 They come of weights that overflow in a dtype with too small a range, and of broken ones. The likeliest token of such logits is any, often
 `!`, and keys and values of that kind spoil whatever is computed after them: a NaN stays one under every mask. So a reply ends there, and
@@ -26,7 +26,7 @@ class NotFiniteError(ArithmeticError):
 
 
 class NothingLeftError(ArithmeticError):
-    """The settings of a reply leave no token that could come next, of logits that are sound."""
+    """The settings of a reply exclude every possible next token, although the logits are valid."""
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def nothing_left(stats: ReplyStats) -> GenerationError:
     """Return the error of a reply whose settings leave no token.
 
     Args:
-        stats: of the reply as far as it got.
+        stats: of the reply so far.
     """
     return GenerationError(
         "The settings exclude every possible next token, so the reply ends here.",
@@ -123,7 +123,7 @@ def generation_error(info: ModelInfo, stats: ReplyStats) -> GenerationError:
 
     Args:
         info: of the model as it is loaded.
-        stats: of the reply as far as it got.
+        stats: of the reply so far.
     """
     wider = _WIDER.get(info.dtype, "")
     tries = []

@@ -1,4 +1,4 @@
-"""Whether weights that are stored in a quantization can be used here: found out before the former model is given up for them."""
+"""Checks that already quantized weights can be used on this machine, before the current model is released."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Detokenizer(Protocol):
     """Gives the text of one token after the other."""
 
     def step(self, token: int) -> str:
-        """Return the text that is whole now; empty while a character is not."""
+        """Return the text that is complete; empty while a character is incomplete."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A model's chat template: what it lets the user choose, and the text that it makes of a chat.
+"""A model's chat template: its options, and rendering chats to text.
 
 It is read and rendered in a helper process, see `template_program`: a template is a program of a stranger, and may never end or fill the
 memory. What becomes token ids of the text is the prompt's business.
@@ -34,7 +34,7 @@ _OTHER: Final = "Use another model, or fix the template in the model's folder."
 
 
 class TemplateRefusedError(Exception):
-    """A template does not take a chat; the message is its own reason."""
+    """A template rejected a chat; the message is the template's own."""
 
 
 class _StoppedError(GenerationError):

@@ -1,4 +1,4 @@
-"""Finds out what a chat template takes, by having it render some very short chats when its model is loaded.
+"""Determines what a chat template supports by rendering a few very short chats when its model is loaded.
 
 Each of them holds words that no template has of its own. A template takes a chat when it does not refuse it, all the words are in what it
 makes of it, and each stands where a turn of its role stands elsewhere.
@@ -45,7 +45,7 @@ Rendered = Sequence[tuple[str | None, str]]
 
 
 def find(render: Callable[[Sequence[Trial]], Rendered]) -> Ability:
-    """Return what a template takes.
+    """Return what a template supports.
 
     Args:
         render: renders trials.

@@ -1,4 +1,4 @@
-"""Finds out before a tokenizer is used whether it holds up the app, fills the memory, or fails.
+"""Checks, before a tokenizer is used, that it doesn't block the app, exhaust the memory, or fail.
 
 A fast tokenizer is data of a stranger: regular expressions and replacements that compiled code runs, some of it while every other thread has
 to wait. Those that are made of nothing but what is in common use are taken as they are. The others are tried in a helper process first.
@@ -77,7 +77,7 @@ def check_files(folder: Path, name: str) -> None:
     """Check the files of a folder that a tokenizer may be read from, before it is.
 
     Args:
-        name: what the user called the model.
+        name: the model's name as the user entered it.
 
     Raises:
         ModelLoadError: a tokenizer there can't be used.

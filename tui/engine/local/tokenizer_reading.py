@@ -1,4 +1,4 @@
-"""Reads a model's tokenizer through transformers, and says in a sentence what is missing where that fails.
+"""Reads a model's tokenizer with transformers, and reports what is missing if that fails.
 
 Whether a tokenizer does harm is found out by `tokenizer_check`, and whether it fits the model by `vocabulary`.
 """
@@ -40,7 +40,7 @@ def read(
 
     Raises:
         ModelLoadError: there is none, or it is of a kind that can't be read here.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     from transformers import AutoTokenizer
 

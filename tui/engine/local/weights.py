@@ -1,4 +1,4 @@
-"""Reads a model's weights through transformers, and refuses those that are another model's or more than the user allows.
+"""Reads a model's weights with transformers; rejects weights of other models and weights over the user's limit.
 
 transformers only maps a file of weights into memory on a CPU, and when a mapped file is cut short, the next look at a weight ends the
 process. Where somebody else can do that, the weights are copied out of the file. That can add half to the time of a load, and the
@@ -60,12 +60,12 @@ def read(
         folder: holds it.
         model_class: what it is loaded as: a class of transformers, or one of its auto classes.
         request: the load.
-        method: how the checkpoint is already quantized; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
         options: for `from_pretrained`.
 
     Raises:
         ModelLoadError: the weights are not those of this model, or it can't be held in the chosen quantization.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     name, quantized_as = source.name, request.quantization
     found = checkpoint.find_weights(folder)
@@ -181,7 +181,7 @@ def check_complete(
         model: as transformers made it.
         report: what transformers says of the load.
         name: of the model, for people.
-        method: how the checkpoint is already quantized; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
 
     Raises:
         ModelLoadError: some are missing.

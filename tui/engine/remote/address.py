@@ -1,4 +1,4 @@
-"""Where a server is, and how a model on one is written: `http://localhost:8000/#Qwen/Qwen3-8B`.
+"""Server addresses, and the notation for a model on a server: `http://localhost:8000/#Qwen/Qwen3-8B`.
 
 The part before the first `#` is the server's base, without the `/v1` that many give it with; all behind it is the model's id as
 the server writes it. So a model stays one text wherever the app keeps one: in chats, presets, favorites and on the command line.
@@ -26,7 +26,7 @@ _LONGEST: Final = 500
 
 
 class AddressError(UserError):
-    """A text that looks like a server's address and is none."""
+    """A text that looks like a server address but isn't valid."""
 
 
 def is_server(text: str) -> bool:
@@ -60,7 +60,7 @@ class Address:
 
     @property
     def host(self) -> str:
-        """The host without brackets, as in `localhost` or `::1`."""
+        """The host without brackets, for example `localhost` or `::1`."""
         return urlsplit(self.base).hostname or ""
 
     @property
@@ -71,7 +71,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The server for people, as in `localhost:8000`."""
+        """The server for people, for example `localhost:8000`."""
         parts = urlsplit(self.base)
         return parts.netloc + parts.path
 
@@ -93,15 +93,15 @@ class Address:
 
     @property
     def is_readable_by_others(self) -> bool:
-        """Whether what is sent can be read on its way through the internet."""
+        """Whether traffic could be read in transit through the internet."""
         return self.scheme == "http" and not self.is_private
 
 
 def parse(text: str) -> Address:
-    """Return the address that a text says; see `is_server`.
+    """Parse a server address; see `is_server`.
 
     Raises:
-        AddressError: it is none.
+        AddressError: it isn't a valid server address.
     """
     url, _, model = text.strip().partition("#")
     if len(url) > _LONGEST or len(model) > _LONGEST or _UNFIT.search(url):

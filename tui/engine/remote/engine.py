@@ -59,7 +59,7 @@ _T = TypeVar("_T")
 
 
 def unencrypted_subject(address: Address) -> str:
-    """Return what a user agrees to when chats may go unencrypted to a server; see `LoadRequest.trusted`."""
+    """Return the agreement subject for sending chats unencrypted to a server; see `LoadRequest.trusted`."""
     return f"unencrypted {address.origin}"
 
 
@@ -95,7 +95,7 @@ class RemoteEngine:
         return self._connected.info if self._connected is not None else None
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Connect to a model's server, in place of the one there is.
+        """Connect to a model's server, instead of the one there is.
 
         Raises:
             ModelLoadError: it can't be reached, or has no such model; the former connection still holds.
@@ -437,7 +437,7 @@ class _Reply:
         self._emit(PromptReady(tokens, cached, dict(self._values), notes=self._notes()))
 
     def _notes(self) -> tuple[str, ...]:
-        """Return a sentence about what was not passed on, as where a reply is made again that another engine made."""
+        """Return a sentence about unsupported parameters, for example when regenerating a reply of another engine."""
         if not self._dropped:
             return ()
         names = ", ".join(self._dropped)

@@ -1,4 +1,4 @@
-"""The connection to one server: what is sent, what may come back, and how much of it.
+"""The connection to one server, with limits on everything that is received.
 
 A key goes to its server's own origin and nowhere else: redirects are not followed, and no text that leaves here holds it. Everything
 that is read has a bound, since the other side may be anything.
@@ -45,10 +45,10 @@ logging.getLogger("httpcore2").setLevel(logging.INFO)
 
 
 class Link:
-    """Asks one server. Belongs to one event loop."""
+    """HTTP client for one server. Belongs to one event loop."""
 
     def __init__(self, address: Address, key: str = "", *, name: str = "") -> None:
-        """Make it; nothing is sent yet.
+        """Create the client; nothing is sent yet.
 
         Args:
             address: the server.
@@ -61,7 +61,7 @@ class Link:
         self._client: httpx2.AsyncClient | None = None
 
     def _open(self) -> httpx2.AsyncClient:
-        """Return what sends the requests.
+        """Return the HTTP client.
 
         Raises:
             ServerError: the key can't be sent.

@@ -47,7 +47,7 @@ def refusal(server: str, status: int, body: Any, raw: str = "") -> ServerError:
         server: its name.
         status: the HTTP status.
         body: the JSON that it sent; None where that was none.
-        raw: what it sent in place of JSON.
+        raw: what it sent instead of JSON.
     """
     said = said_in(body)
     if not said and raw.lstrip()[:1] == "<":

@@ -43,7 +43,7 @@ _HARMLESS: Final = frozenset(
 
 
 def use(model: PreTrainedModel, kernels: Native) -> bool:
-    """Have a model attend with these products; return whether it does now."""
+    """Make a model use this attention; return whether it does."""
     if getattr(model.config, "_attn_implementation", None) != _STOCK:
         return False
 
@@ -135,7 +135,7 @@ def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
 
 
 def stop_using(model: PreTrainedModel) -> None:
-    """Have a model attend as it did before."""
+    """Restore a model's original attention."""
     model.set_attn_implementation(_STOCK)
 
 

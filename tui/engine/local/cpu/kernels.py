@@ -1,4 +1,4 @@
-"""Puts faster layers into a model on a CPU when it is loaded, and takes them out again.
+"""Installs faster layers into a model on a CPU when it is loaded, and removes them again.
 
 Which kernel is faster for how many rows is measured here, on the model's own shapes: they rank differently on each kind of
 CPU. A model that is not of plain layers, or not on the CPU alone, stays as it is. Imports torch.
@@ -45,7 +45,7 @@ _KEPT_WHOLE: Final = ("lm_head",)
 
 @dataclass(slots=True)
 class Installed:
-    """The layers that were put into a model.
+    """The layers installed into a model.
 
     Attributes:
         native: whether products compiled here are used.
@@ -64,12 +64,12 @@ class Installed:
         return len(self._places)
 
     def put(self, parent: nn.Module, name: str, layer: nn.Module) -> None:
-        """Put a layer in another's place."""
+        """Replace a layer with another."""
         self._places.append((parent, name, getattr(parent, name)))
         setattr(parent, name, layer)
 
     def undo(self) -> None:
-        """Put the original layers back; those that were quantized had to be given up, and stay."""
+        """Restore the original layers, except quantized ones, whose originals no longer exist."""
         for parent, name, original in reversed(self._places):
             if original.weight is not None:
                 setattr(parent, name, original)
@@ -85,7 +85,7 @@ def install(
     kernels: Native | None,
     tell: Tell = lambda _done, _total: None,
 ) -> Installed:
-    """Put faster linear layers, norms and attention into a model.
+    """Install faster linear layers, norms, and attention into a model.
 
     Args:
         model: a transformers model; must be on the CPU.

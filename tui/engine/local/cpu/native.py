@@ -36,7 +36,7 @@ class _UnloadableError(Exception):
 
 
 class Native:
-    """The compiled products. All take inputs of any floating type, and return what PyTorch's would."""
+    """The compiled matrix products. All accept inputs of any floating type and return the same as PyTorch's."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._bfloat16 = library.product_bfloat16
@@ -70,7 +70,7 @@ class Native:
             weights: of shape `(outputs, columns)`; what `can_multiply` says of them must hold.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         _check(can_multiply(weights))
         return _product(self._bfloat16, x, weights, None, weights.shape[1])
@@ -79,7 +79,7 @@ class Native:
         """Return the product with weights in 8 bits and a scale in bfloat16 for each output.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         import torch
 
@@ -97,7 +97,7 @@ class Native:
             scales: of shape `(outputs, columns / GROUP, 2)` in bfloat16: scale and offset of each group.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         _check_int4(weights, scales)
         return _product(self._int4, x, weights, scales, weights.shape[1] * GROUP)
@@ -106,7 +106,7 @@ class Native:
         """Return weights in 4 bits, some rows of what `int4` takes, in float32.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         import torch
 
@@ -126,7 +126,7 @@ class Native:
             epsilon: is added to the mean square.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         import torch
 
@@ -204,7 +204,7 @@ def can_attend(query: Tensor, key: Tensor, value: Tensor) -> bool:
 
 
 def build(folder: Path) -> Native | None:
-    """Return the products, compiled and tried if they are not in a folder yet; None where that is not possible.
+    """Return the products, compiling and testing them if they aren't in the folder yet; None if that isn't possible.
 
     Args:
         folder: where compiled libraries are kept.

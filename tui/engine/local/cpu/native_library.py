@@ -1,6 +1,6 @@
 """Compiles `native.c`, tries what came out in a process of its own, and keeps it for the next start.
 
-A file that is kept holds a digest, the verdict of the trial, and the library; anything wrong with it, and it is made anew. The digest
+A file that is kept holds a digest, the verdict of the trial, and the library; anything wrong with it, and it is rebuilt. The digest
 tells damage from what was written. It does not protect from somebody who can write as this user: nothing in the user's own folder
 could. Others are kept out by who owns the folder and the file.
 
@@ -45,7 +45,7 @@ _FROM_OUTSIDE: Final = frozenset(
 
 
 class LibraryError(Exception):
-    """There is no library that can be used; the message says why."""
+    """No usable library is available; the message gives the reason."""
 
 
 class _NeverEndsError(LibraryError):
@@ -66,7 +66,7 @@ class Kept:
 
 
 def search_path() -> str:
-    """Return where programs are looked for, without what stands for the current folder: anything may lie there."""
+    """Return the program search path without the current folder, whose contents aren't trusted."""
     entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(entry for entry in entries if Path(entry).is_absolute())
 
