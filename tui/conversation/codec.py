@@ -1,4 +1,4 @@
-"""A chat as the JSON that stands on disk, and back.
+"""Encode a chat as the JSON stored on disk, and decode it.
 
 `chat_history` holds the active path as `{"role", "content"}` entries, where a content is a text or, with images or tools in
 the turn, a list of typed parts as transformers has it, so that other tools can use the file as it is;
@@ -50,7 +50,7 @@ from tui.conversation.turn import (
 )
 
 FORMAT: Final = 2
-"""The number that this version writes; a file with a greater one is read but must not be written over.
+"""The format number that this version writes. A file with a higher number can be read but must not be overwritten.
 
 Since 2, the content of a turn may be a list of parts (see `content`). Files of format 1 have no such turn, and are like those of 2 otherwise.
 """
@@ -104,7 +104,7 @@ def encode(conversation: Conversation) -> dict[str, Any]:
 
 
 def dumps(conversation: Conversation) -> bytes:
-    """Return a chat as UTF-8 JSON, indented so that a person can read it.
+    """Return a chat as indented UTF-8 JSON.
 
     A lone surrogate, which UTF-8 can't hold, is written as a JSON escape and so survives.
     """
@@ -112,7 +112,7 @@ def dumps(conversation: Conversation) -> bytes:
 
 
 class ChatEncoder:
-    """Writes one chat again and again at a small price: turns and patches never change, so their JSON is kept."""
+    """Encodes one chat repeatedly at low cost: turns and patches are immutable, so their JSON is cached."""
 
     def __init__(self) -> None:
         # By identity, with the value itself held so that its identity stays its own.
@@ -181,20 +181,20 @@ def _encode_context(conversation: Conversation) -> dict[str, Any]:
 
 
 def _section_extra(conversation: Conversation, section: str) -> dict[str, Any]:
-    """Return the keys of one of the file's sections that this version does not know."""
+    """Return the unknown keys of one of the file's sections."""
     kept = conversation.extra.get(section)
     known = _SECTION_KEYS[section]
     return unknown_keys(kept, known) if isinstance(kept, Mapping) else {}
 
 
 def _opened(extra: Mapping[str, Any]) -> bytes:
-    """Return how a section begins that goes on with another key."""
+    """Return the start of a section that continues with another key."""
     entries = [_json(key, 0) + b": " + _json(value, 2) for key, value in extra.items()]
     return b"{\n  " + b"".join(entry + b",\n  " for entry in entries)
 
 
 def _json(value: Any, level: int) -> bytes:
-    """Return a value as indented JSON that stands `level` levels deep."""
+    """Return a value as JSON indented for nesting depth `level`."""
     # A raw line end in JSON is always layout: in a string it is escaped.
     margin = "\n" + " " * level
     try:
@@ -225,7 +225,7 @@ def loads(data: bytes | str) -> Decoded:
     """Read a chat from JSON text.
 
     Raises:
-        ChatFormatError: it is not JSON, or JSON that holds no chat.
+        ChatFormatError: it isn't valid JSON or contains no chat.
     """
     repeated: dict[str, None] = {}
 
@@ -253,10 +253,10 @@ def loads(data: bytes | str) -> Decoded:
 
 
 def decoded_text(data: bytes, errors: str = "strict") -> str:
-    """Return the text of a JSON file: UTF-8, or what its byte order mark says.
+    """Return the text of a JSON file: UTF-8, or the encoding that its byte order mark specifies.
 
     Raises:
-        UnicodeDecodeError: it is no such text, and `errors` is "strict".
+        UnicodeDecodeError: it can't be decoded, and `errors` is "strict".
     """
     has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
     return data.decode(json.detect_encoding(data) if has_mark else "utf-8-sig", errors)
@@ -271,7 +271,7 @@ def decode(document: Any) -> Decoded:
     """Read a chat from a JSON value.
 
     Raises:
-        ChatFormatError: it holds no chat.
+        ChatFormatError: it contains no chat.
     """
     if not isinstance(document, Mapping):
         raise ChatFormatError(
@@ -295,7 +295,7 @@ def _has_turns(history: Any) -> bool:
 
 
 def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
-    """Read the save of another tool, or a file of ours that lost its tree."""
+    """Read a file saved by another tool, or a file of this app that lost its tree."""
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     problems = _count_problem(
         len(history) - len(entries), "entry in chat_history", "entries in chat_history"
@@ -324,10 +324,10 @@ def _kept(extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fields(document: Mapping[str, Any], chat: Conversation) -> dict[str, Any]:
-    """Return the fields of a chat that stand beside its turns.
+    """Return the fields of a chat other than its turns.
 
     Args:
-        chat: whose values hold where the file has none.
+        chat: provides the values that are missing in the file.
     """
     settings, context = document.get("settings"), document.get("context")
     context = context if isinstance(context, Mapping) else {}
@@ -382,7 +382,7 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
 
 
 def _with_changes(decoded: Decoded, history: Any) -> Decoded:
-    """Return a chat with what another program changed in its `chat_history`."""
+    """Return a chat with the changes that another program made to its `chat_history`."""
     if history is None:
         return decoded
     problems, chat = decoded.problems, decoded.conversation
@@ -419,7 +419,7 @@ def _decode_turns(entries: list[Any]) -> tuple[dict[str, Turn], int]:
 
 
 def _completed(entries: list[Any], chosen: dict[str, Any], history: list[Any]) -> dict[str, Turn]:
-    """Read the turns of a damaged tree, with those that it lost and `chat_history` has; changes what is chosen."""
+    """Read the turns of a damaged tree, plus the lost turns found in `chat_history`; updates `chosen`."""
     known: dict[str, Any] = {}
     for entry in entries:
         if decode_turn(entry) is not None:
@@ -464,7 +464,7 @@ _SECTION_KEYS: Final = {
     "tree": frozenset(["selected", "turns"]),
     "history": frozenset(["undo", "redo"]),
 }
-"""The known keys of the sections; unknown ones stand in a chat's `extra` under the section's name."""
+"""The known keys of the sections; unknown keys are kept in a chat's `extra` under the section's name."""
 _FOREIGN_FIELDS: Final = ("title", "settings", "extra")
-"""What is read of a file of another tool beside its turns."""
+"""Fields read from another tool's file in addition to its turns."""
 _NO_TREE: Final = "Another program removed the variants from this chat's file, so only the turns in chat_history are shown."

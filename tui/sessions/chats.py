@@ -1,4 +1,4 @@
-"""One chat on disk: reading, writing, checkpoints and locks, so that nothing that was said is ever lost.
+"""One chat on disk: reading, writing, checkpoints, and locks, so that no text is ever lost.
 
 - A chat is one JSON file. It is replaced whole (temporary file, fsync, rename, fsync of the folder). While a reply streams, its growth goes to a
   sidecar (see `reply`), so that a checkpoint costs the same in a chat of any length.
@@ -111,13 +111,13 @@ class ChatFiles:
     # -- writing
 
     def save(self, conversation: Conversation) -> None:
-        """Put a chat on the disk, whole; it is there for good when this returns. The chat is locked from then on.
+        """Write the whole chat durably to disk, and lock it from then on.
 
         Raises:
             SessionWriteError: it could not be written; the file has its old content, and a later save may work.
             SessionConflictError: the file is another window's, or was changed since this store read it, or is of a newer
                 version. Save it under a new id.
-            SessionFileError: the chat's id is none.
+            SessionFileError: the chat's ID isn't valid.
         """
         path = self.path(conversation.id)
         with self._mutex, writing(path), self._holding(conversation.id):
@@ -149,7 +149,7 @@ class ChatFiles:
         self._was_there = True
 
     def take_remade(self) -> bool:
-        """Return, once, whether the folder had vanished while the app ran and was made again."""
+        """Return, once, whether the folder had disappeared while the app ran and was re-created."""
         was_remade, self._was_remade = self._was_remade, False
         return was_remade
 
@@ -242,7 +242,7 @@ class ChatFiles:
     def checkpoint(
         self, chat_id: str, turn_id: str, text_delta: str, reasoning_delta: str = ""
     ) -> None:
-        """Put on the disk what an unfinished reply said since its last checkpoint.
+        """Write the text that an unfinished reply gained since its last checkpoint.
 
         The first one after the save that began the reply continues the text that the turn had there; saves while it streams
         change nothing in that. The cost does not depend on the length of the chat or of the reply.
@@ -390,7 +390,7 @@ class ChatFiles:
     # -- locks
 
     def lock(self, chat_id: str) -> bool:
-        """Take a chat for this window; return False when another window has it.
+        """Lock a chat for this window; return False if another window has it.
 
         A folder that can't have locks gives none to anybody; then a save still finds out what another window wrote.
         """
@@ -399,7 +399,7 @@ class ChatFiles:
             return self._locks.take(chat_id) is not Taken.BUSY
 
     def unlock(self, chat_id: str) -> None:
-        """Give a chat back, so that another window can write it; does nothing for one that is not held."""
+        """Release a chat's lock, so that another window can write it; does nothing if it isn't held."""
         checked_id(chat_id)
         with self._mutex:
             if (log := self._replies.pop(chat_id, None)) is not None:
@@ -408,7 +408,7 @@ class ChatFiles:
             self._locks.release(chat_id)
 
     def close(self) -> None:
-        """Give every lock back and close every file."""
+        """Release all locks and close all files."""
         with self._mutex:
             for chat_id in list(self._replies):
                 self.unlock(chat_id)
@@ -429,7 +429,7 @@ def checked_id(chat_id: str) -> str:
     """Return an id that can be part of a path.
 
     Raises:
-        SessionFileError: it is none of ours, and could lead anywhere.
+        SessionFileError: it isn't a valid chat ID and could point anywhere.
     """
     if not CHAT_ID.fullmatch(chat_id):
         raise SessionFileError(
@@ -463,7 +463,7 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
 
 @contextmanager
 def writing(path: Path, what: str = _NOT_SAVED, hint: str = _LATER) -> Iterator[None]:
-    """Turn what goes wrong with a file into a sentence: what happened, why, and what becomes of it."""
+    """Convert file errors into a message: what happened, why, and what happens next."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The index of the chats: what lists and full-text search read instead of a thousand files.
+"""The index of the chats, which lists and full-text search read instead of the files.
 
 It is a cache. The JSON files are the truth: before each answer, files whose size, time or inode differ from what was indexed
 are read again, those that can't be read too. An index that is damaged, or holds anything but what is made here, is made
-anew, and where there can be no file it lives in memory.
+again, and where there can be no file it lives in memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _SCHEMA_VERSION: Final = 1
 _MOST_BYTES: Final = 4 << 30
-"""A larger index is no index of chats."""
+"""A larger index is considered invalid."""
 _LOCKED_S: Final = 1.0
 """Seconds that another process may keep the index locked."""
 _DAMAGE: Final = (
@@ -105,7 +105,7 @@ class SessionIndex:
         return self._run(lambda database: self._refresh(database, texts=True, budget_s=budget_s))
 
     def search(self, query: str, limit: int, budget_s: float) -> list[SearchHit]:
-        """Return where the words of `query` are, all of them, the last letters of each left open.
+        """Return the places that contain all words of `query`, matched as prefixes.
 
         What changed is indexed before, for about `budget_s` seconds. Hits in titles come first, then the best ones. No text is a
         syntax error: signs that are no letters separate words. Of a text that is too long for SQLite, say a pasted one, only the
@@ -126,7 +126,7 @@ class SessionIndex:
         return self._run(work)
 
     def note(self, conversation: Conversation, stamp: Stamp) -> None:
-        """Take over a chat that was just written, so that its file need not be read again."""
+        """Index a chat that was just written, so that its file need not be read again."""
         key = _key(stamp)
         self._fresh[conversation.id] = (key, conversation)
         self._fresh.move_to_end(conversation.id)
@@ -204,7 +204,7 @@ class SessionIndex:
             if size_bytes > _MOST_BYTES:
                 path.unlink()
             for companion in _companions(path)[1:]:
-                # SQLite would wait for ever for a pipe.
+                # SQLite would wait forever for a pipe.
                 if os.path.lexists(companion) and not stat.S_ISREG(companion.lstat().st_mode):
                     set_aside(companion)
         except OSError:
@@ -286,7 +286,7 @@ class SessionIndex:
 
     @staticmethod
     def _put_texts(database: sqlite3.Connection, chat_id: str, bodies: dict[str, str]) -> None:
-        """Index a chat's texts in place of those that were; only what changed costs anything."""
+        """Index a chat's texts instead of those that were; only what changed costs anything."""
         rows = database.execute(
             "SELECT turn, entry, checksum FROM entries WHERE session = ?", (chat_id,)
         )

@@ -1,4 +1,4 @@
-"""The one thread that does the app's disk work, so that a slow disk never holds up the screen, and its asyncio face.
+"""The thread that does the app's disk work, so that a slow disk never blocks the screen, and its asyncio interface.
 
 Work is done in the order in which it was asked for. What could not be written stays in memory and is tried again, every few
 seconds and whenever something else was written, until it is on the disk or the writer is closed. It decides nothing about files: that is the store's.
@@ -73,7 +73,7 @@ class SessionWriter:
     # -- asking for work; from the UI thread
 
     def save(self, conversation: Conversation) -> Future[None]:
-        """Put a chat on the disk. A save of the same chat that still waits, with nothing after it, is left out in its favour.
+        """Put a chat on the disk. A save of the same chat that still waits, with nothing after it, is skipped.
 
         Returns:
             A future that ends when the chat is on the disk, or with the `SessionError` that says why it is not. After a
@@ -144,13 +144,13 @@ class SessionWriter:
 
     @property
     def failures(self) -> Mapping[str, SessionError]:
-        """Why chats are not on the disk, by their ids; empty when everything that was asked for is."""
+        """The reasons why chats couldn't be saved, by chat ID; empty if everything is saved."""
         with self._wake:
             return dict(self._failures)
 
     @property
     def unsaved(self) -> Mapping[str, Conversation]:
-        """The chats whose newest state is not on the disk, by their ids, for whatever reason."""
+        """The chats whose newest state isn't saved, by ID."""
         with self._wake:
             return dict(self._unsaved)
 
@@ -171,12 +171,12 @@ class SessionWriter:
 
     @property
     def pending(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
         with self._wake:
             return len(self._jobs)
 
     def close(self, timeout_s: float) -> bool:
-        """Do all that waits, try once more what failed, end the thread and give the locks back.
+        """Finish all waiting jobs, retry failed ones once, end the thread, and release the locks.
 
         Returns:
             Whether everything is on the disk; `failures` names what is not.

@@ -1,4 +1,4 @@
-"""Chats in the files of other tools: one module per format behind one registry. No disk: text comes in, text goes out."""
+"""Import and export of other tools' chat files: one module per format behind one registry. No disk access: text in, text out."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a file held.
+    """The contents of an imported file.
 
     Attributes:
         conversations: at least one, each with at least one turn or a system prompt.
-        format: the format that the file was taken for.
-        report: what could not be taken over.
+        format: the detected format of the file.
+        report: what could not be imported.
         origins: the ids that the chats have in the file, in a file of ours.
     """
 
@@ -89,16 +89,16 @@ class Imported:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each kind of part that could not be taken over."""
+        """A sentence for each kind of part that could not be imported."""
         return self.report.sentences()
 
 
 class NoChatError(ChatFormatError):
-    """A file is whole, but holds something else than chats."""
+    """A file is complete but contains something other than chats."""
 
 
 def import_text(data: bytes, thread: bytes | None = None) -> Imported:
-    """Read the chats of a file in any format known, which is found out from what it holds.
+    """Read the chats of a file in any supported format; the format is detected from the content.
 
     The id of each chat is made of what was said in it, so that it is the same whenever and from whatever file it is read.
 
@@ -106,7 +106,7 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
         thread: the `thread.json` beside a `messages.jsonl` of Jan.
 
     Raises:
-        ChatFormatError: there is no chat in it.
+        ChatFormatError: it contains no chat.
     """
     problems = Problems()
     try:
@@ -172,7 +172,7 @@ def export_text(
         selection: ids of turns on the active paths; only these are written. None for everything.
 
     Raises:
-        ChatFormatError: the format can't be written, or nothing is there to write.
+        ChatFormatError: the format is import-only, or there is nothing to export.
     """
     if format.write is None:
         raise ChatFormatError(f"{format.label} can be imported but not exported.")

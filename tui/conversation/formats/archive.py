@@ -1,4 +1,4 @@
-"""A ZIP archive that chats are exported in, in memory: which files in it may hold chats, and what they hold.
+"""ZIP archives of exported chats, read in memory: which files may contain chats, and their contents.
 
 Nothing is ever unpacked to a disk, so no name in an archive matters; what is in it is read up to a limit, whatever its sizes say.
 """
@@ -22,7 +22,7 @@ except ImportError:  # Python can be built without it, and then zipfile doesn't 
     LZMAError = EOFError  # type: ignore[misc, assignment]
 
 CHAT_SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".zip")
-"""What the name of a file ends with that may hold chats."""
+"""File name endings that chat files may have."""
 MOST_FILES: Final = 100_000
 _SIGNS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _CENTRAL: Final = b"PK\x01\x02"
@@ -53,13 +53,13 @@ def is_archive(data: bytes) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file in a folder or an archive is nothing that a person put there, by its name."""
+    """Whether a file name in a folder or an archive is hidden or system-generated."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.name or path.name.startswith(".") or "__MACOSX" in path.parts
 
 
 def may_hold_chats(name: str) -> bool:
-    """Whether a file in a folder or an archive is called as those that hold chats."""
+    """Whether a file in a folder or an archive has a name that chat files have."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not is_hidden(name) and path.suffix.lower() in CHAT_SUFFIXES
 
@@ -84,7 +84,7 @@ class Archive:
         self._left_bytes = _MOST_BYTES
         self._files: dict[str, zipfile.ZipInfo] = {}
         self.media = 0
-        """How many pictures and other media are in it, going by their names."""
+        """The number of images and other media in it, judged by their names."""
         numbers: dict[str, int] = {}
         for info in infos:
             if is_hidden(info.filename):
@@ -101,11 +101,11 @@ class Archive:
 
     @property
     def names(self) -> Mapping[str, int]:
-        """The files that are looked at, in the archive's order, with the sizes that it says they have."""
+        """The files to read, in the archive's order, with their declared sizes."""
         return {name: info.file_size for name, info in self._files.items()}
 
     def head(self, name: str) -> bytes:
-        """Return how a file begins.
+        """Return the beginning of a file.
 
         Raises:
             ChatFormatError: it can't be read.
@@ -114,7 +114,7 @@ class Archive:
         return next(self._unpacked(name, HEAD_BYTES), b"")
 
     def read(self, name: str) -> bytes:
-        """Return what a file holds.
+        """Return the contents of a file.
 
         Raises:
             ChatFormatError: it can't be read.

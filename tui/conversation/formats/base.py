@@ -56,7 +56,7 @@ class Node:
         created_at: Unix time in seconds; 0 for unknown.
         children: the order of what follows, where the file has one.
         hidden: not a turn itself; what follows it follows its parent instead, and a reply takes over its reasoning and its parts.
-        passed_over: what a hidden message is called that has a text, as in "a hidden message".
+        passed_over: what a hidden message is called that has a text, for example "a hidden message".
         parts: what it is made of where that is more than text; `text` is what is said.
     """
 

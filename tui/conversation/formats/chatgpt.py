@@ -1,6 +1,6 @@
 """ChatGPT `conversations.json`: a list of chats, each a mapping of nodes that form a tree, hidden ones among them.
 
-DeepSeek's export is made after it; there a message has fragments in place of a content.
+DeepSeek's export is made after it; there a message has fragments instead of a content.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def joined(document: Any, problems: Problems) -> Any:
 
 
 def _message(message: Any, blocks: Mapping[str, Any], named: set[str]) -> Any:
-    """Return a message with its parts in place of their ids, which are added to those that are `named`."""
+    """Return a message with its parts instead of their ids, which are added to those that are `named`."""
     if not isinstance(message, Mapping) or not list_of(message.get("blocks")):
         return message
     ids = [text_of(one) for one in message["blocks"]]

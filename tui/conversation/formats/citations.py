@@ -1,4 +1,4 @@
-"""The marks in a reply that stand for the sources beside it, as in "[1]": where those are left out, they say nothing."""
+"""The marks in a reply that stand for the sources beside it, for example "[1]": where those are left out, they say nothing."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _QUOTED: Final = re.compile(r"[^\S\n]*+(?:>|&gt;|\n|\Z)")
 """How a line begins that is quoted, or is blank."""
 _ATTRIBUTE: Final = re.compile(r"([\w:-]++)(?:=(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'<>]++)))?+")
 _SUMMARY: Final = re.compile(r"\s*+<summary>[^<]*+</summary>\s*+", re.IGNORECASE)
-"""Only to be matched at the start of a text: a search would begin anew at each blank."""
+"""Only to be matched at the start of a text: a search would begin again at each blank."""
 _THINKING: Final = re.compile(r"\s*+<summary>\s*+Thinking[^<]{0,20}</summary>", re.IGNORECASE)
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 _TO_TOOL: Final = re.compile(

@@ -74,7 +74,7 @@ def part_of(value: Mapping[str, Any], what: str, problems: Problems) -> Part | N
 
     Args:
         value: the object.
-        what: what it is called, as in `IMAGE`.
+        what: what it is called, for example `IMAGE`.
         problems: where the bytes of an image are noted.
     """
     ours = decode_part(value)
