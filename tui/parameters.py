@@ -31,7 +31,7 @@ _MAX_ITEMS: Final = 10_000
 
 
 class ParameterError(UserError):
-    """A value that a parameter can't take, or a parameter that there is not."""
+    """An invalid parameter value, or an unknown parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Parameter:
 
     @property
     def range_text(self) -> str:
-        """What is allowed, in words, as in "from 0 to 1"."""
+        """The allowed values in words, for example "from 0 to 1"."""
         if self.kind is bool:
             return "true or false"
         if self.kind is str:
@@ -500,7 +500,7 @@ UNUSED: Final[Mapping[str, str]] = {
         _DRAFTS,
     ),
 }  # fmt: skip
-"""The names of `GenerationConfig` that a chat has no use for, with the reason."""
+"""Unused names of `GenerationConfig`, with the reason."""
 
 
 def parameter(name: str) -> Parameter:

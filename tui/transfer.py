@@ -1,4 +1,4 @@
-"""Moving chats between this app's folder and files of other tools, for the screen and for the command line."""
+"""Import and export of chats from and to files, for the screen and for the command line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 EXPORTS: Final[Mapping[str, Format]] = {
     name: one for name, one in {**FORMATS, HTML.name: HTML}.items() if one.write is not None
 }
-"""The formats that can be written, by name."""
+"""The export formats by name."""
 
 
 _NO_CHAT: Final = "It doesn't contain a chat in a supported format."
@@ -47,7 +47,7 @@ _SHOWN_NAMES: Final = 5
 
 
 class TransferError(UserError):
-    """A file of chats could not be written."""
+    """A chat file could not be written."""
 
 
 def write_chats(
@@ -101,7 +101,7 @@ def write_new(path: Path, text: str, *, overwrite: bool = False) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file that was looked at for chats.
+    """One file that was searched for chats.
 
     Attributes:
         name: the file's, as a person is told.
@@ -109,7 +109,7 @@ class Source:
         failure: why there was nothing, in whole sentences that begin with "It", which is the file.
         is_named: whether it was asked for by name, rather than found in a folder or an archive.
         is_other: whether it holds something else than chats, as most files do that are not called as those with chats.
-        media: how many pictures and other media it stands for, in place of a source for each.
+        media: how many pictures and other media it stands for, instead of a source for each.
     """
 
     name: str
@@ -155,7 +155,7 @@ class _Folder:
 
 
 def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
-    """Read the chats of files in any known format, of ZIP archives and of folders; each file is answered for."""
+    """Read the chats of files in any supported format, of ZIP archives, and of folders; every file gets a result."""
     for path in paths:
         try:
             if is_folder(path):
@@ -282,28 +282,28 @@ def _why(error: Exception) -> str:
 
 
 class Tally:
-    """What became of the files of an import, for the summary."""
+    """The results of an import by file, for the summary."""
 
     def __init__(self) -> None:
         self.chats: list[Conversation] = []
-        """Those that were found, new or not."""
+        """The chats found, new or not."""
         self.new = 0
         self.files = 0
-        """How many files held chats."""
+        """The number of files that contained chats."""
         self.failures: list[Source] = []
-        """Those that were asked for, or should have held chats."""
+        """The failed files that were specified, or should have contained chats."""
         self.others: list[str] = []
-        """The names of files in folders and archives that hold something else."""
+        """The names of files in folders and archives that contain something else."""
         self.media = 0
-        """How many pictures and other media were in those."""
+        """The number of images and other media in them."""
         self.report = Problems()
-        """What of all the files could not be taken over."""
+        """What could not be imported from all the files."""
         self._label = ""
-        """That of the file whose chats come now."""
+        """The format label of the current file."""
         self._labels: dict[str, None] = {}
 
     def add(self, source: Source) -> None:
-        """Take note of a file, before its chats are kept."""
+        """Record a file before its chats are kept."""
         if source.imported is None:
             if source.media:
                 self.media += source.media
@@ -317,7 +317,7 @@ class Tally:
         self.report.add(source.imported.report)
 
     def add_chat(self, chat: Conversation, *, is_new: bool) -> None:
-        """Take note of a chat that was kept, or that was here already."""
+        """Record a chat that was kept or already existed."""
         self.chats.append(chat)
         if is_new:
             self.new += 1
@@ -325,7 +325,7 @@ class Tally:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every file that was asked for held chats, and no file was damaged."""
+        """Whether every specified file contained chats and no file was damaged."""
         return not self.failures and bool(self.chats)
 
     def summary(self) -> str:
@@ -347,17 +347,17 @@ class Tally:
         return "; ".join(sentences) + "."
 
     def account(self) -> str:
-        """Return the summary, and what of the chats was left out until now."""
+        """Return the summary, and what was left out of the chats so far."""
         return " ".join([self.summary(), *(f"{one}." for one in self.report.sentences())])
 
 
 def counted(count: int, what: str) -> str:
-    """Return a number with what is counted, as in "2 files"."""
+    """Return a count with its noun, for example "2 files"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def format_for(path: Path) -> str:
-    """Return the name of the format that a file's ending stands for; `chat-tui` where it stands for none."""
+    """Return the format for a file's extension; `chat-tui` if there is none."""
     ending = path.suffix.lower()
     own = {
         f".{one.extensions[0].lstrip('.')}": name for name, one in reversed(list(EXPORTS.items()))

@@ -1,4 +1,4 @@
-"""Highlighted code for a caller that must not wait: what is known is there at once, the rest is worked on in a thread.
+"""Highlighted code for a caller that must not wait: cached answers are returned at once; the rest is computed in a thread.
 
 What is asked for last is done first, since that is what the reader looks at. How tokens look is up to the caller.
 """
@@ -32,10 +32,10 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What became of a stretch of code."""
+    """The result for a stretch of code."""
 
     value: T | None
-    """None: it stays plain."""
+    """None: the code stays plain."""
 
 
 class Highlighter(Generic[T]):

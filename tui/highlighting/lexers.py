@@ -1,6 +1,6 @@
 """Tokens of code, for a caller that can wait a moment: the lexers that are tried, and what follows when one fails.
 
-A lexer that ends its process twice isn't run again, and a process that can't be started isn't started for ever: code is
+A lexer that ends its process twice isn't run again, and a process that can't be started isn't started forever: code is
 plain then. Nothing here knows what tokens look like.
 """
 

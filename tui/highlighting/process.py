@@ -24,7 +24,7 @@ _MOST_BYTES: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a lexer may take."""
+    """Limits on a lexer's time and memory."""
 
     cpu_s: float = 1.0
     """For one stretch of code. The slowest lexer takes a fifth of it to be made and used for the first time."""
@@ -34,7 +34,7 @@ class Limits:
 
 
 class LexerProcessError(Exception):
-    """The process could not be started, ended early, took too long or answered nonsense."""
+    """The process could not be started, exited early, took too long, or sent an invalid response."""
 
 
 class LexerProcess:
