@@ -231,7 +231,7 @@ def _other_in(shown: str, inner: str, container: Archive | _Folder) -> Source:
         head = container.head(inner)
         if may_be_chats(head):
             source = _read_one(shown, container.read(inner), None, is_named=False)
-            # Any text may begin as JSON does.
+            # Any text may start like JSON.
             return source if source.imported is not None else replace(source, is_other=True)
     except (ChatFormatError, OSError) as error:
         return Source(shown, failure=_why(error), is_named=False, is_other=True)
@@ -254,7 +254,7 @@ def _read_one(name: str, data: bytes, thread: bytes | None, *, is_named: bool) -
         return Source(name, failure=_why(error), is_named=is_named, is_other=is_other)
     except Exception as error:  # noqa: BLE001 - other files, and the app, go on after whatever a stranger's file brings about
         kind = type(error).__name__
-        # What the error says may quote a chat, which is no matter for a log.
+        # The error message may quote a chat, which doesn't belong in the log.
         _log.warning("can't read a chat file: %s", kind)
         return Source(name, failure=f"Part of it can't be read ({kind}).", is_named=is_named)
 

@@ -155,14 +155,14 @@ def test_one_part_alone_is_never_loaded(engine, whole, names, gone):
     parts[gone].unlink()
     for part in parts:
         if part.is_file():
-            with pytest.raises(ModelLoadError, match="2 of them are there") as raised:
+            with pytest.raises(ModelLoadError, match="2 of them are present") as raised:
                 load(engine, part)
             assert "other parts" in raised.value.hint
 
 
 def test_the_name_alone_makes_it_a_part(engine, whole):
     first = whole.rename(whole.with_name("big-00001-of-00002.gguf"))
-    with pytest.raises(ModelLoadError, match="only 1 of them is there"):
+    with pytest.raises(ModelLoadError, match="only 1 of them is present"):
         load(engine, first)
 
 

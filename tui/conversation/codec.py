@@ -115,7 +115,7 @@ class ChatEncoder:
     """Encodes one chat repeatedly at low cost: turns and patches are immutable, so their JSON is cached."""
 
     def __init__(self) -> None:
-        # By identity, with the value itself held so that its identity stays its own.
+        # Keyed by identity; the value is kept alive so that its identity isn't reused.
         self._kept: dict[int, tuple[Turn | Patch, bytes]] = {}
 
     def pieces(self, conversation: Conversation) -> Iterator[bytes]:
@@ -314,7 +314,7 @@ def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
     chat = replace(chat, **ours if number > 0 else {key: ours[key] for key in _FOREIGN_FIELDS})
     notes = (_NO_TREE,) if number > 0 and chat.turns else ()
     starts_plain = not entries or entries[0].get("role") != SYSTEM or is_whole_prompt(entries[0])
-    # Of a file of ours, the tree is missing, and the undo history has no turns to fit to.
+    # In a file of this app, the tree is missing, so the undo history has no turns to refer to.
     whole = number <= 0 and all(map(is_whole, entries)) and starts_plain and not problems
     return Decoded(chat, number, tuple(problems), notes, is_whole=whole)
 
@@ -367,7 +367,7 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
         if isinstance(child, str) and child in turns and (turns[child].parent or ROOT) == parent
     }
     if problems:
-        # What was chosen may lie behind a turn that could not be read.
+        # The selected turn may be below an unreadable turn.
         selected |= best_way(turns, history)
     undo, unfit = decode_undo(document.get("history"), turns)
     problems += _count_problem(unfit, "step in the undo history", "steps in the undo history")

@@ -81,7 +81,7 @@ class Conversation:
         found: dict[str, list[Turn]] = {}
         for turn in self.turns.values():
             found.setdefault(turn.parent or ROOT, []).append(turn)
-        # By time, not by place in the mapping: a turn that undo puts back stands last there.
+        # By time, not by order in the mapping, where a turn restored by undo comes last.
         for turns in found.values():
             turns.sort(key=lambda turn: (turn.created_at, turn.id))
         return {parent: tuple(turn.id for turn in turns) for parent, turns in found.items()}
@@ -286,7 +286,7 @@ class Conversation:
         selected: dict[str, str | None] = {
             key: None for key, turn in turns.items() if turn is None and key in self.selected
         }
-        # Where the turn is out of sight, the choices that hide it go into the patch, so that undo keeps them.
+        # If the turn isn't visible, the selections that hide it go into the patch, so that undo keeps them.
         selected |= {key: self._shown(key) for key in self._hiding(gone.parent)}
         selected[parent] = shown
         label = "Delete from here" if following else "Delete"

@@ -226,7 +226,7 @@ class ThinkSplitter:
         openings = [row.opening for row in self._rows if not row.header]
         again = next((one for one in openings if self._held.startswith(one)), "")
         if again:
-            # The prompt opened it, and the model did once more.
+            # The prompt opened it, and the model opened it again.
             self._held = self._held[len(again) :]
             return True
         if not at_end and any(one.startswith(self._held) for one in (*openings, "")):
@@ -238,7 +238,7 @@ class ThinkSplitter:
 
     def _think(self, pieces: list[Piece], at_end: bool) -> bool:
         closings = {mark for row in self._rows for mark in row.closings}
-        # What begins the next part ends this one, too.
+        # The start of the next part also ends this one.
         ends = closings | {
             mark
             for row in self._rows

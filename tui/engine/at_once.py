@@ -44,7 +44,7 @@ def each(
                 failures.append(error)
                 stop()
 
-    # No pool: its threads would keep the app from ending until the network has answered.
+    # No pool: its threads would block the app's exit until the network responds.
     threads = [
         threading.Thread(target=run, name="fetch", daemon=True)
         for _ in range(min(at_once, len(items)))

@@ -204,7 +204,7 @@ def _facts(source: ModelSource) -> ModelFacts:
         kinds.check(config, source.full_name)
         return found
     if not (source.path / "config.json").is_file():
-        # It is in a list for the weights in it; naming it says what is wrong.
+        # It is listed because it contains weights; loading it reports what is wrong.
         _folder_source(source.path)
     config = read_config(source.path)
     purposes.check(source.path, config, source.full_name)
@@ -391,7 +391,7 @@ class _Search:
             elif entry.suffix.lower() == ".gguf" and _is_there(entry):
                 ggufs.append(entry)
         except (OSError, RuntimeError, ModelLoadError):
-            # What can't be read is none; a loop of links is a RuntimeError.
+            # An unreadable path doesn't exist; a loop of links is a RuntimeError.
             return
 
 
@@ -433,7 +433,7 @@ def _folder_source(path: Path) -> ModelSource:
             "Use the path of one of the files.",
         )
     if (repo := repo_at(path)) is not None and repo.snapshot != path:
-        # Somebody named a repository's folder in the Hub's cache rather than the one in it that contains the model.
+        # The user specified a repository's folder in the Hub cache instead of the model's folder in it.
         return replace(_folder_source(repo.snapshot), name=repo.repo_id.rsplit("/", 1)[-1])
     stand_ins.check(path / "config.json")
     # Where several models lie below it, what lies beside them is not what it holds.
@@ -443,10 +443,10 @@ def _folder_source(path: Path) -> ModelSource:
         raise ModelLoadError(f"The folder {path} contains {foreign.what}.", foreign.hint)
     others = [one for one in found if one.suffix.lower() == ".gguf"] or elsewhere.gguf_among(found)
     if others:
-        # It says what it is when it is opened.
+        # Opening it reports what it is.
         return _file_source(others[0])
     if len(below) == 1:
-        # Whoever unpacks or downloads a model often gets a folder in a folder.
+        # Unpacking or downloading a model often creates a folder inside a folder.
         return below[0]
     if foreign is not None and not below:
         raise ModelLoadError(f"The folder {path} contains {foreign.what}.", foreign.hint)

@@ -120,7 +120,7 @@ def _candidates(
         for files in whole:
             yield files, False
     if problems:
-        # What is wrong with the usual files is the thing to say, rather than to take others for them.
+        # Report what is wrong with the usual files rather than use other files instead.
         return
     for suffix in SINGLE:
         yield from ((files, False) for files in _others(names, suffix))
@@ -136,7 +136,7 @@ def _whole_sets(names: Sequence[str], suffix: str) -> list[tuple[str, ...]]:
     sets = []
     usual = Path(SINGLE[suffix]).stem
     for (_, count), shards in sorted(found.items(), key=lambda one: (one[0][0] != usual, one[0])):
-        # Some begin to count at 0.
+        # Some count from 0.
         starts = (start for start in (1, 0) if shards.keys() == set(range(start, start + count)))
         if count <= _MOST_FILES and next(starts, None) is not None:
             sets.append(tuple(shards[number] for number in sorted(shards)))
@@ -286,7 +286,7 @@ def _check_archive(path: Path) -> None:
         ) from error
     if not is_whole:
         raise ModelLoadError(f"The weights file {path} is damaged or incomplete.", _AGAIN)
-    # What is no archive is a pickle, or a tar of very old versions.
+    # Anything but an archive is a pickle, or a tar from very old versions.
     if not is_archive and start[:1] not in (b"\x80", b"p", b"s", b"."):
         names = [other.name for other in model_files.entries(path.parent)]
         if (foreign := foreign_format(path.parent, names)) is not None:

@@ -52,7 +52,7 @@ def _mended(config: Mapping[str, Any], depth: int) -> dict[str, Any]:
     _mend_tokens(found)
     window = found.get("sliding_window")
     if isinstance(window, int) and not isinstance(window, bool) and window <= 0:
-        # Some write "no window" so.
+        # Some configs represent "no window" this way.
         found["sliding_window"] = None
     if found.get("max_position_embeddings", 0) is None:
         del found["max_position_embeddings"]

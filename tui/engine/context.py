@@ -39,7 +39,7 @@ def _stretched(rope: Mapping[str, Any], said: int) -> int:
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor < said:
         return said
     if kind == "dynamic":
-        # It stretches what is longer than the context that is said.
+        # It extends positions beyond the declared context.
         return int(said * factor)
     original = limits.count(rope, limits.CONTEXT_TOKENS, "original_max_position_embeddings")
     return int(original * factor) if kind == "yarn" else said

@@ -43,7 +43,7 @@ class Engines:
         return self._current.loaded
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Load a model instead of the one there is, on whichever engine that is; see `Engine.load`."""
+        """Load a model and replace the loaded one, on the engine it belongs to; see `Engine.load`."""
         wanted, former = self._engine_for(request.model), self._current
         info = self._still_there(wanted, request) or wanted.load(request, emit, cancelled)
         self._current = wanted

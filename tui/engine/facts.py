@@ -35,7 +35,7 @@ _NOT_LINEAR: Final = re.compile(
     r"(embed|wte|wpe|norm|lm_head|output_layer|rotary|\.experts\.(gate_up_proj|down_proj)$|router|conv|A_log)"
     # Layers whose weights models' code reads itself, and those that are several in one.
     r"|\.(dt_proj|weights_proj|wg|classifier|attention\.output|feed_forward\.value|wo_a|o_a_proj)\.weight$|((^|\.)head|^output)\.weight$"
-    # What chooses among experts.
+    # The router of the experts.
     r"|(\.(mlp|ffn|moe|feed_forward|block_sparse_moe)|(^|\.)layers\.\d+)\.gate\.weight$"
 )
 _SHARED: Final = re.compile(r"\.shared_transf\w*\.")
@@ -322,7 +322,7 @@ def quantization_method(config: Mapping[str, Any]) -> str:
         if isinstance(found, Mapping):
             is_nameless = found.get("load_in_4bit") or found.get("load_in_8bit")
             method = _name(found.get("quant_method")) or (
-                # As it was written before there were others.
+                # The notation from before there were other methods.
                 "bitsandbytes" if is_nameless else "unknown"
             )
             if method == "bitsandbytes":

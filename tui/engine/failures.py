@@ -87,7 +87,7 @@ def _frames(trace: TracebackType | None) -> list[tuple[CodeType, int]]:
 def _said(error: BaseException) -> str:
     if _is_plain(error):
         return _asked(error)
-    # Nothing says that it comes to an end.
+    # It may never finish.
     with contextlib.suppress(StuckError):
         return Attempts(_WITHIN_S).run(lambda: _asked(error), never)
     return ""

@@ -258,7 +258,7 @@ def _by_header(path: Path, header: Header, count: int) -> list[Path]:
 
 def _incomplete(path: Path, there: int, count: int) -> ModelLoadError:
     return ModelLoadError(
-        f"{path.name} is one of {count} parts of a model, and only {there} of them {'is' if there == 1 else 'are'} there ({path.parent}).",
+        f"{path.name} is one of {count} parts of a model, and only {there} of them {'is' if there == 1 else 'are'} present ({path.parent}).",
         "Download the other parts into the same folder.",
     )
 

@@ -52,7 +52,7 @@ def check(config: Mapping[str, Any], name: str) -> None:
         ModelLoadError: it certainly isn't.
     """
     if isinstance(config.get("auto_map"), Mapping):
-        # Code of its own may do anything.
+        # Custom code may do anything.
         return
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
@@ -126,7 +126,7 @@ def _is_mentioned(word: str) -> bool:
 def _tables() -> str:
     """Return the source of transformers' tables of kinds and classes; empty where there is none."""
     try:
-        # A package at the top is found without being imported.
+        # A top-level package is found without importing it.
         spec = importlib.util.find_spec("transformers")
     except (ImportError, ValueError):
         return ""

@@ -213,7 +213,7 @@ def _can_be(name: str, value: Any) -> bool:
         # Some models measure positions in seconds. No comparison with NaN holds.
         return -1 <= value <= limits.CONTEXT_TOKENS
     if name in _CORE and not (name in _LENGTHS and value == -1):
-        # Programs that know one kind of number write 32 as 32.0.
+        # Programs with only one number type write 32 as 32.0.
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         return whole is None or limits.is_count(whole, _CORE[name])
     if isinstance(value, bool) or not isinstance(value, int):

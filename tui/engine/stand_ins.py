@@ -60,7 +60,7 @@ _RENAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What a file is instead of what its name says.
+    """The actual kind of a file whose name is misleading.
 
     Attributes:
         what: goes on after "is".
@@ -107,7 +107,7 @@ def find(path: Path) -> StandIn | None:
 
 
 def of(start: bytes, size: int, suffix: str = "", *, ends_in_zeros: bool = True) -> StandIn | None:
-    """Return what a file is instead of what its name says, by its first bytes.
+    """Return the actual kind of a file whose name is misleading, by its first bytes.
 
     Args:
         start: some hundred bytes of it.

@@ -75,7 +75,7 @@ def _check_names(file_name: str, values: Mapping[str, Any]) -> None:
     for one in versions if isinstance(versions, list) else [versions]:
         if one is not None and not (isinstance(one, str) and _VERSION.fullmatch(one)):
             raise ValueError(f"{_VERSIONS} refers to a tokenizer outside its folder")
-    # Names of files in tokenizer_config.json are never obeyed, and often stem from its author's machine.
+    # File names in tokenizer_config.json are never used, and often come from the author's machine.
     obeyed = {name for name in values if name.endswith("_file")}
     names = {*_CONTENTS, *(obeyed if file_name == "special_tokens_map.json" else ())}
     if paths := sorted(name for name in names if isinstance(values.get(name), str)):

@@ -276,7 +276,7 @@ class EngineWorker:
         said = failures.words(error)
         why = said if said != failures.type_name(error) else "the system couldn't allocate more"
         failed = self._failed(
-            f"There is not enough memory ({why}).", "Try a smaller model or a quantization."
+            f"There isn't enough memory ({why}).", "Try a smaller model or a quantization."
         )
         return replace(failed, cause=FailureCause.MEMORY)
 

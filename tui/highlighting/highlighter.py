@@ -80,7 +80,7 @@ class Highlighter(Generic[T]):
 
     def _want(self, stretch: Stretch) -> None:
         self._wanted.pop(stretch, None)
-        # While code is being written, nobody waits for what it was a moment ago.
+        # While code is being written, its previous version is no longer needed.
         outdated = next(reversed(self._wanted), None)
         if outdated is not None and _goes_on(outdated, stretch):
             del self._wanted[outdated]

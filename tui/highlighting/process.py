@@ -53,7 +53,7 @@ class LexerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Neither Ctrl+C nor the end of the terminal is meant for it.
+                # Ctrl+C and the terminal's hangup must not affect it.
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:

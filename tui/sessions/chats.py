@@ -169,11 +169,11 @@ class ChatFiles:
         elif known.loaded is not None and _loses(path, known.loaded, encoder):
             there = set(path.parent.glob(f"{path.name}.original-*"))
             kept = keep_original(path, "original")
-            # One that was kept when the chat was opened was said then.
+            # A copy kept when the chat was opened was reported then.
             self._kept = kept.name if kept not in there else ""
         conversation = replace(conversation, extra=_with_marks(conversation.extra, known.marks))
         staged = StagedFile(path, encoder.pieces(conversation))
-        # From here on either may be what is in place: a failing fsync of the folder leaves that open.
+        # From here on either file may be in place: a failed fsync of the folder leaves that open.
         self._known[chat_id] = known
         known.stamps = (*known.stamps, staged.stamp)
         staged.commit()

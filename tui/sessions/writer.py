@@ -274,7 +274,7 @@ class SessionWriter:
             self._failed(chat_id, error)
             raise
         except SessionError as error:
-            # Trying again can't help: the caller has to make it a chat of its own.
+            # Retrying can't help: the caller has to save it as a separate chat.
             del self._unwritten[chat_id]
             self._failed(chat_id, error)
             raise

@@ -47,7 +47,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         known.name: known
         for known in (
-            # In the order in which they are tried on a file: from the most telling shape to the plainest.
+            # In the order in which they are tried on a file: from the most specific format to the most general.
             NATIVE,
             TRANSFORMERS,
             LLAMA_CPP,

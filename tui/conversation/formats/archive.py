@@ -35,7 +35,7 @@ _BROKEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
     LZMAError,
-    # A packer's header says how much memory it takes.
+    # The compression header determines how much memory decompression takes.
     MemoryError,
     EOFError,
     OSError,
@@ -94,7 +94,7 @@ class Archive:
                 continue
             name = info.filename
             while name in self._files:
-                # From the last one on: there may be very many of one name.
+                # Continue from the last number: there may be very many files with the same name.
                 number = numbers[info.filename] = numbers.get(info.filename, 1) + 1
                 name = f"{info.filename} ({number})"
             self._files[name] = info

@@ -184,7 +184,7 @@ def _read(node: Node, problems: Problems) -> Node:
     if not node.text.strip() and not node.reasoning.strip():
         has_parts = bool(others(node.parts))
         problems.note("a message without text", not has_parts)
-        # The reply that comes of what a tool was asked takes that over.
+        # The reply that follows the tool call includes it.
         return replace(node, hidden=not has_parts or node.role == ASSISTANT)
     return node
 

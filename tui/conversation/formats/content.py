@@ -195,7 +195,7 @@ def _collect_part(
     other = other_part(part, kind, problems)
     if other is not None:
         result.pieces += other
-        # What was spoken may stand beside the sound.
+        # A transcript may be stored with the audio.
         _collect(text_of(part.get("transcript")), result, problems, is_thought=is_thought)
         return
     is_thought = is_thought or is_reasoning(part, kind)
@@ -208,7 +208,7 @@ def _collect_part(
             continue
         inner = Said()
         _collect(part[key], inner, problems, is_thought=is_thought)
-        # What one field says of another is not said twice: many tools keep the text beside its parts.
+        # Don't duplicate text: many tools store the text in addition to its parts.
         texts = _not_in(said_before, inner.texts)
         thoughts = _not_in(said_before, inner.thoughts)
         said_before += (*texts, *thoughts)

@@ -85,7 +85,7 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
 
 def _prompt(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     prompt = mapping_of(entry.get("chunkedPrompt"))
-    # What stands in the field for the next message has never been sent.
+    # The draft in the input field was never sent.
     pending = [one for one in list_of(prompt.get("pendingInputs")) if _says(one)]
     problems.note("an unsent message", len(pending))
     messages = [*list_of(prompt.get("chunks")), *list_of(entry.get("contents"))]

@@ -59,7 +59,7 @@ def _nodes(text: str, settings: Mapping[str, Any]) -> list[Node]:
         text = text.replace(end, "")
     pattern = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))
     nodes: list[Node] = []
-    # What comes before the first mark was written by nobody: the opening of a story.
+    # Text before the first mark has no author: it is the opening of a story.
     role, at = ASSISTANT, 0
     for mark in pattern.finditer(text):
         nodes += _node(role, text[at : mark.start()])

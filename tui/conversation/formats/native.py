@@ -56,7 +56,7 @@ def _read_transformers(document: Any, problems: Problems) -> list[Conversation]:
         if not isinstance(entry, Mapping) or not _has_history(entry):
             problems.note("an entry that isn't a chat")
         elif "format" in entry:
-            # A file of ours that lost its tree.
+            # A file of this app that lost its tree.
             chats += _read(entry, problems)
         else:
             # Cohere's API takes the newest message apart from those before it.

@@ -12,7 +12,7 @@ from tui.conversation.formats.signs import sign_of
 from tui.conversation.formats.tables import is_table, rows_of
 
 _MARKS: Final = (
-    # The mark of UTF-16 is how that of UTF-32 begins.
+    # The UTF-16 mark is a prefix of the UTF-32 mark.
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -88,7 +88,7 @@ def _text(data: bytes, problems: Problems) -> str:
         raise ChatFormatError(sign.what, sign.hint)
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     try:
-        # A half of a pair that JavaScript wrote on its own is no reason to refuse the rest.
+        # A lone surrogate written by JavaScript is no reason to reject the rest.
         text = data.decode(encoding or _guessed(data), "surrogatepass")
     except UnicodeDecodeError as error:
         if encoding or b"\0" in data:
@@ -99,7 +99,7 @@ def _text(data: bytes, problems: Problems) -> str:
         problems.say(
             "it isn't UTF-8 and was read as Western European (Windows-1252); some characters may be wrong"
         )
-    # A file of a crash may end in nothing.
+    # A file may be cut off after a crash.
     return text.removeprefix("\ufeff").rstrip("\0 \t\r\n")
 
 

@@ -35,7 +35,7 @@ def rows_of(text: str, problems: Problems) -> list[dict[str, str]] | None:
 
 def _columns(text: str) -> tuple[list[str], str] | None:
     """Return the names of a table's columns, and what stands between them; None where it is no table."""
-    # A line may end in any of the ways that systems know.
+    # A line may have any kind of line ending.
     head = (text[:_LONGEST_HEADER].splitlines() or [""])[0]
     for delimiter in _DELIMITERS:
         names = [name.strip(' "').lower() for name in head.split(delimiter)]

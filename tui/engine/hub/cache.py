@@ -268,7 +268,7 @@ def _open_own(path: Path) -> BinaryIO:
     _clear_unless(path, _is_own_file)
     fd = os.open(path, flags | _flag("O_BINARY"), 0o666)
     if not _is_own_file(os.fstat(fd)):
-        # It has been put there a moment ago.
+        # It was created a moment ago.
         os.close(fd)
         _clear(path)
         fd = os.open(path, flags | _flag("O_BINARY") | os.O_EXCL, 0o666)

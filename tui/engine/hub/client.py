@@ -205,7 +205,7 @@ class HubClient:
                 raise
             except Exception as error:
                 if is_switched_off(error):
-                    # Waiting changes nothing about what the environment says.
+                    # Waiting doesn't change the environment.
                     raise
                 if not (is_network_problem(error) or status_of(error) in _PASSING):
                     raise
@@ -346,7 +346,7 @@ class HubClient:
                 if cut:
                     break
                 raise bad_answer(f"it is longer than {limit_bytes:,} bytes")
-            # Whoever asked has gone by then.
+            # The caller is gone by then.
             if time.monotonic() > end_s:
                 raise TimeoutError("the response took too long")
         return bytes(body[:limit_bytes])

@@ -188,7 +188,7 @@ class _Counter:
             return
         now_s = time.monotonic()
         if self._marks and event.done < self._marks[-1][1]:
-            # Something was thrown away and comes again.
+            # Discarded data is downloaded again.
             self._marks.clear()
         self._marks.append((now_s, event.done))
         while len(self._marks) > 1 and now_s - self._marks[0][0] > _SPEED_OVER_S:

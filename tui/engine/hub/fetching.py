@@ -131,7 +131,7 @@ class Fetch:
                 )
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                # A disk that stays full would keep the user's words from being saved.
+                # A full disk would prevent saving the user's chats.
                 self._cache.forget_partial(file.digest)
             raise
         if growing.is_right:
@@ -152,7 +152,7 @@ class Fetch:
         except Exception as error:
             if status_of(error) != _NO_SUCH_RANGE or not growing.done:
                 raise
-            # The server knows no such part: only the whole is of use.
+            # The server doesn't support ranges: only the whole file is useful.
             self._restart(growing)
             self._receive(file, growing)
             return

@@ -112,7 +112,7 @@ def _unpacked(pieces: Any, *, is_gzip: bool) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | (16 if is_gzip else 0))
     left = packed_left = _UNPACKED_BYTES
     for piece in pieces:
-        # Blocks that hold nothing could come forever.
+        # Empty blocks could arrive forever.
         packed_left -= len(piece)
         rest = piece
         while rest:

@@ -281,7 +281,7 @@ class Hub:
             check_name(repo_id, revision)
             cache = RepoCache(repo_id)
             here = cache.snapshot(revision or "main") or (None if revision else cache.newest())
-            # Where there is something to fall back on, nobody waits for a Hub that is out of order.
+            # If there is a fallback, don't wait for an unavailable Hub.
             short = replace(patience, tries=1, wait_s=0.0) if here else patience
             try:
                 listing = listed(short)
@@ -433,7 +433,7 @@ def _models(page: object) -> list[HubModel]:
     """Return the models of a page of results that write text; what can't be the id of one is left out."""
     if not isinstance(page, list):
         raise bad_answer("its list of models isn't valid")
-    # The Hub takes no more than one task to ask for, and models that see or hear as well have others.
+    # The Hub accepts only one task filter, and multimodal models have other tasks.
     return [
         _model(entry)
         for entry in map(mapping_of, page)

@@ -39,7 +39,7 @@ class HubUnaskableError(ModelLoadError):
 
 
 class sentences:  # noqa: N801 - used like a function
-    """Turns what is raised inside the block into a sentence."""
+    """Converts errors raised inside the block into messages."""
 
     def __init__(self, name: str) -> None:
         """Make it.
@@ -53,7 +53,7 @@ class sentences:  # noqa: N801 - used like a function
         """Begin."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise the sentence instead of the error."""
+        """Raise the message instead of the error."""
         if not isinstance(error, Exception) or isinstance(error, ModelLoadError | Cancelled):
             return
         found = problem(error, self._name) or _cache_problem(error)
@@ -75,7 +75,7 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
         error: what was raised.
         name: the model's name as the user entered it; empty for a search.
     """
-    # Some errors say no more than that something failed; what it was stands behind.
+    # Some errors only say that something failed; the cause has the details.
     for at in failures.causes(error, stated=True):
         found = (
             _full_disk(at, name) or _refusal(at, name) or _no_answer(at, name) or _error_status(at)
@@ -244,7 +244,7 @@ def _error_status(error: BaseException) -> ModelLoadError | None:
 
     if not isinstance(error, errors.HfHubHTTPError):
         return None
-    # The library's own words hold the whole address that was asked for.
+    # The library's message contains the whole requested URL.
     why = str(status_of(error) or failures.words(error))
     return ModelLoadError(f"The Hugging Face Hub returned an error ({why}).", "Try again later.")
 

@@ -49,7 +49,7 @@ def fetch(
 
     answer = httpx2.Response(200, headers=client.head(address, patience))
     found = parse_xet_file_data_from_response(answer, endpoint=client.endpoint)
-    # The token goes along to where access is renewed.
+    # The token is also sent to the URL that renews access.
     if (
         found is None
         or not _HASH.fullmatch(found.file_hash)

@@ -226,7 +226,7 @@ def _check_ranks(
 def _shapes(folder: Path) -> dict[str, tuple[str, limits.Shape]]:
     found: dict[str, tuple[str, limits.Shape]] = {}
     for path in model_files.entries(folder, "*.safetensors"):
-        # What is broken is found out by those who read it.
+        # Readers report broken files.
         with contextlib.suppress(OSError, ValueError):
             found |= safetensors_header.read_header(path)
     return found

@@ -56,7 +56,7 @@ def _is_usable(value: object) -> bool:
         return len(value) <= _MOST_KEYS and all(map(_is_name, value))
     if isinstance(value, list):
         return len(value) <= _MOST_NAMES and all(map(_is_name, value))
-    # Nothing, a number or a truth value is no pattern.
+    # None, a number, or a Boolean isn't a pattern.
     return True
 
 
@@ -84,7 +84,7 @@ def _sequence(items: Sequence[tuple[Any, Any]]) -> _Cost:
     for item in items:
         cost = cost.then(_item(*item))
         if cost.choices > _MOST_CHOICES:
-            # Sooner, since the product of thousands of them takes time of its own.
+            # Early, since the product of thousands of them takes time.
             raise ValueError("too many alternatives")
     return cost
 

@@ -42,7 +42,7 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
         return True
     rotary = loaded.cache.rotary
     if rotary.key(len(ids)) != rotary.key(len(ids) + _LEAST_TOKENS):
-        # A longer prompt asks for other frequencies.
+        # A longer prompt requires other frequencies.
         return True
     if len(ids) - loaded.cache.covers((*ids, -1)) < _LEAST_TOKENS:
         return True

@@ -70,7 +70,7 @@ class ModelDrafter:
         try:
             return self._drafted(ids, count)
         except NotFiniteError:
-            # Its cache would spoil every later draft.
+            # Its cache would corrupt every later draft.
             self._is_broken = True
             self.forget()
             return ()

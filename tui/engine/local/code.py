@@ -44,7 +44,7 @@ class Code:
 def agreed(
     source: ModelSource, folder: Path, request: LoadRequest, fetch: FetchCode, private: Path
 ) -> Code:
-    """Return which of a model's code may run; none for a model that needs none, regardless of agreements.
+    """Return which parts of a model's code may run; none if it needs none, regardless of agreements.
 
     Args:
         source: the model.

@@ -185,7 +185,7 @@ class Compiled:
 
     def _fill(self, cache: Cache, held: int, size: int) -> None:
         if self.cache is None or self.size != size:
-            # The old one first: both may not fit.
+            # Free the old one first: both may not fit in memory.
             self.drop_cache()
             self.cache = StaticCache(config=self.forward.model.config, max_cache_len=size)
             self.size = size

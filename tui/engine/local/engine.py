@@ -142,7 +142,7 @@ class LocalEngine:
     def _load(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> ModelInfo:
         from tui.engine.local import assembling
 
-        # All that can be refused or has to be asked about comes before the former model goes.
+        # Everything that can fail or require a question comes before the current model is released.
         prepared = self._prepared(source, request, reporter)
         drafting = self._prepared_assistant(request, reporter) if request.assistant else None
         if request.keeps_former:

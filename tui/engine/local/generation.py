@@ -140,7 +140,7 @@ def reply(
         if isinstance(error, NothingLeftError):
             raise soundness.nothing_left(account.stats(streamer)) from error
         if problems.is_out_of_memory(error):
-            # What was kept for later turns stands in the way of this one.
+            # The caches kept for later turns take the memory that this one needs.
             loaded.cache.drop()
         raise problems.generation_error(error, account.stats(streamer)) from error
     streamer.finish()

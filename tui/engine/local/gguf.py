@@ -113,7 +113,7 @@ def _whole_or_nothing(folder: Path, reporter: Reporter) -> Iterator[Path]:
         try:
             unfinished.rename(folder)
         except OSError:
-            # Another process may have converted the same file meanwhile.
+            # Another process may have converted the same file in the meantime.
             if not manifest.is_whole(folder, reporter.check):
                 raise
         fsync_folder(folder.parent)
@@ -182,7 +182,7 @@ def _convert_into(source: Path, folder: Path, header: Header, reporter: Reporter
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    # Small shards: a cancel is looked at between two of them.
+    # Small shards: cancellation is checked between shards.
     with reporter.alone(), reporter.weights("Saving the converted model", "files"):
         model.to(torch.bfloat16).save_pretrained(folder, max_shard_size=_SHARD_SIZE)
     tokenizer.save_pretrained(folder)

@@ -100,7 +100,7 @@ class Helper:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
-                # The keys that end or stop the app are not meant for it.
+                # Keys that quit or suspend the app must not affect it.
                 start_new_session=True,
             )
         except OSError as error:
@@ -173,6 +173,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in _pipes(process):
         with contextlib.suppress(OSError):
             pipe.close()
-    # It ends at once, but where the system is out of breath.
+    # It ends at once unless the system is overloaded.
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_END_S)

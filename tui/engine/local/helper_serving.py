@@ -56,7 +56,7 @@ def _limit(memory_bytes: int) -> None:
         resource.RLIMIT_CORE: _NO_FILES,
     }
     for kind, most in limits.items():
-        # Not every system keeps every limit; the app looks at the memory as well.
+        # Not every system enforces every limit; the app checks the memory as well.
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
 

@@ -55,12 +55,12 @@ def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder)
     found += prompts.notes
     if prepared.template is not None and prepared.template.name != DEFAULT:
         found.append(_template_note(prepared.template))
-    # Without a map it is all in one place, which need not be the one that was asked for.
+    # Without a map the model is on one device, which need not be the requested one.
     spread = getattr(model, "hf_device_map", None) or {"": input_device(model)}
     places = {str(place) for place in spread.values()}
     if places & {"cpu", "disk"} and (len(places) > 1 or prepared.device != "cpu"):
         part = "part of it" if len(places) > 1 else "it"
-        found.append(f"The model does not fit on the GPU: {part} runs on the CPU, slowly.")
+        found.append(f"The model does not fit on the GPU: {part} runs on the CPU, which is slow.")
     return found
 
 

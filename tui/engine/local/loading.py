@@ -80,7 +80,7 @@ def prepare(parts: Parts, request: LoadRequest, reporter: Reporter) -> Preparati
     purposes.check(folder, raw, source.name)
     found = checkpoint.find_weights(folder)
     raw, said = stale_quantization.without(raw, found.tensors), raw
-    # Code of its own may read it in another way.
+    # Custom code may interpret it differently.
     is_as_written = raw is written or bool(code.model)
     if found.suffix == ".bin":
         for name in found.files:
@@ -106,7 +106,7 @@ def prepare(parts: Parts, request: LoadRequest, reporter: Reporter) -> Preparati
     reporter.step("Tokenizer")
     tokenizer_check.check_files(folder, source.name)
     if not code.tokenizer:
-        # Code of its own may read it in another way.
+        # Custom code may interpret it differently.
         tokenizer_check.check_packages(folder, source.name)
     with problems.blamed_on("tokenizer", source.name):
         options = _options(code.tokenizer) | ({} if is_as_written else {"config": config})
@@ -298,7 +298,7 @@ def _compile(loaded: LoadedModel, reporter: Reporter, code: CodeCache) -> None:
 
 def _import_needed(prepared: Preparation) -> None:
     """Import what `from_pretrained` would: that takes a second or two, in which it could not be cancelled."""
-    # What is not there is refused by those who need it.
+    # Code that needs a missing file reports it.
     with contextlib.suppress(KeyError, ImportError):
         if package := QUANTIZATIONS[prepared.request.quantization].package:
             importlib.import_module(package)

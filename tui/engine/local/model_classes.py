@@ -141,7 +141,7 @@ def _candidates(config: PreTrainedConfig) -> list[type[PreTrainedModel]]:
     for mapping in _mappings():
         several = _in(mapping, type(config))
         found += several if isinstance(several, list | tuple) else [several]
-    # Some of the tables' classes move robots or draw.
+    # Some classes in the tables control robots or generate images.
     return list(dict.fromkeys(one for one in found if one is not None and one.can_generate()))
 
 

@@ -88,7 +88,7 @@ def choose_attention(
         return request.attention
     if dtype not in (torch.bfloat16, torch.float16) or not is_flash_attn_2_available():
         return ""
-    # What FlashAttention 2 itself asks for.
+    # The requirements of FlashAttention 2.
     text = config.get_text_config()
     heads = max(getattr(text, "num_attention_heads", None) or 1, 1)
     dimensions = getattr(text, "head_dim", None) or getattr(text, "hidden_size", 0) // heads

@@ -150,7 +150,7 @@ class Prefill:
                 with self.rotary.computed_for(ids.shape[1]):
                     logits = self._chunk(ids[:, done : done + size], cache, done, cancelled)
             except Cancelled:
-                # The layers before the cancel have the chunk, and those after it don't.
+                # The layers before the cancellation contain the chunk; the later ones don't.
                 kept = done if cache_layers.cut_to(cache, done) else 0
                 return Prefilled(kept)
             # That waits for the chunk, too: else all would be under way before the first can be stopped.

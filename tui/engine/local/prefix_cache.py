@@ -110,7 +110,7 @@ class PrefixCache:
         """
         entry, common = self._best(ids)
         if at_most is not None and at_most < common:
-            # States of recurrent models can't be cut.
+            # States of recurrent models can't be truncated.
             common = 0 if self.kind is CacheKind.WHOLE else at_most
         if entry is None or not common:
             return Lent(cache_layers.fresh(self._config))

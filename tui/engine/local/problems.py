@@ -164,7 +164,7 @@ def free_device_memory() -> None:
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
     for interface in (torch.cuda, torch.xpu):
-        # A GPU that gave up refuses this too, and what is to be told is why it did.
+        # A failed GPU fails here too; report the original error.
         with contextlib.suppress(RuntimeError):
             if interface.is_available() and interface.is_initialized():
                 interface.empty_cache()

@@ -198,7 +198,7 @@ class PromptBuilder:
             last.reasoning, last.content, is_open=head.opens_reasoning, is_over=head.is_over
         )
         if written and not (last.reasoning or head.opens_reasoning or head.is_over):
-            # What the template is known to write goes before what its family does; a space goes where there is nothing else.
+            # The template's known text takes precedence over its family's; a space is the last resort.
             start = self._answer_start(head, last.content)
             written[0] = start if start.strip() else written[0] or start
 
@@ -442,7 +442,7 @@ class PromptBuilder:
         return self._encoder.run(lambda: self._encoder.joined(pieces), cancelled), "".join(pieces)
 
     def _own(self, entries: list[dict[str, Json]], **options: Any) -> tuple[list[int], str]:
-        """Return what a tokenizer makes with code of its own instead of transformers'."""
+        """Return the prompt made by a tokenizer's custom code instead of transformers."""
         make: Callable[..., Any] = self._tokenizer.apply_chat_template
         if _SANITIZE in inspect.signature(make).parameters:
             options[_SANITIZE] = True
@@ -474,7 +474,7 @@ class PromptBuilder:
         except GenerationError as error:
             return Ability(problem=error.message)
         if any(mark in found.start for row in self.marks for mark in row.all):
-            # It begins an answer; a model that thinks first must be left the choice.
+            # It starts an answer; a model that reasons first must keep that choice.
             return replace(found, start="", answer_start=found.start)
         # What a tokenizer's own code makes are ids, to which nothing is added.
         return replace(found, start="") if self._has_own_way else found

@@ -140,7 +140,7 @@ def _torchao_int4(_request: LoadRequest, dtype: torch.dtype, device: str) -> Tor
 def _int8_weight_only() -> Any:
     from torchao.quantization import Int8WeightOnlyConfig
 
-    # Else it changes how the passes of all later models are compiled.
+    # Otherwise it affects how later models are compiled.
     return Int8WeightOnlyConfig(set_inductor_config=False)
 
 

@@ -85,10 +85,10 @@ def drawn(scores: Tensor) -> int:
     import torch
 
     chances = scores.softmax(-1)
-    # One NaN or infinity makes all chances NaN.
+    # One NaN or infinity makes all probabilities NaN.
     some = chances[:, :1]
     if scores.device.type != "cpu":
-        # To draw from those ends everything that a GPU does for this process.
+        # Sampling from them makes the GPU unusable for this process.
         chances = torch.where(some.isfinite(), chances, 1.0)
     elif not bool(some.isfinite()):
         raise NotFiniteError

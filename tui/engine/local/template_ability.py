@@ -52,7 +52,7 @@ def find(render: Callable[[Sequence[Trial]], Rendered]) -> Ability:
     """
     made, reason = _made(render, Ability())
     if reason:
-        # It refuses a chat for whatever reason; what many miss is a list of tools.
+        # It rejects a chat for some reason, often a missing list of tools.
         filled, still = _made(render, Ability(fills_gaps=True))
         if made is None or not still:
             made = filled or made

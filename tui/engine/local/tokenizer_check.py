@@ -234,7 +234,7 @@ def _unknown(data: bytes) -> list[str] | None:
     is_known = is_known and tokenizer_parts.are_harmless(data)
     if is_known and not has_escaped_letters and _growth(data) <= _MOST_GROWTH:
         return None
-    # What stands for itself is something to try, too.
+    # Literal characters are worth trying, too.
     return [*patterns, *(_text(found) for found in _strings(data, b'"String"'))]
 
 

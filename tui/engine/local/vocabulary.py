@@ -76,7 +76,7 @@ def check_prompt(ids: Iterable[int], beyond: Mapping[int, str]) -> None:
     token = next((one for one in ids if one in beyond), None) if beyond else None
     if token is not None:
         raise GenerationError(
-            f"The chat holds {beyond[token][:_LONGEST]!r}, a token that is in the tokenizer but not in the model.",
+            f"The chat contains {beyond[token][:_LONGEST]!r}, a token that is in the tokenizer but not in the model.",
             "Remove it from the chat, or use another model.",
         )
 

@@ -230,7 +230,7 @@ def _incomplete(lacking: set[str], count: int, others: set[str], name: str) -> M
 
 def secure(model: PreTrainedModel, folder: Path, check: Callable[[], None]) -> None:
     """Copy a model's weights out of the files of a folder if others can change these; see `copy_out_of_files`."""
-    # Where there are no such owners, files are not mapped either.
+    # On systems without such owners, files aren't mapped either.
     if hasattr(os, "geteuid") and others_can_change(folder):
         copy_out_of_files(model, check)
 

@@ -155,7 +155,7 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
             return ipaddress.IPv4Address(socket.inet_aton(host))
         except OSError:
             return None
-    # As such, all of the internet would be private.
+    # Otherwise, all of the internet would count as private.
     return getattr(address, "ipv4_mapped", None) or address
 
 

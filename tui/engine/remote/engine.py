@@ -95,7 +95,7 @@ class RemoteEngine:
         return self._connected.info if self._connected is not None else None
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Connect to a model's server, instead of the one there is.
+        """Connect to a model's server, and replace the current connection.
 
         Raises:
             ModelLoadError: it can't be reached, or has no such model; the former connection still holds.
@@ -211,7 +211,7 @@ class RemoteEngine:
 
 async def _until_cancelled(work: Coroutine[Any, Any, _T], cancelled: IsCancelled) -> _T:
     if cancelled():
-        # Nothing is sent for what nobody waits for any more.
+        # Send nothing if the caller no longer waits.
         work.close()
         raise Cancelled
     task = asyncio.get_running_loop().create_task(work)

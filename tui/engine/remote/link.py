@@ -68,14 +68,14 @@ class Link:
         """
         if self._client is None:
             if not (self._key.isascii() and self._key.isprintable()):
-                # What the library would say of it has the key in it.
+                # The library's error message would contain the key.
                 raise ServerError(
                     f"The key for {self.name} contains invalid characters, so nothing was sent.",
                     "Check the value of the environment variable named in key_env.",
                 )
             headers = {
                 "User-Agent": f"chat-tui/{__version__}",
-                # What is packed can unpack to any size.
+                # Compressed data can expand to any size.
                 "Accept-Encoding": "identity",
             }
             if self._key:
@@ -87,9 +87,9 @@ class Link:
                 # be known, and it may be one that must not be sent twice.
                 limits=httpx2.Limits(max_keepalive_connections=0),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
-                # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
+                # Without https there is no certificate to check; loading the trusted ones takes a while.
                 verify=self._trusted() if self.address.scheme == "https" else False,
-                # Proxies are for the world outside: what is near is asked without.
+                # Proxies are for the internet: private addresses are contacted directly.
                 trust_env=not self.address.is_private,
             )
         return self._client
@@ -179,7 +179,7 @@ class Link:
         except httpx2.HTTPError as error:
             raise self.lost(error) from error
         except (httpx2.InvalidURL, UnicodeError) as error:
-            # The second is how a host's name with a part that is too long, or empty, is refused.
+            # UnicodeError is raised for host names with labels that are empty or too long.
             raise ServerError(f"{self.name} isn't a usable address.") from error
         except OSError as error:
             raise ServerError(

@@ -43,7 +43,7 @@ async def probe(link: Link, named: str = "") -> tuple[Dialect, list[Served]]:
             "It may be busy. Try again.",
             is_lost=True,
         ) from None
-    # An id that repeats the key would bring it onto the screen and into files.
+    # An ID that contains the key would expose it on the screen and in files.
     return dialect, [one for one in models if not link.holds_key(one.id)]
 
 

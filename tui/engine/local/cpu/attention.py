@@ -106,7 +106,7 @@ def _mask(
     if is_plain:
         return None
     if 1 < q_length < kv_length:
-        # None stands for what is left out above, and for nothing else.
+        # None only represents the cases omitted above.
         options["allow_is_causal_skip"] = False
     make: Any = sdpa_mask
     made: Tensor | None = make(

@@ -111,7 +111,7 @@ def install(
 def _as_they_are(
     layers: list[tuple[nn.Module, str, nn.Linear]], kernels: Native | None
 ) -> Installed:
-    # float32 is what all kernels are best at. A model may hold some layers in it, or in 8 bits.
+    # All kernels are fastest in float32. A model may store some layers in it, or in 8 bits.
     layers = [entry for entry in layers if entry[2].weight.dtype is torch.bfloat16]
     if not layers:
         return Installed()
@@ -125,7 +125,7 @@ def _as_they_are(
     for parent, name, layer in layers:
         made.put(parent, name, linear.DenseLinear(layer, many_from, chosen))
     _log.info(
-        "linear layers: %d, compiled here: %s, float32 from %d rows",
+        "linear layers: %d, compiled locally: %s, float32 from %d rows",
         made.count,
         made.native,
         many_from,

@@ -241,7 +241,7 @@ def _in_memory(code: bytes, folder: Path) -> int:
     try:
         fd = os.memfd_create("native", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     except (AttributeError, OSError):
-        # Pythons for old systems don't have it.
+        # Python builds for old systems don't have it.
         with tempfile.TemporaryFile(dir=folder) as file:
             fd = os.dup(file.fileno())
     try:
