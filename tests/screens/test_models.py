@@ -256,7 +256,7 @@ async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
         await pilot.press("l")
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat", 30)
         await say(pilot, "/model org/not-there")
-        await until(pilot, lambda: "There is no model org/not-there" in shown(pilot))
+        await until(pilot, lambda: "The model org/not-there doesn't exist" in shown(pilot))
         # What is in the cache is loaded without a question.
         screen.do("model.unload")
         await until(pilot, lambda: not screen.model.ready)

@@ -111,7 +111,7 @@ def _sizes(paths: Iterable[Path]) -> Iterator[int]:
 
 def _whole_number(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"it contains a number with {len(digits):,} digits")
+        raise ValueError(f"it has a number with {len(digits):,} digits")
     return int(digits)
 
 
