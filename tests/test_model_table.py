@@ -161,7 +161,7 @@ def test_the_models_of_a_server_are_listed_by_its_name_or_address(
     ("named", "code", "said"),
     [
         ("hom", 2, "There is no server 'hom'. Did you mean home?"),
-        ("http://u:p@h", 2, "a name or password must not stand in it"),
+        ("http://u:p@h", 2, "must not contain a user name or password"),
         ("home", 1, "home can't be reached"),
     ],
 )

@@ -132,7 +132,7 @@ async def test_an_archive_is_imported_and_what_was_left_out_is_shown(desk: Desk,
         made.writestr("broken.json", "{")
     async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        for words in ("1 chat imported", "1 chat here already"):
+        for words in ("1 chat imported", "1 chat already imported"):
             screen.do("chat.import")
             await until(pilot, lambda: pilot.app.screen is not screen)
             pilot.app.screen.query_one(Input).value = str(file)

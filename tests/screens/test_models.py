@@ -205,7 +205,7 @@ async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: Hub
         chosen.query_one("#words").value = "org/locked"
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        await until(pilot, lambda: "accept its terms" in shown(pilot))
         assert "hf auth login" in shown(pilot)
 
 
@@ -236,7 +236,7 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
         await pilot.press("ctrl+t")
         await until(pilot, lambda: "Reading what it would take" in shown(pilot))
         server.files_open.set()
-        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        await until(pilot, lambda: "accept its terms" in shown(pilot))
         assert "Reading what it would take" not in shown(pilot)
 
 
@@ -267,7 +267,7 @@ async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
         await pilot.press("l")
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat", 30)
         await say(pilot, "/model org/not-there")
-        await until(pilot, lambda: "There is no model org/not-there" in shown(pilot))
+        await until(pilot, lambda: "The model org/not-there doesn't exist" in shown(pilot))
         # What is in the cache is loaded without a question.
         screen.do("model.unload")
         await until(pilot, lambda: not screen.model.ready)
