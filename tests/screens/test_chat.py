@@ -461,7 +461,7 @@ async def test_the_status_bar_shows_memory_context_and_speed(desk: Desk) -> None
         line = str(screen.query_one(StatusBar).render())
         assert "RAM 8.0/24.0 GB" in line
         assert "tok/s" in line
-        assert "first word 0.1 s" in line
+        assert "first token 0.1 s" in line
 
 
 async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_after(

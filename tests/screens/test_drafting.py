@@ -45,7 +45,7 @@ async def test_the_choice_holds_for_the_next_reply_and_is_remembered(desk: Desk)
         await answered(pilot, screen, 4)
         assert engine.requests[-1].speculation is Speculation.LOOKUP
         note = screen.query_one(DraftingGroup).explanation
-        assert "15 of 20 drafted tokens were right (75%)" in note
+        assert "15 of 20 drafted tokens were accepted (75%)" in note
 
 
 async def test_what_was_chosen_before_holds_from_the_start(desk: Desk):

@@ -82,7 +82,7 @@ async def test_a_path_that_cannot_be_written_is_refused_in_place(tmp_path):
         await until(pilot, lambda: not app.dialog.query_one("#problem").has_class("-none"))
         assert app.result is OPEN
         await pilot.pause()
-        assert "There is no folder" in screen_text(pilot)
+        assert "doesn't exist. Create it first" in screen_text(pilot)
         app.dialog.query_one("#path", Input).value = str(tmp_path / "chat.json")
         await pilot.press("enter")
         await until(pilot, lambda: app.result is not OPEN)

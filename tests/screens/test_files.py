@@ -296,7 +296,7 @@ async def test_the_list_of_chats_takes_a_long_paste_as_a_search(desk: Desk):
         await pilot.press("f3")
         await until(pilot, lambda: "kept" in shown(pilot))
         pilot.app.post_message(Paste("中" * 20_000))
-        await until(pilot, lambda: "0 places in the text" in shown(pilot))
+        await until(pilot, lambda: "0 matches in the text" in shown(pilot))
 
 
 @pytest.mark.parametrize("name", ["~no-such-user/x", "x" * 300])
@@ -307,7 +307,7 @@ async def test_a_name_that_no_file_can_have_is_not_imported(desk: Desk, name):
         await until(pilot, lambda: "Import" in shown(pilot))
         pilot.app.screen.query_one(Input).value = name
         await pilot.press("enter")
-        await until(pilot, lambda: "There is no file" in shown(pilot))
+        await until(pilot, lambda: "File not found" in shown(pilot))
 
 
 @pytest.mark.parametrize("action", ["chat.export", "turn.save_code", "preset.export"])

@@ -121,7 +121,7 @@ async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "ctrl+b")
         await until(pilot, lambda: desk.states and desk.states[-1].favorites == (str(model),))
-        assert "FAVORITES AND LAST USED" in shown(pilot)
+        assert "FAVORITES AND RECENT" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("ctrl+b")
         await until(pilot, lambda: desk.states[-1].favorites == ())
@@ -147,7 +147,7 @@ async def test_a_folder_is_added_and_forgotten_and_its_files_stay(desk: Desk, mo
         await until(pilot, lambda: "Add a folder" in shown(pilot))
         pilot.app.screen.query_one("Input").value = "/no/such/folder"
         await pilot.press("enter")
-        await until(pilot, lambda: "There is no folder" in shown(pilot))
+        await until(pilot, lambda: "doesn't exist" in shown(pilot))
         pilot.app.screen.query_one("Input").value = str(model.parent)
         await pilot.press("enter")
         await until(pilot, lambda: "tiny-llama" in shown(pilot))
@@ -192,9 +192,7 @@ async def test_the_hub_is_searched_and_a_model_downloaded_and_loaded_while_one_c
         assert not app.downloads.running
         # It is a model of this machine from now on, and needs no question any more.
         await picker(pilot)
-        await until(
-            pilot, lambda: "HUGGING FACE CACHE" in shown(pilot) or "LAST USED" in shown(pilot)
-        )
+        await until(pilot, lambda: "HUGGING FACE CACHE" in shown(pilot) or "RECENT" in shown(pilot))
 
 
 async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: HubServer, model):
@@ -220,7 +218,7 @@ async def test_a_name_typed_in_whole_finds_its_row(desk: Desk, server: HubServer
             await pilot.press("slash" if letter == "/" else "minus" if letter == "-" else letter)
         await until(pilot, lambda: "1.2k downloads" in shown(pilot))
         await until(pilot, lambda: "weights" in shown(pilot))
-        assert "Asking the Hub" not in shown(pilot)
+        assert "Searching the Hub" not in shown(pilot)
         assert "1 model ·" in shown(pilot)
         assert [option.id for option in chosen.query_one("PickList").options] == ["org/tiny-chat"]
 
@@ -497,7 +495,7 @@ def test_limits_as_a_person_types_them(text, limits):
 
 @pytest.mark.parametrize("text", ["6GiB", "cuda:0", "cuda:0=much", "=6GiB", "cpu=6"])
 def test_limits_that_mean_nothing(text):
-    with pytest.raises(UserError, match="Most memory"):
+    with pytest.raises(UserError, match="Memory limits"):
         parse_limits(text)
 
 
@@ -616,4 +614,4 @@ async def test_a_model_that_is_too_big_is_asked_about_before_the_one_in_use_goes
 def test_a_download_that_waits_for_the_hub_says_so():
     waiting = Download("org/model", waiting="The Hugging Face Hub asks to wait 30 s")
     assert download_text(waiting) == "↓ The Hugging Face Hub asks to wait 30 s"
-    assert download_text(Download("org/model")) == "↓ asking the Hub"
+    assert download_text(Download("org/model")) == "↓ contacting the Hub"

@@ -1,4 +1,4 @@
-"""The open chat from its title to the message box, and what a click or the search in it asks for."""
+"""The open chat from its title to the message box, and what clicking and searching in it does."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tui.widgets.transcript import Transcript
 
 
 class ChatColumn(Column):
-    """Lays out the chat and takes the messages of its widgets; the composer's are `ComposerArea`'s."""
+    """Lays out the chat and handles the messages of its widgets, except the composer's, which `ComposerArea` handles."""
 
     def __init__(self, view: View, handlers: Handlers, ui: ScreenUi) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             view: the widgets.

@@ -1,4 +1,4 @@
-"""The one table of what each action does: keys, the palette and commands in the composer all come here."""
+"""The one table of what each action does. Keys, the palette and typed commands all end here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RunWith = Callable[[str], object]
 
 
 def plain(handlers: Handlers) -> Mapping[str, Run]:
-    """Return what does each action that takes no argument, by the actions' ids."""
+    """Return the function of each action that takes no argument, by action ID."""
     chats, copying, turns, places = (
         handlers.chats,
         handlers.copying,
@@ -99,7 +99,9 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
 
 
 def with_argument(handlers: Handlers) -> Mapping[str, RunWith]:
-    """Return what does each action that takes an argument, by the actions' ids; an empty one asks for it where it is needed."""
+    """Return the function of each action that takes an argument, by action ID. With an empty argument, the function asks for one
+    if it needs one.
+    """
     library = handlers.library
     return {
         "chat.example": handlers.chats.begin_example,
@@ -123,11 +125,11 @@ def with_argument(handlers: Handlers) -> Mapping[str, RunWith]:
 
 
 _ALONGSIDE = frozenset(("app.quit", "chat.import", "chat.title", "composer.attach"))
-"""What goes on when it is asked for once more; all else begins anew."""
+"""Actions that continue when they are requested again. All others start over."""
 
 
 class Commands:
-    """Does what an action says, if that is possible now."""
+    """Runs actions if they are possible now."""
 
     def __init__(self, screen: Screen[None], core: Core, handlers: Handlers, ui: Ui) -> None:
         self._screen = screen
@@ -143,7 +145,7 @@ class Commands:
         return action_id in self._plain or action_id in self._with_argument
 
     def is_possible(self, action_id: str) -> bool:
-        """Return whether an action can be done now."""
+        """Return whether an action is possible now."""
         if action_id == "turn.continue" and self._places.is_on_question:
             return False
         match self._when.get(action_id):
@@ -168,7 +170,7 @@ class Commands:
         return self._is_stoppable or bool(self._importing.label)
 
     def run(self, action_id: str, argument: str = "") -> None:
-        """Do what an action says; what takes a while goes on beside everything else."""
+        """Run an action. Work that takes time continues in the background."""
         if action_id in self._plain:
             done = self._plain[action_id]()
         else:
@@ -182,7 +184,7 @@ class Commands:
             )
 
     def run_typed(self, command: Command) -> None:
-        """Do what a command in the composer asks for, or say that it is not possible now."""
+        """Run a command that was typed into the composer, or report that it is not possible now."""
         action = command.action
         if self.is_possible(action.id):
             self.run(action.id, command.argument)

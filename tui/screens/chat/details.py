@@ -13,7 +13,7 @@ from tui.screens.turn_details import TurnDetails
 
 
 class Details:
-    """Shows the turn under the cursor, with what the engine has to say of it."""
+    """Shows the details of the turn under the cursor."""
 
     def __init__(self, core: Core, view: View, places: Places, copying: Copying) -> None:
         self._core = core
@@ -26,7 +26,7 @@ class Details:
         await self._show("facts")
 
     async def show_tokens(self) -> None:
-        """Show the turn under the cursor cut into the model's tokens."""
+        """Show the tokens of the turn under the cursor."""
         await self._show("tokens")
 
     async def _show(self, start: str) -> None:
@@ -49,13 +49,13 @@ class Details:
         info = loader.info
         if not loader.ready or self._core.replies.live is not None or info is None:
             dialog.set_prompt(
-                "", "The prompt can be shown when a model is loaded and no reply is under way."
+                "", "The prompt can be shown when a model is loaded and no reply is being written."
             )
             return
         made = turn.generation
         note = ""
         if made is not None and made.model != info.model:
-            note = f"As {info.name} would be given it; the reply was made by {made.name or made.model}."
+            note = f"The prompt that {info.name} would be given. The reply was made by {made.name or made.model}."
         request = requests.for_prompt_of(
             self._core.session.conversation, turn, self._core.settings.snapshot()
         )

@@ -1,4 +1,4 @@
-"""Changing a text: a turn in place, and anything in the editor that $EDITOR names while the app steps aside."""
+"""Changing texts: a turn in place, or any text in the external editor that $EDITOR names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tui.widgets.sidebar import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
 _EDITORS: Final = ("editor", "nano", "vim", "vi", "emacs", "notepad")
-"""What is tried where $EDITOR names none."""
+"""The editors to try if neither $VISUAL nor $EDITOR is set."""
 
 
 class Editing:
@@ -35,7 +35,7 @@ class Editing:
         self._places = places
         self._ui = ui
         self._left: dict[str, str] = {}
-        """What was written in edits that were left, by the ids of their turns."""
+        """Texts of abandoned edits, by turn ID."""
 
     # -- a turn in place
 
@@ -50,19 +50,19 @@ class Editing:
         if (kept := self._left.pop(turn.id, None)) is not None:
             editor.set_text(kept)
         editor.place(region, transcript.region)
-        # Keys that are typed at once must find the editor: to the transcript they would be commands.
+        # Keys typed right now must reach the editor. In the transcript they would be commands.
         await screen.mount(editor)
         screen.set_focus(editor)
 
     def take_back(self) -> None:
-        """End the edit of a turn, if one is under way; what was written goes to the message, where it is kept."""
+        """Close the editor of a turn, if one is open, and move its text to the message, where it is kept."""
         for editor in self._view.screen.query(TurnEditor):
             if editor.is_changed:
                 self._view.composer.take_back(editor.text)
             editor.remove()
 
     def leave(self) -> None:
-        """End the edit of a turn without a change; what was written is there when the turn is edited again."""
+        """Close the editor of a turn without changing the turn. Its text returns when the turn is edited again."""
         for editor in self._view.screen.query(TurnEditor):
             if editor.is_changed:
                 self._left[editor.turn_id] = editor.text
@@ -71,9 +71,9 @@ class Editing:
         self._places.to_turns()
 
     def end(self, event: TurnEditor.Edited) -> None:
-        """Take over what was written in the place of a turn."""
+        """Apply the edit of a turn."""
         self._view.screen.query(TurnEditor).remove()
-        # What is typed next is a message and no command.
+        # What is typed next is a message, not a command.
         self._places.to_composer()
         is_there = event.turn_id in self._core.session.conversation.turns
         if not is_there or self._core.replies.live is not None:
@@ -85,7 +85,7 @@ class Editing:
         self._apply(event.turn_id, event.text, answer=event.answer)
 
     def _apply(self, turn_id: str, text: str, *, answer: bool) -> None:
-        """Give a turn another text, as a variant of it.
+        """Add a variant of a turn with another text.
 
         Args:
             turn_id: the turn.
@@ -111,7 +111,7 @@ class Editing:
     # -- outside
 
     def edit_turn_outside(self) -> None:
-        """Edit the turn under the cursor in the editor that $EDITOR names."""
+        """Edit the turn under the cursor in the external editor."""
         turn = self._places.acted_turn(USER)
         if turn is None:
             return
@@ -121,7 +121,7 @@ class Editing:
             self._apply(turn.id, text or "", answer=True)
 
     def edit_message_outside(self) -> None:
-        """Write the message, or the system prompt where the cursor is in it, in the editor that $EDITOR names."""
+        """Edit the message in the external editor, or the system prompt if it has the focus."""
         if isinstance(self._view.screen.focused, SystemPrompt):
             text = self.edit_outside(self._core.settings.system_prompt)
             if text is not None:
@@ -134,7 +134,7 @@ class Editing:
         self._view.screen.set_focus(self._view.composer)
 
     def edit_outside(self, text: str) -> str | None:
-        """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
+        """Open a text in $VISUAL or $EDITOR while the app is suspended. Return the new text, or None if nothing was changed."""
         name = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
         usual = next((one for one in _EDITORS if shutil.which(one)), _EDITORS[0])
         handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")
@@ -143,8 +143,8 @@ class Editing:
         try:
             command = shlex.split(name) or [usual]
             if shutil.which(command[0]) is None:
-                # Nothing may fail while the screen is put away: it would not come back.
-                raise FileNotFoundError("there is no such program")
+                # An exception while the app is suspended would leave the terminal unusable.
+                raise FileNotFoundError("program not found")
             with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
             with self._ui.suspend():
@@ -152,16 +152,18 @@ class Editing:
             if isinstance(code, OSError):
                 raise code
             if code:
-                # An editor that was killed may have written the file before.
+                # An editor that was killed may have written the file first.
                 is_kept = path.read_text(encoding="utf-8", errors="replace") not in ("", text)
                 where = f" What you wrote is in {path}." if is_kept else ""
-                text = f"{command[0]} ended with {code}; nothing was changed.{where}"
+                text = f"{command[0]} exited with code {code}. Nothing was changed.{where}"
                 self._ui.tell(text, severity="warning")
                 return None
             changed = path.read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError) as error:
             what = name.strip() or usual
-            self._ui.tell(f"{what} could not be run ({error}). Set $EDITOR.", severity="error")
+            self._ui.tell(
+                f"{what} could not be run ({error}). Set $EDITOR to your editor.", severity="error"
+            )
             return None
         finally:
             if not is_kept:
@@ -171,7 +173,7 @@ class Editing:
 
 
 def _run(command: list[str], file_name: str) -> int | OSError:
-    """Run an editor on a file; return its exit code, or why it could not be started."""
+    """Run an editor on a file. Return its exit code, or the error if it could not be started."""
     try:
         return subprocess.run([*command, file_name], check=False).returncode
     except OSError as error:

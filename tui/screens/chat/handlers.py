@@ -1,4 +1,4 @@
-"""The objects that do what the actions say, put together for one screen."""
+"""The objects that carry out the actions, created together for one screen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tui.screens.chat.view import View
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """The objects that do what the actions say."""
+    """The objects that carry out the actions."""
 
     area: ComposerArea
     chats: ChatActions
@@ -72,7 +72,7 @@ def make_handlers(
     offers: Callable[[str], bool],
     run: Callable[[str], object],
 ) -> Handlers:
-    """Put them together.
+    """Create the objects.
 
     Args:
         screen: has timers.

@@ -1,4 +1,4 @@
-"""What a chat is set to, changed by commands; and the screen of all settings."""
+"""The commands that change the settings of a chat, and the settings screen."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SettingActions:
         self._ui = ui
 
     def reset(self, argument: str = "") -> None:
-        """Have the named parameters, or all and the system prompt, as they are without what was set in this chat."""
+        """Reset the named parameters, or without names all parameters and the system prompt."""
         settings, names = self._core.settings, argument.replace(",", " ").split()
         try:
             values = {parameter(name).name: None for name in names or PARAMETERS}
@@ -79,14 +79,16 @@ class SettingActions:
             self._core.session.replace_prompt(prompt)
 
     def set(self, argument: str = "") -> None:
-        """Set parameters from flags, as in `temperature=0.7 top_k=40`, or one as in `temperature 0.7`; go to them without any."""
+        """Set parameters from flags, for example `temperature=0.7 top_k=40`, or one like `temperature 0.7`; without an argument,
+        focus the parameters.
+        """
         if not argument.strip():
             self._places.to_setting(next(iter(PARAMETERS)))
             return
         try:
             words = split_words(argument)
             if len(words) == 2 and "=" not in argument:
-                # As it is in other programs' `/set`.
+                # The syntax of `/set` in other programs.
                 words = ["=".join(words)]
             values = read_flags(words)
         except ParameterError as error:
@@ -105,7 +107,7 @@ class SettingActions:
         )
 
     def set_prompt(self, argument: str = "") -> None:
-        """Set the system prompt to a text; put the cursor into it without one."""
+        """Set the system prompt; without a text, focus its field."""
         if not argument:
             self._places.to_setting("system-prompt")
             return
@@ -125,7 +127,7 @@ class SettingActions:
 
     @property
     def rows(self) -> SettingRows:
-        """What is in force of every setting."""
+        """The settings in force."""
         app, places = self._view.screen.app, self._places
         held: dict[str, Callable[[], Json]] = {
             "screen.theme": lambda: app.theme,
@@ -160,7 +162,7 @@ class SettingActions:
 
 
 def _makes_little_sense(values: Mapping[str, Value]) -> str:
-    """Return a warning about values that are allowed and make replies of loose words; empty where there is none."""
+    """Return a warning about allowed values that lead to incoherent replies; empty if there are none."""
     temperature = values.get("temperature")
     is_hot = isinstance(temperature, int | float) and temperature > _SENSIBLE_TEMPERATURE
-    return " Above 2 a model writes little that makes sense." if is_hot else ""
+    return " Above 2, replies make little sense." if is_hot else ""

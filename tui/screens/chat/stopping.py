@@ -1,4 +1,4 @@
-"""Esc and Ctrl+C: what each stops, one thing at a press."""
+"""Esc and Ctrl+C: each press stops one thing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tui.screens.chat.ui import NOTICE_S, ScreenUi
 from tui.screens.chat.view import View
 
 STOP_AGAIN_S: Final = 2.0
-"""A load is stopped when Escape is pressed twice within this."""
+"""Loading is stopped if Escape is pressed twice within this time, in seconds."""
 
 
 class Stopping:
-    """Stops what is under way."""
+    """Stops what is in progress."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Stopping:
             self._stop_loading()
 
     def _stop_loading(self) -> None:
-        """Stop loading at the second press: a load can take minutes, and Escape is pressed for many reasons."""
+        """Stop loading at the second press. A load can take minutes, and Escape is pressed for many reasons."""
         view = self._view
         if view.screen.focused not in (view.composer, view.transcript):
             view.screen.set_focus(view.composer)
@@ -65,7 +65,7 @@ class Stopping:
             self._ui.tell(f"{self._ui.way('reply.stop')} again to stop loading.")
 
     def interrupt(self) -> None:
-        """Copy what is selected, else stop the reply, else quit at the second press."""
+        """Copy the selection, else stop the reply, else quit at the second press."""
         screen = self._view.screen
         selected = screen.get_selected_text()
         if not selected and isinstance(screen.focused, TextArea):
