@@ -470,5 +470,5 @@ async def test_a_path_that_leads_nowhere_ends_nothing(desk: Desk, tmp_path, monk
             await answered(pilot, screen, 4)
             assert screen.conversation.path[2].text == text
         else:
-            said = ("Nothing was written", "there already", "Saved to")
+            said = ("Nothing was written", "already exists", "Saved to")
             await until(pilot, lambda: any(words in shown(pilot) for words in said))

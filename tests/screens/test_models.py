@@ -232,10 +232,10 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
         await ready(pilot)
         await picker(pilot)
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "Reading what it would take" in shown(pilot))
+        await until(pilot, lambda: "Estimating its memory use" in shown(pilot))
         server.files_open.set()
         await until(pilot, lambda: "agree to its terms" in shown(pilot))
-        assert "Reading what it would take" not in shown(pilot)
+        assert "Estimating its memory use" not in shown(pilot)
 
 
 async def test_without_a_network_the_picker_says_so(desk: Desk):
@@ -322,7 +322,7 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
             await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
             if not stays:
                 await until(pilot, lambda: "org/tiny-chat was deleted" in shown(pilot))
-                assert "free again" in shown(pilot)
+                assert "were freed" in shown(pilot)
                 await until(pilot, lambda: "org/tiny-chat" not in {o.id for o in options.options})
 
 
@@ -339,7 +339,7 @@ async def test_a_model_is_loaded_with_options(desk: Desk, model):
         options = pilot.app.screen
         options.query_one("#limits").value = "nonsense"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "is not of the form" in shown(pilot))
+        await until(pilot, lambda: "Use the form cuda:0=6GiB" in shown(pilot))
         options.query_one("#limits").value = "cpu=2GiB"
         options.query_one("#quantization").value = "8bit"
         options.query_one("#dtype").value = "float32"

@@ -176,7 +176,7 @@ async def test_the_model_is_chosen_from_the_list_of_models(desk: Desk):
         await find(pilot, dialog, "model.name")
         assert line(pilot, "Press Enter to open the list of models.")
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "There is no default to go back to." in shown(pilot))
+        await until(pilot, lambda: "This setting has no default." in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: type(pilot.app.screen).__name__ == "ModelPicker")
 
@@ -187,7 +187,7 @@ async def test_what_the_command_line_sets_is_not_reset_here(desk: Desk):
         await find(pilot, dialog, "top_k")
         assert line(pilot, "Top-k", "9", "command line")
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "The command line sets this." in shown(pilot))
+        await until(pilot, lambda: "This is set by the command line." in shown(pilot))
         await find(pilot, dialog, "screen.plain")
         await pilot.press("enter")
         await until(pilot, lambda: "Saved, but the command line says otherwise" in shown(pilot))

@@ -130,7 +130,7 @@ async def test_copying_a_prompt_that_is_not_known_says_so(chat):
         await pilot.press("right", "y")
         await pilot.pause()
         assert copied == []
-        assert "nothing here to copy" in app.said[-1]
+        assert "nothing to copy here" in app.said[-1]
 
 
 async def test_a_user_turn_has_no_prompt(chat):

@@ -18,7 +18,7 @@ from tui.widgets.shown_turn import ShownTurn
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
 _SILENT: Final = "The model returned an empty reply."
 _ENDINGS: Final = {
-    Status.STOPPED: ("status-quiet", "■ Stopped. What was written is kept."),
+    Status.STOPPED: ("status-quiet", "■ Stopped by you. What was written is kept."),
     Status.TRUNCATED: (
         "status-warning",
         "… Cut off: the limit of new tokens or the context was reached.",
