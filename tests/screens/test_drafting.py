@@ -91,6 +91,6 @@ async def test_a_mixture_of_experts_gets_a_word_about_it(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         screen.model.info = replace(screen.model.info, is_mixture=True)
-        screen._shower._show_drafting()
+        screen._painter._show_drafting()
         await pilot.pause()
         assert "mixture of experts" in screen.query_one(DraftingGroup).explanation

@@ -36,7 +36,7 @@ from tui.screens.models.load_options import LoadOptions, parse_limits
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelPicker
 from tui.screens.models.rescue import ways_out
-from tui.screens.models.rows import Room, download_text
+from tui.screens.models.rows import FreeMemory, download_text
 from tui.settings.state import AppState
 
 GB = 2**30
@@ -468,16 +468,16 @@ async def test_memory_that_runs_out_in_a_reply_keeps_its_text_and_can_shorten_th
 
 def test_ways_out_have_numbers_and_leave_out_what_would_not_fit():
     facts = ModelFacts(parameters=8 * 10**9, linears={(4096, 4096): 400}, other_weights=10**9)
-    room = Room("cuda:0", "GPU", 8 * GB)
-    ways = ways_out(LoadRequest("m"), facts, room, in_reply=False)
+    memory = FreeMemory("cuda:0", "GPU", 8 * GB)
+    ways = ways_out(LoadRequest("m"), facts, memory, in_reply=False)
     labels = [way.answer.label for way in ways]
     assert any(label.startswith("4-bit nf4 (bitsandbytes): ") for label in labels)
     offload = next(way.request for way in ways if way.answer.id == "offload")
     assert offload.max_memory == {"cuda:0": f"{int(8 * GB * 0.8) // 2**20}MiB", "cpu": "1TiB"}
-    tiny_room = replace(room, free_bytes=GB)
-    small = ways_out(LoadRequest("m"), facts, tiny_room, in_reply=True)
+    tiny_memory = replace(memory, free_bytes=GB)
+    small = ways_out(LoadRequest("m"), facts, tiny_memory, in_reply=True)
     assert [way.answer.id for way in small] == ["shorter", "offload", "picker"]
-    on_cpu = ways_out(LoadRequest("m"), None, Room("cpu", "CPU", GB), in_reply=False)
+    on_cpu = ways_out(LoadRequest("m"), None, FreeMemory("cpu", "CPU", GB), in_reply=False)
     assert [way.answer.id for way in on_cpu] == ["picker"]
 
 

@@ -190,7 +190,7 @@ async def test_what_the_command_line_sets_is_not_reset_here(desk: Desk):
         await until(pilot, lambda: "This is set by the command line." in shown(pilot))
         await find(pilot, dialog, "screen.plain")
         await pilot.press("enter")
-        await until(pilot, lambda: "Saved, but the command line says otherwise" in shown(pilot))
+        await until(pilot, lambda: "Saved, but the command line overrides it" in shown(pilot))
 
 
 async def test_status_lists_what_differs_from_the_defaults(desk: Desk):

@@ -192,7 +192,7 @@ class Finder(Dialog[Result]):
     """
 
     def take_typing(self, event: events.Key | events.Paste) -> None:
-        """Focus the field before text is typed in the list; see `Places.take_typing`."""
+        """Focus the field before text is typed in the list; see `FocusControl.take_typing`."""
         if isinstance(event, events.Key) and not (event.is_printable or event.key == "backspace"):
             return
         if isinstance(self.focused, PickList):

@@ -22,7 +22,7 @@ from tui.scopes import Scope
 from tui.screens.ask import AskText
 from tui.screens.dialog import Hint, KeyHints, show_problem
 from tui.screens.picker import ListDialog, Picker
-from tui.screens.settings_desk import SettingsDesk
+from tui.screens.settings_editor import SettingsEditor
 from tui.screens.settings_rows import Keeper, Row
 from tui.settings.schema import Setting
 from tui.widgets.bindings import bindings
@@ -69,15 +69,15 @@ class SettingsScreen(ListDialog[None]):
     class Changed(Message):
         """The configuration was changed."""
 
-    def __init__(self, desk: SettingsDesk, *, only_set: bool = False) -> None:
+    def __init__(self, editor: SettingsEditor, *, only_set: bool = False) -> None:
         """Create the screen.
 
         Args:
-            desk: reads and changes the settings.
+            editor: reads and changes the settings.
             only_set: whether to start with the settings that differ from their defaults.
         """
         super().__init__()
-        self._desk = desk
+        self._editor = editor
         self._only_set = only_set
         self._shown: list[Row | None] = []
         """The row of each option; None for the title of a group."""
@@ -97,11 +97,11 @@ class SettingsScreen(ListDialog[None]):
         """List the settings, and follow their changes."""
         super().on_mount()
         self._show_title()
-        self._desk.listen(self._follow)
+        self._editor.listen(self._follow)
 
     def on_unmount(self) -> None:
         """Stop following changes."""
-        self._desk.forget(self._follow)
+        self._editor.forget(self._follow)
 
     def on_resize(self, _event: events.Resize) -> None:
         """Fit the columns to the width."""
@@ -129,7 +129,7 @@ class SettingsScreen(ListDialog[None]):
         words = typed.casefold().split()
         rows = [
             row
-            for row in self._desk.rows.all()
+            for row in self._editor.rows.all()
             if all(word in row.searched for word in words)
             and (row.is_set or row.setting is None or not self._only_set)
         ]
@@ -224,7 +224,7 @@ class SettingsScreen(ListDialog[None]):
     def _destination(self, row: Row) -> str:
         if row.setting is not None and row.setting.key == "model.name":
             return "Press Enter to open the list of models."
-        file = self._desk.file or "the configuration file"
+        file = self._editor.file or "the configuration file"
         match row.keeper:
             case Keeper.CHAT:
                 return "Applies to this chat, from the next reply."
@@ -265,13 +265,13 @@ class SettingsScreen(ListDialog[None]):
         if row is None or row.setting is None or row.refusal:
             await self._do(row, self._refuse)
             return
-        setting, now = row.setting, self._desk.rows.value(row.setting.key)
-        if (change := self._desk.change_of(setting)) is not None:
+        setting, now = row.setting, self._editor.rows.value(row.setting.key)
+        if (change := self._editor.change_of(setting)) is not None:
             await change()
             self._refresh()
         elif setting.kind is bool and isinstance(now, bool):
             await self._set(row, not now)
-        elif choices := self._desk.choices(setting):
+        elif choices := self._editor.choices(setting):
             chosen = await self.app.push_screen_wait(Picker(setting.title, choices))
             if chosen is not None:
                 await self._set(row, chosen)
@@ -299,17 +299,17 @@ class SettingsScreen(ListDialog[None]):
         raise UserError(row.refusal or "This is a property of the model and can't be changed.")
 
     async def _set(self, row: Row, value: Json) -> None:
-        await self._do(row, lambda one: self._desk.set(one, value))
+        await self._do(row, lambda one: self._editor.set(one, value))
 
     @work(group="write")
     async def action_reset(self) -> None:
         """Remove the topmost value of the setting."""
-        await self._do(self._current, self._desk.reset)
+        await self._do(self._current, self._editor.reset)
 
     @work(group="write")
     async def action_save(self) -> None:
         """Write the value in force to the configuration file."""
-        await self._do(self._current, self._desk.save)
+        await self._do(self._current, self._editor.save)
 
     async def _do(self, row: Row | None, change: Callable[[Row], Awaitable[str]]) -> None:
         if row is None:

@@ -30,7 +30,7 @@ from tui.parameters import PARAMETERS, Value, grouped
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.editor import Editor
-from tui.widgets.explained import Explained, SettingRow
+from tui.widgets.explanation import Explanation, SettingRow
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
 from tui.widgets.parameter_group import Group, ParameterGroup
@@ -227,7 +227,7 @@ class Sidebar(VerticalScroll):
             ),
             id="group-overflow",
         )
-        yield Explained()
+        yield Explanation()
 
     # -- values down
 
@@ -379,13 +379,13 @@ class Sidebar(VerticalScroll):
 
     def _say(self, row: str, text: str) -> None:
         self.query_one(f"#{row}", SettingRow).explanation = text
-        self.query_one(Explained).look(self)
+        self.query_one(Explanation).look(self)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
     def _focus_moved(self) -> None:
         if self.is_filled:
-            self.query_one(Explained).look(self)
+            self.query_one(Explanation).look(self)
 
     def _show_reset(self, values: Mapping[str, Value]) -> None:
         self._parameters = {name: value for name, value in values.items() if value is not None}

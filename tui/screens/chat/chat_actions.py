@@ -19,7 +19,7 @@ from tui.files import absolute, reason, typed_path, with_ending
 from tui.sanitize import sanitize_line
 from tui.screens.chat.copying import Copying
 from tui.screens.chat.editing import Editing
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.turn_actions import TurnActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -40,7 +40,7 @@ class ChatActions:
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         turns: TurnActions,
         editing: Editing,
         copying: Copying,
@@ -48,7 +48,7 @@ class ChatActions:
     ) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._turns = turns
         self._editing = editing
         self._copying = copying
@@ -71,7 +71,7 @@ class ChatActions:
         core.side.end()
         core.session.open(opened, temporary=temporary)
         self.tell_opened(opened)
-        self._places.to_composer()
+        self._focus_control.to_composer()
         self._view.area.arrive(draft, is_other=is_other)
 
     def tell_opened(self, opened: Loaded) -> None:
@@ -104,7 +104,7 @@ class ChatActions:
         """Open a saved chat, unless it is open already. Return whether it is open now; if not, tell the user why."""
         session = self._core.session
         if chat_id == session.conversation.id:
-            self._places.to_composer()
+            self._focus_control.to_composer()
             return True
         # A temporary chat is not stored anywhere else.
         if session.temporary and not self.may_leave():
@@ -172,7 +172,7 @@ class ChatActions:
 
     def fork(self) -> None:
         """Continue from the turn under the cursor in a new chat."""
-        turn = self._places.acted_turn()
+        turn = self._focus_control.acted_turn()
         if turn is not None and self.may_leave():
             self._go_on_in(self._core.session.conversation.fork(turn.id))
 

@@ -29,7 +29,7 @@ class ChatColumn(Column):
         """
         super().__init__(id="chat")
         self._view = view
-        self._places = handlers.places
+        self._focus_control = handlers.focus_control
         self._reading = handlers.reading
         self._turns = handlers.turns
         self._ui = ui
@@ -50,7 +50,7 @@ class ChatColumn(Column):
     @on(TurnPane.Typed)
     def _typed_on_turn(self, event: TurnPane.Typed) -> None:
         event.stop()
-        self._places.type_into_composer(event.text)
+        self._focus_control.type_into_composer(event.text)
 
     @on(Transcript.TurnClicked)
     def _turn_clicked(self, event: Transcript.TurnClicked) -> None:

@@ -22,11 +22,11 @@ RunWith = Callable[[str], object]
 
 def plain(handlers: Handlers) -> Mapping[str, Run]:
     """Return the function of each action that takes no argument, by action ID."""
-    chats, copying, turns, places = (
+    chats, copying, turns, focus_control = (
         handlers.chats,
         handlers.copying,
         handlers.turns,
-        handlers.places,
+        handlers.focus_control,
     )
     return {
         "app.help": handlers.looking_up.show_help,
@@ -47,7 +47,7 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "chat.tree": turns.show_tree,
         "chat.undo": turns.undo,
         "composer.edit_outside": handlers.editing.edit_message_outside,
-        "composer.focus": places.to_composer,
+        "composer.focus": focus_control.to_composer,
         "composer.history": handlers.area.search_sent,
         **{
             f"composer.suggestion_{number}": partial(handlers.area.suggest, text)
@@ -61,9 +61,9 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "reply.stop": handlers.stopping.stop,
         "settings.open": handlers.settings.show_all,
         "settings.status": handlers.settings.show_status,
-        "sidebar.toggle": places.toggle_sidebar,
+        "sidebar.toggle": focus_control.toggle_sidebar,
         "transcript.find": handlers.reading.open_search,
-        "transcript.first": places.to_first_turn,
+        "transcript.first": focus_control.to_first_turn,
         "transcript.follow": handlers.reading.follow,
         "transcript.line_numbers": handlers.reading.toggle_line_numbers,
         "transcript.page_down": handlers.reading.scroll_on,
@@ -80,11 +80,11 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "turn.fork": chats.fork,
         "turn.mark_block": copying.mark_block,
         "turn.newer": turns.show_newer,
-        "turn.next": places.to_next_turn,
-        "turn.next_user": partial(places.to_user_turn, 1),
+        "turn.next": focus_control.to_next_turn,
+        "turn.next_user": partial(focus_control.to_user_turn, 1),
         "turn.older": turns.show_older,
-        "turn.previous": places.to_previous_turn,
-        "turn.previous_user": partial(places.to_user_turn, -1),
+        "turn.previous": focus_control.to_previous_turn,
+        "turn.previous_user": partial(focus_control.to_user_turn, -1),
         "turn.quote": copying.quote,
         "turn.raw": turns.toggle_source,
         "turn.redo": turns.redo,
@@ -135,7 +135,7 @@ class Commands:
         self._screen = screen
         self._core = core
         self._importing = handlers.importing
-        self._places = handlers.places
+        self._focus_control = handlers.focus_control
         self._ui = ui
         self._plain = plain(handlers)
         self._with_argument = with_argument(handlers)
@@ -146,7 +146,7 @@ class Commands:
 
     def is_possible(self, action_id: str) -> bool:
         """Return whether an action is possible now."""
-        if action_id == "turn.continue" and self._places.is_on_question:
+        if action_id == "turn.continue" and self._focus_control.is_on_question:
             return False
         match self._when.get(action_id):
             case When.BUSY:

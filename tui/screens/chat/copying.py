@@ -11,7 +11,7 @@ from tui.files import absolute, is_file, typed_path
 from tui.highlighting.languages import extension_of
 from tui.sanitize import sanitize
 from tui.screens.ask import AskText
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.transfer import TransferError, write_new
@@ -21,9 +21,9 @@ from tui.widgets.markdown.pieces import CodeText, code_texts
 class Copying:
     """Copies the turn under the cursor, or its selected block."""
 
-    def __init__(self, view: View, places: Places, ui: ScreenUi) -> None:
+    def __init__(self, view: View, focus_control: FocusControl, ui: ScreenUi) -> None:
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
         self._code_copied = ("", 0)
         """The turn whose code was copied last, and the number of that block, counted from the end."""
@@ -37,39 +37,39 @@ class Copying:
         """Copy the source of the turn under the cursor, or of its selected block."""
         if block := self._view.transcript.block:
             self.copy(block.source, "The block")
-        elif turn := self._places.acted_turn(ASSISTANT):
+        elif turn := self._focus_control.acted_turn(ASSISTANT):
             self.copy(turn.content, "The turn")
 
     def copy_shown(self) -> None:
         """Copy the turn under the cursor, or its selected block, as it is displayed."""
         if block := self._view.transcript.block:
             self.copy(block.shown, "The block as shown")
-        elif turn := self._places.acted_turn(ASSISTANT):
+        elif turn := self._focus_control.acted_turn(ASSISTANT):
             self.copy(self._view.transcript.shown_text(turn.id), "The turn as shown")
 
     def mark_block(self) -> None:
         """Select a block of the turn under the cursor. Keys then move the selection and copy it."""
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         transcript = self._view.transcript
         if turn is None or transcript.block is not None:
             return
-        self._places.to_turns()
+        self._focus_control.to_turns()
         transcript.cursor = turn.id
         if not transcript.move_block(0):
             self._ui.tell("There is nothing to select in this turn.")
 
     def quote(self) -> None:
         """Quote the turn under the cursor in the message."""
-        if turn := self._places.acted_turn(ASSISTANT):
+        if turn := self._focus_control.acted_turn(ASSISTANT):
             quoted = "\n".join(f"> {line}".rstrip() for line in turn.text.splitlines())
             self._view.composer.set_text(f"{self._view.composer.text}{quoted}\n\n")
-            self._places.to_composer()
+            self._focus_control.to_composer()
 
     # -- code
 
     def copy_code(self) -> None:
         """Copy the last code block of the turn under the cursor. Each further press copies the one before it."""
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None:
             return
         blocks = _code_of(turn)
@@ -85,7 +85,7 @@ class Copying:
 
     async def save_code(self) -> None:
         """Write a code block of the turn under the cursor to a file: the one copied last, or else the last one."""
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         blocks = _code_of(turn) if turn else ()
         if turn is None or not blocks:
             self._ui.tell("There is no code block in this turn.")

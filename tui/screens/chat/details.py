@@ -7,7 +7,7 @@ from tui.chat.core import Core
 from tui.conversation import ASSISTANT, Generation, Turn
 from tui.engine.base import Failed
 from tui.screens.chat.copying import Copying
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.view import View
 from tui.screens.turn_details import TurnDetails
 
@@ -15,10 +15,12 @@ from tui.screens.turn_details import TurnDetails
 class Details:
     """Shows the details of the turn under the cursor."""
 
-    def __init__(self, core: Core, view: View, places: Places, copying: Copying) -> None:
+    def __init__(
+        self, core: Core, view: View, focus_control: FocusControl, copying: Copying
+    ) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._copying = copying
 
     async def show_facts(self) -> None:
@@ -30,7 +32,7 @@ class Details:
         await self._show("tokens")
 
     async def _show(self, start: str) -> None:
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None:
             return
         chat = self._core.session.conversation

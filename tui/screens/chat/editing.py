@@ -15,7 +15,7 @@ from tui.chat.core import Core
 from tui.chat.replies import ReplyOrder
 from tui.conversation import USER
 from tui.sanitize import sanitize
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.widgets.bindings import key_name
@@ -29,10 +29,10 @@ _EDITORS: Final = ("editor", "nano", "vim", "vi", "emacs", "notepad")
 class Editing:
     """Edits turns, the message and the system prompt."""
 
-    def __init__(self, core: Core, view: View, places: Places, ui: ScreenUi) -> None:
+    def __init__(self, core: Core, view: View, focus_control: FocusControl, ui: ScreenUi) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
         self._left: dict[str, str] = {}
         """Texts of abandoned edits, by turn ID."""
@@ -42,7 +42,7 @@ class Editing:
     async def edit(self) -> None:
         """Edit the turn under the cursor in place."""
         screen, transcript = self._view.screen, self._view.transcript
-        turn = self._places.acted_turn(USER)
+        turn = self._focus_control.acted_turn(USER)
         region = transcript.turn_region(turn.id) if turn else None
         if turn is None or region is None or screen.query(TurnEditor):
             return
@@ -68,13 +68,13 @@ class Editing:
                 self._left[editor.turn_id] = editor.text
                 self._ui.tell("The turn is unchanged. Edit it again to continue your edit.")
             editor.remove()
-        self._places.to_turns()
+        self._focus_control.to_turns()
 
     def end(self, event: TurnEditor.Edited) -> None:
         """Apply the edit of a turn."""
         self._view.screen.query(TurnEditor).remove()
         # What is typed next is a message, not a command.
-        self._places.to_composer()
+        self._focus_control.to_composer()
         is_there = event.turn_id in self._core.session.conversation.turns
         if not is_there or self._core.replies.live is not None:
             self._view.composer.take_back(event.text)
@@ -112,7 +112,7 @@ class Editing:
 
     def edit_turn_outside(self) -> None:
         """Edit the turn under the cursor in the external editor."""
-        turn = self._places.acted_turn(USER)
+        turn = self._focus_control.acted_turn(USER)
         if turn is None:
             return
         before = sanitize(turn.text)

@@ -82,7 +82,7 @@ class ModelActions:
             self._hub,
             self._downloads,
             state,
-            self._rescue.look_for_room,
+            self._rescue.measure_memory,
             self._remember,
             self._servers.known(models),
         )

@@ -15,7 +15,7 @@ from tui.engine.facts import ModelFacts
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.models.rescue import PICKER, SHORTER, ways_out
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.settings.measurements import Measurements
 
 _TRUST_ANSWERS: Final = (
@@ -58,7 +58,7 @@ class ModelRescue:
         self._ui = ui
         self._choose_model = choose_model
 
-    def look_for_room(self) -> Room:
+    def measure_memory(self) -> FreeMemory:
         """Measure the free memory. Call this on a thread, because it may import torch."""
         try:
             device, reading = self._worker.target_memory()
@@ -67,7 +67,7 @@ class ModelRescue:
         own = self._worker.memory()
         # The loaded model is freed before another one is loaded, so its memory counts as free.
         freed = own.weights + own.cache if own.device == reading.device else 0
-        return Room(
+        return FreeMemory(
             device,
             f"{reading.device} ({reading.kind})",
             reading.free + freed,
@@ -86,8 +86,8 @@ class ModelRescue:
         Returns:
             Whether that is what is wanted.
         """
-        facts, room = await asyncio.to_thread(self._look_at, request)
-        ways = ways_out(request, facts, room, in_reply=in_reply)
+        facts, memory = await asyncio.to_thread(self._look_at, request)
+        ways = ways_out(request, facts, memory, in_reply=in_reply)
         answers = [Answer("no", "Do nothing", "n"), *(way.answer for way in ways)]
         answer = await self._ui.ask("Not enough memory", failed.message, answers)
         if answer == PICKER:
@@ -97,15 +97,15 @@ class ModelRescue:
                 self._loader.load(way.request)
         return answer == SHORTER
 
-    def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, Room]:
-        room = self.look_for_room()
+    def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, FreeMemory]:
+        memory = self.measure_memory()
         try:
             folders = self._settings.state.model_folders
             sources = {one.model: one for one in catalog.local_models(folders)}
             source = sources.get(request.model) or catalog.resolve(request.model)
-            return catalog.facts(source), room
+            return catalog.facts(source), memory
         except ModelLoadError:
-            return None, room
+            return None, memory
 
     def can_trust(self, failed: Failed) -> bool:
         """Return whether asking could help. Code that was trusted and still refused is not asked about again."""

@@ -29,12 +29,12 @@ from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.commands import Commands
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.empty_state import EmptyState
+from tui.screens.chat.focus_control import SIDEBAR_WIDTH, FocusControl
 from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.model_rescue import ModelRescue
-from tui.screens.chat.offering import Offering
-from tui.screens.chat.places import SIDEBAR_WIDTH, Places
+from tui.screens.chat.offered_actions import OfferedActions
+from tui.screens.chat.painter import ChatPainter
 from tui.screens.chat.pump import Pump
-from tui.screens.chat.show import Shower
 from tui.screens.chat.starting import Start, Starting
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import make_view
@@ -143,18 +143,18 @@ class ChatScreen(Screen[None]):
             choose_model=self._ask_for_model,
         )
         self.view = view = make_view(self, self._area, settings)
-        self._places = places = Places(view, core.session, settings, ui)
+        self._focus_control = focus_control = FocusControl(view, core.session, settings, ui)
         self._pump = Pump(
             self,
             client,
             wanted_interval=lambda: view.transcript.drain_interval,
-            show_status=lambda: self._shower.show_status(),
-            show_figures=lambda: self._shower.show_figures(),
+            show_status=lambda: self._painter.show_status(),
+            show_figures=lambda: self._painter.show_figures(),
         )
-        self._shower = Shower(
+        self._painter = ChatPainter(
             core,
             view,
-            places,
+            focus_control,
             memory=worker.memory,
             beside=lambda: core.side.label or self.handlers.importing.label,
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
@@ -173,22 +173,22 @@ class ChatScreen(Screen[None]):
             self,
             core,
             view,
-            places,
+            focus_control,
             rescue,
             ui,
             hub=hub,
             downloads=downloads,
             servers=servers,
-            show_downloads=self._shower.show_downloads,
-            show_activity=self._shower.show_activity,
+            show_downloads=self._painter.show_downloads,
+            show_activity=self._painter.show_activity,
             first_model=request.model if request is not None else "",
-            offers=lambda action_id: self.offering.offers(action_id),
+            offers=lambda action_id: self.offered.offers(action_id),
             run=self.do,
         )
         self._commands = Commands(self, core, self.handlers, ui)
-        self.offering = Offering(core, view, downloads, self.can_do)
+        self.offered = OfferedActions(core, view, downloads, self.can_do)
         self._starting = Starting(
-            core, view, worker, self._shower, self.handlers.chats, ui, start, self._ask_for_model
+            core, view, worker, self._painter, self.handlers.chats, ui, start, self._ask_for_model
         )
         Alerts(
             core.session,
@@ -226,7 +226,7 @@ class ChatScreen(Screen[None]):
         """Lay out the screen."""
         # Set before there are widgets, because each class added later restyles all of them.
         width, height = self.app.size
-        self._places.fit(width, update=False)
+        self._focus_control.fit(width, update=False)
         self.set_class(True, "-wide" if width >= SIDEBAR_WIDTH else "-narrow", update=False)
         self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
         yield Body(
@@ -239,15 +239,15 @@ class ChatScreen(Screen[None]):
             run=self.do,
         )
         yield self.view.status
-        yield Footer(self.offering.word)
+        yield Footer(self.offered.word)
 
     def on_mount(self) -> None:
         """Show the chat. Everything slow starts after the first frame."""
         self._pump.start()
-        self.set_interval(MEMORY_S, self._shower.read_memory)
-        self._shower.show_conversation()
-        self._shower.show_settings()
-        self._starting.begin(has_sidebar=self._places.shows_sidebar)
+        self.set_interval(MEMORY_S, self._painter.read_memory)
+        self._painter.show_conversation()
+        self._painter.show_settings()
+        self._starting.begin(has_sidebar=self._focus_control.shows_sidebar)
 
     def on_unmount(self) -> None:
         """Stop starting new work."""
@@ -255,7 +255,7 @@ class ChatScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Show or hide the columns beside the chat when the width crosses a threshold."""
-        self._places.fit(event.size.width)
+        self._focus_control.fit(event.size.width)
 
     def on_screen_suspend(self) -> None:
         """Hide notifications and keys, because the screen above shows its own."""
@@ -293,16 +293,16 @@ class ChatScreen(Screen[None]):
         return action_id in self._commands and self._commands.is_possible(action_id)
 
     def action_scroll_or_move(self, step: int, may_leave: bool = True) -> None:
-        """Scroll within a turn, or else move the cursor; see `Places`."""
-        self._places.scroll_or_move(step, may_leave=may_leave)
+        """Scroll within a turn, or else move the cursor; see `FocusControl`."""
+        self._focus_control.scroll_or_move(step, may_leave=may_leave)
 
     def _ask_for_model(self, message: str) -> None:
         self.ui.start(self.handlers.models.pick(message))
 
     def take_typing(self, event: events.Key | events.Paste) -> None:
-        """Pass text typed into a widget that takes none to the message; see `Places`."""
+        """Pass text typed into a widget that takes none to the message; see `FocusControl`."""
         self.ui.acted()
-        self._places.take_typing(event)
+        self._focus_control.take_typing(event)
 
     # -- the editor of a turn, which is mounted on the screen
 

@@ -11,7 +11,7 @@ from tui.chat.core import Core
 from tui.engine.base import LoadRequest
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.chat_actions import ChatActions
-from tui.screens.chat.show import Shower
+from tui.screens.chat.painter import ChatPainter
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.sessions import Loaded
@@ -46,7 +46,7 @@ class Starting:
         core: Core,
         view: View,
         worker: EngineWorker,
-        shower: Shower,
+        painter: ChatPainter,
         chats: ChatActions,
         ui: ScreenUi,
         start: Start,
@@ -58,7 +58,7 @@ class Starting:
             core: the chat.
             view: the screen's widgets.
             worker: runs the engine's jobs.
-            shower: shows the memory in use.
+            painter: shows the memory in use.
             chats: tells about the chat that was opened.
             ui: tells.
             start: what there is to open, load and tell.
@@ -67,7 +67,7 @@ class Starting:
         self._core = core
         self._view = view
         self._worker = worker
-        self._shower = shower
+        self._painter = painter
         self._chats = chats
         self._ui = ui
         self._begin_with = start
@@ -101,7 +101,7 @@ class Starting:
             self._core.loader.load(start.request)
         else:
             self._ask_for_model("Welcome. Choose a model to talk with.")
-        self._shower.read_memory()
+        self._painter.read_memory()
 
     def _tell(self, notices: Sequence[str]) -> None:
         """Show the problems found at the start in one notification. The log has all of them."""

@@ -9,9 +9,9 @@ from textual.widgets import TextArea
 
 from tui.chat.core import Core
 from tui.sanitize import sanitize
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.importing import Importing
 from tui.screens.chat.leaving import Leaving
-from tui.screens.chat.places import Places
 from tui.screens.chat.ui import NOTICE_S, ScreenUi
 from tui.screens.chat.view import View
 
@@ -26,14 +26,14 @@ class Stopping:
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         importing: Importing,
         leaving: Leaving,
         ui: ScreenUi,
     ) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._importing = importing
         self._leaving = leaving
         self._ui = ui
@@ -44,7 +44,7 @@ class Stopping:
         """Close what is open over the chat; else stop the reply, or what the model writes beside the chat, or an import, or
         loading.
         """
-        if self._places.close_open():
+        if self._focus_control.close_open():
             return
         core = self._core
         if core.replies.live is not None:

@@ -13,7 +13,7 @@ from tui.engine.base import LoadRequest
 from tui.engine.catalog import ModelKind, ModelSource, local_models
 from tui.engine.remote.address import is_server, parse
 from tui.parameters import readable
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.reply_options import ReplyOptions
@@ -25,12 +25,17 @@ class TurnActions:
     """Acts on the turn under the cursor, or else on the last one."""
 
     def __init__(
-        self, core: Core, view: View, places: Places, consent: ServerConsent, ui: ScreenUi
+        self,
+        core: Core,
+        view: View,
+        focus_control: FocusControl,
+        consent: ServerConsent,
+        ui: ScreenUi,
     ) -> None:
         self._consent = consent
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
 
     def _order(self, parent: str | None, label: str) -> ReplyOrder:
@@ -46,13 +51,13 @@ class TurnActions:
         turn = self._turn_to_answer()
         if turn is not None:
             # What is typed next is a message and no command.
-            self._places.to_composer()
+            self._focus_control.to_composer()
             self._core.replies.begin(self._order(_answered(turn), "Regenerate"))
 
     def _turn_to_answer(self) -> Turn | None:
         path, cursor = self._core.session.conversation.path, self._view.transcript.cursor
         is_unanswered = bool(path) and path[-1].role == USER and cursor is None
-        return path[-1] if is_unanswered else self._places.acted_turn(ASSISTANT)
+        return path[-1] if is_unanswered else self._focus_control.acted_turn(ASSISTANT)
 
     async def regenerate_with(self) -> None:
         """Generate another reply with other parameters, another model or given first words, just this once."""
@@ -65,7 +70,7 @@ class TurnActions:
         )
         if options is None:
             return
-        self._places.to_composer()
+        self._focus_control.to_composer()
         is_other = options.model and options.model != loader.model
         order = ReplyOrder(
             self._core.session.conversation.id,
@@ -89,7 +94,7 @@ class TurnActions:
 
     async def reproduce(self) -> None:
         """Generate a reply again with the seed and the parameters of the original."""
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None or turn.generation is None:
             self._ui.tell("Only a model's reply can be reproduced.", severity="warning")
             return
@@ -99,7 +104,7 @@ class TurnActions:
                 "This reply was continued later. Only the seed of its last part is known.",
                 severity="warning",
             )
-        self._places.to_composer()
+        self._focus_control.to_composer()
         why = f"This reply was made by {short_name(made.model)} on a server."
         if not await self._consent.may_use(made.model, why):
             return
@@ -119,11 +124,11 @@ class TurnActions:
 
     def continue_reply(self) -> None:
         """Continue the reply under the cursor, or else the last reply."""
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None or turn.role != ASSISTANT:
             self._ui.tell("Only a reply can be continued.", severity="warning")
             return
-        self._places.to_composer()
+        self._focus_control.to_composer()
         if turn.is_empty:
             self._core.replies.begin(self._order(turn.parent, "Regenerate"))
         else:
@@ -144,7 +149,7 @@ class TurnActions:
         """Show another variant of a turn and what follows it; by default, of the turn under the cursor."""
         chat = self._core.session.conversation
         on_path = {turn.id: turn for turn in chat.path}
-        turn = on_path.get(turn_id) if turn_id else self._places.acted_turn(ASSISTANT)
+        turn = on_path.get(turn_id) if turn_id else self._focus_control.acted_turn(ASSISTANT)
         if turn is None or self._core.replies.live is not None:
             return
         place = [one.id for one in chat.path].index(turn.id)
@@ -167,7 +172,7 @@ class TurnActions:
         session = self._core.session
         if turn_id in session.conversation.turns:
             session.navigate(lambda chat: chat.select(turn_id))
-            self._places.to_turn(turn_id)
+            self._focus_control.to_turn(turn_id)
 
     # -- deleting, undo
 
@@ -180,7 +185,7 @@ class TurnActions:
         self._delete(following=True)
 
     def _delete(self, *, following: bool) -> None:
-        turn = self._places.acted_turn()
+        turn = self._focus_control.acted_turn()
         if turn is None:
             return
         session, turn_id = self._core.session, turn.id
@@ -223,7 +228,7 @@ class TurnActions:
 
     def toggle_source(self) -> None:
         """Switch the turn under the cursor between its source and the rendered text."""
-        if turn := self._places.acted_turn(ASSISTANT):
+        if turn := self._focus_control.acted_turn(ASSISTANT):
             self._view.transcript.toggle_raw(turn.id)
 
     def toggle_reasoning(self) -> None:

@@ -29,7 +29,7 @@ _WIDEST: Final = 76
 NOTICE_S: Final = 5.0
 """How long a notification stays that needs no action, in seconds."""
 _PROBLEM_S: Final = 12.0
-_MOST_TOLD: Final = 3
+_MOST_NOTICES: Final = 3
 """How many problems are shown at the same time until the user acts. Other notifications make room for them."""
 _SEEN_S: Final = 1.5
 _READ_S: Final = 4.0
@@ -37,7 +37,7 @@ _READ_S: Final = 4.0
 
 
 @dataclass
-class _Told:
+class _Notice:
     """A notification with text that is safe to show, and the monotonic time when it expires."""
 
     text: str
@@ -46,7 +46,7 @@ class _Told:
     until: float = 0.0
     since: float = field(default_factory=monotonic)
 
-    def replaces(self, older: _Told) -> bool:
+    def replaces(self, older: _Notice) -> bool:
         """Whether the older notification is obsolete: an informational one always is, an error if the new one has the same
         title.
         """
@@ -76,7 +76,7 @@ class ScreenUi:
         """
         self._screen = screen
         self._type_on = type_on
-        self._told: list[_Told] = []
+        self._notices: list[_Notice] = []
         self._shown: list[Notification] = []
         """The notifications that Textual shows now."""
         self._is_due = False
@@ -92,28 +92,30 @@ class ScreenUi:
         """Show a notification; text from any source is safe. It replaces informational ones, and an error replaces an error with
         the same title. With `is_shown`, the text is visible on the screen too, and the notification expires sooner.
         """
-        new = _Told(sanitize(text), sanitize_line(title), severity)
+        new = _Notice(sanitize(text), sanitize_line(title), severity)
         is_quick = is_shown or severity == "information"
         new.until = monotonic() + (NOTICE_S if is_quick else _PROBLEM_S)
-        self._told = [told for told in self._told if told.until > monotonic()]
-        kept = [told for told in self._told if not new.replaces(told)][-(_MOST_TOLD - 1) :]
-        self._told = [*kept, new]
-        self._show_told()
+        self._notices = [notice for notice in self._notices if notice.until > monotonic()]
+        kept = [notice for notice in self._notices if not new.replaces(notice)][
+            -(_MOST_NOTICES - 1) :
+        ]
+        self._notices = [*kept, new]
+        self._show_notices()
 
     def acted(self) -> None:
         """Remove the notifications that were shown long enough to be read, because the user has acted."""
         now = monotonic()
-        self._told = [told for told in self._told if told.until > now]
+        self._notices = [notice for notice in self._notices if notice.until > now]
         kept = [
-            told
-            for told in self._told
-            if now - told.since < (_SEEN_S if told.severity == "information" else _READ_S)
+            notice
+            for notice in self._notices
+            if now - notice.since < (_SEEN_S if notice.severity == "information" else _READ_S)
         ]
-        if len(kept) < len(self._told):
-            self._told = kept
-            self._show_told()
+        if len(kept) < len(self._notices):
+            self._notices = kept
+            self._show_notices()
 
-    def _show_told(self) -> None:
+    def _show_notices(self) -> None:
         """Show the current notifications, after the previous ones have reached the screen: Textual shows them with a delay."""
         if not self._is_due:
             self._is_due = True
@@ -121,7 +123,7 @@ class ScreenUi:
 
     def _put_up(self) -> None:
         self._is_due = False
-        shown, self._shown = self._shown, [told.notification() for told in self._told]
+        shown, self._shown = self._shown, [notice.notification() for notice in self._notices]
         # Textual has no public way to remove some notifications and keep the app's own.
         for old in shown:
             self._screen.app._unnotify(old)  # noqa: SLF001

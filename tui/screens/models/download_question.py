@@ -33,5 +33,5 @@ def no_room(plan: DownloadPlan) -> str:
     """Return why a download can't start, and what to do."""
     return (
         f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, and {bytes_text(plan.free_bytes)} are free on the "
-        "disk of the Hugging Face cache. Make room there, or set HF_HOME to another disk."
+        "disk of the Hugging Face cache. Free some space there, or set HF_HOME to another disk."
     )

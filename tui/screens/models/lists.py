@@ -29,7 +29,7 @@ from tui.engine.remote.servers import Server
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Finder, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.screens.models.server_models import ServerModels
 from tui.settings.state import AppState
 from tui.widgets.bindings import key_name
@@ -70,7 +70,7 @@ class ModelDesk:
     hub: Hub
     downloads: Downloads
     state: AppState
-    look: Callable[[], Room]
+    look: Callable[[], FreeMemory]
     remember: Callable[[AppState], object]
     servers: tuple[Server, ...] = ()
 
@@ -113,7 +113,7 @@ class ModelLists(Finder[LoadRequest]):
         self._current = current
         self._request = request or LoadRequest("")
         self._assistant = assistant
-        self._room = Room()
+        self._memory = FreeMemory()
         self._known = _Known()
         self._is_loaded = False
         self._in_hub = False
@@ -155,7 +155,7 @@ class ModelLists(Finder[LoadRequest]):
         self._show_keys()
         self._look_for_models()
         self._servers.ask_all()
-        self.set_timer(_ROOM_AFTER_S, self._look_for_room)
+        self.set_timer(_ROOM_AFTER_S, self._measure_memory)
         self.set_interval(_DOWNLOADS_S, self._show_downloads)
 
     # -- reading, on threads
@@ -206,13 +206,13 @@ class ModelLists(Finder[LoadRequest]):
         self._is_loaded = True
         self._show(select)
 
-    @work(thread=True, exit_on_error=False, group="room")
-    def _look_for_room(self) -> None:
-        room = self._desk.look()
-        self.app.call_from_thread(self._take_room, room)
+    @work(thread=True, exit_on_error=False, group="memory")
+    def _measure_memory(self) -> None:
+        memory = self._desk.look()
+        self.app.call_from_thread(self._take_memory, memory)
 
-    def _take_room(self, room: Room) -> None:
-        self._room = room
+    def _take_memory(self, memory: FreeMemory) -> None:
+        self._memory = memory
         self._show()
 
     @work(thread=True, exit_on_error=False, group="hub", exclusive=True)
@@ -366,7 +366,7 @@ class ModelLists(Finder[LoadRequest]):
         fits = None
         if facts is not None:
             name = "none" if facts.method else self._request.quantization
-            fits = rows.verdict(model, facts, name, self._room)
+            fits = rows.verdict(model, facts, name, self._memory)
         prompt = rows.local_row(
             source,
             facts,
@@ -389,7 +389,7 @@ class ModelLists(Finder[LoadRequest]):
             Option(
                 rows.hub_row(
                     model,
-                    rows.verdict(model.id, rows.hub_facts(model), "none", self._room),
+                    rows.verdict(model.id, rows.hub_facts(model), "none", self._memory),
                     is_here=self._known.complete.get(model.id, False),
                     is_favorite=model.id in self._state.favorites,
                     download=downloads.get(model.id),
@@ -421,10 +421,10 @@ class ModelLists(Finder[LoadRequest]):
                 "HuggingFaceTB/SmolLM2-360M-Instruct, or the path of a model folder or .gguf file."
             )
         else:
-            room = self._room
+            memory = self._memory
             free = (
-                f" · {bytes_text(room.free_bytes)} free on {sanitize_line(room.name)}"
-                if room.free_bytes
+                f" · {bytes_text(memory.free_bytes)} free on {sanitize_line(memory.name)}"
+                if memory.free_bytes
                 else ""
             )
             note.update(f"{len(self._known.sources)} on this machine{free}")
@@ -464,7 +464,7 @@ class ModelLists(Finder[LoadRequest]):
         facts = self._known.facts.get(model) or self._hub_facts.get(model)
         lines: list[Content] = []
         if facts is not None and (facts.parameters or facts.stored_bytes):
-            lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._room)]
+            lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._memory)]
             if facts.method:
                 text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}), so you can't choose one."
                 lines.append(Content.styled(text, "$text-muted"))

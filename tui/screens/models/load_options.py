@@ -19,7 +19,7 @@ from tui.errors import UserError
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, show_problem
 from tui.screens.models import rows
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.widgets.editor import LineInput
 from tui.widgets.tick import Tick
 
@@ -52,18 +52,18 @@ class LoadOptions(FormDialog[LoadRequest]):
     }
     """
 
-    def __init__(self, request: LoadRequest, facts: ModelFacts | None, room: Room) -> None:
+    def __init__(self, request: LoadRequest, facts: ModelFacts | None, memory: FreeMemory) -> None:
         """Create the dialog.
 
         Args:
             request: the load request to start from.
             facts: what is known about the model; None if nothing is.
-            room: what there is room for.
+            memory: the free memory.
         """
         super().__init__()
         self._request = request
         self._facts = facts
-        self._room = room
+        self._memory = memory
 
     def compose(self) -> ComposeResult:
         """Lay out the fields."""
@@ -116,7 +116,7 @@ class LoadOptions(FormDialog[LoadRequest]):
             )
 
     def _quantization_label(self, name: str) -> str:
-        found = availability(name, self._room.device)
+        found = availability(name, self._memory.device)
         return QUANTIZATIONS[name].label + ("" if found.ok else f" – {sanitize_line(found.reason)}")
 
     def _choice(
@@ -161,8 +161,8 @@ class LoadOptions(FormDialog[LoadRequest]):
             return
         name = str(self.query_one("#quantization", Select).value)
         dtype = str(self.query_one("#dtype", Select).value)
-        one = rows.verdict(self._request.model, self._facts, name, self._room, dtype)
-        line = rows.verdict_line(one, self._room.free_bytes)
+        one = rows.verdict(self._request.model, self._facts, name, self._memory, dtype)
+        line = rows.verdict_line(one, self._memory.free_bytes)
         if self._facts.method:
             locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}), so you can't choose one."
             line = Content("\n").join((line, Content.styled(locked, "$text-muted")))
@@ -182,7 +182,7 @@ class LoadOptions(FormDialog[LoadRequest]):
             show_problem(self, str(error))
             return
         quantization = self._value("quantization")
-        found = availability(quantization, self._room.device)
+        found = availability(quantization, self._memory.device)
         if not found.ok:
             remedy = f" Install it with: {found.command}" if found.command else ""
             show_problem(self, f"This quantization can't be used here: {found.reason}.{remedy}")

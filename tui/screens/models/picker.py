@@ -117,12 +117,15 @@ class ModelPicker(ModelLists):
     def _leave_with(self, request: LoadRequest) -> None:
         """Return a load request. Ask first if the model is unlikely to fit even after the current model has been freed."""
         facts = self._known.facts.get(request.model) or self._hub_facts.get(request.model)
-        has_room_elsewhere = request.max_memory or request.device not in ("auto", self._room.device)
+        has_room_elsewhere = request.max_memory or request.device not in (
+            "auto",
+            self._memory.device,
+        )
         if facts is None or not self._current or self._assistant or has_room_elsewhere:
             self.dismiss(request)
             return
         name = "none" if facts.method else request.quantization
-        one = rows.verdict(request.model, facts, name, self._room, request.dtype)
+        one = rows.verdict(request.model, facts, name, self._memory, request.dtype)
         if one.grade is not Grade.TOO_BIG or one.needed is None:
             self.dismiss(request)
             return
@@ -132,7 +135,7 @@ class ModelPicker(ModelLists):
                 self.dismiss(request)
 
         text = (
-            f"It needs about {bytes_text(one.needed.total_bytes)}, and {bytes_text(self._room.free_bytes)} would be free. "
+            f"It needs about {bytes_text(one.needed.total_bytes)}, and {bytes_text(self._memory.free_bytes)} would be free. "
             "The current model is unloaded first, and stays unloaded if this one doesn't fit."
         )
         answers = (
@@ -176,7 +179,7 @@ class ModelPicker(ModelLists):
             if request is not None:
                 self._ask_for(request)
 
-        dialog = LoadOptions(replace(self._request, model=model), facts, self._room)
+        dialog = LoadOptions(replace(self._request, model=model), facts, self._memory)
         self.app.push_screen(dialog, answered)
 
     def action_switch(self) -> None:

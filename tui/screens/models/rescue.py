@@ -11,7 +11,7 @@ from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import Grade
 from tui.engine.quantization import NONE, QUANTIZATIONS
-from tui.screens.models.rows import Room, verdict
+from tui.screens.models.rows import FreeMemory, verdict
 from tui.widgets.figures import bytes_text
 
 SHORTER: Final = "shorter"
@@ -34,14 +34,14 @@ class WayOut:
 
 
 def ways_out(
-    request: LoadRequest, facts: ModelFacts | None, room: Room, *, in_reply: bool
+    request: LoadRequest, facts: ModelFacts | None, memory: FreeMemory, *, in_reply: bool
 ) -> Sequence[WayOut]:
     """Return the solutions that may help, the mildest first. The last one is always another model.
 
     Args:
         request: the load that failed, or that the failed reply was made with.
         facts: of that model; None if unknown.
-        room: the free memory after cleaning up.
+        memory: the free memory after cleaning up.
         in_reply: whether a reply failed, rather than a load.
     """
     found: list[WayOut] = []
@@ -49,30 +49,30 @@ def ways_out(
         label = "Leave out the older half of the chat"
         found.append(WayOut(Answer(SHORTER, label, "s")))
     if facts is not None and not facts.method:
-        found += _quantized(request, facts, room)
-    kind = room.device.partition(":")[0]
+        found += _quantized(request, facts, memory)
+    kind = memory.device.partition(":")[0]
     if kind in ("cuda", "xpu") and not request.max_memory:
-        limit = f"{int(room.free_bytes * _GPU_SHARE) // 2**20}MiB"
-        offloaded = replace(request, device="auto", max_memory={room.device: limit, "cpu": "1TiB"})
+        limit = f"{int(memory.free_bytes * _GPU_SHARE) // 2**20}MiB"
+        offloaded = replace(
+            request, device="auto", max_memory={memory.device: limit, "cpu": "1TiB"}
+        )
         label = f"Move what exceeds {limit} to RAM (slow)"
         found.append(WayOut(Answer("offload", label, "o"), offloaded))
     found.append(WayOut(Answer(PICKER, "Choose a smaller model", "m")))
     return found
 
 
-def _quantized(request: LoadRequest, facts: ModelFacts, room: Room) -> list[WayOut]:
+def _quantized(request: LoadRequest, facts: ModelFacts, memory: FreeMemory) -> list[WayOut]:
     """Return quantizations with fewer bits than the current one that run here, except those that clearly don't fit either."""
     bits = QUANTIZATIONS.get(request.quantization, QUANTIZATIONS[NONE]).bits
     found: dict[int, WayOut] = {}
     for entry in QUANTIZATIONS.values():
-        one = verdict(request.model, facts, entry.name, room, request.dtype)
+        one = verdict(request.model, facts, entry.name, memory, request.dtype)
         if entry.bits >= bits or entry.bits in found or one.unavailable or one.needed is None:
             continue
         if one.grade is Grade.TOO_BIG:
             continue
-        label = (
-            f"{entry.label}: {bytes_text(one.needed.total_bytes)} of {bytes_text(room.free_bytes)}"
-        )
+        label = f"{entry.label}: {bytes_text(one.needed.total_bytes)} of {bytes_text(memory.free_bytes)}"
         key = str(entry.bits)
         found[entry.bits] = WayOut(
             Answer(entry.name, label, key), replace(request, quantization=entry.name)

@@ -52,7 +52,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class FreeMemory:
     """The memory that is free for a model.
 
     Attributes:
@@ -72,30 +72,30 @@ class Room:
     half_dtype: str = "bfloat16"
 
 
-def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
+def verdicts(model: str, facts: ModelFacts, memory: FreeMemory) -> tuple[Verdict, ...]:
     """Return a verdict for each quantization; only one if the checkpoint is already quantized."""
     names: Sequence[str] = ("none",) if facts.method else tuple(QUANTIZATIONS)
-    return tuple(verdict(model, facts, name, room) for name in names)
+    return tuple(verdict(model, facts, name, memory) for name in names)
 
 
 def verdict(
-    model: str, facts: ModelFacts, quantization: str, room: Room, dtype: str = AUTO
+    model: str, facts: ModelFacts, quantization: str, memory: FreeMemory, dtype: str = AUTO
 ) -> Verdict:
     """Return whether a model fits with one quantization, with its other weights in `dtype`."""
     needed = need(
         facts,
         quantization,
         dtype=dtype,
-        half_dtype=room.half_dtype,
-        context_tokens=room.context_tokens,
-        device=room.device,
+        half_dtype=memory.half_dtype,
+        context_tokens=memory.context_tokens,
+        device=memory.device,
     )
-    found = availability(quantization, room.device)
-    weight, speed = room.measured.get(model, {}).get(quantization, (0, 0.0))
+    found = availability(quantization, memory.device)
+    weight, speed = memory.measured.get(model, {}).get(quantization, (0, 0.0))
     return Verdict(
         quantization,
         needed,
-        grade(needed, room.free_bytes),
+        grade(needed, memory.free_bytes),
         found.reason,
         found.command,
         weight,

@@ -45,11 +45,11 @@ class SettingRow(Horizontal):
         """What the field is for, and notes on its value."""
 
 
-class Explained(Label):
+class Explanation(Label):
     """Explains the focused setting."""
 
     DEFAULT_CSS = """
-    Explained {
+    Explanation {
         dock: bottom; display: none; height: 6; width: 1fr;
         padding: 0 1 0 2; border-top: solid $border-blurred;
         color: $text-muted; background: $surface;

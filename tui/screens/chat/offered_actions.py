@@ -31,7 +31,7 @@ _OF_TURNS: Final = (
 _MADE_BY_MODEL: Final = ("turn.regenerate", "turn.regenerate_with", "turn.continue")
 
 
-class Offering:
+class OfferedActions:
     """Decides which actions the footer and the palette offer."""
 
     def __init__(

@@ -25,7 +25,7 @@ Change = Callable[[], Awaitable[object]]
 """Asks for a new value and applies it."""
 
 
-class SettingsDesk:
+class SettingsEditor:
     """Reads and changes settings for the settings screen."""
 
     def __init__(

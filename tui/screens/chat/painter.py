@@ -24,21 +24,21 @@ from tui.engine.base import (
 )
 from tui.sanitize import sanitize_line
 from tui.screens.chat.empty_state import EmptyState
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.prompt_note import PromptNote
 from tui.screens.chat.view import View
 from tui.screens.presenting import Presenter, caption, reasoning_caption
 from tui.widgets.status_bar import ModelState, StatusValues
 
 
-class Shower:
+class ChatPainter:
     """Paints the chat and what is in progress in it."""
 
     def __init__(
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         *,
         memory: Callable[[], MemoryReading],
         beside: Callable[[], str],
@@ -50,7 +50,7 @@ class Shower:
         Args:
             core: what is shown.
             view: where it is shown.
-            places: where the cursor is.
+            focus_control: where the cursor is.
             memory: returns the memory of the device in use.
             beside: returns what is done beside the chat, in a few words; empty for nothing.
             name_window: gives the terminal's window a title.
@@ -58,7 +58,7 @@ class Shower:
         """
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._read_memory = memory
         self._beside = beside
         self._name_window = name_window
@@ -119,7 +119,7 @@ class Shower:
     def _chat_is_shown(self) -> None:
         self.show_title()
         self.show_activity()
-        self._places.mark_cursor()
+        self._focus_control.mark_cursor()
         self._prompt_note.look()
 
     def _show_turn(self, turn_id: str) -> None:

@@ -25,8 +25,8 @@ _TAKES_TEXT: Final = (Input, TextArea, SelectOverlay, TurnPane)
 """Widgets that handle typed letters themselves."""
 
 
-class Places:
-    """Moves the cursor."""
+class FocusControl:
+    """Moves the focus and the cursor on the turns, and shows or hides the sidebar."""
 
     def __init__(self, view: View, session: ChatSession, settings: ChatSettings, ui: Ui) -> None:
         self._view = view
@@ -137,7 +137,7 @@ class Places:
 
         Args:
             step: -1 for up, 1 for down.
-            may_leave: go on to the composer, which is below the end.
+            may_leave: whether to focus the composer below the last turn.
         """
         transcript, path = self._view.transcript, self._session.conversation.path
         if transcript.block is not None:
@@ -152,7 +152,7 @@ class Places:
     def take_typing(self, event: events.Key | events.Paste) -> None:
         """Focus the message before text is typed into a widget that takes none, for example a button or a list.
 
-        To be called before the key reaches what has the focus: of a burst of keys all would get there before it has moved.
+        Call this before the key reaches the focused widget. Otherwise, all keys of a burst would reach it before the focus has moved.
         """
         focused = self._view.screen.focused
         if isinstance(focused, _TAKES_TEXT):
@@ -183,8 +183,8 @@ class Places:
         """Show the columns that fit a screen of `width` cells. In plain mode there is only one column.
 
         Args:
-            width: of the screen.
-            update: style the widgets anew; False before there are any.
+            width: the width of the screen.
+            update: whether to restyle the widgets; False before they exist.
         """
         screen, wide = self._view.screen, width >= SIDEBAR_WIDTH
         screen.set_class(width >= BROAD and not self._is_plain, "-broad", update=update)
