@@ -365,7 +365,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
         for answer in ("n", "y"):
             screen.core.loader.load(LoadRequest("org/own"))
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-            await until(pilot, lambda: "Run code of org/own@4f2a?" in shown(pilot))
+            await until(pilot, lambda: "Run code from org/own@4f2a?" in shown(pilot))
             loads = len(engine.load_requests)
             engine.load_error = None if answer == "y" else engine.load_error
             await pilot.press(answer)
@@ -401,8 +401,8 @@ async def test_each_piece_of_code_that_a_model_needs_is_asked_about_in_turn(desk
         screen = await ready(pilot)
         screen.core.loader.load(LoadRequest("org/own", trust_own_code=True))
         titles = (
-            "Run code of /models/own@a1a1a1a1a1a1?",
-            "Run code of other/tokens@b2b2b2b2b2b2?",
+            "Run code from /models/own@a1a1a1a1a1a1?",
+            "Run code from other/tokens@b2b2b2b2b2b2?",
             "assistant@d4d4d4d4d4d4?",
         )
         for title in titles:

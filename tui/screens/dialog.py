@@ -265,7 +265,7 @@ class FormDialog(Dialog[Result]):
 
         Args:
             accept: the label of the button that accepts.
-            hints: of the keys.
+            hints: the hints for the keys.
         """
         yield Label("", id="problem", classes="problem -none", markup=False)
         with Horizontal(id="buttons"):

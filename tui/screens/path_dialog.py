@@ -63,7 +63,7 @@ class PathDialog(ListDialog[str]):
         """Create the dialog.
 
         Args:
-            title: what is asked for.
+            title: what to enter.
             value: the initial text of the field.
             accept: the label for Enter, in one word.
             note: a sentence above the field.

@@ -41,9 +41,9 @@ _STATUSES: Final = {
     Status.INTERRUPTED: "interrupted while it was written",
 }
 _REASONS: Final = {
-    Status.TRUNCATED: "cut off since",
-    Status.STOPPED: "stopped since",
-    Status.INTERRUPTED: "interrupted since",
+    Status.TRUNCATED: "cut off because",
+    Status.STOPPED: "stopped because",
+    Status.INTERRUPTED: "interrupted because",
 }
 SPECIAL_TOKEN: Final = re.compile(
     r"<[|｜][^<>|｜\n]{1,60}[|｜]>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT)\]"

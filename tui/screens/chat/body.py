@@ -39,10 +39,10 @@ class Body(Row):
             chats: the saved chats.
             chat: the open chat.
             sidebar: the settings.
-            settings: what the chat is set to.
-            undoing: takes a reset back.
+            settings: the settings of the chat.
+            undoing: undoes a reset.
             models: loads the model with another quantization.
-            run: does an action.
+            run: runs an action.
         """
         super().__init__(id="main")
         self._chats = chats

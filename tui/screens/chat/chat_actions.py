@@ -56,7 +56,7 @@ class ChatActions:
         self._exported_to: Path | None = None
         """The folder of the last export."""
 
-        # -- going to another chat
+        # -- switching chats
         self._wanted = ""
         """The id of the saved chat that is being opened."""
 
@@ -219,7 +219,7 @@ class ChatActions:
             else:
                 self._ui.tell("The model didn't suggest a title.", severity="warning")
 
-    # -- elsewhere
+    # -- copying and exporting
 
     def copy(self) -> None:
         """Copy the whole chat as Markdown."""
@@ -296,7 +296,7 @@ def _rank(known: Format) -> int:
 def _suggested_path(chat: Conversation, folder: Path | None) -> Path:
     """Return a path named after the chat's title, in `folder` or else in the folder where the app was started.
 
-    Where nothing can be written there, as in that of a program that the desktop starts, it is in the home folder.
+    If nothing can be written there, for example because the desktop started the app, the path is in the home folder.
     """
     words = "".join(c if c.isalnum() or c in " -_" else " " for c in chat.title)
     folder = folder or absolute(Path())

@@ -24,8 +24,8 @@ class ChatColumn(Column):
 
         Args:
             view: the widgets.
-            handlers: those that search the chat, page turns and move the cursor.
-            ui: runs what waits for an answer.
+            handlers: search the chat, page through variants and move the cursor.
+            ui: runs work in the background.
         """
         super().__init__(id="chat")
         self._view = view

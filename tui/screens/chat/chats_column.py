@@ -43,9 +43,9 @@ class ChatsColumn(Vertical):
         """Create it.
 
         Args:
-            core: whose chats they are.
-            open_chat: opens the chat with an id.
-            id: Textual's.
+            core: owns the chats.
+            open_chat: opens the chat with a given ID.
+            id: the widget's ID.
         """
         super().__init__(id=id)
         self._core = core

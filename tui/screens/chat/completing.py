@@ -35,10 +35,10 @@ class Completing:
         """Create it.
 
         Args:
-            composer: where is written.
-            menu: the list.
+            composer: the composer.
+            menu: the list of completions.
             ui: starts looking for files.
-            attach: called with the path of a file that was chosen.
+            attach: called with the path of the chosen file.
         """
         self._composer = composer
         self._menu = menu

@@ -50,10 +50,10 @@ class ComposerArea(Middle):
         """Create it.
 
         Args:
-            core: the chat that is written in.
-            ui: tells and asks.
-            run: does what a command asks for.
-            choose_model: asks for a model, with a sentence that says why.
+            core: owns the open chat.
+            ui: shows notifications and questions.
+            run: runs a command.
+            choose_model: asks for a model, with a sentence about the reason.
         """
         super().__init__()
         self._core = core
@@ -354,8 +354,8 @@ class ComposerArea(Middle):
     def leave(self, opened: Conversation) -> Draft | None:
         """Prepare to switch to another chat, and return that chat's draft.
 
-        What was being written stays with the chat before, if that has anything to come back to or if something else was being
-        written in the one that is opened; otherwise it goes along.
+        The draft stays with the previous chat if that chat has anything to come back to, or if the opened chat has another
+        draft. Otherwise, the draft moves to the opened chat.
         """
         session, drafts = self._core.session, self._core.drafts
         if opened.id == session.conversation.id:

@@ -99,7 +99,7 @@ class Copying:
         name: str | None = f"code{extension}"
         while True:
             name = await self._ui.show(
-                AskText("Write the code to a file", name or "", note=note, is_path=True)
+                AskText("Save the code to a file", name or "", note=note, is_path=True)
             )
             if name is None or not name.strip():
                 return

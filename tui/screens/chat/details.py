@@ -37,7 +37,7 @@ class Details:
             return
         chat = self._core.session.conversation
         dialog = TurnDetails(
-            turn, chat, copy=lambda text: self._copying.copy(text, "It"), start=start
+            turn, chat, copy=lambda text: self._copying.copy(text, "The text"), start=start
         )
         self._view.screen.app.push_screen(dialog)
         await self._fill_prompt(dialog, turn)
@@ -74,11 +74,11 @@ class Details:
 
 
 def _changed_since(tokens: int, made: Generation) -> str:
-    """A sentence about a prompt that is not as long as the one that a reply was made from; empty where it is."""
+    """Return a sentence if a prompt has another length than the one that a reply was made from; empty otherwise."""
     then = made.stats.prompt_tokens
     if not then or then == tokens or made.start_text or made.continued:
         return ""
     return (
-        f"As it would be made now, with {tokens:,} tokens. The reply was made from {then:,}: the system prompt, the turns "
-        "before it or what was left out of the context have changed since."
+        f"This is the prompt as it would be built now, with {tokens:,} tokens. The reply was made from {then:,} tokens. The system "
+        "prompt, the earlier turns, or what is left out of the context have changed since."
     )

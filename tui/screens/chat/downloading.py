@@ -43,12 +43,12 @@ class Downloading:
         """Create it.
 
         Args:
-            screen: has the timer.
-            hub, downloads: where models come from.
-            loader: loads what is here.
+            screen: runs the timer.
+            hub, downloads: the Hub, and the downloads from it.
+            loader: loads the models.
             settings: how models are loaded.
-            ui: asks and tells.
-            show: shows how far downloads are, in many cells and in few.
+            ui: shows questions and notifications.
+            show: shows the progress of downloads, as a long and a short text.
         """
         self._screen = screen
         self._hub = hub

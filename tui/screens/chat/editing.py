@@ -88,9 +88,9 @@ class Editing:
         """Add a variant of a turn with another text.
 
         Args:
-            turn_id: the turn.
-            text: what it is to say.
-            answer: have a user turn answered; a reply that is edited needs none.
+            turn_id: the ID of the turn.
+            text: the new text.
+            answer: whether to generate a reply to a user turn.
         """
         session, replies = self._core.session, self._core.replies
         turn = session.conversation.turn(turn_id)

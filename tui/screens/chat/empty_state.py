@@ -45,10 +45,10 @@ class EmptyState:
         """Create it.
 
         Args:
-            core: whose chat it is.
-            keys: returns the key of an action, as people write it; empty where it has none.
-            has_tour: whether the first start says how things work.
-            draws: whether the terminal is to show what lines and blocks draw.
+            core: owns the chat.
+            keys: returns the name of an action's key; empty if it has none.
+            has_tour: whether to show an introduction at the first start.
+            draws: whether the terminal can show line and block characters.
         """
         self._core = core
         self._keys = keys
@@ -105,7 +105,7 @@ class EmptyState:
                 share = progress.done / progress.total
                 lines.append(Content.styled(f"{bar_text(share, _BAR)} {share:.0%}", "$text-accent"))
             lines.append(Content.styled(stage, "$text-muted"))
-        lines.append(Content.styled("You can already write.", "$text-muted"))
+        lines.append(Content.styled("You can start typing.", "$text-muted"))
         return lines
 
     def _facts(self, info: ModelInfo) -> list[str]:

@@ -75,19 +75,19 @@ def make_handlers(
     """Create the objects.
 
     Args:
-        screen: has timers.
-        core: the chat.
+        screen: runs the timers.
+        core: owns the chat.
         view: the screen's widgets.
-        focus_control: where the cursor is.
-        rescue: what helps when a model can't be loaded.
-        ui: tells and asks.
-        hub, downloads: where models come from.
-        servers: those that the settings name.
-        show_downloads: shows how far downloads are, in many cells and in few.
-        show_activity: shows what goes on.
-        first_model: the model of the start; empty for none.
-        offers: returns whether something would come of an action, by its id.
-        run: does an action.
+        focus_control: moves the focus.
+        rescue: offers solutions when a model can't be loaded.
+        ui: shows notifications and questions.
+        hub, downloads: the Hub, and the downloads from it.
+        servers: the servers in the settings.
+        show_downloads: shows the progress of downloads, as a long and a short text.
+        show_activity: shows what is in progress.
+        first_model: the model at the start; empty for none.
+        offers: returns whether an action, given by ID, would have an effect.
+        run: runs an action.
     """
     downloading = Downloading(
         screen, hub, downloads, core.loader, core.settings, ui, show_downloads

@@ -62,7 +62,7 @@ class Import:
     async def sources(self) -> AsyncIterator[Source]:
         """Yield the content of each file, until the last or until the import is stopped.
 
-        A file that is being read then is left behind: its thread reads it to the end, and nobody takes what comes of it.
+        If a file is being read when the import is stopped, its thread reads it to the end, and the result is discarded.
         """
         while not self.is_stopped:
             reading = asyncio.ensure_future(asyncio.to_thread(next, self._sources, None))
@@ -87,10 +87,10 @@ class Importing:
         """Create it.
 
         Args:
-            core: where the chats go.
-            chats: opens one.
-            ui: asks and tells.
-            show: shows that an import is under way, and that it can be stopped, or no longer.
+            core: stores the chats.
+            chats: opens the imported chat.
+            ui: shows questions and notifications.
+            show: updates the screen when an import starts or ends.
         """
         self._core = core
         self._chats = chats
@@ -165,7 +165,7 @@ class Importing:
         """Save the chats of a file. If the import is stopped, the remaining ones are not saved.
 
         Raises:
-            SessionError: one could not be written.
+            SessionError: a chat could not be written.
         """
         under_way.note(source)
         found, writer = source.imported, self._core.writer

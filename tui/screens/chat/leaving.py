@@ -21,8 +21,8 @@ _LEAVE: Final = "leave"
 _STAY: Final = "stay"
 _UNSAVED_ANSWERS: Final = (
     Answer(_AGAIN, "Try again", "t"),
-    Answer("copy", "Leave, with a copy elsewhere", "c"),
-    Answer(_WITHOUT, "Leave without it", "l", "error"),
+    Answer("copy", "Leave and save a copy elsewhere", "c"),
+    Answer(_WITHOUT, "Leave without saving", "l", "error"),
     Answer(_STAY, "Stay here", "s", is_escape=True),
 )
 _IMPORT_ANSWERS: Final = (
@@ -131,8 +131,8 @@ class Leaving:
         failures = writer.failures
         reasons = dict.fromkeys(error.message for error in failures.values())
         count = len({*failures, *writer.unsaved})
-        chats = f"{count} chats are not on the disk" if count > 1 else "It is not on the disk"
+        chats = f"The latest changes in {count} chats" if count > 1 else "The latest changes"
         return (
-            f"{' '.join(reasons) or 'The disk does not answer.'}\n\n{chats} in the newest state and would be lost. "
-            "A copy goes to your home folder, or else to the temporary folder. You are told where it is after leaving."
+            f"{' '.join(reasons) or 'The disk is not responding.'}\n\n{chats} are not on the disk and would be lost. "
+            "A copy is saved to your home folder, or else to the temporary folder. Its path is shown after you leave."
         )

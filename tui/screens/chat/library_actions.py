@@ -43,11 +43,11 @@ class LibraryActions:
         """Create it.
 
         Args:
-            core: the chat that is set.
-            view: the screen, whose app has the colors.
-            consent: asks before a preset leads to a server.
-            ui: asks and tells.
-            first_model: the model of the start, whose preset is among the settings already.
+            core: owns the chat and its settings.
+            view: the screen's widgets.
+            consent: asks before a preset connects to a server.
+            ui: shows questions and notifications.
+            first_model: the model at the start, whose preset is already applied.
         """
         self._core = core
         self._consent = consent

@@ -40,10 +40,10 @@ class LookingUp:
         """Create it.
 
         Args:
-            core: the chat.
-            view: where the cursor is.
-            offers: returns whether something would come of an action, by its id.
-            run: does an action.
+            core: owns the chat.
+            view: the screen's widgets.
+            offers: returns whether an action, given by ID, would have an effect.
+            run: runs an action.
         """
         self._core = core
         self._view = view

@@ -45,7 +45,7 @@ class ModelActions:
         self._ui = ui
         core.loader.ended.listen(self._load_ended)
 
-    # -- which one
+    # -- choosing and loading
 
     async def choose(self, name: str = "") -> None:
         """Load the named model; without a name, ask for one."""
@@ -59,7 +59,7 @@ class ModelActions:
         """Ask for a model and load it.
 
         Args:
-            message: why it is asked for.
+            message: the reason, shown in the dialog.
         """
         settings, loader = self._core.settings, self._core.loader
         request = await self._ui.show(
@@ -127,7 +127,7 @@ class ModelActions:
         view = MemoryView(self._core.client.memory, self._core.loader.info)
         self._view.screen.app.push_screen(view)
 
-    # -- what drafts for it
+    # -- the assistant model
 
     async def choose_assistant(self, argument: str = "") -> None:
         """Choose a model that drafts for the loaded one, or none; without an argument, ask."""
@@ -173,7 +173,7 @@ class ModelActions:
         if loader.wanted is not None:
             loader.load(replace(loader.wanted, assistant=name))
 
-    # -- what came of a load
+    # -- the outcome of a load
 
     def _load_ended(self, ended: LoadEnded) -> None:
         settings = self._core.settings

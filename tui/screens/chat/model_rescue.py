@@ -45,10 +45,10 @@ class ModelRescue:
 
         Args:
             worker: knows how much memory is free.
-            measurements: what was measured of models on this machine.
-            loader: loads what was chosen.
-            settings: whose code may run.
-            ui: asks.
+            measurements: figures measured on this machine.
+            loader: loads models.
+            settings: which code may run.
+            ui: shows questions.
             choose_model: asks for another model.
         """
         self._worker = worker
@@ -80,11 +80,11 @@ class ModelRescue:
 
         Args:
             request: the load that failed, or that the reply was made with.
-            failed: what happened.
-            in_reply: whether a reply failed, for which a part of the chat can be left out.
+            failed: the error.
+            in_reply: whether a reply failed, so that part of the chat can be left out.
 
         Returns:
-            Whether that is what is wanted.
+            Whether the user chose to leave out part of the chat.
         """
         facts, memory = await asyncio.to_thread(self._look_at, request)
         ways = ways_out(request, facts, memory, in_reply=in_reply)
@@ -119,7 +119,7 @@ class ModelRescue:
             f"{failed.message}\n\nThis code can do anything on this machine that you can. If you agree, this version of it runs "
             f"without asking from now on. You are asked again about any other version."
         )
-        title = f"Run code of {trust.short(failed.subject)}?"
+        title = f"Run code from {trust.short(failed.subject)}?"
         if await self._ui.ask(title, text, _TRUST_ANSWERS) == "yes":
             self._agree(request, failed.subject)
 

@@ -44,10 +44,10 @@ class OfferedActions:
         """Create it.
 
         Args:
-            core: the chat.
-            view: where the cursor is.
-            downloads: what is being downloaded.
-            is_possible: returns whether an action of the chat could be done at all.
+            core: owns the chat.
+            view: the screen's widgets.
+            downloads: the running downloads.
+            is_possible: returns whether an action of the chat is possible at all.
         """
         self._core = core
         self._view = view
@@ -110,7 +110,7 @@ class OfferedActions:
             iter(chat.path[-1:]), None
         )
 
-    # -- the line of keys
+    # -- the footer
 
     def word(self, one: Action) -> str:
         """Return the footer's label for an action; empty if the footer omits it now."""

@@ -48,13 +48,13 @@ class ChatPainter:
         """Create it.
 
         Args:
-            core: what is shown.
-            view: where it is shown.
-            focus_control: where the cursor is.
+            core: owns what is shown.
+            view: the widgets that show it.
+            focus_control: knows the focus.
             memory: returns the memory of the device in use.
-            beside: returns what is done beside the chat, in a few words; empty for nothing.
-            name_window: gives the terminal's window a title.
-            empty: writes what stands in the place of turns while there are none.
+            beside: returns what else is in progress, in a few words; empty for nothing.
+            name_window: sets the title of the terminal window.
+            empty: builds the content of an empty chat.
         """
         self._core = core
         self._view = view

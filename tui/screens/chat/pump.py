@@ -34,14 +34,14 @@ class Pump:
         show_status: Callable[[], object],
         show_figures: Callable[[], object],
     ) -> None:
-        """Create it; it begins with `start`.
+        """Create it. `start` starts it.
 
         Args:
-            screen: has the timers.
-            client: what is drained.
-            wanted_interval: returns how long what is shown wants between two looks, in seconds.
-            show_status: shows figures that change with each token, at the foot of the screen.
-            show_figures: shows those in the head of the reply.
+            screen: runs the timers.
+            client: the source of the events.
+            wanted_interval: returns the interval that the widgets need, in seconds.
+            show_status: updates the figures in the status bar that change with each token.
+            show_figures: updates those in the head of the reply.
         """
         self._screen = screen
         self._client = client
@@ -88,7 +88,7 @@ class Pump:
     def _measure_cost(self) -> None:
         """Choose the next interval from what the screen has cost since the last time.
 
-        The model computes on all cores, and what the screen takes is missing there.
+        The model uses all cores, so time spent on the screen slows it down.
         """
         spent_s = time.thread_time()
         # Time spent while idle is no measure of the cost.

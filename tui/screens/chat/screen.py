@@ -98,13 +98,13 @@ class ChatScreen(Screen[None]):
 
         Args:
             worker: runs the engine's jobs.
-            sessions: does all work on chat files.
+            sessions: accesses the chat files.
             preferences: the settings in force.
-            hub, downloads: where models come from.
-            measurements: what was measured of models on this machine.
-            servers: those that the settings name.
-            start: what the app begins with.
-            paths: the app's folders; None to keep nothing in them.
+            hub, downloads: the Hub, and the downloads from it.
+            measurements: figures measured on this machine.
+            servers: the servers in the settings.
+            start: what the app starts with.
+            paths: the app's folders; None to store nothing.
         """
         super().__init__()
         opened, request = start.opened, start.request

@@ -28,7 +28,7 @@ class Start:
     """What the app starts with.
 
     Attributes:
-        opened: a chat to go on with; None for a new one.
+        opened: the chat to continue; None for a new one.
         request: the model to load; None to ask for one.
         notices: sentences to show once.
     """
@@ -55,14 +55,14 @@ class Starting:
         """Create it.
 
         Args:
-            core: the chat.
+            core: owns the chat.
             view: the screen's widgets.
             worker: runs the engine's jobs.
             painter: shows the memory in use.
-            chats: tells about the chat that was opened.
-            ui: tells.
-            start: what there is to open, load and tell.
-            ask_for_model: asks for a model, with a sentence that says why.
+            chats: shows the notes about the opened chat.
+            ui: shows notifications.
+            start: what to open, load and show.
+            ask_for_model: asks for a model, with a sentence about the reason.
         """
         self._core = core
         self._view = view
@@ -77,7 +77,7 @@ class Starting:
         """Start, when the screen is laid out but not painted.
 
         Args:
-            has_sidebar: the settings stand beside the chat, and are part of what is to be painted first.
+            has_sidebar: whether the settings are shown beside the chat, so that they are part of the first frame.
         """
         screen = self._view.screen
         self._ui.start(self._view.area.read_kept())

@@ -46,7 +46,7 @@ class TurnActions:
     def regenerate(self) -> None:
         """Generate another reply instead of the one under the cursor, or to the user turn under it.
 
-        Without a cursor it is the last turn: a message that nobody has answered is answered.
+        Without a cursor, it is the last turn. An unanswered message gets a reply.
         """
         turn = self._turn_to_answer()
         if turn is not None:

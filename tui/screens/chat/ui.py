@@ -71,8 +71,8 @@ class ScreenUi:
         """Create it.
 
         Args:
-            screen: what is told and asked over.
-            type_on: takes what somebody goes on typing when a question comes up.
+            screen: the screen below notifications and dialogs.
+            type_on: receives text that the user keeps typing when a question appears.
         """
         self._screen = screen
         self._type_on = type_on
@@ -178,9 +178,9 @@ class ScreenUi:
         """Return the ID of the chosen entry; empty if none was chosen.
 
         Args:
-            title: what they are.
+            title: the title of the dialog.
             entries: in the order in which they are shown.
-            empty: what is said where there are none.
+            empty: the sentence to show if there are none.
         """
         picker = Picker(title, entries, empty=empty) if empty else Picker(title, entries)
         return await self.show(picker) or ""

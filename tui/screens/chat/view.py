@@ -39,9 +39,9 @@ def make_view(screen: Screen[None], area: ComposerArea, settings: ChatSettings) 
     """Create the widgets of a screen.
 
     Args:
-        screen: the one that they are for.
-        area: the composer, which acts for itself and so is made already.
-        settings: what the sidebar shows at first.
+        screen: the screen of the widgets.
+        area: the composer, which is created elsewhere.
+        settings: the initial values of the sidebar.
     """
     return View(
         screen=screen,

@@ -100,9 +100,9 @@ class ModelLists(Finder[LoadRequest]):
         """Create the dialog.
 
         Args:
-            desk: what it works with.
+            desk: the data and services for the picker.
             message: why it was opened; shown on top.
-            current: the model that is in use.
+            current: the current model.
             request: the initial load request: quantization and options in force.
             assistant: whether the model will draft for another one.
         """

@@ -33,7 +33,7 @@ class MemoryView(Dialog[None]):
 
         Args:
             read: reads the memory use; cheap.
-            info: the model that is loaded.
+            info: the loaded model.
         """
         super().__init__()
         self._read = read

@@ -31,7 +31,7 @@ class ServerModels:
         """Create it. No request is sent yet.
 
         Args:
-            screen: has the threads.
+            screen: runs the threads.
             servers: the servers to ask.
             changed: called on the screen's thread after a server has answered.
         """
