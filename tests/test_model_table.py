@@ -56,7 +56,7 @@ def test_a_line_has_the_total_that_the_picker_has(shelf, capsys):
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     facts = folder_facts(next(shelf.iterdir()))
-    for one in rows.verdicts("tiny", facts, rows.Room()):
+    for one in rows.verdicts("tiny", facts, rows.FreeMemory()):
         assert f"{bytes_text(one.needed.total_bytes)}" in rows.need_text(one, 1)
         assert re.search(rf"{one.quantization} .* {bytes_text(one.needed.total_bytes)}", said)
 

@@ -444,7 +444,7 @@ async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed
         await typed(pilot, "//help me")
         await answered(pilot, screen, 2)
         assert screen.conversation.path[0].text == "/help me"
-        screen._shower.show_conversation()
+        screen._painter.show_conversation()
         await pilot.press("up")
         assert screen.composer.text == "//help me"
 

@@ -104,7 +104,7 @@ async def test_what_a_server_does_not_take_is_dimmed_and_what_it_decides_is_said
         await until(pilot, lambda: screen.query("#parameter-typical_p ValueInput"))
         refused = screen.query_one("#parameter-typical_p", ParameterField)
         await until(pilot, lambda: field(screen, "typical_p").disabled)
-        assert "does not take this parameter" in str(refused.tooltip)
+        assert "doesn't support this parameter" in str(refused.tooltip)
         assert not field(screen, "temperature").disabled
         assert field(screen, "seed").placeholder == "random"
         assert screen.query_one("#quantization", Select).disabled

@@ -97,7 +97,7 @@ def test_whatever_the_hub_says_of_a_model_has_a_row(odd):
     }  # fmt: skip
     for config in (said["config"], odd):
         model = hub._model(said | {"config": config})
-        room = rows.Room("cpu", "CPU", 10**9)
+        room = rows.FreeMemory("cpu", "CPU", 10**9)
         fits = rows.verdict(model.id, rows.hub_facts(model), "none", room)
         assert "org/model" in rows.hub_row(model, fits).plain
 
