@@ -40,9 +40,7 @@ _PAUSE_S: Final = 0.15
 _SCROLL_ROWS: Final = 3
 """The number of rows that one step scrolls in a turn that is taller than the screen."""
 _FIND_S: Final = 0.1
-"""The time limit for a search, in seconds, before it answers. Turns that are not laid out by then are counted while the app is
-idle.
-"""
+"""The time limit for a search, in seconds. Turns that are not laid out by then are counted while the app is idle."""
 _IDLE_SLICE_S: Final = 0.008
 _IDLE_EVERY_S: Final = 0.03
 
@@ -288,9 +286,7 @@ class Transcript(TurnWindow, can_focus=True):
     # Folding
 
     def toggle_reasoning(self, turn_id: str | None = None) -> None:
-        """Fold or unfold the reasoning and the files of a turn: by default, the turn under the cursor, or else the last one with
-        any.
-        """
+        """Fold or unfold the reasoning and files of a turn: by default that under the cursor, else the last with any."""
         entry = self._chosen(turn_id, lambda turn: bool(turn.reasoning or turn.files))
         if entry is None:
             return

@@ -292,9 +292,7 @@ class TurnView(Widget):
         self._plan_rest()
 
     def on_unmount(self) -> None:
-        """Drop what was drawn. A widget is part of reference cycles, so its data would otherwise wait for a long garbage
-        collection.
-        """
+        """Drop what was drawn. Widgets are in reference cycles, so it would otherwise wait for garbage collection."""
         self._painter.clear()
         self._parts = []
         self._texts.clear()
