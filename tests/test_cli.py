@@ -51,7 +51,7 @@ def test_version(tmp_path):
 
 def test_help_names_every_way_to_name_a_model(tmp_path):
     result = run("--help", home=tmp_path)
-    for word in ("Hub id", "local folder", ".gguf", "demo", "--continue", "--session"):
+    for word in ("Hub ID", "local folder", ".gguf", "demo", "--continue", "--session"):
         assert word in " ".join(result.stdout.split())
 
 

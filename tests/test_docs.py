@@ -191,7 +191,7 @@ def test_every_toml_example_is_read_without_a_problem(page):
         if language != "toml":
             continue
         keys = tomllib.loads(text)
-        if "colours" in keys:
+        if "colors" in keys:
             parse_theme(text)
         elif "parameters" in keys or isinstance(keys.get("model"), str):
             parse_preset("example", text)

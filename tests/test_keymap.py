@@ -81,7 +81,7 @@ def test_a_clash_is_refused_and_the_defaults_are_kept(bindings, words):
         ({"dialog.close": "q"}, "dialog.close has fixed keys: escape."),
         (
             {"chats.pin": "p"},
-            "p is typed into the field, so it can't be the only key of chats.pin, which keeps its own.",
+            "p types text in the field, so it can't be the only key for chats.pin; the default keys are kept.",
         ),
         (
             {"chat.new": "ctrl+banana"},
@@ -133,6 +133,6 @@ def test_no_map_in_force_ever_has_a_clash(bindings):
 
 def test_a_letter_can_not_be_the_only_key_of_what_is_wanted_while_one_types():
     found = keymap(bindings={"chat.new": "a"})
-    assert "it can't be the only key of chat.new" in " ".join(found.problems)
+    assert "it can't be the only key for chat.new" in " ".join(found.problems)
     assert found.is_default
     assert not keymap(bindings={"chat.new": "a,f12", "turn.copy": "z"}).problems

@@ -76,7 +76,7 @@ def test_every_option_is_a_setting():
         (["--contine"], "Did you mean --continue?"),
         (["temprature=1"], "Did you mean temperature?"),
         (["temperature=900"], "900 is not from 0 to 100"),
-        (["a", "b"], "'b' is neither a model nor name=value"),
+        (["a", "b"], "'b' is not a name=value parameter"),
         (["--load-in-4bit", "--load-in-8bit"], "can't be combined"),
         (["--dtype", "int3"], "invalid choice"),
         (["--continue", "--session", "x"], "not allowed with"),
@@ -196,7 +196,7 @@ def test_config_explains_writes_and_takes_out(tmp_path):
     assert "theme" not in file.read_text()
     text = run("config", "--explain", home=tmp_path).stdout
     assert "\ntop_k = 5\n" in text
-    assert "# Environment: CHAT_TUI_SCREEN_THEME. Now: default." in text
+    assert "# Environment: CHAT_TUI_SCREEN_THEME. Source: default." in text
     wrong = run("config", "screen.them=x", home=tmp_path)
     assert wrong.returncode == 2
     assert "Did you mean screen.theme?" in wrong.stderr

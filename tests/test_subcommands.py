@@ -125,7 +125,7 @@ def test_a_chat_is_imported_once_whatever_its_file_is_called(paths, tmp_path, ca
     assert main(["import", str(tmp_path / "b.jsonl"), str(tmp_path / "a.json")]) == 0
     again = capsys.readouterr()
     assert first.out.split()[0] in again.out
-    assert again.out.count("[here already]") == 2
+    assert again.out.count("[already imported]") == 2
     assert again.err == "0 chats imported; 2 chats already imported.\n"
     assert main(["list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1

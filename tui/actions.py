@@ -85,24 +85,24 @@ ACTIONS: Final = (
     ),
     Action(
         "app.quit", "Quit", ("ctrl+q",),
-        "Quit; a reply being written is kept as far as it got.", Scope.APP, "Quit", priority=True, slash=("exit", "quit")),
+        "Quit; a partly written reply is kept.", Scope.APP, "Quit", priority=True, slash=("exit", "quit")),
     Action(
-        "app.stats", "Show statistics", (), "Show speed, cache use, and memory.",
+        "app.stats", "Show statistics", (), "Show speed, cache use and memory.",
         Scope.CHAT, slash=("stats",)),
     Action(
         "sidebar.toggle", "Go to settings", ("f2",),
-        "Go to the settings in the sidebar; from there, hide them.", Scope.CHAT, "Settings", slash=("sidebar",)),
+        "Go to the settings in the sidebar; press again to hide them.", Scope.CHAT, "Settings", slash=("sidebar",)),
     Action("chat.open", "Open a chat", ("f3", "ctrl+o"), "Open a saved chat.", Scope.CHAT, "Chats", slash=("chats", "open")),
     Action("chat.new", "New chat", ("ctrl+n",), "Start a new chat; the current one is saved.", Scope.CHAT, "New", slash=("new", "clear")),
     Action(
         "model.choose", "Choose a model", ("f4",), "Load another model, from this machine or the Hub.", Scope.CHAT, "Model", slash=("model",), argument="[MODEL]"),
-    Action("model.cancel", "Cancel loading the model", (), "Stop loading the model.", Scope.CHAT),
+    Action("model.cancel", "Stop loading the model", (), "Stop loading the model.", Scope.CHAT),
     Action("model.unload", "Unload the model", (), "Unload the model and free its memory.", Scope.CHAT, slash=("unload",)),
     Action(
         "model.memory", "Show memory use", ("f7",), "Show what uses memory: weights, KV cache, other programs.", Scope.CHAT,
         priority=True, slash=("memory",)),
     Action(
-        "model.assistant", "Choose a draft model", (), "Choose a small model that drafts for the loaded one, or none.",
+        "model.assistant", "Choose an assistant model", (), "Choose a small model that drafts for the loaded one, or none.",
         Scope.CHAT, slash=("assistant",), argument="[MODEL or none]"),
     Action(
         "download.cancel", "Stop the download", (), "Stop the download; it can be resumed later.", Scope.CHAT,
@@ -188,7 +188,7 @@ ACTIONS: Final = (
         "Regenerate", when=When.STILL, slash=("regenerate",)),
     Action(
         "turn.regenerate_with", "Regenerate with options …", ("R",),
-        "Regenerate once with other parameters, model, or first words.", Scope.TURN,
+        "Regenerate once with other parameters, model or first words.", Scope.TURN,
         when=When.STILL,
     ),
     Action(
@@ -215,12 +215,12 @@ ACTIONS: Final = (
     Action("turn.copy_shown", "Copy the turn as plain text", ("Y",), "Copy a turn without its Markdown markup.", Scope.TURN),
     Action(
         "turn.mark_block", "Select a block", ("v",),
-        "Select a paragraph, list, table, or code block of the turn.", Scope.TURN,
+        "Select a paragraph, list, table or code block of the turn.", Scope.TURN,
     ),
     Action("turn.copy_code", "Copy code", ("b",), "Copy the last code block. Press again for the one before it.", Scope.TURN),
     Action("turn.save_code", "Save code to a file", ("w",), "Save the code block you copied last, or the last one in the turn.", Scope.TURN),
     Action("turn.quote", "Quote the turn", ("q",), "Quote a turn in your message.", Scope.TURN),
-    Action("turn.details", "Show turn details", ("i",), "Show the exact prompt, tokens, parameters, and times.", Scope.TURN, "Details"),
+    Action("turn.details", "Show turn details", ("i",), "Show the exact prompt, tokens, parameters and times.", Scope.TURN, "Details"),
     Action(
         "turn.tokens", "Show tokens", ("t",), "Show a turn split into the model's tokens.", Scope.TURN,
     ),
@@ -259,11 +259,11 @@ ACTIONS: Final = (
         argument="[NAME]",
     ),
     Action(
-        "preset.choose", "Choose a preset", (), "Set model, system prompt, and parameters at once.", slash=("preset",),
+        "preset.choose", "Choose a preset", (), "Set model, system prompt and parameters at once.", slash=("preset",),
         argument="[NAME]",
     ),
     Action(
-        "preset.save", "Save as a preset", (), "Save model, system prompt, and parameters as a preset.", slash=("preset-save",),
+        "preset.save", "Save as a preset", (), "Save model, system prompt and parameters as a preset.", slash=("preset-save",),
         argument="[NAME]",
     ),
     Action(
@@ -316,7 +316,7 @@ ACTIONS: Final = (
         Scope.TURNS,
     ),
     Action(
-        "turns.down_within", "Go down, within the turns", ("j",), "Go down a turn, but not into the message box.",
+        "turns.down_within", "Go down a turn", ("j",), "Go down a turn, but not into the message box.",
         Scope.TURNS,
     ),
     Action("turns.first", "Go to the start", ("home", "g"), "Go to the start of the chat.", Scope.TURNS),
@@ -331,11 +331,11 @@ ACTIONS: Final = (
         Scope.TURNS, "Done", when=When.MARKED, fixed=True,
     ),
     Action(
-        "text.newline", "New line", ("ctrl+j", "shift+enter", "alt+enter"), "Start a new line; not every terminal tells Shift+Enter and Alt+Enter from Enter.",
+        "text.newline", "New line", ("ctrl+j", "shift+enter", "alt+enter"), "Start a new line; not every terminal can tell Shift+Enter and Alt+Enter apart from Enter.",
         Scope.TEXT,
     ),
     Action(
-        "message.send", "Send", ("enter",), "Send the message; while editing a turn, save it and have it answered.",
+        "message.send", "Send", ("enter",), "Send the message, or finish editing a turn.",
         Scope.MESSAGE, "Send", fixed=True,
     ),
     Action(
@@ -388,7 +388,7 @@ ACTIONS: Final = (
     Action("parameter.decrease", "Decrease", ("down",), "Go one step down.", Scope.PARAMETER),
     Action("parameter.increase_much", "Increase a lot", ("shift+up",), "Go ten steps up.", Scope.PARAMETER),
     Action("parameter.decrease_much", "Decrease a lot", ("shift+down",), "Go ten steps down.", Scope.PARAMETER),
-    Action("parameter.reset", "Restore the default", ("ctrl+r",), "Restore the default.", Scope.PARAMETER, "Default"),
+    Action("parameter.reset", "Reset to the default", ("ctrl+r",), "Reset the parameter to its default.", Scope.PARAMETER, "Default"),
     Action(
         "parameter.next", "Next field", ("tab", "shift+tab"), "Go to the next field of the sidebar, or to the previous one.",
         Scope.PARAMETER, "Next", fixed=True, bound=False,
@@ -433,7 +433,7 @@ ACTIONS: Final = (
         "models.options", "Load with options …", ("f2", "ctrl+o"), "Choose how to load the model, then load it.",
         Scope.MODELS,
     ),
-    Action("models.favorite", "Favorite", ("ctrl+b",), "Pin the model to the top of the list, or unpin it.", Scope.MODELS),
+    Action("models.favorite", "Favorite", ("ctrl+b",), "Add the model to the favorites, or remove it.", Scope.MODELS),
     Action("models.sort", "Sort", ("ctrl+s",), "Sort the models on the Hub differently.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("ctrl+n",), "Add a folder to look for models in.", Scope.MODELS),
     Action(
@@ -462,11 +462,11 @@ ACTIONS: Final = (
         Scope.SETTINGS, priority=True,
     ),
     Action("form.enter", "Accept", ("enter",), "In a field, accept the form.", Scope.FORM, fixed=True, bound=False),
-    Action("form.accept", "Accept from anywhere", ("ctrl+s",), "Accept the form from any field.", Scope.FORM),
+    Action("form.accept", "Accept the form", ("ctrl+s",), "Accept the form from any field.", Scope.FORM),
     Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
     Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(
-        "question.answer", "Answer", ("enter",), "Give the focused answer; the letter beside an answer gives that one.",
+        "question.answer", "Answer", ("enter",), "Choose the focused answer, or press the letter beside an answer.",
         Scope.QUESTION, fixed=True, bound=False,
     ),
     Action(

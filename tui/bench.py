@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         default="",
         metavar="MODEL",
-        help="a Hub id, a folder, a .gguf file or demo; default: the last used model",
+        help="a Hub ID, a folder, a .gguf file or demo; default: the last used model",
     )
     made.add_argument(
         "--only",
@@ -102,9 +102,9 @@ def parser() -> argparse.ArgumentParser:
     )
     keep = made.add_mutually_exclusive_group()
     keep.add_argument(
-        "--keep", action="store_true", help="keep the fastest settings without asking"
+        "--keep", action="store_true", help="save the fastest settings without asking"
     )
-    keep.add_argument("--no-keep", action="store_true", help="keep nothing and don't ask")
+    keep.add_argument("--no-keep", action="store_true", help="don't save anything, and don't ask")
     return made
 
 

@@ -120,7 +120,7 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
             )
         elif _is_out_of_reach(action, chosen):
             problems.append(
-                f"{chosen[0]} is typed into the field, so it can't be the only key of {action_id}, which keeps its own."
+                f"{chosen[0]} types text in the field, so it can't be the only key for {action_id}; the default keys are kept."
             )
         else:
             keys[action_id] = () if chosen == (_NONE,) else chosen

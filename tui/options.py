@@ -74,11 +74,11 @@ _SWITCHES: Final = {
     "load-in-4bit": "same as --quantization 4bit",
     "load-in-8bit": "same as --quantization 8bit",
     "use-bnb-nested-quant": "quantize the scales of 4-bit weights too (default; =false turns it off)",
-    "trust-remote-code": "run the Python code in the model's repository; code from other repositories still asks",
+    "trust-remote-code": "run the Python code in the model's own repository without asking; code from other repositories still needs your permission",
 }
 _OWN_SWITCHES: Final = {
     "continue": "continue the newest chat",
-    "dry-run": "print the settings in force and where each comes from as JSON, and exit",
+    "dry-run": "print, as JSON, the settings in effect and where each comes from, and exit",
     "log-path": "print the path of the log file, and exit",
     "version": "print the version, and exit",
 }
@@ -193,7 +193,7 @@ def parser() -> OptionParser:
         "words",
         nargs="*",
         metavar="MODEL name=value",
-        help="a Hub id (org/name), a local folder, a .gguf file, or 'demo'; or the address of a server, such as "
+        help="a Hub ID (org/name), a local folder, a .gguf file, or 'demo'; or the address of a server, such as "
         "http://localhost:8000, optionally followed by a model; and generation parameters, such as temperature=0.7",
     )
     add_chat(result)
@@ -218,7 +218,7 @@ def add_chat(result: argparse.ArgumentParser) -> None:
         "--session",
         default="",
         metavar="ID_OR_FILE",
-        help="open a saved chat: its id, the first part of its id, or a chat file",
+        help="open a saved chat: its ID, the first part of its ID, or a chat file",
     )
 
 
@@ -362,7 +362,8 @@ def _sorted_words(words: Sequence[str]) -> tuple[str, str, list[str]]:
         else:
             near = did_you_mean(word, PARAMETERS)
             raise ParameterError(
-                f"{word!r} is neither a model nor name=value, and the model is {model!r}.", near
+                f"{word!r} is not a name=value parameter, and a model is already given: {model!r}.",
+                near,
             )
     return model, server, flags
 

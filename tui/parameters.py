@@ -194,7 +194,7 @@ class Parameter:
         if self.kind is bool:
             return "true or false"
         if self.kind is str:
-            return f"one of {', '.join(self.choices)}" if self.choices else "a text"
+            return f"one of {', '.join(self.choices)}" if self.choices else "a string"
         if self.kind is list:
             return _LISTS[self.items or list]
         low, high = self.minimum, self.maximum
@@ -350,7 +350,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "Exclude tokens less likely than this; typically 3e-4 to 9e-4. 0 is off.", off=0.0,
         ),
         _number(
-            "eta_cutoff", "Eta cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
+            "eta_cutoff", "Eta cutoff", float, 0.0, 0.999, 0.0001, None, SAMPLING,
             "Like the epsilon cutoff, but milder when the model is uncertain; typically 3e-4 to 4e-3. 0 is off.", off=0.0,
         ),
         _number(
@@ -387,7 +387,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _several(
             "stop_strings", "Stop at", str, LENGTH,
-            "End the answer before the first of these strings.", is_common=True,
+            "End the reply before the first of these strings.", is_common=True,
         ),
         _several(
             "eos_token_id", "End tokens", int, LENGTH,
@@ -410,7 +410,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "Don't repeat any sequence of this many tokens. 0 is off.", off=0,
         ),
         _number(
-            "encoder_repetition_penalty", "Prompt penalty", float, 0.01, 100.0, 0.05, None, REPETITION,
+            "encoder_repetition_penalty", "Off-prompt penalty", float, 0.01, 100.0, 0.05, None, REPETITION,
             "Above 1 favors tokens that are in the prompt. 1 is off.", off=1.0,
         ),
         _number(
@@ -418,7 +418,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
             "Don't copy any sequence of this many tokens from the prompt. 0 is off.", off=0,
         ),
         _several(
-            "suppress_tokens", "Suppress tokens", int, TOKENS, "IDs of tokens to never generate.",
+            "suppress_tokens", "Banned tokens", int, TOKENS, "IDs of tokens to never generate.",
         ),
         _several(
             "begin_suppress_tokens", "Banned at the start", int, TOKENS,

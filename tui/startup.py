@@ -195,7 +195,8 @@ def whole_id(store: SessionStore, start: str) -> str:
     found = [one.id for one in store.list() if start and one.id.startswith(start)]
     if len(found) > 1:
         raise SessionFileError(
-            f"{len(found)} chats have an ID that starts with {start[:80]!r}.", "Give more of it."
+            f"{len(found)} chats have an ID that starts with {start[:80]!r}.",
+            "Enter more of the ID.",
         )
     return found[0] if found else start
 

@@ -91,7 +91,7 @@ def export_parser() -> argparse.ArgumentParser:
         description="Export a saved chat.",
     )
     parser.add_argument(
-        "chat", metavar="ID", help="a chat's id or the first part of it, a chat file, or 'newest'"
+        "chat", metavar="ID", help="a chat's ID or the first part of it, a chat file, or 'newest'"
     )
     parser.add_argument(
         "--to", choices=list(EXPORTS), metavar="FORMAT", help=f"the format: {', '.join(EXPORTS)}"
@@ -138,7 +138,7 @@ def list_parser() -> argparse.ArgumentParser:
     return Parser(
         prog="chat-tui list",
         examples=("chat-tui list", "chat-tui list | head", "chat-tui list | grep -i budget"),
-        description="List the saved chats with their ids, newest first.",
+        description="List the saved chats with their IDs, newest first.",
     )
 
 
@@ -155,7 +155,7 @@ def _list(_given: argparse.Namespace, store: SessionStore) -> int:
 def _export(given: argparse.Namespace, store: SessionStore) -> int:
     chat_id = store.newest() if given.chat == "newest" else given.chat
     if chat_id is None:
-        raise TransferError("There is no saved chat yet.")
+        raise TransferError("There are no saved chats yet.")
     path = typed_path(chat_id)
     if is_file(path):
         opened = store.open_file(path)
@@ -200,7 +200,7 @@ def _keep(source: Source, tally: Tally, store: SessionStore) -> None:
         tally.add_chat(chat, is_new=is_new)
         turns = len(chat.path)
         plural = " " if turns == 1 else "s"
-        mark = "" if is_new else "  [here already]"
+        mark = "" if is_new else "  [already imported]"
         print(f"{chat.id}  {turns:>4} turn{plural}  {_title(chat)}{mark}")
     for problem in source.imported.problems:
         print(f"{name}: {sanitize_line(problem)}", file=sys.stderr)
@@ -274,13 +274,13 @@ def config_parser() -> argparse.ArgumentParser:
             "chat-tui config --explain",
             "chat-tui config screen.theme=beacon generation.temperature=0.7",
         ),
-        description="Check the configuration file, explain every setting, or change one.",
+        description="Check the configuration file, explain every setting, or change settings.",
     )
     parser.add_argument(
         "changes",
         nargs="*",
         metavar="KEY=VALUE",
-        help="set a value, for example screen.theme=beacon; KEY= removes it",
+        help="set a value, for example screen.theme=beacon; KEY= removes the value",
     )
     parser.add_argument(
         "--explain",
@@ -324,7 +324,7 @@ def _config(given: argparse.Namespace, _store: SessionStore) -> int:
         values = {key: value for key, value, _ in known}
         write_out(explain(values, {key: origin.value for key, _, origin in known}).rstrip())
     elif not given.changes:
-        there = "" if path.exists() else " (not there yet)"
+        there = "" if path.exists() else " (doesn't exist yet)"
         write_out(f"{path}{there}")
         for key, value, origin in preferences.items():
             if origin in (Origin.FILE, Origin.ENVIRONMENT):

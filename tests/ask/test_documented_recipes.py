@@ -42,7 +42,7 @@ def saying(text: str) -> Told:
         ("Compare two files", "echo plums > old.md; echo pears > new.md", "pears"),
         ("Explain an error", "printf 'build:\\n\\t@echo no rule for plums; exit 1\\n' > Makefile", "no rule for plums"),
         ("Filter text in an editor", "echo plumms > draft.txt", "plumms"),
-        ("Ask from the shell with a short name", "", "tar -xzf"),
+        ("Define a short shell command", "", "tar -xzf"),
     ],
 )  # fmt: skip
 def test_a_question_and_what_goes_with_it(shell, server, title, before, sent):

@@ -54,7 +54,7 @@ async def test_where_the_last_message_alone_does_not_fit_what_would_help_is_said
         one.core.settings.set_overflow(policy)
         await third_message(one)
         assert not one.person.asked
-        assert "The last message alone takes 45 tokens" in one.person.told[-1]
+        assert "The last message alone has 45 tokens" in one.person.told[-1]
         assert "Shorten it, or load a model with a larger context." in one.person.told[-1]
         assert not one.core.session.conversation.unseen
 
@@ -64,7 +64,7 @@ async def test_a_system_prompt_that_alone_does_not_fit_is_named(tmp_path):
     async with desk(tmp_path, engine) as one:
         await third_message(one)
         assert not one.person.asked
-        assert "The system prompt alone takes 50 tokens" in one.person.told[-1]
+        assert "The system prompt alone has 50 tokens" in one.person.told[-1]
 
 
 async def test_a_rule_that_does_not_help_gives_way_to_a_question(tmp_path):

@@ -65,7 +65,7 @@ def missing(app: Terminal, wanted: Iterable[str]) -> list[str]:
     return [text for text in wanted if compact(text) not in shown]
 
 
-def see(app: Terminal, wanted: Iterable[str], timeout_s: float = 10.0) -> None:
+def see(app: Terminal, wanted: Iterable[str], timeout_s: float = 30.0) -> None:
     """Wait until all of the texts stand on the screen, however they are wrapped."""
     texts = list(wanted)
     try:

@@ -48,7 +48,7 @@ async def test_a_full_context_stops_and_asks(desk: Desk):
         await fill(pilot, screen, 2)
         send(screen, LONG)
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        await until(pilot, lambda: "50 tokens" in shown(pilot) and "40 at most" in shown(pilot))
+        await until(pilot, lambda: "50 tokens" in shown(pilot) and "limited to 40" in shown(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert [turn.text for turn in screen.conversation.path][-1] == LONG

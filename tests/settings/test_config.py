@@ -63,7 +63,7 @@ def test_a_file_is_read():
         ("[screen]\nplain = 1", "screen.plain: '1' is not true or false"),
         ("[generation]\ntemperature = 900", "900 is not from 0 to 100"),
         ("[keys]\nmap = 'nano'", "'nano' is not one of default, vim, emacs"),
-        ("[keys.bindings]\n'chat.new' = 5", "is not a table of actions with keys"),
+        ("[keys.bindings]\n'chat.new' = 5", "is not a table of actions and keys"),
         ("screen = 1", "There is no setting 'screen'"),
     ],
 )
@@ -228,11 +228,11 @@ def test_servers_are_tables_with_names_of_the_users_own():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("servers = 3", "'3' is not a table of names with servers"),
+        ("servers = 3", "'3' is not a table of server names and addresses"),
         ('[servers]\nhome = "http://x"', "[servers.home] is not a table"),
         ('[servers."a b"]\nurl = "http://x"', "[servers.a b] is not a table with a plain name"),
         ('[servers.home]\nurll = "http://x"', "has no 'urll'. Did you mean url?"),
-        ("[servers.home]\nurl = 3", "'3' is not a text"),
+        ("[servers.home]\nurl = 3", "'3' is not a string"),
         ('[servers.home]\ndialect = "x"', "'x' is not one of transformers, vllm"),
         ("[servers.home]\ncontext = -1", "'-1' is not a number from 0"),
     ],

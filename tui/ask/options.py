@@ -104,7 +104,7 @@ def parser() -> OptionParser:
         dest="model",
         default="",
         metavar="MODEL",
-        help="a Hub id, a folder, a .gguf file, demo, or a server's address; the last used model without it",
+        help="a Hub ID, a folder, a .gguf file, demo, or a server's address; default: the last used model",
     )
     result.add_argument(
         "--base-url",
@@ -140,20 +140,18 @@ def parser() -> OptionParser:
         dest="form",
         action="store_const",
         const=Form.STREAM_JSON,
-        help="print JSON events, one on a line, as they happen",
+        help="print JSON events, one per line, as they happen",
     )
     result.add_argument(
         "--schema",
         default="",
         metavar="SCHEMA",
-        help="hold the reply to a JSON Schema: a file, the schema itself, or a short form such as 'name, age int, tags [str]'",
+        help="make the reply follow a JSON Schema: a file, the schema itself, or a short form such as 'name, age int, tags [str]'",
     )
     result.add_argument(
-        "-n", "--variants", type=_count, default=1, metavar="N", help="make N replies"
+        "-n", "--variants", type=_count, default=1, metavar="N", help="generate N replies"
     )
-    result.add_argument(
-        "-q", "--quiet", action="store_true", help="print nothing on stderr but errors"
-    )
+    result.add_argument("-q", "--quiet", action="store_true", help="print only errors on stderr")
     result.add_argument(
         "--show-reasoning", action="store_true", help="print the model's reasoning on stderr"
     )
@@ -166,7 +164,7 @@ def parser() -> OptionParser:
         dest="saves",
         action="store_const",
         const=False,
-        help="save nothing; the default with a pipe",
+        help="don't save the chat; the default unless stdin and stdout are terminals",
     )
     add_chat(result)
     add_settings(result, without=_NOT_HERE)

@@ -39,8 +39,8 @@ def too_long(what: str, tokens: int, context_tokens: int, way_out: str) -> str:
         way_out: what to do about it, as the beginning of a sentence.
     """
     return (
-        f"{what} takes {tokens:,} tokens, and the model takes {context_tokens:,} at most, its reply included. "
-        f"{way_out}, or load a model with a larger context."
+        f"{what} has {tokens:,} tokens, but the model's context is limited to {context_tokens:,}, including the reply. "
+        f"{way_out}, or load a model with a longer context."
     )
 
 
@@ -85,14 +85,14 @@ class ContextRoom:
         self, ways: Container[OverflowPolicy], overflow: Overflow
     ) -> OverflowPolicy | None:
         text = (
-            f"The chat takes {overflow.prompt_tokens:,} tokens, and the model takes {overflow.context_tokens:,} at most, its "
+            f"The chat has {overflow.prompt_tokens:,} tokens, but the model's context is limited to {overflow.context_tokens:,}, "
             "reply included. Turns that are left out stay in the chat, dimmed. Undo brings them back."
         )
         offered = [answer for answer in _ANSWERS if OverflowPolicy(answer.id) in ways]
         answer = await self._ui.ask(_TITLE, text, [_CANCEL_ANSWER, *offered])
         if answer in (None, _CANCEL):
             self._ui.tell(
-                "Nothing was left out. Delete turns, or load a model with a larger context."
+                "Nothing was left out. Delete turns, or load a model with a longer context."
             )
             return None
         return OverflowPolicy(answer)

@@ -154,7 +154,7 @@ class ReplyRunner:
             self.may_begin()
 
     def begin(self, order: ReplyOrder) -> None:
-        """Begin a reply, with another model after that is loaded. Says so when a reply is not possible now."""
+        """Begin a reply, with another model after that is loaded. Says so when a reply is not available right now."""
         if order.model is not None:
             self._begin_with(order, order.model)
             return
@@ -206,7 +206,7 @@ class ReplyRunner:
             return
         self._ui.tell(
             f"No reply was generated because {why}. Your message is saved. "
-            f"{self._ui.way('turn.regenerate')} to have it answered."
+            f"{self._ui.way('turn.regenerate')} to generate a reply."
         )
         self._loader.go_back()
         self.changed.emit(None)

@@ -116,7 +116,7 @@ def _change(before: Maker, turn: Turn) -> str:
     """Return the mark for a reply by another model than the one before; empty if none is needed."""
     model = _maker(turn).model
     is_other = before != _NOBODY and model not in ("", before.model)
-    return f"from here on {short_name(model)}" if is_other else ""
+    return f"model changed to {short_name(model)}" if is_other else ""
 
 
 def _named(before: Maker, turn: Turn, *, is_said: bool) -> str:

@@ -213,7 +213,7 @@ class SettingsScreen(ListDialog[None]):
         where = self._destination(row)
         if row.below is not None:
             where += " Resetting gives {} ({}).".format(*row.below)
-        facts = (setting.key, setting.range_text.removeprefix("a text"), setting.variable)
+        facts = (setting.key, setting.range_text.removeprefix("a string"), setting.variable)
         lines = (
             f"{setting.help} {row.refusal}".rstrip(),
             where,

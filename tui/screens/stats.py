@@ -125,7 +125,7 @@ class StatsScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """Lay out the figures and the chart."""
         with Vertical(id="dialog"):
-            yield Label("What replies cost", classes="title")
+            yield Label("Statistics", classes="title")
             if not self._chat and not self._session:
                 yield Label("There are no replies yet.", classes="note")
             else:
@@ -146,7 +146,7 @@ class StatsScreen(Dialog[None]):
         if len(speeds) > 1:
             yield Label(columns_text(speeds[-_MOST_COLUMNS:]), id="speeds")
             yield Label(
-                f"tokens/s, reply by reply, from 0 up: {min(speeds):.1f} to {max(speeds):.1f}",
+                f"tokens/s for each reply (chart starts at 0): {min(speeds):.1f} to {max(speeds):.1f}",
                 classes="note",
             )
 

@@ -103,7 +103,7 @@ def _model_facts(generation: Generation) -> Iterator[Fact]:
     if not is_server(generation.model):
         yield Fact("quantization", generation.quantization)
     if generation.start_text:
-        yield Fact("given first words", generation.start_text)
+        yield Fact("first words", generation.start_text)
 
 
 def _parameter_facts(generation: Generation) -> Iterator[Fact]:
@@ -122,7 +122,7 @@ def _parameter_facts(generation: Generation) -> Iterator[Fact]:
 def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
     if stats == ReplyStats():
         return
-    yield Fact("COST")
+    yield Fact("STATISTICS")
     if stats.prompt_tokens:
         yield Fact("prompt", f"{stats.prompt_tokens:,} tokens: {cache_text(stats)}")
     if stats.rewritten_tokens:
@@ -151,9 +151,9 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
 
 
 def cache_text(stats: ReplyStats) -> str:
-    """Return how much of a prompt was in the KV cache, for example `1,204 cached, 38 new, 12 dropped`."""
+    """Return how much of a prompt was in the KV cache, for example `1,204 reused, 38 read, 12 dropped`."""
     new = stats.prompt_tokens - stats.cached_tokens
-    parts = [f"{stats.cached_tokens:,} cached", f"{new:,} new"]
+    parts = [f"{stats.cached_tokens:,} reused", f"{new:,} read"]
     if stats.dropped_tokens:
         parts.append(f"{stats.dropped_tokens:,} dropped")
     return ", ".join(parts)

@@ -131,7 +131,7 @@ class ChatFiles:
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
                 "This chat is open in another window, so it can't be saved from this one.",
-                "Fork it to continue in a copy.",
+                "Duplicate it to continue in a copy.",
             )
         try:
             yield
@@ -198,13 +198,13 @@ class ChatFiles:
         if known.is_newer:
             raise SessionConflictError(
                 "This chat was written by a newer version of chat-tui and is not overwritten.",
-                "Fork it to continue in a copy.",
+                "Duplicate it to continue in a copy.",
             )
         found = stamp(self.path(chat_id))
         if found is not None and found not in known.stamps:
             raise SessionConflictError(
                 "This chat was changed on disk after it was opened here, so it is not overwritten.",
-                "Fork it to continue in a copy, or reopen it.",
+                "Duplicate it to continue in a copy, or reopen it.",
             )
         is_ours = chat_id in self._replies
         if not is_ours and _size(self._reply_path(chat_id)) > known.reply_bytes:
@@ -418,11 +418,11 @@ class ChatFiles:
 _NOT_SAVED: Final = "The chat is not saved"
 _LATER: Final = "The chat stays in memory and is saved as soon as possible."
 _BUSY: Final = (
-    "This chat is open in another window and is read-only here. Fork it to continue in a copy."
+    "This chat is open in another window and is read-only here. Duplicate it to continue in a copy."
 )
 _DAMAGED: Final = "is damaged; only the readable parts are shown"
 _FOREIGN: Final = "contains parts that chat-tui can't show or save"
-_NEWER: Final = "This chat was written by a newer version of chat-tui and is read-only. Fork it to continue in a copy."
+_NEWER: Final = "This chat was written by a newer version of chat-tui and is read-only. Duplicate it to continue in a copy."
 
 
 def checked_id(chat_id: str) -> str:

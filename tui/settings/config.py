@@ -219,7 +219,7 @@ def explain(values: Mapping[str, Json], origins: Mapping[str, str]) -> str:
 
 
 def _explained(setting: Setting, value: Json, origin: str) -> list[str]:
-    from_where = f" Now: {origin}." if origin else ""
+    from_where = f" Source: {origin}." if origin else ""
     lines = [f"# {setting.help} {setting.range_text[:1].upper()}{setting.range_text[1:]}."]
     if setting.kind is not dict:
         lines.append(f"# Environment: {setting.variable}.{from_where}")

@@ -158,7 +158,7 @@ class Library:
         path = self._prompts / f"{name}.txt"
         if not (_NAME.fullmatch(name) and is_file(path)):
             raise PresetError(
-                f"There is no prompt {name[:60]!r}.", did_you_mean(name, self.prompt_names())
+                f"There is no system prompt {name[:60]!r}.", did_you_mean(name, self.prompt_names())
             )
         return _read(path, "Prompt").rstrip("\n")
 

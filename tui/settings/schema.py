@@ -110,7 +110,7 @@ class Setting:
         if self.kind is dict:
             return f"a table of {self.keys}"
         if self.kind is str:
-            return f"one of {', '.join(self.choices)}" if self.choices else "a text"
+            return f"one of {', '.join(self.choices)}" if self.choices else "a string"
         low, high = format_value(self.minimum), format_value(self.maximum)
         return f"a number from {low} to {high}"
 

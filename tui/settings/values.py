@@ -46,7 +46,7 @@ _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
 
 @dataclass(frozen=True, slots=True)
 class ModelSection:
-    """What is loaded when the command line names no model, and how."""
+    """The model to load if the command line names none, and how to load it."""
 
     name: str = setting("", "Model", "A Hub ID, a folder, a .gguf file, or demo. Empty loads the last used model.", blank="none")
     quantization: str = setting("", "Quantization", "How the weights are stored in memory. Empty keeps the last used one.", blank="none")
@@ -59,7 +59,7 @@ class ModelSection:
     compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU. The first load of a model takes a minute or two longer, later loads a few seconds. On a CPU, chat-tui's own kernels are faster.")
     threads: int = setting(0, "CPU threads", "The number of threads to compute with on a CPU; 0 uses one per core.", blank="one per core", minimum=0, maximum=1024)
     compute_dtype: str = setting("auto", "4-bit compute type", "The data type to compute with when weights have 4 bits.", choices=_DTYPES)
-    max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices with amounts", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
+    max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices and sizes", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
 
 
 FORMER_CHOICES: Final[Mapping[str, str]] = {"summarise": OverflowPolicy.SUMMARIZE.value}
@@ -68,7 +68,7 @@ FORMER_CHOICES: Final[Mapping[str, str]] = {"summarise": OverflowPolicy.SUMMARIZ
 
 @dataclass(frozen=True, slots=True)
 class ChatSection:
-    """What new chats start with, and what holds for every chat."""
+    """Defaults for new chats, and settings for every chat."""
 
     system_prompt: str = setting("", "System prompt", "Instructions for the model, sent before the chat.", blank="none")
     user: str = setting("", "Your name", "The name shown above your messages.", blank="You")
@@ -89,7 +89,7 @@ class ScreenSection:
     sidebar: bool = setting(True, "Sidebar", "Show the sidebar where there is room for it.")
     reduced_motion: bool = setting(False, "Reduced motion", "Turn off animations and the blinking cursor.")
     plain: bool = setting(False, "Plain screen", "Draw no lines and keep everything in one column, for screen readers.")
-    ascii: bool = setting(False, "ASCII only", "Draw lines and symbols in ASCII. A terminal without UTF-8 always gets that.")
+    ascii: bool = setting(False, "ASCII only", "Draw lines and symbols in ASCII. Terminals without UTF-8 always use ASCII.")
     title: bool = setting(True, "Terminal title", "Show the title of the chat as the title of the terminal.")
     tour: bool = setting(True, "First-start tips", "Show a few tips at the first start.")
 
@@ -98,7 +98,7 @@ class ScreenSection:
 class ComposerSection:
     """The box that messages are written in."""
 
-    fold_lines: int = setting(40, "Fold long pastes", "Attach a paste with more lines than this instead of inserting it; 0 never does.", blank="never", minimum=0, maximum=100_000)
+    fold_lines: int = setting(40, "Fold long pastes", "Attach a paste with more lines than this instead of inserting it; 0 turns this off.", blank="never", minimum=0, maximum=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class AlertsSection:
 class AskSection:
     """One question in a shell: chat-tui ask."""
 
-    save: str = setting("terminal", "Save questions", "When chat-tui ask saves the chat: only with a terminal at both ends, always, or never.", choices=("terminal", "always", "never"))
+    save: str = setting("terminal", "Save ask chats", "When chat-tui ask saves the chat: only if stdin and stdout are both terminals, always, or never.", choices=("terminal", "always", "never"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class KeysSection:
     """Which key does what."""
 
     map: str = setting("default", "Key map", "A ready-made set of keys.", choices=("default", "vim", "emacs"))
-    bindings: Mapping[str, str] = table("Custom keys", "Your own keys.", keys="actions with keys", example='{ "chat.new" = "ctrl+n,f12" }')
+    bindings: Mapping[str, str] = table("Custom keys", "Your own keys.", keys="actions and keys", example='{ "chat.new" = "ctrl+n,f12" }')
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class ServerEntry:
     """A server whose models one talks with."""
 
     url: str = setting("", "Address", "The address, for example http://localhost:8000, with or without /v1.")
-    key_env: str = setting("", "Key variable", "The environment variable that holds the API key. chat-tui never writes down the key itself.")
+    key_env: str = setting("", "Key variable", "The environment variable that holds the API key. chat-tui never saves the key itself.")
     dialect: str = setting("", "Dialect", "The kind of server, if chat-tui can't detect it.", choices=DIALECTS)
     context: int = setting(0, "Context", "The context length in tokens: requested from Ollama, and assumed for servers that don't report it.", minimum=0, maximum=100_000_000)
 
@@ -142,12 +142,12 @@ class Values:
     chat: ChatSection = field(default_factory=ChatSection, metadata={"group": "Chat"})
     generation: Mapping[str, Value] = field(default_factory=dict, metadata={"about": "Generation parameters. Those that are not set use the model's defaults."})
     """Those parameters that are set, by their names."""
-    template: Mapping[str, str | bool | int | float] = table("Template switches", "Switches of the chat template.", group="Chat", blank="template default", keys="switches with their values", example="enable_thinking = false", about="Switches of chat templates, for example enable_thinking = false. A template ignores switches that it doesn't have.")
+    template: Mapping[str, str | bool | int | float] = table("Template switches", "Switches of the chat template.", group="Chat", blank="template default", keys="switches and values", example="enable_thinking = false", about="Switches of chat templates, for example enable_thinking = false. A template ignores switches that it doesn't have.")
     screen: ScreenSection = field(default_factory=ScreenSection, metadata={"group": "Appearance"})
     composer: ComposerSection = field(default_factory=ComposerSection, metadata={"group": "Input"})
     alerts: AlertsSection = field(default_factory=AlertsSection, metadata={"group": "Alerts"})
-    presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models with presets", example='"org/model" = "careful"', about="The preset to apply for each model.")
-    servers: Mapping[str, ServerEntry] = table("Servers", "Servers under names of your choice, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="names with servers", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers that you use models of.", group="Model", entry=ServerEntry)
+    presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models and presets", example='"org/model" = "careful"', about="The preset to apply for each model.")
+    servers: Mapping[str, ServerEntry] = table("Servers", "Servers under names of your choice, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="server names and addresses", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models you use.", group="Model", entry=ServerEntry)
     ask: AskSection = field(default_factory=AskSection, metadata={"group": "Command line"})
     keys: KeysSection = field(default_factory=KeysSection, metadata={"group": "Input"})
 # fmt: on

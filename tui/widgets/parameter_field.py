@@ -303,8 +303,8 @@ class ParameterField(Widget):
 
     def _kept(self) -> str:
         if self.value is None:
-            return f"{self._defaults.text(self.parameter)} stays in force."
-        return f"{self._shown(self.value) or self.parameter.blank} stays in force."
+            return f"{self._defaults.text(self.parameter)} stays in effect."
+        return f"{self._shown(self.value) or self.parameter.blank} stays in effect."
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:

@@ -35,7 +35,7 @@ _START_AGAIN: Final = (
     "Restart chat-tui. The chat is saved. Until you restart, only the CPU can be used."
 )
 _LONGEST: Final = 10_000
-_SMALLER: Final = "Try a smaller model, 4-bit quantization, or close other programs."
+_SMALLER: Final = "Try a smaller model or 4-bit quantization, or close other programs."
 
 
 def load_error(error: BaseException, name: str) -> ModelLoadError:

@@ -113,7 +113,7 @@ def nothing_left(stats: ReplyStats) -> GenerationError:
     """
     return GenerationError(
         "The settings exclude every possible next token, so the reply ends here.",
-        "Reset the settings that ban or bias tokens, such as “Banned sequences”, “Suppress tokens”, or “Sequence bias”.",
+        "Reset the settings that ban or bias tokens, such as “Banned sequences”, “Banned tokens”, or “Sequence bias”.",
         stats,
     )
 

@@ -161,5 +161,5 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _refused(text: str, why: str) -> AddressError:
     return AddressError(
-        f"{sanitize_line(text, 80) or 'An empty text'} isn't a valid server address: {why}"
+        f"{sanitize_line(text, 80) or 'An empty string'} isn't a valid server address: {why}"
     )

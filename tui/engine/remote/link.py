@@ -291,7 +291,7 @@ class Link:
             case _:
                 return ServerError(
                     f"{self.name} closed the connection in the middle of the response.",
-                    "See whether the server still runs.",
+                    "Check that the server is still running.",
                     is_lost=True,
                 )
 

@@ -184,9 +184,9 @@ class Commands:
             )
 
     def run_typed(self, command: Command) -> None:
-        """Run a command that was typed into the composer, or report that it is not possible now."""
+        """Run a command that was typed into the composer, or report that it is not available right now."""
         action = command.action
         if self.is_possible(action.id):
             self.run(action.id, command.argument)
         else:
-            self._ui.tell(f"/{action.commands[0]} is not possible now.", severity="warning")
+            self._ui.tell(f"/{action.commands[0]} is not available right now.", severity="warning")

@@ -174,7 +174,7 @@ class EmptyState:
         if not parts:
             return []
         return [
-            Content.styled(f"Kept from before: {', '.join(parts)}.", "$text-warning"),
+            Content.styled(f"Remembered from last time: {', '.join(parts)}.", "$text-warning"),
             Content.assemble(("/reset", "bold"), (" restores the defaults.", "$text-muted")),
         ]
 

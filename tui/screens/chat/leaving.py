@@ -21,8 +21,8 @@ _LEAVE: Final = "leave"
 _STAY: Final = "stay"
 _UNSAVED_ANSWERS: Final = (
     Answer(_AGAIN, "Try again", "t"),
-    Answer("copy", "Leave and save a copy elsewhere", "c"),
-    Answer(_WITHOUT, "Leave without saving", "l", "error"),
+    Answer("copy", "Quit and save a copy elsewhere", "c"),
+    Answer(_WITHOUT, "Quit without saving", "q", "error"),
     Answer(_STAY, "Stay here", "s", is_escape=True),
 )
 _IMPORT_ANSWERS: Final = (
@@ -134,5 +134,5 @@ class Leaving:
         chats = f"The latest changes in {count} chats" if count > 1 else "The latest changes"
         return (
             f"{' '.join(reasons) or 'The disk is not responding.'}\n\n{chats} are not on the disk and would be lost. "
-            "A copy is saved to your home folder, or else to the temporary folder. Its path is shown after you leave."
+            "A copy is saved to your home folder, or else to the temporary folder. Its path is shown after you quit."
         )

@@ -113,7 +113,7 @@ class LibraryActions:
             with self._core.undoing.step("System prompt"):
                 self._core.session.replace_prompt(prompt)
             way = self._ui.way("chat.undo")
-            self._ui.tell(f"The prompt {name} applies from the next reply. {way} to undo.")
+            self._ui.tell(f"The system prompt {name} applies from the next reply. {way} to undo.")
 
     async def save_prompt(self, argument: str = "") -> None:
         """Save the system prompt under a name."""

@@ -195,7 +195,7 @@ class ModelActions:
             case Failed() as failed:
                 self._tell_failed(failed)
             case LoadCancelled():
-                self._ui.tell("Loading was cancelled.")
+                self._ui.tell("Loading was stopped.")
             case Unloaded():
                 self._ui.tell("The model was unloaded, and its memory is free.")
             case _:

@@ -72,7 +72,7 @@ class Reading:
 
     async def offer_link(self, url: str) -> None:
         """Show a link's address before opening it."""
-        answers = [Answer("leave", "Leave it", "l"), Answer("copy", "Copy the address", "c")]
+        answers = [Answer("leave", "Don't open", "d"), Answer("copy", "Copy the address", "c")]
         if can_be_opened(url):
             answers.append(Answer("open", "Open in the browser", "o"))
         chosen = await self._ui.ask("Open this link?", sanitize_line(url, 2000), answers)

@@ -100,7 +100,7 @@ class Starting:
         if start.request is not None:
             self._core.loader.load(start.request)
         else:
-            self._ask_for_model("Welcome. Choose a model to talk with.")
+            self._ask_for_model("Welcome. Choose a model to chat with.")
         self._painter.read_memory()
 
     def _tell(self, notices: Sequence[str]) -> None:

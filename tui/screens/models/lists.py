@@ -431,7 +431,7 @@ class ModelLists(Finder[LoadRequest]):
 
     def _show_keys(self) -> None:
         place = "the Hub" if self._in_hub else "this machine"
-        what = "Choose a model to draft for this one" if self._assistant else "Choose a model"
+        what = "Choose an assistant model" if self._assistant else "Choose a model"
         self.query_one("#title", Label).update(f"{what} · {place}")
         in_list = isinstance(self.focused, PickList)
         hints = [

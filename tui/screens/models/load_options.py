@@ -86,9 +86,9 @@ class LoadOptions(FormDialog[LoadRequest]):
                         "quantize them too (double quantization)", request.double_quant, id="double"
                     )
                 yield from self._plain_choice(
-                    "4-bit compute dtype", "compute", _DTYPES, request.compute_dtype
+                    "4-bit compute type", "compute", _DTYPES, request.compute_dtype
                 )
-                yield from self._plain_choice("Weights dtype", "dtype", _DTYPES, request.dtype)
+                yield from self._plain_choice("Data type", "dtype", _DTYPES, request.dtype)
                 yield from self._plain_choice("Device", "device", _DEVICES, request.device)
                 yield from self._text(
                     "Memory limits",
