@@ -55,7 +55,7 @@ async def test_where_the_last_message_alone_does_not_fit_what_would_help_is_said
         await third_message(one)
         assert not one.person.asked
         assert "The last message alone has 45 tokens" in one.person.told[-1]
-        assert "Shorten it, or load a model with a larger context." in one.person.told[-1]
+        assert "Shorten it, or load a model with a longer context." in one.person.told[-1]
         assert not one.core.session.conversation.unseen
 
 
@@ -97,7 +97,7 @@ async def test_a_draft_that_alone_does_not_fit_is_told_of_once_before_it_is_sent
             await counted("word " * more)
         (told,) = one.person.told
         assert f"{CONTEXT} at most" in told
-        assert "Shorten it or attach less, or load a model with a larger context." in told
+        assert "Shorten it or attach less, or load a model with a longer context." in told
         await counted("word")
         await counted("word " * 100)
         assert len(one.person.told) == 2

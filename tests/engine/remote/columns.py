@@ -202,7 +202,7 @@ def _ollama_too_long(_tokens: int) -> tuple[int, Any]:
 def _lm_studio_too_long(tokens: int) -> tuple[int, Any]:
     said = (
         f"Trying to keep the first {tokens} tokens when context the overflows. However, the model is loaded with context "
-        f"length of only {CONTEXT} tokens, which is not enough. Try to load the model with a larger context length, or "
+        f"length of only {CONTEXT} tokens, which is not enough. Try to load the model with a longer context length, or "
         "provide a shorter input"
     )
     return 400, {"error": said}

@@ -39,9 +39,9 @@ def told(said, *, status=400, context=4096, shape="error"):
         ("request (3000 tokens) exceeds the available context size (2048 tokens), try increasing it", 3000, 2048),
         # LM Studio
         (("Trying to keep the first 5013 tokens when context the overflows. However, the model is loaded with context length of only "
-         "4096 tokens, which is not enough. Try to load the model with a larger context length, or provide a shorter input"), 5013, 4096),
+         "4096 tokens, which is not enough. Try to load the model with a longer context length, or provide a shorter input"), 5013, 4096),
         (("The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 28148>= n_ctx: 4096). Try "
-         "to load the model with a larger context length, or provide a shorter input"), 28148, 4096),
+         "to load the model with a longer context length, or provide a shorter input"), 28148, 4096),
         # OpenAI and those behind proxies
         (("This model's maximum context length is 2,048 tokens. However, your messages resulted in 3,000 tokens. Please reduce the "
          "length of the messages."), 3000, 2048),
