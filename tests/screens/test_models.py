@@ -563,14 +563,14 @@ async def test_another_model_in_the_middle_of_a_chat_is_marked_where_it_begins(d
         screen = await ready(pilot)
         await say(pilot, "one")
         await answered(pilot, screen, 2)
-        assert "from here on" not in shown(pilot)
+        assert "model changed to" not in shown(pilot)
         engine.info = replace(engine.info, name="Other-2B")
         screen.core.loader.load(LoadRequest("other"))
         await until(pilot, lambda: screen.model.ready and screen.model.model == "other")
         for number, text in enumerate(("two", "three")):
             await say(pilot, text)
             await answered(pilot, screen, 4 + 2 * number)
-        assert shown(pilot).count("from here on Other-2B") == 1
+        assert shown(pilot).count("model changed to Other-2B") == 1
 
 
 async def test_the_picker_is_usable_in_a_small_terminal(desk: Desk, model):

@@ -67,7 +67,7 @@ def captions(*made: Generation) -> list[str]:
 
 def test_a_reply_names_its_model_only_where_that_is_another():
     one, two = Generation("org/one"), Generation("org/two")
-    assert captions(one, one, two, two) == ["one", "", "from here on two", ""]
+    assert captions(one, one, two, two) == ["one", "", "model changed to two", ""]
 
 
 def test_a_reply_names_its_model_where_that_is_quantized_otherwise():

@@ -188,7 +188,7 @@ async def test_engines_change_in_the_middle_of_a_chat_and_the_change_is_marked(d
         screen.composer.text = ""
         send(screen, "two")
         await answered(pilot, screen, 4)
-        assert "from here on model-1b" in screen_text(pilot)
+        assert "model changed to model-1b" in screen_text(pilot)
         (asked,) = server.replies_asked
         assert [each["content"] for each in asked.body["messages"]] == ["one", "From here.", "two"]
         assert not any("unsent" in str(each.body) for each in server.requests)

@@ -36,7 +36,7 @@ async def test_what_is_refused_stays_with_the_reason_until_it_is_mended():
         await pilot.pause()
         assert app.input.value == "1.9x"
         assert app.field.has_class("-invalid")
-        assert "0.5 stays in force" in app.problem
+        assert "0.5 stays in effect" in app.problem
         assert app.field.value == 0.5
         app.input.focus()
         await pilot.press("end", "backspace", "tab")
