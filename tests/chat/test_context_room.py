@@ -96,7 +96,7 @@ async def test_a_draft_that_alone_does_not_fit_is_told_of_once_before_it_is_sent
         for more in (100, 101):
             await counted("word " * more)
         (told,) = one.person.told
-        assert f"{CONTEXT} at most" in told
+        assert "limited to 40" in told
         assert "Shorten it or attach less, or load a model with a longer context." in told
         await counted("word")
         await counted("word " * 100)
