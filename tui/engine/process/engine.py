@@ -264,6 +264,7 @@ class ProcessEngine:
             raise ModelLoadError(
                 f"The engine ended while it loaded the model: {died}.",
                 "The chat is safe. Load the model again, a smaller one, or another quantization.",
+                cause=FailureCause.ENGINE,
             ) from None
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
@@ -313,7 +314,9 @@ class ProcessEngine:
             machine = psutil.virtual_memory()
             used = machine.total - machine.available
             return MemoryReading(used=used, total=machine.total, own=own)
-        return replace(reading, own=reading.own + own) if reading.kind == "RAM" else reading
+        if reading.kind != "RAM":
+            return reading
+        return replace(reading, own=reading.own + own, engine=reading.own)
 
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the device that a model would go to, and its memory; see `Engine.target_memory`."""
@@ -379,7 +382,15 @@ class ProcessEngine:
                     return message.get("result")
                 case "failed":
                     self._loaded = _decoded(ModelInfo | None, message.get("loaded"), process)
-                    raise _raised(message.get("error"))
+                    raise self._failure(message.get("error"))
+
+    def _failure(self, said: Any) -> BaseException:
+        error = _raised(said)
+        if isinstance(error, EngineError) and error.cause is FailureCause.DEVICE:
+            # Only another process can use the device again.
+            error.cause, error.hint = FailureCause.ENGINE, _AGAIN
+            self.close()
+        return error
 
     def _running(self) -> _Process:
         with self._lock:
@@ -415,6 +426,7 @@ def _told_as_generation() -> Any:
         raise GenerationError(
             f"The engine ended in the middle of the reply: {died}. What was written is kept.",
             _AGAIN,
+            cause=FailureCause.ENGINE,
         ) from None
 
 
