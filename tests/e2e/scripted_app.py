@@ -7,6 +7,7 @@ model would take several seconds of each test.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +67,7 @@ def main(replies: str, piece_s: float) -> int:
     import tui.engine.local
     from tui import cli
 
+    os.environ["CHAT_TUI_MODEL_PROCESS"] = "false"
     said = json.loads(Path(replies).read_text("ascii")) if replies else _HELLO
     engine = NamedEngine([list(_steps(reply)) for reply in said], piece_s)
     tui.engine.local.LocalEngine = lambda _cache: engine  # type: ignore[assignment, misc]
