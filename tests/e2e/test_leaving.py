@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
+import psutil
 import pytest
 
 from tests.e2e.scripted_app import program, write_replies
@@ -159,4 +160,11 @@ def test_when_the_engine_falls_the_chat_stays_and_one_key_loads_the_model_again(
     wait_for_more_words(app, 8)
     app.press("ctrl+q")
     app.wait_for_exit()
-    app.wait_until(lambda: not again.is_running() or again.status() == "zombie")
+    app.wait_until(lambda: _has_ended(again))
+
+
+def _has_ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
