@@ -1,4 +1,4 @@
-"""Runs benchmarks by name, each in a process of its own so that none warms up another."""
+"""Runs benchmarks by name, each in a separate process, so that none warms up another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def main(wanted: list[str]) -> int:
     unknown = sorted(set(wanted) - set(NAMES))
     if unknown:
         print(
-            f"There is no benchmark {unknown[0]!r}. There are: {', '.join(NAMES)}", file=sys.stderr
+            f"There is no benchmark {unknown[0]!r}. Use one of these: {', '.join(NAMES)}",
+            file=sys.stderr,
         )
         return 2
     failed = 0

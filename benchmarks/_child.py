@@ -1,10 +1,10 @@
-"""One contestant in a process of its own: reads requests as lines of JSON, and answers each with a line of figures.
+"""One contestant in a separate process: reads requests as lines of JSON, and answers each with a line of figures.
 
     python _child.py stock FOLDER [bfloat16]        transformers' generate, as it comes
     python _child.py engine NAME CACHE QUANTIZATION  this program's engine
     python _child.py llama FILE.gguf                 llama-cpp-python
 
-It imports nothing of this program but for `engine`, so that it runs in any environment.
+Only `engine` imports this program; the others run in any environment.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 Ask = Callable[[list[dict[str, str]], int, float], dict[str, Any]]
-"""Takes messages, the limit of new tokens, and after how many seconds to stop (0 for never); returns figures."""
+"""Takes messages, the limit of new tokens, and the number of seconds after which to stop (0 for never); returns figures."""
 
 
 class Times:
-    """When tokens came."""
+    """The times at which tokens arrived."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -29,7 +29,7 @@ class Times:
         self.tokens = 0
 
     def note(self, count: int = 1) -> None:
-        """Take note of new tokens."""
+        """Record new tokens."""
         self.last = time.perf_counter()
         self.first = self.first or self.last
         self.tokens += count
@@ -45,7 +45,7 @@ class Times:
 
 
 def stock(folder: str, dtype: str = "bfloat16") -> Ask:
-    """Return transformers' own generate."""
+    """Return transformers' own `generate`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -128,7 +128,7 @@ def engine(name: str, cache: str, quantization: str) -> Ask:
 
 
 def llama(path: str) -> Ask:
-    """Return llama-cpp-python, which keeps the longest common start of the prompt by itself."""
+    """Return llama-cpp-python, which automatically keeps the longest common prefix of the prompt."""
     import os
 
     from llama_cpp import Llama
@@ -155,7 +155,7 @@ def main() -> None:
     """Answer requests until the input ends."""
     kind, *arguments = sys.argv[1:]
     answers = sys.stdout
-    # What libraries print must not come between the answers.
+    # Output of libraries must not mix with the answers.
     sys.stdout = sys.stderr
     ask = {"stock": stock, "engine": engine, "llama": llama}[kind](*arguments)
     print(json.dumps({"ready": True}), file=answers, flush=True)

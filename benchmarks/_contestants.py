@@ -1,6 +1,6 @@
-"""Those who are measured side by side: each answers a chat, and says when its tokens came.
+"""The contestants: each answers a chat, and reports when its tokens arrived.
 
-What can't be had on a machine raises `Missing`, whose message says why.
+A contestant that isn't available on a machine raises `Missing`, whose message says why.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ REPLY_S = 900.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reply took. Zero means unknown."""
+    """The cost of a reply. Zero means unknown."""
 
     ttft_s: float
     decode_s: float
@@ -46,13 +46,13 @@ class Answer:
 
     @property
     def tokens_per_s(self) -> float:
-        """Decoding speed, the first token left out."""
+        """Decoding speed, without the first token."""
         return (self.new_tokens - 1) / self.decode_s if self.decode_s > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class Model:
-    """The model that all run: the same weights in two forms."""
+    """The model for all contestants: the same weights in two forms."""
 
     name: str
     folder: Path
@@ -61,12 +61,12 @@ class Model:
 
 
 class Contestant:
-    """One of those who are measured.
+    """One contestant.
 
     Attributes:
-        name: in the table.
-        keeps_cache: whether a turn is cheaper when the turns before it were computed, so that these must be.
-        can_stop: whether it can say how long stopping takes.
+        name: the name in the table.
+        keeps_cache: whether a turn is cheaper after the previous turns were computed, so that these have to be computed first.
+        can_stop: whether it can measure how long stopping takes.
     """
 
     name = ""
@@ -80,19 +80,19 @@ class Contestant:
 
     @property
     def memory_mb(self) -> float:
-        """What it takes now, after all that it was asked."""
+        """Memory in use now, after all requests."""
         with contextlib.suppress(psutil.Error):
             return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)
         return 0.0
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._process.kill()
         self._process.wait()
 
 
 class Child(Contestant):
-    """One that runs in `_child.py`."""
+    """A contestant that runs in `_child.py`."""
 
     def __init__(
         self,
@@ -157,12 +157,12 @@ class Server(Contestant):
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise Missing("transformers serve does not start")
+                raise Missing("transformers serve doesn't start")
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{self._url}/health", timeout=2)  # noqa: S310 - our own server
                 return
             time.sleep(0.5)
-        raise Missing("transformers serve does not answer")
+        raise Missing("transformers serve doesn't answer")
 
     def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:  # noqa: ARG002 - the others'
         """Have a chat answered."""
@@ -200,7 +200,7 @@ def _pieces(lines: Any) -> Iterator[str]:
 
 
 class App(Contestant):
-    """The whole app in a terminal, its figures taken from the chat that it saves."""
+    """The whole app in a terminal. Its figures are read from the chat that it saves."""
 
     name = "chat-tui, the app"
     keeps_cache = True
@@ -233,10 +233,10 @@ class App(Contestant):
         self._seen: set[str] = set()
 
     def ask(self, messages: Messages, limit: int, stop_after_s: float = 0.0) -> Answer:  # noqa: ARG002 - the others'
-        """Send the last message; those before it must have been sent to it, one after another."""
+        """Send the last message. The previous ones must have been sent before, one after another."""
         if len(messages) == 1 and self._asked:
             self._terminal.press("ctrl+n")
-            # What is pasted before that would still be the old chat's.
+            # Text pasted before that would go to the old chat.
             self._terminal.wait_for("New chat", 30)
             self._asked = 0
         self._terminal.paste(messages[-1]["content"])
@@ -260,7 +260,7 @@ class App(Contestant):
         )
 
     def _newest_reply(self) -> dict[str, Any]:
-        """Return the last turn of the chat on the screen, as its file has it; empty while it is written."""
+        """Return the last turn of the open chat from its file; empty while it is being written."""
         files = sorted(self._sessions.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         if not files:
             return {}
@@ -268,14 +268,14 @@ class App(Contestant):
             turns = json.loads(files[-1].read_text("utf-8"))["tree"]["turns"]
             last = turns[-1] if len(turns) == 2 * self._asked else {}
             is_over = last.get("status", "complete") in ("complete", "truncated")
-            # The chat before has as many turns, until the new one is on disk.
+            # The previous chat has as many turns, until the new one is on disk.
             if is_over and "generation" in last and last["id"] not in self._seen:
                 self._seen.add(last["id"])
                 return dict(last)
         return {}
 
     def key_echo_ms(self, message: str, keys: int = 100) -> list[float]:
-        """Type while replies to `message` are written, and return how long each key took to be on the screen."""
+        """Type while replies to `message` are written, and return how long each key took to appear on the screen."""
         found: list[float] = []
         while len(found) < keys:
             self._terminal.press("ctrl+n")
@@ -284,7 +284,7 @@ class App(Contestant):
             time.sleep(1.0)
             self._terminal.press("enter")
             self._terminal.wait_for("replying")
-            # Nothing else on the screen, where figures change all the time, has so many of them in a row.
+            # Nothing else on the screen, where figures change all the time, repeats this character so often.
             typed = ""
             while "replying" in self._terminal.text and len(found) < keys:
                 typed += "q"
@@ -299,12 +299,12 @@ class App(Contestant):
 
     @property
     def memory_mb(self) -> float:
-        """What it takes now."""
+        """Memory in use now."""
         with contextlib.suppress(psutil.Error):
             return float(psutil.Process(self._terminal._process.pid).memory_info().rss / 1e6)  # noqa: SLF001 - of the tests
         return 0.0
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._terminal.close()
         self._home.cleanup()

@@ -1,4 +1,4 @@
-"""Environments for the peers that need packages of their own; made once, and kept in the user's cache."""
+"""Environments for the contestants that need other packages; created once, and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PIP_S = 3600
 
 
 class Missing(Exception):  # noqa: N818 - it is a notice
-    """A contestant can't be had here; the message says why."""
+    """A contestant isn't available on this machine; the message says why."""
 
 
 def model_cache() -> Path:
-    """Return the folder that the converted demo model is kept in, which the tests share."""
+    """Return the folder of the converted demo model, which the tests use too."""
     named = os.environ.get("CHAT_TUI_TEST_CACHE")
-    # Absolute, since apps that are measured find it through links.
+    # Absolute, because the measured apps find it through links.
     return Path(named or platformdirs.user_cache_dir("chat-tui-tests")).absolute()
 
 
 def llama_cpp_python() -> str:
-    """Return a Python that has llama-cpp-python.
+    """Return a Python with llama-cpp-python.
 
     Raises:
         Missing: it can't be installed; building it takes a C++ compiler and some minutes.
@@ -34,7 +34,7 @@ def llama_cpp_python() -> str:
 
 
 def serving() -> str:
-    """Return a Python that has this environment's transformers, and what `transformers serve` needs beside it.
+    """Return a Python with this environment's transformers and what `transformers serve` needs in addition.
 
     Raises:
         Missing: it can't be installed.
@@ -45,20 +45,20 @@ def serving() -> str:
 
 
 def _made(name: str, packages: list[str], check: str, *, shares: bool = False) -> str:
-    """Return the Python of an environment, made if it is not there.
+    """Return the Python of an environment, which is created if it is missing.
 
     Args:
-        name: of its folder.
+        name: the name of its folder.
         packages: to install.
-        check: code that fails where something is missing.
-        shares: whether the packages of this environment are seen in it too.
+        check: code that fails if something is missing.
+        shares: whether it can import the packages of this environment too.
     """
     named = os.environ.get("CHAT_TUI_BENCHMARK_ENVIRONMENTS")
     base = Path(named) if named else Path(platformdirs.user_cache_dir("chat-tui-benchmarks"))
     folder = base / name
     python = folder / "bin" / "python"
     if not _works(python, check):
-        print(f"making an environment for {name}; this can take minutes", file=sys.stderr)
+        print(f"creating an environment for {name}; this can take minutes", file=sys.stderr)
         _run([sys.executable, "-m", "venv", "--clear", str(folder)], name)
         if shares:
             ours = sysconfig.get_path("purelib")
@@ -70,7 +70,7 @@ def _made(name: str, packages: list[str], check: str, *, shares: bool = False) -
         install = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         _run([*install, *packages], name)
         if not _works(python, check):
-            raise Missing(f"{name} was installed, and does not work")
+            raise Missing(f"{name} was installed but doesn't work")
     return str(python)
 
 

@@ -1,4 +1,4 @@
-"""Takes one kind of model through the engine and prints what came of it as JSON: `python -m benchmarks._one_architecture KIND CLASS`."""
+"""Tests one kind of model in the engine and prints the result as JSON: `python -m benchmarks._one_architecture KIND CLASS`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def main(kind: str, class_name: str) -> None:
-    """Try one kind."""
+    """Test one kind."""
     torch.set_num_threads(1)
     row: Row = {"kind": kind, "class": class_name, "cells": {}, "errors": {}}
     began = time.perf_counter()
@@ -70,7 +70,7 @@ def _tried(place: Path, row: Row) -> None:
 
 
 def _step(row: Row, name: str, do: Callable[[], object]) -> bool:
-    """Take note of whether something works, and how it fails."""
+    """Record whether something works, and how it fails."""
     try:
         do()
         row["cells"][name] = "yes"
@@ -90,7 +90,7 @@ def _said(error: BaseException | None) -> str:
 
 
 def _build(folder: Path, kind: str, class_name: str) -> None:
-    """Save a checkpoint in 16 bits whose replies depend on all that came before."""
+    """Save a checkpoint in 16 bits whose replies depend on the whole context."""
     torch.manual_seed(7)
     model = getattr(transformers, class_name)(_tiny_configs.tiny(kind)).eval()
     drawn = torch.Generator().manual_seed(11)
@@ -107,7 +107,7 @@ def _build(folder: Path, kind: str, class_name: str) -> None:
 
 
 def _narrow(model: Any) -> None:
-    """Put a model into 16 bits but for what its code keeps in 32, as in the checkpoints that people give out."""
+    """Convert a model to 16 bits except for what its code keeps in 32, as in published checkpoints."""
     names = getattr(model, "_keep_in_fp32_modules_strict", None) or ()
     kept = re.compile("|".join(rf"(^|\.){re.escape(name)}(\.|$)" for name in names) or "(?!)")
     wide = {name: weight.data for name, weight in model.named_parameters() if kept.search(name)}
@@ -117,7 +117,7 @@ def _narrow(model: Any) -> None:
 
 
 def _check_generates(folder: Path, class_name: str) -> None:
-    """Raise what transformers raises of itself."""
+    """Raise if transformers itself can't generate with the model."""
     model = getattr(transformers, class_name).from_pretrained(folder, dtype=torch.float32).eval()
     ids = torch.arange(40, 80)[None]
     with torch.inference_mode():
@@ -136,7 +136,9 @@ def _load(engine: LocalEngine, folder: Path, row: Row, **options: Any) -> None:
 
 
 def _table_bytes(model: Any) -> int:
-    """Return what tables take that a model makes for itself, as of positions: much of a tiny model, and a percent of a real one."""
+    """Return the size of tables that a model computes itself, for example for positions: much of a tiny model, and a percent of
+    a real one.
+    """
     return sum(
         buffer.nbytes
         for module in model.modules()
@@ -147,7 +149,7 @@ def _table_bytes(model: Any) -> int:
 
 
 def _compare(engine: LocalEngine, folder: Path, said: list[list[int]]) -> None:
-    """Raise where a reply is not that of `generate`: a first turn, a second, an edit, and back."""
+    """Raise if a reply differs from that of `generate`: a first turn, a second, an edit, and back."""
     first = chat(_QUESTION)
     second = chat(_QUESTION, "The fox.", "And why?")
     edited = chat(_QUESTION.replace("day 5", "day 9"), "The fox.", "And why?")
@@ -163,7 +165,7 @@ def _compare(engine: LocalEngine, folder: Path, said: list[list[int]]) -> None:
 
 
 def _held(engine: LocalEngine, folder: Path, row: Row, name: str) -> None:
-    """Load in the dtype that is chosen by itself, or in a quantization, and reply twice."""
+    """Load in the automatic dtype, or in a quantization, and reply twice."""
     if name == "auto":
         load(engine, folder)
     else:

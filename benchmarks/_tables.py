@@ -35,7 +35,7 @@ COLUMNS: Final[Mapping[str, tuple[str, Format]]] = {
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """Return the table, and a line that says what it was measured on."""
+    """Return the table, and a line about the machine and the model."""
     results: Mapping[str, Mapping[str, float]] = figures["results"]
     shown = [name for name in COLUMNS if any(name in of_one for of_one in results.values())]
     rows = ["| | " + " | ".join(COLUMNS[name][0] for name in shown) + " |"]
@@ -49,7 +49,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
 
 
 def quality_markdown(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """Return the figures of `quality` as a table: by checkpoint, by how its weights are held."""
+    """Return the figures of `quality` as a table: by checkpoint and by quantization."""
     rows = ["| checkpoint | weights | perplexity | KL from float32, nats | same likeliest token |"]
     rows.append("|---|---|--:|--:|--:|")
     rows += [
@@ -77,13 +77,13 @@ WHOLE: Final = (
     ("slowest key while loading, ms", "", ""),
     ("idle, share of a core", "", ""),
 )
-"""What the app is measured by, what it is compared with, and that one's figure."""
+"""The figures of the app, what each is compared with, and that figure."""
 
 
 def whole_markdown(figures: Mapping[str, Any]) -> str:
-    """Return the figures of `whole` as a table: the app, what it is measured against, how many times as much."""
+    """Return the figures of `whole` as a table: the app, what it is compared with, and the ratio."""
     found: Mapping[str, float] = figures["figures"]
-    rows = ["| the whole app | | measured against | | ratio |", "|---|--:|---|--:|--:|"]
+    rows = ["| the whole app | | compared with | | ratio |", "|---|--:|---|--:|--:|"]
     for name, other, of_other in WHOLE:
         beside = found.get(of_other, 0.0)
         ratio = f"{found[name] / beside:.2f}" if beside else ""
@@ -101,7 +101,7 @@ def _plain(value: float) -> str:
 
 def _of_the_app(results: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [
-        f"The app: first frame after {of_one['first_frame']:.2f} s; a key typed while a reply streams is on the screen after "
+        f"The app: first frame after {of_one['first_frame']:.2f} s; a key typed while a reply streams appears after "
         f"{of_one['key_p99_ms']:.0f} ms (99th percentile)."
         for of_one in results.values()
         if "first_frame" in of_one and "key_p99_ms" in of_one

@@ -1,7 +1,8 @@
-"""Makes a tiny config of any of transformers' kinds of models: two layers, or one of each kind of layer, and everything else narrow.
+"""Creates a tiny config of any kind of model in transformers: two layers, or one of each kind of layer, and everything else
+narrow.
 
-It starts from the defaults of the kind's own config and brings each number down by what its name says it is. What that leaves at odds
-with itself is put right in `_OWN`, kind by kind.
+It starts from the defaults of the kind's config and reduces each number according to its name. Remaining contradictions
+are fixed in `_OWN`, kind by kind.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _COUNT_OF_LAYERS: Final = (
     "decoder_layers",
 )
 _CAPS: Final = (
-    # (what the whole name is, the most it may be)
+    # (the pattern of the whole name, the largest value)
     (r"vocab_size_per_layer_input|(.*_)?hash.*vocab.*", VOCABULARY),
     (r"(.*_)?(ngram_vocab_size_base)", 1000),
     (r"max_window_layers|first_k_dense_replace|num_dense_layers|num_kv_shared_layers|moe_layer_(start|end)_index", 1),
@@ -152,7 +153,7 @@ def tiny(kind: str) -> Any:
     """Return a tiny config of a kind of model, as transformers' own class.
 
     Raises:
-        Exception: the kind has no config that can be made from its defaults.
+        Exception: the kind's config can't be created from its defaults.
     """
     from transformers import CONFIG_MAPPING
 
@@ -195,7 +196,7 @@ def _small(values: Mapping[str, Any], *, in_tower: bool) -> dict[str, Any]:
 
 
 def _fixed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what has to agree with the widths of heads."""
+    """Return the values that have to match the widths of heads."""
     wanted = {"attention_multiplier": 0.25, "query_pre_attn_scalar": 16, "initializer_range": 0.02}
     return {
         name: value for name, value in wanted.items() if isinstance(values.get(name), int | float)
@@ -203,7 +204,7 @@ def _fixed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept_layers(values: Mapping[str, Any], before: int) -> list[int]:
-    """Return the numbers of layers to keep where a config says something of each: one of each kind, and two at least."""
+    """Return the numbers of the layers to keep if a config has a value for each: one of each kind, and at least two."""
     rows = [
         value
         for value in values.values()
@@ -237,7 +238,7 @@ def _small_part(
 
 
 def _layers_of(value: Mapping[Any, Any], kept: list[int]) -> Iterator[tuple[Any, Any]]:
-    """Yield what is said of each layer that is kept, by its new number."""
+    """Yield the values of the layers that are kept, by their new numbers."""
     for new, old in enumerate(kept):
         for key in (old, str(old), f"{old:02d}"):
             if key not in value:
@@ -294,7 +295,7 @@ def _small_number(name: str, value: Any, layers: int, heads: int, in_tower: bool
 
 
 def _token(name: str, value: int) -> int | None:
-    """Return the new number of a token, a vocabulary or a place in one; None for other numbers."""
+    """Return the new number of a token, a vocabulary or an index into one; None for other numbers."""
     if re.fullmatch(r"(\w+_)?vocab_size", name):
         return min(value, VOCABULARY)
     if name in _SPECIAL:

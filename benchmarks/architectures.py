@@ -1,8 +1,9 @@
-"""Every architecture of the installed transformers that writes text: `python -m benchmarks.architectures [names] [--out FILE]`.
+"""Tests every architecture of the installed transformers that generates text: `python -m benchmarks.architectures [names] [--out
+FILE]`.
 
-Each is made as a tiny checkpoint and taken through a load, two turns, an edit and each quantization, and held against transformers' own
-`generate`; each in a process of its own, within limits of time and memory. All of them take about two hours on one core. What is known
-already is kept beside the table (`FILE.json`), so a run that was broken off goes on; `--again` forgets it.
+For each, a tiny checkpoint is created, loaded, and tested with two turns, an edit and each quantization, and compared with transformers' own
+`generate`, in a separate process with limits of time and memory. All of them take about two hours on one core. Results
+are kept beside the table (`FILE.json`), so an interrupted run can be resumed; `--again` discards them.
 """
 
 from __future__ import annotations
@@ -37,15 +38,17 @@ Row = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try architectures and print a table; return how many fell short."""
+    """Test architectures and print a table; return how many had problems."""
     parser = argparse.ArgumentParser(prog="benchmarks.architectures", description=__doc__)
-    parser.add_argument("names", nargs="*", help="kinds of models, as in llama; all by default")
-    parser.add_argument("--out", type=Path, help="write the table to this file, too")
-    parser.add_argument("--again", action="store_true", help="try again what is known already")
+    parser.add_argument(
+        "names", nargs="*", help="kinds of models, for example llama; all by default"
+    )
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
+    parser.add_argument("--again", action="store_true", help="discard earlier results")
     chosen = parser.parse_args(arguments)
     classes = text_classes()
     if unknown := sorted(set(chosen.names) - set(classes)):
-        parser.error(f"there is no {unknown[0]!r} among them")
+        parser.error(f"unknown kind: {unknown[0]!r}")
     kept = chosen.out.with_suffix(".json") if chosen.out else None
     rows = _known(kept)
     for name in chosen.names or sorted(classes):
@@ -64,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def text_classes() -> dict[str, str]:
-    """Return the name of the class of each kind of model that may write text: one that also sees or hears where there is one."""
+    """Return the class name of each kind of model that can generate text: preferably one that also takes images or audio."""
     from transformers.models.auto import modeling_auto as auto
 
     found: dict[str, str] = {}
@@ -79,7 +82,7 @@ def text_classes() -> dict[str, str]:
 
 
 def tried(kind: str, class_name: str) -> Row:
-    """Return what came of one kind."""
+    """Return the result of one kind."""
     command = [sys.executable, "-m", "benchmarks._one_architecture", kind, class_name]
     environment = {
         **os.environ,
@@ -121,8 +124,8 @@ def markdown(rows: Sequence[Row]) -> str:
         "# Architectures",
         "",
         (
-            "Made by `python -m benchmarks.architectures`. *Fit* is how far the estimate is off what weights take, in percent, at worst; "
-            "tables that a model makes for itself are left out."
+            "Made by `python -m benchmarks.architectures`. *Fit* is the largest error of the estimated size of the weights, in percent, "
+            "without tables that a model computes itself."
         ),
         "",
         (
@@ -130,7 +133,7 @@ def markdown(rows: Sequence[Row]) -> str:
             f"weights, {len(refused)} refused. {counts}."
         ),
         "",
-        f"| architecture | class | {' | '.join(COLUMNS)} | cache | fit % | what falls short |",
+        f"| architecture | class | {' | '.join(COLUMNS)} | cache | fit % | problems |",
         f"|{'---|' * (len(COLUMNS) + 5)}",
     ]
     return "\n".join([*lines, *(_line(row) for row in rows)]) + "\n"
@@ -160,7 +163,7 @@ def _in_short(row: Row) -> str:
     if "untestable" in row:
         return f"can't be tried: {_cell(row['untestable'])}"
     why = row.get("died") or "; ".join(f"{name}: {error}" for name, error in row["errors"].items())
-    return f"{row.get('seconds', '?')} s: {_cell(why) or 'all of it'}"
+    return f"{row.get('seconds', '?')} s: {_cell(why) or 'no problems'}"
 
 
 def _known(kept: Path | None) -> dict[str, Row]:

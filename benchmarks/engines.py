@@ -1,9 +1,9 @@
-"""Side by side on the same weights: transformers as it comes, this program's engine and app, `transformers serve`, llama.cpp.
+"""Compares engines on the same weights: plain transformers, this program's engine and app, `transformers serve`, llama.cpp.
 
     python -m benchmarks.engines [--rounds 3] [--quick] [--only NAME,NAME] [--json FILE]
 
-Every figure is the median over the rounds; in a round the contestants take turns, so that whatever else the machine does hits
-all of them. A contestant that can't be had here is left out with a notice.
+Every figure is the median over the rounds. In a round, the contestants take turns, so that other load on the machine affects
+all of them. A contestant that isn't available is left out with a notice.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ QUESTION = "Tell me a long story about a river."
 
 
 def user(text: str) -> dict[str, str]:
-    """Return a message of the user's."""
+    """Return a user message."""
     return {"role": "user", "content": text}
 
 
 def assistant(text: str) -> dict[str, str]:
-    """Return a message of the model's."""
+    """Return an assistant message."""
     return {"role": "assistant", "content": text}
 
 
 def makers(model: Model) -> dict[str, Callable[[], Contestant]]:
-    """Return how to start each contestant."""
+    """Return the functions that start the contestants."""
 
     def ours(name: str, quantization: str) -> Callable[[], Contestant]:
         arguments = ("engine", model.name, str(model.cache), quantization)
@@ -71,7 +71,7 @@ def makers(model: Model) -> dict[str, Callable[[], Contestant]]:
 
 
 def measure(contestant: Contestant, note: Callable[[str, float], None]) -> None:
-    """Take all figures of one contestant once."""
+    """Measure all figures of one contestant once."""
     fresh = time.time_ns()
     short = contestant.ask([user(f"{fresh} {QUESTION}")], SHORT_LIMIT)
     note("decode_64", short.tokens_per_s)
@@ -92,7 +92,7 @@ def measure(contestant: Contestant, note: Callable[[str, float], None]) -> None:
 
 
 def _turns(contestant: Contestant, note: Callable[[str, float], None], fresh: int) -> None:
-    """Talk about a long text for ten turns, and then edit the last message and one in the middle."""
+    """Chat about a long text for ten turns, then edit the last message and one in the middle."""
     messages = [user(f"A text, {fresh}: {SENTENCE * DOCUMENT_SENTENCES} What is it about?")]
     for turn in range(1, TURNS + 1):
         said = GIVEN_REPLY
@@ -177,14 +177,14 @@ def arguments() -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Take all figures; return them with what they depend on."""
+    """Measure all figures; return them with what they depend on."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     missing: dict[str, str] = {}
     before = surroundings()
     wanted = makers(demo())
     names = options.only.split(",") if options.only else list(wanted)
     for number in range(1 if options.quick else options.rounds):
-        # Each round begins with another one, and goes the other way round.
+        # Each round starts with another contestant, in the opposite order.
         order = names[::-1] if number % 2 else names
         for name in order:
             if name in missing:
@@ -207,12 +207,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 measure(contestant, note)
             except (Missing, AssertionError) as error:
                 missing[name] = f"the rest of {contestant.name}: {str(error).splitlines()[0]}"
-                print(f"broken off: {missing[name]}", file=sys.stderr, flush=True)
+                print(f"interrupted: {missing[name]}", file=sys.stderr, flush=True)
             finally:
                 contestant.close()
             made = {"surroundings": before, "missing": missing, "results": _medians(found)}
             if options.json is not None:
-                # After each, so that a run that is broken off has not been for nothing.
+                # After each, so that an interrupted run still leaves results.
                 options.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     return {"surroundings": before, "missing": missing, "results": _medians(found)}
 
@@ -226,7 +226,7 @@ def _medians(found: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[s
 
 
 def main() -> None:
-    """Measure, print the table, and write the figures down."""
+    """Measure, print the table, and write the figures to a file."""
     options = arguments()
     figures = run(options)
     print(markdown(figures))

@@ -1,7 +1,7 @@
 """The long fuzz of model folders: `python -m benchmarks.fuzz_models [how many] [first seed]`.
 
-Mutations go through catalog, facts, fit and `load` in child processes with a limit of time and memory, so that a hang or a crash is
-seen, told and passed over. What it found once is a test in `test_hostile_models`.
+Mutations go through catalog, facts, fit and `load` in child processes with limits of time and memory, so that a hang or a crash is
+reported and skipped. Failures found this way have tests in `test_hostile_models`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pathlib import Path
 from tests.engine.hostile_models import Mutator, bases, copy, look, try_load
 
 HANG_S = 180
-"""Generous: other programs may keep the processor busy."""
+"""Generous, because other programs may use the CPU."""
 READY = "ready"
 MEMORY_BYTES = 16 * 2**30
 
 
 def main(count: int, first: int) -> int:
-    """Run all seeds; return how many of them ended badly."""
+    """Run all seeds; return how many failed."""
     with tempfile.TemporaryDirectory() as place:
         bases(Path(place))
         results = {}
@@ -42,7 +42,7 @@ def main(count: int, first: int) -> int:
 
 
 def _batch(place: str, start: int, end: int) -> dict[int, str]:
-    """Return what came of seeds, run in one process for as long as that lives."""
+    """Return the results of the seeds that ran in one process before it ended."""
     command = [
         sys.executable,
         "-m",
@@ -62,7 +62,7 @@ def _batch(place: str, start: int, end: int) -> dict[int, str]:
             if line.startswith(READY):
                 continue
             if line and not line.startswith("["):
-                # Nothing of a library writes to the screen.
+                # Discard the output of libraries.
                 print("PRINTED", line.rstrip(), flush=True)
                 continue
             if line:
@@ -89,7 +89,7 @@ def _child(place: Path, start: int, end: int) -> None:
     kinds = sorted((place / "bases").iterdir())
     for base in kinds:
         try_load(engine, base)
-    # What the libraries are made of stays, and is not looked through after every load.
+    # The objects of the libraries stay, so exclude them from garbage collection after every load.
     gc.freeze()
     print(READY, flush=True)
     for seed in range(start, end):

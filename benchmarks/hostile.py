@@ -1,4 +1,4 @@
-"""What Markdown that is written to be slow costs: the worst frame of each kind, in milliseconds of CPU."""
+"""The cost of Markdown that is written to be slow: the worst frame of each kind, in milliseconds of CPU time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tui.widgets.markdown import LiveDocument
 from tui.widgets.markdown.parser import warm_up
 
 _SLICE_S = 0.03
-"""As in the app: what one layout may take before the next frame goes on."""
+"""As in the app: the time limit for one layout before the next frame."""
 
 
 def _worst(text: str, width: int, step: int) -> float:
-    """Return the most that a frame takes while `text` comes in pieces of `step` characters."""
+    """Return the most that a frame costs while `text` arrives in pieces of `step` characters."""
     worst = 0.0
     live = LiveDocument(finished=False)
     for start in range(0, len(text), step):
@@ -30,9 +30,11 @@ def _worst(text: str, width: int, step: int) -> float:
 
 
 def main() -> None:
-    """Print the kinds, the most expensive ones first."""
+    """Print the kinds, the most expensive first."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--size", type=int, default=15_500, help="characters of each text")
+    arguments.add_argument(
+        "--size", type=int, default=15_500, help="number of characters of each text"
+    )
     arguments.add_argument("--kind", default="", help="only kinds with this in their names")
     given = arguments.parse_args()
     warm_up()

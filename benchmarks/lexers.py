@@ -1,10 +1,10 @@
-"""Every lexer of Pygments on hostile code: does the thread of the screen stay free, and is the code as it was?
+"""Runs every lexer of Pygments on hostile code: does the UI thread stay responsive, and is the code unchanged?
 
     python -m benchmarks.lexers [--inputs 20] [--seed 1] [--cpu-s 0.3] [--languages tnt,systemd]
 
-Each text is shown as a screen does, through the real process with a limit of its own. Reported are the lexers that were
-ended by it, and the most CPU time that one call took in the calling thread. Ends with 1 if that was too much, or if a
-text was altered or never answered.
+Each text is highlighted as in the app, through the real process, with a separate limit. The report lists the lexers that were
+stopped by the limit, and the most CPU time of one call in the calling thread. The exit code is 1 if that was too much, or if a
+text was changed or never answered.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ MOST_S = 0.05
 
 
 def main() -> None:
-    """Try all of them."""
+    """Test all of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=20, help="texts for each lexer")
+    parser.add_argument("--inputs", type=int, default=20, help="number of texts for each lexer")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cpu-s", type=float, default=0.3, help="what a lexer may take of each")
-    parser.add_argument("--languages", help="only these")
+    parser.add_argument(
+        "--cpu-s", type=float, default=0.3, help="CPU seconds that a lexer may use for each"
+    )
+    parser.add_argument("--languages", help="only these lexers")
     given = parser.parse_args()
     names = given.languages.split(",") if given.languages else languages()
     codes = [*dict.fromkeys(KNOWN.values()), *inputs(given.seed, given.inputs)]
@@ -41,17 +43,17 @@ def main() -> None:
 
 
 def is_bad(outcome: Outcome) -> bool:
-    """Whether a user would have been harmed."""
+    """Whether the result would have affected a user."""
     return outcome.screen_s > MOST_S or not outcome.is_whole or not outcome.is_answered
 
 
 def report(outcomes: list[Outcome]) -> None:
-    """Print what came out."""
+    """Print the results."""
     for outcome in filter(is_bad, outcomes):
         print(f"BAD: {outcome}")
     ended = sorted({outcome.language for outcome in outcomes if outcome.lexer_ended})
     print(f"{len(outcomes)} texts in {len({one.language for one in outcomes})} languages")
-    print(f"lexers that were ended ({len(ended)}): {', '.join(ended) or 'none'}")
+    print(f"lexers that were stopped ({len(ended)}): {', '.join(ended) or 'none'}")
     worst = sorted(outcomes, key=lambda one: -one.screen_s)[:3]
     for one in worst:
         print(

@@ -1,9 +1,9 @@
-"""What a long chat costs beside an empty one: opening, typing, paging, memory, a theme switch.
+"""The cost of a long chat compared with an empty one: opening, typing, paging, memory, a theme switch.
 
-Run it with `python benchmarks/opening.py`. Each size runs in processes of its own, in turn, on the real app and a scripted
-engine; figures are medians over the rounds, keys are timed from the press to the first painted frame
-that shows what they did. `start_ms` is what a user
-waits from the start of the process to a chat that can be used, `open_ms` the part of it after Python's imports.
+Run it with `python benchmarks/opening.py`. The sizes take turns in separate processes, with the real app and a scripted
+engine. Figures are medians over the rounds. Keys are timed from the press to the first painted frame
+that shows their effect. `start_ms` is how long a user
+waits from the start of the process to a usable chat, and `open_ms` is the part of it after Python's imports.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 _AT_END_S = 1.0
-"""How long a key may take; after it, nothing is there that it could have changed, as at the top of a chat."""
+"""How long a key may take. After that, it had no effect, for example at the top of a chat."""
 PARAGRAPH = (
     "Some **bold** words about `code`, and a list:\n\n- one\n- two\n\n```python\nx = 1\n```\n\n"
 )
@@ -88,7 +88,7 @@ def _saved(folder: Path, turns: int) -> str:
 
 
 async def _timed(app: Any, key: str, times: int, state: Callable[[], object]) -> float:
-    """Return the 99th percentile of the time from a key to the painted frame that shows what it did, in milliseconds."""
+    """Return the 99th percentile of the time from a key to the painted frame that shows its effect, in milliseconds."""
     from textual.events import Key
 
     taken = []
@@ -114,7 +114,7 @@ async def _timed(app: Any, key: str, times: int, state: Callable[[], object]) ->
         del screen._compositor_refresh  # noqa: SLF001
         if painted:
             taken.append((painted[0] - begun) * 1000)
-        # What came with it, such as turns that were mounted, belongs to this key and not to the next.
+        # Side effects, such as mounted turns, belong to this key and not to the next.
         await asyncio.sleep(0.05)
     return quantiles(taken, n=100)[98] if len(taken) > 1 else 0.0
 

@@ -1,13 +1,13 @@
-"""What holding the weights in fewer bits costs in quality, against the same checkpoint in float32.
+"""The loss of quality when weights are stored in fewer bits, compared with the same checkpoint in float32.
 
     python -m benchmarks.quality [--steps 400] [--tokens 4096] [--only NAME,NAME] [--json benchmarks/quality.json]
 
-`make docs` makes docs/reference/quality.md from the last run that was written to `benchmarks/quality.json`.
+`make docs` generates docs/reference/quality.md from the last run that was written to `benchmarks/quality.json`.
 
-Two checkpoints: a small one that is trained here, on nine tenths of the texts that Python ships about itself, and was never
-quantised; and the demo model, whose file is in 4 bits already, so that it says little about other quantizations to 4 bits.
-For each: the perplexity of text that it was not trained on, the Kullback-Leibler divergence of its next-token probabilities
-from those in float32 (nats, mean over tokens), and how often both find the same token likeliest.
+There are two checkpoints. A small one is trained here on nine tenths of the documentation that comes with Python, and was never
+quantized. The other is the demo model, whose file is already in 4 bits, so that it tells little about other 4-bit quantizations.
+The figures: the perplexity of text that the model was not trained on, the Kullback-Leibler divergence of its next-token probabilities
+from those in float32 (nats, mean over tokens), and how often both have the same most likely token.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIZES = {
 
 
 def shipped_text() -> str:
-    """Return the texts about Python's language that come with it."""
+    """Return the texts about the language that come with Python."""
     from pydoc_data.topics import topics
 
     return "\n\n".join(topics[name] for name in sorted(topics))
@@ -73,7 +73,7 @@ def train(folder: Path, text: str, steps: int) -> Path:
 
 
 def log_probabilities(engine: Any, text: str, tokens: int) -> Iterator[tuple[Any, Any]]:
-    """Yield, a context at a time, the log-probabilities `(tokens, vocabulary)` of a loaded model, and the tokens that came."""
+    """Yield, one context at a time, the log-probabilities `(tokens, vocabulary)` of a loaded model, and the actual tokens."""
     import torch
 
     loaded = engine._loaded  # noqa: SLF001 - what crosses the engine's protocol are texts, never logits
@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--tokens", type=int, default=4096)
-    parser.add_argument("--only", default="", help="quantizations, with commas between them")
+    parser.add_argument("--only", default="", help="quantizations, separated by commas")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     given = parser.parse_args()
     only = [name for name in given.only.split(",") if name]

@@ -1,10 +1,11 @@
-"""What the app adds to a server: first token and decoding speed through chat-tui, beside a bare client of the same server.
+"""The overhead of the app with a server: first token and decoding speed through chat-tui, compared with a bare client of the
+same server.
 
     python -m benchmarks.servers [--pairs 8] [--tokens 128] [--url URL]
 
-Without an address it starts a llama-server with the demo model on one core (`pip install xllamacpp`). Contestants take turns, each
-with prompts of its own of the same length, so that the server finds nothing in its cache. Reported is each pair's ratio, app to
-client: a first token that comes as late and as many tokens per second are 1.
+Without an address, it starts a llama-server with the demo model on one core (`pip install xllamacpp`). The contestants take turns
+with different prompts of the same length, so that the server can't use its cache. The figures are each pair's ratio of app to
+client; 1 means equal.
 """
 
 from __future__ import annotations
@@ -66,12 +67,12 @@ class Times:
 
 
 def prompt(number: int) -> str:
-    """Return a message that no other begins like."""
+    """Return a message that starts like no other."""
     return f"Case {number * 7919 % 10007}: write a long story about a river, a town and a bridge."
 
 
 def bare(url: str, model: str, number: int, tokens: int) -> Times:
-    """Ask with nothing but the HTTP library."""
+    """Send a request with nothing but the HTTP library."""
     body = {
         "model": model,
         "messages": [{"role": "user", "content": prompt(number)}],
@@ -111,7 +112,7 @@ async def through_app(screen: ChatScreen, number: int, tokens: int) -> Times:
 
 
 async def pairs(url: str, count: int, tokens: int) -> list[tuple[Times, Times]]:
-    """Return the times of both, taking turns."""
+    """Return the times of both contestants, which take turns."""
     with tempfile.TemporaryDirectory() as folder:
         paths = AppPaths.under(Path(folder))
         paths.ensure()

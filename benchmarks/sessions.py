@@ -1,4 +1,4 @@
-"""What chats on disk cost: opening, saving and checkpointing long ones, listing and searching many.
+"""The cost of chats on disk: opening, saving and checkpointing long ones, listing and searching many.
 
 Run it with `python benchmarks/sessions.py`. It works in a temporary folder (`--folder` names another disk's) and leaves nothing.
 """
@@ -43,9 +43,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--folder", type=Path, help="where to put the temporary folder")
+    parser.add_argument("--folder", type=Path, help="where to create the temporary folder")
     parser.add_argument("--chats", type=int, default=1000)
-    parser.add_argument("--turns", type=int, default=40, help="in each of the many chats")
+    parser.add_argument(
+        "--turns", type=int, default=40, help="number of turns in each of the many chats"
+    )
     options = parser.parse_args()
     words = vocabulary(random.Random(1))
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -59,7 +61,7 @@ def vocabulary(rng: random.Random) -> list[str]:
 
 
 def make_chat(rng: random.Random, words: list[str], turns: int) -> Conversation:
-    """Return a chat of turns of 20 to 200 words, as operations of a user would not make it so fast."""
+    """Return a chat with turns of 20 to 200 words, built faster than by user operations."""
     made = Generation("org/model", parameters={"temperature": 0.7, "top_p": 0.95, "seed": 1})
     found: dict[str, Turn] = {}
     parent = None
@@ -115,7 +117,7 @@ def long_chat(store: SessionStore, chat: Conversation, name: str) -> None:
 
 
 def hitch(folder: Path, chat: Conversation) -> None:
-    """Measure how long another thread, such as the screen's, waits while the longest chat is saved."""
+    """Measure how long another thread, such as the UI thread, waits while the longest chat is saved."""
     writer = SessionWriter(SessionStore(folder))
     chat = writer.store.load(chat.id).conversation
     stop = threading.Event()

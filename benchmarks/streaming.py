@@ -1,13 +1,13 @@
-"""What it costs to show a reply while it streams, beside Textual's own MarkdownStream.
+"""The cost of showing a reply while it streams, compared with Textual's own MarkdownStream.
 
     python -m benchmarks.streaming [--quick] [--seconds 3] [--rates 20,100,400,2000] [--kinds mixed,fence,list,table]
                                    [--depths 500,20000] [--ways transcript,MarkdownStream] [--json FILE]
 
-For every kind of text, depth (tokens that stand there already) and rate (tokens per second) it streams for some
+For every kind of text, depth (tokens shown before) and rate (tokens per second), it streams for some
 seconds into a headless screen of 100x40 and reports CPU seconds per 1,000 tokens above those of an idle screen, the
-99th percentile of how late a 10 ms timer fires, and how long after the last token everything is on the screen. A token
-is four characters. A way that can't keep up is not tried at higher rates. `--quick` takes less than two minutes:
-one rate, short streams, the peer on short texts only.
+99th percentile of how late a 10 ms timer fires, and how long after the last token everything is shown. A token
+is four characters. A contestant that can't keep up is not tested at higher rates. `--quick` takes less than two minutes:
+one rate, short streams, and MarkdownStream on short texts only.
 """
 
 from __future__ import annotations
@@ -75,32 +75,32 @@ class Result:
     cpu_s_per_1000_tokens: float
     tick_p99_ms: float
     lag_s: float
-    """Negative: it was given up."""
+    """Negative if the case was given up."""
 
 
 class Shown(Protocol):
-    """One way of showing a stream."""
+    """One contestant."""
 
     async def begin(self, text: str) -> None:
-        """Show what stands there already."""
+        """Show the initial text."""
 
     async def run(self, tokens: Callable[[], str], is_over: Callable[[], bool]) -> None:
-        """Show tokens as they come until they are over and all of them are on the screen."""
+        """Show tokens as they arrive, until they end and all of them are shown."""
 
 
 class TranscriptWay:
-    """Our transcript, drained as often as it asks for."""
+    """This app's transcript, drained at its own interval."""
 
     def __init__(self, app: BenchmarkApp) -> None:
         self.transcript = app.query_one(Transcript)
         self.pilot_pause = app.wait_for_idle
 
     async def begin(self, text: str) -> None:
-        """Show what stands there already."""
+        """Show the initial text."""
         self.transcript.show([ShownTurn("reply", "assistant", text, status=Status.STREAMING)])
 
     async def run(self, tokens: Callable[[], str], is_over: Callable[[], bool]) -> None:
-        """Drain what has come, at the interval that the transcript asks for."""
+        """Drain the arrived tokens at the transcript's interval."""
         while True:
             over = is_over()
             text = tokens()
@@ -122,11 +122,11 @@ class MarkdownStreamWay:
         self.pilot_pause = app.wait_for_idle
 
     async def begin(self, text: str) -> None:
-        """Show what stands there already."""
+        """Show the initial text."""
         await self.markdown.update(text)
 
     async def run(self, tokens: Callable[[], str], is_over: Callable[[], bool]) -> None:
-        """Write what has come to the widget's own stream."""
+        """Write the arrived tokens to the widget's stream."""
         stream = Markdown.get_stream(self.markdown)
         while True:
             over = is_over()
@@ -147,7 +147,7 @@ WAYS: dict[str, Callable[[BenchmarkApp], Shown]] = {
 
 
 class BenchmarkApp(App[None]):
-    """One pane with one of the ways in it."""
+    """A pane with one of the contestants."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class BenchmarkApp(App[None]):
         self.pilot: Pilot[None] | None = None
 
     def compose(self) -> ComposeResult:
-        """Put the pane up."""
+        """Lay out the pane."""
         if self.way == "transcript":
             yield Transcript()
         else:
@@ -164,13 +164,13 @@ class BenchmarkApp(App[None]):
             scroll.anchor()
 
     async def wait_for_idle(self) -> None:
-        """Wait until everything that is due has been drawn."""
+        """Wait until everything pending has been drawn."""
         if self.pilot is not None:
             await self.pilot.pause()
 
 
 def tokens_of(kind: str, count: int) -> tuple[str, Iterator[str]]:
-    """Return the text of the first `count` tokens, and the tokens after them."""
+    """Return the text of the first `count` tokens, and an iterator over the tokens after them."""
     start, unit = KINDS[kind]
     characters = iter(
         start + "".join(islice(cycle([unit]), count * TOKEN_CHARACTERS // len(unit) + 1))
@@ -188,7 +188,7 @@ def tokens_of(kind: str, count: int) -> tuple[str, Iterator[str]]:
 
 
 async def lateness(ticks: list[float]) -> None:
-    """Note how late a short timer fires, until cancelled."""
+    """Record how late a short timer fires, until cancelled."""
     while True:
         due = time.perf_counter() + TICK_S
         await asyncio.sleep(TICK_S)
@@ -197,7 +197,7 @@ async def lateness(ticks: list[float]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is measured."""
+    """One combination to measure."""
 
     way: str
     kind: str
@@ -214,12 +214,12 @@ class Case:
         )
 
     def given_up(self) -> Result:
-        """Return the result of a way that can't do this."""
+        """Return the result of a contestant that can't keep up."""
         return self.result(-1, -1, -1)
 
 
 async def measure(case: Case, seconds: float, patience_s: float) -> Result:
-    """Stream one text for `seconds` and say what it cost; give up `patience_s` after it should have ended."""
+    """Stream one text for `seconds` and return the cost; give up `patience_s` after it should have ended."""
     app = BenchmarkApp(case.way)
     rate = case.rate_tokens_per_s
     async with app.run_test(size=SIZE) as pilot:
@@ -281,7 +281,7 @@ def markdown_table(results: list[Result]) -> str:
 
 
 def growth(results: list[Result]) -> str:
-    """Return how much dearer a token is in the longest text than in the shortest, for every way and kind of text."""
+    """Return how much more a token costs in the longest text than in the shortest, for every contestant and kind of text."""
     rows = []
     done = [result for result in results if result.lag_s >= 0]
     for way, kind, rate in dict.fromkeys((r.way, r.kind, r.rate_tokens_per_s) for r in done):
@@ -313,7 +313,7 @@ def arguments() -> argparse.Namespace:
 
 
 def cases(options: argparse.Namespace) -> list[Case]:
-    """Return what the command line asks for."""
+    """Return the cases that the command line selects."""
     if options.quick:
         found = [Case("transcript", kind, depth, 400) for kind in KINDS for depth in (500, 20_000)]
         return found + [Case("MarkdownStream", kind, 500, 400) for kind in KINDS]
@@ -337,7 +337,7 @@ def surroundings() -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure whatever the command line asks for."""
+    """Measure the cases that the command line selects."""
     options = arguments()
     seconds = min(options.seconds, 1.5) if options.quick else options.seconds
     patience_s = QUICK_PATIENCE_S if options.quick else PATIENCE_S

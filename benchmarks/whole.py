@@ -1,8 +1,8 @@
-"""What the whole app costs above its parts: the bare engine, a bare Textual app, a script that loads the model.
+"""The cost of the whole app compared with its parts: the bare engine, a bare Textual app, a script that loads the model.
 
     python -m benchmarks.whole [--rounds 3] [--json FILE]
 
-In a round the app and what it is compared with take turns. The app runs in a pseudo-terminal of 120x40 that this process
+In a round, the app and the programs it is compared with take turns. The app runs in a pseudo-terminal of 120x40 that this process
 emulates, on the same cores. Figures are medians over the rounds; ratios are of medians.
 """
 
@@ -54,7 +54,7 @@ print(tokenizer.decode(made[0, -1]))
 
 
 class TypedApp(App):
-    """The app, with a user who may go on typing while a reply is written."""
+    """The app, with a user who may type while a reply is written."""
 
     _typing = False
     _next_key = 0.0
@@ -74,7 +74,7 @@ class TypedApp(App):
         return speed
 
     def idle_share(self) -> float:
-        """Return the share of one core that the app takes while nothing happens."""
+        """Return the share of one core that the app uses while nothing happens."""
         process = psutil.Process(self._terminal._process.pid)  # noqa: SLF001 - of the tests
         self._terminal.wait_until(_after(2.0), 10)
         before = process.cpu_times()
@@ -89,7 +89,7 @@ def _after(seconds: float):  # noqa: ANN202 - a predicate
 
 
 def first_frame_of_bare_app() -> float:
-    """Return after how long the smallest Textual app is on the screen."""
+    """Return the time until the smallest Textual app is shown."""
     from tests.e2e.terminal import Terminal, clean_environment
 
     began = time.perf_counter()
@@ -99,10 +99,10 @@ def first_frame_of_bare_app() -> float:
 
 
 def opening(model: Model) -> tuple[float, float, float]:
-    """Start the app, type a question at once and keys until the model is there.
+    """Start the app, type a question at once, and press keys until the model is loaded.
 
     Returns:
-        seconds to the first frame, to the first words of the answer, and the longest that a key took to be on the screen.
+        the seconds to the first frame, to the first words of the answer, and the longest time until a key appeared.
     """
     from tests.e2e.terminal import Terminal, clean_environment
     from tui.settings.paths import AppPaths
@@ -142,7 +142,7 @@ def opening(model: Model) -> tuple[float, float, float]:
 
 
 def script(model: Model) -> float:
-    """Return how long a script takes that imports, loads and generates one token."""
+    """Return the time of a script that imports, loads and generates one token."""
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", SCRIPT, str(model.folder), QUESTION],
@@ -152,7 +152,7 @@ def script(model: Model) -> float:
 
 
 def run(rounds: int) -> dict[str, float]:
-    """Take all figures."""
+    """Measure all figures."""
     model = demo()
     found: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds):

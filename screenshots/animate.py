@@ -1,8 +1,8 @@
-"""Makes the animated picture at the top of the README: the real app on the demo model, from a question to another branch.
+"""Creates the animated picture at the top of the README: the real app with the demo model, from a question to another branch.
 
     make animation
 
-The model answers greedily, so its text stays the same on one machine. Frames have fixed times, whatever the machine took.
+Decoding is greedy, so the text stays the same on one machine. Frames have fixed durations, regardless of the real ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tui.settings.paths import AppPaths
 
 SIZE: Final = (100, 28)
 CELL_PX: Final = 10
-"""A whole number, as the text is set in whole pixels."""
+"""A whole number, because the text is set in whole pixels."""
 COLORS: Final = 64
 TYPED_MS: Final = 45
 STREAMED_MS: Final = 90
@@ -38,19 +38,19 @@ EDITED: Final = "What is a list comprehension? Answer in two sentences."
 
 @dataclass
 class Film:
-    """The frames, each with how long it is shown, in milliseconds. What looks as before only lasts longer."""
+    """The frames, each with its duration in milliseconds. A frame that equals the previous one only extends it."""
 
     frames: list[tuple[str, int]] = field(default_factory=list)
 
     def take(self, app: ChatApp, shown_ms: int) -> None:
-        """Take the screen as it is."""
+        """Record the current screen."""
         svg = picture.portable(app.export_screenshot(title="chat-tui"))
         if self.frames and self.frames[-1][0] == svg:
             shown_ms += self.frames.pop()[1]
         self.frames.append((svg, shown_ms))
 
     def write(self, path: Path) -> None:
-        """Write a GIF that begins again at its end."""
+        """Write an endlessly repeating GIF."""
         pictures = [_painted(svg) for svg, _ in self.frames]
         palette = pictures[len(pictures) // 2].quantize(COLORS)
         first, *others = [
@@ -67,7 +67,7 @@ class Film:
 
 
 async def main() -> None:
-    """Make the film."""
+    """Create the film."""
     film = Film()
     with tempfile.TemporaryDirectory() as folder:
         paths = AppPaths.under(Path(folder))
@@ -96,7 +96,7 @@ async def main() -> None:
 
 
 async def _ask(pilot: Pilot[None], app: ChatApp, film: Film, text: str) -> None:
-    """Type a message, and watch the reply until it has ended."""
+    """Type a message, and record the reply until it has ended."""
     for letter in text:
         await pilot.press("space" if letter == " " else letter)
         film.take(app, TYPED_MS)

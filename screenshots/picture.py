@@ -1,6 +1,6 @@
-"""Turns a screenshot of a Textual app into an SVG that needs nothing from the network, and into a PNG.
+"""Converts a screenshot of a Textual app to an SVG that needs nothing from the network, and to a PNG.
 
-It knows nothing of the app: what is in the picture is `take.py`'s business.
+It knows nothing of the app: `take.py` decides what is in the picture.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import cairosvg
 
 _FONT: Final = "DejaVu Sans Mono"
 CELL_WIDTH_PX: Final = 12.2
-# At this size the font's advance is exactly one cell, so that lines and bars join.
+# At this size, the font's advance is exactly one cell, so that lines and bars join.
 _FONT_SIZE_PX: Final = CELL_WIDTH_PX / 0.60205
-# Cairo rounds an advance to whole pixels: a cell must have a whole number of them.
+# Cairo rounds an advance to whole pixels, so a cell must have a whole number of them.
 _PNG_CELL_WIDTH_PX: Final = 12
 
 
 def portable(svg: str) -> str:
-    """Return the SVG with an installed font in place of one from the web, and without ids that change each time."""
+    """Return the SVG with an installed font instead of one from the web, and without IDs that change each time."""
     svg = re.sub(r"@font-face \{[^}]*\}\s*", "", svg)
     svg = svg.replace(
         "font-family: Fira Code, monospace;\n        font-size: 20px;",
@@ -31,7 +31,7 @@ def portable(svg: str) -> str:
 
 
 def write(svg: str, path: Path) -> None:
-    """Write `path` as SVG, and the same picture beside it as PNG.
+    """Write `path` as SVG, and the same picture as PNG beside it.
 
     Args:
         svg: as Textual's `export_screenshot` returns it.

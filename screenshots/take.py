@@ -1,8 +1,8 @@
-"""Takes the pictures in this folder: the real app, on the demo model, in terminals of three sizes.
+"""Takes the pictures in this folder: the real app with the demo model, in terminals of three sizes.
 
     make screenshots
 
-Each picture is written as SVG and PNG. The model answers greedily, so its text stays the same on one machine.
+Each picture is written as SVG and PNG. Decoding is greedy, so the text stays the same on one machine.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def main() -> None:
 
 
 async def _talk(paths: AppPaths, cache: Path) -> None:
-    """Have the chat that the pictures show, and picture it while a reply comes in."""
+    """Create the chat in the pictures, and picture it while a reply is streaming."""
     app = new_app(SessionStore(paths.sessions, paths.index), cache)
     async with app.run_test(size=MIDDLE) as pilot:
         await wait(pilot, lambda: chat(app).model.ready)
@@ -82,7 +82,7 @@ async def _talk(paths: AppPaths, cache: Path) -> None:
 
 
 async def _begin(paths: AppPaths, cache: Path) -> None:
-    """Have other chats in the lists, and picture the chat that one begins with, and the palette over it."""
+    """Add other chats to the lists, and picture the initial chat and the palette."""
     store = SessionStore(paths.sessions, paths.index)
     for title in OTHERS:
         store.save(Conversation(title=title).add_user(title))
@@ -114,7 +114,7 @@ async def _show(size: tuple[int, int], paths: AppPaths, cache: Path) -> None:
 
 
 async def _show_themed(theme: str, paths: AppPaths, cache: Path) -> None:
-    """Picture the chat with a command being typed, all settings, and what is in force, in one theme."""
+    """Picture the chat with a command being typed, the settings screen and the status, in one theme."""
     store = SessionStore(paths.sessions, paths.index)
     newest = store.newest()
     assert newest is not None
@@ -140,7 +140,7 @@ def new_app(
     theme: str = "",
     parameters: Mapping[str, Value] = GREEDY,
 ) -> ChatApp:
-    """Return the app on the demo model.
+    """Return the app with the demo model.
 
     Args:
         store: the chats.
@@ -159,20 +159,20 @@ def new_app(
 
 
 def chat(app: ChatApp) -> ChatScreen:
-    """Return the screen with the chat."""
+    """Return the chat screen."""
     return next(screen for screen in app.screen_stack if isinstance(screen, ChatScreen))
 
 
 async def wait(pilot: Pilot[None], happened: Callable[[], object]) -> None:
-    """Let the app run until something has happened.
+    """Run the app until a condition is true.
 
     Raises:
-        TimeoutError: it has not.
+        TimeoutError: the condition stays false.
     """
     deadline = time.monotonic() + LONGEST_S
     while not happened():
         if time.monotonic() > deadline:
-            raise TimeoutError("the app does not go on; chat-tui in a terminal may tell why")
+            raise TimeoutError("timed out; run chat-tui in a terminal to find out why")
         await pilot.pause(0.1)
 
 

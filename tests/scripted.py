@@ -77,7 +77,7 @@ class ScriptedEngine:
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         if self._loaded is None:
-            raise GenerationError("There is no model.")
+            raise GenerationError("No model is loaded.")
         self.requests.append(request)
         if self.on_generate is not None:
             self.on_generate(request)

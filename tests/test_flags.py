@@ -90,7 +90,7 @@ def test_a_flag_becomes_its_parameters_kind(flag, value):
         ("temperature=900", "not from 0 to 100"),
         ("num_beams=4", "can't be set in a chat"),
         ("temperature", "has no '='"),
-        ("eos_token_id=[1,", "not a list of token ids"),
+        ("eos_token_id=[1,", "not a list of token IDs"),
         ("top_k=true", "is not a number"),
     ],
 )

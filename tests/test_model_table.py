@@ -56,7 +56,7 @@ def test_a_line_has_the_total_that_the_picker_has(shelf, capsys):
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     facts = folder_facts(next(shelf.iterdir()))
-    for one in rows.verdicts("tiny", facts, rows.Room()):
+    for one in rows.verdicts("tiny", facts, rows.FreeMemory()):
         assert f"{bytes_text(one.needed.total_bytes)}" in rows.need_text(one, 1)
         assert re.search(rf"{one.quantization} .* {bytes_text(one.needed.total_bytes)}", said)
 
@@ -161,7 +161,7 @@ def test_the_models_of_a_server_are_listed_by_its_name_or_address(
     ("named", "code", "said"),
     [
         ("hom", 2, "There is no server 'hom'. Did you mean home?"),
-        ("http://u:p@h", 2, "a name or password must not stand in it"),
+        ("http://u:p@h", 2, "must not contain a user name or password"),
         ("home", 1, "home can't be reached"),
     ],
 )

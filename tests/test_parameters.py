@@ -241,8 +241,8 @@ def test_switches_texts_and_lists_as_people_type_them(name, typed, value):
     ("name", "typed", "words"),
     [
         ("do_sample", "maybe", "Sample: 'maybe' is neither true nor false"),
-        ("eos_token_id", "[-1]", r"End tokens: \[-1\] is not a list of token ids"),
-        ("eos_token_id", "x", "End tokens: 'x' is not a list of token ids"),
+        ("eos_token_id", "[-1]", r"End tokens: \[-1\] is not a list of token IDs"),
+        ("eos_token_id", "x", "End tokens: 'x' is not a list of token IDs"),
         ("num_assistant_tokens_schedule", "x", "Draft schedule: 'x' is not one of constant, "),
     ],
 )

@@ -109,8 +109,8 @@ def test_files_that_are_no_chats_are_answered_for_and_do_not_stop_the_others(
     assert main(["import", *map(str, sorted(tmp_path.glob("*.json")))]) == 2
     shown = capsys.readouterr()
     assert shown.out.count("1 turn") == 1
-    assert "a.json can't be imported. It holds no chat" in shown.err
-    assert ".json can't be imported. It is not complete JSON" in shown.err
+    assert "a.json can't be imported. It doesn't contain a chat" in shown.err
+    assert ".json can't be imported. It isn't valid JSON" in shown.err
     assert "c.json: 1 × the content of an image was left out" in shown.err
     assert shown.err.endswith("1 chat imported (OpenAI messages); 2 files not imported.\n")
     assert "\x1b" not in shown.err
@@ -126,7 +126,7 @@ def test_a_chat_is_imported_once_whatever_its_file_is_called(paths, tmp_path, ca
     again = capsys.readouterr()
     assert first.out.split()[0] in again.out
     assert again.out.count("[here already]") == 2
-    assert again.err == "0 chats imported; 2 chats here already.\n"
+    assert again.err == "0 chats imported; 2 chats already imported.\n"
     assert main(["list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
 
@@ -167,7 +167,7 @@ def test_an_export_of_a_chat_that_is_here_is_known_again(chat, paths, tmp_path, 
     file = tmp_path / "out.json"
     assert main(["export", chat.id, "--to", "chat-tui", "--output", str(file)]) == 0
     assert main(["import", str(file)]) == 0
-    assert "1 chat here already" in capsys.readouterr().err
+    assert "1 chat already imported" in capsys.readouterr().err
     document = json.loads(file.read_text()) | {"id": "../../elsewhere"}
     file.write_text(json.dumps(document))
     assert main(["import", str(file)]) == 0
@@ -232,7 +232,7 @@ def test_a_reader_that_has_had_enough_is_no_failure(chat, paths):
 def test_a_chat_that_is_not_there_is_told_with_where_to_look(paths, capsys, name):
     assert main(["export", name]) == 2
     said = capsys.readouterr().err
-    assert "no saved chat and no file" in said
+    assert "no saved chat or file" in said
     assert "chat-tui list" in said
 
 

@@ -98,7 +98,7 @@ def test_an_export_of_many_files_is_read_whole_and_each_file_answered_for(tmp_pa
     assert tally.is_whole
     assert "3 chats imported (ChatGPT conversations.json)" in tally.summary()
     assert "3 files without chats" in tally.summary()
-    assert tally.summary().endswith("; 1 media file passed over.")
+    assert tally.summary().endswith("; 1 media file skipped.")
 
 
 def test_among_many_files_those_that_are_no_chats_are_named_and_the_rest_is_imported(tmp_path):
@@ -111,8 +111,8 @@ def test_among_many_files_those_that_are_no_chats_are_named_and_the_rest_is_impo
     assert not tally.is_whole
     why = {Path(one.name).name: one.failure for one in tally.failures}
     assert why.keys() == {"user.json", "message_feedback.json", "cut.json", "gone.json"}
-    assert "not complete JSON" in why["cut.json"]
-    assert why["user.json"] == "It holds no chat in a format known here."
+    assert "isn't valid JSON" in why["cut.json"]
+    assert why["user.json"] == "It doesn't contain a chat in a supported format."
 
 
 TAKEOUT_PAGE = b"<html><head><title>My Activity History</title>"
@@ -151,7 +151,7 @@ def test_what_is_not_called_as_chats_are_is_looked_at_and_named(tmp_path, kind):
     assert sorted(titles(tally)) == ["Chat 1", "Chat 2", "Question 3"]
     assert tally.is_whole
     assert tally.summary().endswith(
-        "; 4 files without chats (a.md, notes.txt, page.html, paper.pdf); 2 media files passed over."
+        "; 4 files without chats (a.md, notes.txt, page.html, paper.pdf); 2 media files skipped."
     )
 
 
@@ -171,9 +171,7 @@ def test_what_may_hold_chats_but_cannot_be_read_is_a_failure(tmp_path, kind, nam
 def test_an_archive_without_chats_in_a_folder_is_answered_for(tmp_path):
     files = {"good.json": PARTLY["good.json"], "no.zip": zipped({"a.txt": "x"})}
     _, tally = read(as_folder_or_archive(tmp_path, "folder", files))
-    assert [one.failure for one in tally.failures] == [
-        "There are no chats in it (no file in it is JSON)."
-    ]
+    assert [one.failure for one in tally.failures] == ["It contains no chats (no JSON files)."]
     assert "without chats (a.txt)" in tally.summary()
 
 
@@ -182,9 +180,7 @@ def test_a_folder_of_more_files_than_are_looked_at_is_said_to_be(tmp_path, monke
     files = {f"{number}.json": json.dumps([chat(number)]).encode() for number in range(3)}
     _, tally = read(as_folder_or_archive(tmp_path, "folder", files))
     assert len(tally.chats) == 2
-    assert [one.failure for one in tally.failures] == [
-        "Only the first 2 files in it were looked at."
-    ]
+    assert [one.failure for one in tally.failures] == ["Only the first 2 files in it were checked."]
 
 
 def test_a_summary_names_the_formats_of_what_is_new_alone():
@@ -192,10 +188,10 @@ def test_a_summary_names_the_formats_of_what_is_new_alone():
     tally = Tally()
     tally.add(Source("a", old))
     tally.add_chat(old.conversations[0], is_new=False)
-    assert tally.summary() == "0 chats imported; 1 chat here already."
+    assert tally.summary() == "0 chats imported; 1 chat already imported."
     tally.add(Source("b", new))
     tally.add_chat(new.conversations[0], is_new=True)
-    assert tally.summary() == "1 chat imported (OpenAI messages); 1 chat here already."
+    assert tally.summary() == "1 chat imported (OpenAI messages); 1 chat already imported."
 
 
 def test_an_account_also_says_what_was_left_out():
@@ -238,9 +234,7 @@ def test_an_empty_folder_and_an_archive_of_pictures_hold_no_chats(tmp_path):
     (tmp_path / "pictures.zip").write_bytes(zipped({"a.png": b"\x89PNG"}))
     (tmp_path / "empty").mkdir()
     _, tally = read(tmp_path / "pictures.zip", tmp_path / "empty")
-    assert [one.failure for one in tally.failures] == [
-        "There are no chats in it (no file in it is JSON)."
-    ] * 2
+    assert [one.failure for one in tally.failures] == ["It contains no chats (no JSON files)."] * 2
 
 
 def test_links_in_a_folder_are_named_but_not_followed_and_hidden_files_passed_over(tmp_path):
@@ -297,12 +291,12 @@ def test_a_packing_that_is_not_known_is_said(tmp_path):
     data = bytearray(zipped({"a.json": json.dumps([chat(1)])}))
     struct.pack_into("<H", data, data.index(b"PK\x01\x02") + 10, 99)
     struct.pack_into("<H", data, data.index(b"PK\x03\x04") + 8, 99)
-    assert "packed in a way" in failures(tmp_path, bytes(data))
+    assert "unsupported compression method" in failures(tmp_path, bytes(data))
 
 
 def test_an_archive_that_is_cut_off_is_said_to_be(tmp_path):
     data = zipped(EXPORT)
-    assert "damaged or not complete" in failures(tmp_path, data[: len(data) // 2])
+    assert "damaged or incomplete ZIP" in failures(tmp_path, data[: len(data) // 2])
 
 
 def test_damage_in_one_file_does_not_lose_the_others(tmp_path):
@@ -316,7 +310,7 @@ def test_damage_in_one_file_does_not_lose_the_others(tmp_path):
     path.write_bytes(bytes(data))
     _, tally = read(path)
     assert titles(tally) == ["Chat 2"]
-    assert [one.failure for one in tally.failures] == ["It is damaged in the archive."]
+    assert [one.failure for one in tally.failures] == ["It is damaged inside the archive."]
 
 
 def test_what_unpacks_to_more_than_the_limit_is_not_unpacked(tmp_path, monkeypatch):
@@ -376,7 +370,7 @@ def test_an_archive_with_any_bytes_changed_is_read_or_refused(tmp_path, method):
 
 def test_an_archive_in_an_archive_is_not_opened(tmp_path):
     inner = zipped({"a.json": json.dumps([chat(1)])})
-    assert "archive in an archive" in failures(tmp_path, zipped({"inner.zip": inner}))
+    assert "archive inside another archive" in failures(tmp_path, zipped({"inner.zip": inner}))
 
 
 @pytest.mark.parametrize("name", ["export.json", "export", "export.zip"])
@@ -424,7 +418,5 @@ def test_what_nobody_expected_of_a_file_fails_for_that_file_alone(tmp_path, monk
     (tmp_path / "a.json").write_text(json.dumps([chat(1)]))
     (tmp_path / "b.json").write_text('["strange"]')
     _, tally = read(tmp_path)
-    assert [one.failure for one in tally.failures] == [
-        "Something in it can't be read here (AssertionError)."
-    ]
+    assert [one.failure for one in tally.failures] == ["Part of it can't be read (AssertionError)."]
     assert len(tally.chats) == 1

@@ -1,8 +1,8 @@
 """A chat as one self-contained HTML file: Markdown rendered, code highlighted, nothing loaded from anywhere.
 
-All text is hostile: it is sanitised and escaped, raw HTML in it stays text, images become links, and links lead only to
-http, https and mailto. It stands beside `conversation.formats`, which is standard library only. What renders is imported
-when a page is written: the app's first frame does not wait for it.
+All text is treated as hostile: it is sanitized and escaped, raw HTML in it stays text, images become links, and links lead only to
+http, https and mailto. This module is not part of `conversation.formats`, which uses only the standard library. The renderer is imported
+when a page is written, so that the app's first frame does not wait for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ table { border-collapse: collapse; }
 th, td { border: 1px solid #8888; padding: 0.25rem 0.5rem; }
 blockquote, details { opacity: 0.8; }
 """
-# No script, no frame, no request of any kind, even if something above let one through.
+# No script, no frame and no request of any kind, even if the escaping above missed one.
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
@@ -56,7 +56,7 @@ def _renderer(lexers: Lexers) -> MarkdownIt:
 
 
 def _highlighted(lexers: Lexers, code: str, language: str) -> str:
-    """Return code as colored HTML, plain where its language is not known or its lexer fails."""
+    """Return code as colored HTML, or plain if its language is unknown or its lexer fails."""
     html: list[str] = []
     for lines in stretches(code.split("\n")):
         rows = lexers.rows(lines, language)
@@ -141,10 +141,10 @@ def export_html(
     """Return one HTML page with the active paths of these chats.
 
     Args:
-        selection: ids of turns on the active paths; only these are written. None for everything.
+        selection: the IDs of turns on the active paths to write; None for all.
 
     Raises:
-        ChatFormatError: there is nothing to write.
+        ChatFormatError: there are no turns to write.
     """
     return export_text(conversations, HTML, selection)
 

@@ -17,7 +17,7 @@ from tui.engine.remote.servers import Server
 from tui.logs import LogError, start_logging
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.models import rows
-from tui.screens.models.rows import Room, Verdict
+from tui.screens.models.rows import FreeMemory, Verdict
 from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
 from tui.settings.state import load_state
@@ -70,26 +70,26 @@ def print_models(
         start_logging(paths.logs)
     device, reading = LocalEngine(paths.cache).target_memory()
     figures = Measurements(paths.measurements).figures
-    room = Room(
+    free = FreeMemory(
         device,
         f"{reading.device} ({reading.kind})",
         reading.free,
         measured=figures,
         half_dtype=reading.half_dtype,
     )
-    entries = _local(paths, room) if hub_words is None else _hub(hub or Hub(), hub_words, room)
+    entries = _local(paths, free) if hub_words is None else _hub(hub or Hub(), hub_words, free)
     if as_json:
-        memory = {"device": device, "name": room.name, "free_bytes": room.free_bytes}
+        memory = {"device": device, "name": free.name, "free_bytes": free.free_bytes}
         write_out(json.dumps({"memory": memory, "models": entries}, indent=2))
         return 0
     for entry in entries:
         write_out("\n".join(_lines(entry)))
     found = f"{len(entries)} model{'' if len(entries) == 1 else 's'}"
-    write_out(f"{found}; {bytes_text(room.free_bytes)} free on {sanitize_line(room.name)}")
+    write_out(f"{found}; {bytes_text(free.free_bytes)} free on {sanitize_line(free.name)}")
     return 0
 
 
-def _local(paths: AppPaths, room: Room) -> list[dict[str, Any]]:
+def _local(paths: AppPaths, free: FreeMemory) -> list[dict[str, Any]]:
     state, _ = load_state(paths.state)
     found = []
     for source in catalog.local_models(state.model_folders):
@@ -111,16 +111,16 @@ def _local(paths: AppPaths, room: Room) -> list[dict[str, Any]]:
                 "problem": problem,
                 **_facts(facts),
                 "summary": rows.facts_parts(facts, size),
-                "fit": [_verdict(one) for one in rows.verdicts(source.model, facts, room)],
+                "fit": [_verdict(one) for one in rows.verdicts(source.model, facts, free)],
             }
         )
     return found
 
 
-def _hub(hub: Hub, words: str, room: Room) -> list[dict[str, Any]]:
+def _hub(hub: Hub, words: str, free: FreeMemory) -> list[dict[str, Any]]:
     found = []
     for model in hub.search(words):
-        one = rows.verdict(model.id, rows.hub_facts(model), "none", room)
+        one = rows.verdict(model.id, rows.hub_facts(model), "none", free)
         downloads = f"{count_text(model.downloads)} downloads" if model.downloads else ""
         found.append(
             {

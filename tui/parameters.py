@@ -31,7 +31,7 @@ _MAX_ITEMS: Final = 10_000
 
 
 class ParameterError(UserError):
-    """A value that a parameter can't take, or a parameter that there is not."""
+    """An invalid parameter value, or an unknown parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Parameter:
 
     @property
     def range_text(self) -> str:
-        """What is allowed, in words, as in "from 0 to 1"."""
+        """The allowed values in words, for example "from 0 to 1"."""
         if self.kind is bool:
             return "true or false"
         if self.kind is str:
@@ -227,8 +227,8 @@ class Parameter:
 
 
 _LISTS: Final = {
-    int: "a list of token ids, as in [1, 2]",
-    str: 'a list of texts, as in ["a", "b"]',
+    int: "a list of token IDs, for example [1, 2]",
+    str: 'a list of strings, for example ["a", "b"]',
     list: "a list",
 }
 
@@ -303,7 +303,7 @@ def _several(name: str, label: str, items: type, group: str, text: str, *, is_co
 
 SAMPLING: Final = "Sampling"
 REPETITION: Final = "Repetition"
-LENGTH: Final = "Length and stop"
+LENGTH: Final = "Length and stopping"
 TOKENS: Final = "Tokens"
 SPEED: Final = "Speed"
 GROUPS: Final = (SAMPLING, LENGTH, REPETITION, TOKENS, SPEED)
@@ -313,164 +313,164 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     for known in (
         _number(
             "temperature", "Temperature", float, 0.0, 100.0, 0.1, 0.7, SAMPLING,
-            "How random the choice of the next token is. 0 always takes the likeliest; above 2, the text falls apart.",
+            "Randomness of the next token: 0 always picks the most likely token, higher values vary more. Above 2, the text becomes incoherent.",
             is_common=True,
             scale=(0.0, 2.0),
         ),
         _number(
             "top_p", "Top-p", float, 0.0, 1.0, 0.05, 0.95, SAMPLING,
-            "Draw from the likeliest tokens that together have this probability; 1 is off.", is_common=True, off=1.0, scale=(0.0, 1.0),
+            "Sample from the most likely tokens whose probabilities add up to this value. 1 is off.", is_common=True, off=1.0, scale=(0.0, 1.0),
         ),
         _number(
             "top_k", "Top-k", int, 0, 100_000, 5, 50, SAMPLING,
-            "Draw from this many of the likeliest tokens; 0 is off.", is_common=True, off=0,
+            "Sample from this many of the most likely tokens. 0 is off.", is_common=True, off=0,
         ),
         _number(
             "min_p", "Min-p", float, 0.0, 1.0, 0.05, None, SAMPLING,
-            "Leave out tokens less likely than this share of the likeliest one; empty or 0 is off.", is_common=True, off=0.0, scale=(0.0, 1.0),
+            "Exclude tokens less likely than this fraction of the most likely token's probability. Empty or 0 is off.", is_common=True, off=0.0, scale=(0.0, 1.0),
         ),
         _switch(
             "do_sample", "Sample", SAMPLING,
-            "False always takes the likeliest token, whatever the temperature; empty goes by the temperature.", blank="automatic",
+            "False always picks the most likely token, regardless of the temperature. Empty decides by the temperature.", blank="automatic",
         ),
         _number(
             "seed", "Seed", int, 0, 2**32 - 1, 1, None, SAMPLING,
-            "Makes a reply repeatable; empty draws a new seed for each reply.", is_common=True, blank="random",
+            "Make replies reproducible. Empty uses a new random seed for each reply.", is_common=True, blank="random",
         ),
         _number(
             "typical_p", "Typical-p", float, 0.01, 1.0, 0.05, None, SAMPLING,
-            "Draw from the tokens that are as surprising as the text is on average, up to this probability.", off=1.0, scale=(0.0, 1.0),
+            "Sample from the tokens closest to the expected surprise, up to this total probability. 1 is off.", off=1.0, scale=(0.0, 1.0),
         ),
         _number(
             "top_h", "Top-h", float, 0.0, 1.0, 0.05, None, SAMPLING,
-            "Keep as many tokens as this share of the distribution's entropy takes.", scale=(0.0, 1.0),
+            "Keep the most likely tokens up to this fraction of the distribution's entropy.", scale=(0.0, 1.0),
         ),
         _number(
-            "epsilon_cutoff", "Epsilon cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
-            "Leave out tokens less likely than this; 3e-4 to 9e-4 are usual.", off=0.0,
+            "epsilon_cutoff", "Epsilon cutoff", float, 0.0, 0.999, 0.0001, None, SAMPLING,
+            "Exclude tokens less likely than this; typically 3e-4 to 9e-4. 0 is off.", off=0.0,
         ),
         _number(
             "eta_cutoff", "Eta cut-off", float, 0.0, 0.999, 0.0001, None, SAMPLING,
-            "Like the epsilon cut-off, milder where the model is unsure; 3e-4 to 4e-3 are usual.", off=0.0,
+            "Like the epsilon cutoff, but milder when the model is uncertain; typically 3e-4 to 4e-3. 0 is off.", off=0.0,
         ),
         _number(
             "guidance_scale", "Guidance scale", float, 0.01, 100.0, 0.1, None, SAMPLING,
-            "Above 1 holds the reply closer to the prompt, at twice the work for each token.", off=1.0,
+            "Above 1 keeps the reply closer to the prompt, at twice the cost per token. 1 is off.", off=1.0,
         ),
         _switch(
             "renormalize_logits", "Renormalize", SAMPLING,
-            "Makes the probabilities add up to 1 again after tokens were left out.",
+            "Rescale the probabilities to add up to 1 after tokens are excluded.",
         ),
         _switch(
             "remove_invalid_values", "Drop NaN and inf", SAMPLING,
-            "Keeps a model that computes NaN or infinities from failing, at some cost in speed.",
+            "Ignore NaN and infinite scores instead of failing, at some cost in speed.",
         ),
         _number(
             "max_new_tokens", "Max new tokens", int, 1, 1_000_000, 64, 1024, LENGTH,
-            "A reply ends after this many tokens, or when the context is full.", is_common=True,
+            "End a reply after this many tokens, or when the context is full.", is_common=True,
         ),
         _number(
             "min_new_tokens", "Min new tokens", int, 0, 1_000_000, 16, None, LENGTH,
-            "A reply does not end before it has this many tokens.", off=0,
+            "Don't end a reply before it has this many tokens. 0 is off.", off=0,
         ),
         _number(
             "max_length", "Max length", int, 1, 10_000_000, 256, None, LENGTH,
-            "Prompt and reply together end at this many tokens.",
+            "Limit prompt and reply together to this many tokens.",
         ),
         _number(
             "min_length", "Min length", int, 0, 10_000_000, 256, None, LENGTH,
-            "Prompt and reply together do not end before this many tokens.", off=0,
+            "Require at least this many tokens for prompt and reply together. 0 is off.", off=0,
         ),
         _number(
             "max_time", "Max time (s)", float, 0.1, 86_400.0, 5.0, None, LENGTH,
-            "A reply ends after this many seconds.",
+            "End a reply after this many seconds.",
         ),
         _several(
             "stop_strings", "Stop at", str, LENGTH,
-            "The answer ends before the first of these texts.", is_common=True,
+            "End the answer before the first of these strings.", is_common=True,
         ),
         _several(
             "eos_token_id", "End tokens", int, LENGTH,
-            "The ids of the tokens that end a reply, in place of the model's own.",
+            "IDs of the tokens that end a reply, instead of the model's own.",
         ),
         _several(
             "forced_eos_token_id", "Forced last tokens", int, LENGTH,
-            "What a reply ends with when it reaches its greatest length.",
+            "IDs of the tokens to end a reply with when it reaches its maximum length.",
         ),
         _several(
             "exponential_decay_length_penalty", "Length decay", list, LENGTH,
-            "[START, FACTOR]: from token START on, ending the reply grows likelier by FACTOR each time.",
+            "[START, FACTOR]: from token START on, raise the probability of ending the reply by FACTOR per token.",
         ),
         _number(
             "repetition_penalty", "Repetition penalty", float, 0.01, 100.0, 0.05, 1.0, REPETITION,
-            "Above 1 makes tokens that already occur less likely; 1 is off.", is_common=True, off=1.0, scale=(1.0, 2.0),
+            "Above 1 makes tokens that already occurred less likely. 1 is off.", is_common=True, off=1.0, scale=(1.0, 2.0),
         ),
         _number(
             "no_repeat_ngram_size", "No repeat n-gram", int, 0, 100, 1, None, REPETITION,
-            "No run of this many tokens comes twice; 0 is off.", off=0,
+            "Don't repeat any sequence of this many tokens. 0 is off.", off=0,
         ),
         _number(
             "encoder_repetition_penalty", "Prompt penalty", float, 0.01, 100.0, 0.05, None, REPETITION,
-            "Above 1 favours tokens that the prompt has; 1 is off.", off=1.0,
+            "Above 1 favors tokens that are in the prompt. 1 is off.", off=1.0,
         ),
         _number(
             "encoder_no_repeat_ngram_size", "No prompt n-gram", int, 0, 100, 1, None, REPETITION,
-            "No run of this many tokens is taken over from the prompt; 0 is off.", off=0,
+            "Don't copy any sequence of this many tokens from the prompt. 0 is off.", off=0,
         ),
         _several(
-            "suppress_tokens", "Suppress tokens", int, TOKENS, "The ids of tokens that never come.",
+            "suppress_tokens", "Suppress tokens", int, TOKENS, "IDs of tokens to never generate.",
         ),
         _several(
-            "begin_suppress_tokens", "Not at the start", int, TOKENS,
-            "The ids of tokens that a reply does not begin with.",
+            "begin_suppress_tokens", "Banned at the start", int, TOKENS,
+            "IDs of tokens that a reply must not start with.",
         ),
         _several(
-            "bad_words_ids", "Banned runs", list, TOKENS, "Runs of token ids that never come, as in [[5, 6], [7]].",
+            "bad_words_ids", "Banned sequences", list, TOKENS, "Sequences of token IDs to never generate, for example [[5, 6], [7]].",
         ),
         _several(
             "sequence_bias", "Sequence bias", list, TOKENS,
-            "Runs of token ids with what is added to their scores, as in [[[5, 6], -2.0]].",
+            "Sequences of token IDs with a value to add to their scores, for example [[[5, 6], -2.0]].",
         ),
         _number(
-            "bos_token_id", "Start token", int, 0, 2**31 - 1, 1, None, TOKENS, "The id of the token that begins a text.",
+            "bos_token_id", "Start token", int, 0, 2**31 - 1, 1, None, TOKENS, "ID of the token that starts a text.",
         ),
         _number(
-            "pad_token_id", "Padding token", int, 0, 2**31 - 1, 1, None, TOKENS, "The id of the token that pads a batch.",
+            "pad_token_id", "Padding token", int, 0, 2**31 - 1, 1, None, TOKENS, "ID of the token that pads a batch.",
         ),
         _number(
             "prompt_lookup_num_tokens", "Prompt lookup", int, 0, 100, 1, None, SPEED,
-            "Drafts this many tokens at a time from what the chat says already; 0 is off, empty goes by what pays.",
-            blank="when it pays", off=0,
+            "Draft this many tokens at a time from text already in the chat. 0 is off; empty enables it when it is faster.",
+            blank="when faster", off=0,
         ),
         _number(
             "max_matching_ngram_size", "Lookup n-gram", int, 1, 20, 1, None, SPEED,
-            "The longest run of tokens that prompt lookup looks for.", blank="auto",
+            "The longest sequence of tokens that prompt lookup searches for.", blank="auto",
         ),
         _number(
             "num_assistant_tokens", "Draft tokens", int, 1, 100, 1, None, SPEED,
-            "How many tokens an assistant model drafts at a time.", blank="auto",
+            "The number of tokens that an assistant model drafts at a time.", blank="auto",
         ),
         Parameter(
             "num_assistant_tokens_schedule", "Draft schedule", str, None, None, 1, None,
-            "How the number of drafted tokens changes with how many were taken.", SPEED,
+            "How the number of drafted tokens adapts to how many were accepted.", SPEED,
             choices=("constant", "heuristic", "heuristic_transient"), blank="auto",
         ),
         _number(
             "assistant_confidence_threshold", "Draft confidence", float, 0.0, 1.0, 0.05, None, SPEED,
-            "An assistant model stops drafting when it is less sure than this.", blank="auto",
+            "An assistant model stops drafting when its confidence is lower than this.", blank="auto",
         ),
     )
 }  # fmt: skip
 
 _ONE_REPLY: Final = "a chat streams one reply, and beams or several replies can't be streamed"
 _REMOVED: Final = (
-    "transformers has moved this way of decoding out into repositories with code of their own"
+    "transformers moved this decoding method to separate repositories with custom code"
 )
-_INTERNAL: Final = "the app sets it itself"
-_OUTPUTS: Final = "a chat shows the text alone"
-_SERVING: Final = "it is about serving many requests at once"
-_CODE: Final = "it takes a structure that only a program can give"
-_DRAFTS: Final = "it is chosen with the way of drafting"
+_INTERNAL: Final = "the app sets it automatically"
+_OUTPUTS: Final = "a chat shows only the text"
+_SERVING: Final = "it is for serving many requests at once"
+_CODE: Final = "it requires a structure that only a program can supply"
+_DRAFTS: Final = "it depends on the drafting method"
 
 UNUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -500,7 +500,7 @@ UNUSED: Final[Mapping[str, str]] = {
         _DRAFTS,
     ),
 }  # fmt: skip
-"""The names of `GenerationConfig` that a chat has no use for, with the reason."""
+"""Unused names of `GenerationConfig`, with the reason."""
 
 
 def parameter(name: str) -> Parameter:

@@ -1,4 +1,4 @@
-"""The places where keys have a meaning of their own, and which of them lie within one another."""
+"""The places where keys have their own meaning, and how they are nested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Scope(StrEnum):
-    """A place where keys have a meaning of their own."""
+    """A place where keys have their own meaning."""
 
     APP = "app"
     CHAT = "chat"
@@ -43,17 +43,17 @@ class When(StrEnum):
     BUSY = "busy"
     """Only while a reply is written or a model loads."""
     IDLE = "idle"
-    """Only while not."""
+    """Only while no reply is written and no model loads."""
     STILL = "still"
     """Only while no reply is written."""
     EMPTY = "empty"
     """Only while the chat has no turns."""
     MARKED = "marked"
-    """Only while a block of a turn is marked; its keys go before all others then."""
+    """Only while a block of a turn is selected. The keys for it then take precedence over all others."""
 
 
 MAIN: Final = (Scope.APP, Scope.CHAT, Scope.TURN)
-"""The scopes whose actions have a command and can be listed in the palette; keys of all others work only where one is."""
+"""The scopes whose actions can have a command and be listed in the palette. The keys of all others work only in their place."""
 
 PLACES: Final[Mapping[Scope, str]] = {
     Scope.TURNS: "On a turn",
@@ -78,7 +78,7 @@ PLACES: Final[Mapping[Scope, str]] = {
     Scope.DETAILS: "In turn details",
     Scope.REPORT: "In a report",
 }
-"""What help calls the places other than `MAIN`, in the order in which it lists them."""
+"""The titles of the places other than `MAIN` in help, in the order of the list."""
 
 _AROUND: Final[Mapping[Scope, tuple[Scope, ...]]] = {
     Scope.TURN: (Scope.TURNS, Scope.CHAT),
@@ -98,16 +98,16 @@ _AROUND: Final[Mapping[Scope, tuple[Scope, ...]]] = {
     Scope.REPORT: (Scope.DIALOG,),
 }
 _IN_CHAT: Final = (Scope.TEXT, Scope.MESSAGE, Scope.EDIT, Scope.FIND, Scope.PARAMETER, Scope.COLUMN)
-"""Parts of the chat's screen; their keys go before the screen's, but for those with priority."""
+"""Parts of the chat screen. Their keys take precedence over the screen's, except those with priority."""
 
 
 def around(place: Scope) -> tuple[Scope, ...]:
-    """Return the scopes whose keys hold in a place too, the nearest first."""
+    """Return the scopes whose keys also work in a place, the nearest first."""
     return _AROUND.get(place, ())
 
 
 def works_in(scope: Scope, place: Scope, *, priority: bool = False) -> bool:
-    """Return whether the keys of a scope reach it in a place."""
+    """Return whether the keys of a scope work in a place."""
     if scope in (place, Scope.APP, *around(place)):
         return True
     return scope is Scope.CHAT and priority and place in _IN_CHAT

@@ -1,4 +1,4 @@
-"""Moving chats between this app's folder and files of other tools, for the screen and for the command line."""
+"""Import and export of chats from and to files, for the screen and for the command line."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ _log = logging.getLogger(__name__)
 EXPORTS: Final[Mapping[str, Format]] = {
     name: one for name, one in {**FORMATS, HTML.name: HTML}.items() if one.write is not None
 }
-"""The formats that can be written, by name."""
+"""The export formats by name."""
 
 
-_NO_CHAT: Final = "It holds no chat in a format known here."
+_NO_CHAT: Final = "It doesn't contain a chat in a supported format."
 _SHOWN_NAMES: Final = 5
 
 
 class TransferError(UserError):
-    """A file of chats could not be written."""
+    """A chat file could not be written."""
 
 
 def write_chats(
@@ -101,7 +101,7 @@ def write_new(path: Path, text: str, *, overwrite: bool = False) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file that was looked at for chats.
+    """One file that was searched for chats.
 
     Attributes:
         name: the file's, as a person is told.
@@ -109,7 +109,7 @@ class Source:
         failure: why there was nothing, in whole sentences that begin with "It", which is the file.
         is_named: whether it was asked for by name, rather than found in a folder or an archive.
         is_other: whether it holds something else than chats, as most files do that are not called as those with chats.
-        media: how many pictures and other media it stands for, in place of a source for each.
+        media: how many pictures and other media it stands for, instead of a source for each.
     """
 
     name: str
@@ -155,7 +155,7 @@ class _Folder:
 
 
 def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
-    """Read the chats of files in any known format, of ZIP archives and of folders; each file is answered for."""
+    """Read the chats of files in any supported format, of ZIP archives, and of folders; every file gets a result."""
     for path in paths:
         try:
             if is_folder(path):
@@ -185,12 +185,12 @@ def _all_in(
             failure = "It is a link, and links in a folder are not followed."
             yield Source(f"{name}: {link}", failure=failure, is_named=False, is_other=True)
         if container.is_cut:
-            yield Source(name, failure=f"Only the first {MOST_FILES:,} files in it were looked at.")
+            yield Source(name, failure=f"Only the first {MOST_FILES:,} files in it were checked.")
     if not found:
         called_so = sum(map(may_hold_chats, container.names))
         files = "file" if called_so == 1 else "files"
-        looked = f"{called_so} {files} in it looked at" if called_so else "no file in it is JSON"
-        yield Source(name, failure=f"There are no chats in it ({looked}).", is_named=is_named)
+        looked = f"{called_so} {files} checked" if called_so else "no JSON files"
+        yield Source(name, failure=f"It contains no chats ({looked}).", is_named=is_named)
 
 
 def _each_in(name: str, container: Archive | _Folder, *, depth: int) -> Iterator[Source]:
@@ -216,7 +216,7 @@ def _each_in(name: str, container: Archive | _Folder, *, depth: int) -> Iterator
             elif depth:
                 yield Source(
                     shown,
-                    failure="It is an archive in an archive. Unpack it first.",
+                    failure="It is an archive inside another archive. Unpack it first.",
                     is_named=False,
                 )
             else:
@@ -231,7 +231,7 @@ def _other_in(shown: str, inner: str, container: Archive | _Folder) -> Source:
         head = container.head(inner)
         if may_be_chats(head):
             source = _read_one(shown, container.read(inner), None, is_named=False)
-            # Any text may begin as JSON does.
+            # Any text may start like JSON.
             return source if source.imported is not None else replace(source, is_other=True)
     except (ChatFormatError, OSError) as error:
         return Source(shown, failure=_why(error), is_named=False, is_other=True)
@@ -254,11 +254,9 @@ def _read_one(name: str, data: bytes, thread: bytes | None, *, is_named: bool) -
         return Source(name, failure=_why(error), is_named=is_named, is_other=is_other)
     except Exception as error:  # noqa: BLE001 - other files, and the app, go on after whatever a stranger's file brings about
         kind = type(error).__name__
-        # What the error says may quote a chat, which is no matter for a log.
-        _log.warning("a file of chats can't be read: %s", kind)
-        return Source(
-            name, failure=f"Something in it can't be read here ({kind}).", is_named=is_named
-        )
+        # The error message may quote a chat, which doesn't belong in the log.
+        _log.warning("can't read a chat file: %s", kind)
+        return Source(name, failure=f"Part of it can't be read ({kind}).", is_named=is_named)
 
 
 def _read_file(path: Path) -> bytes:
@@ -284,28 +282,28 @@ def _why(error: Exception) -> str:
 
 
 class Tally:
-    """What became of the files of an import, for the summary."""
+    """The results of an import by file, for the summary."""
 
     def __init__(self) -> None:
         self.chats: list[Conversation] = []
-        """Those that were found, new or not."""
+        """The chats found, new or not."""
         self.new = 0
         self.files = 0
-        """How many files held chats."""
+        """The number of files that contained chats."""
         self.failures: list[Source] = []
-        """Those that were asked for, or should have held chats."""
+        """The failed files that were specified, or should have contained chats."""
         self.others: list[str] = []
-        """The names of files in folders and archives that hold something else."""
+        """The names of files in folders and archives that contain something else."""
         self.media = 0
-        """How many pictures and other media were in those."""
+        """The number of images and other media in them."""
         self.report = Problems()
-        """What of all the files could not be taken over."""
+        """What could not be imported from all the files."""
         self._label = ""
-        """That of the file whose chats come now."""
+        """The format label of the current file."""
         self._labels: dict[str, None] = {}
 
     def add(self, source: Source) -> None:
-        """Take note of a file, before its chats are kept."""
+        """Record a file before its chats are kept."""
         if source.imported is None:
             if source.media:
                 self.media += source.media
@@ -319,7 +317,7 @@ class Tally:
         self.report.add(source.imported.report)
 
     def add_chat(self, chat: Conversation, *, is_new: bool) -> None:
-        """Take note of a chat that was kept, or that was here already."""
+        """Record a chat that was kept or already existed."""
         self.chats.append(chat)
         if is_new:
             self.new += 1
@@ -327,7 +325,7 @@ class Tally:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every file that was asked for held chats, and no file was damaged."""
+        """Whether every specified file contained chats and no file was damaged."""
         return not self.failures and bool(self.chats)
 
     def summary(self) -> str:
@@ -335,7 +333,7 @@ class Tally:
         labels = ", ".join(self._labels)
         sentences = [f"{counted(self.new, 'chat')} imported" + (f" ({labels})" if labels else "")]
         if known := len(self.chats) - self.new:
-            sentences.append(f"{counted(known, 'chat')} here already")
+            sentences.append(f"{counted(known, 'chat')} already imported")
         if self.failures:
             sentences.append(f"{counted(len(self.failures), 'file')} not imported")
         if self.others:
@@ -345,21 +343,21 @@ class Tally:
             more = ", …" if len(self.others) > _SHOWN_NAMES else ""
             sentences.append(f"{counted(len(self.others), 'file')} without chats ({shown}{more})")
         if self.media:
-            sentences.append(f"{counted(self.media, 'media file')} passed over")
+            sentences.append(f"{counted(self.media, 'media file')} skipped")
         return "; ".join(sentences) + "."
 
     def account(self) -> str:
-        """Return the summary, and what of the chats was left out until now."""
+        """Return the summary, and what was left out of the chats so far."""
         return " ".join([self.summary(), *(f"{one}." for one in self.report.sentences())])
 
 
 def counted(count: int, what: str) -> str:
-    """Return a number with what is counted, as in "2 files"."""
+    """Return a count with its noun, for example "2 files"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def format_for(path: Path) -> str:
-    """Return the name of the format that a file's ending stands for; `chat-tui` where it stands for none."""
+    """Return the format for a file's extension; `chat-tui` if there is none."""
     ending = path.suffix.lower()
     own = {
         f".{one.extensions[0].lstrip('.')}": name for name, one in reversed(list(EXPORTS.items()))

@@ -45,7 +45,7 @@ def test_a_named_server_has_its_key_from_the_environment():
     ("entry", "environment", "said"),
     [
         (ServerEntry(), {}, "has no url"),
-        (ServerEntry("ftp://x"), {}, "is no address of a server"),
+        (ServerEntry("ftp://x"), {}, "isn't a valid server address"),
         (
             ServerEntry("http://x", "K"),
             {},

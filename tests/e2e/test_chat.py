@@ -57,7 +57,7 @@ def test_replies_a_stopped_one_and_all_of_it_in_a_second_run_that_is_left_in_the
     home.remember(parameters={"temperature": 0.0, "max_new_tokens": 300})
     app = start_app("demo", **SIZE)
     # What is typed while the model loads is answered when it is there.
-    app.wait_for("You can already write.")
+    app.wait_for("You can start typing.")
     send(app, "What is the capital of Japan?")
     watch_reply(app)
     [reply] = _saved_replies(home, 1)

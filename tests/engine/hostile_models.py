@@ -259,7 +259,7 @@ def look(place: Path) -> list[str]:
     from tui.engine.facts import ModelFacts
     from tui.screens.models import rows
 
-    room = rows.Room("cpu", "CPU", 10**9)
+    room = rows.FreeMemory("cpu", "CPU", 10**9)
     texts = []
     for source in catalog.local_models([str(place)]):
         facts, problem = ModelFacts(), ""

@@ -125,20 +125,24 @@ def test_what_a_training_left_beside_is_no_weight_of_the_model(tmp_path):
     ("names", "message", "hint"),
     [
         (["model.safetensors.index.json"], ONE + " is missing", "again"),
-        ([ONE], "1 of the 2 files", "missing ones"),
-        ([ONE, TWO + ".incomplete"], "1 of the 2 files", "missing ones"),
-        (["model.safetensors.part"], "not finished", "Go on"),
-        (["a.safetensors", "b.safetensors"], "2 files of weights", "one model"),
-        (["model.onnx"], "ONNX", "Hugging Face's format"),
-        (["tf_model.h5"], "TensorFlow", "Hugging Face's format"),
-        (["flax_model.msgpack"], "Flax", "Hugging Face's format"),
-        (["openvino_model.xml", "openvino_model.bin"], "OpenVINO", "Hugging Face's format"),
-        (["consolidated.00.pth", "params.json"], "format of its maker", "Hugging Face's format"),
+        ([ONE], "1 of the 2 files", "missing files"),
+        ([ONE, TWO + ".incomplete"], "1 of the 2 files", "missing files"),
+        (["model.safetensors.part"], "didn't finish", "Resume"),
+        (["a.safetensors", "b.safetensors"], "2 weights files", "one model"),
+        (["model.onnx"], "ONNX", "Hugging Face format"),
+        (["tf_model.h5"], "TensorFlow", "Hugging Face format"),
+        (["flax_model.msgpack"], "Flax", "Hugging Face format"),
+        (["openvino_model.xml", "openvino_model.bin"], "OpenVINO", "Hugging Face format"),
+        (
+            ["consolidated.00.pth", "params.json"],
+            "developer's original format",
+            "Hugging Face format",
+        ),
         (["adapter_model.safetensors", "adapter_config.json"], "adapter", "base model"),
-        (["optimizer.pt", "trainer_state.json"], "PyTorch's", "pytorch_model.bin"),
-        (["optimizer.bin", "training_args.bin"], "training left", "saved to"),
-        (["rank0.engine"], "TensorRT", "Hugging Face's format"),
-        (["model.pt"], "PyTorch's", "pytorch_model.bin"),
+        (["optimizer.pt", "trainer_state.json"], "in a PyTorch file", "pytorch_model.bin"),
+        (["optimizer.bin", "training_args.bin"], "left by a training run", "saved to"),
+        (["rank0.engine"], "TensorRT", "Hugging Face format"),
+        (["model.pt"], "in a PyTorch file", "pytorch_model.bin"),
         ([], "no weights", "model.safetensors"),
     ],
 )
@@ -176,7 +180,7 @@ def test_an_index_that_names_tensors_in_none_of_its_files_is_stale(tmp_path):
 
 def test_a_bin_file_that_is_cut_short_is_found_before_it_is_read(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"PK\x03\x04" + b"x" * 3000)
-    with pytest.raises(ModelLoadError, match="cut short"):
+    with pytest.raises(ModelLoadError, match="damaged or incomplete"):
         find_weights(tmp_path)
 
 
@@ -207,7 +211,7 @@ def test_of_two_whole_sets_the_one_with_the_usual_name_is_the_model(tmp_path):
 def test_a_file_that_aria2_has_not_finished(tmp_path):
     weights(tmp_path, "model.safetensors")
     (tmp_path / "model.safetensors.aria2").write_bytes(b"x")
-    with pytest.raises(ModelLoadError, match=r"download of model\.safetensors is not finished"):
+    with pytest.raises(ModelLoadError, match=r"download of model\.safetensors didn't finish"):
         find_weights(tmp_path)
 
 
@@ -215,9 +219,9 @@ def test_a_file_that_aria2_has_not_finished(tmp_path):
     ("name", "content", "what"),
     [
         ("model.safetensors", b"GGUF\3\0\0\0" + bytes(50), "a GGUF file"),
-        ("model.safetensors", b"\x80\x02}q\0." + bytes(50), "PyTorch's own format"),
-        ("pytorch_model.bin", (2).to_bytes(8, "little") + b"{}", "a file of safetensors"),
-        ("pytorch_model.bin", b"\x06\0\0\0spec", "holds no weights in PyTorch's format"),
+        ("model.safetensors", b"\x80\x02}q\0." + bytes(50), "a weights file in PyTorch format"),
+        ("pytorch_model.bin", (2).to_bytes(8, "little") + b"{}", "a safetensors file"),
+        ("pytorch_model.bin", b"\x06\0\0\0spec", "doesn't contain weights in PyTorch's format"),
     ],
 )
 def test_weights_of_another_format_than_their_name_says(tmp_path, name, content, what):

@@ -141,7 +141,8 @@ def test_an_error_in_a_reply_leaves_the_cache_to_the_one_who_drops_it(forward, m
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"), [(tiny.sliding, "no fixed size"), (tiny.mixed, "no fixed size")]
+    ("make", "reason"),
+    [(tiny.sliding, "doesn't have a fixed size"), (tiny.mixed, "doesn't have a fixed size")],
 )
 def test_models_with_other_caches_are_not_compiled(tmp_path, make, reason):
     made = AutoModelForCausalLM.from_pretrained(make(tmp_path / "model"))
@@ -150,7 +151,7 @@ def test_models_with_other_caches_are_not_compiled(tmp_path, make, reason):
 
 def test_models_are_compiled_only_where_that_can_be_done(model, monkeypatch):
     assert compiled.why_not(model, CacheKind.CUTTABLE) == ""
-    assert "no fixed size" in compiled.why_not(model, CacheKind.WHOLE)
+    assert "doesn't have a fixed size" in compiled.why_not(model, CacheKind.WHOLE)
     with monkeypatch.context() as other:
         other.setattr(model.config, "_attn_implementation", "flash_attention_2")
         assert "flash_attention_2" in compiled.why_not(model, CacheKind.CUTTABLE)
@@ -162,7 +163,7 @@ def test_models_are_compiled_only_where_that_can_be_done(model, monkeypatch):
         monkeypatch.setattr(model, "hf_quantizer", quantizer, raising=False)
         assert bool(compiled.why_not(model, CacheKind.CUTTABLE)) is not can
     monkeypatch.setattr(type(model), "_can_compile_fullgraph", False)
-    assert "not made for it" in compiled.why_not(model, CacheKind.CUTTABLE)
+    assert "doesn't support compilation" in compiled.why_not(model, CacheKind.CUTTABLE)
 
 
 def test_on_a_gpu_the_steps_of_a_pass_are_recorded(forward):
@@ -212,7 +213,7 @@ def test_what_cannot_be_compiled_replies_as_it_is(engine, tmp_path, monkeypatch)
     sizes = (("hidden_size", 64), ("intermediate_size", 128))
     folder = tiny.llama(tmp_path / "other", sizes=sizes)
     info = load(engine, folder, dtype="bfloat16", quantization="int8", compile=True)
-    assert "Not compiled: its products are compiled here already." in info.notes
+    assert "Not compiled: its matrix products are already compiled." in info.notes
 
 
 def test_what_was_compiled_goes_with_the_model(engine, tmp_path, monkeypatch):
@@ -265,4 +266,4 @@ def test_a_size_for_which_there_is_no_room_or_code_is_decoded_without(
                 assert decode is forward
                 same(decode(IDS[:, 10:11], cache, 10), forward(IDS[:, 10:11], plain, 10))
     assert made.bytes == 0
-    assert caplog.text.count("nothing compiled for") == 1
+    assert caplog.text.count("nothing was compiled for") == 1

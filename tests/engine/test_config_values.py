@@ -90,13 +90,13 @@ def test_such_a_model_replies_as_ever(engine, llama, folder, values):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"hidden_act": "supergelu"}, "says hidden_act is 'supergelu', which the installed"),
-        ({"hidden_act": None}, "says hidden_act is None, which can't be"),
-        ({"rope_scaling": {"type": "odd", "factor": 2.0}}, r"rope_scaling\.type is 'odd'"),
-        ({"rope_scaling": "linear"}, "says rope_parameters is 'linear', which can't be"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "without saying high_freq_factor, low_freq_factor"),
-        ({"rope_scaling": {"type": "longrope", "short_factor": [1.0] * 6, "long_factor": [2.0] * 6}}, "6 in place of 4"),
-        ({"model_type": "", "architectures": None}, "doesn't say what kind of model it is"),
+        ({"hidden_act": "supergelu"}, "sets hidden_act to 'supergelu', which the installed"),
+        ({"hidden_act": None}, "sets hidden_act to None, which isn't valid"),
+        ({"rope_scaling": {"type": "odd", "factor": 2.0}}, r"rope_scaling\.type to 'odd'"),
+        ({"rope_scaling": "linear"}, "sets rope_parameters to 'linear', which isn't valid"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "but doesn't specify high_freq_factor, low_freq_factor"),
+        ({"rope_scaling": {"type": "longrope", "short_factor": [1.0] * 6, "long_factor": [2.0] * 6}}, "6 instead of 4"),
+        ({"model_type": "", "architectures": None}, "doesn't specify what kind of model it is"),
         ({"model_type": None, "architectures": None, "_class_name": "UNet2DConditionModel"}, "a diffusion pipeline"),
     ],
 )  # fmt: skip

@@ -40,13 +40,13 @@ def test_a_folder_around_several_models_names_one_of_them(tmp_path):
         model(tmp_path / name)
     (tmp_path / "trainer_state.json").write_text("{}")
     said = refusal(tmp_path)
-    assert "2 models are in the folders below it" in said
+    assert "2 models in subfolders" in said
     assert str(tmp_path / "checkpoint-1000") in said
 
 
 def test_a_training_without_a_model_below_it_is_still_named(tmp_path):
     (tmp_path / "trainer_state.json").write_text("{}")
-    assert "what a training left behind" in refusal(tmp_path)
+    assert "files left by a training run" in refusal(tmp_path)
 
 
 def test_parts_of_a_diffusion_pipeline_are_no_models_to_choose_from(tmp_path):
@@ -68,8 +68,8 @@ def test_a_gguf_file_under_another_name_is_a_model(tmp_path):
         ("ggml-model-q4_0.bin", b"tjgg" + bytes(2000), "a GGML file"),
         ("model.tar.gz", b"\x1f\x8b" + bytes(50), "packed with gzip. Unpack it"),
         ("model.7z", b"7z\xbc\xaf\x27\x1c" + bytes(50), "a 7z archive. Unpack it"),
-        ("Modelfile", b"FROM ./other.gguf\nSYSTEM hi", "behind FROM, which is ./other.gguf"),
-        ("config (1).json", b"{}", "no config.json, but config (1).json"),
+        ("Modelfile", b"FROM ./other.gguf\nSYSTEM hi", "after FROM, which is ./other.gguf"),
+        ("config (1).json", b"{}", "no config.json, only config (1).json"),
         ("config.json.txt", b"{}", "rename it to config.json"),
         ("m.gguf.part1of2", b"GGUF", "one piece of m.gguf"),
         ("latest_checkpointed_iteration.txt", b"1", "Megatron-LM"),
@@ -93,21 +93,21 @@ def test_a_packed_model(tmp_path):
 
 def test_weights_alone(tmp_path):
     weights(tmp_path, "model.safetensors")
-    assert "holds weights (model.safetensors), but no config.json" in refusal(tmp_path)
-    assert "not the whole model. Name its folder" in refusal(tmp_path / "model.safetensors")
+    assert "contains weights (model.safetensors) but no config.json" in refusal(tmp_path)
+    assert "not the whole model. Use its folder" in refusal(tmp_path / "model.safetensors")
 
 
 def test_links_to_nowhere(tmp_path):
     (tmp_path / "model.gguf").symlink_to(tmp_path / "gone")
     for place in (tmp_path, tmp_path / "model.gguf"):
-        assert "model.gguf is a link to a file that isn't there" in refusal(place)
+        assert "model.gguf is a link to a file that doesn't exist" in refusal(place)
 
 
 def test_the_store_of_ollama(tmp_path):
     for name in ("blobs", "manifests"):
         (tmp_path / "models" / name).mkdir(parents=True)
     for place in (tmp_path, tmp_path / "models"):
-        assert "the store of Ollama's models" in refusal(place)
+        assert "Ollama's model store" in refusal(place)
 
 
 def test_a_model_of_ctranslate2_with_a_config_of_its_own(tmp_path):
@@ -134,7 +134,7 @@ def test_a_folder_that_is_called_onnx_says_nothing_of_the_models_beside_it(tmp_p
             (tmp_path / "onnx" / inside).write_bytes(b"x")
     said = refusal(tmp_path)
     assert "ONNX" not in said
-    assert "models are in the folders below it" in said
+    assert "models in subfolders" in said
 
 
 def test_a_model_beside_another_for_onnx_is_the_one_that_is_meant(tmp_path):
@@ -155,7 +155,7 @@ def test_files_of_another_program_beside_several_models(tmp_path):
     for name in ("a", "b"):
         model(tmp_path / name)
     (tmp_path / "whisper.onnx").write_bytes(b"x")
-    assert "2 models are in the folders below it" in refusal(tmp_path)
+    assert "2 models in subfolders" in refusal(tmp_path)
 
 
 def test_an_adapter_alone_is_told_where_it_can_be_named(tmp_path):
@@ -165,7 +165,7 @@ def test_an_adapter_alone_is_told_where_it_can_be_named(tmp_path):
     inside = _incomplete({"a"}, 1, {"layers.0.q_proj.lora_A.weight"}, "m")
     for said in (refusal(tmp_path), inside.hint):
         assert "--adapter" not in said
-        assert "F2 (load with …), and name the adapter there" in said
+        assert "F2 (load with …), and enter the adapter there" in said
 
 
 BROKEN = {
@@ -190,14 +190,14 @@ def test_what_lies_in_the_place_of_a_file_is_listed_with_its_fault(tmp_path, nam
 
 def test_a_link_to_nowhere_is_listed_with_its_fault(tmp_path):
     (tmp_path / "gone.gguf").symlink_to(tmp_path / "nothing")
-    with pytest.raises(ModelLoadError, match="a link to a file that isn't there"):
+    with pytest.raises(ModelLoadError, match="a link to a file that doesn't exist"):
         catalog.facts(listed(tmp_path)["gone"])
 
 
 def test_weights_without_a_config_are_listed_with_their_fault(tmp_path):
     (tmp_path / "noconf").mkdir()
     weights(tmp_path / "noconf", "model.safetensors")
-    with pytest.raises(ModelLoadError, match=r"holds weights .* but no config.json") as in_list:
+    with pytest.raises(ModelLoadError, match=r"contains weights .* but no config.json") as in_list:
         catalog.facts(listed(tmp_path)["noconf"])
     with pytest.raises(ModelLoadError) as at_load:
         catalog.resolve(str(tmp_path / "noconf"))

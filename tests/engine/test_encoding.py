@@ -1,4 +1,4 @@
-"""A tokenizer that does not come to an end is left behind, and its job ends."""
+"""A tokenizer that tokenizer didn't finish is left behind, and its job ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_prompt_whose_tokenizer_never_ends_is_cancelled(endless):
     ],
 )
 def test_whatever_is_asked_of_it_ends_in_a_sentence(endless, job):
-    with pytest.raises(GenerationError, match="does not come to an end"):
+    with pytest.raises(GenerationError, match="tokenizer didn't finish"):
         job(endless)
 
 

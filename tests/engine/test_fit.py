@@ -122,7 +122,7 @@ def test_the_estimate_goes_by_the_dtype_that_loading_chooses(
     layer = engine._loaded.cache._entries[0].cache.layers[0]
     size = layer.keys.element_size()
     assert estimate.cache_bytes == cache_bytes(folder_facts(folder), 100) * size // 2
-    assert any("held as float32" in one for one in info.notes) == (
+    assert any("converted to float32" in one for one in info.notes) == (
         (stored, half) == ("float16", "")
     )
     _, reading = engine.target_memory()
@@ -315,7 +315,7 @@ def test_no_more_context_is_reckoned_with_than_the_model_takes():
     assert need(ModelFacts()) is None
 
 
-def test_a_quantised_checkpoint_takes_what_it_has_on_the_disk():
+def test_a_quantized_checkpoint_takes_what_it_has_on_the_disk():
     config = {"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}
     facts = facts_of(config, {"a.qweight": ("I32", (8, 8))}, 1234)
     assert facts.method == "gptq"
@@ -385,7 +385,7 @@ def test_a_folder_is_looked_through_for_models(tmp_path):
 def test_a_broken_model_in_a_folder_says_so_when_it_is_looked_at(tmp_path):
     folder = llama(tmp_path / "m")
     (folder / "config.json").write_text("{")
-    with pytest.raises(ModelLoadError, match="not valid JSON"):
+    with pytest.raises(ModelLoadError, match="isn't valid JSON"):
         catalog.facts(catalog.resolve(str(folder)))
 
 

@@ -48,8 +48,8 @@ NO_MODELS = {
     "unnamed imatrix": ({"architecture": "", "imatrix_chunk": 1}, "importance matrix"),
     "vocabulary": ({"tensors": (), "tokenizer_ggml_model": "gpt2"}, "vocabulary"),
     "control": ({"architecture": "controlvector"}, "control vector"),
-    "encoder": ({"architecture": "bert"}, "not a text"),
-    "images": ({"architecture": "flux"}, "not a text"),
+    "encoder": ({"architecture": "bert"}, "doesn't generate text"),
+    "images": ({"architecture": "flux"}, "doesn't generate text"),
 }
 
 
@@ -155,14 +155,14 @@ def test_one_part_alone_is_never_loaded(engine, whole, names, gone):
     parts[gone].unlink()
     for part in parts:
         if part.is_file():
-            with pytest.raises(ModelLoadError, match="2 of them are there") as raised:
+            with pytest.raises(ModelLoadError, match="2 of them are present") as raised:
                 load(engine, part)
             assert "other parts" in raised.value.hint
 
 
 def test_the_name_alone_makes_it_a_part(engine, whole):
     first = whole.rename(whole.with_name("big-00001-of-00002.gguf"))
-    with pytest.raises(ModelLoadError, match="only 1 of them is there"):
+    with pytest.raises(ModelLoadError, match="only 1 of them is present"):
         load(engine, first)
 
 
@@ -178,7 +178,7 @@ def test_a_part_that_is_a_pointer_or_of_another_model_is_named(whole):
     with pytest.raises(ModelLoadError, match="don't belong together"):
         gguf_facts(parts[0])
     parts[1].write_bytes(kept[:-40])
-    with pytest.raises(ModelLoadError, match="not a whole GGUF file"):
+    with pytest.raises(ModelLoadError, match="isn't a complete GGUF file"):
         gguf_facts(parts[0])
 
 
@@ -263,15 +263,18 @@ def test_gguf_files_of_the_cache_are_listed_and_chosen_by_file(repo):
 
 def test_a_repository_of_gguf_files_by_its_name(repo):
     assert catalog.resolve("org/tiny-GGUF:q8_0").path == repo / "tiny-Q8_0.gguf"
-    with pytest.raises(ModelLoadError, match=r"2 \.gguf files are on this machine") as raised:
+    with pytest.raises(ModelLoadError, match=r"has 2 \.gguf files on this machine") as raised:
         catalog.resolve("org/tiny-GGUF")
     assert "org/tiny-GGUF/tiny-Q4_K_M.gguf" in raised.value.hint
-    with pytest.raises(ModelLoadError, match="none of them is called 'Q2_K'"):
+    with pytest.raises(ModelLoadError, match="none is named 'Q2_K'"):
         catalog.resolve("org/tiny-GGUF:Q2_K")
     (repo / "tiny-Q8_0.gguf").unlink()
     assert catalog.resolve("org/tiny-GGUF").path == repo / "tiny-Q4_K_M.gguf"
     (repo / "tiny-Q4_K_M.gguf").unlink()
-    with pytest.raises(ModelLoadError, match=r"no \.gguf file on this machine holds a model"):
+    with pytest.raises(
+        ModelLoadError,
+        match=r"None of the \.gguf files of org/tiny-GGUF on this machine contains a text model",
+    ):
         catalog.resolve("org/tiny-GGUF")
     assert cached() == {}
 
@@ -328,5 +331,5 @@ def test_a_file_of_a_newer_kind_is_not_called_damaged(tmp_path):
 @pytest.mark.parametrize("architecture", ["foo99", "llama"])
 def test_what_holds_neither_tensors_nor_tokens_is_no_vocabulary(tmp_path, architecture):
     path = write(tmp_path / "m.gguf", architecture, tensors=())
-    with pytest.raises(ModelLoadError, match="holds no weights"):
+    with pytest.raises(ModelLoadError, match="contains no weights"):
         catalog.facts(catalog.resolve(str(path)))

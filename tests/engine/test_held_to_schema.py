@@ -69,7 +69,7 @@ def test_a_real_model_keeps_to_it(demo):
 @pytest.mark.parametrize("schema", [{"type": "nonsense"}, {"$ref": "https://example.org/x"}, 5])
 def test_a_schema_that_is_none_is_named(engine, tmp_path, schema):
     load(engine, tiny.llama(tmp_path / "model"))
-    with pytest.raises(GenerationError, match=r"JSON Schema can't be used|can't be held"):
+    with pytest.raises(GenerationError, match=r"JSON Schema can't be used|can't be constrained"):
         held(engine, schema)
     assert held(engine, None, max_new_tokens=3).finished.reason is StopReason.LENGTH
 

@@ -69,7 +69,7 @@ def test_what_goes_wrong_in_it_is_said_and_the_next_question_finds_a_new_one(
     with pytest.raises(HelperError) as caught:
         helper.ask(question)
     assert str(caught.value) in (
-        "it took more than 2 seconds", "it crashed or took too much memory", "it makes too much text", "it took too much memory",
+        "it took more than 2 seconds", "it crashed or took too much memory", "it produces too much text", "it took too much memory",
     )  # fmt: skip
     assert helper.ask("next") == "next"
     assert not list(program.parent.glob("*.new")) or not any(

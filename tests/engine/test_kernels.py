@@ -317,11 +317,11 @@ def test_a_model_in_fewer_bits_takes_less_memory_and_still_speaks(engine, tmp_pa
     info = load(engine, folder, dtype="bfloat16", quantization=name)
     assert info.quantization == name
     layers = [one for one in engine._loaded.model.modules() if type(one) is linear.FastLinear]
-    quantised = sum(one.in_features * one.out_features for one in layers)
+    quantized = sum(one.in_features * one.out_features for one in layers)
     assert len(layers) == 14
     table = QUANTIZATIONS[name].linear_bytes
     expected = sum(table(one.out_features, one.in_features, True) for one in layers)
-    assert info.weights_bytes == whole.weights_bytes - 2 * quantised + expected
+    assert info.weights_bytes == whole.weights_bytes - 2 * quantized + expected
     heard = ask(engine, chat("hello"), max_new_tokens=4)
     assert heard.finished.stats.new_tokens == exact.finished.stats.new_tokens == 4
     assert heard.prompt.prompt_tokens == exact.prompt.prompt_tokens
@@ -335,7 +335,7 @@ def test_one_setting_switches_them_off(engine, tmp_path):
     assert model.config._attn_implementation == "sdpa"
 
 
-def test_a_quantised_model_works_without_a_compiler(engine, tmp_path, monkeypatch):
+def test_a_quantized_model_works_without_a_compiler(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     sizes = {"hidden_size": 64, "intermediate_size": 128}
     folder = tiny.llama(tmp_path / "model", sizes=tuple(sizes.items()))

@@ -36,9 +36,9 @@ def listed(folder):
         ({"model_type": "roberta", "architectures": ["RobertaForMaskedLM"]}, "is an encoder"),
         ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "is an encoder-decoder"),
         ({"model_type": "bart"}, "is an encoder-decoder"),
-        ({"model_type": "llama", "architectures": ["LlamaForTokenClassification"]}, "sorts or rates"),
-        ({"architectures": ["Nothing"]}, "has no model_type"),
-        ({}, "has no model_type"),
+        ({"model_type": "llama", "architectures": ["LlamaForTokenClassification"]}, "classifies or scores"),
+        ({"architectures": ["Nothing"]}, "model_type is missing"),
+        ({}, "model_type is missing"),
         ({"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.30"}, "part of a diffusion pipeline"),
     ],
 )  # fmt: skip
@@ -54,7 +54,9 @@ def test_a_list_says_of_what_writes_no_chat_what_a_load_says(engine, folder, con
 
 def test_an_unknown_architecture_needs_what_is_not_here(engine, folder):
     configure(folder, model_type="foo99")
-    with pytest.raises(ModelLoadError, match="needs a newer transformers, or code of its own"):
+    with pytest.raises(
+        ModelLoadError, match="needs a newer version of transformers, or custom code"
+    ):
         listed(folder)
     with pytest.raises(ModelLoadError):
         load(engine, folder)

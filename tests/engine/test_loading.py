@@ -108,7 +108,7 @@ def test_a_load_can_be_cancelled_at_every_stage(engine, llama, stage):
 
 
 @pytest.mark.parametrize("quantization", ["int8", "int4"])
-def test_quantising_tells_its_layers_and_ends_between_two_when_it_is_cancelled(
+def test_quantizing_tells_its_layers_and_ends_between_two_when_it_is_cancelled(
     engine, tmp_path, quantization
 ):
     sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4}
@@ -117,7 +117,7 @@ def test_quantising_tells_its_layers_and_ends_between_two_when_it_is_cancelled(
 
     def cancelled():
         nonlocal asked
-        asked += bool(seen) and seen[-1].stage == "Quantising the weights"
+        asked += bool(seen) and seen[-1].stage == "Quantizing the weights"
         return asked > 5
 
     seen = []
@@ -125,7 +125,7 @@ def test_quantising_tells_its_layers_and_ends_between_two_when_it_is_cancelled(
         engine.load(
             LoadRequest(str(folder), quantization, dtype="bfloat16"), seen.append, cancelled
         )
-    assert seen[-1].stage == "Quantising the weights"
+    assert seen[-1].stage == "Quantizing the weights"
     assert asked == 6
     assert seen[-1].total == 4 * 7 + 1
     assert engine.loaded is None
@@ -206,19 +206,19 @@ def refused(engine, model, **options):
     ("breaks", "message"),
     [
         (lambda f: (f / "model.safetensors").unlink(), "no weights"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"\x00" * 50), "nothing but zeros"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"\x01" * 50), "broken or cut short"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\x00" * 50), "filled with zeros only"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\x01" * 50), "damaged or incomplete"),
         (
             lambda f: (f / "model.safetensors").write_bytes(
                 (f / "model.safetensors").read_bytes()[:-9]
             ),
-            "broken or cut short",
+            "damaged or incomplete",
         ),
         (lambda f: (f / "model.safetensors").write_bytes(b""), "is empty"),
-        (lambda f: (f / "config.json").write_text("{not json"), "not valid JSON"),
-        (lambda f: (f / "config.json").write_text("[1]"), "no model config"),
+        (lambda f: (f / "config.json").write_text("{not json"), "isn't valid JSON"),
+        (lambda f: (f / "config.json").write_text("[1]"), "doesn't contain a model config"),
         (lambda f: change_config(f, model_type="not-yet-invented"), "architecture"),
-        (lambda f: change_config(f, model_type="vit"), "not a model that writes text"),
+        (lambda f: change_config(f, model_type="vit"), "isn't a text generation model"),
         (
             lambda f: change_config(
                 f,
@@ -252,10 +252,10 @@ def test_a_broken_folder_is_refused_before_the_former_model_is_freed(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quantization": "3bit"}, "no quantization"),
-        ({"dtype": "int4"}, "no dtype"),
-        ({"device": "cuda:7"}, "no device"),
-        ({"device": "toaster"}, "no device"),
+        ({"quantization": "3bit"}, "isn't a valid quantization"),
+        ({"dtype": "int4"}, "isn't a valid dtype"),
+        ({"device": "cuda:7"}, "isn't available"),
+        ({"device": "toaster"}, "isn't available"),
     ],
 )
 def test_choices_that_are_not_there(engine, llama, options, message):
@@ -284,7 +284,7 @@ def test_running_out_of_memory(engine, llama, monkeypatch, error):
     from transformers import LlamaForCausalLM
 
     monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", fail)
-    assert "not enough memory" in refused(engine, llama)
+    assert "isn't enough memory" in refused(engine, llama)
     assert engine.loaded is None
     assert known[0]() is None
     monkeypatch.undo()
@@ -294,18 +294,18 @@ def test_running_out_of_memory(engine, llama, monkeypatch, error):
 def test_no_network_and_an_unknown_id(engine, llama, monkeypatch):
     before = load(engine, llama)
     # The tests keep the Hub switched off.
-    assert "is switched off (HF_HUB_OFFLINE is set)" in refused(engine, "no-such-org/no-such-model")
+    assert "is disabled (HF_HUB_OFFLINE is set)" in refused(engine, "no-such-org/no-such-model")
     assert engine.loaded == before
 
 
 @pytest.mark.parametrize(
     ("kind", "status", "message"),
     [
-        ("RepositoryNotFoundError", 404, "There is no model"),
-        ("GatedRepoError", 403, "agree to its terms"),
+        ("RepositoryNotFoundError", 404, "doesn't exist on the Hugging Face Hub"),
+        ("GatedRepoError", 403, "accept its terms"),
         ("RevisionNotFoundError", 404, "no such revision"),
-        ("HfHubHTTPError", 401, "agree to its terms"),
-        ("HfHubHTTPError", 500, "answered with an error"),
+        ("HfHubHTTPError", 401, "accept its terms"),
+        ("HfHubHTTPError", 500, "returned an error"),
     ],
 )
 def test_what_the_hub_answers(engine, monkeypatch, kind, status, message):
@@ -332,7 +332,7 @@ def test_a_connection_that_breaks(engine, monkeypatch):
     assert "can't be reached" in refused(engine, "org/model")
 
 
-def test_an_already_quantised_checkpoint_locks_the_choice(engine, broken):
+def test_an_already_quantized_checkpoint_locks_the_choice(engine, broken):
     change_config(
         broken, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
     )
@@ -341,7 +341,7 @@ def test_an_already_quantised_checkpoint_locks_the_choice(engine, broken):
 
 
 @pytest.mark.parametrize(("name", "kind"), [("8bit", "Linear8bitLt"), ("4bit", "Linear4bit")])
-def test_quantised_models_load_and_reply_on_a_cpu(engine, tmp_path, name, kind):
+def test_quantized_models_load_and_reply_on_a_cpu(engine, tmp_path, name, kind):
     # Its first import logs an exception, whose frames pytest keeps with the record, and the model with them.
     importlib.import_module("bitsandbytes")
     folder = tiny.llama(tmp_path / "m", sizes={"hidden_size": 64, "intermediate_size": 128})
@@ -357,7 +357,7 @@ def test_quantised_models_load_and_reply_on_a_cpu(engine, tmp_path, name, kind):
     assert known() is None
 
 
-def test_a_checkpoint_saved_quantised_is_loaded_as_it_is(engine, tmp_path):
+def test_a_checkpoint_saved_quantized_is_loaded_as_it_is(engine, tmp_path):
     folder = tiny.llama(tmp_path / "m", sizes={"hidden_size": 64, "intermediate_size": 128})
     load(engine, folder, quantization="4bit")
     saved = tmp_path / "saved"
@@ -365,7 +365,7 @@ def test_a_checkpoint_saved_quantised_is_loaded_as_it_is(engine, tmp_path):
     engine._loaded.tokenizer.save_pretrained(saved)
     info = load(engine, saved, quantization="8bit")
     assert info.quantization == "bitsandbytes 4-bit"
-    assert "already quantised" in info.quantization_locked
+    assert "already quantized" in info.quantization_locked
     assert any("not used" in note for note in info.notes)
     assert ask(engine, chat("hello"), max_new_tokens=3).finished.stats.new_tokens == 3
 
@@ -408,7 +408,7 @@ def test_a_file_that_can_not_be_mapped_is_memory_that_ran_out():
     for kind in (RuntimeError, OSError):
         error = problems.load_error(kind(text), "big")
         assert error.cause is FailureCause.MEMORY
-        assert "not enough memory" in error.message
+        assert "isn't enough memory" in error.message
 
 
 def test_weights_of_another_architecture_are_refused(engine, broken):
@@ -423,7 +423,7 @@ def test_weights_of_another_architecture_are_refused(engine, broken):
 
 def test_weights_of_other_shapes_are_refused_in_a_sentence(engine, broken):
     change_config(broken, intermediate_size=48)
-    assert "have other shapes than its config.json says" in refused(engine, broken)
+    assert "don't match the shapes in its config.json" in refused(engine, broken)
 
 
 def test_a_model_without_a_tokenizer_is_refused_in_a_sentence(engine, broken):
@@ -440,7 +440,7 @@ def test_a_quantization_that_an_architecture_refuses(engine, llama, monkeypatch)
 
     monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", fail)
     said = refused(engine, llama, quantization="torchao-int8")
-    assert "does not take its layers" in said
+    assert "doesn't support its layers" in said
 
 
 def test_the_most_memory_of_the_cpu_holds_without_another_device(engine, llama):
@@ -452,7 +452,7 @@ def test_the_most_memory_of_the_cpu_holds_without_another_device(engine, llama):
 
 def test_a_revision_of_a_folder_is_said_not_to_be_used(engine, llama):
     [note] = load(engine, llama, revision="v2").notes
-    assert "revision v2 is not used" in note
+    assert "revision v2 isn't used" in note
 
 
 def test_a_broken_template_is_called_broken(engine, tmp_path):

@@ -79,7 +79,7 @@ def test_models_go_to_the_best_device_there_is(monkeypatch):
     assert choose_device("auto") == "cuda:0"
     assert choose_device("balanced") == "cuda:0"
     assert choose_device("cuda:1") == "cuda:1"
-    with pytest.raises(ModelLoadError, match="no device 'cuda:2'"):
+    with pytest.raises(ModelLoadError, match="device 'cuda:2' isn't available"):
         choose_device("cuda:2")
 
 

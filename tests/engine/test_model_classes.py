@@ -31,9 +31,9 @@ def refused(engine, folder):
         ({"model_type": "whisper"}, "is an encoder-decoder model (whisper)"),
         (
             {"architectures": ["LlamaForSequenceClassification"]},
-            "sorts or rates what it is given (LlamaForSequenceClassification)",
+            "classifies or scores text (LlamaForSequenceClassification)",
         ),
-        ({"model_type": "pi0"}, "is not a model that writes text (it is a pi0 model)"),
+        ({"model_type": "pi0"}, "isn't a text generation model (it is a pi0 model)"),
         ({"architectures": [7, None]}, ""),
     ],
 )
@@ -93,7 +93,7 @@ def test_the_class_that_a_checkpoint_names_is_taken():
 
 def test_a_model_that_needs_a_picture_to_write_says_so(engine, tmp_path):
     said = refused(engine, tiny.captioning(tmp_path / "model"))
-    assert "writes only about a picture or a sound that it is given (blip)" in said
+    assert "only generates text from images or audio (blip)" in said
 
 
 def test_what_fails_in_the_language_model_is_not_put_down_to_a_missing_picture(engine, tmp_path):

@@ -18,9 +18,9 @@ from tui.engine.model_files import entries, parse_json, read_bytes, read_json, t
         (b'{"a":' * 100 + b"1" + b"}" * 100, "nested"),
         ('{"a": 1}'.encode("utf-16"), "UTF-8"),
         (b"\xff\xfe", "UTF-8"),
-        (b"", "not valid JSON"),
-        (b"\xef\xbb\xbf{}", "not valid JSON"),
-        (b'{"a": 1', "not valid JSON"),
+        (b"", "isn't valid JSON"),
+        (b"\xef\xbb\xbf{}", "isn't valid JSON"),
+        (b'{"a": 1', "isn't valid JSON"),
     ],
 )
 def test_json_that_no_library_should_see_is_refused_in_plain_words(data, words):

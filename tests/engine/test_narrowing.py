@@ -9,7 +9,7 @@ from tui.engine.facts import facts_of, folder_facts
 from tui.engine.fit import weights_bytes
 from tui.engine.local import loading, narrowing, placement
 
-NOTE = "Loaded for text: what this model sees or hears with is left out."
+NOTE = "Loaded for text only, without the model's vision and audio parts."
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8"])
@@ -37,7 +37,7 @@ def test_it_can_be_kept(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "load", whole)
     info = load(engine, tiny.seeing(tmp_path / "model"))
     assert not narrowing.left_out(engine._loaded.model)
-    assert any("together with what this model sees" in note for note in info.notes)
+    assert any("together with the model's vision" in note for note in info.notes)
     assert ask(engine, chat("hello"), max_new_tokens=2).finished
 
 

@@ -186,7 +186,7 @@ def test_a_library_that_is_not_as_it_was_left_is_made_anew(compiler, folder, dam
 
 def test_a_flipped_bit_is_found_wherever_it_is(compiler, folder, monkeypatch):
     def fails(_store):
-        raise native_library.LibraryError("made anew")
+        raise native_library.LibraryError("rebuilding")
 
     native.build(folder)
     path = kept(folder)
@@ -220,7 +220,7 @@ def test_a_library_that_cannot_be_loaded_is_made_anew_once(compiler, folder, cap
     path.write_bytes(native_library._digest(key, rest) + b"\n" + rest)
     assert native.build(folder) is not None
     assert compiler.runs == 2
-    assert "made anew" in caplog.text
+    assert "rebuilding" in caplog.text
 
 
 def test_what_happens_to_the_file_later_does_not_matter(compiler, folder):
@@ -258,7 +258,7 @@ def test_a_folder_that_is_not_the_users_own_is_not_used(compiler, folder, kind, 
     assert native.build(folder) is None
     assert compiler.runs == 0
     (line,) = caplog.messages
-    assert "not used" in line
+    assert "not using" in line
 
 
 def test_a_folder_that_cannot_be_written_to_costs_one_line(compiler, folder, monkeypatch, caplog):
@@ -288,7 +288,7 @@ def test_a_full_disk_costs_a_compilation_at_the_next_start_and_no_more(
 
 CRASHES = {
     "raise(SIGILL); return 1;": "signal 4",
-    "for (;;) pause();": "did not end",
+    "for (;;) pause();": "did not finish",
     "return 1;": "wrong numbers",
 }
 
@@ -349,7 +349,7 @@ def test_numbers_that_are_a_little_off_are_found(compiler, folder, line, caplog)
 def test_a_trial_that_somebody_ends_says_nothing_of_the_library(compiler, folder, caplog):
     compiler.replaces("product_int8", "raise(SIGKILL); return 1;")
     assert native.build(folder) is None
-    assert "can't be tried" in caplog.text
+    assert "can't be tested" in caplog.text
     assert not list(folder.iterdir())
     compiler.works()
     assert native.build(folder) is not None
@@ -401,7 +401,7 @@ def test_a_compiler_that_does_not_end_is_stopped_and_not_waited_for_again(
     monkeypatch.setattr(native_library, "_COMPILE_S", 1)
     compiler.does(script)
     assert native.build(folder) is None
-    assert "did not end within 1 s" in caplog.text
+    assert "did not finish within 1 s" in caplog.text
     assert native.build(folder) is None
     assert compiler.runs == 1
     assert not list(folder.glob("*.part"))

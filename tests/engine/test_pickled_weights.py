@@ -36,7 +36,7 @@ def test_tensors_are_taken(tmp_path, archive):
 def test_an_array_that_would_fill_the_memory_is_refused(tmp_path, archive, protocol):
     value = {**TENSORS, "more": Greedy()}
     saved(tmp_path, value, _use_new_zipfile_serialization=archive, pickle_protocol=protocol)
-    with pytest.raises(ModelLoadError, match="more than tensors"):
+    with pytest.raises(ModelLoadError, match="objects other than tensors"):
         check_folder(tmp_path)
 
 
@@ -54,7 +54,7 @@ def test_an_archive_that_unpacks_to_more_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / NAME, "w", zipfile.ZIP_DEFLATED) as archive:
         for part, data in parts.items():
             archive.writestr(part, data)
-    with pytest.raises(ModelLoadError, match="packed"):
+    with pytest.raises(ModelLoadError, match="compression method"):
         check_folder(tmp_path)
 
 

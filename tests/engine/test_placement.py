@@ -40,7 +40,7 @@ def test_ids_go_where_a_layer_is_computed_whose_weights_wait_elsewhere(folder):
 @pytest.mark.parametrize(
     ("places", "device", "said"),
     [
-        ({"a": 0, "b": "cpu"}, "cuda:0", "a part of it runs on the CPU"),
+        ({"a": 0, "b": "cpu"}, "cuda:0", ": part of it runs on the CPU"),
         ({"": "cpu"}, "cuda:0", "GPU: it runs on the CPU"),
         ({"": 0}, "cuda:0", ""),
         ({"": "cpu"}, "cpu", ""),
@@ -98,7 +98,7 @@ def test_tokens_that_a_model_has_no_row_for_are_never_looked_for(
     calls = []
     model = engine._loaded.model
     monkeypatch.setattr(model, "forward", lambda **_options: calls.append(1))
-    with pytest.raises(GenerationError, match="a token of the tokenizer that"):
+    with pytest.raises(GenerationError, match="a token that is in the tokenizer"):
         ask(engine, chat(f"hello <new {more - 1}>"))
     history = chat(f"hello <new {more - 1}>", "a reply")
     assert engine.prepare(GenerateRequest(history), never)

@@ -27,7 +27,7 @@ def test_after_some_errors_only_a_new_start_helps(text):
     ):
         assert "The GPU failed" in error.message
         assert "\n" not in error.message
-        assert "start chat-tui again" in error.hint
+        assert "Restart chat-tui" in error.hint
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_chat_that_a_template_refuses_in_every_form_is_a_sentence():
     chat = messages(
         ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"), ("user", "e")
     )
-    with pytest.raises(GenerationError, match=r"refuses this chat .too long"):
+    with pytest.raises(GenerationError, match=r"rejects this chat .too long"):
         picky.build(chat)
 
 

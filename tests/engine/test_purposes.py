@@ -19,8 +19,8 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     ("config", "files", "said"),
     [
-        ({"architectures": ["LlamaForSequenceClassification"]}, (), "sorts or rates"),
-        ({"architectures": ["Qwen2ForRewardModel"]}, (), "sorts or rates"),
+        ({"architectures": ["LlamaForSequenceClassification"]}, (), "classifies or scores"),
+        ({"architectures": ["Qwen2ForRewardModel"]}, (), "classifies or scores"),
         ({"quantization": {"group_size": 64, "bits": 4}}, (), "for MLX"),
         ({"architectures": ["Qwen3ForCausalLM"]}, ("modules.json", "config_sentence_transformers.json"), "sentence-transformers"),
     ],

@@ -24,8 +24,8 @@ def test_on_a_gpu_int4_takes_the_format_that_torch_has_a_kernel_for(monkeypatch,
 @pytest.mark.parametrize(
     ("dtype", "capability", "said"),
     [
-        (torch.float32, (9, 0), "bfloat16 only"),
-        (torch.float16, (9, 0), "bfloat16 only"),
+        (torch.float32, (9, 0), "only support bfloat16"),
+        (torch.float16, (9, 0), "only support bfloat16"),
         (torch.bfloat16, (7, 5), "too old"),
     ],
 )

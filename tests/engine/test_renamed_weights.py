@@ -60,19 +60,19 @@ def test_nothing_is_renamed_where_that_does_not_find_all_weights():
 
 def test_an_adapter_in_the_place_of_weights_is_named(engine, folder):
     rename(folder, lambda name: f"base_model.model.{name[:-7]}.lora_A.weight")
-    with pytest.raises(ModelLoadError, match="was not merged"):
+    with pytest.raises(ModelLoadError, match="wasn't merged"):
         load(engine, folder)
 
 
 def test_a_checkpoint_of_a_training_is_named(engine, folder):
     (folder / "model.safetensors").unlink()
     torch.save({"state_dict": {"a": torch.zeros(2)}, "step": 5}, folder / "pytorch_model.bin")
-    with pytest.raises(ModelLoadError, match="packed into 'state_dict'"):
+    with pytest.raises(ModelLoadError, match="under 'state_dict'"):
         load(engine, folder)
 
 
 def test_a_model_without_its_last_layer_is_told_from_another_model(engine, folder):
     rename(folder, lambda name: name.replace("lm_head", "score"))
-    with pytest.raises(ModelLoadError, match=r"as in lm_head\.weight") as raised:
+    with pytest.raises(ModelLoadError, match=r"for example lm_head\.weight") as raised:
         load(engine, folder)
     assert "tie_word_embeddings" in raised.value.hint

@@ -234,7 +234,7 @@ def test_settings_that_leave_no_token_are_named_and_not_the_model(
     load(engine, folder, dtype="float32", kernels=False)
     for name, value in settings.items():
         _, error = failed(engine, chat("Which color?"), **{name: value(tokens)}, **options)
-        assert error.message.startswith("The settings leave no token")
+        assert error.message.startswith("The settings exclude every possible next token")
         assert "damaged" not in error.hint
     assert ask(engine, chat("Which color?"), max_new_tokens=4).text == "It is blue."
 
@@ -242,7 +242,7 @@ def test_settings_that_leave_no_token_are_named_and_not_the_model(
 @pytest.mark.parametrize(
     ("name", "value", "label"),
     [
-        ("bad_words_ids", [[5], [7, 99_999]], "Banned runs"),
+        ("bad_words_ids", [[5], [7, 99_999]], "Banned sequences"),
         ("sequence_bias", [[[99_999], 1.0]], "Sequence bias"),
         ("forced_eos_token_id", [99_999], "Forced last tokens"),
     ],
@@ -252,5 +252,5 @@ def test_a_token_that_the_model_does_not_have_is_named(engine, tmp_path, name, v
     load(engine, folder, dtype="float32", kernels=False)
     _, error = failed(engine, chat("Which color?"), **{name: value})
     assert error.message == (
-        f"“{label}” names token 99999, and the model's tokens are 0 to {tokens - 1}."
+        f"“{label}” contains token 99999, but the model's tokens are 0 to {tokens - 1}."
     )

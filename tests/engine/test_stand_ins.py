@@ -12,14 +12,14 @@ KINDS = {
     "older lfs": (LFS.replace("git-lfs", "hawser"), "Git LFS pointer", "git lfs pull"),
     "xet": ("# xet version 0\nfilesize = 10\nhash = 'ab'\n", "Xet pointer", "git lfs pull"),
     "annex": ("/annex/objects/SHA256E-s10--ab.safetensors\n", "git-annex", "git annex get"),
-    "page": ("<!DOCTYPE html>\n<html><body>Log in</body></html>", "web page", "download it again"),
-    "page with a mark": ("\ufeff\n <HTML>", "web page", "download it again"),
+    "page": ("<!DOCTYPE html>\n<html><body>Log in</body></html>", "web page", "Download it again"),
+    "page with a mark": ("\ufeff\n <HTML>", "web page", "Download it again"),
     "denied": ("<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "error", "hf auth"),
     "message": ("Access to model org/x is restricted.", "error message", "hf auth login"),
     "gone": ("Entry not found", "error message", "hf auth login"),
     "object": ('{"error":"Invalid credentials"}', "error message", "hf auth login"),
-    "nothing": ("", "empty", "cut off"),
-    "zeros": ("\0" * 5000, "nothing but zeros", "cut off"),
+    "nothing": ("", "empty", "interrupted"),
+    "zeros": ("\0" * 5000, "filled with zeros only", "interrupted"),
 }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_an_archive_is_named_but_for_files_that_are_archives(tmp_path, magic, wh
 def test_a_link_that_leads_nowhere_is_named(tmp_path):
     (tmp_path / "a.gguf").symlink_to("nowhere")
     (tmp_path / "b.gguf").symlink_to(".git/annex/objects/xx/SHA256E-s10--ab.gguf")
-    with pytest.raises(ModelLoadError, match="link to a file that isn't there"):
+    with pytest.raises(ModelLoadError, match="link to a file that doesn't exist"):
         stand_ins.check(tmp_path / "a.gguf")
     with pytest.raises(ModelLoadError, match="git-annex"):
         stand_ins.check(tmp_path / "b.gguf")

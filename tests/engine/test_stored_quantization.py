@@ -1,4 +1,4 @@
-"""Checkpoints that are quantised in a way that can't be used here, and attention that a config wishes for."""
+"""Checkpoints that are quantized in a way that can't be used here, and attention that a config wishes for."""
 
 import json
 import shutil
@@ -30,11 +30,11 @@ def changed(llama, tmp_path):
 
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128}
 METHODS = [
-    ({"quantization_config": GPTQ}, "quantized with gptq, which can't run here"),
+    ({"quantization_config": GPTQ}, "quantized with gptq, which can't run on this machine"),
     ({"quantization_config": {"quant_method": "awq", "bits": 4}}, "quantized with awq, which can't"),
     ({"quantization_config": {"quant_method": "exl2", "bits": 4.0}}, "with exl2, which transformers"),
-    ({"quantization_config": {"quant_method": "aqlm"}}, "quantized with aqlm, which can't run here"),
-    ({"quantization_config": {"bits": 4}}, "a method that its config doesn't name"),
+    ({"quantization_config": {"quant_method": "aqlm"}}, "quantized with aqlm, which can't run on this machine"),
+    ({"quantization_config": {"bits": 4}}, "a method that its config doesn't specify"),
     ({"quantization": {"group_size": 64, "bits": 4}}, "quantized for MLX"),
     ({"quantization": {"group_size": 64, "bits": 4}, "quantization_config": {"group_size": 64, "bits": 4}}, "quantized for MLX"),
 ]  # fmt: skip
@@ -47,7 +47,7 @@ def test_a_method_that_can_not_be_used_here_is_named_and_the_former_model_stays(
     load(engine, llama)
     with pytest.raises(ModelLoadError, match=message) as raised:
         load(engine, changed(**values))
-    assert "without this quantization" in raised.value.hint
+    assert "Choose an unquantized version" in raised.value.hint
     assert engine.loaded is not None
 
 
@@ -61,7 +61,7 @@ def test_attention_that_a_config_wishes_for_is_not_taken_and_that_is_noted(
     info = load(engine, changed(**{key: wish}))
     [note] = [note for note in info.notes if "attention" in note]
     assert wish in note
-    assert "Name it in the settings" in note
+    assert "choose it in the settings" in note
     ask(engine, chat("hello"), max_new_tokens=2)
 
 
@@ -100,7 +100,9 @@ def test_packed_weights_of_which_the_config_says_nothing_are_named(engine, chang
     name = "model.layers.0.self_attn.q_proj"
     tensors[f"{name}.{ending}"] = tensors.pop(f"{name}.weight")
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(ModelLoadError, match=r"its config\.json doesn't say how") as raised:
+    with pytest.raises(
+        ModelLoadError, match=r"its config\.json doesn't specify the method"
+    ) as raised:
         load(engine, folder)
     assert f"{name}.{ending}" in raised.value.message
 
@@ -125,4 +127,4 @@ def test_weights_that_are_not_quantized_as_their_config_says_are_loaded_as_they_
     info = load(engine, folder)
     assert ask(engine, chat("hello"), max_new_tokens=6).text == right
     assert not info.quantization_locked
-    assert any("they are not, and are loaded as they are" in note for note in info.notes)
+    assert any("they aren't quantized and are loaded as they are" in note for note in info.notes)

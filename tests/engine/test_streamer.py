@@ -104,7 +104,7 @@ def test_a_token_of_ten_million_characters_ends_the_reply_and_not_the_app():
     came = []
     streamer = make_streamer(Long(), came.append)
     streamer.take(1)
-    with pytest.raises(ValueError, match="10,000,000 characters of one token"):
+    with pytest.raises(ValueError, match="decodes one token to 10,000,000 characters"):
         streamer.take(2)
     streamer.finish()
     assert [event.text for event in came] == ["a"]

@@ -48,7 +48,7 @@ def test_a_template_that_refuses_every_chat_says_why():
 
 def test_a_list_that_is_written_as_a_list_is_no_message():
     ability, _ = asked("{% for m in messages %}{{ m.content[0] }}{% endfor %}")
-    assert ability.problem == "it leaves out what you write"
+    assert ability.problem == "it omits your messages"
 
 
 def test_words_in_capitals_are_found():

@@ -104,7 +104,7 @@ def test_a_pointer_of_git_lfs_is_named_for_what_it_is(tmp_path, name):
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path):
-    with pytest.raises(ModelLoadError, match="not UTF-8"):
+    with pytest.raises(ModelLoadError, match="isn't UTF-8"):
         template_files.find(
             folder_with(tmp_path, {"chat_template.jinja": "{{ a }}".encode("utf-16")})
         )

@@ -116,7 +116,7 @@ ODD = {
     "else is the assistant": LOOP + "{{ '<|user|>' if m.role == 'user' else '<|assistant|>' }}{{ m.content }}" + END,
     "last alone": "<|user|>{{ messages[-1].content }}<|end|><|assistant|>",
     "first of two": LOOP + "{% if loop.first or m.role != messages[loop.index0 - 1].role %}<|{{ m.role }}|>{{ m.content }}{% endif %}" + END,
-    "wants a system prompt": "{% if messages[0].role != 'system' %}{{ raise_exception('no system') }}{% endif %}" + HEAD + "{{ m.content }}" + END,
+    "requires a system prompt": "{% if messages[0].role != 'system' %}{{ raise_exception('no system') }}{% endif %}" + HEAD + "{{ m.content }}" + END,
     "wants a user": "{% if not messages | selectattr('role', 'equalto', 'user') | list %}{{ raise_exception('no user') }}{% endif %}" + HEAD + "{{ m.content }}" + END,
     "deaf": LOOP + "<|user|>" + END,
     "no template": "Not found",
@@ -149,9 +149,9 @@ def test_typed_control_tokens_in_parts_stay_text():
 @pytest.mark.parametrize("said", ["Last words", "a", "u"])
 def test_nothing_is_replied_where_the_template_leaves_out_the_message(name, said):
     prompts = builder(ODD[name])
-    with pytest.raises(GenerationError, match="leaves your message"):
+    with pytest.raises(GenerationError, match="omits your message"):
         prompts.build([user(said)])
-    assert "leaves out what you write" in " ".join(prompts.notes)
+    assert "omits your messages" in " ".join(prompts.notes)
 
 
 NO_START = {
@@ -172,7 +172,7 @@ def test_a_template_that_writes_no_start_of_a_reply_is_helped(name):
     made = prompts.build([*chat, reply("So, ")], continue_last=True)
     assert prompts.text(made.ids) == written + start + (" " if name == "Vicuna" else "") + "So, "
     assert prompts.notes[-1] == (
-        "This model's chat template writes no start of a reply: that of earlier replies is sent."
+        "This model's chat template doesn't write the start of a reply: the start of earlier replies is sent instead."
     )
 
 
@@ -206,7 +206,7 @@ def test_a_system_prompt_joins_the_last_words_where_no_others_are_heard():
     )
     made = prompts.build(EXCHANGE)
     assert prompts.text(made.ids) == "<|user|>Be brief.\n\nLast words<|end|><|assistant|>"
-    assert made.notes == ("This model's chat template leaves out parts of earlier turns.",)
+    assert made.notes == ("This model's chat template omits parts of earlier turns.",)
 
 
 def test_characters_that_no_text_has_are_not_missed():
@@ -242,7 +242,7 @@ def test_a_template_that_wants_more_than_a_chat_has_is_given_nothing_of_it(name)
     )
     assert prompts.takes_system
     assert prompts.notes == (
-        "This model's chat template asks for more than a chat has, such as tools: that is left empty.",
+        "This model's chat template requires values that a chat doesn't have, such as tools: they are left empty.",
     )
 
 
@@ -279,12 +279,12 @@ def test_a_role_that_would_be_taken_for_the_assistant_is_folded():
 
 
 def test_a_template_that_wants_a_system_prompt_is_given_one():
-    prompts = builder(ODD["wants a system prompt"])
+    prompts = builder(ODD["requires a system prompt"])
     made = prompts.build([user("One")])
     assert prompts.text(made.ids) == (
         "<|system|>You are a helpful assistant.<|end|><|user|>One<|end|><|assistant|>"
     )
-    assert "is sent, as there is none" in made.notes[0]
+    assert "is sent because the chat has none" in made.notes[0]
     made = prompts.build(EXCHANGE)
     assert "helpful" not in prompts.text(made.ids)
     assert made.notes == ()
@@ -322,7 +322,7 @@ def test_a_template_that_leaves_out_earlier_turns_is_used_and_that_is_said():
     made = builder(ODD["last alone"]).build(
         [user("First words"), reply("An answer"), user("Last words")]
     )
-    assert any("leaves out parts of earlier turns" in note for note in made.notes)
+    assert any("omits parts of earlier turns" in note for note in made.notes)
 
 
 def test_unknown_roles_of_a_file_are_written_by_templates_that_write_any():
@@ -342,7 +342,7 @@ def test_an_answer_that_names_a_tag_of_reasoning_is_kept_whole_where_that_can_be
     assert "The tag </think> ends the thoughts<|im_end|>" in prompts.text(made.ids)
     assert made.notes == ()
     (note,) = builder(template("deepseek")).build(chat).notes
-    assert "leaves out parts of earlier turns" in note
+    assert "omits parts of earlier turns" in note
 
 
 def test_a_reply_is_written_on_after_another_reply():
@@ -425,6 +425,6 @@ def test_what_the_user_said_last_is_in_the_prompt_or_an_error_says_why(text, cha
     whole = prompts.text(made.ids)
     assert asked.content in whole or asked.content.upper() in whole
     control = prompts._tokenizer.convert_tokens_to_ids("<|system|>")
-    added = any("as there is none" in note for note in made.notes)
+    added = any("because the chat has none" in note for note in made.notes)
     written = sum(one.role in ("system", "developer") for one in chat) + added
     assert made.ids.count(control) <= written

@@ -57,7 +57,7 @@ def test_of_several_templates_the_plainest_is_used_and_named(engine, tmp_path):
     info = load(engine, folder)
     assert info.has_chat_template
     assert info.notes == (
-        "This model has several chat templates, none of which is the default: rag is used, not tool_use.",
+        "This model has several chat templates but no default: rag is used instead of tool_use.",
     )
     assert folder_facts(folder).has_template
     assert sent(engine, (Message("user", "Hi"),))[1] == "<|user|>Hi<|end|><|assistant|>"

@@ -173,7 +173,7 @@ def test_a_tokenizer_with_far_more_in_it_than_a_vocabulary_is_refused_before_it_
 
 
 UNUSUAL = {
-    "a kind that is not known": b'{"type": "FixedLength", "length": 5}',
+    "an unsupported kind of GGUF file": b'{"type": "FixedLength", "length": 5}',
     "a part that does not name its kind": b'{"pattern": {"String": "a"}, "content": "b"}',
     "a map that does not name its kind": b'{"precompiled_charsmap": "AAAA"}',
     "a long piece": json.dumps({"vocab": {"a" * 5_000: 0}}).encode(),
@@ -227,7 +227,9 @@ def test_a_tokenizer_that_is_a_sentencepiece_file_alone_loads(engine, pieces):
 
 def test_the_package_that_a_packed_tokenizer_lacks_is_named(engine, pieces, monkeypatch):
     monkeypatch.setattr(tokenizer_check, "is_installed", lambda module: "google" not in module)
-    with pytest.raises(ModelLoadError, match=r"SentencePiece file only .*needs protobuf") as raised:
+    with pytest.raises(
+        ModelLoadError, match=r"only a SentencePiece file .*requires protobuf"
+    ) as raised:
         load(engine, pieces)
     assert "pip install protobuf" in raised.value.hint
 
@@ -243,7 +245,7 @@ def test_packages_that_do_not_fit_together_are_said(engine, pieces, monkeypatch)
 def test_a_tokenizer_of_tiktoken_is_told_from_one_of_sentencepiece(tmp_path, monkeypatch):
     monkeypatch.setattr(tokenizer_check, "is_installed", lambda _module: False)
     (tmp_path / "tokenizer.model").write_text("IQ== 0\nIg== 1\nIw== 2\n")
-    with pytest.raises(ModelLoadError, match=r"tiktoken file only .*needs tiktoken"):
+    with pytest.raises(ModelLoadError, match=r"only a tiktoken file .*requires tiktoken"):
         tokenizer_check.check_packages(tmp_path, "x")
     (tmp_path / "tokenizer.json").write_text("{}")
     tokenizer_check.check_packages(tmp_path, "x")

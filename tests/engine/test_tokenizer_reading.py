@@ -36,7 +36,7 @@ def with_mark(folder):
 
 
 @pytest.mark.parametrize(
-    ("breaks", "said"), [(cut, "it ends in the middle"), (with_mark, "a byte order mark")]
+    ("breaks", "said"), [(cut, "it is incomplete"), (with_mark, "a byte order mark")]
 )
 def test_a_broken_tokenizer_is_named_in_the_list_and_at_the_load(engine, folder, breaks, said):
     breaks(folder)
@@ -49,7 +49,7 @@ def test_a_broken_tokenizer_is_named_in_the_list_and_at_the_load(engine, folder,
 @pytest.mark.parametrize("part", ["model", "pre_tokenizer"])
 def test_a_tokenizer_of_a_newer_kind_is_not_called_harmful(engine, folder, part):
     change(folder / "tokenizer.json", **{part: {"type": "Hyper", "vocab": {}, "merges": []}})
-    with pytest.raises(ModelLoadError, match="the installed tokenizers") as raised:
+    with pytest.raises(ModelLoadError, match="the installed version of tokenizers") as raised:
         load(engine, folder)
     assert "pip install -U tokenizers" in raised.value.hint
 
@@ -64,7 +64,7 @@ def test_files_of_a_tokenizer_that_are_not_enough(engine, folder):
     (folder / "vocab.json").unlink()
     (folder / "tokenizer_config.json").unlink()
     (folder / "vocab.txt").write_text("[UNK]\na")
-    with pytest.raises(ModelLoadError, match=r"what is there of it: vocab\.txt"):
+    with pytest.raises(ModelLoadError, match=r"from the files that exist: vocab\.txt"):
         load(engine, folder)
 
 

@@ -132,7 +132,7 @@ def test_shapes_that_torch_has_no_4_bit_form_of_are_left(tmp_path):
 def test_a_model_with_layers_that_are_left_loads_and_replies(engine, tmp_path, name):
     pytest.importorskip("bitsandbytes")
     info = load(engine, tiny.latent(tmp_path / "m"), quantization=name)
-    assert any("take such layers" in note for note in info.notes) == (
+    assert any("support such layers" in note for note in info.notes) == (
         name == "8bit" or skipping._is_packed("cpu")
     )
     assert ask(engine, chat("hello"), max_new_tokens=2).finished.stats.new_tokens == 2
@@ -144,11 +144,11 @@ def test_what_stays_whole_is_said(engine, tmp_path, monkeypatch):
     )
     experts = [note for note in info.notes if note.startswith("The experts (")]
     assert len(experts) == 1
-    assert "stay in bfloat16: no quantization here touches them." in experts[0]
-    monkeypatch.setattr(left_whole, "_is_quantised", lambda _module: False)
+    assert "stay in bfloat16: no available quantization supports them." in experts[0]
+    monkeypatch.setattr(left_whole, "_is_quantized", lambda _module: False)
     said = left_whole.notes(engine._loaded.model, "8bit")
     (note,) = said
-    assert note.startswith("Nothing of this model is quantised")
+    assert note.startswith("No part of this model is quantized")
     assert note.endswith("Try int8 or int4.")
 
 
@@ -159,6 +159,8 @@ def test_a_quantization_that_a_models_code_fails_with_is_refused_by_name(
         raise RuntimeError("shapes cannot be multiplied")
 
     monkeypatch.setattr(loading, "_warm_up", fail)
-    with pytest.raises(ModelLoadError, match=r"can't be held in int8.*cannot be multiplied") as one:
+    with pytest.raises(
+        ModelLoadError, match=r"can't be quantized with int8.*cannot be multiplied"
+    ) as one:
         load(engine, tiny.mixed(tmp_path / "m"), quantization="int8")
     assert one.value.hint == "Choose int4, or none."

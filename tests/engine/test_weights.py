@@ -139,7 +139,7 @@ NATIVE = (
 @pytest.mark.parametrize("kind", ["llama", "mixtral", "mistral3"])
 def test_weights_in_the_format_of_the_maker_are_refused_by_name(tmp_path, kind, name):
     found = Weights((name,), is_usual=True, tensors=dict.fromkeys(NATIVE, ("BF16", (1,))))
-    with pytest.raises(ModelLoadError, match="format of its maker"):
+    with pytest.raises(ModelLoadError, match="developer's original format"):
         check_names(tmp_path, found, SimpleNamespace(model_type=kind))
 
 
@@ -158,7 +158,7 @@ def test_a_folder_with_the_makers_names_is_refused_before_its_weights_are_read(e
         for name, weight in weights.items()
     }
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelLoadError, match="format of its maker"):
+    with pytest.raises(ModelLoadError, match="developer's original format"):
         load(engine, folder)
 
 

@@ -118,7 +118,7 @@ def test_jobs_run_one_after_another_on_one_thread(worker, engine):
     ("raised", "message"),
     [
         (GenerationError("It failed.", "Do this."), "It failed."),
-        (MemoryError(), "not enough memory"),
+        (MemoryError(), "isn't enough memory"),
         (RuntimeError("odd"), "odd"),
         (SystemExit(3), "SystemExit"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),

@@ -461,7 +461,7 @@ async def test_the_status_bar_shows_memory_context_and_speed(desk: Desk) -> None
         line = str(screen.query_one(StatusBar).render())
         assert "RAM 8.0/24.0 GB" in line
         assert "tok/s" in line
-        assert "first word 0.1 s" in line
+        assert "first token 0.1 s" in line
 
 
 async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_after(
@@ -488,7 +488,7 @@ async def test_what_the_chat_took_before_a_reply_is_not_shown_as_what_it_takes_a
         await answered(pilot, screen, 4)
         is_late.set()
         await pilot.pause()
-        screen._shower.show_status()
+        screen._painter.show_status()
         await pilot.pause()
         assert " 18/2k" in shown(pilot)
 
@@ -500,7 +500,7 @@ async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk,
         laid_out: list[object] = []
         monkeypatch.setattr(screen, "_refresh_layout", lambda *given, **_: laid_out.append(given))
         for _ in range(3):
-            screen._shower.read_memory()
+            screen._painter.read_memory()
             await pilot.pause()
         assert not laid_out
         screen.query_one("#title", Label).update("another")

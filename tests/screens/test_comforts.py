@@ -200,7 +200,7 @@ async def test_what_was_being_written_outlasts_an_earlier_message_that_was_broug
         screen.composer.set_text("half a thought")
         await pilot.press("up")
         assert screen.composer.text == "hi"
-        screen._shower.show_conversation()
+        screen._painter.show_conversation()
         await pilot.press("down")
         assert screen.composer.text == "half a thought"
         await pilot.press("up", "enter")

@@ -444,7 +444,7 @@ async def test_a_message_that_begins_with_a_sign_is_brought_back_as_it_was_typed
         await typed(pilot, "//help me")
         await answered(pilot, screen, 2)
         assert screen.conversation.path[0].text == "/help me"
-        screen._shower.show_conversation()
+        screen._painter.show_conversation()
         await pilot.press("up")
         assert screen.composer.text == "//help me"
 
@@ -470,5 +470,5 @@ async def test_a_path_that_leads_nowhere_ends_nothing(desk: Desk, tmp_path, monk
             await answered(pilot, screen, 4)
             assert screen.conversation.path[2].text == text
         else:
-            said = ("Nothing was written", "there already", "Saved to")
+            said = ("Nothing was written", "already exists", "Saved to")
             await until(pilot, lambda: any(words in shown(pilot) for words in said))

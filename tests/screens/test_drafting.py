@@ -45,7 +45,7 @@ async def test_the_choice_holds_for_the_next_reply_and_is_remembered(desk: Desk)
         await answered(pilot, screen, 4)
         assert engine.requests[-1].speculation is Speculation.LOOKUP
         note = screen.query_one(DraftingGroup).explanation
-        assert "15 of 20 drafted tokens were right (75%)" in note
+        assert "15 of 20 drafted tokens were accepted (75%)" in note
 
 
 async def test_what_was_chosen_before_holds_from_the_start(desk: Desk):
@@ -91,6 +91,6 @@ async def test_a_mixture_of_experts_gets_a_word_about_it(desk: Desk):
     async with desk.app().run_test(size=WIDE) as pilot:
         screen = await ready(pilot)
         screen.model.info = replace(screen.model.info, is_mixture=True)
-        screen._shower._show_drafting()
+        screen._painter._show_drafting()
         await pilot.pause()
         assert "mixture of experts" in screen.query_one(DraftingGroup).explanation

@@ -65,7 +65,7 @@ async def test_a_load_says_how_far_it_is_and_how_things_work(desk: Desk):
 
     async with desk.app(Slow(), state=OLD_HAND).run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "50%" in shown(pilot) and "Reading weights" in shown(pilot))
-        assert "You can already write." in shown(pilot)
+        assert "You can start typing." in shown(pilot)
         assert "Ctrl+J new line" in shown(pilot)
         gate.set()
         await ready(pilot)

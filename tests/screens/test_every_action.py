@@ -17,7 +17,7 @@ from tui.keymap import MAPS
 from tui.scopes import MAIN, Scope, When
 from tui.screens.chat import ChatScreen
 from tui.screens.chat.commands import Commands
-from tui.screens.chat.offering import Offering
+from tui.screens.chat.offered_actions import OfferedActions
 from tui.screens.palette import CommandPalette
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
@@ -100,7 +100,7 @@ async def test_every_action_is_reached_by_the_palette(desk: Desk, monkeypatch):
         await two_turns(pilot)
         record = Record(monkeypatch, but="app.palette")
         # What it offers when is another test's business.
-        monkeypatch.setattr(Offering, "offers", lambda *_: True)
+        monkeypatch.setattr(OfferedActions, "offers", lambda *_: True)
         for action in IDLE:
             if action.listed:
                 await by_palette(pilot, action)

@@ -82,7 +82,7 @@ async def test_a_path_that_cannot_be_written_is_refused_in_place(tmp_path):
         await until(pilot, lambda: not app.dialog.query_one("#problem").has_class("-none"))
         assert app.result is OPEN
         await pilot.pause()
-        assert "There is no folder" in screen_text(pilot)
+        assert "doesn't exist. Create it first" in screen_text(pilot)
         app.dialog.query_one("#path", Input).value = str(tmp_path / "chat.json")
         await pilot.press("enter")
         await until(pilot, lambda: app.result is not OPEN)
@@ -124,12 +124,12 @@ def test_what_is_no_place_for_a_file_is_refused(tmp_path):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     problems = {
         "": "Type the path",
-        "a\0b": "no path",
+        "a\0b": "isn't the path of a file",
         str(tmp_path): "is a folder",
         f"{tmp_path}/new/": "is a folder",
-        f"{tmp_path}/a/b": "no folder",
+        f"{tmp_path}/a/b": "doesn't exist. Create it first",
         f"{tmp_path}/file/b": "is a file",
-        f"{tmp_path}/gone": "no ordinary file",
+        f"{tmp_path}/gone": "isn't a regular file",
         "/" + "x" * 5000: "can't be used",
     }
     for typed, words in problems.items():

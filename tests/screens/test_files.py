@@ -132,7 +132,7 @@ async def test_an_archive_is_imported_and_what_was_left_out_is_shown(desk: Desk,
         made.writestr("broken.json", "{")
     async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
         screen = await ready(pilot)
-        for words in ("1 chat imported", "1 chat here already"):
+        for words in ("1 chat imported", "1 chat already imported"):
             screen.do("chat.import")
             await until(pilot, lambda: pilot.app.screen is not screen)
             pilot.app.screen.query_one(Input).value = str(file)
@@ -175,7 +175,7 @@ async def test_an_import_can_be_stopped_and_keeps_what_it_has_so_far(
         assert pilot.app.screen is screen
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        assert "no chat is imported twice" in " ".join(shown(pilot).split())
+        assert "No chat is imported twice" in " ".join(shown(pilot).replace("│", " ").split())
         await pilot.press("s")
         await until(pilot, lambda: pilot.app.screen is screen)
         await pilot.press("escape")
@@ -296,7 +296,7 @@ async def test_the_list_of_chats_takes_a_long_paste_as_a_search(desk: Desk):
         await pilot.press("f3")
         await until(pilot, lambda: "kept" in shown(pilot))
         pilot.app.post_message(Paste("中" * 20_000))
-        await until(pilot, lambda: "0 places in the text" in shown(pilot))
+        await until(pilot, lambda: "0 matches in the text" in shown(pilot))
 
 
 @pytest.mark.parametrize("name", ["~no-such-user/x", "x" * 300])
@@ -307,7 +307,7 @@ async def test_a_name_that_no_file_can_have_is_not_imported(desk: Desk, name):
         await until(pilot, lambda: "Import" in shown(pilot))
         pilot.app.screen.query_one(Input).value = name
         await pilot.press("enter")
-        await until(pilot, lambda: "There is no file" in shown(pilot))
+        await until(pilot, lambda: "File not found" in shown(pilot))
 
 
 @pytest.mark.parametrize("action", ["chat.export", "turn.save_code", "preset.export"])

@@ -26,7 +26,7 @@ from tui.screens.export_dialog import ExportDialog
 from tui.screens.models.load_options import LoadOptions
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelDesk, ModelPicker
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.screens.path_dialog import PathDialog
 from tui.screens.picker import Entry, Picker
 from tui.screens.presenting import Presenter
@@ -111,9 +111,13 @@ def dialogs(text: str, chat: Conversation, sessions: SessionWriter) -> Iterator[
         yield TurnDetails(turn, chat, text, text)
     hub = Hub("http://127.0.0.1:9")
     state = AppState(favorites=(text,), model_folders=(text,))
-    desk = ModelDesk(hub, Downloads(hub), state, lambda: Room(text, text, 1), lambda _state: None)
+    desk = ModelDesk(
+        hub, Downloads(hub), state, lambda: FreeMemory(text, text, 1), lambda _state: None
+    )
     yield ModelPicker(desk, message=text, current=text)
-    yield LoadOptions(LoadRequest(text, revision=text, adapter=text), None, Room(text, text, 1))
+    yield LoadOptions(
+        LoadRequest(text, revision=text, adapter=text), None, FreeMemory(text, text, 1)
+    )
     reading = MemoryReading(text, text, 1, 2, 1)
     yield MemoryView(lambda: reading, ModelInfo(text, text, text, text, parameters=1))
     yield ExportDialog([("a", text, "md")], Path(f"/{text}".replace("\0", "")))

@@ -60,7 +60,7 @@ async def test_a_copy_is_written_elsewhere_and_the_ending_says_where(desk: Desk)
         await until(pilot, lambda: not app.is_running)
     ending = app.close()
     (problem,) = ending.problems.values()
-    assert "goes on in memory" not in problem
+    assert "stays in memory" not in problem
     (copy,) = ending.copies.values()
     assert json.loads(copy.read_text())["chat_history"][0]["content"] == "precious"
 

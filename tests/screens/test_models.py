@@ -36,7 +36,7 @@ from tui.screens.models.load_options import LoadOptions, parse_limits
 from tui.screens.models.memory_view import MemoryView
 from tui.screens.models.picker import ModelPicker
 from tui.screens.models.rescue import ways_out
-from tui.screens.models.rows import Room, download_text
+from tui.screens.models.rows import FreeMemory, download_text
 from tui.settings.state import AppState
 
 GB = 2**30
@@ -121,7 +121,7 @@ async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "ctrl+b")
         await until(pilot, lambda: desk.states and desk.states[-1].favorites == (str(model),))
-        assert "FAVORITES AND LAST USED" in shown(pilot)
+        assert "FAVORITES AND RECENT" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("ctrl+b")
         await until(pilot, lambda: desk.states[-1].favorites == ())
@@ -147,7 +147,7 @@ async def test_a_folder_is_added_and_forgotten_and_its_files_stay(desk: Desk, mo
         await until(pilot, lambda: "Add a folder" in shown(pilot))
         pilot.app.screen.query_one("Input").value = "/no/such/folder"
         await pilot.press("enter")
-        await until(pilot, lambda: "There is no folder" in shown(pilot))
+        await until(pilot, lambda: "doesn't exist" in shown(pilot))
         pilot.app.screen.query_one("Input").value = str(model.parent)
         await pilot.press("enter")
         await until(pilot, lambda: "tiny-llama" in shown(pilot))
@@ -192,9 +192,7 @@ async def test_the_hub_is_searched_and_a_model_downloaded_and_loaded_while_one_c
         assert not app.downloads.running
         # It is a model of this machine from now on, and needs no question any more.
         await picker(pilot)
-        await until(
-            pilot, lambda: "HUGGING FACE CACHE" in shown(pilot) or "LAST USED" in shown(pilot)
-        )
+        await until(pilot, lambda: "HUGGING FACE CACHE" in shown(pilot) or "RECENT" in shown(pilot))
 
 
 async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: HubServer, model):
@@ -205,7 +203,7 @@ async def test_what_the_hub_refuses_stands_in_the_picker(desk: Desk, server: Hub
         chosen.query_one("#words").value = "org/locked"
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: "agree to its terms" in shown(pilot))
+        await until(pilot, lambda: "accept its terms" in shown(pilot))
         assert "hf auth login" in shown(pilot)
 
 
@@ -220,7 +218,7 @@ async def test_a_name_typed_in_whole_finds_its_row(desk: Desk, server: HubServer
             await pilot.press("slash" if letter == "/" else "minus" if letter == "-" else letter)
         await until(pilot, lambda: "1.2k downloads" in shown(pilot))
         await until(pilot, lambda: "weights" in shown(pilot))
-        assert "Asking the Hub" not in shown(pilot)
+        assert "Searching the Hub" not in shown(pilot)
         assert "1 model ·" in shown(pilot)
         assert [option.id for option in chosen.query_one("PickList").options] == ["org/tiny-chat"]
 
@@ -234,10 +232,10 @@ async def test_why_nothing_is_known_of_a_model_takes_the_place_of_waiting(
         await ready(pilot)
         await picker(pilot)
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "Reading what it would take" in shown(pilot))
+        await until(pilot, lambda: "Estimating its memory use" in shown(pilot))
         server.files_open.set()
-        await until(pilot, lambda: "agree to its terms" in shown(pilot))
-        assert "Reading what it would take" not in shown(pilot)
+        await until(pilot, lambda: "accept its terms" in shown(pilot))
+        assert "Estimating its memory use" not in shown(pilot)
 
 
 async def test_without_a_network_the_picker_says_so(desk: Desk):
@@ -267,7 +265,7 @@ async def test_a_model_named_in_a_command_is_downloaded_only_when_asked(
         await pilot.press("l")
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/tiny-chat", 30)
         await say(pilot, "/model org/not-there")
-        await until(pilot, lambda: "There is no model org/not-there" in shown(pilot))
+        await until(pilot, lambda: "The model org/not-there doesn't exist" in shown(pilot))
         # What is in the cache is loaded without a question.
         screen.do("model.unload")
         await until(pilot, lambda: not screen.model.ready)
@@ -324,7 +322,7 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
             await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
             if not stays:
                 await until(pilot, lambda: "org/tiny-chat was deleted" in shown(pilot))
-                assert "free again" in shown(pilot)
+                assert "were freed" in shown(pilot)
                 await until(pilot, lambda: "org/tiny-chat" not in {o.id for o in options.options})
 
 
@@ -341,7 +339,7 @@ async def test_a_model_is_loaded_with_options(desk: Desk, model):
         options = pilot.app.screen
         options.query_one("#limits").value = "nonsense"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "is not of the form" in shown(pilot))
+        await until(pilot, lambda: "Use the form cuda:0=6GiB" in shown(pilot))
         options.query_one("#limits").value = "cpu=2GiB"
         options.query_one("#quantization").value = "8bit"
         options.query_one("#dtype").value = "float32"
@@ -367,7 +365,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
         for answer in ("n", "y"):
             screen.core.loader.load(LoadRequest("org/own"))
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-            await until(pilot, lambda: "Run code of org/own@4f2a?" in shown(pilot))
+            await until(pilot, lambda: "Run code from org/own@4f2a?" in shown(pilot))
             loads = len(engine.load_requests)
             engine.load_error = None if answer == "y" else engine.load_error
             await pilot.press(answer)
@@ -403,8 +401,8 @@ async def test_each_piece_of_code_that_a_model_needs_is_asked_about_in_turn(desk
         screen = await ready(pilot)
         screen.core.loader.load(LoadRequest("org/own", trust_own_code=True))
         titles = (
-            "Run code of /models/own@a1a1a1a1a1a1?",
-            "Run code of other/tokens@b2b2b2b2b2b2?",
+            "Run code from /models/own@a1a1a1a1a1a1?",
+            "Run code from other/tokens@b2b2b2b2b2b2?",
             "assistant@d4d4d4d4d4d4?",
         )
         for title in titles:
@@ -470,16 +468,16 @@ async def test_memory_that_runs_out_in_a_reply_keeps_its_text_and_can_shorten_th
 
 def test_ways_out_have_numbers_and_leave_out_what_would_not_fit():
     facts = ModelFacts(parameters=8 * 10**9, linears={(4096, 4096): 400}, other_weights=10**9)
-    room = Room("cuda:0", "GPU", 8 * GB)
-    ways = ways_out(LoadRequest("m"), facts, room, in_reply=False)
+    memory = FreeMemory("cuda:0", "GPU", 8 * GB)
+    ways = ways_out(LoadRequest("m"), facts, memory, in_reply=False)
     labels = [way.answer.label for way in ways]
     assert any(label.startswith("4-bit nf4 (bitsandbytes): ") for label in labels)
     offload = next(way.request for way in ways if way.answer.id == "offload")
     assert offload.max_memory == {"cuda:0": f"{int(8 * GB * 0.8) // 2**20}MiB", "cpu": "1TiB"}
-    tiny_room = replace(room, free_bytes=GB)
-    small = ways_out(LoadRequest("m"), facts, tiny_room, in_reply=True)
+    tiny_memory = replace(memory, free_bytes=GB)
+    small = ways_out(LoadRequest("m"), facts, tiny_memory, in_reply=True)
     assert [way.answer.id for way in small] == ["shorter", "offload", "picker"]
-    on_cpu = ways_out(LoadRequest("m"), None, Room("cpu", "CPU", GB), in_reply=False)
+    on_cpu = ways_out(LoadRequest("m"), None, FreeMemory("cpu", "CPU", GB), in_reply=False)
     assert [way.answer.id for way in on_cpu] == ["picker"]
 
 
@@ -497,7 +495,7 @@ def test_limits_as_a_person_types_them(text, limits):
 
 @pytest.mark.parametrize("text", ["6GiB", "cuda:0", "cuda:0=much", "=6GiB", "cpu=6"])
 def test_limits_that_mean_nothing(text):
-    with pytest.raises(UserError, match="Most memory"):
+    with pytest.raises(UserError, match="Memory limits"):
         parse_limits(text)
 
 
@@ -616,4 +614,4 @@ async def test_a_model_that_is_too_big_is_asked_about_before_the_one_in_use_goes
 def test_a_download_that_waits_for_the_hub_says_so():
     waiting = Download("org/model", waiting="The Hugging Face Hub asks to wait 30 s")
     assert download_text(waiting) == "↓ The Hugging Face Hub asks to wait 30 s"
-    assert download_text(Download("org/model")) == "↓ asking the Hub"
+    assert download_text(Download("org/model")) == "↓ contacting the Hub"

@@ -373,7 +373,7 @@ async def test_what_stopped_a_reply_first_is_what_is_said(desk: Desk, first: str
             step()
         hold.set()
         await answered(pilot, screen, 2)
-        said = "Stopped by you" if first == "user" else "Stopped: a model was loaded"
+        said = "Stopped by you" if first == "user" else "Stopped: another model was loaded"
         await until(pilot, lambda: said in shown(pilot))
 
 

@@ -77,7 +77,7 @@ async def test_a_path_of_which_there_is_nothing_is_returned_for_others_to_refuse
     app = dialog()
     async with app.run_test() as pilot:
         await type_text(pilot, "none.txt")
-        await until(pilot, lambda: "There is no such file." in screen_text(pilot))
+        await until(pilot, lambda: "File not found." in screen_text(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: app.result == "none.txt")
 

@@ -104,12 +104,12 @@ async def test_what_a_server_does_not_take_is_dimmed_and_what_it_decides_is_said
         await until(pilot, lambda: screen.query("#parameter-typical_p ValueInput"))
         refused = screen.query_one("#parameter-typical_p", ParameterField)
         await until(pilot, lambda: field(screen, "typical_p").disabled)
-        assert "does not take this parameter" in str(refused.tooltip)
+        assert "doesn't support this parameter" in str(refused.tooltip)
         assert not field(screen, "temperature").disabled
         assert field(screen, "seed").placeholder == "random"
         assert screen.query_one("#quantization", Select).disabled
         screen.view.sidebar.focus_on("model")
-        await until(pilot, lambda: "decides how the" in screen_text(pilot))
+        await until(pilot, lambda: "determines the " in screen_text(pilot))
         assert not screen.query_one("#group-drafting").display
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(app.screen, ModelPicker))
@@ -170,7 +170,7 @@ async def test_an_address_that_no_server_of_models_has_is_said_in_the_dialog(des
         await until(pilot, lambda: "a web page" in screen_text(pilot))
         assert app.screen is dialog
         dialog.query_one("#words", Input).value = "http://x:y"
-        await until(pilot, lambda: "host or port is not valid" in listed(dialog))
+        await until(pilot, lambda: "host or port isn't valid" in listed(dialog))
 
 
 async def test_engines_change_in_the_middle_of_a_chat_and_the_change_is_marked(desk: Desk, server):

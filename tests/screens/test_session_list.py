@@ -240,11 +240,11 @@ async def test_a_chat_goes_to_the_trash_and_comes_back_with_the_key_that_is_name
         await desk.choose(pilot, chats["sky"])
         await pilot.press("delete")
         await until(pilot, lambda: len(desk.ids) == 2)
-        assert desk.note.endswith("is in the trash. Press F8 to bring it back.")
+        assert desk.note.endswith("is in the trash. Press F8 to restore it.")
         assert desk.app.said == []
         await pilot.press(key)
         await until(pilot, lambda: chats["sky"] in desk.ids)
-        assert desk.note.endswith("is back in the list.")
+        assert desk.note.endswith("was restored.")
 
 
 async def test_a_key_of_the_list_is_not_promised_when_the_list_is_closed(desk, chats, store):

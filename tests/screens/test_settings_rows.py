@@ -76,7 +76,7 @@ def test_what_was_used_last_and_what_the_command_line_says_are_told_apart():
 def test_a_parameter_that_a_server_does_not_take_says_so():
     capabilities = Capabilities(parameters=frozenset(("temperature",)))
     _, rows = rows_of(info(server="http://x", capabilities=capabilities))
-    assert "does not take this parameter" in rows["Top-k"].refusal
+    assert "doesn't support this parameter" in rows["Top-k"].refusal
     assert not rows["Temperature"].refusal
     assert rows["Quantization"].refusal == "The server chooses the quantization."
 

@@ -1,4 +1,4 @@
-"""The screen of all settings: what is in force, where it comes from, and where a change goes."""
+"""The screen of all settings: what is in force, where it comes from, and where a change is stored."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_a_parameter_is_saved_as_a_default(desk: Desk):
         await until(pilot, lambda: line(pilot, "Top-k", "12", "configuration file"))
         assert read_config(desk.paths.config_file).values == {"generation.top_k": 12}
         screen.core.settings.set({"top_k": 5})
-        await until(pilot, lambda: "Reset gives 12 (configuration file)." in shown(pilot))
+        await until(pilot, lambda: "Resetting gives 12 (configuration file)." in shown(pilot))
         await pilot.press("ctrl+r")
         await until(pilot, lambda: line(pilot, "Top-k", "12", "configuration file"))
         await pilot.press("ctrl+r")
@@ -174,9 +174,9 @@ async def test_the_sidebar_comes_and_goes_with_its_setting(desk: Desk):
 async def test_the_model_is_chosen_from_the_list_of_models(desk: Desk):
     async with settings_of(desk.app()) as (pilot, _, dialog):
         await find(pilot, dialog, "model.name")
-        assert line(pilot, "Enter opens the list of models.")
+        assert line(pilot, "Press Enter to open the list of models.")
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "There is no default to go back to." in shown(pilot))
+        await until(pilot, lambda: "This setting has no default." in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: type(pilot.app.screen).__name__ == "ModelPicker")
 
@@ -187,10 +187,10 @@ async def test_what_the_command_line_sets_is_not_reset_here(desk: Desk):
         await find(pilot, dialog, "top_k")
         assert line(pilot, "Top-k", "9", "command line")
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "The command line sets this." in shown(pilot))
+        await until(pilot, lambda: "This is set by the command line." in shown(pilot))
         await find(pilot, dialog, "screen.plain")
         await pilot.press("enter")
-        await until(pilot, lambda: "Saved, but the command line says otherwise" in shown(pilot))
+        await until(pilot, lambda: "Saved, but the command line overrides it" in shown(pilot))
 
 
 async def test_status_lists_what_differs_from_the_defaults(desk: Desk):
@@ -269,7 +269,7 @@ async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
         await pilot.press("f10")
         await pilot.pause()
         await pilot.press(*"zzz")
-        await until(pilot, lambda: "No setting has these words." in shown(pilot))
+        await until(pilot, lambda: "No setting matches." in shown(pilot))
         await pilot.press("ctrl+u", *"theme")
         await until(pilot, lambda: "screen.theme" in shown(pilot))
-        await until(pilot, lambda: "No setting has these words." not in shown(pilot))
+        await until(pilot, lambda: "No setting matches." not in shown(pilot))

@@ -38,7 +38,7 @@ def test_memory_is_told_as_far_as_it_is_known():
         memory_text(reading)
         == "RAM 8.0/24.0 GB · this app 512 MB · weights 256 MB · KV caches 1 MB"
     )
-    assert memory_text(MemoryReading()) == "Memory is not known."
+    assert memory_text(MemoryReading()) == "The memory use is unknown."
 
 
 async def test_the_panel_shows_the_last_reply_the_chat_and_the_session(desk: Desk) -> None:
@@ -65,7 +65,7 @@ async def test_without_a_reply_the_panel_says_so(desk: Desk) -> None:
     async with desk.app().run_test(size=(80, 24)) as pilot:
         screen = await ready(pilot)
         screen.do("app.stats")
-        await until(pilot, lambda: "There is no reply yet." in screen_text(pilot.app))
+        await until(pilot, lambda: "There are no replies yet." in screen_text(pilot.app))
 
 
 async def test_the_status_bar_says_what_was_cached_new_and_dropped(desk: Desk) -> None:

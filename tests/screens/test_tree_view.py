@@ -261,7 +261,7 @@ async def test_a_branch_is_folded_and_unfolded(chat):
 async def test_an_empty_chat_says_so():
     app = Host(TreeView(Conversation()))
     async with app.run_test() as pilot:
-        assert "Nothing has been said" in screen_text(pilot)
+        assert "This chat has no turns yet." in screen_text(pilot)
         await pilot.press("enter", "n", "left", "escape")
         await pilot.pause()
         assert app.result is None

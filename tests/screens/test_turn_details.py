@@ -57,7 +57,7 @@ def test_what_the_cache_and_the_drafts_did_is_told(chat):
     assert "chat template" in known["read again because"]
     assert "38 tokens" in known["read again because"]
     assert known["reading the prompt"] == "0.50 s, 424 tokens/s"
-    assert known["drafted"] == "50 tokens, 40 of them right (80%)"
+    assert known["drafted"] == "50 tokens, 40 of them accepted (80%)"
 
 
 def test_where_an_edited_turn_comes_from_is_told(chat):
@@ -67,7 +67,7 @@ def test_where_an_edited_turn_comes_from_is_told(chat):
     assert known["variant"] == "2 of 2"
     orphan = replace(edited.path[0], origin="gone")
     told = {fact.name: fact.value for fact in facts(orphan, edited)}
-    assert told["origin"] == "edited from a turn that was deleted since"
+    assert told["origin"] == "edited from a turn that has been deleted"
 
 
 def test_special_tokens_are_known_by_their_looks():
@@ -130,7 +130,7 @@ async def test_copying_a_prompt_that_is_not_known_says_so(chat):
         await pilot.press("right", "y")
         await pilot.pause()
         assert copied == []
-        assert "nothing here to copy" in app.said[-1]
+        assert "nothing to copy here" in app.said[-1]
 
 
 async def test_a_user_turn_has_no_prompt(chat):

@@ -78,7 +78,7 @@ def test_an_appended_turn_goes_on_with_the_chat(store, folder, chat) -> None:
         ("user", "Thanks!"),
     ]
     assert loaded.problems == (
-        "Another program changed chat_history in this chat's file: 2 turns were added. Undo takes that back.",
+        "Another program changed chat_history in this chat's file: 2 turns were added. Undo reverts that.",
     )
     assert loaded.conversation.undo().path == chat.path
     assert chat.turns.items() <= loaded.conversation.turns.items()
@@ -134,7 +134,7 @@ def test_turns_that_were_taken_out_are_kept(store, chat) -> None:
     loaded = edited(store, chat, lambda d: d["chat_history"].pop())
     assert loaded.conversation.turns == chat.turns
     assert loaded.problems == (
-        "Another program changed chat_history in this chat's file: 1 turn was taken out (the chat keeps them).",
+        "Another program changed chat_history in this chat's file: 1 turn was removed (the chat keeps them).",
     )
 
 
@@ -306,7 +306,7 @@ def test_a_chat_without_its_tree_is_what_its_history_says(store, folder, chat, e
     assert loaded.conversation.system_prompt == "Be kind."
     assert loaded.conversation.title == "Caches"
     assert loaded.conversation.created_at == chat.created_at
-    assert "tree" in loaded.problems[0]
+    assert "removed the variants" in loaded.problems[0]
     store.save(loaded.conversation)
     assert kept(folder) == ["original-1"], "the undo history is only there"
 

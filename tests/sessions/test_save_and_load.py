@@ -198,12 +198,12 @@ def test_a_file_of_the_folder_is_opened_as_the_chat_that_it_is(store, chat) -> N
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "not complete JSON"),
-        (b"hello", "not complete JSON"),
-        (b"[1, 2]", "holds no chat"),
-        (b'{"a": 1}', "no chat_history"),
-        (b'{"messages": [{"role": "user", "content": "x"}]}', "no chat_history"),
-        (b"\x00\xff" * 50, "not a text file"),
+        (b"", "isn't valid JSON"),
+        (b"hello", "isn't valid JSON"),
+        (b"[1, 2]", "doesn't contain a chat"),
+        (b'{"a": 1}', "chat_history is missing"),
+        (b'{"messages": [{"role": "user", "content": "x"}]}', "chat_history is missing"),
+        (b"\x00\xff" * 50, "isn't a text file"),
     ],
 )
 def test_what_is_no_chat_is_refused_in_a_sentence(store, tmp_path, content, says) -> None:
@@ -215,13 +215,13 @@ def test_what_is_no_chat_is_refused_in_a_sentence(store, tmp_path, content, says
 
 
 def test_a_file_that_is_not_there_is_named(store, tmp_path) -> None:
-    with pytest.raises(SessionFileError, match=r"no file .*nowhere\.json"):
+    with pytest.raises(SessionFileError, match=r"The file .*nowhere\.json doesn't exist"):
         store.open_file(tmp_path / "nowhere.json")
     with pytest.raises(SessionFileError, match="can't be read"):
         store.open_file(tmp_path)
     with pytest.raises(SessionFileError):
         store.open_file(Path("a\x00b"))
-    with pytest.raises(SessionFileError, match="no chat with the id"):
+    with pytest.raises(SessionFileError, match="no chat with the ID"):
         store.load("0" * 32)
 
 

@@ -69,6 +69,6 @@ def test_what_a_server_does_not_say_is_its_own():
     defaults = Defaults.of(info)
     shown = {name: defaults.text(PARAMETERS[name]) for name in ("temperature", "top_k", "seed")}
     assert shown == {"temperature": "server's own", "top_k": "40", "seed": "random"}
-    assert defaults.refusal(PARAMETERS["top_p"]) == "x does not take this parameter."
+    assert defaults.refusal(PARAMETERS["top_p"]) == "x doesn't support this parameter."
     assert defaults.refusal(PARAMETERS["top_k"]) == ""
     assert Defaults.of(None).text(PARAMETERS["temperature"]) == "0.7"

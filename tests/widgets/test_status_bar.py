@@ -56,7 +56,7 @@ async def test_the_gauge_of_the_context_stays_at_every_width(width: int) -> None
 
 async def test_figures_are_words() -> None:
     shown = await line(200, replace(QUIET, dropped_tokens=12))
-    assert "first word 0.4 s" in shown
+    assert "first token 0.4 s" in shown
     assert "1,110 reused, 31 read, 12 dropped" in shown
 
 

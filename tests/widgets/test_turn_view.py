@@ -116,7 +116,7 @@ async def test_what_was_said_is_copied_without_name_reasoning_and_drawn_lines() 
 
 async def test_a_turn_that_is_too_long_for_markdown_says_so_in_its_head() -> None:
     turn = ShownTurn("a", "assistant", "word " * 5_000)
-    assert "⚠ partly as it was written" in (await rows_of(turn, 80))[0]
+    assert "⚠ partly unformatted" in (await rows_of(turn, 80))[0]
 
 
 CAT = ShownPart("image: cat.png")

@@ -1,4 +1,4 @@
-"""What a chat is: turns, the tree that they form, operations on it, and its JSON. No disk, no model, no screen."""
+"""The chat data model: turns, the tree they form, operations on it, and its JSON. No disk, model, or screen access."""
 
 from tui.conversation.codec import Decoded
 from tui.conversation.conversation import Conversation, UnknownTurnError, from_messages, title_from

@@ -1,4 +1,4 @@
-"""A chat as the JSON that stands on disk, and back.
+"""Encode a chat as the JSON stored on disk, and decode it.
 
 `chat_history` holds the active path as `{"role", "content"}` entries, where a content is a text or, with images or tools in
 the turn, a list of typed parts as transformers has it, so that other tools can use the file as it is;
@@ -50,7 +50,7 @@ from tui.conversation.turn import (
 )
 
 FORMAT: Final = 2
-"""The number that this version writes; a file with a greater one is read but must not be written over.
+"""The format number that this version writes. A file with a higher number can be read but must not be overwritten.
 
 Since 2, the content of a turn may be a list of parts (see `content`). Files of format 1 have no such turn, and are like those of 2 otherwise.
 """
@@ -104,7 +104,7 @@ def encode(conversation: Conversation) -> dict[str, Any]:
 
 
 def dumps(conversation: Conversation) -> bytes:
-    """Return a chat as UTF-8 JSON, indented so that a person can read it.
+    """Return a chat as indented UTF-8 JSON.
 
     A lone surrogate, which UTF-8 can't hold, is written as a JSON escape and so survives.
     """
@@ -112,10 +112,10 @@ def dumps(conversation: Conversation) -> bytes:
 
 
 class ChatEncoder:
-    """Writes one chat again and again at a small price: turns and patches never change, so their JSON is kept."""
+    """Encodes one chat repeatedly at low cost: turns and patches are immutable, so their JSON is cached."""
 
     def __init__(self) -> None:
-        # By identity, with the value itself held so that its identity stays its own.
+        # Keyed by identity; the value is kept alive so that its identity isn't reused.
         self._kept: dict[int, tuple[Turn | Patch, bytes]] = {}
 
     def pieces(self, conversation: Conversation) -> Iterator[bytes]:
@@ -181,20 +181,20 @@ def _encode_context(conversation: Conversation) -> dict[str, Any]:
 
 
 def _section_extra(conversation: Conversation, section: str) -> dict[str, Any]:
-    """Return the keys of one of the file's sections that this version does not know."""
+    """Return the unknown keys of one of the file's sections."""
     kept = conversation.extra.get(section)
     known = _SECTION_KEYS[section]
     return unknown_keys(kept, known) if isinstance(kept, Mapping) else {}
 
 
 def _opened(extra: Mapping[str, Any]) -> bytes:
-    """Return how a section begins that goes on with another key."""
+    """Return the start of a section that continues with another key."""
     entries = [_json(key, 0) + b": " + _json(value, 2) for key, value in extra.items()]
     return b"{\n  " + b"".join(entry + b",\n  " for entry in entries)
 
 
 def _json(value: Any, level: int) -> bytes:
-    """Return a value as indented JSON that stands `level` levels deep."""
+    """Return a value as JSON indented for nesting depth `level`."""
     # A raw line end in JSON is always layout: in a string it is escaped.
     margin = "\n" + " " * level
     try:
@@ -225,7 +225,7 @@ def loads(data: bytes | str) -> Decoded:
     """Read a chat from JSON text.
 
     Raises:
-        ChatFormatError: it is not JSON, or JSON that holds no chat.
+        ChatFormatError: it isn't valid JSON or contains no chat.
     """
     repeated: dict[str, None] = {}
 
@@ -240,10 +240,10 @@ def loads(data: bytes | str) -> Decoded:
         text = decoded_text(data) if isinstance(data, bytes) else data
         document = json.loads(text, object_pairs_hook=pairs)
     except UnicodeDecodeError as error:
-        raise ChatFormatError("It is not a text file.") from error
+        raise ChatFormatError("It isn't a text file.") from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise ChatFormatError(f"It is not complete JSON ({error.msg}, {where}).") from error
+        raise ChatFormatError(f"It isn't valid JSON ({error.msg}, {where}).") from error
     except (RecursionError, ValueError) as error:
         raise ChatFormatError(f"Its JSON can't be read ({error}).") from error
     decoded = decode(document)
@@ -253,10 +253,10 @@ def loads(data: bytes | str) -> Decoded:
 
 
 def decoded_text(data: bytes, errors: str = "strict") -> str:
-    """Return the text of a JSON file: UTF-8, or what its byte order mark says.
+    """Return the text of a JSON file: UTF-8, or the encoding that its byte order mark specifies.
 
     Raises:
-        UnicodeDecodeError: it is no such text, and `errors` is "strict".
+        UnicodeDecodeError: it can't be decoded, and `errors` is "strict".
     """
     has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
     return data.decode(json.detect_encoding(data) if has_mark else "utf-8-sig", errors)
@@ -264,24 +264,26 @@ def decoded_text(data: bytes, errors: str = "strict") -> str:
 
 def _repeated_problem(keys: list[str]) -> str:
     named = ", ".join(repr(key[:40]) for key in keys[:3]) + (", ..." if len(keys) > 3 else "")
-    return f"It gives more than one value for {named}; only the last one could be read"
+    return f"It has more than one value for {named}; only the last was read"
 
 
 def decode(document: Any) -> Decoded:
     """Read a chat from a JSON value.
 
     Raises:
-        ChatFormatError: it holds no chat.
+        ChatFormatError: it contains no chat.
     """
     if not isinstance(document, Mapping):
-        raise ChatFormatError("It holds no chat (a JSON object with a chat_history is expected).")
+        raise ChatFormatError(
+            "It doesn't contain a chat (expected a JSON object with a chat_history)."
+        )
     tree, history = document.get("tree"), document.get("chat_history")
     turns = tree.get("turns") if isinstance(tree, Mapping) else None
     if isinstance(tree, Mapping) and isinstance(turns, list) and (turns or not _has_turns(history)):
         return _decode_tree(document, tree)
     if isinstance(history, list):
         return _decode_history(document, history)
-    raise ChatFormatError("It holds no chat (there is no chat_history in it).")
+    raise ChatFormatError("It doesn't contain a chat (chat_history is missing).")
 
 
 def _has_turns(history: Any) -> bool:
@@ -293,10 +295,10 @@ def _has_turns(history: Any) -> bool:
 
 
 def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
-    """Read the save of another tool, or a file of ours that lost its tree."""
+    """Read a file saved by another tool, or a file of this app that lost its tree."""
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     problems = _count_problem(
-        len(history) - len(entries), "entry of its chat_history", "entries of it"
+        len(history) - len(entries), "entry in chat_history", "entries in chat_history"
     )
     number = _format(document, default=0)
     seed = f"{text_of(document.get('id'))} {text_of(document.get('title'))} {len(history)}"
@@ -312,7 +314,7 @@ def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
     chat = replace(chat, **ours if number > 0 else {key: ours[key] for key in _FOREIGN_FIELDS})
     notes = (_NO_TREE,) if number > 0 and chat.turns else ()
     starts_plain = not entries or entries[0].get("role") != SYSTEM or is_whole_prompt(entries[0])
-    # Of a file of ours, the tree is missing, and the undo history has no turns to fit to.
+    # In a file of this app, the tree is missing, so the undo history has no turns to refer to.
     whole = number <= 0 and all(map(is_whole, entries)) and starts_plain and not problems
     return Decoded(chat, number, tuple(problems), notes, is_whole=whole)
 
@@ -322,10 +324,10 @@ def _kept(extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fields(document: Mapping[str, Any], chat: Conversation) -> dict[str, Any]:
-    """Return the fields of a chat that stand beside its turns.
+    """Return the fields of a chat other than its turns.
 
     Args:
-        chat: whose values hold where the file has none.
+        chat: provides the values that are missing in the file.
     """
     settings, context = document.get("settings"), document.get("context")
     context = context if isinstance(context, Mapping) else {}
@@ -358,17 +360,17 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
     if broken and isinstance(history, list):
         turns = _completed(tree["turns"], chosen, history)
     turns, lost = rooted(turns)
-    problems += _count_problem(lost, "turn's place in the chat", "turns' places in the chat")
+    problems += _count_problem(lost, "turn's position in the chat", "turns' positions in the chat")
     selected = {
         str(parent): child
         for parent, child in chosen.items()
         if isinstance(child, str) and child in turns and (turns[child].parent or ROOT) == parent
     }
     if problems:
-        # What was chosen may lie behind a turn that could not be read.
+        # The selected turn may be below an unreadable turn.
         selected |= best_way(turns, history)
     undo, unfit = decode_undo(document.get("history"), turns)
-    problems += _count_problem(unfit, "step of its undo history", "steps of its undo history")
+    problems += _count_problem(unfit, "step in the undo history", "steps in the undo history")
     title = document.get("title")
     first = next((turn.gist for turn in turns.values() if turn.role == USER), "")
     chat = Conversation(turns=turns, selected=selected, history=undo)
@@ -380,16 +382,16 @@ def _decode_tree(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Decode
 
 
 def _with_changes(decoded: Decoded, history: Any) -> Decoded:
-    """Return a chat with what another program changed in its `chat_history`."""
+    """Return a chat with the changes that another program made to its `chat_history`."""
     if history is None:
         return decoded
     problems, chat = decoded.problems, decoded.conversation
     if not isinstance(history, list):
-        return replace(decoded, problems=(*problems, "its chat_history is no list of turns"))
+        return replace(decoded, problems=(*problems, "chat_history isn't a list of turns"))
     broken = sum(not isinstance(entry, Mapping) for entry in history)
     problems = (
         *problems,
-        *_count_problem(broken, "entry of its chat_history", "entries of its chat_history"),
+        *_count_problem(broken, "entry in chat_history", "entries in chat_history"),
     )
     found = merged(chat, history)
     notes = (found.note,) if found.note else ()
@@ -417,7 +419,7 @@ def _decode_turns(entries: list[Any]) -> tuple[dict[str, Turn], int]:
 
 
 def _completed(entries: list[Any], chosen: dict[str, Any], history: list[Any]) -> dict[str, Turn]:
-    """Read the turns of a damaged tree, with those that it lost and `chat_history` has; changes what is chosen."""
+    """Read the turns of a damaged tree, plus the lost turns found in `chat_history`; updates `chosen`."""
     known: dict[str, Any] = {}
     for entry in entries:
         if decode_turn(entry) is not None:
@@ -462,7 +464,7 @@ _SECTION_KEYS: Final = {
     "tree": frozenset(["selected", "turns"]),
     "history": frozenset(["undo", "redo"]),
 }
-"""The known keys of the sections; unknown ones stand in a chat's `extra` under the section's name."""
+"""The known keys of the sections; unknown keys are kept in a chat's `extra` under the section's name."""
 _FOREIGN_FIELDS: Final = ("title", "settings", "extra")
-"""What is read of a file of another tool beside its turns."""
-_NO_TREE: Final = "Another program left the tree of variants out of this chat's file; what chat_history says is shown."
+"""Fields read from another tool's file in addition to its turns."""
+_NO_TREE: Final = "Another program removed the variants from this chat's file, so only the turns in chat_history are shown."

@@ -1,4 +1,4 @@
-"""A turn's parts as JSON and back: what stands under `content`, a plain text where it is nothing else, else a list of parts.
+"""Encode and decode a turn's parts: the value of `content`, which is a string for plain text and otherwise a list of parts.
 
 Reading loses nothing: a part of an unknown kind, or one that lacks what its kind needs, is kept as it is.
 """
@@ -24,7 +24,7 @@ from tui.conversation.parts import (
 from tui.conversation.turn import Message, Turn, message_of, part_fields
 
 NESTING_LIMIT: Final = 100
-"""How deeply a part of a file that is only kept may be nested."""
+"""The maximum nesting depth of parts that are only preserved."""
 _TEXT_KINDS: Final = ("text", "input_text", "output_text")
 
 
@@ -32,14 +32,14 @@ _TEXT_KINDS: Final = ("text", "input_text", "output_text")
 
 
 def encode_content(turn: Turn) -> str | list[Any]:
-    """Return the `content` of a turn in the tree: a text where `reasoning_content` beside it holds all the rest."""
+    """Return the `content` of a turn in the tree: a string if `reasoning_content` contains everything else."""
     if turn.parts == plain_parts(turn.text, turn.reasoning):
         return turn.text
     return [encode_part(part) for part in turn.parts]
 
 
 def history_content(message: Message) -> str | list[Any]:
-    """Return the `content` of a message in `chat_history`: what other programs know, so that files are text in it."""
+    """Return the `content` of a message in `chat_history`, limited to part types that other programs know; files become text."""
     if all(map(is_words, message.parts)):
         return message.content
     content: list[Any] = []
@@ -52,17 +52,17 @@ def history_content(message: Message) -> str | list[Any]:
 
 
 def history_words(turn: Turn) -> str:
-    """Return the text of a turn as it stands in `chat_history`."""
+    """Return the text of a turn as written to `chat_history`."""
     return content_text(history_content(message_of(turn))) if turn.others else turn.text
 
 
 def is_words(part: Part) -> bool:
-    """Whether a part is text in `chat_history`, or reasoning, which doesn't stand there."""
+    """Whether a part becomes text in `chat_history`, or is reasoning, which is omitted there."""
     return isinstance(part, TextPart | ReasoningPart | FilePart)
 
 
 def encode_part(part: Part) -> Any:
-    """Return the JSON value of a part; what is empty is left out where that says the same."""
+    """Return the JSON value of a part, without redundant empty fields."""
     match part:
         case TextPart():
             return {"type": "text", **part.extra, "text": part.text}
@@ -96,14 +96,14 @@ def decode_content(content: str | list[Any]) -> tuple[Part, ...]:
 
 
 def content_fields(content: str | list[Any], reasoning: str = "") -> dict[str, Any]:
-    """Return the fields of a turn with this `content`, and with a reasoning that stands beside it."""
+    """Return the fields of a turn with this `content` and with reasoning stored in a separate field."""
     if isinstance(content, str):
         return {"text": content, "reasoning": reasoning}
     return part_fields((*plain_parts("", reasoning), *decode_content(content)))
 
 
 def decode_part(value: Any) -> Part:
-    """Return the part that a JSON value stands for."""
+    """Return the part that a JSON value represents."""
     if isinstance(value, str):
         return TextPart(value)
     if not isinstance(value, Mapping):
@@ -117,7 +117,7 @@ def decode_part(value: Any) -> Part:
 
 
 def is_flat(value: Any) -> bool:
-    """Return whether a JSON value is nested no deeper than what is kept and written back may be."""
+    """Return whether a JSON value is within the nesting limit for preserved values."""
     level: list[Any] = [value]
     for _ in range(NESTING_LIMIT):
         level = [
@@ -132,7 +132,7 @@ def is_flat(value: Any) -> bool:
 
 
 def content_text(content: Any) -> str:
-    """Return a message's content as text: itself, or what its parts say, files included."""
+    """Return a message's content as text, files included."""
     if isinstance(content, str):
         return content
     return told_text(decode_content(content)) if isinstance(content, list) else ""

@@ -1,4 +1,4 @@
-"""What to leave out when a chat no longer fits the model's context. Pure: costs and a budget in, indices out."""
+"""Choose which turns to omit when a chat no longer fits the model's context. Pure functions: costs and a budget in, indices out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ KEPT_SHARE: Final = 0.7
 
 
 class OverflowPolicy(StrEnum):
-    """What happens when a chat no longer fits."""
+    """What to do when a chat no longer fits the context."""
 
     ASK = "ask"
     """Stop and let the user choose."""
     DROP_OLDEST = "drop-oldest"
-    """Leave out the oldest turns."""
+    """Omit the oldest turns."""
     KEEP_ENDS = "keep-ends"
-    """Keep the first exchange and the newest turns, leave out what is between."""
+    """Keep the first exchange and the newest turns; omit the turns in between."""
     SUMMARIZE = "summarize"
-    """Leave out the oldest turns and tell the model what was said in them, in its own words."""
+    """Omit the oldest turns and send the model a summary of them that it wrote."""
 
 
 def left_out(
@@ -32,7 +32,7 @@ def left_out(
     context_tokens: int,
     policy: OverflowPolicy,
 ) -> tuple[int, ...]:
-    """Return which turns to leave out so that the rest takes at most `KEPT_SHARE` of the context.
+    """Return which turns to omit so that the rest takes at most `KEPT_SHARE` of the context.
 
     Args:
         roles: of the turns that are sent now, oldest first.

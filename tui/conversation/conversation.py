@@ -1,4 +1,4 @@
-"""A chat: a tree of turns, the path through it that is being talked on, and every operation on it.
+"""A chat: a tree of turns, the active path through it, and every operation on it.
 
 A `Conversation` never changes: each operation returns a new one that shares its turns with the old. Editing and
 regenerating add a sibling, so no operation destroys what was said; whatever takes a turn off the tree can be undone.
@@ -29,7 +29,7 @@ from tui.conversation.turn import (
 )
 
 ROOT: Final = ""
-"""Stands for "no parent" where a parent's id is a key."""
+"""Represents "no parent" where a parent's ID is a key."""
 
 _MESSAGE_KEYS: Final = ("role", "content", "reasoning_content")
 _FIELDS: Final = ("title", "system_prompt", "unseen", "summary")
@@ -40,7 +40,7 @@ _Value = TypeVar("_Value")
 
 
 class UnknownTurnError(LookupError):
-    """An operation named a turn that the chat does not have."""
+    """An operation referred to a turn that isn't in the chat."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Conversation:
     selected: Mapping[str, str] = field(default_factory=dict)
     history: History = field(default_factory=History)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What the chat was last talked with: `model_id`, `quantization` and `config` (generation parameters)."""
+    """The most recent model settings of the chat: `model_id`, `quantization` and `config` (generation parameters)."""
     unseen: tuple[str, ...] = ()
-    """Ids of turns that the model is not sent any more, since the chat no longer fits its context."""
+    """IDs of turns that are no longer sent to the model because the chat exceeds its context."""
     summary: str = ""
-    """What the model is told of them instead; empty for nothing."""
+    """The summary sent to the model instead of them; empty for none."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     # -- reading
@@ -81,7 +81,7 @@ class Conversation:
         found: dict[str, list[Turn]] = {}
         for turn in self.turns.values():
             found.setdefault(turn.parent or ROOT, []).append(turn)
-        # By time, not by place in the mapping: a turn that undo puts back stands last there.
+        # By time, not by order in the mapping, where a turn restored by undo comes last.
         for turns in found.values():
             turns.sort(key=lambda turn: (turn.created_at, turn.id))
         return {parent: tuple(turn.id for turn in turns) for parent, turns in found.items()}
@@ -113,7 +113,7 @@ class Conversation:
             raise UnknownTurnError(f"this chat has no turn {turn_id!r}") from None
 
     def children(self, turn_id: str | None) -> tuple[Turn, ...]:
-        """Return what follows a turn (None: the chat's first turns), the oldest variant first."""
+        """Return the children of a turn (None: the chat's first turns), oldest variant first."""
         return tuple(self.turns[child] for child in self._children.get(turn_id or ROOT, ()))
 
     def variants(self, turn_id: str) -> tuple[Turn, ...]:
@@ -121,12 +121,12 @@ class Conversation:
         return self.children(self.turn(turn_id).parent)
 
     def place(self, turn_id: str) -> tuple[int, int]:
-        """Return which variant a turn is, counted from 1, and how many there are."""
+        """Return a turn's 1-based position among its variants, and the number of variants."""
         siblings = self._children[self.turn(turn_id).parent or ROOT]
         return (siblings.index(turn_id) + 1, len(siblings)) if len(siblings) > 1 else (1, 1)
 
     def ancestors(self, turn_id: str) -> tuple[Turn, ...]:
-        """Return the way from the chat's first turn to `turn_id`, which stands last, whether it is active or not."""
+        """Return the path from the chat's first turn to `turn_id` (last), whether it is active or not."""
         way = [self.turn(turn_id)]
         while way[-1].parent is not None:
             way.append(self.turn(way[-1].parent))
@@ -141,12 +141,12 @@ class Conversation:
             pending.extend(self._children.get(at, ()))
 
     def messages(self, upto: str | None = None) -> tuple[Message, ...]:
-        """Return what a chat template is given: the system prompt, then the active path.
+        """Return the messages for the chat template: the system prompt, then the active path.
 
         Args:
             upto: the last turn to include; None for all. It need not be on the active path.
 
-        Turns that the model is not to see are left out, and a summary of them stands with the system prompt.
+        Turns excluded from the context are omitted; a summary of them is added to the system prompt.
         """
         turns = self.sent_turns(upto)
         system = self.system_prompt
@@ -159,7 +159,7 @@ class Conversation:
     def sent_turns(self, upto: str | None = None) -> tuple[Turn, ...]:
         """Return the turns of the active path, or of the way to `upto`, that the model is sent.
 
-        Left out are those that it is not to see any more, and replies that ended before anything was said.
+        Turns excluded from the context and empty replies are omitted.
         """
         hidden = frozenset(self.unseen)
         turns = self.path if upto is None else self.ancestors(upto)
@@ -179,12 +179,12 @@ class Conversation:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is an operation to take back."""
+        """Whether there is an operation to undo."""
         return bool(self.history.undo)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is an operation to do again."""
+        """Whether there is an operation to redo."""
         return bool(self.history.redo)
 
     # -- operations that can be undone
@@ -234,7 +234,7 @@ class Conversation:
         """Return the chat with an assistant turn below `parent` that is still to be written.
 
         Args:
-            text: words that the reply starts with; the engine continues from them.
+            text: the text that the reply starts with; the engine continues from it.
         """
         turn = Turn(
             new_id(), parent, ASSISTANT, text, now(), status=Status.STREAMING, generation=generation
@@ -242,7 +242,7 @@ class Conversation:
         return self.add(turn, label=label)
 
     def begin_continue(self, turn_id: str) -> Conversation:
-        """Return the chat with an ended reply set to be written on in place; undo gives its shorter text back."""
+        """Return the chat with a finished reply reopened for continuation; undo restores its shorter text."""
         turn = replace(self.turn(turn_id), status=Status.STREAMING, error="")
         return self._do(
             Patch("Continue", turns={turn_id: turn}, selected=self._lead_to(turn.parent, turn_id))
@@ -266,7 +266,7 @@ class Conversation:
         """Return the chat without a turn.
 
         Args:
-            following: with all that follows it, in every variant; else what follows it moves up to its parent.
+            following: whether to delete all its descendants too; otherwise its children move up to its parent.
         """
         gone = self.turn(turn_id)
         parent = gone.parent or ROOT
@@ -281,12 +281,12 @@ class Conversation:
             siblings = self._children[parent]
             place = siblings.index(turn_id)
             rest = siblings[:place] + siblings[place + 1 :]
-            neighbour = rest[min(place, len(rest) - 1)] if rest else None
-            shown = self._shown(turn_id) if children and not following else neighbour
+            neighbor = rest[min(place, len(rest) - 1)] if rest else None
+            shown = self._shown(turn_id) if children and not following else neighbor
         selected: dict[str, str | None] = {
             key: None for key, turn in turns.items() if turn is None and key in self.selected
         }
-        # Where the turn is out of sight, the choices that hide it go into the patch, so that undo keeps them.
+        # If the turn isn't visible, the selections that hide it go into the patch, so that undo keeps them.
         selected |= {key: self._shown(key) for key in self._hiding(gone.parent)}
         selected[parent] = shown
         label = "Delete from here" if following else "Delete"
@@ -299,24 +299,24 @@ class Conversation:
         return self._do(Patch("System prompt", fields={"system_prompt": text}))
 
     def taken_over(self, patch: Patch) -> Conversation:
-        """Return the chat with a change that was made elsewhere, as its newest operation; the time of the last change stays."""
+        """Return the chat with an external change applied as its newest operation; `updated_at` stays the same."""
         return self._do(patch)._with(updated_at=self.updated_at)  # noqa: SLF001 - the same class
 
     def leave_out(self, turn_ids: Iterable[str], summary: str = "") -> Conversation:
-        """Return the chat with these turns no longer sent to the model; they stay where they are to be read.
+        """Return the chat with these turns excluded from the context; they remain visible.
 
         Args:
-            summary: what the model is told of all the turns that it does not see; empty to tell it nothing new.
+            summary: the summary of all excluded turns to send to the model; empty to keep the current one.
         """
         unseen = tuple(dict.fromkeys((*self.unseen, *turn_ids)))
         fields = {"unseen": unseen, "summary": summary or self.summary}
-        return self._do(Patch("Leave out of the context", fields=fields))
+        return self._do(Patch("Exclude from the context", fields=fields))
 
     def see_all(self) -> Conversation:
-        """Return the chat with every turn sent to the model again, and no summary."""
+        """Return the chat with every turn included in the context again, and no summary."""
         if not self.unseen and not self.summary:
             return self
-        return self._do(Patch("Back into the context", fields={"unseen": (), "summary": ""}))
+        return self._do(Patch("Include in the context", fields={"unseen": (), "summary": ""}))
 
     def withdraw_reply(self, turn_id: str) -> Conversation:
         """Return the chat without the reply, or the continuation of one, that was begun last on a turn and said nothing.
@@ -336,7 +336,7 @@ class Conversation:
         return self._do(Patch("Rename", fields={"title": title}))
 
     def undo(self) -> Conversation:
-        """Return the chat as it was before the newest operation; the same chat when there is none."""
+        """Return the chat before its newest operation, or the same chat if there is none."""
         if not self.history.undo:
             return self
         changed, inverse = self._travel(self.history.undo[-1])
@@ -344,7 +344,7 @@ class Conversation:
         return changed._with(history=history)  # noqa: SLF001 - the same class
 
     def redo(self) -> Conversation:
-        """Return the chat with the operation done again that was undone last; the same chat when there is none."""
+        """Return the chat with the last undone operation redone, or the same chat if there is none."""
         if not self.history.redo:
             return self
         changed, inverse = self._travel(self.history.redo[-1])
@@ -354,7 +354,7 @@ class Conversation:
     # -- changes that are no operation of the user's
 
     def select(self, turn_id: str) -> Conversation:
-        """Return the chat with the active path led through a turn, and on below it as it was last."""
+        """Return the chat with the active path through a turn, continuing below it as it was last selected."""
         way = self.ancestors(turn_id)
         selected = dict(self.selected)
         for turn in way:
@@ -368,7 +368,7 @@ class Conversation:
         return self.select(variants[max(0, min(len(variants) - 1, place + step))].id)
 
     def update(self, turn_id: str, **changes: Any) -> Conversation:
-        """Return the chat with fields of a turn replaced: how a reply that is being written grows.
+        """Return the chat with fields of a turn replaced; used while a reply is being written.
 
         A reply that is being written also grows where the history holds it, so that undo brings back all its words.
 
@@ -415,13 +415,13 @@ class Conversation:
         return self.update(turn_id, **changes)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Conversation:
-        """Return the chat with the model and parameters noted that it is talked with."""
+        """Return the chat with its current model and parameters recorded."""
         return self if settings == self.settings else self._with(settings=dict(settings))
 
     def fork(self, turn_id: str) -> Conversation:
-        """Return a new chat that holds the way to a turn, and nothing else; the turns keep their ids.
+        """Return a new chat that contains only the path to a turn; the turns keep their IDs.
 
-        A reply that is still being written stands in it as stopped.
+        A reply that is still being written is marked as stopped.
         """
         way = [
             replace(turn, status=Status.STOPPED) if turn.status is Status.STREAMING else turn
@@ -438,7 +438,7 @@ class Conversation:
         )
 
     def recovered(self) -> Conversation:
-        """Return the chat with replies that a dead process left unfinished marked as interrupted."""
+        """Return the chat with replies left unfinished by a dead process marked as interrupted."""
         cut = {
             turn.id: replace(turn, status=Status.INTERRUPTED)
             for turn in self.turns.values()

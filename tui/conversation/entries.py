@@ -1,4 +1,4 @@
-"""The parts of a chat's file as JSON and back: a turn, what made it, a step of the undo history.
+"""Encode and decode the parts of a chat file: turns, generation details, and steps of the undo history.
 
 Reading a part never fails but for what is nested too deeply; what has no meaning in it is left out or kept as it is. The
 file as a whole is `codec`'s.
@@ -21,7 +21,7 @@ _Any = TypeVar("_Any")
 
 
 class ChatFormatError(UserError):
-    """A file's content is no chat; what it says begins with "It", which is the file."""
+    """A file doesn't contain a chat. The message starts with "It", which refers to the file."""
 
 
 def encode_turn(turn: Turn) -> dict[str, Any]:
@@ -187,12 +187,12 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """Return the texts of a list that may be none."""
+    """Return the strings in a value that may not be a list."""
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def text_of(value: Any) -> str:
-    """Return a text, empty where there is none."""
+    """Return the value if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
@@ -213,7 +213,7 @@ def time_of(value: Any, default: float) -> float:
 
 
 def unknown_keys(entry: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Return what of an object is only kept.
+    """Return the unknown keys of an object.
 
     Raises:
         ChatFormatError: it is nested so deeply that writing it back might fail.
@@ -231,7 +231,7 @@ def flat_enough(value: _Any) -> _Any:
     """
     if is_flat(value):
         return value
-    raise ChatFormatError("A part of it is nested too deeply.")
+    raise ChatFormatError("Part of it is nested too deeply.")
 
 
 _GENERATION_KEYS: Final = frozenset(item.name for item in fields(Generation)) - {"extra"}

@@ -14,12 +14,12 @@ from typing import Any, Final
 from tui.conversation.turn import Status, Turn
 
 HISTORY_LIMIT: Final = 500
-"""Patches kept per chat; the oldest go first."""
+"""The maximum number of patches kept per chat; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What to put into a chat: turns (None takes one out), chosen children (None: the newest), and plain fields."""
+    """A change to apply to a chat: turns (None removes a turn), selected children (None: the newest), and plain fields."""
 
     label: str
     turns: Mapping[str, Turn | None] = field(default_factory=dict)

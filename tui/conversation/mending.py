@@ -1,4 +1,4 @@
-"""What to do with a tree of turns that has holes: where to hang what lost its parent, and which way was being shown.
+"""Repairs a tree of turns with missing turns: reattaches orphans and restores the active path.
 
 It knows turns and the entries of a file, and no files.
 """

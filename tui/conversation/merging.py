@@ -1,4 +1,4 @@
-"""What another program changed in a file's `chat_history`, taken over into the chat.
+"""Merges changes that another program made to a file's `chat_history` into the chat.
 
 The tree holds everything and is what is read; `chat_history` is a copy of its active path that other programs can read, and
 so can write. What they added becomes turns, what they changed becomes variants, and nothing that the tree holds is given
@@ -51,12 +51,12 @@ _FOREIGN_KEYS: Final = TURN_KEYS.difference(["role", "content", "reasoning_conte
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A chat with what another program changed in its `chat_history`.
+    """A chat with the changes that another program made to its `chat_history`.
 
     Attributes:
         conversation: the chat.
         note: a sentence about what was changed; empty when nothing was.
-        is_whole: whether the chat now holds all that the entries hold.
+        is_whole: whether the chat now contains everything in the entries.
     """
 
     conversation: Conversation
@@ -81,12 +81,12 @@ def merged(chat: Conversation, entries: Sequence[Any]) -> Merged:
 
 
 def history_entry(message: Message) -> dict[str, Any]:
-    """Return how a message stands in `chat_history`."""
+    """Return a message as an entry of `chat_history`."""
     return {"role": message.role, "content": history_content(message)}
 
 
 def is_whole(entry: Mapping[str, Any]) -> bool:
-    """Return whether all that an entry holds has a place in a turn."""
+    """Return whether everything in an entry can be stored in a turn."""
     content = entry.get("content")
     reasonings = [entry[key] for key in REASONING_KEYS if entry.get(key)]
     return (
@@ -98,7 +98,7 @@ def is_whole(entry: Mapping[str, Any]) -> bool:
 
 
 def is_whole_prompt(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry that becomes the system prompt holds nothing else."""
+    """Return whether an entry that becomes the system prompt contains nothing else."""
     return not entry.keys() - {"role", "content"} and holds_text_only(entry.get("content", ""))
 
 
@@ -119,7 +119,7 @@ def _is_text(part: Any) -> bool:
 
 
 def entry_extra(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of an entry is only kept: the keys whose meaning is not known."""
+    """Return the unknown keys of an entry, which are only preserved."""
     return {str(key): value for key, value in entry.items() if key not in _ENTRY_KEYS}
 
 
@@ -238,7 +238,7 @@ class _Walk:
         self._at = made
 
     def _changed_turn(self, role: str) -> Turn | None:
-        """Return the turn that a new one stands in place of, None where it was put between others."""
+        """Return the turn that a new one replaces; None where it was put between others."""
         turn = self._spoken[self._next] if self._next < len(self._spoken) else None
         if turn is None or turn.role != role or turn.id not in self._left:
             return None
@@ -305,11 +305,11 @@ class _Walk:
         if self._prompt is not None:
             parts.append("the system prompt was changed")
         if self._left:
-            parts.append(f"{_turns(len(self._left))} taken out (the chat keeps them)")
+            parts.append(f"{_turns(len(self._left))} removed (the chat keeps them)")
         if not parts and not patch.turns and not patch.selected:
             return ""
-        what = ", ".join(parts) or "turns were put in another place"
-        undo = " Undo takes that back." if patch.turns or patch.selected or patch.fields else ""
+        what = ", ".join(parts) or "turns were moved"
+        undo = " Undo reverts that." if patch.turns or patch.selected or patch.fields else ""
         return f"Another program changed chat_history in this chat's file: {what}.{undo}"
 
 

@@ -1,4 +1,4 @@
-"""What the message entries of many tools mean: their text, and the reasoning that may stand inside it. No files, no tree."""
+"""Interprets message entries of many tools: their text and the reasoning inside it. No files, no tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.conversation.thoughts import parted
 from tui.conversation.turn import ASSISTANT, USER
 
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
-"""What tools call the field of the reasoning."""
+"""The names that tools use for the reasoning field."""
 _WRITTEN_OTHERWISE: Final = (
     ("\\<think\\>", "\\</think\\>"),
     ("&lt;think&gt;", "&lt;/think&gt;"),
@@ -21,7 +21,7 @@ _WRITTEN_OTHERWISE: Final = (
 """What tools write for the marks of reasoning at the start of a reply."""
 _MOST_BLOCKS: Final = 32
 _BARE_CHANNELS: Final = ("analysis", "assistantfinal")
-"""How a reply of gpt-oss reads where the marks themselves were lost."""
+"""The form of a gpt-oss reply whose marks were lost."""
 
 
 def plain_message(entry: Mapping[str, Any]) -> dict[str, Any]:

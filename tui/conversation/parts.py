@@ -20,7 +20,7 @@ _SHOWN_ARGUMENTS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Words that were said."""
+    """Text of a message."""
 
     text: str
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """Words that were thought before the others."""
+    """Reasoning before the answer."""
 
     text: str
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """A tool that the model asked for.
+    """A tool call by the model.
 
     Attributes:
         arguments: a JSON value, or the text that the model wrote for one.
@@ -78,7 +78,7 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """What a tool answered.
+    """The result of a tool call.
 
     Attributes:
         call_id: the `id` of the call that it answers.
@@ -114,12 +114,12 @@ def plain_parts(text: str, reasoning: str) -> tuple[Part, ...]:
 
 
 def text_of(parts: Iterable[Part]) -> str:
-    """Return the words that were said, those of each part on lines of their own."""
+    """Return the text of the parts, each part on separate lines."""
     return "\n".join(part.text for part in parts if isinstance(part, TextPart) and part.text)
 
 
 def reasoning_of(parts: Iterable[Part]) -> str:
-    """Return the words that were thought, those of each part apart."""
+    """Return the reasoning of the parts, separated by part."""
     return "\n\n".join(part.text for part in parts if isinstance(part, ReasoningPart) and part.text)
 
 
@@ -204,7 +204,7 @@ def code_block(text: str, language: str = "") -> str:
 
 
 def label_of(part: Part) -> str:
-    """Return what stands for a part on one line, as in "image: cat.png". It is not sanitized."""
+    """Return what stands for a part on one line, for example "image: cat.png". It is not sanitized."""
     match part:
         case TextPart() | ReasoningPart():
             return part.text

@@ -1,4 +1,4 @@
-"""What marks reasoning in the text of a model: one table, for streams, continued replies and imports.
+"""The marks that models write around reasoning: one table for streams, continued replies, and imports.
 
 A model family whose thoughts are not told from its answers needs a row here and nothing else. How text is parted by the marks is the
 business of `thoughts`.
@@ -14,7 +14,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How one family of models marks its reasoning.
+    """The reasoning marks of one model family.
 
     Attributes:
         opening: what opens the reasoning.

@@ -1,4 +1,4 @@
-"""Parts the text of a reply into reasoning and answer, whole or while it streams. Pure text in, pieces of text out.
+"""Splits the text of a reply into reasoning and answer, whole or while it streams. Text in, pieces of text out.
 
 What is looked for is in `reasoning_marks`. All chunkings of the same text give the same two texts.
 """
@@ -33,7 +33,7 @@ _INDENTED_CODE: Final = " " * 4
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some text of a reply, and which part of it it belongs to.
+    """A piece of a reply's text, and whether it is reasoning or answer.
 
     Attributes:
         text: what is new.
@@ -57,7 +57,7 @@ class _State(Enum):
 
 
 class ThinkSplitter:
-    """Finds the reasoning of a reply.
+    """Separates the reasoning of a reply from its answer.
 
     An opening mark counts where nothing but whitespace stands before it in the reply, or between it and other reasoning, so that an
     answer may speak about it. A closing mark counts inside the reasoning. One that was never opened counts where it stands like a
@@ -115,11 +115,11 @@ class ThinkSplitter:
         return self._state in (_State.REASONING_START, _State.REASONING)
 
     def feed(self, text: str) -> list[Piece]:
-        """Return what can be told of the text so far and was not returned before."""
+        """Return the newly classified pieces of the text received so far."""
         return self._pieces(text, at_end=False)
 
     def finish(self) -> list[Piece]:
-        """Return the rest; a reply that ends inside the reasoning is all reasoning."""
+        """Return the remaining pieces; a reply that ends inside the reasoning is all reasoning."""
         return self._pieces("", at_end=True)
 
     def _pieces(self, text: str, *, at_end: bool) -> list[Piece]:
@@ -226,7 +226,7 @@ class ThinkSplitter:
         openings = [row.opening for row in self._rows if not row.header]
         again = next((one for one in openings if self._held.startswith(one)), "")
         if again:
-            # The prompt opened it, and the model did once more.
+            # The prompt opened it, and the model opened it again.
             self._held = self._held[len(again) :]
             return True
         if not at_end and any(one.startswith(self._held) for one in (*openings, "")):
@@ -238,7 +238,7 @@ class ThinkSplitter:
 
     def _think(self, pieces: list[Piece], at_end: bool) -> bool:
         closings = {mark for row in self._rows for mark in row.closings}
-        # What begins the next part ends this one, too.
+        # The start of the next part also ends this one.
         ends = closings | {
             mark
             for row in self._rows

@@ -28,7 +28,7 @@ SYSTEM: Final = "system"
 
 
 class Status(StrEnum):
-    """How a turn came to its end."""
+    """How a turn ended."""
 
     COMPLETE = "complete"
     STREAMING = "streaming"
@@ -38,14 +38,14 @@ class Status(StrEnum):
     TRUNCATED = "truncated"
     """The reply reached its limit of new tokens, or the end of the context."""
     FAILED = "failed"
-    """The engine failed; `Turn.error` says why and what was said so far is kept."""
+    """The engine failed; `Turn.error` has the reason, and the partial text is kept."""
     INTERRUPTED = "interrupted"
     """The app ended, or a server was lost, while the reply was being written; what there was is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyStats:
-    """What one reply cost. Zero means unknown."""
+    """Token counts and timings of one reply. Zero means unknown."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -88,19 +88,19 @@ class ReplyStats:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What made a reply: enough to show it, and to make it again."""
+    """How a reply was generated: enough to display and reproduce it."""
 
     model: str = ""
-    """What to ask for to load it again: a Hub id, a path, `demo`."""
+    """The model identifier for loading it again: a Hub ID, a path, or `demo`."""
     name: str = ""
     """The model's name for people, where it differs."""
     quantization: str = "none"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The parameters in force, the seed that was used included."""
     start_text: str = ""
-    """Words that the reply was made to begin with."""
+    """The text that the reply was made to start with."""
     continued: bool = False
-    """Whether it was written on later, so that the seed and parameters are those of its last part only."""
+    """Whether it was continued later, so that the seed and parameters only apply to its last part."""
     stats: ReplyStats = field(default_factory=ReplyStats)
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the file that this version does not know, those of the figures under `stats`; written back as they were."""
@@ -146,7 +146,7 @@ class Turn:
 
     @property
     def content(self) -> str:
-        """What the model is sent of it: the text, and files as text."""
+        """The content sent to the model: the text, and files as text."""
         return told_text(self.parts) if self.others else self.text
 
     @property
@@ -156,7 +156,7 @@ class Turn:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was said, as in a reply that failed before its first token."""
+        """Whether the turn is empty, such as a reply that failed before its first token."""
         return not (self.text or self.reasoning or self.others)
 
 

@@ -1,1 +1,1 @@
-"""What makes replies. Nothing here imports Textual, and importing it loads neither torch nor transformers."""
+"""Engines that generate replies. Nothing here imports Textual, and importing this package loads neither torch nor transformers."""

@@ -1,4 +1,4 @@
-"""The same work on several things at once, on threads that don't keep the app from ending."""
+"""Runs the same work on several items concurrently, on threads that don't block the app from exiting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def each(
     at_once: int,
     stop: Callable[[], None] = lambda: None,
 ) -> list[_Result]:
-    """Return what `work` returns for each, a few at once.
+    """Return the results of `work` for all items, running a few at a time.
 
     Args:
         work: what to do with one of them.
@@ -44,7 +44,7 @@ def each(
                 failures.append(error)
                 stop()
 
-    # No pool: its threads would keep the app from ending until the network has answered.
+    # No pool: its threads would block the app's exit until the network responds.
     threads = [
         threading.Thread(target=run, name="fetch", daemon=True)
         for _ in range(min(at_once, len(items)))

@@ -1,4 +1,4 @@
-"""Runs code of strangers in this process so that nobody has to wait for its end.
+"""Runs untrusted code in this process without waiting indefinitely for it to finish.
 
 Work is done on a thread of its own. Python code that was left behind is made to end; compiled code goes on, as nothing ends it but the end
 of the process. What would hold up every thread, or fill the memory, belongs into a helper process.
@@ -23,12 +23,12 @@ _Result = TypeVar("_Result")
 
 
 def never() -> bool:
-    """Return that nothing was cancelled."""
+    """Return False: nothing was cancelled."""
     return False
 
 
 def ask_to_end(thread: threading.Thread) -> None:
-    """Have a thread raise SystemExit where its Python code is now; compiled code does not see it.
+    """Raise SystemExit in a thread's Python code; compiled code is not interrupted.
 
     Nothing else may run on that thread, so that it does no harm wherever it gets there.
     """
@@ -38,18 +38,18 @@ def ask_to_end(thread: threading.Thread) -> None:
 
 
 class StuckError(Exception):
-    """Work does not come to an end; the message says how long it was waited for."""
+    """Work doesn't finish; the message gives the time waited."""
 
 
 class Attempts:
-    """Does one piece of work after the other, and leaves it behind when it takes too long or is not wanted any more.
+    """Runs one piece of work at a time, and abandons it when it takes too long or is cancelled.
 
     Work that was left behind is asked to end, which Python code does. As long as it goes on nothing else is begun, so that there is never
     more than one.
     """
 
     def __init__(self, within_s: float) -> None:
-        """Begin nothing yet.
+        """Start idle.
 
         Args:
             within_s: how long one piece of work may take.
@@ -58,7 +58,7 @@ class Attempts:
         self._left: threading.Thread | None = None
 
     def run(self, work: Callable[[], _Result], cancelled: IsCancelled) -> _Result:
-        """Return what `work` returns, or raise what it raises.
+        """Return the result of `work`, or raise its exception.
 
         Raises:
             Cancelled: `cancelled` returned True first.
@@ -67,7 +67,7 @@ class Attempts:
         if self._left is not None:
             self._left.join(_POLL_S)
             if self._left.is_alive():
-                raise StuckError("what was stopped still goes on")
+                raise StuckError("the previous attempt was stopped but is still running")
             self._left = None
         outcome: Future[_Result] = Future()
         thread = threading.Thread(target=_into, args=(outcome, work), daemon=True, name="attempt")

@@ -1,4 +1,4 @@
-"""What an engine is, and the events that a reply is made of.
+"""The `Engine` protocol, and the events that make up a reply.
 
 Only plain values cross this line, so that an engine can run in the app's worker thread or, later, in a process of its own.
 An engine knows nothing of screens, chats on disk or settings files.
@@ -18,7 +18,7 @@ from tui.parameters import Value
 
 
 class FailureCause(StrEnum):
-    """What made a job fail, where the app can offer more than a sentence."""
+    """Causes of failed jobs for which the app can offer more than a message."""
 
     OTHER = "other"
     MEMORY = "memory"
@@ -26,7 +26,7 @@ class FailureCause(StrEnum):
     CODE = "code"
     """Code would have to run that the user has not agreed to."""
     UNENCRYPTED = "unencrypted"
-    """What is sent to a server could be read on its way, and the user has not agreed to that."""
+    """The connection to a server is unencrypted, and the user has not agreed to that."""
     CONNECTION = "connection"
     """A server was lost in the middle of a reply."""
     DEVICE = "device"
@@ -36,7 +36,7 @@ class FailureCause(StrEnum):
 
 
 class EngineError(UserError):
-    """Something that an engine could not do.
+    """An engine operation failed.
 
     Attributes:
         cause: what the app can offer a way out of.
@@ -62,10 +62,10 @@ class ModelLoadError(EngineError):
 
 
 class GenerationError(EngineError):
-    """A reply could not be made, or ended in the middle.
+    """A reply could not be generated, or failed partway.
 
     Attributes:
-        stats: what the reply cost as far as it got.
+        stats: what the reply cost so far.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class GenerationError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """How far a chat is from fitting the context.
+    """By how much a chat exceeds the context.
 
     Attributes:
         prompt_tokens: what the chat takes.
@@ -100,8 +100,8 @@ class ContextOverflowError(GenerationError):
 
     def __init__(self, overflow: Overflow) -> None:
         super().__init__(
-            f"The chat has {overflow.prompt_tokens:,} tokens, and the model takes at most "
-            f"{overflow.context_tokens:,} with its reply.",
+            f"The chat has {overflow.prompt_tokens:,} tokens, but the model's context is limited to "
+            f"{overflow.context_tokens:,}, including the reply.",
             "Shorten or delete turns, start a new chat, or use a model with a longer context.",
         )
         self.overflow = overflow
@@ -122,13 +122,13 @@ class StopReason(StrEnum):
 
 
 class Speculation(StrEnum):
-    """How a reply's tokens are drafted before the model checks them."""
+    """How tokens are drafted for speculative decoding."""
 
     AUTO = "auto"
     """An assistant model where one is loaded; else prompt lookup as long as it pays."""
     OFF = "off"
     LOOKUP = "lookup"
-    """Prompt lookup: drafts are copied from what the chat says already."""
+    """Prompt lookup: drafts are copied from text already in the chat."""
     ASSISTANT = "assistant"
     EARLY_EXIT = "early-exit"
     """The model's own first layers draft; only for models trained for it."""
@@ -136,12 +136,12 @@ class Speculation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TemplateSwitch:
-    """Something that a chat template lets the user choose.
+    """An option of a chat template.
 
     Attributes:
         name: the template's variable.
         choices: the values that the template compares it with; empty where anything goes.
-        default: what holds when nothing is chosen; None when the template does not say.
+        default: the value if nothing is chosen; None if the template doesn't specify it.
     """
 
     name: str
@@ -154,15 +154,15 @@ class LoadRequest:
     """A model to load.
 
     Attributes:
-        model: a Hub id, a local folder, a `.gguf` file, `demo`, or a model on a server as `engine.remote.address` writes it.
+        model: a Hub ID, a local folder, a `.gguf` file, `demo`, or a model on a server as `engine.remote.address` writes it.
         quantization: a name in `engine.quantization.QUANTIZATIONS`.
         dtype: `auto`, `bfloat16`, `float16` or `float32`.
         device: `auto`, `balanced`, `sequential`, or a torch device such as `cuda:0` or `cpu`.
         revision: a Hub branch, tag or commit; empty for the default.
         trust_own_code: run the code that the model itself needs from its own repository or folder, as it is now; the code of
             other repositories and of an assistant model still has to be in `trusted`.
-        attention: the attention implementation, in transformers' names; empty for the best one here.
-        max_memory: how much of each device may be used at most, as in `{"cuda:0": "6GiB", "cpu": "20GiB"}`.
+        attention: the attention implementation, in transformers' names; empty for the best available one.
+        max_memory: how much of each device may be used at most, for example `{"cuda:0": "6GiB", "cpu": "20GiB"}`.
         adapter: a folder or Hub id of a LoRA adapter; empty for none.
         assistant: a small model that drafts for this one, named as `model` is; empty for none.
         double_quant, compute_dtype: of bitsandbytes' 4-bit quantizations; the dtype as `dtype`.
@@ -195,13 +195,13 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A reply to make.
+    """A reply to generate.
 
     Attributes:
         messages: the whole chat, oldest first.
-        parameters: those that the user set; the model's defaults hold for the others.
+        parameters: the parameters that the user set; the model's defaults apply to the others.
         continue_last: write on at the end of the last message, which is the assistant's.
-        template: switches of the model's chat template, as in `{"enable_thinking": False}`.
+        template: switches of the model's chat template, for example `{"enable_thinking": False}`.
         speculation: how tokens are drafted.
         cached_at_most: tokens of the prompt that may come from what was computed before; None for all. A reply that is to
             be made again takes as many as at the first time, so that numbers are rounded in the same places.
@@ -219,7 +219,7 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do with a model. What it can't is not offered, and `because` says why.
+    """What an engine can do with a model. Anything else isn't offered, and `because` gives the reason.
 
     Attributes:
         parameters: the generation parameters that it takes; None for all.
@@ -229,7 +229,7 @@ class Capabilities:
         shows_prompt: whether it tells the exact prompt.
         splits: whether it cuts a text into tokens.
         drafts: whether it can draft tokens.
-        holds_schema: whether it can hold a reply to a JSON Schema.
+        holds_schema: whether it can constrain a reply to a JSON Schema.
         because: why it can't do the rest, as a sentence; empty where it can do all.
     """
 
@@ -254,9 +254,9 @@ class ModelInfo:
     Attributes:
         model: as in the request; what is stored to load it again.
         name: for people.
-        device: where most of it lives, as in `cuda:0`.
+        device: where most of it lives, for example `cuda:0`.
         dtype: of its weights.
-        quantization: in force; a checkpoint that is already quantised has its own method's name.
+        quantization: in force; a checkpoint that is already quantized has its own method's name.
         quantization_locked: why the choice can't be changed; empty when it can.
         context_tokens: the longest context that the model takes.
         weights_bytes: what its parameters take in memory.
@@ -292,7 +292,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class MemoryReading:
-    """Memory of the device that a model runs on, in bytes; zero means unknown.
+    """Memory of the device that a model runs on, in bytes. Zero means unknown.
 
     Attributes:
         kind: `VRAM` or `RAM`.
@@ -319,7 +319,7 @@ class MemoryReading:
 
     @property
     def free(self) -> int:
-        """What nobody uses."""
+        """The free memory."""
         return max(0, self.total - self.used)
 
 
@@ -328,10 +328,10 @@ class MemoryReading:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of a long job.
+    """The progress of a long job.
 
     Attributes:
-        stage: what is being done, as in `Loading weights`.
+        stage: what is being done, for example `Loading weights`.
         done, total: in `unit`; a total of 0 means that it is not known.
         unit: `B` for bytes, else a plural such as `tokens`.
     """
@@ -344,14 +344,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ModelReady:
-    """A load ended well."""
+    """A model was loaded."""
 
     info: ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
 class PromptReady:
-    """The prompt was made: how long it is, how much of it the KV cache held, and the parameters in force.
+    """The prompt is ready: its length, how much of it was in the KV cache, and the parameters in effect.
 
     `dropped_tokens` and `rewritten_tokens` are as in `ReplyStats`. `notes` are sentences about what was added to the chat or left out
     so that the model takes it; the user should see each once.
@@ -406,7 +406,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """The model is gone and its memory free."""
+    """The model was unloaded and its memory freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +427,7 @@ class Failed:
     Attributes:
         message, hint: as in `EngineError`.
         keeps_model: whether the model that was there before still is.
-        stats: of a reply, as far as it got.
+        stats: of a reply, so far.
         overflow: set when the chat did not fit the context, and nothing was said for that reason.
         cause, subject: as in `EngineError`.
     """
@@ -485,7 +485,7 @@ class Engine(Protocol):
     """Makes replies. All methods but `memory` and `target_memory` block and are called from one thread, one after another."""
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Load a model in place of the one that is loaded.
+        """Load a model and replace the loaded one.
 
         Emits `Progress`.
 
@@ -496,7 +496,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
-        """Make a reply.
+        """Generate a reply.
 
         Emits `PromptReady`, `Progress` while a long prompt is computed, `TextDelta`, `ReasoningDelta` and `ReasoningFound`. A
         cancelled reply is not an error: it is returned with `StopReason.CANCELLED`.
@@ -550,6 +550,6 @@ class Engine(Protocol):
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the device that a model would be loaded to, and its memory. Safe from any thread, but may take seconds the first time.
 
-        The device is named as torch names it, as in `cuda:0`.
+        The device is named as torch names it, for example `cuda:0`.
         """
         ...

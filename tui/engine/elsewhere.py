@@ -1,4 +1,4 @@
-"""What a folder or file holds that is no model by itself: an archive, the store of another program, weights without a config.
+"""Recognizes folders and files that aren't models: archives, other programs' model stores, weights without a config.
 
 It finds the sentence and the next step, so that nobody is told that there is nothing. Which formats other programs have is `foreign`'s
 business, and what lies in the place of one file is that of `stand_ins`.
@@ -42,28 +42,28 @@ def folder_error(folder: Path, files: Sequence[Path], below: Sequence[str]) -> M
     """
     if below:
         return ModelLoadError(
-            f"The folder {folder} is no model itself: {len(below)} models are in the folders below it.",
-            f"Name one of them, as in {below[0]}",
+            f"The folder {folder} isn't a model; it contains {len(below)} models in subfolders.",
+            f"Use one of them, for example {below[0]}",
         )
     for path in files[:_MOST_LOOKED_AT]:
         if path.suffix.lower() in _WEIGHTS and (found := stand_ins.find(path)) is not None:
             return stand_ins.error_of(path, found)
     if (link := _dead_link(folder)) is not None:
         return ModelLoadError(
-            f"{link.name} is a link to a file that isn't there ({folder}).",
+            f"{link.name} is a link to a file that doesn't exist ({folder}).",
             "Download or copy the model again.",
         )
     for path in files[:_MOST_LOOKED_AT]:
         if (kind := stand_ins.archive_of(_start(path))) and not stand_ins.kind_of(_start(path)):
             return ModelLoadError(
-                f"The folder {folder} holds no model, but {path.name}, which is {kind}.",
-                "Unpack it, and name the folder with config.json and the weights.",
+                f"The folder {folder} doesn't contain a model, only {path.name}, which is {kind}.",
+                "Unpack it and use the folder that contains config.json and the weights.",
             )
     for store in (folder, folder / "models"):
         if (store / "blobs").is_dir() and (store / "manifests").is_dir():
             return ModelLoadError(
-                f"The folder {folder} is the store of Ollama's models.",
-                "Name the file of a model's weights: `ollama show --modelfile MODEL` says it behind FROM.",
+                f"The folder {folder} is Ollama's model store.",
+                "Use the path of a model's weights file. `ollama show --modelfile MODEL` shows it after FROM.",
             )
     if modelfile := next((path for path in files if path.name.lower() == "modelfile"), None):
         return _modelfile_error(modelfile)
@@ -76,17 +76,17 @@ def file_error(path: Path) -> ModelLoadError:
     kind = stand_ins.kind_of(start)
     if not kind and (archive := stand_ins.archive_of(start)):
         return ModelLoadError(
-            f"{path} is no model, but {archive}.",
-            "Unpack it, and name the folder with config.json and the weights.",
+            f"{path} isn't a model but {archive}.",
+            "Unpack it and use the folder that contains config.json and the weights.",
         )
     if path.name.lower().startswith("modelfile") or path.suffix.lower() == ".modelfile":
         return _modelfile_error(path)
     if kind:
         return ModelLoadError(
-            f"{path} holds a model's weights and not the whole model.",
-            f"Name its folder, which must hold a config.json, too: {path.parent}",
+            f"{path} contains only a model's weights, not the whole model.",
+            f"Use its folder, which must also contain a config.json: {path.parent}",
         )
-    return ModelLoadError(f"{path} is not a model.", "Name its folder, or a .gguf file.")
+    return ModelLoadError(f"{path} isn't a model.", "Use the model's folder or a .gguf file.")
 
 
 def _without_config(folder: Path, files: Sequence[Path]) -> ModelLoadError:
@@ -100,18 +100,18 @@ def _without_config(folder: Path, files: Sequence[Path]) -> ModelLoadError:
     )
     if copy:
         return ModelLoadError(
-            f"The folder {folder} has no config.json, but {copy[:_LONGEST_SHOWN]}.",
-            "If that is the model's, rename it to config.json.",
+            f"The folder {folder} has no config.json, only {copy[:_LONGEST_SHOWN]}.",
+            "If that is the model's config, rename it to config.json.",
         )
     weights = next((path.name for path in files if path.suffix.lower() in SINGLE), "")
     if weights:
         return ModelLoadError(
-            f"The folder {folder} holds weights ({weights[:_LONGEST_SHOWN]}), but no config.json.",
-            "Download or copy config.json and the tokenizer's files of the same model into it.",
+            f"The folder {folder} contains weights ({weights[:_LONGEST_SHOWN]}) but no config.json.",
+            "Download or copy the same model's config.json and tokenizer files into it.",
         )
     return ModelLoadError(
-        f"The folder {folder} has no config.json, so it holds no model.",
-        "Name the folder that holds config.json and the weights.",
+        f"The folder {folder} has no config.json, so it isn't a model.",
+        "Use the folder that contains config.json and the weights.",
     )
 
 
@@ -123,8 +123,8 @@ def _modelfile_error(path: Path) -> ModelLoadError:
     found = _FROM.search(text)
     named = f", which is {found[1][:_LONGEST_SHOWN]}" if found else ""
     return ModelLoadError(
-        f"{path} is a Modelfile of Ollama: it describes a model and holds none.",
-        f"Name the file that it names behind FROM{named}. `ollama show --modelfile MODEL` says where Ollama keeps it.",
+        f"{path} is an Ollama Modelfile: it describes a model but doesn't contain one.",
+        f"Use the file that it names after FROM{named}. `ollama show --modelfile MODEL` shows where Ollama keeps it.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The engine that the worker drives: the one of this machine, or the one whose models are on servers, by the model's name."""
+"""The engine that the worker drives; it dispatches to the local or the remote engine by the model's name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Engines:
         return self._current.loaded
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Load a model in place of the one there is, on whichever engine that is; see `Engine.load`."""
+        """Load a model and replace the loaded one, on the engine it belongs to; see `Engine.load`."""
         wanted, former = self._engine_for(request.model), self._current
         info = self._still_there(wanted, request) or wanted.load(request, emit, cancelled)
         self._current = wanted

@@ -1,6 +1,6 @@
-"""What jobs have said and the screen has not looked at yet.
+"""Buffer for events that jobs have emitted and the screen hasn't read yet.
 
-It stays small however much is said and however long nobody looks: neighbouring pieces of text are joined as they come, of progress only
+It stays small however much is said and however long nobody looks: neighboring pieces of text are joined as they come, of progress only
 the newest is kept, and whoever says more than fits waits.
 """
 
@@ -22,7 +22,7 @@ _LOOK_S: Final = 0.05
 
 @dataclass(slots=True)
 class _Said:
-    """One event, or several neighbouring pieces of the same text."""
+    """One event, or several neighboring pieces of the same text."""
 
     job: int
     event: Event
@@ -51,7 +51,7 @@ class _Said:
 
 
 class EventBuffer:
-    """Holds the events of jobs until they are drained. Any thread may fill it, and any drain it."""
+    """Holds the events of jobs until they are drained. Any thread may fill or drain it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -76,7 +76,7 @@ class EventBuffer:
             self._add(job, event)
 
     def drain(self) -> list[tuple[int, Event]]:
-        """Return and forget all that there is, the oldest first."""
+        """Remove and return all events, oldest first."""
         with self._changed:
             said, self._said = self._said, deque()
             self._characters = 0

@@ -1,4 +1,4 @@
-"""What can be told of a model from its files' headers, before anything is loaded: size, shapes, context, template.
+"""Facts about a model from its files' headers, read before anything is loaded: size, shapes, context, template.
 
 Works on folders, GGUF files and what the Hub sends of a repository. Neither torch nor transformers is imported.
 """
@@ -35,7 +35,7 @@ _NOT_LINEAR: Final = re.compile(
     r"(embed|wte|wpe|norm|lm_head|output_layer|rotary|\.experts\.(gate_up_proj|down_proj)$|router|conv|A_log)"
     # Layers whose weights models' code reads itself, and those that are several in one.
     r"|\.(dt_proj|weights_proj|wg|classifier|attention\.output|feed_forward\.value|wo_a|o_a_proj)\.weight$|((^|\.)head|^output)\.weight$"
-    # What chooses among experts.
+    # The router of the experts.
     r"|(\.(mlp|ffn|moe|feed_forward|block_sparse_moe)|(^|\.)layers\.\d+)\.gate\.weight$"
 )
 _SHARED: Final = re.compile(r"\.shared_transf\w*\.")
@@ -71,7 +71,7 @@ class ModelFacts:
         tower_bytes: of these, what it sees or hears with takes.
         dtype: of most of them.
         config_dtype: that the config names, and loading goes by; empty when there is no config.
-        method: how the checkpoint is already quantised; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
         layers, kv_heads, head_dim: the shape of the KV cache.
         stateless_layers: layers that keep no keys and values.
         context_tokens: the longest context.
@@ -168,12 +168,12 @@ def gguf_facts(path: Path) -> ModelFacts:
     whole = read_whole(path)
     header = whole.header
     linears: dict[tuple[int, int], int] = {}
-    quantised = 0
+    quantized = 0
     for name, shape in header.tensors.items():
         if len(shape) == 2 and not _GGUF_NOT_LINEAR.search(name):
             key = (shape[1], shape[0])
             linears[key] = linears.get(key, 0) + 1
-            quantised += math.prod(shape)
+            quantized += math.prod(shape)
     heads = header.number("attention.head_count", limits.HEADS)
     width = header.number("embedding_length", limits.WIDTH)
     kind = max(header.kinds, key=lambda name: header.kinds[name], default="")
@@ -181,7 +181,7 @@ def gguf_facts(path: Path) -> ModelFacts:
         architecture=header.architecture,
         parameters=header.parameters,
         linears=linears,
-        other_weights=header.parameters - quantised,
+        other_weights=header.parameters - quantized,
         stored_bytes=model_files.total_bytes(whole.parts),
         dtype=f"GGUF {kind}".strip(),
         config_dtype="bfloat16",
@@ -301,8 +301,8 @@ def read_written_config(folder: Path) -> dict[str, Any]:
         config = model_files.read_json(path)
     except FileNotFoundError as error:
         raise ModelLoadError(
-            f"The folder {folder} has no config.json, so it holds no model.",
-            "Name the folder that holds config.json and the weights.",
+            f"The folder {folder} has no config.json, so it isn't a model.",
+            "Use the folder that contains config.json and the weights.",
         ) from error
     except OSError as error:
         raise ModelLoadError(
@@ -311,18 +311,18 @@ def read_written_config(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelLoadError(f"config.json can't be used: {error} ({folder}).", again) from error
     if not isinstance(config, dict):
-        raise ModelLoadError(f"The config.json in {folder} holds no model config.", again)
+        raise ModelLoadError(f"The config.json in {folder} doesn't contain a model config.", again)
     return config
 
 
 def quantization_method(config: Mapping[str, Any]) -> str:
-    """Return the method by which a checkpoint is already quantised; empty when it is not."""
+    """Return the method by which a checkpoint is already quantized; empty if it isn't."""
     for part in (config, config.get("text_config")):
         found = part.get("quantization_config") if isinstance(part, Mapping) else None
         if isinstance(found, Mapping):
             is_nameless = found.get("load_in_4bit") or found.get("load_in_8bit")
             method = _name(found.get("quant_method")) or (
-                # As it was written before there were others.
+                # The notation from before there were other methods.
                 "bitsandbytes" if is_nameless else "unknown"
             )
             if method == "bitsandbytes":

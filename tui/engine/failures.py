@@ -1,4 +1,4 @@
-"""What an exception says, and how it is logged, whoever made it.
+"""Safely describes and logs exceptions of any origin.
 
 An exception of a stranger's code may raise, never end or say a hundred megabytes when it is asked for its words, and its causes may
 go round in a circle. Nothing here raises, and nothing becomes long.
@@ -27,7 +27,7 @@ _SAYERS: Final = (BaseException, KeyError, OSError)
 
 
 def words(error: BaseException, limit: int = _LONGEST, *, first_line: bool = False) -> str:
-    """Return what an exception says, as one line that may be shown; the name of its type where it says nothing.
+    """Return an exception's message as one displayable line, or its type's name if it has none.
 
     Args:
         limit: how many characters it may have.
@@ -87,7 +87,7 @@ def _frames(trace: TracebackType | None) -> list[tuple[CodeType, int]]:
 def _said(error: BaseException) -> str:
     if _is_plain(error):
         return _asked(error)
-    # Nothing says that it comes to an end.
+    # It may never finish.
     with contextlib.suppress(StuckError):
         return Attempts(_WITHIN_S).run(lambda: _asked(error), never)
     return ""

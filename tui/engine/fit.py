@@ -1,4 +1,4 @@
-"""What a model would need in memory before it is loaded, and whether that fits.
+"""Estimates the memory that a model needs before it is loaded, and whether it fits.
 
 The figures are worked out from the shapes in the files' headers, quantization by quantization, and compared with what is free
 now. They leave out what a backend takes for itself, which is why `tight` begins well below the brim.
@@ -76,11 +76,11 @@ def need(
 
     Args:
         facts: what is known of it.
-        quantization: a name in `QUANTIZATIONS`; without effect on a checkpoint that is already quantised.
-        dtype: of the weights that are not quantised, and of the cache; `AUTO` for the one that loading chooses.
+        quantization: a name in `QUANTIZATIONS`; without effect on a checkpoint that is already quantized.
+        dtype: of the weights that are not quantized, and of the cache; `AUTO` for the one that loading chooses.
         half_dtype: the 16-bit type of the device; empty when it has none.
         context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
-        double_quant: whether 4-bit scales are quantised too.
+        double_quant: whether 4-bit scales are quantized too.
         device: that it goes to, as torch names it; empty when that is not known.
     """
     if not facts.parameters and not facts.stored_bytes:
@@ -142,7 +142,7 @@ def cache_bytes(facts: ModelFacts, context_tokens: int, *, dtype: str = "bfloat1
 
 
 def grade(needed: Need | None, free_bytes: int) -> Grade:
-    """Return whether what is needed fits what is free."""
+    """Return whether the required memory fits into the free memory."""
     if needed is None or free_bytes <= 0:
         return Grade.UNKNOWN
     share = needed.total_bytes / free_bytes

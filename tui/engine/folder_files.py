@@ -1,4 +1,4 @@
-"""Whether the files of a model folder are of a kind and size that can be read, whatever stands in them.
+"""Checks that the files of a model folder are regular files of a readable size, regardless of their content.
 
 Libraries read these files whole, and some of them while every other thread waits. What is looked at is what the system says of a file,
 so that a sparse one counts in full. Weights are `checkpoint`'s business, code that of `local.code_files`, and files that no model is
@@ -68,8 +68,8 @@ def check(folder: Path) -> None:
         ) from error
     if len(found) > _MOST_FILES:
         raise ModelLoadError(
-            f"The folder {folder} holds more than {_MOST_FILES:,} files.",
-            "Put the model's files into a folder of their own.",
+            f"The folder {folder} contains more than {_MOST_FILES:,} files.",
+            "Put the model's files into a separate folder.",
         )
     for path in found:
         _check_file(path)
@@ -79,7 +79,7 @@ def check_tokenizer(folder: Path, name: str) -> None:
     """Check that something lies in a folder that a tokenizer could be made of, whatever that is.
 
     Args:
-        folder: holds a model.
+        folder: contains a model.
         name: of the model.
 
     Raises:
@@ -92,8 +92,8 @@ def check_tokenizer(folder: Path, name: str) -> None:
 def no_tokenizer(folder: Path, name: str) -> ModelLoadError:
     """Return the error for a model without a tokenizer."""
     return ModelLoadError(
-        f"{name} has no tokenizer: there is no tokenizer.json in {folder}.",
-        "Download or copy the tokenizer's files of the same model into it.",
+        f"{name} has no tokenizer: tokenizer.json is missing from {folder}.",
+        "Download or copy the same model's tokenizer files into it.",
     )
 
 
@@ -113,7 +113,7 @@ def _below(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def _check_file(path: Path) -> None:
-    """Check one file: whoever opens a pipe waits for ever."""
+    """Check one file: whoever opens a pipe waits forever."""
     if path.is_dir():
         return
     if not path.is_file() and path.exists():
@@ -139,9 +139,9 @@ def _check_ends(path: Path) -> None:
     except OSError:
         return
     if start.startswith(b"\xef\xbb\xbf"):
-        raise wrong(path, "it begins with a byte order mark; save it as UTF-8 without one")
+        raise wrong(path, "it starts with a byte order mark; save it as UTF-8 without one")
     if start.lstrip().startswith(b"{") and end and not end.endswith(b"}"):
-        raise wrong(path, "it ends in the middle, as a download that was cut off")
+        raise wrong(path, "it is incomplete, like an interrupted download")
 
 
 def _is_passed_over(path: Path) -> bool:

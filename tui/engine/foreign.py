@@ -9,17 +9,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-_HERE: Final = (
-    "Download the model in Hugging Face's format, with config.json and model.safetensors."
-)
+_HERE: Final = "Download the model in Hugging Face format, with config.json and model.safetensors."
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What a folder holds in place of a model that could be loaded.
+    """What a folder contains instead of a loadable model.
 
     Attributes:
-        what: goes on after "holds".
+        what: continues after "contains".
         hint: what to do.
     """
 
@@ -27,35 +25,35 @@ class Foreign:
     hint: str = _HERE
 
 
-ADAPTER_HINT: Final = "In the list of models (F4), go to its base model, press F2 (load with …), and name the adapter there."
+ADAPTER_HINT: Final = "In the list of models (F4), select its base model, press F2 (load with …), and enter the adapter there."
 """What to do with an adapter alone: that dialog is the only place where one is named."""
 TRAINING: Final = Foreign(
-    "what a training left behind, but no weights", "Name the folder that the model was saved to."
+    "files left by a training run but no weights", "Use the folder that the model was saved to."
 )
 _FORMATS: Final = (
-    (("model_index.json",), Foreign("a diffusion pipeline, which makes images or sound, not text", "Choose a model made for text generation.")),
+    (("model_index.json",), Foreign("a diffusion pipeline, which generates images or audio, not text", "Choose a model made for text generation.")),
     (("*.onnx", "*.onnx_data"), Foreign("a model for ONNX Runtime only")),
     (("openvino_*.xml", "openvino_*.bin"), Foreign("a model for OpenVINO only")),
     (("*.mlpackage", "*.mlmodel", "*.mlmodelc"), Foreign("a model for Core ML only")),
-    (("tf_model*.h5", "*.h5", "saved_model.pb", "*.ckpt.index", "model.ckpt*", "*.keras"), Foreign("weights for TensorFlow only, which transformers does not load any more")),
-    (("flax_model*.msgpack", "*.msgpack"), Foreign("weights for Flax (JAX) only, which transformers does not load any more")),
+    (("tf_model*.h5", "*.h5", "saved_model.pb", "*.ckpt.index", "model.ckpt*", "*.keras"), Foreign("weights for TensorFlow only, which transformers no longer loads")),
+    (("flax_model*.msgpack", "*.msgpack"), Foreign("weights for Flax (JAX) only, which transformers no longer loads")),
     (("*.tflite", "*.task", "*.litertlm"), Foreign("a model for LiteRT only")),
     (("*.engine", "rank*.engine", "*.plan"), Foreign("a model compiled for TensorRT only")),
     (("*.mlc", "mlc-chat-config.json", "params_shard_*.bin", "ndarray-cache.json"), Foreign("a model for MLC only")),
     (("*.nemo",), Foreign("a model for NeMo only")),
-    (("*.llamafile",), Foreign("a llamafile, which is a program with a model in it", "Download the model as a .gguf file or as safetensors.")),
-    (("*.distcp", ".metadata"), Foreign("a checkpoint of a training on several devices", "Join it first, as with: accelerate merge-weights FOLDER OUTPUT")),
-    (("latest_checkpointed_iteration.txt",), Foreign("a checkpoint of Megatron-LM", "Convert it to Hugging Face's format first.")),
-    (("global_step*", "zero_to_fp32.py", "mp_rank_*"), Foreign("a checkpoint of DeepSpeed", "Join it first: python zero_to_fp32.py FOLDER OUTPUT")),
-    (("params.json", "consolidated*", "tokenizer.model.v3", "tekken.json"), Foreign("a model in the format of its maker (params.json, consolidated), which transformers can't read")),
+    (("*.llamafile",), Foreign("a llamafile, which is a program with an embedded model", "Download the model as a .gguf file or as safetensors.")),
+    (("*.distcp", ".metadata"), Foreign("a training checkpoint split across several devices", "Merge it first, for example with: accelerate merge-weights FOLDER OUTPUT")),
+    (("latest_checkpointed_iteration.txt",), Foreign("a Megatron-LM checkpoint", "Convert it to Hugging Face format first.")),
+    (("global_step*", "zero_to_fp32.py", "mp_rank_*"), Foreign("a DeepSpeed checkpoint", "Merge it first: python zero_to_fp32.py FOLDER OUTPUT")),
+    (("params.json", "consolidated*", "tokenizer.model.v3", "tekken.json"), Foreign("a model in its developer's original format (params.json, consolidated), which transformers can't read")),
     (("adapter_model.*", "adapter_config.json"), Foreign("an adapter (LoRA), not a whole model", ADAPTER_HINT)),
     (("shared_vocabulary.*", "vocabulary.json", "vocabulary.txt"), Foreign("a model for CTranslate2 only")),
     (("_METADATA", "_CHECKPOINT_METADATA", "ocdbt*", "checkpoint_manifest*"), Foreign("a checkpoint for JAX (Orbax) only")),
-    (("lit_model*.pth", "lit_config.json"), Foreign("a model for LitGPT only", "Convert it to Hugging Face's format: litgpt convert_from_litgpt FOLDER OUTPUT")),
+    (("lit_model*.pth", "lit_config.json"), Foreign("a model for LitGPT only", "Convert it to Hugging Face format: litgpt convert_from_litgpt FOLDER OUTPUT")),
     (("RWKV-*.pth",), Foreign("a model for RWKV's own program only")),
     (("*.ot",), Foreign("weights for rust-bert only")),
     (("weights.npz", "weights.*.npz"), Foreign("weights for MLX only")),
-    (("*.pth", "*.pt", "*.ckpt"), Foreign("weights in a file of PyTorch's (.pt, .pth) that transformers doesn't look for", "Download the model in Hugging Face's format; if the file is a whole state dict of the model whose config.json lies beside it, rename it to pytorch_model.bin.")),
+    (("*.pth", "*.pt", "*.ckpt"), Foreign("weights in a PyTorch file (.pt, .pth) that transformers doesn't load", "Download the model in Hugging Face format. If the file is a complete state dict of the model whose config.json is in the same folder, rename it to pytorch_model.bin.")),
     (("optimizer.*", "training_args.bin", "trainer_state.json", "rng_state*.pth"), TRAINING),
 )  # fmt: skip
 """Patterns of names, the most telling first."""
@@ -71,7 +69,7 @@ _METAL_BITS: Final = "quantization"
 def foreign_format(
     folder: Path, names: Iterable[str], *, looks_below: bool = True
 ) -> Foreign | None:
-    """Return what a folder holds in place of a model that could be loaded; None when nothing is known of it.
+    """Return what a folder contains instead of a loadable model; None if unknown.
 
     Args:
         folder: to look for folders in it; those that hold a model of their own say nothing of it.

@@ -1,4 +1,4 @@
-"""What a GGUF file is, by what its header says: a model, one part of several, or something that is used beside a model.
+"""Classifies GGUF files by their headers: a model, one part of several, or an auxiliary file.
 
 Decided here alone, for lists, facts and loads. What is in the tensors is not looked at.
 """
@@ -21,25 +21,27 @@ _PIECE: Final = re.compile(
     r"(.+\.gguf)[-._](split[-_]?[a-z]+|part[-_]?\d+(-?of-?\d+)?|\d{2,5}|[a-z]{2})", re.IGNORECASE
 )
 _MOST_PARTS: Final = 1_000
-_HINT: Final = "Name a .gguf file that holds a whole model for text."
+_HINT: Final = "Use a .gguf file that contains a complete text model."
 
 
 class Role(StrEnum):
     """What a GGUF file holds."""
 
     MODEL = "a model"
-    PROJECTOR = "a projector, which lets another model see or hear, and no model by itself"
+    PROJECTOR = (
+        "a projector, which lets another model process images or audio, not a model in itself"
+    )
     ADAPTER = "an adapter (LoRA), not a whole model"
-    CONTROL = "a control vector, which steers another model, and no model by itself"
-    IMATRIX = "an importance matrix, which is of use for quantizing only"
+    CONTROL = "a control vector, which steers another model, not a model in itself"
+    IMATRIX = "an importance matrix, which is only used for quantizing"
     VOCABULARY = "a vocabulary without a model"
-    OTHER = "a model that writes no text"
+    OTHER = "a model that doesn't generate text"
 
 
 _HINTS: Final[Mapping[Role, str]] = {
-    Role.PROJECTOR: "Name the .gguf file of the model that it belongs to.",
+    Role.PROJECTOR: "Use the .gguf file of the model that it belongs to.",
     Role.ADAPTER: "Merge it into its base model (llama-export-lora), or use the adapter in its original format with the base model.",
-    Role.CONTROL: "Name the .gguf file of the model that it belongs to.",
+    Role.CONTROL: "Use the .gguf file of the model that it belongs to.",
 }
 _KINDS: Final[Mapping[str, Role]] = {
     "mmproj": Role.PROJECTOR, "projector": Role.PROJECTOR, "clip-vision": Role.PROJECTOR, "adapter": Role.ADAPTER,
@@ -143,8 +145,8 @@ def piece_error(path: Path) -> ModelLoadError | None:
     if found is None:
         return None
     return ModelLoadError(
-        f"{path.name} is one piece of {found[1]}, which was cut up ({path.parent}).",
-        f"Join all pieces in their order, as with: cat {found[1]}[-.]* > {found[1]}",
+        f"{path.name} is one piece of {found[1]}, which was split into several files ({path.parent}).",
+        f"Join all the pieces in order, for example with: cat {found[1]}[-.]* > {found[1]}",
     )
 
 
@@ -163,12 +165,12 @@ def read_whole(path: Path) -> Whole:
     )
     if found is not Role.MODEL:
         raise ModelLoadError(
-            f"{path.name} holds {found.value} ({path.parent}).", _HINTS.get(found, _HINT)
+            f"{path.name} contains {found.value} ({path.parent}).", _HINTS.get(found, _HINT)
         )
     known = part_of(path)
     if count <= 1 and known is None:
         if not header.tensors:
-            raise ModelLoadError(f"{path.name} holds no weights ({path.parent}).", _HINT)
+            raise ModelLoadError(f"{path.name} contains no weights ({path.parent}).", _HINT)
         return Whole((path,), header, (header,))
     paths = _by_name(path, known) if known else _by_header(path, header, count)
     headers = tuple(read_header(one) for one in paths)
@@ -245,8 +247,8 @@ def _by_header(path: Path, header: Header, count: int) -> list[Path]:
         if is_same and limits.is_count(number, count - 1):
             if number in found:
                 raise ModelLoadError(
-                    f"{path.name} is one of {count} parts, and more than one file here may be part {number + 1} ({path.parent}).",
-                    "Put the parts of one model into a folder of their own.",
+                    f"{path.name} is one of {count} parts, and more than one file in its folder may be part {number + 1} ({path.parent}).",
+                    "Put the parts of one model into a separate folder.",
                 )
             found[number] = other
     if len(found) < count:
@@ -256,7 +258,7 @@ def _by_header(path: Path, header: Header, count: int) -> list[Path]:
 
 def _incomplete(path: Path, there: int, count: int) -> ModelLoadError:
     return ModelLoadError(
-        f"{path.name} is one of {count} parts of a model, and only {there} of them {'is' if there == 1 else 'are'} there ({path.parent}).",
+        f"{path.name} is one of {count} parts of a model, and only {there} of them {'is' if there == 1 else 'are'} present ({path.parent}).",
         "Download the other parts into the same folder.",
     )
 
@@ -280,6 +282,6 @@ def _together(paths: Sequence[Path], headers: Sequence[Header]) -> Header:
     if len(tensors) != total or (said and said != total) or not are_counted or not total:
         raise ModelLoadError(
             f"The {len(paths)} parts of {paths[0].name} don't belong together ({paths[0].parent}).",
-            "They may be of different versions: download all of them again.",
+            "They may belong to different versions. Download all of them again.",
         )
     return replace(first, tensors=tensors, kinds=kinds, parameters=sum(kinds.values()))

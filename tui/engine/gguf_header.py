@@ -20,7 +20,7 @@ from tui.engine.limits import Shape
 from tui.files import open_regular
 
 _OTHER: Final = "Choose another file of the model, such as one with Q4_K_M or Q8_0 in its name, or its original weights."
-_AGAIN: Final = "It is cut short or damaged: download it again."
+_AGAIN: Final = "The file may be damaged. Download it again."
 _VERSIONS: Final = (2, 3)
 _SCALARS: Final = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
@@ -64,7 +64,7 @@ class Array:
 
 
 class UnknownError(ValueError):
-    """A file says of itself that it is of a kind that this module doesn't know."""
+    """A file is of a kind that this module doesn't support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a GGUF file says of itself.
+    """The header of a GGUF file.
 
     Attributes:
         architecture: as llama.cpp names it.
         values: numbers, texts, and an `Array` for each array, by their keys.
         tensors: shapes by their names, the dimension that varies fastest first.
         parameters: how many numbers the tensors hold.
-        kinds: how many of these are stored as which type, as in `{"Q4_1": 134_000_000}`.
+        kinds: how many of these are stored as which type, for example `{"Q4_1": 134_000_000}`.
         end: where the last of them ends, in bytes from the start of the file.
         values_end: where the values end and the list of tensors begins.
         data_start: where the tensors begin.
@@ -110,7 +110,7 @@ class Header:
 
     @property
     def kind(self) -> str:
-        """What the file says that it holds, as in `model` or `adapter`; empty when it doesn't say."""
+        """What the file says that it holds, for example `model` or `adapter`; empty when it doesn't say."""
         found = self.values.get("general.type")
         return found.lower() if isinstance(found, str) else ""
 
@@ -140,13 +140,14 @@ def read_header(path: Path) -> Header:
         ) from error
     except UnknownError as error:
         raise ModelLoadError(
-            f"{path} is a GGUF file of a kind that is not known here: {error}.", _OTHER
+            f"{path} is an unsupported kind of GGUF file: {error}.", _OTHER
         ) from error
     except ValueError as error:
-        raise ModelLoadError(f"{path} is not a whole GGUF file ({error}).", _AGAIN) from error
+        raise ModelLoadError(f"{path} isn't a complete GGUF file ({error}).", _AGAIN) from error
     if header.end > size:
         raise ModelLoadError(
-            f"{path} is not a whole GGUF file: {size:,} of {header.end:,} bytes are there.", _AGAIN
+            f"{path} isn't a complete GGUF file: {size:,} of {header.end:,} bytes are present.",
+            _AGAIN,
         )
     return header
 
@@ -202,7 +203,7 @@ def read_vocabulary(path: Path, header: Header) -> Vocabulary:
             f"The file {path} can't be read ({error.strerror or error}).", "Check its permissions."
         ) from error
     except ValueError as error:
-        raise ModelLoadError(f"{path} is not a whole GGUF file ({error}).", _AGAIN) from error
+        raise ModelLoadError(f"{path} isn't a complete GGUF file ({error}).", _AGAIN) from error
     added = [length for length, kind in zip(lengths, kinds, strict=False) if kind in _ADDED]
     return Vocabulary(sum(lengths), len(added), sum(added))
 
@@ -235,18 +236,18 @@ class _Reader:
     def _counts(self) -> tuple[int, int]:
         """Return how many tensors and how many values there are."""
         if self._bytes(4) != b"GGUF":
-            raise ValueError("it does not start as one")
+            raise ValueError("it doesn't start with the GGUF signature")
         version = self._take("<I")
         if version not in _VERSIONS:
             swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
             raise UnknownError(
-                "it is made for machines that write numbers the other way round"
+                "it is in big-endian byte order"
                 if swapped in _VERSIONS
-                else f"it is of version {version} of the format"
+                else f"it uses version {version} of the format"
             )
         tensor_count, value_count = self._take("<Q"), self._take("<Q")
         if tensor_count > limits.TENSORS or value_count > _MOST_VALUES:
-            raise ValueError("it says that it holds more than any model does")
+            raise ValueError("it declares more contents than any model has")
         return tensor_count, value_count
 
     def _entry(self, values: dict[str, Any], until: str = "\0") -> bool:
@@ -255,7 +256,7 @@ class _Reader:
         if key.startswith(until):
             return True
         if key in values:
-            raise ValueError("it holds two values of one name")
+            raise ValueError("it contains two values with the same name")
         values[key] = self._value(self._take("<I"))
         return False
 
@@ -284,7 +285,7 @@ class _Reader:
         for _ in range(count):
             name = self._text(_LONGEST_KEY)
             if name in tensors:
-                raise ValueError("it holds two tensors of one name")
+                raise ValueError("it contains two tensors with the same name")
             dimensions = self._take("<I")
             if dimensions > _MOST_DIMENSIONS:
                 raise ValueError("a tensor has too many dimensions")
@@ -312,7 +313,7 @@ class _Reader:
     def _bytes(self, count: int) -> bytes:
         data = self._file.read(count)
         if len(data) < count:
-            raise ValueError("it ends in the middle of its header")
+            raise ValueError("its header is incomplete")
         self._at += count
         return data
 
@@ -322,12 +323,12 @@ class _Reader:
     def _text(self, longest: int) -> str:
         length = self._take("<Q")
         if length > longest:
-            raise ValueError(f"it holds a text of {length:,} bytes")
+            raise ValueError(f"it contains a string of {length:,} bytes")
         return self._bytes(length).decode("utf-8", "replace")
 
     def _advance(self, count: int) -> None:
         if count > self._size - self._at:
-            raise ValueError("it ends in the middle of its header")
+            raise ValueError("its header is incomplete")
         self._file.seek(count, os.SEEK_CUR)
         self._at += count
 
@@ -338,11 +339,11 @@ class _Reader:
             element, count = self._take("<I"), self._take("<Q")
             self._entries += count
             if self._entries > _MOST_ENTRIES:
-                raise ValueError("its arrays hold more than any model's do")
+                raise ValueError("its arrays have more elements than any model's")
             return self._array(element, count, depth)
         if kind in _SCALARS:
             return self._take(_SCALARS[kind])
-        raise ValueError(f"it holds a value of unknown type {kind}")
+        raise ValueError(f"it contains a value of unknown type {kind}")
 
     def _array(self, element: int, count: int, depth: int) -> Array:
         if element in _SCALARS and count <= _MOST_KEPT:

@@ -1,4 +1,4 @@
-"""What this machine's CPU can do, as its system tells: asked without the libraries that make use of it."""
+"""CPU features as reported by the operating system, determined without the libraries that use them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def check(config: Mapping[str, Any], name: str) -> None:
         ModelLoadError: it certainly isn't.
     """
     if isinstance(config.get("auto_map"), Mapping):
-        # Code of its own may do anything.
+        # Custom code may do anything.
         return
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
@@ -65,23 +65,23 @@ def check(config: Mapping[str, Any], name: str) -> None:
             raise encoder(name, kind)
     elif not _is_mentioned(kind):
         raise ModelLoadError(
-            f"{name} needs a newer transformers, or code of its own: the installed one does not know "
+            f"{name} needs a newer version of transformers, or custom code: the installed version doesn't support "
             f"the architecture {kind[:_LONGEST]}.",
-            "A newer transformers may know it: pip install -U transformers",
+            "A newer version may support it: pip install -U transformers",
         )
 
 
 def encoder(name: str, kind: str) -> ModelLoadError:
     """Return the error for a model that only reads."""
     return ModelLoadError(
-        f"{name} is an encoder ({kind}), which reads text and doesn't write any.", _HINT
+        f"{name} is an encoder ({kind}), which reads text but doesn't generate it.", _HINT
     )
 
 
 def encoder_decoder(name: str, kind: str) -> ModelLoadError:
     """Return the error for a model with an encoder beside its decoder."""
     return ModelLoadError(
-        f"{name} is an encoder-decoder model ({kind}), which turns one text into another and can't hold a chat.",
+        f"{name} is an encoder-decoder model ({kind}), which converts one text into another and can't chat.",
         _HINT,
     )
 
@@ -89,8 +89,8 @@ def encoder_decoder(name: str, kind: str) -> ModelLoadError:
 def nameless(name: str) -> ModelLoadError:
     """Return the error for a config that tells no kind of model."""
     return ModelLoadError(
-        f"The config.json of {name} doesn't say what kind of model it is: it has no model_type.",
-        "It may belong to another program: download or copy the model's own config.json.",
+        f"The config.json of {name} doesn't specify what kind of model it is: model_type is missing.",
+        "It may belong to another program. Download or copy the model's own config.json.",
     )
 
 
@@ -126,7 +126,7 @@ def _is_mentioned(word: str) -> bool:
 def _tables() -> str:
     """Return the source of transformers' tables of kinds and classes; empty where there is none."""
     try:
-        # A package at the top is found without being imported.
+        # A top-level package is found without importing it.
         spec = importlib.util.find_spec("transformers")
     except (ImportError, ValueError):
         return ""

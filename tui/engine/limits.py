@@ -56,5 +56,5 @@ def shape(value: Any) -> Shape:
             raise ValueError("a tensor has no shape")
         elements *= length
         if elements > PARAMETERS:
-            raise ValueError("a tensor is larger than any can be")
+            raise ValueError("a tensor is larger than any valid tensor")
     return tuple(value)

@@ -1,4 +1,4 @@
-"""What the memory of the device in use holds now. Cheap enough for a timer, and never the one who imports torch."""
+"""Memory readings of the device in use. Cheap enough for a timer; never imports torch itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def devices() -> tuple[str, ...]:
     found: list[str] = []
     for kind in ("cuda", "xpu"):
         interface = getattr(torch, kind, None)
-        # Asking a backend that nobody has used would start it, and take memory on every device.
+        # Querying an unused backend would initialize it and take memory on every device.
         if interface is not None and _is_in_use(interface):
             found += [f"{kind}:{index}" for index in range(interface.device_count())]
     return (*found, "cpu")

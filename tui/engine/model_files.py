@@ -67,20 +67,22 @@ def parse_json(data: bytes) -> Any:
     try:
         value = json.loads(data.decode("utf-8"), parse_int=_whole_number)
     except UnicodeDecodeError as error:
-        raise ValueError("it is not UTF-8") from error
+        raise ValueError("it isn't UTF-8") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is not valid JSON: {_what_is_wrong(error)}") from error
+        raise ValueError(f"it isn't valid JSON: {_what_is_wrong(error)}") from error
     _check_depth(value)
     return value
 
 
 def _what_is_wrong(error: json.JSONDecodeError) -> str:
     if error.doc.startswith("\ufeff"):
-        return "it begins with a byte order mark, as some editors write it; save it as UTF-8 without one"
+        return (
+            "it starts with a byte order mark, which some editors add; save it as UTF-8 without one"
+        )
     if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string"):
-        return "it ends in the middle"
+        return "it is incomplete"
     return f"line {error.lineno} can't be read"
 
 
@@ -109,7 +111,7 @@ def _sizes(paths: Iterable[Path]) -> Iterator[int]:
 
 def _whole_number(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"it holds a number of {len(digits):,} digits")
+        raise ValueError(f"it has a number with {len(digits):,} digits")
     return int(digits)
 
 

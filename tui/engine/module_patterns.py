@@ -1,7 +1,7 @@
-"""Whether the patterns by which a config.json picks modules can be matched in an instant.
+"""Checks that the module patterns in a config.json can be matched quickly.
 
 Quantizers take the lists and keys of a `quantization_config` for regular expressions and match them with the names of all modules.
-Python's `re` holds up every thread while it matches, and can't be ended: `(a+)+!` takes for ever. Patterns in common use are names,
+Python's `re` holds up every thread while it matches, and can't be ended: `(a+)+!` takes forever. Patterns in common use are names,
 with a few wildcards and alternatives. Whether a pattern is valid, or picks anything, is the quantizer's business.
 """
 
@@ -36,7 +36,7 @@ def check(config: Mapping[str, Any]) -> None:
     for section in SECTIONS:
         for count, pattern in enumerate(_patterns(config.get(section))):
             if count >= _MOST_PATTERNS:
-                raise ValueError(f"its {section} names more than {_MOST_PATTERNS:,} modules")
+                raise ValueError(f"its {section} lists more than {_MOST_PATTERNS:,} modules")
             if not is_quick(pattern):
                 shown = pattern if len(pattern) <= 40 else pattern[:40] + "…"
                 raise ValueError(

@@ -1,7 +1,7 @@
-"""Whether a file of weights that was pickled holds nothing but tensors and their names: asked before torch unpickles it.
+"""Checks, before torch unpickles a weights file, that it contains only tensors and their names.
 
 torch runs no code of such a file, but it makes what the file asks for: an array of bytes that fills the memory, or a name so long that a
-regular expression takes for ever over it. The instructions are read here, and none is followed.
+regular expression takes forever over it. The instructions are read here, and none is followed.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def _check(path: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             for part in archive.infolist():
                 if part.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError("it is packed in a way that torch doesn't write")
+                    raise ValueError("it uses a compression method that PyTorch doesn't use")
                 if part.filename.endswith(_INSTRUCTIONS):
                     if part.file_size > _MOST_BYTES:
-                        raise ValueError("it holds far more than the names of tensors")
+                        raise ValueError("it contains far more than tensor names")
                     with archive.open(part) as inside:
                         _check_pickle(inside)
 
@@ -83,14 +83,14 @@ def _check_pickle(file: IO[bytes]) -> None:
     """
     for count, (name, argument) in enumerate(_opcodes(file)):
         if count > _MOST_OPCODES:
-            raise ValueError("it holds far more than the names of tensors")
+            raise ValueError("it contains far more than tensor names")
         if isinstance(argument, str):
             if name == "GLOBAL" and argument.rpartition(" ")[2] in _GREEDY:
-                raise ValueError("it makes more than tensors")
+                raise ValueError("it creates objects other than tensors")
             if name != "GLOBAL" and argument in _GREEDY:
-                raise ValueError("it makes more than tensors")
+                raise ValueError("it creates objects other than tensors")
             if len(argument) > limits.NAME:
-                raise ValueError(f"it holds a name of {len(argument):,} characters")
+                raise ValueError(f"it contains a name of {len(argument):,} characters")
 
 
 def _opcodes(file: IO[bytes]) -> Iterator[tuple[str, object]]:

@@ -1,4 +1,4 @@
-"""What is a part of a diffusion pipeline (diffusers): such a part has a config.json and weights, and is no model to talk with."""
+"""Recognizes parts of diffusion pipelines (diffusers): they have a config.json and weights but can't chat."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def error(name: str, part: str) -> ModelLoadError:
         part: its class.
     """
     return ModelLoadError(
-        f"{name} is a part of a diffusion pipeline ({part}), which makes images or sound, not text.",
+        f"{name} is part of a diffusion pipeline ({part}), which generates images or audio, not text.",
         "Choose a model made for text generation.",
     )
 

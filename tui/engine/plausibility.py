@@ -1,6 +1,6 @@
-"""Whether what the files of a model folder say can be true: asked before a library is let loose on them.
+"""Plausibility checks of a model folder's files, before any library reads them.
 
-A config that names a billion layers would keep transformers busy for ever. What is wrong is said as a sentence. Kinds and sizes of
+A config that names a billion layers would keep transformers busy forever. What is wrong is said as a sentence. Kinds and sizes of
 files are `folder_files`' business, weights are `checkpoint`'s business, and what follows from all numbers together is found out in
 `local.blueprint`.
 """
@@ -36,7 +36,7 @@ _MOST_BYTES: Final[Mapping[str, int]] = {
 }
 """The files that hold one JSON object, and how long they can be."""
 _OTHER_WEIGHTS: Final = "transformers_weights"
-"""Names the file that weights are read from in place of the one that `checkpoint` looks at, and that facts are told of."""
+"""Names the file that weights are read from instead of the one that `checkpoint` looks at, and that facts are told of."""
 _VERSIONS: Final = "configuration_files"
 _VERSION: Final = re.compile(r"config\.[\w.-]{1,40}\.json")
 _CORE: Final[Mapping[str, int]] = {
@@ -91,7 +91,7 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> None:
     """Check the files of a folder, but for its weights.
 
     Args:
-        folder: holds a model.
+        folder: contains a model.
         config: what its config.json says.
 
     Raises:
@@ -106,11 +106,13 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _others(folder: Path, config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the configs that transformers may read in place of config.json: those that it names for other versions."""
+    """Yield the configs that transformers may read instead of config.json: those that it names for other versions."""
     names = config.get(_VERSIONS)
     for name in () if names is None else names if isinstance(names, list) else (None,):
         if not (isinstance(name, str) and _VERSION.fullmatch(name)):
-            raise wrong(folder / "config.json", f"it names no config of this folder in {_VERSIONS}")
+            raise wrong(
+                folder / "config.json", f"{_VERSIONS} refers to a config that isn't in this folder"
+            )
         if (folder / name).exists():
             yield _object(folder / name, model_files.CONFIG_BYTES)
 
@@ -119,7 +121,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     for part in _parts(config):
         _check_numbers(part, folder)
         if part.get(_OTHER_WEIGHTS) is not None:
-            raise wrong(folder / "config.json", f"it names weights of its own in {_OTHER_WEIGHTS}")
+            raise wrong(folder / "config.json", f"{_OTHER_WEIGHTS} refers to other weights")
         method = _mapping(part.get("quantization_config")).get("quant_method", "")
         if not isinstance(method, str):
             raise _says(folder / "config.json", "quant_method", method)
@@ -152,7 +154,7 @@ def check_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
         ModelLoadError: it is more than any model's.
     """
     if vocabulary.text_bytes > _MOST_TEXT_BYTES:
-        raise wrong(path, "its vocabulary holds far more text than any other")
+        raise wrong(path, "its vocabulary contains far more text than any real one")
     if vocabulary.added > tokenizer_settings.MOST_ADDED:
         raise wrong(path, f"it adds more than {tokenizer_settings.MOST_ADDED:,} tokens")
     if vocabulary.added_bytes > tokenizer_settings.MOST_ADDED_BYTES:
@@ -211,7 +213,7 @@ def _can_be(name: str, value: Any) -> bool:
         # Some models measure positions in seconds. No comparison with NaN holds.
         return -1 <= value <= limits.CONTEXT_TOKENS
     if name in _CORE and not (name in _LENGTHS and value == -1):
-        # Programs that know one kind of number write 32 as 32.0.
+        # Programs with only one number type write 32 as 32.0.
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
         return whole is None or limits.is_count(whole, _CORE[name])
     if isinstance(value, bool) or not isinstance(value, int):
@@ -236,14 +238,14 @@ def _object(path: Path, most_bytes: int) -> Mapping[str, Any]:
     except ValueError as error:
         raise wrong(path, str(error)) from error
     if not isinstance(value, dict):
-        raise wrong(path, "it holds no JSON object")
+        raise wrong(path, "it isn't a JSON object")
     return value
 
 
 def _check_object(path: Path, most_bytes: int) -> None:
     value = _object(path, most_bytes)
     if not _is_template(value.get("chat_template")):
-        raise wrong(path, "its chat template is no text, or far too long")
+        raise wrong(path, "its chat template isn't text, or is far too long")
     if path.name in tokenizer_settings.FILES:
         try:
             tokenizer_settings.check(path.name, value)
@@ -276,4 +278,4 @@ def _is_text(value: Any) -> bool:
 def _says(path: Path, name: str, value: Any) -> ModelLoadError:
     shown = repr(value)
     shown = shown if len(shown) <= 40 else shown[:40] + "…"
-    return wrong(path, f"it says {name} is {shown}, which no model has")
+    return wrong(path, f"{name} is {shown}, which isn't plausible for any model")

@@ -1,4 +1,4 @@
-"""What a model is made for, as its files say it: refused where that is no chat, for lists and loads alike.
+"""Rejects models whose files show that they aren't made for chat, both in lists and on load.
 
 Only what the files name is looked at; what transformers knows of an architecture is `local.model_classes`' business.
 """
@@ -34,19 +34,19 @@ def check(folder: Path, config: Mapping[str, Any], name: str) -> None:
     """
     if head := _other_head(config):
         raise ModelLoadError(
-            f"{name} is a model that sorts or rates what it is given ({head[:_LONGEST]}), and doesn't write text.",
+            f"{name} is a model that classifies or scores text ({head[:_LONGEST]}) and doesn't generate it.",
             _HINT,
         )
     if (folder / "modules.json").is_file() and any((folder / one).exists() for one in _EMBEDDINGS):
         raise ModelLoadError(
-            f"{name} is a model that turns texts into numbers to compare them by (sentence-transformers), and doesn't write text.",
+            f"{name} is an embedding model (sentence-transformers) and doesn't generate text.",
             _HINT,
         )
     stored = config.get("quantization_config")
     if is_mlx(config) and not (isinstance(stored, Mapping) and "quant_method" in stored):
         raise ModelLoadError(
             f"{name} is quantized for MLX, Apple's framework, which transformers can't read.",
-            "Choose the model without this quantization, or another one of it, such as a .gguf file.",
+            "Choose an unquantized version of the model, or another quantization of it, such as a .gguf file.",
         )
 
 

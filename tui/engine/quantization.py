@@ -28,18 +28,18 @@ _NESTED_CODE_BYTES: Final = 256 * 4 + 4
 _BNB_OUTPUTS: Final = 32
 _TORCH_INT4_OUTPUTS: Final = 16
 LinearBytes = Callable[[int, int, bool], int | None]
-"""Takes the outputs and inputs of a linear layer and whether scales are quantised too; returns bytes, None for a layer that is left as
+"""Takes the outputs and inputs of a linear layer and whether scales are quantized too; returns bytes, None for a layer that is left as
 it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """One way to hold a model's weights.
+    """A storage format for a model's weights.
 
     Attributes:
         name: on the command line and in files.
         label: in the sidebar.
-        bits: per weight of a quantised layer.
+        bits: per weight of a quantized layer.
         help: one sentence.
         linear_bytes: what a linear layer's weights take; None where they stay as they are.
         package: the Python package that it needs; empty for none.
@@ -126,15 +126,15 @@ def _own_int4(rows: int, columns: int, _double: bool) -> int | None:
 QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
     entry.name: entry
     for entry in (
-        Quantization(NONE, "none", 16, "The weights unquantised, in 16 or 32 bits."),
+        Quantization(NONE, "none", 16, "Unquantized weights in 16 or 32 bits."),
         Quantization(
             INT8, "int8 weight-only (CPU)", 8,
-            "One scale for each row, made at load: linear layers in half the memory of bf16, nearly its answers, as fast or faster.",
+            "One scale per row, computed on load: linear layers in half the memory of bf16, with nearly the same answers, as fast or faster.",
             _own_int8, devices=("cpu",),
         ),
         Quantization(
             INT4, "int4 weight-only (CPU)", 4,
-            "A scale and an offset for each 32 weights, made at load: the least memory, other answers here and there, often the fastest.",
+            "One scale and offset per 32 weights, computed on load: the least memory, somewhat different answers, often the fastest.",
             _own_int4, devices=("cpu",),
         ),
         Quantization(
@@ -149,17 +149,17 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         ),
         Quantization(
             "4bit-fp4", "4-bit fp4 (bitsandbytes)", 4,
-            "FP4: the memory of nf4, and as a rule a little less exact.",
+            "FP4: the same memory as nf4, and usually slightly less accurate.",
             _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"), _bnb_4bit_odd,
         ),
         Quantization(
             "torchao-int8", "int8 weight-only (torchao)", 8,
-            "One scale for each row: the memory of 8-bit, and nearly the answers of bf16.",
+            "One scale per row: the same memory as 8-bit, and nearly the same answers as bf16.",
             _torchao_int8, "torchao",
         ),
         Quantization(
             "torchao-int4", "int4 weight-only (torchao)", 4,
-            "One scale for each 32 weights: the memory of 4-bit; on a CPU also faster than bf16.",
+            "One scale per 32 weights: the same memory as 4-bit; on a CPU also faster than bf16.",
             _torchao_int4, "torchao", ("cuda", "xpu", "cpu"), tiles={"cuda": (8, 1024)},
         ),
     )
@@ -189,7 +189,7 @@ def availability(name: str, device: str) -> Availability:
 
     Args:
         name: of an entry in `QUANTIZATIONS`.
-        device: a torch device, as in `cuda:0`; empty when it is not known yet.
+        device: a torch device, for example `cuda:0`; empty when it is not known yet.
 
     Raises:
         KeyError: there is no such quantization.

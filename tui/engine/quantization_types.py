@@ -1,4 +1,4 @@
-"""Whether a quantization_config names nothing but settings of a quantization as the types of its parts.
+"""Checks that a quantization_config only refers to types that are quantization settings.
 
 torchao calls whatever goes by that name in its modules, with the values beside it, and takes any attribute of torch for a dtype:
 `torch.save` is one, and the path of a file can be a value. What is let through are the names that settings have.
@@ -30,7 +30,9 @@ def check(config: Mapping[str, Any]) -> None:
         kind, data = part.get(_TYPE), part.get("_data")
         if _TYPE in part and not _is_setting(kind, data):
             shown = f"{kind} {data}" if kind == _DTYPE else str(kind)
-            raise ValueError(f"its quantization is made of {shown[:60]!r}, which is no setting")
+            raise ValueError(
+                f"its quantization config contains {shown[:60]!r}, which isn't a valid setting"
+            )
 
 
 def _is_setting(kind: Any, data: Any) -> bool:

@@ -21,7 +21,7 @@ DTYPE_BYTES: Final = {
 _LENGTH_BYTES: Final = 8
 _LIMIT_BYTES: Final = 25_000_000
 """The Hub's own limit; a header of 100,000 tensors takes half of it."""
-_CUT_SHORT: Final = "it is cut short"
+_CUT_SHORT: Final = "it is incomplete"
 _NOT_VALID: Final = "its header is not valid"
 
 
@@ -56,7 +56,7 @@ def _tensors(header: Any, data_bytes: int) -> dict[str, tuple[str, Shape]]:
         if name == "__metadata__":
             continue
         if len(name) > limits.NAME:
-            raise ValueError(f"it holds a name of {len(name):,} characters")
+            raise ValueError(f"it contains a name of {len(name):,} characters")
         dtype, shape, (first, last) = _entry(entry)
         found[name] = (dtype, shape)
         end, total = max(end, last), total + last - first
@@ -75,7 +75,7 @@ def _entry(entry: Any) -> tuple[str, Shape, tuple[int, int]]:
     shape = limits.shape(values.get("shape"))
     first, last = offsets
     if dtype in DTYPE_BYTES and math.prod(shape) * DTYPE_BYTES[dtype] != last - first:
-        raise ValueError("a tensor has another size than its shape")
+        raise ValueError("a tensor's size doesn't match its shape")
     return dtype, shape, (first, last)
 
 

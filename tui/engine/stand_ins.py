@@ -49,10 +49,10 @@ _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _SUFFIXES: Final = {"gguf": ".gguf", "safetensors": ".safetensors", "torch": ".bin"}
 """How the names of files of weights end, by their formats."""
 _WORDS: Final = {
-    "gguf": "a GGUF file", "safetensors": "a file of safetensors", "torch": "a file of weights in PyTorch's own format",
+    "gguf": "a GGUF file", "safetensors": "a safetensors file", "torch": "a weights file in PyTorch format",
 }  # fmt: skip
 _RENAMES: Final = {
-    "gguf": "Rename it so that its name ends in .gguf, and name it.",
+    "gguf": "Rename it so that its name ends in .gguf, and use that path.",
     "safetensors": "Rename it to model.safetensors, or download it again.",
     "torch": "Rename it to pytorch_model.bin, or download it again.",
 }
@@ -60,7 +60,7 @@ _RENAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What a file is in place of what its name says.
+    """The actual kind of a file whose name is misleading.
 
     Attributes:
         what: goes on after "is".
@@ -107,7 +107,7 @@ def find(path: Path) -> StandIn | None:
 
 
 def of(start: bytes, size: int, suffix: str = "", *, ends_in_zeros: bool = True) -> StandIn | None:
-    """Return what a file is in place of what its name says, by its first bytes.
+    """Return the actual kind of a file whose name is misleading, by its first bytes.
 
     Args:
         start: some hundred bytes of it.
@@ -116,15 +116,17 @@ def of(start: bytes, size: int, suffix: str = "", *, ends_in_zeros: bool = True)
         ends_in_zeros: what its last bytes are, if the first ones are zeros.
     """
     if not size:
-        return StandIn("empty", "Its download was cut off: download or copy it again.")
+        return StandIn("empty", "Its download was interrupted. Download or copy it again.")
     if not start.strip(b"\0") and ends_in_zeros:
-        return StandIn("nothing but zeros", "Its download was cut off: download or copy it again.")
+        return StandIn(
+            "filled with zeros only", "Its download was interrupted. Download or copy it again."
+        )
     if size <= _POINTER_BYTES and (found := _pointer(start)):
         return found
     if _PAGE.match(start):
         return StandIn(
             "a web page, not the file itself",
-            "The server answered with a page, as for a log-in or an error: download it again.",
+            "The server returned a web page, such as a login or error page. Download it again.",
         )
     if size <= _POINTER_BYTES:
         is_error = suffix != ".jinja" and (
@@ -133,7 +135,7 @@ def of(start: bytes, size: int, suffix: str = "", *, ends_in_zeros: bool = True)
         if is_error:
             return StandIn(
                 "a server's error message, not the file itself",
-                "Check that the model may be downloaded (hf auth login), and download it again.",
+                "Check that you have access to the model (hf auth login), and download it again.",
             )
     return _other_format(start, suffix)
 
@@ -141,12 +143,13 @@ def of(start: bytes, size: int, suffix: str = "", *, ends_in_zeros: bool = True)
 def _other_format(start: bytes, suffix: str) -> StandIn | None:
     """Return what a whole file is whose format is another one than its name says."""
     if (kind := kind_of(start)) and suffix in _SUFFIXES.values() and suffix != _SUFFIXES[kind]:
-        return StandIn(f"{_WORDS[kind]}, whatever its name says", _RENAMES[kind])
+        return StandIn(f"{_WORDS[kind]}, despite its name", _RENAMES[kind])
     if suffix in _NEVER_ARCHIVES and (archive := archive_of(start)):
-        return StandIn(archive, "Unpack it first, in {folder}.")
+        return StandIn(archive, "Unpack it in {folder} first.")
     if start[:4] in _OLDER_GGML:
         return StandIn(
-            "a GGML file, from before GGUF", "Download the model as a .gguf file or as safetensors."
+            "a GGML file, the format before GGUF",
+            "Download the model as a .gguf file or as safetensors.",
         )
     return None
 
@@ -204,7 +207,7 @@ def _dead_link(path: Path) -> StandIn:
         target = ""
     if "annex/objects" in target:
         return _ANNEX
-    return StandIn("a link to a file that isn't there")
+    return StandIn("a link to a file that doesn't exist")
 
 
 _ANNEX: Final = StandIn(

@@ -8,7 +8,7 @@ from tui.engine.base import Emit, Event, ReasoningDelta, ReasoningFound, TextDel
 
 
 class StopTexts:
-    """Ends a reply before the first of some texts: passes events on, and holds back what may be the beginning of one."""
+    """Ends a reply at stop strings: passes events on, and holds back text that may be the start of one."""
 
     def __init__(self, texts: Sequence[str], emit: Emit, marks: Sequence[str] = ()) -> None:
         """Watch for texts in what is given to `take`, which goes on to `emit`.

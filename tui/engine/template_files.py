@@ -177,4 +177,4 @@ def _text_of(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise wrong(path, "it is not UTF-8") from error
+        raise wrong(path, "it isn't UTF-8") from error

@@ -38,7 +38,7 @@ def check(file_name: str, values: Mapping[str, Any]) -> None:
     if added > MOST_ADDED:
         raise ValueError(f"it adds more than {MOST_ADDED:,} tokens")
     if _length(values) > MOST_ADDED_BYTES:
-        raise ValueError("the tokens that it adds are far too long")
+        raise ValueError("its added tokens are far too long")
     decoder = values.get("added_tokens_decoder")
     ids = [*(decoder if isinstance(decoder, Mapping) else ())]
     if file_name == "added_tokens.json":
@@ -48,7 +48,7 @@ def check(file_name: str, values: Mapping[str, Any]) -> None:
         _check_amounts(values)
     for one in ids:
         if not str(one).isdecimal() or int(one) > limits.VOCABULARY:
-            raise ValueError("it adds a token whose number no token has")
+            raise ValueError("it adds a token with an invalid ID")
 
 
 def _length(values: Mapping[str, Any]) -> int:
@@ -74,22 +74,22 @@ def _check_names(file_name: str, values: Mapping[str, Any]) -> None:
     versions = values.get(_VERSIONS)
     for one in versions if isinstance(versions, list) else [versions]:
         if one is not None and not (isinstance(one, str) and _VERSION.fullmatch(one)):
-            raise ValueError(f"it names a tokenizer outside its folder in {_VERSIONS}")
-    # Names of files in tokenizer_config.json are never obeyed, and often stem from its author's machine.
+            raise ValueError(f"{_VERSIONS} refers to a tokenizer outside its folder")
+    # File names in tokenizer_config.json are never used, and often come from the author's machine.
     obeyed = {name for name in values if name.endswith("_file")}
     names = {*_CONTENTS, *(obeyed if file_name == "special_tokens_map.json" else ())}
     if paths := sorted(name for name in names if isinstance(values.get(name), str)):
-        raise ValueError(f"it names a file of its own in {paths[0]}")
+        raise ValueError(f"{paths[0]} refers to another file")
     if values.get("init_inputs"):
-        raise ValueError("it names files of its own in init_inputs")
+        raise ValueError("init_inputs refers to other files")
     options = values.get("sp_model_kwargs")
     if options and not (isinstance(options, Mapping) and options.keys() <= _SAMPLING):
         # SentencePiece takes the name of a file among them, and reads it.
-        raise ValueError("it has other options for SentencePiece than those for sampling")
+        raise ValueError("it has SentencePiece options other than the sampling options")
 
 
 def _check_amounts(values: Mapping[str, Any]) -> None:
     """Check that no number asks for very many tokens: some tokenizers make theirs up."""
     for name, value in values.items():
         if isinstance(value, int | float) and value > MOST_ADDED and not _NO_AMOUNT.search(name):
-            raise ValueError(f"it says {name[:40]} is more than {MOST_ADDED:,}")
+            raise ValueError(f"{name[:40]} is more than {MOST_ADDED:,}")

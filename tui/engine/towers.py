@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _NAMES: Final = (
-    # What turns a picture, a film or a sound into features.
+    # Encoders of images, video, or audio.
     r"(\w+_)?(vision|visual|image|video|audio|speech)_(tower|model|encoder|backbone|neck|proj)",
     r"visual|vqmodel|encoder|qformer|(acoustic|semantic)_tokenizer_encoder|word_timestamp_(encoder|head)",
-    # What turns features into embeddings.
+    # Projectors from features to embeddings.
     r"multi_modal_projector|mm_projector|projector|language_projection|image_to_text_projection|vision_projection",
     r"aligner|connector|merger|resampler_model|vision_resampler|vision_adapter|perception_emb_norm",
     r"vision_embed_tokens|visual_embeddings_table",
-    # What draws.
+    # Image generators.
     r"generation_(embeddings|aligner|head)",
 )
 _IN_FILES: Final = (

@@ -17,7 +17,7 @@ def subject(name: str, digest: str, commit: str = "") -> str:
     """Return the subject for the code of a repository or folder.
 
     Args:
-        name: a Hub id, or the path of a folder.
+        name: a Hub ID, or the path of a folder.
         digest: of the files that decide what runs, in hexadecimal digits.
         commit: of a repository; empty for a folder.
     """

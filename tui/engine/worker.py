@@ -170,7 +170,7 @@ class EngineWorker:
     # -- what came of it; from the UI thread's timer
 
     def drain(self) -> list[tuple[JobId, Event]]:
-        """Return what was emitted since the last call: neighbouring deltas joined, outdated progress left out."""
+        """Return what was emitted since the last call: neighboring deltas joined, outdated progress left out."""
         return self._events.drain()
 
     # -- the thread
@@ -274,9 +274,9 @@ class EngineWorker:
 
     def _out_of_memory(self, error: MemoryError) -> Failed:
         said = failures.words(error)
-        why = said if said != failures.type_name(error) else "the system refused more"
+        why = said if said != failures.type_name(error) else "the system couldn't allocate more"
         failed = self._failed(
-            f"There is not enough memory ({why}).", "Try a smaller model or a quantization."
+            f"There isn't enough memory ({why}).", "Try a smaller model or a quantization."
         )
         return replace(failed, cause=FailureCause.MEMORY)
 
@@ -287,5 +287,5 @@ class EngineWorker:
         try:
             return self._engine.loaded is not None
         except BaseException as error:  # noqa: BLE001 - a job ends with its event, also when the engine doesn't know what it has
-            failures.log(_log, logging.ERROR, "the engine does not say what is loaded", error)
+            failures.log(_log, logging.ERROR, "the engine didn't report what is loaded", error)
             return False

@@ -1,4 +1,4 @@
-"""Highlighted code for a caller that must not wait: what is known is there at once, the rest is worked on in a thread.
+"""Highlighted code for a caller that must not wait: cached answers are returned at once; the rest is computed in a thread.
 
 What is asked for last is done first, since that is what the reader looks at. How tokens look is up to the caller.
 """
@@ -32,10 +32,10 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What became of a stretch of code."""
+    """The result for a stretch of code."""
 
     value: T | None
-    """None: it stays plain."""
+    """None: the code stays plain."""
 
 
 class Highlighter(Generic[T]):
@@ -80,7 +80,7 @@ class Highlighter(Generic[T]):
 
     def _want(self, stretch: Stretch) -> None:
         self._wanted.pop(stretch, None)
-        # While code is being written, nobody waits for what it was a moment ago.
+        # While code is being written, its previous version is no longer needed.
         outdated = next(reversed(self._wanted), None)
         if outdated is not None and _goes_on(outdated, stretch):
             del self._wanted[outdated]

@@ -1,4 +1,4 @@
-"""What the names of languages stand for, from Pygments' table: no lexer is imported, nor a plugin asked."""
+"""Language names and file extensions from Pygments' table, without importing lexers or plugins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 
 
 def extension_of(language: str) -> str:
-    """Return how the names of files in a language end, as in `.py`; `.txt` for one that is not known.
+    """Return a language's file extension, for example `.py`; `.txt` if unknown.
 
     The first call imports the table, which takes longer than the thread of a screen has.
     """

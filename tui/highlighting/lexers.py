@@ -1,6 +1,6 @@
 """Tokens of code, for a caller that can wait a moment: the lexers that are tried, and what follows when one fails.
 
-A lexer that ends its process twice isn't run again, and a process that can't be started isn't started for ever: code is
+A lexer that ends its process twice isn't run again, and a process that can't be started isn't started forever: code is
 plain then. Nothing here knows what tokens look like.
 """
 
@@ -86,7 +86,7 @@ class Lexers:
         if not self._is_closed:
             self._strikes[language] += 1
             self.ended += 1
-            _log.warning("the lexer for %r was ended: %s", language, error)
+            _log.warning("the lexer for %r was stopped: %s", language, error)
 
     def _remember_unknown(self, language: str) -> None:
         while len(self._unknown) >= _MOST_UNKNOWN:
@@ -100,7 +100,7 @@ class Lexers:
                 self._false_starts = 0
             except LexerProcessError as error:
                 self._false_starts += 1
-                _log.warning("the process for lexers did not start: %s", error)
+                _log.warning("the lexer process did not start: %s", error)
                 self._drop()
         return self._process
 

@@ -123,7 +123,7 @@ def limit_itself(memory_bytes: int) -> None:
 
 def serve(lexers: Lexers, alarms: Alarms) -> None:
     """Answer requests until there are no more."""
-    # Whatever a library prints goes where errors go, not between the answers.
+    # Library output goes to standard error, not between the answers.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     _write(answers, READY)
@@ -144,7 +144,7 @@ def main(path: str, cpu_s: str, wall_s: str, memory_bytes: str) -> None:
     """Run with Pygments from `path`; the limits hold for each request, but the one of memory for all of them."""
     limit_itself(int(memory_bytes))
     sys.path.append(path)
-    # Nobody may be there to read any more.
+    # The reader may be gone.
     with contextlib.suppress(BrokenPipeError):
         serve(Lexers(), Alarms(float(cpu_s), float(wall_s)))
 

@@ -24,7 +24,7 @@ _MOST_BYTES: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a lexer may take."""
+    """Limits on a lexer's time and memory."""
 
     cpu_s: float = 1.0
     """For one stretch of code. The slowest lexer takes a fifth of it to be made and used for the first time."""
@@ -34,7 +34,7 @@ class Limits:
 
 
 class LexerProcessError(Exception):
-    """The process could not be started, ended early, took too long or answered nonsense."""
+    """The process could not be started, exited early, took too long, or sent an invalid response."""
 
 
 class LexerProcess:
@@ -53,11 +53,11 @@ class LexerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Neither Ctrl+C nor the end of the terminal is meant for it.
+                # Ctrl+C and the terminal's hangup must not affect it.
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise LexerProcessError(f"no process for lexers: {error}") from error
+            raise LexerProcessError(f"can't start the lexer process: {error}") from error
 
     def wait_until_ready(self) -> None:
         """Wait until it takes requests.
@@ -67,7 +67,7 @@ class LexerProcess:
         """
         with self._deadline():
             if self._read() != lexing.READY:
-                raise LexerProcessError("the process for lexers has an unknown way of talking")
+                raise LexerProcessError("the lexer process uses an unknown protocol")
 
     def ask(self, language: str, code: str) -> Any:
         """Return what the program answers, decoded but not checked.
@@ -82,7 +82,7 @@ class LexerProcess:
                 stdin.write(request)
                 stdin.flush()
             except (OSError, ValueError) as error:
-                raise LexerProcessError("the process for lexers has ended") from error
+                raise LexerProcessError("the lexer process has exited") from error
             return self._read()
 
     @contextlib.contextmanager
@@ -99,10 +99,10 @@ class LexerProcess:
         try:
             line = _pipe(self._process.stdout).readline(_MOST_BYTES)
             if not line.endswith(b"\n"):
-                raise LexerProcessError("the process for lexers ended, or answered too much")
+                raise LexerProcessError("the lexer process exited or sent too much output")
             return json.loads(line)
         except (OSError, ValueError, RecursionError) as error:
-            raise LexerProcessError("the process for lexers answered nonsense") from error
+            raise LexerProcessError("the lexer process sent an invalid response") from error
 
     def kill(self) -> None:
         """End it without waiting; from any thread."""
@@ -125,7 +125,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 def _command(limits: Limits) -> list[str]:
     pygments = importlib.util.find_spec("pygments")
     if not sys.executable or pygments is None or pygments.origin is None:
-        raise LexerProcessError("there is no Python, or no Pygments, that a process could run")
+        raise LexerProcessError("no Python with Pygments was found for the lexer process")
     folder = Path(pygments.origin).parent.parent
     # Isolated, and without what other packages have run at Python's start.
     python = [sys.executable, "-I", "-S", "-B", str(Path(lexing.__file__))]

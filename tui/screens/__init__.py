@@ -1,1 +1,1 @@
-"""Screens compose widgets, listen to their messages, and call sessions and the engine's worker."""
+"""Screens arrange widgets, handle their messages, and call the sessions and the engine's worker."""

@@ -25,7 +25,7 @@ from tui.widgets.key_burst import BURST_S
 
 
 class Ask(Dialog[str]):
-    """Asks a question; returns the id of the answer, or None for Escape. The first answer has the focus."""
+    """Asks a question. Returns the ID of the answer, or None for Escape. The first answer has the focus."""
 
     PLACE = Scope.QUESTION
     BINDINGS: ClassVar[list[BindingType]] = bindings(
@@ -47,7 +47,7 @@ class Ask(Dialog[str]):
     """
 
     burst_s: ClassVar[float] = BURST_S
-    """How long a letter waits for a second one, in seconds; 0 takes every letter for an answer."""
+    """How long a letter waits for a second one, in seconds; with 0, every letter is an answer."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class Ask(Dialog[str]):
         *,
         type_on: Callable[[str], object] | None = None,
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
             title: the question in a few words.
-            text: what is at stake; may be empty.
+            text: the consequences; may be empty.
             answers: two to four; the safest first.
-            type_on: takes what somebody goes on typing who has not seen the question come up; None to drop it.
+            type_on: receives letters typed by a user who has not noticed the question; None to drop them.
         """
         super().__init__()
         self._type_on = type_on
@@ -95,7 +95,7 @@ class Ask(Dialog[str]):
 
     @property
     def _left_with(self) -> str:
-        """What Escape amounts to."""
+        """The ID of the answer that Escape stands for."""
         answers = list(self._answers.values())
         return next((one for one in answers if one.is_escape), answers[0]).label
 
@@ -105,7 +105,7 @@ class Ask(Dialog[str]):
         return Content(f"{sanitize_line(answer.label)}{key}")
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Put the answers below each other where they don't fit side by side."""
+        """Stack the answers if they don't fit side by side."""
         needed = sum(
             self._button_label(answer).cell_length + 6 for answer in self._answers.values()
         )
@@ -114,7 +114,7 @@ class Ask(Dialog[str]):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        """Leave the answers in sight: where there is no room for all, air goes first, and what is at stake scrolls."""
+        """Keep the answers visible. If space is short, the blank lines go first, and then the text scrolls."""
         if not self.query("#said"):
             return
         frame, said = self.query_one("#dialog"), self.query_one("#said")
@@ -125,15 +125,15 @@ class Ask(Dialog[str]):
         self.set_class(is_tight, "-tight")
         room = max(1, self.size.height - least - (0 if is_tight else len(others)))
         said.styles.max_height = room
-        # Only then is it a place to go to.
+        # It needs the focus only if it scrolls.
         said.can_focus = text > room
 
     def on_mount(self, event: events.Mount) -> None:
-        """Take letters that come right now for the rest of a word."""
+        """Treat letters typed right now as the rest of a word."""
         self._typed_at = event.time
 
     def on_key(self, event: events.Key) -> None:
-        """Give the answer that a key stands for; letters that follow each other are prose, and no answer."""
+        """Give the answer that a key stands for. Letters in quick succession are prose, not an answer."""
         given = self._keys.get(event.character or "") or self._keys.get(event.key)
         letter = event.character if event.is_printable else None
         if letter is None or self.burst_s <= 0:
@@ -164,11 +164,11 @@ class Ask(Dialog[str]):
 
 
 Check = Callable[[str], str | None]
-"""Takes a text and returns the sentence that says why it can't be taken; None when it can."""
+"""Checks a text: returns a sentence that says why it is not accepted, or None if it is."""
 
 
 class AskText(Dialog[str]):
-    """Asks for a text; returns it as it was typed, or None for Escape."""
+    """Asks for a text. Returns it as typed, or None for Escape."""
 
     PLACE = Scope.FORM
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FORM)
@@ -194,16 +194,16 @@ class AskText(Dialog[str]):
         multiline: bool = False,
         is_path: bool = False,
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            title: what is asked for.
-            value: what the field holds at first.
-            note: a sentence on what can be typed.
+            title: what to enter.
+            value: the initial text of the field.
+            note: a sentence about what to type.
             placeholder: shown while the field is empty.
-            check: whether a text can be taken; asked when Enter is pressed.
+            check: checks the text when Enter is pressed.
             multiline: whether the text may have several lines.
-            is_path: whether it is the path of a file or folder, which Tab completes.
+            is_path: whether the text is a path, which Tab completes.
         """
         super().__init__()
         self._title_text = title
@@ -241,7 +241,7 @@ class AskText(Dialog[str]):
             )
 
     def action_newline(self) -> None:
-        """Begin a new line in the field."""
+        """Start a new line in the field."""
         self.query_one("#text", TextField).action_newline()
 
     def action_complete(self) -> None:
@@ -249,7 +249,7 @@ class AskText(Dialog[str]):
         self.query_one(PathField).complete()
 
     def action_accept(self) -> None:
-        """Return the text, or say why it can't be taken."""
+        """Return the text, or show why it is not accepted."""
         if self._multiline:
             text = self.query_one("#text", TextField).text
         else:

@@ -1,8 +1,8 @@
-"""A chat's branches as a map of lines: which turn stands on which row, and the lanes that are drawn before it.
+"""A chat's branches as a map of lines: the row of each turn, and the lanes drawn before it.
 
-A run of turns goes straight down on one lane, however long it is: from where it begins, along the active path or else along its
-longest way. The other variants that it passes hang on a lane beside it, each with the run that begins with it, in the order in
-which they were made. So the width of the map grows with the logarithm of the number of turns at most, and the active path is the
+A run of turns goes straight down on one lane, however long it is: from its first turn, along the active path or else along its
+longest branch. The other variants that it passes hang on a lane beside it, each with its own run, in the order in
+which they were created. So the width of the map grows at most with the logarithm of the number of turns, and the active path is the
 first lane.
 """
 
@@ -18,26 +18,26 @@ _FREE: Final = "  "
 _TAKEN: Final = " │"
 _FORK: Final = "─╮"
 _FOLDED: Final = "─▸"
-"""What stands behind a turn's sign: nothing, the lane of the turn before, its own lane, or that one folded."""
+"""What is drawn after a turn's sign: nothing, the lane of the turn before, the turn's own lane, or its folded lane."""
 
 
 class Lane(NamedTuple):
-    """A stretch of lines, two cells wide."""
+    """A piece of a lane, two cells wide."""
 
     text: str
     is_active: bool = False
-    """Whether it belongs to the active path."""
+    """Whether it is part of the active path."""
 
 
 class MapRow(NamedTuple):
     """One row of the map.
 
     Attributes:
-        turn_id: the turn that stands on it; None for a row of lines alone.
+        turn_id: the turn on this row; None for a row with only lines.
         lanes: what is drawn before the turn's own sign.
-        beside: what is drawn behind that sign, two cells.
+        beside: what is drawn after that sign, two cells wide.
         is_active: whether it is on the active path.
-        variants: how many variants hang beside the line from here on, shown or folded away.
+        variants: the number of variants on the lane that starts here, shown or folded.
     """
 
     turn_id: str | None
@@ -49,12 +49,12 @@ class MapRow(NamedTuple):
 
 @dataclass(slots=True)
 class _Hanging:
-    """Where the rows are that hang on a turn: some before and some behind the row of the turn that follows it.
+    """The rows of what hangs on a turn: some before and some after the row of the turn that follows it.
 
     Attributes:
-        start: the first row before that one.
+        start: the first of the rows before it.
         follower: the row of the turn that follows.
-        end: the row behind the last one.
+        end: the row after the last one.
     """
 
     start: int
@@ -63,11 +63,11 @@ class _Hanging:
 
 
 class BranchMap:
-    """The map of a chat. It is drawn once; what is folded is cut out of it."""
+    """The map of a chat. It is built once; folded parts are cut out of it."""
 
     def __init__(self, conversation: Conversation) -> None:
         self.places: dict[str, tuple[int, int]] = {}
-        """Which variant each turn is, counted from 1, and how many there are."""
+        """The number of each turn among its variants, counted from 1, and how many variants there are."""
         self._chat = conversation
         self._active = {turn.id for turn in conversation.path}
         self._sizes = sizes(conversation)
@@ -83,7 +83,7 @@ class BranchMap:
             return self._rows
         rows = self._rows.copy()
         hidden: list[tuple[int, int]] = []
-        # From the top, so that what stands beside a turn depends on the turn before it.
+        # From the top, because what is drawn beside a turn depends on the turn before it.
         for turn_id in sorted(foldable, key=self._row_of.__getitem__):
             hanging, at = self._hanging[turn_id], self._row_of[turn_id]
             if rows[at].beside != _TAKEN:
@@ -92,18 +92,18 @@ class BranchMap:
             hidden += [(hanging.start, hanging.follower), (hanging.follower + 1, hanging.end)]
         return _without(rows, hidden)
 
-    # -- drawing it
+    # -- building it
 
     def _run(
         self, at: str | None, first: tuple[Lane, ...], rest: tuple[Lane, ...], *, is_active: bool
     ) -> None:
-        """Add the rows of the run that begins with `at`, None being what stands above all first turns.
+        """Add the rows of the run that starts at `at`; None stands for the root above all first turns.
 
         Args:
-            at: where it begins.
+            at: the first turn.
             first: what is drawn before its first row.
             rest: what is drawn before all its others.
-            is_active: whether it is the one of the active path.
+            is_active: whether the run is the active path.
         """
         rows = self._rows
         lanes = first
@@ -120,7 +120,7 @@ class BranchMap:
             self._add_beside(later, rest, is_active=is_active, goes_on=bool(children))
             start = len(rows)
             if others and (later or at is None):
-                # The lane beside this row was taken.
+                # The lane beside this row is in use.
                 line = "╭─╮" if at is None else "├─╮"
                 rows.append(MapRow(None, (*rest, Lane(line, is_active)), "", is_active))
             if before is not None:
@@ -148,7 +148,7 @@ class BranchMap:
         goes_on: bool,
         is_last: bool = True,
     ) -> None:
-        """Add the runs that hang on the lane beside a run, which `goes_on` below them; the last one ends that lane if `is_last`."""
+        """Add the runs on the lane beside a run that continues below them if `goes_on`. The last run ends the lane if `is_last`."""
         if not heads:
             return
         main = Lane("│ " if goes_on else "  ", is_active)
@@ -161,7 +161,7 @@ class BranchMap:
                 self._run(head.id, goes, below, is_active=False)
 
     def _follower(self, children: Sequence[Turn]) -> int:
-        """Return which of some variants the run goes on with."""
+        """Return the index of the variant with which the run continues."""
         if len(children) == 1:
             return 0
         on_way = (at for at, turn in enumerate(children) if turn.id in self._active)
@@ -175,7 +175,7 @@ def map_rows(conversation: Conversation, folded: Iterable[str] = ()) -> Sequence
 
 
 def _beside_free(row: MapRow) -> MapRow:
-    """Return the row of a turn beside which the lane is free now."""
+    """Return the row of a turn with the lane beside it freed."""
     if row.beside != _TAKEN:
         return row
     return row._replace(beside=_FORK if row.variants else _FREE)
@@ -192,7 +192,7 @@ def _without(rows: list[MapRow], hidden: list[tuple[int, int]]) -> list[MapRow]:
 
 
 def sizes(conversation: Conversation) -> dict[str, int]:
-    """Return how many turns each turn has from itself downwards."""
+    """Return the number of turns in the branch below each turn, itself included."""
     first = conversation.children(None)
     order = [turn.id for head in first for turn in (head, *conversation.descendants(head.id))]
     found = dict.fromkeys(order, 1)
@@ -204,7 +204,7 @@ def sizes(conversation: Conversation) -> dict[str, int]:
 
 
 def branch_from(conversation: Conversation, turn_id: str, most: int) -> Sequence[Turn]:
-    """Return a turn and what follows it, `most` turns at most: along the active path, or else what was said last."""
+    """Return a turn and what follows it, at most `most` turns: along the active path, or else along the newest turns."""
     active = {turn.id for turn in conversation.path}
     found = [conversation.turns[turn_id]]
     while len(found) < most and (children := conversation.children(found[-1].id)):

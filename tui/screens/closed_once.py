@@ -1,4 +1,4 @@
-"""A screen over another one that closes once, however often it is asked to."""
+"""A screen on top of another one that closes only once, however often it is asked to."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Result = TypeVar("Result")
 
 
 class ClosedOnce(ModalScreen[Result | None], Generic[Result]):
-    """A screen over another that can be asked to close more than once, as by Enter and Escape typed in a burst."""
+    """A screen on top of another one that may be asked to close more than once, for example by Enter and Escape in one burst."""
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
-        """Close with a result; does nothing once the screen is closed, or lies below another one."""
+        """Close with a result. Does nothing if the screen is closed already, or lies below another one."""
         return super().dismiss(result) if self.is_active else AwaitComplete()

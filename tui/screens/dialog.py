@@ -1,5 +1,5 @@
-"""What the dialogs share: the frame, the line of keys that can also be clicked, a field for text of several lines, a list
-that a click moves in, what a form ends with. No dialog of its own.
+"""What all dialogs share: the frame, the line of keys that can also be clicked, a multi-line text field, a list in which a click
+moves the highlight, and the end of a form. It contains no dialog itself.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ from tui.widgets.editor import Editor
 _GAP: Final = "   "
 
 TALL: Final = 28
-"""Lines of a screen from which on a dialog spends some on air."""
+"""The least height of the screen, in lines, for blank lines in a dialog."""
 BROAD: Final = 100
-"""Cells of a screen from which on a list has room for what its entries hold beside it."""
+"""The least width of the screen, in cells, for a preview beside a list."""
 
 
 class Dialog(ClosedOnce[Result]):
-    """A dialog in the middle of the screen, in a `Vertical` with the id `dialog`. Escape closes it with None, F1 explains its keys."""
+    """A dialog in the middle of the screen, in a `Vertical` with the ID `dialog`. Escape closes it with None, and F1 shows its
+    keys.
+    """
 
     PLACE: ClassVar[Scope] = Scope.DIALOG
-    """Whose keys help shows first."""
+    """The scope whose keys help shows first."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide"), (BROAD, "-broad")]  # noqa: RUF012 - Textual's declaration
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]  # noqa: RUF012
@@ -83,7 +85,7 @@ class Dialog(ClosedOnce[Result]):
     """
 
     def action_close(self) -> None:
-        """Leave without a result."""
+        """Close without a result."""
         self.dismiss(None)
 
     def action_app_help(self) -> None:
@@ -93,9 +95,9 @@ class Dialog(ClosedOnce[Result]):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A key, what it does, and the action that a click on it runs: the screen's, unless it names another namespace.
+    """A key, what it does, and the action that a click runs: an action of the screen, unless it names another namespace.
 
-    The key is an action's id in the registry, for the key in force, or two with a `/` between them; else a key's name, or two.
+    The key is an action's ID in the registry, which stands for the key in force, or the name of a key. A `/` separates two of them.
     """
 
     key: str
@@ -104,7 +106,7 @@ class Hint:
 
 
 class KeyHints(Widget):
-    """Lists what can be done with which key, on as many lines as that takes. Each entry can be clicked."""
+    """Lists the available keys on as many lines as needed. Each entry can be clicked."""
 
     DEFAULT_CSS = """
     KeyHints { height: auto; width: 1fr; color: $text-muted; }
@@ -117,7 +119,7 @@ class KeyHints(Widget):
         self._keys: Mapping[str, tuple[str, ...]] = {}
 
     def on_mount(self) -> None:
-        """Name the keys in force, also when they change."""
+        """Show the keys in force, also after they change."""
         self._look(self.screen)
         self.screen.bindings_updated_signal.subscribe(self, self._look)
 
@@ -156,14 +158,14 @@ class KeyHints(Widget):
 
 
 def _key_text(key: str, keys: Mapping[str, tuple[str, ...]], *, ascii_only: bool) -> str:
-    """Return the key in force of each action that a hint names; empty where none of them has any."""
+    """Return the keys in force of the actions that a hint names; empty if they have none."""
     named = [part for part in key.split("/") if part in keys]
     found = [keys[one][0] for one in named if keys[one]] if named else key.split("/")
     return pair_text(found, ascii_only=ascii_only)
 
 
 def _hint_content(hint: Hint, key: str) -> Content:
-    # As in the line of keys.
+    # As in the footer.
     text = hint.text[:1].upper() + hint.text[1:]
     content = Content.assemble((key, "bold $footer-key-foreground"), " ", text)
     action = hint.action if "." in hint.action else f"screen.{hint.action}"
@@ -171,7 +173,7 @@ def _hint_content(hint: Hint, key: str) -> Content:
 
 
 class PickList(OptionList):
-    """A list in which a click moves the highlight and a double click chooses, so that keys can act on what was clicked."""
+    """A list in which a click moves the highlight and a double click chooses, so that keys can act on the clicked entry."""
 
     async def _on_click(self, event: events.Click) -> None:
         event.prevent_default()
@@ -184,13 +186,13 @@ class PickList(OptionList):
 
 
 class Finder(Dialog[Result]):
-    """A dialog with a field to find something by, with the id `words`, and a list of what was found, on which keys act.
+    """A dialog with a search field with the ID `words`, and a list of results on which keys act.
 
-    A character is never a key of the list: wherever the cursor is, typing goes on in the field.
+    A character is never a key of the list: wherever the focus is, typing continues in the field.
     """
 
     def take_typing(self, event: events.Key | events.Paste) -> None:
-        """Go to the field before a text is typed in the list; see `Places.take_typing`."""
+        """Focus the field before text is typed in the list; see `FocusControl.take_typing`."""
         if isinstance(event, events.Key) and not (event.is_printable or event.key == "backspace"):
             return
         if isinstance(self.focused, PickList):
@@ -206,7 +208,7 @@ class Finder(Dialog[Result]):
 
 
 class TextField(Editor):
-    """Text of a few lines: Enter accepts it, Ctrl+J begins a new line, pasting never accepts."""
+    """A text field of a few lines: Enter accepts the text, Ctrl+J starts a new line, pasting never accepts."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.TEXT)
     DEFAULT_CSS = """
@@ -245,7 +247,7 @@ class TextField(Editor):
 
 
 class FormDialog(Dialog[Result]):
-    """A dialog of fields. Enter in a text, Ctrl+S and the first button accept what they hold; the second button leaves."""
+    """A dialog with fields. Enter in a text field, Ctrl+S and the first button accept; the second button cancels."""
 
     PLACE = Scope.FORM
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FORM)
@@ -259,11 +261,11 @@ class FormDialog(Dialog[Result]):
     """
 
     def compose_end(self, accept: str, hints: Sequence[Hint]) -> ComposeResult:
-        """Lay out what stands below the fields: the label for problems, the buttons, the keys.
+        """Lay out what is below the fields: the label for problems, the buttons, the keys.
 
         Args:
-            accept: what accepting does, on its button.
-            hints: of the keys.
+            accept: the label of the button that accepts.
+            hints: the hints for the keys.
         """
         yield Label("", id="problem", classes="problem -none", markup=False)
         with Horizontal(id="buttons"):
@@ -286,7 +288,7 @@ class FormDialog(Dialog[Result]):
             self.dismiss(None)
 
     def action_accept(self) -> object:
-        """Close with what the fields hold, or say in `problem` what is wrong with them."""
+        """Close with the values of the fields, or show in `problem` what is wrong with them."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""The dialog that asks where a chat is to be exported to, and as what. It writes nothing."""
+"""The dialog that asks for the file and the format of an export. It writes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OTHER_LINES: Final = 14
 _WIDEST_LABEL: Final = 44
 _OTHER_LINES_SHORT: Final = 9
 _AROUND: Final = 12
-"""Cells of the frame, its padding, a row's padding, the gap in it, and the scrollbar."""
+"""Cells taken by the frame, its padding, a row's padding, the gap in it, and the scrollbar."""
 
 FormatChoice = tuple[str, str, str]
 """A format's name, its label for people, and the extension of its files."""
@@ -43,8 +43,8 @@ class ExportChoice:
 
     Attributes:
         format: the format's name.
-        path: absolute.
-        overwrite: the user agreed to replace the file that is there.
+        path: the absolute path of the file.
+        overwrite: the user agreed to replace the existing file.
         whole: the whole chat, rather than the selected turns.
     """
 
@@ -56,11 +56,11 @@ class ExportChoice:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A path that a user typed, and what is there.
+    """A path that the user typed, and whether a file can be written there.
 
     Attributes:
-        problem: why no file can be written there; empty when one can.
-        exists: there is a file already.
+        problem: why no file can be written there; empty if one can.
+        exists: whether the file exists already.
     """
 
     path: Path
@@ -91,12 +91,12 @@ class ExportDialog(FormDialog[ExportChoice]):
     def __init__(
         self, formats: Sequence[FormatChoice], suggested: Path, has_selection: bool = False
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            formats: to choose from, at least one; the one whose extension `suggested` has is chosen first.
-            suggested: the file to begin with.
-            has_selection: whether there are selected turns, which could be exported alone.
+            formats: to choose from, at least one. The format with the extension of `suggested` is selected first.
+            suggested: the initial path.
+            has_selection: whether turns are selected, so that only these can be exported.
         """
         super().__init__()
         self._formats = [
@@ -129,7 +129,7 @@ class ExportDialog(FormDialog[ExportChoice]):
             )
 
     def _rows(self) -> list[Content]:
-        """Return a row for each format; the extensions stand below each other, and are never what is cut."""
+        """Return a row for each format. The extensions are aligned and never truncated."""
         widest = max(cell_len(sanitize_line(one[1])) for one in self._formats)
         endings = max(cell_len(one[2]) for one in self._formats)
         width = max(1, min(_WIDEST_LABEL, widest, self.app.size.width - _AROUND - endings))
@@ -142,13 +142,13 @@ class ExportDialog(FormDialog[ExportChoice]):
         return with_extension(str(self._suggested), self._formats[self._format][2], ())
 
     def on_mount(self) -> None:
-        """Begin in the list of formats."""
+        """Focus the list of formats."""
         formats = self.query_one("#formats", OptionList)
         formats.highlighted = self._format
         self.set_focus(formats)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show all formats where there is room; where there is none, the list alone scrolls."""
+        """Show all formats if they fit. Otherwise only the list scrolls."""
         is_tall = event.size.height >= TALL
         others = _OTHER_LINES if is_tall else _OTHER_LINES_SHORT
         others += (1 + is_tall) * self._has_selection
@@ -158,12 +158,12 @@ class ExportDialog(FormDialog[ExportChoice]):
             formats.replace_option_prompt_at_index(place, row)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what Tab does here."""
+        """Update the hint for Tab."""
         is_path = isinstance(event.widget, PathField)
         self.query_one(KeyHints).show(_hints(completes=is_path))
 
     def action_complete(self) -> None:
-        """Complete the folders of the path."""
+        """Complete the folders in the path."""
         self.query_one(PathField).complete()
 
     # -- formats
@@ -185,7 +185,7 @@ class ExportDialog(FormDialog[ExportChoice]):
         """Move to the list of formats."""
         self.set_focus(self.query_one("#formats", OptionList))
 
-    # -- the end
+    # -- accepting
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -194,7 +194,7 @@ class ExportDialog(FormDialog[ExportChoice]):
 
     @work(exclusive=True)
     async def action_accept(self) -> None:
-        """Return the choice, unless nothing can be written there or the user doesn't want to replace what is."""
+        """Return the choice, unless the file can't be written or the user doesn't want to replace it."""
         target = await asyncio.to_thread(look_at, self.query_one("#path", Input).value)
         if target.problem:
             show_problem(self, target.problem)
@@ -218,7 +218,7 @@ class ExportDialog(FormDialog[ExportChoice]):
         return answer == "replace"
 
     def action_format(self, step: int) -> None:
-        """Choose the format `step` places away, also from the path."""
+        """Choose the format `step` places away, also while the path has the focus."""
         formats = self.query_one("#formats", OptionList)
         (formats.action_cursor_down if step > 0 else formats.action_cursor_up)()
 
@@ -234,7 +234,7 @@ def _hints(*, completes: bool = False) -> list[Hint]:
 
 
 def with_extension(path: str, extension: str, known: Sequence[str]) -> str:
-    """Return a path with `extension` in place of the one it has, if that is one of `known`; else with it added."""
+    """Return a path with its extension replaced by `extension` if it is one of `known`; otherwise with `extension` appended."""
     if not path or path.endswith(("/", os.sep, extension)):
         return path
     for old in sorted(known, key=len, reverse=True):
@@ -244,12 +244,12 @@ def with_extension(path: str, extension: str, known: Sequence[str]) -> str:
 
 
 def look_at(typed: str) -> Target:
-    """Return what a path that a user typed means, and whether a file can be written there. It looks at the disk."""
+    """Return what a typed path means, and whether a file can be written there. Accesses the disk."""
     text = typed.strip()
     if not text:
         return Target(Path(), "Type the path of the file to write.")
     if "\0" in text:
-        return Target(Path(), "This is no path of a file.")
+        return Target(Path(), "This isn't the path of a file.")
     try:
         path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - resolve() would follow links
         problem = _problem(path, is_folder_named=text.endswith(("/", os.sep)))
@@ -262,16 +262,16 @@ def look_at(typed: str) -> Target:
 def _problem(path: Path, *, is_folder_named: bool) -> str:
     parent = path.parent
     if path.is_dir() or is_folder_named:
-        return f"{path} is a folder. Add the name of a file."
+        return f"{path} is a folder. Add a file name."
     if not parent.exists():
-        return f"There is no folder {parent}. Make it first, or choose another."
+        return f"The folder {parent} doesn't exist. Create it first, or choose another one."
     if not parent.is_dir():
-        return f"{parent} is a file, so nothing can be written in it."
+        return f"{parent} is a file, not a folder. Choose another folder."
     if os.path.lexists(path):
         if not path.is_file():
-            return f"{path} is no ordinary file. Choose another name."
+            return f"{path} isn't a regular file. Choose another name."
         if not os.access(path, os.W_OK):
             return f"{path} can't be replaced: it is read-only."
     if not os.access(parent, os.W_OK | os.X_OK):
-        return f"Nothing can be written in {parent}: it is read-only."
+        return f"{parent} is read-only. Choose another folder."
     return ""

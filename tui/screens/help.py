@@ -1,4 +1,6 @@
-"""The help screen: every action with its key, made from the registry, those of the place where one is first; typing filters it."""
+"""The help screen: every action with its key, built from the registry. The keys of the current place come first, and typing
+filters the list.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +32,25 @@ from tui.widgets.editor import LineInput
 
 _CLOSE: Final = "dismiss(None)"
 _TWO: Final = 100
-"""Cells of a screen from which on there are two columns."""
+"""The least width of the screen, in cells, for two columns."""
 _KEYS: Final = 16
-"""Cells of the keys."""
+"""Cells for the keys."""
 _GAP: Final = 2
 _LEAST: Final = 60
-"""Cells of the whole at least, for sentences to have room."""
+"""The least width in cells for sentences."""
 _ORDER: Final = ("Message", "Chats", "Turns", "View", "Models", "Replies", "Settings")
-"""The groups that come first of what can be done everywhere; the others follow, the app itself last."""
+"""The groups of general actions that come first. The others follow; the app's own actions are last."""
 _AROUND: Final = 7
-"""Cells of the dialog's frame, its padding and the scrollbar."""
+"""Cells taken by the dialog's frame, its padding and the scrollbar."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An action as it is listed.
+    """An action in the list.
 
     Attributes:
-        key: the key in force, else the command.
-        has_key: whether it is a key.
+        key: the key in force, or else the command.
+        has_key: whether `key` is a key.
         action: what it does.
         more: its other keys and its command.
     """
@@ -60,7 +62,7 @@ class _Row:
 
     @property
     def searched(self) -> str:
-        """What filtering looks at."""
+        """The text that the filter searches."""
         return f"{self.key} {self.more} {self.action.title} {self.action.help}".casefold()
 
 
@@ -68,7 +70,7 @@ _Group = tuple[str, Sequence[_Row]]
 
 
 class HelpScreen(ClosedOnce[None]):
-    """Lists what can be done."""
+    """Lists all actions."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(
@@ -109,18 +111,18 @@ class HelpScreen(ClosedOnce[None]):
         *,
         place: Scope | None = None,
     ) -> None:
-        """Make the screen.
+        """Create the screen.
 
         Args:
-            keys: by the actions' ids; None for those in force.
-            place: whose keys come first; None for the chat's.
+            keys: keys by action ID; None for those in force.
+            place: the scope whose keys come first; None for the chat.
         """
         super().__init__()
         self._keys = keys
         self._place = place
         self._groups: tuple[_Group, ...] = ()
         self._needed = 0
-        """Cells of a column."""
+        """The width of a column in cells."""
 
     def compose(self) -> ComposeResult:
         """Lay out the field and two columns."""
@@ -134,7 +136,7 @@ class HelpScreen(ClosedOnce[None]):
                 yield Label("", id="right", markup=False)
 
     def on_mount(self) -> None:
-        """List everything."""
+        """List all actions."""
         self.query_one(VerticalScroll).can_focus = False
         self._groups = tuple(group for group in self._all() if group[1])
         titles = (row.action.title for _, rows in self._groups for row in rows)
@@ -142,7 +144,7 @@ class HelpScreen(ClosedOnce[None]):
         self._list()
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Use the room there is."""
+        """Use the available space."""
         self._list()
 
     @on(Input.Changed)
@@ -154,10 +156,10 @@ class HelpScreen(ClosedOnce[None]):
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
 
-    # -- what there is
+    # -- contents
 
     def _all(self) -> Iterator[_Group]:
-        """Yield the groups: the place where one is, what can be done everywhere, the other places."""
+        """Yield the groups: the current place, the general actions, the other places."""
         near = (self._place, *around(self._place)) if self._place else ()
         here = [place for place in near if place in PLACES]
         main = list(actions(*MAIN))
@@ -186,7 +188,7 @@ class HelpScreen(ClosedOnce[None]):
             elif one.listed and one.commands:
                 yield _Row(f"/{one.commands[0]}", False, one, named if one.argument else "")
 
-    # -- how it is shown
+    # -- layout
 
     def _list(self) -> None:
         typed = self.query_one(Input).value
@@ -222,7 +224,7 @@ class HelpScreen(ClosedOnce[None]):
                 yield heading, found
 
     def action_scroll_by(self, step: int) -> None:
-        """Scroll by some lines."""
+        """Scroll by `step` lines."""
         self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
 
     def action_scroll_page(self, step: int) -> None:
@@ -232,7 +234,7 @@ class HelpScreen(ClosedOnce[None]):
 
 
 def _middle(groups: Sequence[_Group]) -> int:
-    """Return where to part the groups so that two columns are about as long."""
+    """Return the index that splits the groups into two columns of about the same length."""
     sizes = [len(rows) + 2 for _, rows in groups]
     return min(
         range(len(sizes) + 1), key=lambda at: max(sum(sizes[:at]), sum(sizes[at:])), default=0
@@ -240,7 +242,7 @@ def _middle(groups: Sequence[_Group]) -> int:
 
 
 def _lines(groups: Iterable[_Group], width: int, *, explains: bool) -> Content:
-    """Return groups below each other, with what each action does in a sentence if asked for."""
+    """Return the groups as text, with a sentence about each action if `explains`."""
     parts = []
     for heading, rows in groups:
         lines = [Content.styled(heading, "bold $text-primary")]

@@ -1,6 +1,6 @@
-"""What lists show of presets and system prompts: what each holds, so that one need not know it by its name.
+"""The list entries of presets and system prompts: what each contains, so that the user need not remember it by name.
 
-Reading them is for a thread.
+Call this on a thread, because it reads files.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from tui.screens.picker import Entry
 from tui.settings.presets import Library, Preset, PresetError
 
 _MOST: Final = 500
-"""Files that are read for one list."""
+"""How many files are read for one list."""
 _START: Final = 200
-"""Characters of a prompt that are enough to know it by."""
+"""How many characters of a prompt are shown."""
 
 
 def preset_entries(library: Library, current: str = "") -> list[Entry]:
-    """Return an entry for each preset: its model, its temperature, and how its system prompt begins."""
+    """Return an entry for each preset: its model, its temperature, and the start of its system prompt."""
     return [
         _preset_entry(library, name, name == current) for name in library.preset_names()[:_MOST]
     ]
 
 
 def prompt_entries(library: Library) -> list[Entry]:
-    """Return an entry for each system prompt, with how it begins."""
+    """Return an entry for each system prompt, with its first words."""
     return [_prompt_entry(library, name) for name in library.prompt_names()[:_MOST]]
 
 
@@ -50,7 +50,7 @@ def _preset_entry(library: Library, name: str, is_current: bool) -> Entry:
 
 
 def preset_text(preset: Preset) -> str:
-    """Return what a preset holds, for people."""
+    """Return the contents of a preset as text."""
     facts = [("Model", preset.model or "any")]
     if preset.quantization not in ("", "none"):
         facts.append(("Quantization", preset.quantization))

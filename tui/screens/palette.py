@@ -1,4 +1,6 @@
-"""The command palette: everything that can be done now, found by a few letters. It returns what was chosen; doing it is another's business."""
+"""The command palette: all available actions, found by a few letters. It returns the chosen action; running it is the caller's
+job.
+"""
 
 from __future__ import annotations
 
@@ -22,26 +24,26 @@ from tui.widgets.bindings import key_name, way_to
 from tui.widgets.editor import LineInput
 
 _WIDTH: Final = 62
-"""Cells of a row, until it is known how many there are."""
+"""The width of a row in cells, until the real one is known."""
 _SHARE: Final = 0.4
 _SHARE_SHORT: Final = 0.5
-"""Of the screen's height that the rows take at most; the second on a low screen."""
+"""The largest share of the screen's height that the rows take; the second value is for a low screen."""
 _NONE: Final = "No command matches."
 
 
 class _Rows(OptionList):
-    """Says when it is another width."""
+    """A list that reports changes of its width."""
 
     class Widened(Message):
-        """Rows are to be laid out anew."""
+        """The rows have to be laid out again."""
 
     def on_resize(self) -> None:
-        """Say so."""
+        """Report the new width."""
         self.post_message(self.Widened())
 
 
 class CommandPalette(ListDialog[str]):
-    """Returns the id of the action that was chosen, or None."""
+    """Returns the ID of the chosen action, or None."""
 
     CSS = """
     CommandPalette {
@@ -62,12 +64,12 @@ class CommandPalette(ListDialog[str]):
     def __init__(
         self, offered: Sequence[Action], recent: Sequence[str] = (), *, on_turn: bool = False
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            offered: what can be done now.
-            recent: the ids of what was chosen here before, the last one first.
-            on_turn: whether the keys of turns act as they are.
+            offered: the actions that are available now.
+            recent: the IDs of the actions chosen here before, the newest first.
+            on_turn: whether a turn has the cursor, so that its single-letter keys work.
         """
         super().__init__()
         self._offered = tuple(offered)
@@ -77,7 +79,7 @@ class CommandPalette(ListDialog[str]):
         self._on_turn = on_turn
 
     def compose(self) -> ComposeResult:
-        """Lay out the field, the list, and the line that explains the entry under the cursor."""
+        """Lay out the field, the list, and the line that explains the highlighted entry."""
         with Vertical(id="dialog"):
             yield LineInput(placeholder="Type a command", compact=True)
             yield _Rows(id="commands")
@@ -91,7 +93,7 @@ class CommandPalette(ListDialog[str]):
             )
 
     def narrow(self, typed: str) -> None:
-        """List what matches what was typed, the best first; with nothing typed, what was chosen last."""
+        """List the actions that match the typed text, the best first. Without any text, the recent ones come first."""
         self._found = find_actions(typed, self._offered, self._recent)
         rows = self.query_one(_Rows)
         rows.set_options(Option(self._row(one, typed)) for one in self._found)
@@ -103,7 +105,9 @@ class CommandPalette(ListDialog[str]):
             self.query_one("#what", Label).update(_NONE)
 
     def _make_room(self) -> None:
-        """Be as tall as what was found; a height of `auto` would have the frame be as tall as what is out of sight, too."""
+        """Fit the height to the results. With a height of `auto`, the frame would include the rows that are scrolled out of
+        view.
+        """
         share = _SHARE_SHORT if self.has_class("-short") else _SHARE
         most = max(1, int(self.size.height * share))
         self.query_one(_Rows).styles.height = (
@@ -111,7 +115,7 @@ class CommandPalette(ListDialog[str]):
         )
 
     def on_resize(self) -> None:
-        """Take the new height."""
+        """Adapt to the new height."""
         self.call_after_refresh(self._make_room)
 
     def _row(self, one: Action, typed: str) -> Content:
@@ -124,7 +128,7 @@ class CommandPalette(ListDialog[str]):
             at = one.title.casefold().find(word)
             if at >= 0:
                 title = title.stylize("bold underline", at, at + len(word))
-        # In one column, nothing that belongs together stands far apart.
+        # In a single column, a right-aligned key would be far from its title.
         is_plain = self.app.has_class("-plain")
         gap = 2 if is_plain else max(2, self._width - title.cell_length - cell_len(side[0]))
         return Content.assemble(title, " " * gap, side)

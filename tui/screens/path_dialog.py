@@ -1,4 +1,4 @@
-"""Asks for a file by its path, with the files that there are below the field. It reads none of them."""
+"""Asks for the path of a file, and lists matching files below the field. It reads none of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WIDEST: Final = 200
 
 
 class PathInput(LineInput):
-    """A field for a path. Tab completes it, as in a shell, rather than leave it."""
+    """A field for a path. Tab completes the path, as in a shell, instead of leaving the field."""
 
     class CompletionWanted(Message):
         """Tab was pressed."""
@@ -40,7 +40,7 @@ class PathInput(LineInput):
 
 
 class PathDialog(ListDialog[str]):
-    """Returns a path as it was typed or chosen, whatever is there; None for Escape."""
+    """Returns the typed or chosen path, whether or not it exists; None for Escape."""
 
     CSS = """
     PathDialog {
@@ -60,14 +60,14 @@ class PathDialog(ListDialog[str]):
         note: str = "",
         takes_folders: bool = False,
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            title: what is asked for.
-            value: what the field holds at first.
-            accept: what Enter does with a file, in a word.
+            title: what to enter.
+            value: the initial text of the field.
+            accept: the label for Enter, in one word.
             note: a sentence above the field.
-            takes_folders: whether a folder can be chosen too.
+            takes_folders: whether folders can be chosen too.
         """
         super().__init__()
         self._title_text = title
@@ -99,7 +99,7 @@ class PathDialog(ListDialog[str]):
             )
 
     def on_mount(self) -> None:
-        """List what there is."""
+        """List the files."""
         self.query_one(OptionList).can_focus = False
         self.narrow(self._typed_text)
 
@@ -108,7 +108,7 @@ class PathDialog(ListDialog[str]):
         return self.query_one(Input).value
 
     def narrow(self, typed: str) -> None:
-        """List the files whose path goes on from what was typed."""
+        """List the files whose paths start with the typed text."""
         self._look(typed)
 
     @work(exclusive=True, group="offers")
@@ -123,12 +123,12 @@ class PathDialog(ListDialog[str]):
         options = self.query_one(OptionList)
         options.set_options(Option(_prompt(offer)) for offer in offers)
         if not offers:
-            options.add_option(Option("There is no such file.", disabled=True))
+            options.add_option(Option("File not found.", disabled=True))
         else:
             options.highlighted = 0
 
     def action_move(self, step: int) -> None:
-        """Move the cursor in the list; Enter takes what it is on then."""
+        """Move the highlight in the list. Enter then takes the highlighted path."""
         self._has_moved = True
         super().action_move(step)
 
@@ -157,12 +157,12 @@ class PathDialog(ListDialog[str]):
 
     @on(OptionList.OptionSelected)
     def _clicked(self) -> None:
-        """Take what was clicked; choosing it is the list's business."""
+        """Put the clicked path into the field. Choosing it is the list's job."""
         self._has_moved = True
 
     @work(exclusive=True, group="choose")
     async def action_choose(self) -> None:
-        """Return the path that is meant; go into a folder where only files can be chosen."""
+        """Return the path, or open a folder if only files can be chosen."""
         typed = self._typed_text
         if not typed.strip() and not self._has_moved:
             self.dismiss(None)
@@ -178,7 +178,7 @@ class PathDialog(ListDialog[str]):
             self.dismiss(offer)
 
     def _is_it(self, typed: str) -> bool:
-        """Whether what was typed is there, and can be chosen."""
+        """Whether the typed path exists and can be chosen."""
         path = typed_path(typed.strip())
         return is_file(path) or (self._takes_folders and is_folder(path))
 

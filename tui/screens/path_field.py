@@ -1,4 +1,4 @@
-"""A field for the path of something new: how the folders in it may go on stands behind the cursor, and Tab takes that."""
+"""A field for the path of a new file. A suggested folder appears after the cursor, and Tab accepts it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.widgets.editor import LineInput
 
 
 class PathField(LineInput):
-    """A field of one line. Tab completes the folder that is being typed; where there is none, it leaves the field."""
+    """A field of one line. Tab completes the folder that is being typed; without a suggestion, Tab leaves the field."""
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(value, placeholder=placeholder, compact=True, suggester=_Folders(), id=id)
@@ -27,7 +27,7 @@ class PathField(LineInput):
 
     @work(exclusive=True, group="complete")
     async def complete(self) -> None:
-        """Take the folder that is offered, else go to the next field."""
+        """Accept the suggested folder, or else go to the next field."""
         typed = self.value
         offer = await _offer(typed) if self.cursor_at_end else None
         if not self.has_focus or self.value != typed:
@@ -40,13 +40,13 @@ class PathField(LineInput):
 
 
 class _Folders(Suggester):
-    """Offers the folder whose path goes on from what was typed. Folders come and go, so that nothing is remembered."""
+    """Suggests the first folder whose path starts with the typed text. Nothing is cached, because folders may change."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        """Return the path of the first such folder."""
+        """Return the path of the suggested folder."""
         return await _offer(value)
 
 

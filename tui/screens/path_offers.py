@@ -1,4 +1,4 @@
-"""Which files and folders a path that is being typed may become. It looks at the disk: for a thread."""
+"""Completions for a path that is being typed. Accesses the disk, so call it on a thread."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MOST: Final = 400
 
 
 def path_offers(typed: str, *, with_blanks: bool = True, only_folders: bool = False) -> list[str]:
-    """Return the paths that go on from what was typed, as they would be typed; those of folders end with a slash.
+    """Return the paths that start with the typed text, in the form in which they would be typed. Folders end with a slash.
 
-    Hidden files are among them once their dot was typed.
+    Hidden files are included after their dot was typed.
 
     Args:
-        typed: what was typed so far; empty for the folder that the app was started in.
-        with_blanks: whether names with blanks are offered too; an `@` in a message ends at one.
-        only_folders: whether files are left out.
+        typed: the typed text; empty for the folder where the app was started.
+        with_blanks: whether to include names with spaces; an `@` path in a message ends at a space.
+        only_folders: whether to leave out files.
     """
     before, slash, begun = typed.rpartition("/")
     folder = typed_path(before + slash) if slash else Path()
@@ -31,7 +31,7 @@ def path_offers(typed: str, *, with_blanks: bool = True, only_folders: bool = Fa
                 if (
                     entry.name.lower().startswith(begun.lower())
                     and (begun or not entry.name.startswith("."))
-                    # What holds characters that are not shown could not be typed either.
+                    # Names with invisible characters could not be typed either.
                     and sanitize_line(entry.name) == entry.name
                     and (with_blanks or not any(one.isspace() for one in entry.name))
                     and ((is_folder := entry.is_dir()) or not only_folders)

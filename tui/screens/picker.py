@@ -1,4 +1,4 @@
-"""A list to choose one entry from by typing: themes, presets, prompts, examples, what was sent before."""
+"""A list to choose from, filtered by typing: themes, presets, prompts, examples, earlier messages."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Entry:
     """One thing to choose.
 
     Attributes:
-        id: what the dialog returns for it.
-        title: for people.
-        detail: what else there is to say; may be empty.
-        is_current: whether it is what holds now.
-        columns: facts about it that stand below those of the other entries, between the title and the detail.
-        preview: what it holds, shown beside the list where there is room.
+        id: the value that the dialog returns for it.
+        title: the title shown.
+        detail: more information; may be empty.
+        is_current: whether it is the current choice.
+        columns: facts in aligned columns between the title and the detail.
+        preview: its contents, shown beside the list if there is room.
     """
 
     id: str
@@ -55,13 +55,13 @@ class Entry:
 
     @property
     def searched(self) -> str:
-        """What typing finds it by, in lower case."""
+        """The text that the filter searches, in lower case."""
         text = " ".join((self.title, *self.columns, self.detail))
         return f"{text} {self.preview[:MOST_PREVIEWED]}".casefold()
 
 
 class ListDialog(Dialog[Result]):
-    """A dialog with a field that narrows a list; the field keeps the focus, and the arrow keys move in the list."""
+    """A dialog with a field that filters a list. The field keeps the focus, and the arrow keys move in the list."""
 
     PLACE = Scope.LIST
     BINDINGS: ClassVar[list[BindingType]] = bindings(
@@ -75,11 +75,11 @@ class ListDialog(Dialog[Result]):
     )
 
     def narrow(self, typed: str) -> None:
-        """List what has the words that were typed."""
+        """List the entries that contain the typed words."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        """List everything."""
+        """List all entries."""
         self.query_one(OptionList).can_focus = False
         self.narrow("")
 
@@ -89,7 +89,7 @@ class ListDialog(Dialog[Result]):
         self.narrow(event.value)
 
     def action_move(self, step: int) -> None:
-        """Move the cursor in the list."""
+        """Move the highlight in the list."""
         options = self.query_one(OptionList)
         if options.option_count:
             at = -1 if options.highlighted is None else options.highlighted
@@ -102,12 +102,12 @@ class ListDialog(Dialog[Result]):
         self.action_choose()
 
     def action_choose(self) -> object:
-        """Do what the dialog is for with the entry under the cursor."""
+        """Act on the highlighted entry."""
         raise NotImplementedError
 
 
 class Picker(ListDialog[str]):
-    """Returns the id of the entry that was chosen, or None."""
+    """Returns the ID of the chosen entry, or None."""
 
     CSS = """
     Picker {
@@ -135,20 +135,20 @@ class Picker(ListDialog[str]):
         empty: str = "There is nothing to choose from yet.",
         on_move: Callable[[str], object] | None = None,
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            title: what is chosen.
+            title: what to choose.
             entries: in the order in which they are shown.
-            empty: a sentence for when there are none.
-            on_move: called with the id of the entry under the cursor.
+            empty: the sentence to show if there are none.
+            on_move: called with the ID of the highlighted entry.
         """
         super().__init__()
         self._title_text = title
         self._entries = tuple(entries)
         self._shown: list[Entry] = []
         self._texts: tuple[str, ...] = ()
-        """What typing finds each entry by; made when something is typed."""
+        """The text that the filter searches in each entry; built when something is typed."""
         self._empty = empty
         self._on_move = on_move
         self._widths = _widths(self._entries)
@@ -160,7 +160,7 @@ class Picker(ListDialog[str]):
         """Lay out the field and the list."""
         with Vertical(id="dialog"):
             yield Label(Content(sanitize_line(self._title_text)), classes="title")
-            yield LineInput(placeholder="Type to narrow the list", compact=True)
+            yield LineInput(placeholder="Type to filter", compact=True)
             with Horizontal(id="body"):
                 yield OptionList(id="entries")
                 yield PreviewPane(id="preview")
@@ -174,10 +174,10 @@ class Picker(ListDialog[str]):
             )
 
     def narrow(self, typed: str) -> None:
-        """List the entries that have the words that were typed."""
+        """List the entries that contain the typed words."""
         words = typed.casefold().split()
         if words and not self._texts:
-            # Texts of a few thousand characters each: not at every key.
+            # The texts have thousands of characters, so don't build them at every key.
             self._texts = tuple(one.searched for one in self._entries)
         if words:
             pairs = zip(self._entries, self._texts, strict=True)
@@ -190,7 +190,7 @@ class Picker(ListDialog[str]):
         options = self.query_one(OptionList)
         options.set_options(Option(self._prompt(one)) for one in self._shown)
         self.query_one("#body").display = bool(self._shown)
-        note = self._empty if not self._entries else "" if self._shown else "None has these words."
+        note = self._empty if not self._entries else "" if self._shown else "Nothing matches."
         none = self.query_one("#none", Label)
         none.update(note)
         none.display = bool(note)
@@ -222,14 +222,14 @@ class Picker(ListDialog[str]):
             self.query_one(PreviewPane).show(Content(text))
 
     def action_choose(self) -> None:
-        """Return the entry under the cursor."""
+        """Return the ID of the highlighted entry."""
         at = self.query_one(OptionList).highlighted
         if at is not None and at < len(self._shown):
             self.dismiss(self._shown[at].id)
 
 
 def _widths(entries: Sequence[Entry]) -> list[int]:
-    """Return how many cells each column but the last takes: as many as the widest of its texts, up to a limit."""
+    """Return the width of each column but the last: that of its longest text, up to a limit."""
     rows = [_cells(one) for one in entries]
     most = max(map(len, rows), default=0)
     return [

@@ -1,4 +1,4 @@
-"""Turns as the transcript shows them: captions, and what stands for a turn's state."""
+"""Turns in the form that the transcript shows: captions, and texts for a turn's state."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tui.widgets.shown_turn import ShownTurn
 
 
 class Presenter:
-    """Makes what the transcript shows of a chat. Turns never change, so what was made of one is kept for the next time."""
+    """Converts turns for the transcript. Turns are immutable, so results are cached."""
 
     def __init__(self, user: str = "") -> None:
-        """Make it; `user` is the name above the user's turns, empty for the usual one."""
+        """Create it; `user` is the name above the user's turns, empty for the default."""
         self.user = user
         self._made: dict[str, tuple[Turn, tuple[int, int], bool, Maker, ShownTurn]] = {}
 
     def turn(self, conversation: Conversation, turn: Turn) -> ShownTurn:
-        """Return what the transcript shows of one turn."""
+        """Return one turn in the form that the transcript shows."""
         before = _NOBODY
         if _maker(turn) != _NOBODY:
             way = reversed(conversation.ancestors(turn.id)[:-1])
@@ -42,7 +42,7 @@ class Presenter:
         return self._shown(turn, place, in_context, before)
 
     def turns(self, conversation: Conversation) -> Sequence[ShownTurn]:
-        """Return what the transcript shows of the active path."""
+        """Return the active path in the form that the transcript shows."""
         hidden = frozenset(conversation.unseen)
         shown, before = [], _NOBODY
         for turn in conversation.path:
@@ -81,7 +81,7 @@ class Presenter:
 
 
 def _shown_parts(turn: Turn) -> Iterator[ShownPart]:
-    """Yield what the transcript shows of the parts of a turn that are neither text nor reasoning."""
+    """Yield the parts of a turn that are neither text nor reasoning."""
     is_above = bool(turn.text)
     for part in turn.parts:
         if isinstance(part, FilePart):
@@ -95,7 +95,7 @@ def _shown_parts(turn: Turn) -> Iterator[ShownPart]:
 
 
 class Maker(NamedTuple):
-    """What made a reply: a model, and how it is quantized."""
+    """The model that wrote a reply, and its quantization."""
 
     model: str = ""
     quantization: str = ""
@@ -105,7 +105,7 @@ _NOBODY: Final = Maker()
 
 
 def _maker(turn: Turn) -> Maker:
-    """Return what made a reply; `_NOBODY` for other turns."""
+    """Return the model that wrote a reply; `_NOBODY` for other turns."""
     made = turn.generation
     if turn.role != ASSISTANT or made is None or not (made.name or made.model):
         return _NOBODY
@@ -113,14 +113,16 @@ def _maker(turn: Turn) -> Maker:
 
 
 def _change(before: Maker, turn: Turn) -> str:
-    """Return what marks a reply by another model than the one that spoke before; empty where none has to be."""
+    """Return the mark for a reply by another model than the one before; empty if none is needed."""
     model = _maker(turn).model
     is_other = before != _NOBODY and model not in ("", before.model)
     return f"from here on {short_name(model)}" if is_other else ""
 
 
 def _named(before: Maker, turn: Turn, *, is_said: bool) -> str:
-    """Return what made a reply, where that is not what made the one before; without the model's name if `is_said` elsewhere."""
+    """Return the model of a reply if it differs from that of the reply before; without its name if `is_said`, because the name
+    is shown elsewhere.
+    """
     made = _maker(turn)
     if made == before:
         return ""
@@ -129,14 +131,14 @@ def _named(before: Maker, turn: Turn, *, is_said: bool) -> str:
 
 
 def caption(turn: Turn, made_by: str = "", *, stats: ReplyStats | None = None) -> str:
-    """Return the quiet line of a turn: when it was written, how long and how fast, and `made_by`.
+    """Return a turn's caption: when it was written, the time and speed, and `made_by`.
 
     Args:
-        turn: that it is about.
-        made_by: what to say of the model.
-        stats: what a reply that is being written has cost so far; by default what the turn says.
+        turn: the turn.
+        made_by: the model, in words.
+        stats: the current figures of a reply in progress; by default those of the turn.
     """
-    # What matters least stands last: a narrow screen cuts it off.
+    # The least important part comes last, because a narrow screen truncates the line.
     parts = [
         _clock(turn.created_at) if turn.created_at else "",
         "edited" if turn.origin is not None else "",
@@ -152,7 +154,7 @@ def caption(turn: Turn, made_by: str = "", *, stats: ReplyStats | None = None) -
 
 
 def reasoning_caption(stats: ReplyStats) -> str:
-    """Return how long the model thought, as in `thought for 3.20 s · 120 tokens`; empty when it is not known."""
+    """Return how long the model thought, for example `thought for 3.20 s · 120 tokens`; empty if unknown."""
     if not stats.reasoning_s:
         return ""
     count = stats.reasoning_tokens
@@ -161,7 +163,7 @@ def reasoning_caption(stats: ReplyStats) -> str:
 
 
 def _clock(created_at: float) -> str:
-    """Return the hour of today's turns, and the date of older ones."""
+    """Return the time of today's turns, and the date of older ones."""
     try:
         then = time.localtime(created_at)
     except (OverflowError, ValueError, OSError):

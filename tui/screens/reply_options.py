@@ -1,4 +1,4 @@
-"""The dialog for one reply only: other parameters, another model, and words that the reply begins with."""
+"""The dialog with options for a single reply: other parameters, another model, and the first words of the reply."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tui.widgets.parameter_field import Defaults, ParameterField
 
 @dataclass(frozen=True, slots=True)
 class ChosenOptions:
-    """What one reply is to be made with.
+    """The options for one reply.
 
     Attributes:
-        parameters: those that are set; the others have their defaults.
-        model: what to load for it; empty for the model that is there.
-        start_text: what the reply begins with, as it was typed.
+        parameters: the values that are set; all others have their defaults.
+        model: the model to load; empty for the current one.
+        start_text: the first words of the reply, as typed.
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class ChosenOptions:
 
 
 class ReplyOptions(FormDialog[ChosenOptions]):
-    """Returns what to make the reply with, or None."""
+    """Returns the options for the reply, or None."""
 
     CSS = """
     ReplyOptions {
@@ -62,13 +62,13 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         models: Callable[[], Sequence[ModelSource]],
         start_text: str = "",
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            parameters: those that are set for the chat.
-            info: the model that the chat is talked with, and what it can; None without one.
-            models: finds the models to choose from; called on a thread.
-            start_text: what the reply is to begin with, to start with.
+            parameters: the values that are set for the chat.
+            info: the current model and its capabilities; None without a model.
+            models: returns the models to choose from; called on a thread.
+            start_text: the initial first words of the reply.
         """
         super().__init__()
         self._parameters = {name: value for name, value in parameters.items() if value is not None}
@@ -87,10 +87,12 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         """Lay out the fields."""
         with Vertical(id="dialog"):
             yield Label("This reply only", classes="title")
-            yield Label("IT BEGINS WITH", classes="heading")
+            yield Label("FIRST WORDS", classes="heading")
             continues = self._defaults.capabilities.continues
-            placeholder = f"Words that the model goes on from{self._newline_key()}"
-            refused = f"{self._defaults.server} can't begin a reply with given words."
+            placeholder = (
+                f"The reply starts with this text, and the model continues it{self._newline_key()}"
+            )
+            refused = f"{self._defaults.server} can't start a reply with given words."
             start = TextField(
                 self._start_text if continues else "",
                 placeholder=placeholder if continues else sanitize_line(refused),
@@ -104,14 +106,14 @@ class ReplyOptions(FormDialog[ChosenOptions]):
                 yield LineInput(
                     placeholder=f"{name} (loaded now)"
                     if name
-                    else "Hub id, folder, .gguf file or a server's address",
+                    else "Hub ID, folder, .gguf file or a server's address",
                     compact=True,
                     id="model",
                 )
                 yield OptionList(id="models")
                 yield Label("GENERATION", classes="heading")
                 for parameter in PARAMETERS.values():
-                    # The rare ones can be set in the sidebar; those that are set are here too.
+                    # Rarely used parameters are in the sidebar. Those that are set are shown here too.
                     if parameter.is_common or parameter.name in self._parameters:
                         yield ParameterField(parameter, self._parameters.get(parameter.name))
             yield from self.compose_end(
@@ -124,7 +126,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             )
 
     def on_mount(self) -> None:
-        """Show the defaults and begin to look for models."""
+        """Show the defaults and start looking for models."""
         for parameter_field in self.query(ParameterField):
             parameter_field.set_defaults(self._defaults)
         self._look()
@@ -142,7 +144,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             self._offer(self.query_one("#model", Input).value)
 
     def _offer(self, typed: str) -> None:
-        """List the models whose name has the words typed in it; all when it is the name of one."""
+        """List the models whose names contain the typed text; all models if it is the full name of one."""
         words = typed.casefold().split()
         is_chosen = any(sanitize_line(source.model) == typed for source in self._models)
         self._offered = [
@@ -175,15 +177,15 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         typed.value = "" if model == self._current_model else sanitize_line(model)
         self.set_focus(typed)
 
-    # -- parameters and the end
+    # -- parameters and accepting
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        # It is for this reply only: the screen below must not hear of it.
+        # The value applies to this reply only, so the screen below must not receive the message.
         event.stop()
 
     def action_accept(self) -> None:
-        """Return what was chosen; stay where a field holds what can't be taken."""
+        """Return the options; stay open if a field has an invalid value."""
         if self.query("ParameterField.-invalid"):
             return
         typed = self.query_one("#model", Input).value.strip()
@@ -192,7 +194,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
 
     @work(thread=True, exclusive=True)
     def _accept(self, model: str) -> None:
-        """Check the model's name off the UI thread, since that looks at the disk."""
+        """Check the model's name off the UI thread, because that accesses the disk."""
         if model == self._current_model:
             model = ""
         try:
@@ -216,9 +218,9 @@ class ReplyOptions(FormDialog[ChosenOptions]):
 
 
 def _whole_name(model: str) -> str:
-    """Return what a typed name is loaded by.
+    """Return the full name or path for a typed model name.
 
     Raises:
-        ModelLoadError, AddressError: nothing can be loaded by it.
+        ModelLoadError, AddressError: the name can't be loaded.
     """
     return str(parse_address(model)) if is_server(model) else resolve(model).model

@@ -1,4 +1,4 @@
-"""What came of a job with many parts, as text that stays until it is closed."""
+"""The result of a job with many parts, as text that stays until it is closed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tui.screens.dialog import Dialog, Hint, KeyHints
 from tui.widgets.bindings import bindings
 
 MOST_LINES: Final = 200
-"""More of them are not laid out at once within a frame."""
+"""More lines than this are not laid out within one frame."""
 
 
 class Report(Dialog[None]):
-    """Shows a summary, and a line for each thing that there is to say."""
+    """Shows a summary and a list of notes."""
 
     PLACE = Scope.REPORT
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.REPORT)
@@ -34,13 +34,13 @@ class Report(Dialog[None]):
     """
 
     def __init__(self, title: str, summary: str, lines: Sequence[str], more: str = "") -> None:
-        """Make it; texts of any origin are safe here.
+        """Create it. Text from any source is safe here.
 
         Args:
-            title: what it is about.
-            summary: what is said first.
-            lines: each of the things that there are to say; the first `MOST_LINES` are shown.
-            more: what leads to the others.
+            title: the title of the dialog.
+            summary: the first paragraph.
+            lines: the notes; the first `MOST_LINES` are shown.
+            more: how to see the others.
         """
         super().__init__()
         self._title = title
@@ -60,5 +60,5 @@ class Report(Dialog[None]):
             yield KeyHints([Hint("up/down", "scroll", "close"), Hint("Esc", "close", "close")])
 
     def on_mount(self) -> None:
-        """Have the keys scroll at once."""
+        """Give the text the focus, so that keys scroll it at once."""
         self.set_focus(self.query_one(VerticalScroll))

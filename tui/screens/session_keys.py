@@ -1,4 +1,4 @@
-"""Which keys the list of chats names, where the cursor is and what is listed. No widgets."""
+"""The keys that the list of chats shows, depending on the focus and on what is listed. No widgets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from tui.screens.dialog import Hint
 
 
 def hints(*, in_list: bool, in_trash: bool, can_undo: bool) -> list[Hint]:
-    """Return the keys that hold now.
+    """Return the hints for the keys that are available now.
 
     Args:
-        in_list: whether the cursor is in the list, rather than in the field.
-        in_trash: whether the trash is listed.
-        can_undo: whether a chat was moved to the trash that can come back.
+        in_list: whether the list has the focus instead of the field.
+        in_trash: whether the trash is shown.
+        can_undo: whether a chat moved to the trash can be restored.
     """
     to_other = (
         Hint("finder.to_field", "find", "to_field")

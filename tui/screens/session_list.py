@@ -1,6 +1,6 @@
-"""The dialog of the saved chats: find one by its title or by what was said in it, open it, and keep the chats in order.
+"""The dialog of the saved chats: find a chat by its title or text, open it, and organize the chats.
 
-All work on the files is the writer's, on its own thread; what is shown here is what it answered last.
+All file access is the writer's, on its thread. This dialog shows the writer's latest answer.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from tui.widgets.editor import LineInput
 from tui.widgets.preview_pane import PreviewPane
 
 SEARCH_AFTER_S: Final = 0.15
-"""How long the typing has to rest before the texts are searched."""
+"""How long typing has to pause before the texts are searched, in seconds."""
 
 _ROW_LINES: Final = 2
 _LEAST: Final = 8
 _LEAST_BESIDE: Final = 14
-"""Lines of the list at least, without and with what a chat says beside it."""
+"""The least height of the list in lines, without and with the preview."""
 _AROUND: Final = 14
 _AROUND_SHORT: Final = 8
-"""Lines of the screen that the dialog leaves free, or needs for all but the list; the second on a low screen."""
+"""Lines of the screen that the dialog leaves free, or needs for everything but the list; the second value is for a low screen."""
 _EMPTY_TITLE: Final = "Type a title, or press Esc to keep the old one."
 
 
 @dataclass(frozen=True, slots=True)
 class OpenChat:
-    """The chat to open, and the turn to show of it; without one, wherever it was left."""
+    """The chat to open, and the turn to show; without a turn, the chat opens where it was left."""
 
     chat_id: str
     turn_id: str = ""
@@ -81,11 +81,11 @@ class SessionList(Finder[OpenChat]):
         current: str = "",
         on_current_changed: Callable[[Conversation], None] | None = None,
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            sessions: does the work on the files.
-            current: the id of the chat that is open below.
+            sessions: accesses the files.
+            current: the ID of the open chat.
             on_current_changed: called with that chat when its title, pin or tags were changed here, also if that happens
                 after the dialog was closed.
         """
@@ -102,7 +102,7 @@ class SessionList(Finder[OpenChat]):
         self._is_loaded = False
         self._undo: list[str] = []
         self._told = ""
-        """What was done last; stands in place of the count until something else is done."""
+        """What was done last, shown instead of the count until something else is done."""
         self._previews = Previews(sessions, self._show_preview)
 
     def compose(self) -> ComposeResult:
@@ -123,11 +123,11 @@ class SessionList(Finder[OpenChat]):
             yield KeyHints(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to read the list."""
+        """Start reading the list."""
         self._show_keys()
         self.app.run_worker(self._reload())
 
-    # -- work on the files; it goes on when the dialog is closed
+    # -- work on the files; it continues after the dialog is closed
 
     async def _reload(self, select: str | None = None) -> None:
         try:
@@ -150,11 +150,11 @@ class SessionList(Finder[OpenChat]):
         done: str = "",
         select: str | None = None,
     ) -> None:
-        """Do something to one chat, then show the list as it is after that.
+        """Change one chat, then show the updated list.
 
         Args:
-            work: what it returns names the chat to highlight, if that is a text and `select` is None.
-            done: what to tell the user.
+            work: the change; if it returns a string and `select` is None, that is the ID of the chat to highlight.
+            done: the message for the user.
         """
 
         async def change() -> None:
@@ -178,11 +178,11 @@ class SessionList(Finder[OpenChat]):
 
     @property
     def _is_open(self) -> bool:
-        """Whether there is still something to show things in; a dialog that is being closed loses its widgets first."""
+        """Whether the dialog still has its widgets. A dialog that is closing loses them first."""
         return self.is_running and bool(self.query("#chats"))
 
     def _tell(self, done: str) -> None:
-        """Say what was done: in the dialog, whose keys it may be undone with, as long as that is open."""
+        """Report what was done: in the dialog while it is open, because its keys may undo it."""
         if self._is_open:
             self._told = done
         else:
@@ -194,14 +194,14 @@ class SessionList(Finder[OpenChat]):
         elif problem:
             self.app.notify(sanitize(problem), severity="error", markup=False)
 
-    # -- what is shown
+    # -- display
 
     @property
     def _words(self) -> str:
         return self.query_one("#words", Input).value
 
     def _show(self, select: str | None = None) -> None:
-        """Show what fits the words; highlight the option `select`, else the one that was, else the first."""
+        """Show the matching chats. Highlight the option `select`, else the previous one, else the first."""
         options = self.query_one("#chats", PickList)
         highlighted = options.highlighted_option
         wanted = select or (highlighted.id if highlighted else None)
@@ -224,7 +224,7 @@ class SessionList(Finder[OpenChat]):
             self._look(None)
 
     def _make_room(self) -> None:
-        """Be as tall as the chats need and the screen allows; what typing leaves of them changes nothing."""
+        """Fit the height to the number of chats, within the screen. Filtering doesn't change it."""
         if self._words.strip() or not self._is_loaded:
             return
         count = len(self._trashed if self._in_trash else self._chats)
@@ -236,7 +236,7 @@ class SessionList(Finder[OpenChat]):
         self.query_one("#body").styles.height = "1fr" if is_plain else max(3, min(lines, most))
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Keep within the screen, and show what a chat says where there is room for it now."""
+        """Keep within the screen, and show the preview if there is room now."""
         self.call_after_refresh(self._resized)
 
     def _resized(self) -> None:
@@ -246,7 +246,7 @@ class SessionList(Finder[OpenChat]):
         if option := self.query_one("#chats", PickList).highlighted_option:
             self._look(option.id)
 
-    # -- what the highlighted chat says
+    # -- the preview
 
     def _show_preview(self, text: Content) -> None:
         if self._is_open:
@@ -259,13 +259,13 @@ class SessionList(Finder[OpenChat]):
 
     @work(exclusive=True, group="preview")
     async def _look(self, option_id: str | None) -> None:
-        """Show what the chat or place of an option says, where there is room; the next call stops this one."""
+        """Show the preview of an option if there is room. The next call cancels this one."""
         if not self.has_class("-broad"):
             return
         hit = hit_of(self._hits, option_id) if option_id is not None else None
         chat_id = hit.session_id if hit is not None else option_id or ""
         turn_id = (hit.turn_id or "") if hit is not None else ""
-        # What is in the trash is not read: it comes back as it is.
+        # Chats in the trash are not read. They are restored unchanged.
         known = None if self._in_trash else self._chats.get(chat_id)
         await self._previews.look(known, turn_id)
 
@@ -292,11 +292,11 @@ class SessionList(Finder[OpenChat]):
         note = f"{count} {what} in the trash" if self._in_trash else f"{count} {what}"
         if words and not self._in_trash:
             found = sum(hit.turn_id is not None for hit in self._fresh_hits())
-            places = f"{found} place{'' if found == 1 else 's'} in the text"
+            places = f"{found} match{'' if found == 1 else 'es'} in the text"
             searched = self._hits_for == words
             note = f"{count} by title · {places if searched else 'searching the texts…'}"
         elif not count and not words:
-            note = "The trash is empty." if self._in_trash else "No chats are saved yet."
+            note = "The trash is empty." if self._in_trash else "There are no saved chats yet."
         if self._told:
             note = f"{self._told}{self._way_back() if self._undo and not self._in_trash else ''}"
         self.query_one("#note", Label).update(sanitize(note))
@@ -308,10 +308,10 @@ class SessionList(Finder[OpenChat]):
         self.query_one("#keys", KeyHints).show(keys)
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
-        """List the keys that hold now."""
+        """List the keys that are available now."""
         self._show_keys()
 
-    # -- finding
+    # -- searching
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -324,7 +324,7 @@ class SessionList(Finder[OpenChat]):
 
     @work(exclusive=True, group="search")
     async def _search(self, words: str) -> None:
-        """Search the texts once the typing rests; the next call stops this one."""
+        """Search the texts when typing pauses. The next call cancels this one."""
         if words == self._hits_for or self._in_trash:
             return
         if words:
@@ -338,10 +338,10 @@ class SessionList(Finder[OpenChat]):
         if self._is_open:
             self._show()
 
-    # -- what can be done
+    # -- actions
 
     def _chosen(self) -> str | None:
-        """The id of the highlighted chat, or of the chat of the highlighted place."""
+        """The ID of the highlighted chat, or of the chat of the highlighted match."""
         option = self.query_one("#chats", PickList).highlighted_option
         if option is None or option.id is None:
             return None
@@ -349,7 +349,7 @@ class SessionList(Finder[OpenChat]):
         return hit.session_id if hit is not None else option.id
 
     def action_open(self) -> None:
-        """Open what is highlighted; out of the trash, bring it back."""
+        """Open the highlighted chat or match; in the trash, restore the chat."""
         options = self.query_one("#chats", PickList)
         option = options.highlighted_option
         if option is None or option.id is None or option.disabled:
@@ -365,7 +365,7 @@ class SessionList(Finder[OpenChat]):
 
     @work
     async def action_rename(self) -> None:
-        """Ask for another title."""
+        """Ask for a new title."""
         chat_id = self._chosen()
         if chat_id is None:
             return
@@ -379,7 +379,7 @@ class SessionList(Finder[OpenChat]):
             self._change(chat_id, lambda store: store.rename(chat_id, title))
 
     def action_pin(self) -> None:
-        """Pin the chat to the top of the list, or not."""
+        """Pin the chat to the top of the list, or unpin it."""
         chat_id = self._chosen()
         if chat_id is not None and not self._in_trash and chat_id in self._chats:
             pinned = not self._chats[chat_id].pinned
@@ -399,7 +399,7 @@ class SessionList(Finder[OpenChat]):
             AskText(
                 "Tags of the chat",
                 ", ".join(self._chats[chat_id].tags),
-                note="Separate tags with commas. Leave the field empty to remove them all.",
+                note="Separate tags with commas. Leave the field empty to remove all tags.",
             )
         )
         if text is not None:
@@ -407,7 +407,7 @@ class SessionList(Finder[OpenChat]):
             self._change(chat_id, lambda store: store.set_tags(chat_id, tags))
 
     def action_duplicate(self) -> None:
-        """Make a copy of the chat."""
+        """Duplicate the chat."""
         chat_id = self._chosen()
         if chat_id is not None and not self._in_trash:
             done = f"Copied “{self._title(chat_id)}”."
@@ -431,10 +431,10 @@ class SessionList(Finder[OpenChat]):
 
     def _way_back(self) -> str:
         key = key_name(self.app, "chats.untrash")
-        return f" Press {key} to bring it back." if key else ""
+        return f" Press {key} to restore it." if key else ""
 
     def action_untrash(self) -> None:
-        """Bring the chat back that was moved to the trash last."""
+        """Restore the chat that was last moved to the trash."""
         if self._undo:
             self._restore(self._undo.pop())
 
@@ -442,7 +442,7 @@ class SessionList(Finder[OpenChat]):
         if chat_id in self._undo:
             self._undo.remove(chat_id)
         title = self._title(chat_id)
-        done = f"“{title}” is back in the list." if title else "The chat is back in the list."
+        done = f"“{title}” was restored." if title else "The chat was restored."
         self._change(chat_id, lambda store: store.restore(chat_id), done)
 
     def action_switch(self) -> None:
@@ -458,7 +458,7 @@ class SessionList(Finder[OpenChat]):
 
     @work
     async def action_empty(self) -> None:
-        """Delete for good what is in the trash, after asking."""
+        """Delete everything in the trash permanently, after asking."""
         if not self._in_trash or not self._trashed:
             return
         asked = frozenset(self._trashed)
@@ -467,18 +467,18 @@ class SessionList(Finder[OpenChat]):
         answer = await self.app.push_screen_wait(
             Ask(
                 "Empty the trash?",
-                f"{what} deleted for good. This can't be undone.",
-                [Answer("keep", "Keep", "k"), Answer("delete", "Delete for good", "d", "error")],
+                f"{what} permanently deleted. This can't be undone.",
+                [Answer("keep", "Keep", "k"), Answer("delete", "Delete permanently", "d", "error")],
             )
         )
         if answer == "delete":
             self._undo.clear()
-            # What another window has put there since was not asked about.
+            # Another window may have added chats since, which the user was not asked about.
             done = "The chat was deleted." if count == 1 else f"{count} chats were deleted."
             self._change("", lambda store: store.empty_trash(asked), done)
 
     def action_close(self) -> None:
-        """Leave the trash, else the dialog."""
+        """Leave the trash, or else close the dialog."""
         if self._in_trash:
             self.action_switch()
         else:
@@ -500,7 +500,7 @@ class SessionList(Finder[OpenChat]):
 
 
 def split_tags(text: str) -> list[str]:
-    """Return the tags in what a user typed, separated by commas or `#`."""
+    """Return the tags in a typed text, separated by commas or `#`."""
     return [tag.strip() for tag in re.split(r"[,#\n]", text) if tag.strip()]
 
 

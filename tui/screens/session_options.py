@@ -1,4 +1,4 @@
-"""The options of the list of chats: which chats and places fit what was typed. No widgets but the options themselves."""
+"""The options of the list of chats: the chats and matches for the typed words. No widgets but the options."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _HIT: Final = "hit-"
 
 
 class SessionOptions:
-    """Makes options, each once for as long as its chat stays as it is."""
+    """Creates options, and reuses each until its chat changes."""
 
     def __init__(self, current: str) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            current: the id of the chat that is open.
+            current: the ID of the open chat.
         """
         self._current = current
         self._rows: dict[SessionSummary, Option] = {}
@@ -30,12 +30,12 @@ class SessionOptions:
     def chats(
         self, chats: Iterable[SessionSummary], typed: str, titled: Collection[str]
     ) -> list[Option]:
-        """Return options for the chats whose titles or tags have the words that were typed, or that are named.
+        """Return options for the chats whose titles or tags contain the typed words, and for those in `titled`.
 
         Args:
-            chats: all of them.
-            typed: the words.
-            titled: ids of chats that fit in any case.
+            chats: all chats.
+            typed: the typed words.
+            titled: the IDs of chats to include in any case.
         """
         words = typed.casefold().split()
         return [self._row(one) for one in chats if one.id in titled or _fits(one, words)]
@@ -49,12 +49,12 @@ class SessionOptions:
 
 
 def hit_options(hits: Sequence[SearchHit], known: Collection[str], *, is_old: bool) -> list[Option]:
-    """Return options for the places that were found in texts, under a heading.
+    """Return options for matches in texts, under a heading.
 
     Args:
-        hits: what was found; `hit_of` gives the one of an option.
-        known: the ids of the chats that there are.
-        is_old: whether other words are searched for by now.
+        hits: the matches; `hit_of` returns the match of an option.
+        known: the IDs of the existing chats.
+        is_old: whether the search words have changed since.
     """
     rows = [
         Option(hit_row(hit, is_old=is_old), id=f"{_HIT}{place}", disabled=is_old)
@@ -68,7 +68,7 @@ def hit_options(hits: Sequence[SearchHit], known: Collection[str], *, is_old: bo
 
 
 def hit_of(hits: Sequence[SearchHit], option_id: str) -> SearchHit | None:
-    """Return the place that an option stands for; None for a chat."""
+    """Return the match that an option stands for; None for a chat."""
     place = option_id.removeprefix(_HIT)
     return hits[int(place)] if place != option_id else None
 

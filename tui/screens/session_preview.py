@@ -1,4 +1,4 @@
-"""What was said last in a chat, or around a place that a search found: read on the writer's thread, shown beside the list."""
+"""The end of a chat, or the text around a match: read on the writer's thread, shown beside the list."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tui.sessions import SessionError, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
 
 REST_S: Final = 0.08
-"""How long the cursor has to rest on a chat before it is read."""
+"""How long the highlight has to rest on a chat before it is read, in seconds."""
 _TURNS: Final = 6
 _CHARACTERS: Final = 1_500
-"""Of one turn."""
+"""The most characters shown of one turn."""
 _KEPT: Final = 64
 _LARGEST_BYTES: Final = 8_000_000
 _NAMES: Final = {USER: "You", ASSISTANT: "Assistant"}
@@ -27,14 +27,14 @@ _NAMES: Final = {USER: "You", ASSISTANT: "Assistant"}
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One turn, as far as it is shown."""
+    """The part of a turn that is shown."""
 
     role: str
     text: str
 
 
 def read_said(store: SessionStore, chat_id: str, turn_id: str = "") -> tuple[Said, ...]:
-    """Return the last turns of a chat; with a turn, that one and those that led to it. For the writer's thread.
+    """Return the last turns of a chat; with `turn_id`, that turn and those before it. Runs on the writer's thread.
 
     Raises:
         SessionError: the chat can't be read.
@@ -45,7 +45,7 @@ def read_said(store: SessionStore, chat_id: str, turn_id: str = "") -> tuple[Sai
 
 
 def _led_to(chat: Conversation, turn_id: str) -> list[Turn]:
-    """Return a turn with the one before it."""
+    """Return a turn and the turn before it."""
     turns = [chat.turns[turn_id]]
     before = chat.turns.get(turns[0].parent or "")
     return [before, *turns] if before is not None else turns
@@ -58,7 +58,7 @@ def _part(turn: Turn) -> str:
 
 
 def preview(said: tuple[Said, ...]) -> Content:
-    """Return what the pane shows: who said what."""
+    """Return the preview: each speaker with the text."""
     parts: list[tuple[str, str]] = []
     for one in said:
         name = _NAMES.get(one.role) or sanitize_line(one.role, 40)
@@ -68,10 +68,10 @@ def preview(said: tuple[Said, ...]) -> Content:
 
 
 class Previews:
-    """Reads what the cursor rests on, and remembers the chats that were read."""
+    """Reads the highlighted chat, and caches what was read."""
 
     def __init__(self, sessions: SessionWriter, show: Callable[[Content], object]) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             sessions: reads the chats.
@@ -82,7 +82,7 @@ class Previews:
         self._read: dict[tuple[SessionSummary, str], tuple[Said, ...]] = {}
 
     async def look(self, summary: SessionSummary | None, turn_id: str = "") -> None:
-        """Show what a chat says; nothing for none. Who calls it again cancels the call before."""
+        """Show the preview of a chat; None clears it. The caller cancels the previous call."""
         if summary is None:
             self._show(Content(""))
             return
@@ -103,5 +103,5 @@ class Previews:
         try:
             return await self._sessions.do(partial(read_said, chat_id=summary.id, turn_id=turn_id))
         except SessionError:
-            # The list says what is wrong with a chat when it is opened.
+            # Opening the chat reports what is wrong with it.
             return None

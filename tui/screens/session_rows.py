@@ -1,4 +1,4 @@
-"""What the list of chats shows of each chat and of each place that a search found: prompts for its options. No widgets."""
+"""How the list of chats shows each chat and each match: the prompts of its options. No widgets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tui.sessions import SearchHit, SessionSummary
 
 _TITLE_LIMIT: Final = 120
 _BEFORE_HIT: Final = 24
-"""Characters of a snippet kept before its first match, so that the match is seen on a narrow screen."""
+"""Characters of a snippet kept before its first match, so that the match is visible on a narrow screen."""
 
 
 def chat_row(summary: SessionSummary, *, is_current: bool) -> Content:
-    """Return two lines: the title; date, tags, size, model and first words, or what is wrong with the file."""
+    """Return two lines: the title; and date, tags, size, model and first words, or what is wrong with the file."""
     title = sanitize_line(summary.title, _TITLE_LIMIT) or "(untitled)"
     first = Content.assemble(
         ("●" if is_current else " ", "$text-success"),
@@ -46,10 +46,10 @@ def chat_row(summary: SessionSummary, *, is_current: bool) -> Content:
 
 
 def hit_row(hit: SearchHit, *, is_old: bool) -> Content:
-    """Return two lines: the chat's title and date; the text around what was found, with the words marked.
+    """Return two lines: the chat's title and date; the text around the match, with the words highlighted.
 
     Args:
-        is_old: it was found for words that have changed since.
+        is_old: whether the search words have changed since.
     """
     title = sanitize_line(hit.title, _TITLE_LIMIT) or "(untitled)"
     text, matches = snippet(hit)
@@ -64,7 +64,7 @@ def hit_row(hit: SearchHit, *, is_old: bool) -> Content:
 
 
 def snippet(hit: SearchHit) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Return a hit's text, begun shortly before its first match, and where the matches are in it."""
+    """Return a match's text, starting shortly before its first word, and the positions of the words in it."""
     text = sanitize(hit.snippet).replace("\n", " ").replace("\t", " ")
     cut = hit.matches[0][0] - _BEFORE_HIT if hit.matches else 0
     if cut <= 0:
@@ -76,7 +76,7 @@ def snippet(hit: SearchHit) -> tuple[str, tuple[tuple[int, int], ...]]:
 
 
 def date_text(at: float) -> str:
-    """Return a Unix time as the hour of today, or as a date; empty when it is not known."""
+    """Return a Unix time as a time of today or a date; empty if unknown."""
     if not at:
         return ""
     try:

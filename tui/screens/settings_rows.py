@@ -1,6 +1,6 @@
-"""What is in force of each setting, in words: its value, where that comes from, and what holds without it.
+"""The settings in force, in words: each value, where it comes from, and what would apply without it.
 
-The settings screen and `/status` show these rows; nothing else works out what is in force. No widgets.
+The settings screen and `/status` show these rows. No other code determines what is in force. No widgets.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _SESSION: Final = "this session"
 _UNSAID: Final = (Origin.DEFAULT, Origin.REMEMBERED)
 _OF_CHAT: Final = ("chat.system_prompt", "template")
 _THEME: Final = "screen.theme"
-"""An empty one means the theme of the app; what else holds, the layers say."""
+"""An empty value means the app's theme. For everything else, the layers tell the value in force."""
 
 
 class Keeper(Enum):
-    """Where a change of a setting goes."""
+    """Where a change of a setting is stored."""
 
     FILE = auto()
-    """Into the configuration file."""
+    """In the configuration file."""
     CHAT = auto()
-    """Into the open chat."""
+    """In the open chat."""
     APP = auto()
-    """It holds now, and is remembered for the next start."""
+    """Applied at once, and remembered for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ class Row:
     """One value in force.
 
     Attributes:
-        title: what people call it.
+        title: the setting's name for people.
         group: the title of the group that it is listed in.
-        value: in words, never empty.
-        source: where it comes from, in words; empty for a fact about the model.
-        is_set: whether anything but a default says so.
-        origin: the layer that it comes from; what was given in the app counts as the chat's.
-        setting: what is known of it; None for a fact, which can't be changed.
-        keeper: where a change goes.
-        below: what holds without the topmost value, where that is something else: a value and its source.
-        refusal: why it has no effect now; empty where it has.
+        value: the value in words; never empty.
+        source: where the value comes from, in words; empty for a property of the model.
+        is_set: whether anything but a default sets the value.
+        origin: the layer of the value; values set in the app count as the chat's.
+        setting: the description of the setting; None for a property of the model, which can't be changed.
+        keeper: where a change is stored.
+        below: the value and source that would apply without the topmost value, if they differ.
+        refusal: why the setting has no effect now; empty if it has.
     """
 
     title: str
@@ -78,13 +78,13 @@ class Row:
 
     @property
     def searched(self) -> str:
-        """What typing finds it by, in lower case."""
+        """The text that the filter searches, in lower case."""
         known = f"{self.setting.key} {self.setting.help}" if self.setting else ""
         return f"{self.title} {self.group} {known}".casefold()
 
 
 class SettingRows:
-    """Says what is in force, the chat's own values and the model's defaults included."""
+    """Determines the settings in force, including the chat's own values and the model's defaults."""
 
     def __init__(
         self,
@@ -92,12 +92,12 @@ class SettingRows:
         loader: ModelLoader,
         held: Mapping[str, Callable[[], Json]],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            settings: what the open chat is set to.
-            loader: which model is loaded.
-            held: what the app itself has in force of some settings, by their keys.
+            settings: the settings of the open chat.
+            loader: owns the model.
+            held: the values in force of settings that the app itself keeps, by setting key.
         """
         self._settings = settings
         self._loader = loader
@@ -111,7 +111,7 @@ class SettingRows:
         }
 
     def all(self) -> list[Row]:
-        """Return a row for every setting, group by group, with what is known of the model among them."""
+        """Return a row for every setting, group by group, and for the properties of the model."""
         rows: list[Row] = []
         for members in settings_by_group().values():
             for setting in members:
@@ -121,7 +121,7 @@ class SettingRows:
         return rows
 
     def value(self, key: str) -> Json:
-        """Return what is in force of a setting; of a parameter, the model's defaults included."""
+        """Return the value in force of a setting; for a parameter, the model's defaults count."""
         if key.startswith(GENERATION):
             info = self._loader.info
             defaults = info.defaults if info else {}
@@ -129,13 +129,13 @@ class SettingRows:
         return self._held[key]() if key in self._held else self._settings.preferences.value(key)
 
     def keeper(self, key: str) -> Keeper:
-        """Return where a change of a setting goes."""
+        """Return where a change of a setting is stored."""
         if key.startswith(GENERATION) or key in _OF_CHAT:
             return Keeper.CHAT
         return Keeper.APP if key in self._held else Keeper.FILE
 
     def row(self, setting: Setting) -> Row:
-        """Return what is in force of a setting."""
+        """Return the row of a setting."""
         if setting.key.startswith(GENERATION):
             return self._parameter_row(setting)
         key, value = setting.key, self.value(setting.key)
@@ -165,7 +165,7 @@ class SettingRows:
 
     @staticmethod
     def _is_above(setting: Setting, value: Json, given: Json, origin: Origin) -> bool:
-        """Whether a value was given in the app, above what files, the environment and the command line say."""
+        """Whether a value was set in the app, above the files, the environment and the command line."""
         if value == given or setting.key == _THEME:
             return False
         is_empty = value in (setting.default, "none", "", {})
@@ -173,7 +173,7 @@ class SettingRows:
 
     @property
     def _locked(self) -> str:
-        """Why the quantization can't be changed; empty where it can."""
+        """Why the quantization can't be changed; empty if it can."""
         info = self._loader.info
         if info is not None and info.server:
             return "The server chooses the quantization."
@@ -201,7 +201,7 @@ class SettingRows:
         )
 
     def _below(self, setting: Setting) -> tuple[str, str] | None:
-        """Return what the layers below the chat say of a parameter that the chat sets."""
+        """Return the value and source below the chat for a parameter that the chat sets."""
         preferences = self._settings.preferences
         origin = preferences.origin(setting.key)
         if self._settings.origin(setting.name) is not Origin.CHAT or origin in _UNSAID:
@@ -210,7 +210,7 @@ class SettingRows:
         return PARAMETERS[setting.name].shown(given), _SOURCES[origin]
 
     def _facts(self) -> Iterator[Row]:
-        """Yield what is known of the loaded model and can't be set."""
+        """Yield the properties of the loaded model, which can't be set."""
         info = self._loader.info
         if info is None:
             return
@@ -226,7 +226,7 @@ class SettingRows:
 def _context(info: ModelInfo) -> str:
     if info.context_tokens:
         return f"{info.context_tokens:,} tokens"
-    return "not known" if info.server else "no limit"
+    return "unknown" if info.server else "no limit"
 
 
 def _default_source(defaults: Defaults, known: Parameter) -> str:

@@ -1,4 +1,4 @@
-"""The one place for settings: what is in force of each, where that comes from, and a way to change it."""
+"""The settings screen: the value in force of each setting, where it comes from, and a way to change it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tui.scopes import Scope
 from tui.screens.ask import AskText
 from tui.screens.dialog import Hint, KeyHints, show_problem
 from tui.screens.picker import ListDialog, Picker
-from tui.screens.settings_desk import SettingsDesk
+from tui.screens.settings_editor import SettingsEditor
 from tui.screens.settings_rows import Keeper, Row
 from tui.settings.schema import Setting
 from tui.widgets.bindings import bindings
@@ -31,10 +31,10 @@ from tui.widgets.editor import LineInput
 
 _TITLE_CELLS: Final = 26
 _PATHS: Final = ("chat.save_folder", "chat.examples")
-"""Settings that hold the path of a folder or file."""
+"""Settings that are paths of a file or folder."""
 _SOURCE_CELLS: Final = 20
 _AROUND: Final = 3
-"""Cells of a line that an option's padding and the scrollbar take."""
+"""Cells of a line taken by an option's padding and the scrollbar."""
 
 
 class SettingsScreen(ListDialog[None]):
@@ -67,20 +67,20 @@ class SettingsScreen(ListDialog[None]):
     """
 
     class Changed(Message):
-        """The configuration is another one."""
+        """The configuration was changed."""
 
-    def __init__(self, desk: SettingsDesk, *, only_set: bool = False) -> None:
-        """Make the screen.
+    def __init__(self, editor: SettingsEditor, *, only_set: bool = False) -> None:
+        """Create the screen.
 
         Args:
-            desk: what is shown and changed.
-            only_set: whether it begins with what differs from the defaults.
+            editor: reads and changes the settings.
+            only_set: whether to start with the settings that differ from their defaults.
         """
         super().__init__()
-        self._desk = desk
+        self._editor = editor
         self._only_set = only_set
         self._shown: list[Row | None] = []
-        """The row of each option; None for a group's title."""
+        """The row of each option; None for the title of a group."""
         self._is_stale = False
 
     def compose(self) -> ComposeResult:
@@ -94,21 +94,21 @@ class SettingsScreen(ListDialog[None]):
             yield KeyHints(id="actions")
 
     def on_mount(self) -> None:
-        """List the settings, and follow them."""
+        """List the settings, and follow their changes."""
         super().on_mount()
         self._show_title()
-        self._desk.listen(self._follow)
+        self._editor.listen(self._follow)
 
     def on_unmount(self) -> None:
-        """Follow them no more."""
-        self._desk.forget(self._follow)
+        """Stop following changes."""
+        self._editor.forget(self._follow)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Give the columns the room that there is."""
+        """Fit the columns to the width."""
         self.call_after_refresh(self._refresh)
 
     def _follow(self, _what: object) -> None:
-        """List what is in force now, once for all that changed at one time."""
+        """List the settings in force, once for all changes at the same time."""
         if not self._is_stale:
             self._is_stale = True
             self.call_next(self._refresh)
@@ -121,15 +121,15 @@ class SettingsScreen(ListDialog[None]):
     # -- the list
 
     def narrow(self, typed: str) -> None:
-        """List the settings that have the words that were typed."""
+        """List the settings that contain the typed words."""
         self._list(typed, None)
 
     def _list(self, typed: str, keep: Row | None) -> None:
-        """List what fits, with the cursor on a row that was there before, else on the first."""
+        """List the matching settings, with the highlight on the same row as before, or else on the first."""
         words = typed.casefold().split()
         rows = [
             row
-            for row in self._desk.rows.all()
+            for row in self._editor.rows.all()
             if all(word in row.searched for word in words)
             and (row.is_set or row.setting is None or not self._only_set)
         ]
@@ -156,7 +156,7 @@ class SettingsScreen(ListDialog[None]):
             options.highlighted = self._best(typed)
 
     def _best(self, typed: str) -> int:
-        """Return the place of the first row whose title begins with what was typed, else of the first."""
+        """Return the index of the first row whose title starts with the typed text, or else of the first row."""
         begun = typed.strip().casefold()
         places = [at for at, row in enumerate(self._shown) if row is not None]
         titled = (at for at in places if _title(self._shown[at]).startswith(begun))
@@ -183,7 +183,7 @@ class SettingsScreen(ListDialog[None]):
         return self._shown[at] if at is not None and at < len(self._shown) else None
 
     def action_move(self, step: int) -> None:
-        """Move the cursor in the list, over the titles of groups."""
+        """Move the highlight in the list, skipping the titles of groups."""
         options = self.query_one(OptionList)
         places = [at for at, row in enumerate(self._shown) if row is not None]
         if places:
@@ -200,19 +200,19 @@ class SettingsScreen(ListDialog[None]):
         self._explain(self._current)
 
     def _explain(self, row: Row | None) -> None:
-        """Say what a setting is for, what it can be, and where a change goes."""
+        """Explain a setting: its purpose, its possible values, and where a change is stored."""
         self.query_one("#about", Label).update(
-            Content(sanitize("No setting has these words." if row is None else self._about(row)))
+            Content(sanitize("No setting matches." if row is None else self._about(row)))
         )
         self.query_one("#actions", KeyHints).show(self._hints(row))
 
     def _about(self, row: Row) -> str:
         setting = row.setting
         if setting is None:
-            return "A fact about the loaded model. It can't be changed here."
+            return "This is a property of the loaded model and can't be changed."
         where = self._destination(row)
         if row.below is not None:
-            where += " Reset gives {} ({}).".format(*row.below)
+            where += " Resetting gives {} ({}).".format(*row.below)
         facts = (setting.key, setting.range_text.removeprefix("a text"), setting.variable)
         lines = (
             f"{setting.help} {row.refusal}".rstrip(),
@@ -223,8 +223,8 @@ class SettingsScreen(ListDialog[None]):
 
     def _destination(self, row: Row) -> str:
         if row.setting is not None and row.setting.key == "model.name":
-            return "Enter opens the list of models."
-        file = self._desk.file or "the configuration file"
+            return "Press Enter to open the list of models."
+        file = self._editor.file or "the configuration file"
         match row.keeper:
             case Keeper.CHAT:
                 return "Applies to this chat, from the next reply."
@@ -245,7 +245,7 @@ class SettingsScreen(ListDialog[None]):
         ]
 
     def action_only_set(self) -> None:
-        """List what differs from the defaults, or everything again."""
+        """List the settings that differ from their defaults, or all settings."""
         self._only_set = not self._only_set
         self._show_title()
         self._refresh()
@@ -260,18 +260,18 @@ class SettingsScreen(ListDialog[None]):
 
     @work(exclusive=True)
     async def action_choose(self) -> None:
-        """Ask for another value."""
+        """Ask for a new value."""
         row = self._current
         if row is None or row.setting is None or row.refusal:
             await self._do(row, self._refuse)
             return
-        setting, now = row.setting, self._desk.rows.value(row.setting.key)
-        if (change := self._desk.change_of(setting)) is not None:
+        setting, now = row.setting, self._editor.rows.value(row.setting.key)
+        if (change := self._editor.change_of(setting)) is not None:
             await change()
             self._refresh()
         elif setting.kind is bool and isinstance(now, bool):
             await self._set(row, not now)
-        elif choices := self._desk.choices(setting):
+        elif choices := self._editor.choices(setting):
             chosen = await self.app.push_screen_wait(Picker(setting.title, choices))
             if chosen is not None:
                 await self._set(row, chosen)
@@ -296,20 +296,20 @@ class SettingsScreen(ListDialog[None]):
 
     @staticmethod
     async def _refuse(row: Row) -> str:
-        raise UserError(row.refusal or "This is a fact about the model. It can't be changed here.")
+        raise UserError(row.refusal or "This is a property of the model and can't be changed.")
 
     async def _set(self, row: Row, value: Json) -> None:
-        await self._do(row, lambda one: self._desk.set(one, value))
+        await self._do(row, lambda one: self._editor.set(one, value))
 
     @work(group="write")
     async def action_reset(self) -> None:
-        """Take the topmost value of the setting away."""
-        await self._do(self._current, self._desk.reset)
+        """Remove the topmost value of the setting."""
+        await self._do(self._current, self._editor.reset)
 
     @work(group="write")
     async def action_save(self) -> None:
         """Write the value in force to the configuration file."""
-        await self._do(self._current, self._desk.save)
+        await self._do(self._current, self._editor.save)
 
     async def _do(self, row: Row | None, change: Callable[[Row], Awaitable[str]]) -> None:
         if row is None:
@@ -320,7 +320,7 @@ class SettingsScreen(ListDialog[None]):
             said = str(error)
         else:
             self.post_message(self.Changed())
-            # What follows the configuration hears of it first.
+            # Listeners to the configuration are notified first.
             await asyncio.sleep(0)
         if self.is_attached and self.query("#problem"):
             show_problem(self, said)

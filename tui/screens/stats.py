@@ -1,4 +1,4 @@
-"""The panel that shows what replies cost: the last one, all of the chat, all since the app was started."""
+"""The panel that shows what replies cost: the last one, all in the chat, and all since the app was started."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MOST_COLUMNS = 60
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure, for several groups of replies."""
+    """One figure for several groups of replies."""
 
     name: str
     values: tuple[str, ...]
 
 
 def rows(groups: Sequence[Sequence[ReplyStats]]) -> list[Row]:
-    """Return the figures of several groups of replies, as text; those that nobody measured are left out."""
+    """Return the figures of several groups of replies as text, without those that were never measured."""
     made = [Row(name, tuple(figure(group) for group in groups)) for name, figure in _FIGURES]
     return [row for row in made if any(value != _NONE for value in row.values)]
 
@@ -90,7 +90,7 @@ _FIGURES: tuple[tuple[str, Callable[[Sequence[ReplyStats]], str]], ...] = (
 
 
 class StatsScreen(Dialog[None]):
-    """Shows what replies cost; returns nothing."""
+    """Shows what replies cost. Returns nothing."""
 
     CSS: ClassVar[str] = """
     StatsScreen {
@@ -110,12 +110,12 @@ class StatsScreen(Dialog[None]):
     def __init__(
         self, chat: Sequence[ReplyStats], session: Sequence[ReplyStats], memory: MemoryReading
     ) -> None:
-        """Make the panel.
+        """Create the panel.
 
         Args:
-            chat: of the replies in the chat that is shown, oldest first.
-            session: of the replies since the app was started, oldest first.
-            memory: of the device in use.
+            chat: the figures of the replies in the open chat, oldest first.
+            session: the figures of the replies since the app was started, oldest first.
+            memory: the memory of the device in use.
         """
         super().__init__()
         self._chat = [one for one in chat if one.new_tokens]
@@ -123,11 +123,11 @@ class StatsScreen(Dialog[None]):
         self._memory = memory
 
     def compose(self) -> ComposeResult:
-        """Lay out the figures and the curve."""
+        """Lay out the figures and the chart."""
         with Vertical(id="dialog"):
             yield Label("What replies cost", classes="title")
             if not self._chat and not self._session:
-                yield Label("There is no reply yet.", classes="note")
+                yield Label("There are no replies yet.", classes="note")
             else:
                 yield from self._figures()
             yield Label(memory_text(self._memory), classes="note", markup=False)
@@ -152,9 +152,9 @@ class StatsScreen(Dialog[None]):
 
 
 def memory_text(memory: MemoryReading) -> str:
-    """Return what memory holds, as in `RAM 8.0/24.0 GB · this app 512 MB · KV caches 30 MB`."""
+    """Return the memory use as text, for example `RAM 8.0/24.0 GB · this app 512 MB · KV caches 30 MB`."""
     if not memory.total:
-        return "Memory is not known."
+        return "The memory use is unknown."
     parts = [f"{memory.kind} {of_total(memory.used, memory.total)}"]
     for name, value in (
         ("this app", memory.own),

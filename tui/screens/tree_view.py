@@ -20,11 +20,11 @@ from tui.screens.turn_tree import GLYPHS, OTHER_GLYPH, TurnTree
 from tui.widgets.long_text import LongText
 
 PREVIEW_WIDTH: Final = 120
-"""Cells of a screen from which on there is room for what the branch under the cursor says."""
+"""The least width of the screen, in cells, for a preview of the highlighted branch."""
 _SHARE: Final = 0.94
 _LEAST: Final = 8
 _LEAST_BESIDE: Final = 16
-"""Lines of the map at least, without and with what a branch says beside it."""
+"""The least height of the map in lines, without and with the preview."""
 _MOST_TURNS: Final = 8
 _MOST_CHARACTERS: Final = 2_000
 _NAMES: Final = {USER: "You", ASSISTANT: "Assistant"}
@@ -32,7 +32,7 @@ _HEADING: Final = re.compile(r"^[❯●◆] (?:You|Assistant)$", re.MULTILINE)
 
 
 class TreeView(Dialog[str]):
-    """Returns the id of the turn to jump to, or None."""
+    """Returns the ID of the turn to jump to, or None."""
 
     PLACE = Scope.TREE
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-wide"), (PREVIEW_WIDTH, "-roomy")]  # noqa: RUF012 - Textual's declaration
@@ -50,11 +50,11 @@ class TreeView(Dialog[str]):
     """
 
     def __init__(self, conversation: Conversation, cursor: str | None = None) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            conversation: what to show.
-            cursor: the turn to begin at; None for the last one of the active path.
+            conversation: the chat to show.
+            cursor: the turn to start at; None for the last turn of the active path.
         """
         super().__init__()
         self._conversation = conversation
@@ -78,7 +78,7 @@ class TreeView(Dialog[str]):
                 yield TurnTree(self._conversation, self._cursor)
                 yield LongText(mark=_HEADING)
             if not count:
-                yield Label("Nothing has been said in this chat yet.", classes="note")
+                yield Label("This chat has no turns yet.", classes="note")
             yield KeyHints(
                 [
                     Hint("Enter", "go there", "jump"),
@@ -93,7 +93,7 @@ class TreeView(Dialog[str]):
         self.call_after_refresh(self._make_room)
 
     def _make_room(self) -> None:
-        """Be as tall as the whole map needs and the screen allows; folding changes nothing."""
+        """Fit the height to the whole map, within the screen. Folding doesn't change it."""
         if self.app.has_class("-plain"):
             self.query_one("#map").styles.height = "1fr"
             return
@@ -111,15 +111,15 @@ class TreeView(Dialog[str]):
 
     @property
     def _share(self) -> float:
-        """Of the screen's height that the frame takes at most."""
+        """The largest share of the screen's height that the frame takes."""
         return 1.0 if self.has_class("-short") else _SHARE
 
     def action_jump(self) -> None:
-        """Return the turn under the cursor."""
+        """Return the ID of the highlighted turn."""
         self.query_one(TurnTree).action_choose()
 
     def action_next_branch(self) -> None:
-        """Go to the next turn that has other variants."""
+        """Go to the next turn with more than one variant."""
         self.query_one(TurnTree).action_branch(1)
 
     def action_fold(self) -> None:
@@ -138,11 +138,11 @@ class TreeView(Dialog[str]):
 
 
 def preview(conversation: Conversation, turn_id: str) -> str:
-    """Return what a turn says, and what follows it, shortened."""
+    """Return the start of a turn's text, and of the turns that follow it."""
     parts = []
     for turn in branch_from(conversation, turn_id, _MOST_TURNS):
         name = _NAMES.get(turn.role, turn.role.capitalize())
-        said = turn.gist or turn.error or "(nothing said)"
+        said = turn.gist or turn.error or "(empty)"
         cut = said[:_MOST_CHARACTERS].rstrip() + "…" if len(said) > _MOST_CHARACTERS else said
         parts.append(f"{GLYPHS.get(turn.role, OTHER_GLYPH)} {name}\n{cut}")
     return "\n\n".join(parts)

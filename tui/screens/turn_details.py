@@ -1,4 +1,4 @@
-"""The dialog that tells all that is known of a turn: what made it, what it cost, the prompt that the model saw, the raw text."""
+"""The dialog that shows everything known about a turn: the model, the cost, the prompt that the model saw, the raw text."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tui.widgets.bindings import bindings
 from tui.widgets.figures import seconds_text
 from tui.widgets.long_text import LongText
 
-NO_PROMPT: Final = "The prompt is not known."
+NO_PROMPT: Final = "The prompt is unknown."
 
 _REWRITTEN: Final = (
-    "the model's chat template writes the reply before otherwise than the model did, as those do that leave out earlier "
-    "reasoning: {:,} tokens of it no longer fit"
+    "the chat template formats the previous reply differently from how the model wrote it, for example without its "
+    "reasoning: {:,} tokens no longer match"
 )
 _ROLES: Final = {USER: "you", ASSISTANT: "assistant"}
 _STATUSES: Final = {
@@ -41,9 +41,9 @@ _STATUSES: Final = {
     Status.INTERRUPTED: "interrupted while it was written",
 }
 _REASONS: Final = {
-    Status.TRUNCATED: "cut off since",
-    Status.STOPPED: "stopped since",
-    Status.INTERRUPTED: "interrupted since",
+    Status.TRUNCATED: "cut off because",
+    Status.STOPPED: "stopped because",
+    Status.INTERRUPTED: "interrupted because",
 }
 SPECIAL_TOKEN: Final = re.compile(
     r"<[|｜][^<>|｜\n]{1,60}[|｜]>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT)\]"
@@ -53,14 +53,14 @@ SPECIAL_TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of what is known of a turn; without a value it is a heading."""
+    """One line about a turn; without a value, it is a heading."""
 
     name: str
     value: str = ""
 
 
 def facts(turn: Turn, conversation: Conversation) -> list[Fact]:
-    """Return what is known of a turn, as text that may be shown."""
+    """Return the facts about a turn, as text that is safe to show."""
     known = [*_turn_facts(turn, conversation)]
     if turn.generation is not None:
         known += _model_facts(turn.generation)
@@ -91,7 +91,7 @@ def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
 def _origin(origin: str, conversation: Conversation) -> str:
     original = conversation.turns.get(origin)
     if original is None:
-        return "edited from a turn that was deleted since"
+        return "edited from a turn that has been deleted"
     return f"edited from “{sanitize_line(original.gist[:400], 60)}”"
 
 
@@ -142,7 +142,7 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
         yield Fact("decoding", f"{seconds_text(stats.decode_s)}{speed}")
     if stats.drafted_tokens:
         share = stats.accepted_tokens / stats.drafted_tokens
-        right = f"{stats.accepted_tokens:,} of them right ({share:.0%})"
+        right = f"{stats.accepted_tokens:,} of them accepted ({share:.0%})"
         yield Fact("drafted", f"{stats.drafted_tokens:,} tokens, {right}")
     if stats.reasoning_tokens or stats.reasoning_s:
         parts = [f"{stats.reasoning_tokens:,} tokens"] if stats.reasoning_tokens else []
@@ -151,7 +151,7 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
 
 
 def cache_text(stats: ReplyStats) -> str:
-    """Return how much of a prompt was in the KV cache, as in `1,204 cached, 38 new, 12 dropped`."""
+    """Return how much of a prompt was in the KV cache, for example `1,204 cached, 38 new, 12 dropped`."""
     new = stats.prompt_tokens - stats.cached_tokens
     parts = [f"{stats.cached_tokens:,} cached", f"{new:,} new"]
     if stats.dropped_tokens:
@@ -167,18 +167,18 @@ def _time_text(at: float) -> str:
 
 
 EDGE_MARK: Final = "│"
-"""What stands between tokens when they are copied."""
-NO_TOKENS: Final = "The tokens can be shown when a model is loaded and no reply is under way."
+"""The separator between tokens when they are copied."""
+NO_TOKENS: Final = "The tokens can be shown when a model is loaded and no reply is being written."
 
 
 class Table(VerticalScroll, inherit_bindings=False):
-    """The facts. Left and right are the tabs', so that it takes only the keys that move up and down."""
+    """The facts. It takes only the keys that move up and down; left and right belong to the tabs."""
 
     BINDINGS: ClassVar[list[BindingType]] = LongText.BINDINGS
 
 
 class TurnDetails(Dialog[None]):
-    """Shows one turn; returns nothing."""
+    """Shows one turn. Returns nothing."""
 
     PLACE = Scope.DETAILS
     BINDINGS: ClassVar[list[BindingType]] = bindings(
@@ -210,16 +210,16 @@ class TurnDetails(Dialog[None]):
         copy: Callable[[str], None] | None = None,
         start: str = "facts",
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            turn: to tell about.
+            turn: the turn to show.
             conversation: the chat that it is in.
-            prompt: the exact text that the model was given, special tokens included; see `set_prompt`.
-            prompt_note: a sentence about it, or about why there is none.
-            copy: called with the text that is shown when the user wants it copied, and tells them so; by default the text
+            prompt: the exact text given to the model, including special tokens; see `set_prompt`.
+            prompt_note: a sentence about the prompt, or why there is none.
+            copy: copies the displayed text and reports it; by default the text
                 goes to the app's clipboard.
-            start: the tab to begin with: `facts`, `prompt`, `text`, `tokens` or `reasoning`.
+            start: the initial tab: `facts`, `prompt`, `text`, `tokens` or `reasoning`.
         """
         super().__init__()
         self._turn = turn
@@ -264,18 +264,18 @@ class TurnDetails(Dialog[None]):
             )
 
     def on_mount(self) -> None:
-        """Show the prompt and the tokens, if they are known."""
+        """Show the prompt and the tokens if they are known."""
         self._show_prompt()
         self._show_tokens()
 
     def set_prompt(self, text: str, note: str = "") -> None:
-        """Show the prompt, or the sentence that says why there is none; also before the dialog is up, or after it is gone."""
+        """Show the prompt, or the reason why there is none. May be called before the dialog is mounted or after it is closed."""
         self._prompt, self._prompt_note = text, note
         if self.is_mounted and self.is_attached:
             self._show_prompt()
 
     def set_tokens(self, pieces: Sequence[str]) -> None:
-        """Show the turn's text cut into tokens; also before the dialog is up, or after it is gone."""
+        """Show the turn's text cut into tokens. May be called before the dialog is mounted or after it is closed."""
         self._tokens = tuple(pieces)
         self._tokens_note = f"{len(pieces):,} tokens"
         if self.is_mounted and self.is_attached:
@@ -294,7 +294,7 @@ class TurnDetails(Dialog[None]):
         self.query_one("#prompt LongText", LongText).set_text(self._prompt)
 
     def shown_text(self) -> str:
-        """Return the text of the tab that is shown, as it is copied."""
+        """Return the text of the visible tab in the form in which it is copied."""
         texts = {
             "facts": _facts_text(self._facts),
             "prompt": self._prompt,
@@ -305,10 +305,10 @@ class TurnDetails(Dialog[None]):
         return sanitize(texts[self.query_one("#tabs", TabbedContent).active])
 
     def action_copy(self) -> None:
-        """Copy what is shown."""
+        """Copy the displayed text."""
         text = self.shown_text()
         if not text:
-            self.app.notify("There is nothing here to copy.", severity="warning", markup=False)
+            self.app.notify("There is nothing to copy here.", severity="warning", markup=False)
             return
         if self._copy is not None:
             self._copy(text)

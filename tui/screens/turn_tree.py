@@ -1,4 +1,4 @@
-"""The list of all turns of a chat, with lines that show how they hang together."""
+"""The list of all turns of a chat, with lines that show how they are connected."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _ENDINGS: Final = {
 _WORDS_LIMIT: Final = 300
 _WIDEST_NAME: Final = 24
 _FACTS_SHARE: Final = 0.5
-"""Of a row's width, at most; what a turn says is more telling than its facts."""
+"""The largest share of a row's width for facts, because a turn's text is more telling."""
 
 
 class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
-    """Draws the map, a row when it comes into sight, and moves a cursor over its turns."""
+    """Draws the map, each row when it becomes visible, and moves a cursor over its turns."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "turn-tree--active",
@@ -85,11 +85,11 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
     """
 
     cursor: reactive[int] = reactive(-1, init=False)
-    """The number of the row under the cursor; -1 where there is none."""
+    """The number of the row under the cursor; -1 if there is none."""
 
     @dataclass
     class Highlighted(Message):
-        """The cursor came to a turn."""
+        """The cursor moved to a turn."""
 
         turn_id: str
 
@@ -100,7 +100,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         turn_id: str
 
     def __init__(self, conversation: Conversation, cursor: str | None) -> None:
-        """Make it; the cursor begins at the turn `cursor`, by default at the end of the active path."""
+        """Create it. The cursor starts at the turn `cursor`, by default at the end of the active path."""
         super().__init__(id="turns")
         self._conversation = conversation
         leaf = conversation.leaf
@@ -114,14 +114,14 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
 
     @property
     def most_rows(self) -> int:
-        """How many rows the map has with nothing folded."""
+        """The number of rows with nothing folded."""
         return len(self._map.rows())
 
     def _numbers(self) -> dict[str | None, int]:
         return {row.turn_id: number for number, row in enumerate(self._rows)}
 
     def on_mount(self) -> None:
-        """Begin at the wanted turn."""
+        """Start at the wanted turn."""
         self._resize()
         self.cursor = self._row_of.get(self._wanted, -1)
         self.call_after_refresh(self._show_cursor)
@@ -130,11 +130,11 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
 
     def on_resize(self) -> None:
-        """Take the new width."""
+        """Adapt to the new width."""
         self._resize()
 
     def watch_cursor(self) -> None:
-        """Show the row, and tell."""
+        """Scroll to the row, and post a message."""
         self._show_cursor()
         self.refresh()
         if (turn_id := self.cursor_turn) is not None:
@@ -146,20 +146,20 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
 
     @property
     def cursor_turn(self) -> str | None:
-        """The id of the turn under the cursor."""
+        """The ID of the turn under the cursor."""
         return self._rows[self.cursor].turn_id if 0 <= self.cursor < len(self._rows) else None
 
     # -- moving
 
     def action_move(self, step: int) -> None:
-        """Go to the next turn, or the one before."""
+        """Go to the next or previous turn."""
         self._go(self.cursor + step, step)
 
     def action_page(self, step: int) -> None:
-        """Go on by a screen."""
+        """Move by a page."""
         rows = max(1, self.scrollable_content_region.height - 1)
         to = max(0, min(self.cursor + step * rows, len(self._rows) - 1))
-        # The first and the last row may be none of a turn.
+        # The first and the last row may have no turn.
         if not self._go(to, step):
             self._go(to, -step)
 
@@ -172,7 +172,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         self._go(len(self._rows) - 1, -1)
 
     def _go(self, row: int, step: int) -> bool:
-        """Put the cursor on a row, or on the next one in the direction of `step` that is a turn's; return whether there is any."""
+        """Put the cursor on a row, or on the next row with a turn in the direction of `step`. Return whether there is one."""
         step = 1 if step > 0 else -1
         while 0 <= row < len(self._rows):
             if self._rows[row].turn_id is not None:
@@ -182,7 +182,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         return False
 
     def action_branch(self, step: int) -> None:
-        """Go to the next turn, or the one before, that has other variants."""
+        """Go to the next or previous turn with more than one variant."""
         row = self.cursor + step
         while 0 <= row < len(self._rows):
             turn_id = self._rows[row].turn_id
@@ -192,7 +192,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
             row += step
 
     def action_shut(self) -> None:
-        """Fold what hangs on the turn, else go to the turn that it hangs on."""
+        """Fold what hangs on the turn, or else go to its parent."""
         turn_id = self.cursor_turn
         if turn_id is None:
             return
@@ -231,7 +231,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
             self.post_message(self.Chosen(turn_id))
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the turn that was clicked; behind its sign, fold what hangs on it."""
+        """Choose the clicked turn; a click after its sign folds what hangs on it."""
         event.stop()
         number = round(self.scroll_y) + event.y
         if not 0 <= number < len(self._rows) or self._rows[number].turn_id is None:
@@ -247,12 +247,12 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
     # -- drawing
 
     def notify_style_update(self) -> None:
-        """Draw anew, since colors may be others."""
+        """Redraw, because colors may have changed."""
         super().notify_style_update()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw the row that is `y` cells below the top."""
+        """Draw the row `y` cells below the top."""
         number = round(self.scroll_y) + y
         width = self.scrollable_content_region.width
         if number >= len(self._rows):
@@ -273,7 +273,7 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
         row.append(text, self.get_visual_style(f"turn-tree--{look}").rich_style)
 
     def _add_turn(self, text: Text, row: MapRow, turn: Turn, width: int) -> None:
-        """Draw a turn: its sign and first words on the left, what is known of it on the right."""
+        """Draw a turn: its sign and first words on the left, facts on the right."""
         self._add(text, GLYPHS.get(turn.role, OTHER_GLYPH), "way" if row.is_active else "line")
         self._add(text, f"{row.beside} ", "line")
         room = width - text.cell_len
@@ -312,4 +312,4 @@ class TurnTree(ScrollView, inherit_bindings=False, can_focus=True):
 
 def _words(turn: Turn) -> str:
     text = turn.gist or turn.reasoning or turn.error
-    return sanitize_line(text[: _WORDS_LIMIT * 4], _WORDS_LIMIT) or "(nothing said)"
+    return sanitize_line(text[: _WORDS_LIMIT * 4], _WORDS_LIMIT) or "(empty)"

@@ -1,4 +1,4 @@
-"""One chat on disk: reading, writing, checkpoints and locks, so that nothing that was said is ever lost.
+"""One chat on disk: reading, writing, checkpoints, and locks, so that no text is ever lost.
 
 - A chat is one JSON file. It is replaced whole (temporary file, fsync, rename, fsync of the folder). While a reply streams, its growth goes to a
   sidecar (see `reply`), so that a checkpoint costs the same in a chat of any length.
@@ -111,13 +111,13 @@ class ChatFiles:
     # -- writing
 
     def save(self, conversation: Conversation) -> None:
-        """Put a chat on the disk, whole; it is there for good when this returns. The chat is locked from then on.
+        """Write the whole chat durably to disk, and lock it from then on.
 
         Raises:
             SessionWriteError: it could not be written; the file has its old content, and a later save may work.
             SessionConflictError: the file is another window's, or was changed since this store read it, or is of a newer
                 version. Save it under a new id.
-            SessionFileError: the chat's id is none.
+            SessionFileError: the chat's ID isn't valid.
         """
         path = self.path(conversation.id)
         with self._mutex, writing(path), self._holding(conversation.id):
@@ -130,8 +130,8 @@ class ChatFiles:
         self._make_folder()
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
-                "This chat is open in another window, so it is not written from here.",
-                "Fork it to go on in a copy.",
+                "This chat is open in another window, so it can't be saved from this one.",
+                "Fork it to continue in a copy.",
             )
         try:
             yield
@@ -149,7 +149,7 @@ class ChatFiles:
         self._was_there = True
 
     def take_remade(self) -> bool:
-        """Return, once, whether the folder had vanished while the app ran and was made again."""
+        """Return, once, whether the folder had disappeared while the app ran and was re-created."""
         was_remade, self._was_remade = self._was_remade, False
         return was_remade
 
@@ -169,11 +169,11 @@ class ChatFiles:
         elif known.loaded is not None and _loses(path, known.loaded, encoder):
             there = set(path.parent.glob(f"{path.name}.original-*"))
             kept = keep_original(path, "original")
-            # One that was kept when the chat was opened was said then.
+            # A copy kept when the chat was opened was reported then.
             self._kept = kept.name if kept not in there else ""
         conversation = replace(conversation, extra=_with_marks(conversation.extra, known.marks))
         staged = StagedFile(path, encoder.pieces(conversation))
-        # From here on either may be what is in place: a failing fsync of the folder leaves that open.
+        # From here on either file may be in place: a failed fsync of the folder leaves that open.
         self._known[chat_id] = known
         known.stamps = (*known.stamps, staged.stamp)
         staged.commit()
@@ -197,19 +197,19 @@ class ChatFiles:
     def _refuse_conflict(self, chat_id: str, known: _Known) -> None:
         if known.is_newer:
             raise SessionConflictError(
-                "This chat was written by a newer version of chat-tui and is not written over.",
-                "Fork it to go on in a copy.",
+                "This chat was written by a newer version of chat-tui and is not overwritten.",
+                "Fork it to continue in a copy.",
             )
         found = stamp(self.path(chat_id))
         if found is not None and found not in known.stamps:
             raise SessionConflictError(
-                "This chat was changed on disk since it was opened here, so it is not written over.",
-                "Fork it to go on in a copy, or open it again.",
+                "This chat was changed on disk after it was opened here, so it is not overwritten.",
+                "Fork it to continue in a copy, or reopen it.",
             )
         is_ours = chat_id in self._replies
         if not is_ours and _size(self._reply_path(chat_id)) > known.reply_bytes:
             raise SessionConflictError(
-                "A reply was added to this chat since it was opened here.", "Open it again."
+                "A reply was added to this chat after it was opened here.", "Reopen it."
             )
 
     def _settle_reply(self, conversation: Conversation, known: _Known) -> None:
@@ -242,7 +242,7 @@ class ChatFiles:
     def checkpoint(
         self, chat_id: str, turn_id: str, text_delta: str, reasoning_delta: str = ""
     ) -> None:
-        """Put on the disk what an unfinished reply said since its last checkpoint.
+        """Write the text that an unfinished reply gained since its last checkpoint.
 
         The first one after the save that began the reply continues the text that the turn had there; saves while it streams
         change nothing in that. The cost does not depend on the length of the chat or of the reply.
@@ -313,7 +313,7 @@ class ChatFiles:
         try:
             data = read_regular(path, follow_links=False)
         except FileNotFoundError as error:
-            raise SessionFileError(f"There is no chat with the id {chat_id}.") from error
+            raise SessionFileError(f"There is no chat with the ID {chat_id}.") from error
         except OSError as error:
             raise SessionFileError(f"{path} can't be read ({reason(error)}).") from error
         decoded, is_damaged = decoded_file(path, data, is_ours=True)
@@ -346,7 +346,7 @@ class ChatFiles:
             return conversation, ()
         except OSError as error:
             known.is_reply_unread = True
-            sentence = f"{path.name}, where a reply is kept that was cut off, can't be read ({reason(error)}); it is kept."
+            sentence = f"{path.name}, which contains an interrupted reply, can't be read ({reason(error)}). The file is kept."
             return conversation, (sentence,)
         known.reply_bytes = len(data)
         return fold(conversation, read_checkpoints(data)), ()
@@ -375,13 +375,13 @@ class ChatFiles:
         try:
             decoded, is_damaged = decoded_file(path, read_regular(path), is_ours=False)
         except FileNotFoundError as error:
-            raise SessionFileError(f"There is no file {path}.") from error
+            raise SessionFileError(f"The file {path} doesn't exist.") from error
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else str(error)
             raise SessionFileError(f"{path} can't be read ({why}).") from error
         problems = (*decoded.problems, *decoded.notes)
         if is_damaged:
-            problems = (*problems, f"{path.name} {_DAMAGED}. It is left as it is.")
+            problems = (*problems, f"{path.name} {_DAMAGED}. The file is left unchanged.")
         if decoded.is_newer:
             problems = (*problems, _NEWER)
         conversation = replace(decoded.conversation, id=new_id()).recovered()
@@ -390,7 +390,7 @@ class ChatFiles:
     # -- locks
 
     def lock(self, chat_id: str) -> bool:
-        """Take a chat for this window; return False when another window has it.
+        """Lock a chat for this window; return False if another window has it.
 
         A folder that can't have locks gives none to anybody; then a save still finds out what another window wrote.
         """
@@ -399,7 +399,7 @@ class ChatFiles:
             return self._locks.take(chat_id) is not Taken.BUSY
 
     def unlock(self, chat_id: str) -> None:
-        """Give a chat back, so that another window can write it; does nothing for one that is not held."""
+        """Release a chat's lock, so that another window can write it; does nothing if it isn't held."""
         checked_id(chat_id)
         with self._mutex:
             if (log := self._replies.pop(chat_id, None)) is not None:
@@ -408,7 +408,7 @@ class ChatFiles:
             self._locks.release(chat_id)
 
     def close(self) -> None:
-        """Give every lock back and close every file."""
+        """Release all locks and close all files."""
         with self._mutex:
             for chat_id in list(self._replies):
                 self.unlock(chat_id)
@@ -416,25 +416,25 @@ class ChatFiles:
 
 
 _NOT_SAVED: Final = "The chat is not saved"
-_LATER: Final = "It goes on in memory and is written as soon as that works."
+_LATER: Final = "The chat stays in memory and is saved as soon as possible."
 _BUSY: Final = (
-    "This chat is open in another window, so here it can only be read. Fork it to go on in a copy."
+    "This chat is open in another window and is read-only here. Fork it to continue in a copy."
 )
-_DAMAGED: Final = "is damaged; what could be read of it is shown"
-_FOREIGN: Final = "holds parts that chat-tui can't show or write"
-_NEWER: Final = "This chat was written by a newer version of chat-tui, so it can only be read. Fork it to go on in a copy."
+_DAMAGED: Final = "is damaged; only the readable parts are shown"
+_FOREIGN: Final = "contains parts that chat-tui can't show or save"
+_NEWER: Final = "This chat was written by a newer version of chat-tui and is read-only. Fork it to continue in a copy."
 
 
 def checked_id(chat_id: str) -> str:
     """Return an id that can be part of a path.
 
     Raises:
-        SessionFileError: it is none of ours, and could lead anywhere.
+        SessionFileError: it isn't a valid chat ID and could point anywhere.
     """
     if not CHAT_ID.fullmatch(chat_id):
         raise SessionFileError(
-            f"There is no saved chat and no file {chat_id[:80]!r}.",
-            "`chat-tui list` lists the chats.",
+            f"There is no saved chat or file {chat_id[:80]!r}.",
+            "Run `chat-tui list` to list the chats.",
         )
     return chat_id
 
@@ -450,7 +450,7 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
         return decoded, bool(decoded.problems)
     except ChatFormatError as error:
         unread = SessionFileError(
-            f"{path} can't be opened. {error.message} It is left as it is.", error.hint
+            f"{path} can't be opened. {error.message} The file is left unchanged.", error.hint
         )
         is_complete = error.__cause__ is None
         if is_complete and not is_ours:
@@ -463,7 +463,7 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
 
 @contextmanager
 def writing(path: Path, what: str = _NOT_SAVED, hint: str = _LATER) -> Iterator[None]:
-    """Turn what goes wrong with a file into a sentence: what happened, why, and what becomes of it."""
+    """Convert file errors into a message: what happened, why, and what happens next."""
     try:
         yield
     except OSError as error:
@@ -472,7 +472,7 @@ def writing(path: Path, what: str = _NOT_SAVED, hint: str = _LATER) -> Iterator[
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             why = f"{path.parent} can't be written to; check its permissions"
         elif not path.parent.is_dir():
-            why = f"the folder {path.parent} is not there; bring it back"
+            why = f"the folder {path.parent} is missing; restore it"
         else:
             why = f"{path.parent}: {reason(error)}"
         raise SessionWriteError(f"{what}: {why}.", hint) from error

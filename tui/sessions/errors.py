@@ -1,4 +1,4 @@
-"""What can go wrong with chats on disk."""
+"""Errors about chats on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tui.errors import UserError
 
 
 class SessionError(UserError):
-    """Something that could not be done with a chat on disk.
+    """An operation on a chat on disk failed.
 
     Attributes:
         message: what is true also when the app does not run any more.
@@ -19,8 +19,8 @@ class SessionFileError(SessionError):
 
 
 class SessionWriteError(SessionError):
-    """A chat could not be written: a full disk, a folder that is gone or read-only. The file has its old content."""
+    """A chat could not be written: the disk is full, or the folder is missing or read-only. The file is unchanged."""
 
 
 class SessionConflictError(SessionError):
-    """Writing would damage what somebody else wrote: another window, or a newer version. Nothing was written."""
+    """Writing would overwrite changes by another window or a newer version. Nothing was written."""

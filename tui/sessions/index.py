@@ -1,8 +1,8 @@
-"""The index of the chats: what lists and full-text search read instead of a thousand files.
+"""The index of the chats, which lists and full-text search read instead of the files.
 
 It is a cache. The JSON files are the truth: before each answer, files whose size, time or inode differ from what was indexed
 are read again, those that can't be read too. An index that is damaged, or holds anything but what is made here, is made
-anew, and where there can be no file it lives in memory.
+again, and where there can be no file it lives in memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _SCHEMA_VERSION: Final = 1
 _MOST_BYTES: Final = 4 << 30
-"""A larger index is no index of chats."""
+"""A larger index is considered invalid."""
 _LOCKED_S: Final = 1.0
 """Seconds that another process may keep the index locked."""
 _DAMAGE: Final = (
@@ -105,7 +105,7 @@ class SessionIndex:
         return self._run(lambda database: self._refresh(database, texts=True, budget_s=budget_s))
 
     def search(self, query: str, limit: int, budget_s: float) -> list[SearchHit]:
-        """Return where the words of `query` are, all of them, the last letters of each left open.
+        """Return the places that contain all words of `query`, matched as prefixes.
 
         What changed is indexed before, for about `budget_s` seconds. Hits in titles come first, then the best ones. No text is a
         syntax error: signs that are no letters separate words. Of a text that is too long for SQLite, say a pasted one, only the
@@ -126,7 +126,7 @@ class SessionIndex:
         return self._run(work)
 
     def note(self, conversation: Conversation, stamp: Stamp) -> None:
-        """Take over a chat that was just written, so that its file need not be read again."""
+        """Index a chat that was just written, so that its file need not be read again."""
         key = _key(stamp)
         self._fresh[conversation.id] = (key, conversation)
         self._fresh.move_to_end(conversation.id)
@@ -147,7 +147,7 @@ class SessionIndex:
             try:
                 return self._once(work)
             except _DAMAGE as error:
-                _log.warning("the index of the chats fails and is made anew: %s", error)
+                _log.warning("the chat index failed and is rebuilt: %s", error)
                 self.close()
                 if getattr(error, "sqlite_errorcode", None) not in _BUSY:
                     self._remove()
@@ -190,10 +190,10 @@ class SessionIndex:
         found = database.execute(_MASTER).fetchall()
         if version != _SCHEMA_VERSION or not found:
             if found:
-                raise sqlite3.DatabaseError("it is of another version")
+                raise sqlite3.DatabaseError("it has another version")
             _make_tables(database)
         elif found != _expected_tables():
-            raise sqlite3.DatabaseError("its tables are not those that are made here")
+            raise sqlite3.DatabaseError("its tables don't match the schema")
 
     def _prepare(self, path: Path) -> bool:
         try:
@@ -204,7 +204,7 @@ class SessionIndex:
             if size_bytes > _MOST_BYTES:
                 path.unlink()
             for companion in _companions(path)[1:]:
-                # SQLite would wait for ever for a pipe.
+                # SQLite would wait forever for a pipe.
                 if os.path.lexists(companion) and not stat.S_ISREG(companion.lstat().st_mode):
                     set_aside(companion)
         except OSError:
@@ -286,7 +286,7 @@ class SessionIndex:
 
     @staticmethod
     def _put_texts(database: sqlite3.Connection, chat_id: str, bodies: dict[str, str]) -> None:
-        """Index a chat's texts in place of those that were; only what changed costs anything."""
+        """Index a chat's texts instead of those that were; only what changed costs anything."""
         rows = database.execute(
             "SELECT turn, entry, checksum FROM entries WHERE session = ?", (chat_id,)
         )
@@ -392,7 +392,7 @@ def _expect(is_sound: bool) -> None:
         sqlite3.DatabaseError: it is nothing that is written here.
     """
     if not is_sound:
-        raise sqlite3.DatabaseError("it holds what no chat has")
+        raise sqlite3.DatabaseError("it contains invalid values")
 
 
 def _key(stamp: Stamp) -> str:
@@ -405,7 +405,7 @@ def _read(path: Path) -> tuple[Conversation | None, str]:
         data = read_regular(path, follow_links=False)
     except OSError as error:
         return None, f"The file can't be read ({reason(error)})."
-    damaged = "The file is damaged; parts of it can be read."
+    damaged = "The file is damaged; parts of it are readable."
     try:
         decoded = codec.loads(data)
         problem = damaged if decoded.problems else ""
@@ -427,7 +427,7 @@ def summarize_file(path: Path, size_bytes: int) -> tuple[SessionSummary, Convers
         if conversation is not None:
             return summarize(conversation, size_bytes, problem), conversation
     except Exception:  # noqa: BLE001 - no file may take the list of all the others away
-        _log.exception("%s can't be read", path)
+        _log.exception("can't read %s", path)
     return SessionSummary(path.stem, "Damaged chat", size_bytes=size_bytes, problem=problem), None
 
 

@@ -19,7 +19,7 @@ _TRIES: Final = 20
 
 
 class Taken(Enum):
-    """How an attempt to take a lock ended."""
+    """The result of an attempt to take a lock."""
 
     HELD = auto()
     """It is ours."""
@@ -66,7 +66,7 @@ class ChatLocks:
         return Taken.BUSY
 
     def release(self, chat_id: str) -> None:
-        """Give a lock back; does nothing for one that is not held."""
+        """Release a lock; does nothing if it isn't held."""
         fd = self._held.pop(chat_id, None)
         if fd is None:
             return
@@ -77,7 +77,7 @@ class ChatLocks:
         os.close(fd)
 
     def release_all(self) -> None:
-        """Give every lock back."""
+        """Release all locks."""
         for chat_id in list(self._held):
             self.release(chat_id)
 

@@ -61,7 +61,7 @@ def loses(data: bytes, read: Conversation, encoder: codec.ChatEncoder) -> bool:
         found.pop("chat_history", None)
         written.pop("chat_history")
         if found.get("format") in range(1, codec.FORMAT):
-            # Writing an older format anew is no loss.
+            # Writing an older format again is no loss.
             found["format"] = codec.FORMAT
         return _ordered(found) != _ordered(written)
     except (ValueError, RecursionError, TypeError, AttributeError):

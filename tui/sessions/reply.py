@@ -1,4 +1,4 @@
-"""The sidecar of a chat: what a reply has said since the chat was last saved, one appended line for each checkpoint.
+"""The sidecar of a chat: the text of a reply since the last save, with one appended line per checkpoint.
 
 The rules that keep it harmless:
 
@@ -55,7 +55,7 @@ class ReplyLog:
         ) != (b"\n")
 
     def append(self, checkpoint: Checkpoint) -> None:
-        """Write a line and wait until it is on the disk.
+        """Append a line and wait until it is on the disk.
 
         Raises:
             OSError: it is not; the file is as it was before.

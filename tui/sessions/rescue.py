@@ -1,4 +1,4 @@
-"""Copies of chats that can't be put where they belong, written where there is room, so that leaving loses no word.
+"""Copies of chats that can't be saved in their folder, written elsewhere so that quitting loses no text.
 
 A copy is a chat file like any other: `chat-tui --session FILE` opens it.
 """

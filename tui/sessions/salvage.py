@@ -1,4 +1,4 @@
-"""What can still be read of a chat file that is damaged: cut off, or with bytes changed in the middle.
+"""Recovers the readable parts of a damaged chat file: truncated, or with bytes changed in the middle.
 
 It relies on how the codec lays a file out: a raw line end never stands inside a JSON string, so a top-level key at the
 beginning of a line can be found whatever stands before it. It reads text and returns a chat; it touches no file.
@@ -32,7 +32,7 @@ _decoder: Final = json.JSONDecoder()
 
 
 def salvage(data: bytes) -> Decoded:
-    """Return what can be read of a damaged chat file.
+    """Return the readable parts of a damaged chat file.
 
     Raises:
         ChatFormatError: not one turn can be read.
@@ -52,7 +52,7 @@ def salvage(data: bytes) -> Decoded:
     document = {name: value for name in _PLAIN if (value := _plain(text, name)) is not None}
     if not turns:
         if not said:
-            raise ChatFormatError("Not one turn in it can be read.")
+            raise ChatFormatError("None of its turns can be read.")
         return codec.decode(document | {"chat_history": said})
     selected = _value(tree or "", '\n  "selected": ')
     selected = dict(selected) if isinstance(selected, Mapping) else {}

@@ -95,7 +95,7 @@ class SessionStore(ChatFiles):
                     path.unlink()
 
     def adopt(self, conversation: Conversation, origin: str = "") -> bool:
-        """Put an imported chat on the disk and let it go, unless it is there; return whether it was put there.
+        """Save an imported chat and release it, unless it already exists; return whether it was saved.
 
         An imported chat is known by its id, which is made of what was said in it; it may have been talked on since.
 
@@ -113,7 +113,7 @@ class SessionStore(ChatFiles):
             return True
 
     def _says(self, chat_id: str, content: str) -> bool:
-        """Whether there is a chat with an id in which the very same was said."""
+        """Whether a chat with this ID and the same content exists."""
         if not CHAT_ID.fullmatch(chat_id) or not os.path.lexists(self.path(chat_id)):
             return False
         try:
@@ -124,7 +124,7 @@ class SessionStore(ChatFiles):
     # -- changes to one chat, open or not
 
     def rename(self, chat_id: str, title: str) -> Conversation:
-        """Give a chat another title, which undo takes back; return it as it is now.
+        """Rename a chat (can be undone) and return its new state.
 
         Of a chat that is open in this window, go on with what is returned.
 
@@ -134,7 +134,7 @@ class SessionStore(ChatFiles):
         return self._change(chat_id, lambda chat: chat.rename(" ".join(title.split())))
 
     def set_pinned(self, chat_id: str, pinned: bool) -> Conversation:
-        """Pin a chat to the top of the list, or not; return it as it is now.
+        """Pin or unpin a chat, and return its new state.
 
         Raises:
             SessionError: as `load` and `save`.
@@ -142,7 +142,7 @@ class SessionStore(ChatFiles):
         return self._change(chat_id, lambda chat: _marked(chat, "pinned", pinned or None))
 
     def set_tags(self, chat_id: str, tags: Iterable[str]) -> Conversation:
-        """Give a chat these tags in place of those that it has; return it as it is now.
+        """Replace a chat's tags, and return its new state.
 
         Raises:
             SessionError: as `load` and `save`.
@@ -180,7 +180,8 @@ class SessionStore(ChatFiles):
         is_open = self._locks.holds(chat_id)
         if self._locks.take(chat_id) is Taken.BUSY:
             raise SessionConflictError(
-                "This chat is open in another window.", "Change it there, or close it there first."
+                "This chat is open in another window.",
+                "Make the change there, or close it there first.",
             )
         try:
             yield is_open
@@ -222,7 +223,7 @@ class SessionStore(ChatFiles):
             writing(path, "The chat is not in the trash", ""),
         ):
             if not os.path.lexists(path):
-                raise SessionFileError(f"There is no chat with the id {chat_id}.")
+                raise SessionFileError(f"There is no chat with the ID {chat_id}.")
             if (log := self._replies.pop(chat_id, None)) is not None:
                 log.close()
             if os.path.lexists(self._trash) and not self._trash.is_dir():
@@ -261,11 +262,11 @@ class SessionStore(ChatFiles):
             writing(self.path(chat_id), "The chat is still in the trash", ""),
         ):
             if not os.path.lexists(self._trash / name):
-                raise SessionFileError(f"There is no chat with the id {chat_id} in the trash.")
+                raise SessionFileError(f"There is no chat with the ID {chat_id} in the trash.")
             return self._move(chat_id, self._trash, self.folder)
 
     def empty_trash(self, chat_ids: Collection[str] | None = None) -> int:
-        """Delete for good what is in the trash, and return how many chats that were.
+        """Delete everything in the trash permanently, and return the number of chats.
 
         Args:
             chat_ids: only these, say those that were agreed to; None for all.

@@ -1,4 +1,4 @@
-"""What a list or a search shows of a chat: plain values, made from a chat or from the index. Text in them may be shown as it is."""
+"""Summaries for lists and searches: plain values from a chat or the index. Their text is safe to display."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SearchHit:
 
 
 def summarize(conversation: Conversation, size_bytes: int, problem: str = "") -> SessionSummary:
-    """Return what a list shows of a chat."""
+    """Return the summary of a chat for lists."""
     path = conversation.path
     first = next((turn.gist for turn in path if turn.role == USER), "")
     first_words = sanitize_line(first[: _FIRST_WORDS_LIMIT * 4], _FIRST_WORDS_LIMIT)

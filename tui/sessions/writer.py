@@ -1,4 +1,4 @@
-"""The one thread that does the app's disk work, so that a slow disk never holds up the screen, and its asyncio face.
+"""The thread that does the app's disk work, so that a slow disk never blocks the screen, and its asyncio interface.
 
 Work is done in the order in which it was asked for. What could not be written stays in memory and is tried again, every few
 seconds and whenever something else was written, until it is on the disk or the writer is closed. It decides nothing about files: that is the store's.
@@ -73,7 +73,7 @@ class SessionWriter:
     # -- asking for work; from the UI thread
 
     def save(self, conversation: Conversation) -> Future[None]:
-        """Put a chat on the disk. A save of the same chat that still waits, with nothing after it, is left out in its favour.
+        """Put a chat on the disk. A save of the same chat that still waits, with nothing after it, is skipped.
 
         Returns:
             A future that ends when the chat is on the disk, or with the `SessionError` that says why it is not. After a
@@ -144,13 +144,13 @@ class SessionWriter:
 
     @property
     def failures(self) -> Mapping[str, SessionError]:
-        """Why chats are not on the disk, by their ids; empty when everything that was asked for is."""
+        """The reasons why chats couldn't be saved, by chat ID; empty if everything is saved."""
         with self._wake:
             return dict(self._failures)
 
     @property
     def unsaved(self) -> Mapping[str, Conversation]:
-        """The chats whose newest state is not on the disk, by their ids, for whatever reason."""
+        """The chats whose newest state isn't saved, by ID."""
         with self._wake:
             return dict(self._unsaved)
 
@@ -171,12 +171,12 @@ class SessionWriter:
 
     @property
     def pending(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
         with self._wake:
             return len(self._jobs)
 
     def close(self, timeout_s: float) -> bool:
-        """Do all that waits, try once more what failed, end the thread and give the locks back.
+        """Finish all waiting jobs, retry failed ones once, end the thread, and release the locks.
 
         Returns:
             Whether everything is on the disk; `failures` names what is not.
@@ -193,7 +193,7 @@ class SessionWriter:
 
     def _submit(self, job: _Job) -> None:
         if self._closed:
-            raise RuntimeError("the writer of the chats is closed")
+            raise RuntimeError("the chat writer is closed")
         self._jobs.append(job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run_jobs, name="sessions", daemon=True)
@@ -249,9 +249,9 @@ class SessionWriter:
         try:
             self._write(chat_id)
         except SessionError:
-            _log.info("chat %s is still not written", chat_id)
+            _log.info("chat %s still can't be saved", chat_id)
         except Exception:  # noqa: BLE001 - no fault of one chat may end the thread
-            _log.exception("chat %s can't be written", chat_id)
+            _log.exception("chat %s can't be saved", chat_id)
 
     def _write(self, chat_id: str) -> None:
         """Put what waits of a chat on the disk: first the chat, then what its unfinished reply said."""
@@ -274,7 +274,7 @@ class SessionWriter:
             self._failed(chat_id, error)
             raise
         except SessionError as error:
-            # Trying again can't help: the caller has to make it a chat of its own.
+            # Retrying can't help: the caller has to save it as a separate chat.
             del self._unwritten[chat_id]
             self._failed(chat_id, error)
             raise
@@ -283,7 +283,7 @@ class SessionWriter:
             self._failures.pop(chat_id, None)
 
     def _failed(self, chat_id: str, error: SessionError) -> None:
-        _log.warning("chat %s is not written: %s", chat_id, error, exc_info=error)
+        _log.warning("chat %s was not saved: %s", chat_id, error, exc_info=error)
         with self._wake:
             self._failures[chat_id] = error
 
@@ -305,7 +305,7 @@ def _finish(job: _Job) -> None:
         result = job.work()
     except BaseException as error:  # noqa: BLE001 - no fault of a job may end the thread
         if not isinstance(error, SessionError):
-            _log.exception("work on the chats failed unexpectedly")
+            _log.exception("a chat task failed unexpectedly")
         for future in waiting:
             future.set_exception(error)
     else:

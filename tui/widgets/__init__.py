@@ -1,1 +1,1 @@
-"""What is drawn. A widget takes values and posts messages; it never touches a disk or a model."""
+"""The widgets. A widget takes values and posts messages; it never accesses a disk or a model."""

@@ -1,4 +1,4 @@
-"""The texts that go with a message, as chips above the composer: files, and pastes that were too long to stand in it."""
+"""The texts attached to a message, as chips above the composer: files, and pastes that are too long for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Chip:
 
 
 class AttachmentBar(Static):
-    """Shows chips; a click on one puts its text into the composer, a click on its cross takes it away."""
+    """Shows chips. A click on a chip puts its text into the composer, and a click on its cross removes it."""
 
     DEFAULT_CSS = """
     AttachmentBar { display: none; height: auto; padding: 0 2; max-width: 105; color: $text-muted; }
@@ -31,13 +31,13 @@ class AttachmentBar(Static):
 
     @dataclass
     class Removed(Message):
-        """The attachment at a place is not wanted any more."""
+        """The user wants to remove an attachment."""
 
         place: int
 
     @dataclass
     class Unfolded(Message):
-        """The text of the attachment at a place is to stand in the composer."""
+        """The user wants the text of an attachment in the composer."""
 
         place: int
 
@@ -46,7 +46,7 @@ class AttachmentBar(Static):
         self.auto_links = False
 
     def show(self, chips: Sequence[Chip]) -> None:
-        """Show other chips."""
+        """Show these chips."""
         self.set_class(bool(chips), "-some")
         parts: list[Content] = []
         for place, chip in enumerate(chips):
@@ -58,9 +58,9 @@ class AttachmentBar(Static):
         self.update(Content("   ").join(parts))
 
     def action_unfold(self, place: int) -> None:
-        """Ask for the text of an attachment."""
+        """Post `Unfolded` for an attachment."""
         self.post_message(self.Unfolded(place))
 
     def action_remove(self, place: int) -> None:
-        """Ask for an attachment to be taken away."""
+        """Post `Removed` for an attachment."""
         self.post_message(self.Removed(place))

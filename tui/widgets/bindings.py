@@ -1,4 +1,4 @@
-"""Key bindings made from the registry of actions, and the keys in force as people write them."""
+"""Key bindings built from the registry of actions, and the names of the keys in force."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ARROWS: Final = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 def bindings(
     *scopes: Scope, target: str = "", does: Mapping[str, str] | None = None
 ) -> list[BindingType]:
-    """Return Textual bindings for the actions of these scopes that have a key.
+    """Return Textual bindings for the actions of these scopes that have keys.
 
     Args:
-        target: who does the actions, such as `screen`; empty for the one that has the bindings.
-        does: Textual's action for those ids where it is not the method that the registry names.
+        target: the namespace that runs the actions, such as `screen`; empty for the widget with the bindings.
+        does: Textual's action by action ID, where it differs from the method that the registry names.
     """
     given = does or {}
     return [
@@ -37,7 +37,7 @@ def bindings(
 
 
 def binding_for(action: Action, target: str = "", *, does: str = "") -> Binding:
-    """Return the Textual binding of one action; its id is the action's, so that a keymap can remap it."""
+    """Return the Textual binding of one action. The binding's ID is the action's ID, so that a keymap can remap it."""
     return Binding(
         ",".join(action.keys),
         does or _does(action, target),
@@ -50,7 +50,9 @@ def binding_for(action: Action, target: str = "", *, does: str = "") -> Binding:
 
 
 def _does(action: Action, target: str) -> str:
-    """Return Textual's action: what has a command is done by the table of commands, a dialog's keys by its methods."""
+    """Return the name of Textual's action. Actions with a command run through the table of commands, a dialog's keys through its
+    methods.
+    """
     name = f"do('{action.id}')" if action.scope in MAIN else action.method
     return f"{target}.{name}" if target else name
 
@@ -61,26 +63,30 @@ class _Remapped(Protocol):
 
 
 def keys_in_force(app: App[Any]) -> Mapping[str, tuple[str, ...]]:
-    """Return the keys of each action by its id: the app's own, or the defaults where it has none, as one that shows a widget alone."""
+    """Return the keys of each action by ID: those in force in the app, or the defaults if the app has none, for example in a
+    test of one widget.
+    """
     return app.keymap_in_force.keys if isinstance(app, _Remapped) else _DEFAULTS
 
 
 def key_name(app: App[Any], action_id: str) -> str:
-    """Return the first key in force of an action, as people write it; empty where it has none."""
+    """Return the name of an action's first key in force; empty if it has none."""
     return keys_text(keys_in_force(app)[action_id][:1], ascii_only=is_ascii(app))
 
 
 def way_of(app: App[Any], action: Action) -> str:
-    """Return how an action is done, to begin a sentence with: `Press F8`, with the key in force, else `Type /undo`.
+    """Return how to run an action, as the start of a sentence: `Press F8` with the key in force, or else `Type /undo`.
 
-    A key that acts only with the cursor on a turn is not named: who reads the sentence may be elsewhere.
+    Keys that work only with the cursor on a turn are not named, because the reader's cursor may be elsewhere.
     """
     key = "" if action.scope is Scope.TURN else key_name(app, action.id)
     return f"Press {key}" if key or not action.commands else f"Type /{action.commands[0]}"
 
 
 def way_to(app: App[Any], action: Action) -> str:
-    """Return the keys that lead to an action from the message, as in `Alt+Up r` for what is done to a turn; empty where none do."""
+    """Return the keys that run an action from the message, for example `Alt+Up r` for an action on a turn; empty if there are
+    none.
+    """
     key = key_name(app, action.id)
     if action.scope is not Scope.TURN or not key:
         return key
@@ -89,34 +95,34 @@ def way_to(app: App[Any], action: Action) -> str:
 
 
 def is_ascii(app: App[Any]) -> bool:
-    """Return whether an app shows nothing but ASCII, which has no arrows."""
+    """Return whether an app shows only ASCII, which has no arrows."""
     return bool(getattr(app, "is_ascii", False))
 
 
 def main_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what to show of an action's keys: the first one, or the first two where they are opposite arrows."""
+    """Return the keys of an action to show: the first, or the first two if they are opposite arrows."""
     return keys[:2] if keys[:2] in (("up", "down"), ("left", "right")) else keys[:1]
 
 
 def keys_text(keys: Iterable[str], *, ascii_only: bool = False) -> str:
-    """Return keys as people write them, one beside another, as in `F3, Ctrl+O`."""
+    """Return the names of keys, for example `F3, Ctrl+O`."""
     return ", ".join(key_text(key, ascii_only=ascii_only) for key in keys)
 
 
 def pair_text(keys: Iterable[str], *, ascii_only: bool = False) -> str:
-    """Return keys that belong together, as in `n/N`; arrows need nothing between them."""
+    """Return the names of a pair of keys, for example `n/N`; arrows need no separator."""
     shown = [key_text(key, ascii_only=ascii_only) for key in keys]
     return (" " if all(one in _ARROWS.values() for one in shown) else "/").join(shown)
 
 
 def key_text(key: str, *, ascii_only: bool = False) -> str:
-    """Return one key as people write it, as in `Ctrl+N`, `Esc`, `Alt+Up` or `↑`; a single letter stays as it is typed.
+    """Return the name of a key, for example `Ctrl+N`, `Esc`, `Alt+Up` or `↑`. A single letter stays as it is typed.
 
-    Everything that names a key uses this, so that a key has one name everywhere.
+    Everything that names a key uses this function, so that a key has the same name everywhere.
 
     Args:
-        key: in Textual's words, or already as people write it.
-        ascii_only: name arrows in letters, as beside a modifier.
+        key: Textual's name of the key, or already the name for people.
+        ascii_only: use words for arrows, as after a modifier.
     """
     if key in _ARROWS and not ascii_only:
         return _ARROWS[key]

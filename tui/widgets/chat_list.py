@@ -1,4 +1,4 @@
-"""The saved chats in a narrow column: a line for each, under the day that it was last used on."""
+"""The saved chats in a narrow column: a line for each, grouped by the day of its last use."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class ChatRow:
     """One chat.
 
     Attributes:
-        id: of the chat.
-        title: for people, of any origin.
-        at: the Unix time of its last change, in seconds; 0 where it is not known.
+        id: the chat's ID.
+        title: the title, untrusted.
+        at: the Unix time of its last change, in seconds; 0 if unknown.
         is_pinned: whether it stays at the top.
     """
 
@@ -40,7 +40,7 @@ class ChatRow:
 
 
 class ChatList(OptionList):
-    """Lists chats; posts `Chosen` for the one that is clicked or entered, `Unwanted` for one that is to go to the trash."""
+    """Lists chats. Posts `Chosen` for a chat that is clicked or entered, and `Unwanted` for one to move to the trash."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.COLUMN)
 
@@ -58,13 +58,13 @@ class ChatList(OptionList):
 
     @dataclass
     class Chosen(Message):
-        """A chat is to be opened."""
+        """The user wants to open a chat."""
 
         chat_id: str
 
     @dataclass
     class Unwanted(Message):
-        """A chat is to go to the trash; its title is as it is shown."""
+        """The user wants to move a chat to the trash. The title is as displayed."""
 
         chat_id: str
         title: str
@@ -73,10 +73,10 @@ class ChatList(OptionList):
         super().__init__(id=id, markup=False)
         self._titles: dict[str, str] = {}
         self._shown: tuple[object, ...] = ()
-        """The rows, the open chat, and the day, since titles say how long ago it was."""
+        """The rows, the open chat, and the day, because the headings are relative to it."""
 
     def show(self, rows: Sequence[ChatRow], current: str) -> None:
-        """List chats in the order given, and mark the one that is open."""
+        """List chats in the given order, and mark the open one."""
         shown = (tuple(rows), current, time.localtime()[:3])
         if self._shown == shown:
             return
@@ -88,13 +88,13 @@ class ChatList(OptionList):
         if wanted and any(row.id == wanted for row in rows):
             self.highlighted = self.get_option_index(wanted)
         elif self.has_focus and before is not None:
-            # The chat is gone; its neighbor is next.
+            # The chat is gone. Highlight its neighbor.
             places = [at for at, one in enumerate(self.options) if not one.disabled]
             below = [at for at in places if at >= before]
             self.highlighted = next(iter([*below, *reversed(places)]), None)
 
     def action_trash(self) -> None:
-        """Have the highlighted chat go to the trash."""
+        """Post `Unwanted` for the highlighted chat."""
         option = self.highlighted_option
         if option is not None and option.id is not None:
             title = self._titles.get(option.id, "")
@@ -126,7 +126,7 @@ def _title(row: ChatRow) -> str:
 
 
 def _heading(row: ChatRow) -> str:
-    """Return what a chat stands under."""
+    """Return the heading that a chat belongs under."""
     if row.is_pinned:
         return "Pinned"
     now = time.localtime()

@@ -1,4 +1,4 @@
-"""Text in columns: cut to so many cells, or filled up to them. Wide characters take two."""
+"""Text in columns: truncated or padded to a number of cells. Wide characters take two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST_CHARACTERS = 400
 
 
 def cut(text: str, cells: int) -> str:
-    """Return a text of any origin on one line, no wider than so many cells, with an ellipsis where it goes on."""
+    """Return untrusted text on one line of at most `cells` cells, with an ellipsis if it is truncated."""
     line = sanitize_line(text, _MOST_CHARACTERS)
     return (
         line if cell_len(line) <= cells else f"{set_cell_size(line, max(0, cells - 1)).rstrip()}…"
@@ -18,5 +18,5 @@ def cut(text: str, cells: int) -> str:
 
 
 def fitted(text: str, cells: int) -> str:
-    """Return a text of any origin on one line that takes exactly so many cells."""
+    """Return untrusted text on one line of exactly `cells` cells."""
     return set_cell_size(cut(text, cells), max(0, cells))

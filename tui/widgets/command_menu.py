@@ -1,4 +1,4 @@
-"""What may be meant by what is being typed: commands or files, in a list above the composer. The composer keeps the focus."""
+"""Completions for the text being typed: commands or files, in a list above the composer. The composer keeps the focus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.sanitize import sanitize_line
 
 _MOST: Final = 60
 _NAME: Final = 34
-"""Cells of a name at most, a path apart that stands alone."""
+"""The largest width of a name in cells; a path without help may be wider."""
 _GAP: Final = 2
 _AROUND: Final = 3
 """Cells of the padding and the scrollbar."""
@@ -30,12 +30,12 @@ class Offer:
     """One completion.
 
     Attributes:
-        text: what would stand in the composer.
-        title: what is shown.
-        help: one line.
-        short: what is said where that has no room, or that of another one.
-        key: the key that does the same.
-        start: where in the composer's text the completion begins.
+        text: the completed text.
+        title: the title shown.
+        help: a line of help.
+        short: a shorter help, used if the help of any offer doesn't fit.
+        key: the key for the same action.
+        start: where the completion starts in the composer's text.
     """
 
     text: str
@@ -47,7 +47,7 @@ class Offer:
 
 
 class CommandMenu(OptionList):
-    """Shows offers; empty, it is not there."""
+    """Shows completions; hidden while there are none."""
 
     DEFAULT_CSS = """
     CommandMenu {
@@ -64,7 +64,7 @@ class CommandMenu(OptionList):
 
     @dataclass
     class Taken(Message):
-        """An offer was clicked."""
+        """A completion was clicked."""
 
         offer: Offer
 
@@ -75,7 +75,7 @@ class CommandMenu(OptionList):
         self._made: tuple[int, tuple[Offer, ...]] = (0, ())
 
     def show(self, offers: Sequence[Offer]) -> None:
-        """Show other offers; none closes the list."""
+        """Show these completions; an empty list closes the menu."""
         shown = tuple(offers[:_MOST])
         if shown == self._offers:
             return
@@ -86,11 +86,11 @@ class CommandMenu(OptionList):
             self.highlighted = 0
 
     def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - Textual's
-        """Use the room there is."""
+        """Use the available width."""
         self._lay_out()
 
     def _lay_out(self) -> None:
-        """Make the rows: names, what they mean, and keys, each in a column that is as wide as it has to be."""
+        """Build the rows: names, help and keys, each in a column as wide as needed."""
         room = min(_WIDEST, (self.parent.size.width if isinstance(self.parent, Widget) else 80) - 2)
         room -= _AROUND
         if (room, self._offers) == self._made:
@@ -124,17 +124,17 @@ class CommandMenu(OptionList):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is anything to choose."""
+        """Whether the menu is open."""
         return bool(self._offers)
 
     @property
     def current(self) -> Offer | None:
-        """The offer under the cursor."""
+        """The highlighted completion."""
         at = self.highlighted
         return self._offers[at] if at is not None and at < len(self._offers) else None
 
     def move(self, step: int) -> None:
-        """Move the cursor, around the ends too."""
+        """Move the highlight, wrapping at the ends."""
         if self._offers:
             self.highlighted = ((self.highlighted or 0) + step) % len(self._offers)
 
@@ -149,7 +149,7 @@ class CommandMenu(OptionList):
 
 
 def _fitting(offers: Sequence[Offer], room: int) -> tuple[list[str], list[str]]:
-    """Return what is said of each offer, and its key, in as many words as there is room for: else in few, else without the keys."""
+    """Return the help and the key of each offer, as long as they fit: else the short help, else no keys."""
     helps = [sanitize_line(one.help, 160) for one in offers]
     shorts = [sanitize_line(one.short or one.help, 160) for one in offers]
     keys = [one.key for one in offers]

@@ -1,4 +1,4 @@
-"""The box in which a message is written. It posts `Composer.Submitted`; what becomes of the text is not its business."""
+"""The box in which a message is written. It posts `Composer.Submitted`; handling the text is the screen's job."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tui.widgets.bindings import bindings, is_ascii, key_name, keys_in_force, ke
 from tui.widgets.editor import Editor
 
 LONGEST_PASTE: Final = 100_000
-"""Characters of a paste that the box takes: with more on one line, each key would take a moment."""
+"""The most characters of a paste on one line that the box takes; with more, each key would be slow."""
 _MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup", "pagedown"))
 
 
 class Composer(Editor):
-    """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) begins a new line, pasting never sends."""
+    """A multi-line editor: Enter sends, Ctrl+J (Shift+Enter, Alt+Enter) starts a new line, pasting never sends."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         Scope.MESSAGE,
@@ -50,25 +50,25 @@ class Composer(Editor):
 
     @dataclass
     class Submitted(Message):
-        """The user sent `text`; it is not blank."""
+        """The user sent `text`, which is not blank."""
 
         composer: Composer
         text: str
 
         @property
         def control(self) -> Composer:
-            """The composer that the text came from."""
+            """The composer that sent the message."""
             return self.composer
 
     @dataclass
     class Pasted(Message):
-        """A text was pasted that is too long to stand in the box."""
+        """A text was pasted that is too long for the box."""
 
         text: str
 
     @dataclass
     class MenuKey(Message):
-        """A key was pressed that is meant for the list of completions."""
+        """A key was pressed that belongs to the list of completions."""
 
         key: str
 
@@ -76,12 +76,12 @@ class Composer(Editor):
         """Backspace was pressed in an empty box."""
 
     class WaitingWanted(Message):
-        """The user wants the message back that waits to be sent."""
+        """The user wants to take back the waiting message."""
 
     menu_open: var[bool] = var(False, bindings=True)
-    """Whether a list of completions is shown, which some keys go to then."""
+    """Whether a list of completions is open, which then receives some keys."""
     is_blank: var[bool] = var(True, bindings=True)
-    """Whether nothing is written; what can be done then is another thing, as to begin a command."""
+    """Whether the box is blank, which enables other actions, such as starting a command."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(
@@ -92,24 +92,24 @@ class Composer(Editor):
             highlight_cursor_line=False,
         )
         self.has_attachments = False
-        """Whether something goes with the message, which then can be sent without a text."""
+        """Whether the message has attachments, so that it can be sent without a text."""
         self.fold_lines = 0
-        """A paste of more lines than this is posted as `Pasted` and not put into the text; 0 is for a very long one only."""
+        """A paste of more lines than this is posted as `Pasted` instead of inserted; with 0, only a very long one."""
         self._sent: list[str] = []
         self._changed: dict[int, str] = {}
-        """What was changed in earlier messages that were brought back and not sent, by their place."""
+        """Changed texts of earlier messages that were recalled and not sent, by index."""
         self._place = 0
         self._draft = ""
         self.has_waiting = False
-        """Whether a message waits, which Up in an empty box brings back before anything that was sent."""
+        """Whether a message is waiting. Up in an empty box takes it back before recalling sent messages."""
 
     def on_mount(self) -> None:
-        """Name the keys in force, also when they change."""
+        """Show the keys in force, also after they change."""
         self.name_keys()
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.name_keys())
 
     def name_keys(self) -> None:
-        """Say in the empty box which keys there are."""
+        """Show the keys in the placeholder."""
         if self.has_focus:
             newline = key_name(self.app, "text.newline")
             self.placeholder = (
@@ -118,34 +118,36 @@ class Composer(Editor):
         else:
             write = self._way_back
             self.placeholder = f"{write} to write" if write else "Message…"
-        # Beside a text the placeholder is not there.
+        # With a text, the placeholder is not visible.
         self.border_subtitle = self.placeholder if self.text and not self.has_focus else ""
 
     @property
     def _way_back(self) -> str:
-        """The key that leads here from where the cursor is; empty where none does, as Esc in an edit or during a reply."""
+        """The key that leads here from the current focus; empty if there is none, for example because Esc cancels an edit or
+        stops a reply.
+        """
         active = self.screen.active_bindings.items()
         keys = [key for key, one in active if one.binding.id == "composer.focus" and one.enabled]
         known = keys_in_force(self.app)["composer.focus"]
         return keys_text(sorted(keys, key=known.index)[:1], ascii_only=is_ascii(self.app))
 
     def watch_has_focus(self, focus: bool) -> None:
-        """Say how to come back, so that a cursor elsewhere is not taken for one that writes here."""
+        """Show in the placeholder how to return, so that a cursor elsewhere is not mistaken for this one."""
         super().watch_has_focus(focus)
         if self.is_mounted:
             self.name_keys()
 
     def set_text(self, text: str) -> None:
-        """Put `text` into the box, made safe to show, with the cursor at its end."""
+        """Replace the text with `text`, made safe to show, and put the cursor at its end."""
         self.load_text(sanitize(text))
         self.move_cursor(self.document.end)
 
     def take_back(self, text: str) -> None:
-        """Put a text that could not be sent back in front of what has been typed since."""
+        """Put a text that could not be sent before anything typed since."""
         self.set_text(f"{text}\n{self.text}" if self.text.strip() else text)
 
     def take_typed(self, text: str) -> None:
-        """Take a text that was typed or pasted elsewhere, as if it had been here."""
+        """Insert a text that was typed or pasted elsewhere, as if it had been typed here."""
         text = sanitize(text)
         has_many_lines = self.fold_lines and text.count("\n") >= self.fold_lines
         if has_many_lines or len(text) > LONGEST_PASTE:
@@ -155,19 +157,19 @@ class Composer(Editor):
 
     @property
     def is_recalling(self) -> bool:
-        """Whether what stands in the box is an earlier message that the Up key brought back."""
+        """Whether the box shows an earlier message that was recalled with Up."""
         return self._place < len(self._sent) and self.text == sanitize(self._sent[self._place])
 
     @property
     def unsent(self) -> str:
-        """What was written and not sent, also where an earlier message that was brought back stands before it."""
+        """The unsent text, also while an earlier message is recalled over it."""
         if self._place == len(self._sent):
             return self.text
         kept = self.text if not self.is_recalling else ""
         return "\n".join(text for text in (self._draft, kept) if text.strip())
 
     def remember(self, texts: list[str]) -> None:
-        """Set what the Up key brings back: earlier messages, the newest last. One that is in the box now stays among them."""
+        """Set the messages that Up recalls, the newest last. The message that is recalled now stays among them."""
         recalled = self._sent[self._place :][:1]
         self._sent = list(texts)
         self._changed.clear()
@@ -176,20 +178,20 @@ class Composer(Editor):
             self._go_to(text)
 
     def _go_to(self, text: str) -> None:
-        """Stand where an earlier message is, from where Down leads back to what was being written."""
+        """Go to the position of an earlier message; Down leads back to the unsent text."""
         if text not in self._sent:
             self._sent.append(text)
         self._place = len(self._sent) - 1 - self._sent[::-1].index(text)
 
     def recall(self, text: str) -> None:
-        """Bring back an earlier message, as the Up key does; Down brings back what was being written."""
+        """Recall an earlier message, as Up does; Down leads back to the unsent text."""
         if self._place == len(self._sent):
             self._draft = self.text
         self._go_to(text)
         self.set_text(text)
 
     def begin(self) -> None:
-        """Have nothing written, and nothing kept behind an earlier message."""
+        """Clear the box and the unsent text behind a recalled message."""
         self._place, self._draft = len(self._sent), ""
         self.set_text("")
 
@@ -204,7 +206,7 @@ class Composer(Editor):
             event.prevent_default()
             self.post_message(self.LastAttachmentUnwanted())
             return
-        # TextArea takes Enter before any binding is looked at.
+        # TextArea handles Enter before any binding is checked.
         if event.key == "enter":
             event.stop()
             event.prevent_default()
@@ -216,11 +218,11 @@ class Composer(Editor):
         event.stop()
 
     def action_submit(self) -> None:
-        """Post the text and empty the box; does nothing when it is blank."""
+        """Post the text and empty the box. Does nothing if it is blank."""
         text = self.text.strip("\n")
         if not text.strip() and not self.has_attachments:
             return
-        # What was being written when an earlier message was brought back has not been sent.
+        # The text from before an earlier message was recalled has not been sent.
         unsent = self._draft if self._place < len(self._sent) else ""
         if text.strip():
             self._sent.append(text)
@@ -233,7 +235,7 @@ class Composer(Editor):
         self.post_message(self.Submitted(self, text))
 
     def action_older_or_up(self) -> None:
-        """Go a line up; on the first line, bring back the message sent before."""
+        """Move up a line; on the first line, recall the previous message."""
         if self.has_waiting and not self.text:
             self.post_message(self.WaitingWanted())
         elif self.cursor_at_first_line and self._place > 0:
@@ -244,14 +246,14 @@ class Composer(Editor):
             self.action_cursor_up()
 
     def _keep_place(self) -> None:
-        """Keep what stands in the box, before another message takes its place."""
+        """Keep the current text before another message replaces it."""
         if self._place == len(self._sent):
             self._draft = self.text
         elif not self.is_recalling:
             self._changed[self._place] = self.text
 
     def action_newer_or_down(self) -> None:
-        """Go a line down; on the last line, go on to the message sent after."""
+        """Move down a line; on the last line, go to the next message."""
         if self.cursor_at_last_line and self._place < len(self._sent):
             self._keep_place()
             self._place += 1

@@ -1,4 +1,4 @@
-"""The sidebar's group about speculative decoding: how tokens are drafted, by which model, and whether it paid last time."""
+"""The sidebar's group for speculative decoding: how tokens are drafted, by which model, and how well it worked last time."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tui.sanitize import sanitize_line
 from tui.widgets.parameter_group import Group
 
 _LABELS: Final = {
-    Speculation.AUTO: "when it pays",
+    Speculation.AUTO: "automatic",
     Speculation.OFF: "off",
     Speculation.LOOKUP: "prompt lookup",
     Speculation.ASSISTANT: "a small assistant model",
     Speculation.EARLY_EXIT: "the model's first layers",
 }
 _HELP: Final = {
-    Speculation.AUTO: "Copies from the chat or asks the assistant model as long as enough of it is right.",
-    Speculation.OFF: "Each token is computed on its own.",
-    Speculation.LOOKUP: "Drafts are copied from what the chat says: good for editing and quoting.",
-    Speculation.ASSISTANT: "A small model drafts, and this one checks several tokens at once.",
-    Speculation.EARLY_EXIT: "Only for models that were trained for it.",
+    Speculation.AUTO: "Uses drafts from the chat or the assistant model while enough of them are accepted.",
+    Speculation.OFF: "Tokens are computed one at a time.",
+    Speculation.LOOKUP: "Drafts are copied from the chat. Good for editing and quoting.",
+    Speculation.ASSISTANT: "A small model drafts several tokens, and this model checks them at once.",
+    Speculation.EARLY_EXIT: "Only for models trained for it.",
 }
 
 
 class DraftingGroup(Group):
-    """Shows and changes how tokens are drafted. The text is the same in any case."""
+    """Shows and changes how tokens are drafted. The reply's text is the same in any case."""
 
     DEFAULT_CSS = """
     DraftingGroup {
@@ -43,7 +43,7 @@ class DraftingGroup(Group):
 
     @dataclass
     class Changed(Message):
-        """Tokens are to be drafted in another way."""
+        """The user chose another way to draft tokens."""
 
         choice: Speculation
 
@@ -68,18 +68,18 @@ class DraftingGroup(Group):
         self.explanation = _HELP[choice]
 
     def show_state(self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None) -> None:
-        """Show the assistant model, what the last reply's drafts were worth, and a word about mixtures of experts."""
+        """Show the assistant model, how many drafts of the last reply were accepted, and a note about mixtures of experts."""
         name = sanitize_line(assistant, 40) or "no assistant model"
         self.query_one("#assistant", Button).label = Content(f"{name} ▾")
         sentences = []
         if stats is not None and stats.drafted_tokens:
             share = stats.accepted_tokens / stats.drafted_tokens
             sentences.append(
-                f"Last reply: {stats.accepted_tokens:,} of {stats.drafted_tokens:,} drafted tokens were right ({share:.0%})."
+                f"Last reply: {stats.accepted_tokens:,} of {stats.drafted_tokens:,} drafted tokens were accepted ({share:.0%})."
             )
         if info is not None and info.is_mixture:
             sentences.append(
-                "This is a mixture of experts: checking several tokens loads more experts, so that drafting rarely pays."
+                "This is a mixture of experts: checking several tokens at once uses more experts, so drafting rarely helps."
             )
         self._explain("\n".join(sentences))
 

@@ -1,7 +1,7 @@
-"""Fields to type untrusted text into: what all of the app's have in common, and where Textual's own fall short.
+"""Text fields for untrusted text: what all of the app's fields share, and fixes for Textual's own.
 
-Keys act in the order in which they were typed, pasted text is made safe to show, and undoing never leaves a cursor
-behind the end of the text.
+Keys act in the order in which they were typed, pasted text is made safe to show, and undo never leaves the cursor
+after the end of the text.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tui.sanitize import sanitize
 from tui.widgets.ground import ground, has_styles
 
 BLINKS: Final = 20
-"""How often the cursor changes, each half second, before it rests."""
+"""How many times the cursor changes, every half second, before it stops blinking."""
 
 
 async def act_in_order(field: Widget, event: events.Key) -> None:
-    """Run what a key is bound to in a field at once; to be called before the field takes the key.
+    """Run the binding of a key in a field at once. Call this before the field handles the key.
 
-    A character is taken by the field itself, but a binding only after the key has bubbled up to the app: of keys that come
-    in one burst, characters would overtake the newline or the backspace before them.
+    A field handles a character itself, but a binding runs only after the key has bubbled up to the app. In a burst of keys,
+    characters would overtake the newline or the backspace before them.
     """
     if event.is_printable:
         return
@@ -38,12 +38,12 @@ async def act_in_order(field: Widget, event: events.Key) -> None:
 
 
 def is_still(widget: Widget) -> bool:
-    """Return whether nothing is to move by itself, as the settings say."""
+    """Return whether animations are off in the settings."""
     return widget.app.has_class("-still")
 
 
 class LineInput(Input):
-    """A field of one line."""
+    """A one-line field."""
 
     def _toggle_cursor(self) -> None:
         if is_still(self):
@@ -56,15 +56,15 @@ class LineInput(Input):
         return super().render_lines(crop) if has_styles(self) else ground(self, crop)
 
     async def _on_key(self, event: events.Key) -> None:
-        # Enter goes the long way: it must not overtake arrow keys that the dialog around the field takes.
+        # Enter bubbles up as usual. It must not overtake arrow keys that the dialog around the field handles.
         if event.key != "enter":
             await act_in_order(self, event)
 
 
 class Editor(TextArea):
-    """A text area; what Enter and the arrow keys mean is up to its subclasses.
+    """A text area. Subclasses decide what Enter and the arrow keys do.
 
-    Its cursor comes to rest when nothing is typed for a while: each time that it blinks, the screen is drawn anew.
+    Its cursor stops blinking if nothing is typed for a while, because each blink redraws the screen.
     """
 
     _blinks_left = 0
@@ -95,15 +95,15 @@ class Editor(TextArea):
             self.replace(text, *self.selection, maintain_selection_offset=False)
 
     def action_newline(self) -> None:
-        """Begin a new line at the cursor."""
+        """Start a new line at the cursor."""
         self.replace("\n", *self.selection, maintain_selection_offset=False)
         self.scroll_cursor_visible()
 
     def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
         """Scroll so that the cursor is in view.
 
-        While an undo takes lines away the scrollbar may go, and Textual scrolls before it has moved the cursor up: it
-        is moved by the undo afterwards, which scrolls again.
+        If an undo removes lines, the scrollbar may disappear, and Textual scrolls before it moves the cursor up. The undo
+        moves the cursor afterwards, which scrolls again.
         """
         row, column = self.selection.end
         if row >= self.document.line_count or column > len(self.document[row]):

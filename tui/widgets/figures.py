@@ -1,4 +1,4 @@
-"""Figures as people read them: bytes, token counts, durations, bars."""
+"""Figures for people: bytes, token counts, durations, bars."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 _MOST: Final = 10**18
-"""Larger numbers are nobody's, and are shown as this one: some are too large for a float."""
+"""Larger numbers don't occur in practice and are shown as this one, because some are too large for a float."""
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _EIGHTHS_HIGH: Final = " ▁▂▃▄▅▆▇█"
 
 
 def bytes_text(count: int) -> str:
-    """Return a number of bytes in binary units, as in `1.2 GB`."""
+    """Return a number of bytes in binary units, for example `1.2 GB`."""
     size = float(min(count, _MOST))
     for unit in ("B", "KB", "MB"):
         if size < 1024:
@@ -22,7 +22,7 @@ def bytes_text(count: int) -> str:
 
 
 def count_text(count: int) -> str:
-    """Return a number in thousands, millions or billions, as in `8k`, `135M` or `1.2B`; empty for zero."""
+    """Return a number in thousands, millions or billions, for example `8k`, `135M` or `1.2B`; empty for zero."""
     count = min(count, _MOST)
     if count <= 0:
         return ""
@@ -38,7 +38,7 @@ def count_text(count: int) -> str:
 
 
 def context_text(tokens: int) -> str:
-    """Return a context length as models are named for it, as in `8k` or `128k`; empty for zero."""
+    """Return a context length in the usual form, for example `8k` or `128k`; empty for zero."""
     tokens = min(tokens, _MOST)
     if tokens >= 1024 and tokens % 1024 == 0:
         return f"{tokens // 1024}k"
@@ -46,7 +46,7 @@ def context_text(tokens: int) -> str:
 
 
 def of_total(used: int, total: int) -> str:
-    """Return two numbers of bytes in the unit of the second, as in `1.2/24.0 GB`."""
+    """Return two numbers of bytes in the unit of the second, for example `1.2/24.0 GB`."""
     whole = bytes_text(total)
     unit = whole.rpartition(" ")[2]
     divisor = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}[unit]
@@ -55,7 +55,7 @@ def of_total(used: int, total: int) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Return a duration, as in `0.31 s`, `12 s` or `2:05 min`."""
+    """Return a duration, for example `0.31 s`, `12 s` or `2:05 min`."""
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 60:
@@ -64,18 +64,18 @@ def seconds_text(seconds: float) -> str:
 
 
 def speed_text(tokens_per_s: float) -> str:
-    """Return a speed, as in `18 tok/s` or `4.2 tok/s`; empty where it is not known."""
+    """Return a speed, for example `18 tok/s` or `4.2 tok/s`; empty if unknown."""
     if tokens_per_s <= 0:
         return ""
     return f"{tokens_per_s:,.0f} tok/s" if tokens_per_s >= 9.95 else f"{tokens_per_s:.1f} tok/s"
 
 
 def columns_text(values: Sequence[float], levels: int = 8) -> str:
-    """Return a column for each value, all of them from zero up, so that half as much is half as high.
+    """Return a column for each value. All columns start at zero, so that half the value has half the height.
 
     Args:
         values: from left to right.
-        levels: the height of the greatest one, in eighths of a row; below 8 it keeps clear of what stands above.
+        levels: the height of the largest value in eighths of a row; below 8, it doesn't touch the row above.
     """
     highest = max(values, default=0.0)
     if highest <= 0:

@@ -1,4 +1,4 @@
-"""The line in which one searches the chat. It posts what is looked for; who looks is not its business."""
+"""The search bar of the chat. It posts the query; searching is done elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.editor import LineInput
 
 
 class FindBar(HorizontalGroup):
-    """Hidden until `open`; Enter and Down go to the next hit, Shift+Enter and Up to the one before, Esc closes."""
+    """Hidden until `open`. Enter and Down go to the next match, Shift+Enter and Up to the previous one, Esc closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         Scope.FIND, does={"find.next": "step(1)", "find.previous": "step(-1)"}
@@ -34,18 +34,18 @@ class FindBar(HorizontalGroup):
 
     @dataclass
     class Wanted(Message):
-        """Look for `query`; empty for nothing."""
+        """Search for `query`; empty to clear the search."""
 
         query: str
 
     @dataclass
     class Stepped(Message):
-        """Go to the next hit (1) or the one before (-1)."""
+        """Go to the next match (1) or the previous one (-1)."""
 
         step: int
 
     class Closed(Message):
-        """The search is over."""
+        """The search bar was closed."""
 
     def compose(self) -> ComposeResult:
         """Lay out the field and the count."""
@@ -54,7 +54,7 @@ class FindBar(HorizontalGroup):
         yield Label("", id="find-count")
 
     def open(self) -> None:
-        """Show the line, ready for typing."""
+        """Show the bar, ready for typing."""
         self.add_class("-open")
         field = self.query_one(Input)
         self.screen.set_focus(field)
@@ -63,17 +63,17 @@ class FindBar(HorizontalGroup):
             self.post_message(self.Wanted(field.value))
 
     def show_count(self, current: int, total: int) -> None:
-        """Show which hit of how many one is at."""
-        none = "no hit" if self.query_one(Input).value else ""
+        """Show the number of the current match and the number of all matches."""
+        none = "no matches" if self.query_one(Input).value else ""
         self.query_one("#find-count", Label).update(f"{current}/{total}" if total else none)
 
     def action_close(self) -> None:
-        """Hide the line."""
+        """Hide the bar."""
         self.remove_class("-open")
         self.post_message(self.Closed())
 
     def action_step(self, step: int) -> None:
-        """Ask for another hit."""
+        """Post `Stepped` for the next or previous match."""
         self.post_message(self.Stepped(step))
 
     @on(Input.Changed)

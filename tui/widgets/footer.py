@@ -1,4 +1,4 @@
-"""The keys of what can be done here and now, in one line."""
+"""The keys for the actions that are available now, in one line."""
 
 from __future__ import annotations
 
@@ -26,18 +26,16 @@ HERE: Final[tuple[tuple[str, ...], ...]] = (
     ("turn.previous",),
     ("composer.focus",),
 )  # fmt: skip
-"""What belongs to the place where the cursor is, in the order of the line: what is wanted most first. Actions that stand together have
-one entry.
-"""
+"""Actions that depend on the focus, in the order of the line, the most useful first. Actions grouped together share one entry."""
 EVERYWHERE: Final[tuple[tuple[str, ...], ...]] = (
     ("sidebar.toggle",), ("chat.open",), ("model.choose",), ("chat.new",), ("transcript.find",), ("app.palette",), ("app.quit",),
     ("app.help",),
 )  # fmt: skip
-"""What can be done everywhere; it gets the room that is left, help first."""
+"""Actions that are available everywhere. They get the remaining space, help first."""
 _WAY_OUT: Final = (
     "reply.stop", "completions.close", "edit.leave", "find.close", "turns.end_block", "composer.focus",
 )  # fmt: skip
-"""Where Esc leads, which is never left out."""
+"""The actions of Esc, which is never left out."""
 
 
 _ACTIONS: Final = tuple(tuple(map(action, names)) for names in (*HERE, *EVERYWHERE))
@@ -47,13 +45,13 @@ _RANKS: Final = {
     **dict.fromkeys(_WAY_OUT, 0),
     "app.help": 2,
 }
-"""Which entries get room first: the way out, what belongs to the place, help, all else."""
+"""Which entries get space first: the way out, the actions of the place, help, everything else."""
 
 
 def _state(
     one: Action, key: str, bound: Mapping[str | None, list[tuple[str, bool]]]
 ) -> bool | None:
-    """Return whether a key can be pressed for an action; None where it is not the action's here."""
+    """Return whether a key can be pressed for an action; None if the key doesn't belong to the action here."""
     if not one.bound:
         return True
     shown = key_text(key)
@@ -74,15 +72,15 @@ class _Entry(NamedTuple):
 
 
 class Footer(Widget):
-    """Lists what can be done with which key, as much as there is room for. A click presses the key.
+    """Lists the available keys, as many as fit. A click presses the key.
 
-    Textual's footer has a widget for each key and makes all of them anew at every change, twice when a reply begins and twice
-    when it ends; that takes longer than the reply's first token. This one looks at the bindings only when they change, and asks
-    `word` only for what its two lists name.
+    Textual's footer has a widget for each key and rebuilds all of them at every change, twice when a reply starts and twice
+    when it ends. That takes longer than the reply's first token. This footer reads the bindings only when they change, and asks
+    `word` only for the actions in its two lists.
 
     Args:
-        word: returns what an action is called here and now, in a word; empty where nothing would come of it. It is asked for what has a
-            binding in force, and for what a widget takes without one.
+        word: returns the label of an action, in a word; empty if the action would have no effect now. It is called for actions with a
+            binding in force, and for those that a widget handles without one.
     """
 
     ALLOW_SELECT = False
@@ -97,11 +95,11 @@ class Footer(Widget):
         self._hovered: _Entry | None = None
 
     def on_mount(self) -> None:
-        """Follow what can be done."""
+        """Follow changes of the bindings."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def on_unmount(self) -> None:
-        """Follow no longer."""
+        """Stop following changes."""
         self.screen.bindings_updated_signal.unsubscribe(self)
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
@@ -127,9 +125,9 @@ class Footer(Widget):
         keys: Mapping[str, tuple[str, ...]],
         bound: Mapping[str | None, list[tuple[str, bool]]],
     ) -> _Entry | None:
-        """Return the entry for actions that stand together, if there is anything to say of one of them.
+        """Return the entry for a group of actions, if any of them has a label.
 
-        Where another action has the first key of one, it is not offered with a second one.
+        An action is left out if another action has its first key.
         """
         if not all(keys[one.id] and (one.id in bound or not one.bound) for one in known):
             return None
@@ -145,7 +143,7 @@ class Footer(Widget):
         return _Entry(first, together[0], shown, text, enabled=any(states))
 
     def _shown(self) -> Iterator[tuple[int, _Entry]]:
-        """The entries that fit, each with the column that it begins at."""
+        """The entries that fit, each with its first column."""
         room, chosen = self.size.width, set[_Entry]()
         for entry in sorted(self._entries, key=lambda one: _RANKS[one.action.id]):
             room -= entry.width
@@ -165,7 +163,7 @@ class Footer(Widget):
         )
 
     def render(self) -> Content:
-        """Return the line for the present width."""
+        """Return the line for the current width."""
         return Content("").join(self._drawn(entry) for _, entry in self._shown())
 
     def _drawn(self, entry: _Entry) -> Content:
@@ -190,15 +188,15 @@ class Footer(Widget):
             self.refresh()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Show what a click would press."""
+        """Highlight the entry under the mouse."""
         self._hover(self._at(event.x))
 
     def on_leave(self) -> None:
-        """Show no longer what a click would press."""
+        """Clear the highlight."""
         self._hover(None)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Press the key of the entry."""
+        """Press the key of the clicked entry."""
         entry = self._at(event.x)
         if entry is None:
             return

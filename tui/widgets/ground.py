@@ -1,7 +1,7 @@
-"""Containers that nothing is drawn on but their own background.
+"""Containers that draw only their background.
 
-The compositor asks each container under a change for all of its lines, at every token. What is only background answers with one
-line for all, which Textual's `BLANK` does too, but without the filters that take colors away.
+At every token, the compositor asks each container under a change for all of its lines. These containers return the same
+line for all of them. Textual's `BLANK` does that too, but without the filters that remove colors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 
 def ground(widget: Widget, crop: Region) -> list[Strip]:
-    """Return the lines of `crop`, in cells of the widget, with nothing on them but its background."""
+    """Return the lines of `crop`, in cells of the widget, with only the background."""
     strip = Strip.blank(crop.width, widget.visual_style.rich_style)
     for one in widget.get_line_filters():
         strip = strip.apply_filter(one, widget.background_colors[1])
@@ -21,10 +21,10 @@ def ground(widget: Widget, crop: Region) -> list[Strip]:
 
 
 def has_styles(widget: Widget) -> bool:
-    """Return whether the styles of `widget`'s parts can be asked for.
+    """Return whether the styles of the widget's parts are available.
 
-    What was just taken away is painted once more when something else under it changes before the screen is laid out anew, and its
-    styles are gone by then: Textual raises `KeyError`, which ends the app.
+    A removed widget is painted once more if something under it changes before the next layout, and its
+    styles are gone by then. Textual raises `KeyError`, which ends the app.
     """
     return widget.parent is not None
 
@@ -36,12 +36,12 @@ class Row(Horizontal):
 
 
 class Column(Vertical):
-    """Children below each other."""
+    """Children stacked vertically."""
 
     render_lines = ground
 
 
 class Middle(Center):
-    """Children in the middle of each line."""
+    """Children centered in each line."""
 
     render_lines = ground

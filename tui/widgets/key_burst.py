@@ -1,7 +1,7 @@
 """Tells commands from prose where single letters are commands.
 
-Somebody who doesn't notice that a turn has the cursor goes on typing, and each letter would act on the chat. So a key that does
-more than move is held for a moment: if another letter follows, both were prose. Knows neither widgets nor what a command does.
+A user who doesn't notice that a turn has the cursor keeps typing, and each letter would act on the chat. So a key that does
+more than move is delayed for a moment: if another letter follows, both are prose. This module knows neither widgets nor commands.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from enum import Enum, auto
 from typing import Final
 
 BURST_S: Final = 0.3
-"""Two letters that come faster than this are typed; somebody who types slowly takes about as long for each."""
+"""Two letters in less than this time, in seconds, are prose. Slow typists take about as long for each letter."""
 
 
 class KeyKind(Enum):
     """What a key does on a turn."""
 
     NONE = auto()
-    """Nothing: it is prose."""
+    """None: the key is prose."""
     MOVES = auto()
     """It only moves the cursor, so it acts at once."""
     REPEATS = auto()
@@ -27,31 +27,31 @@ class KeyKind(Enum):
 
 
 class Verdict(Enum):
-    """What is to become of a key."""
+    """What to do with a key."""
 
     RUN = auto()
     HOLD = auto()
-    """Run it if nothing else is typed within `BURST_S`."""
+    """Run it if no other key follows within `BURST_S`."""
     TYPE = auto()
     """`text` belongs to the message, and so does what follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to become of a key, and the text that it completes."""
+    """What to do with a key, and the text that it completes."""
 
     verdict: Verdict
     text: str = ""
 
 
 class KeyBurst:
-    """The letters that were typed just now on a turn."""
+    """The letters typed on a turn just now."""
 
     def __init__(self, burst_s: float = BURST_S) -> None:
-        """Begin with no letters.
+        """Start without letters.
 
         Args:
-            burst_s: seconds between two letters, below which they are prose; 0 takes every letter for a command.
+            burst_s: letters in less than this time, in seconds, are prose; with 0, every letter is a command.
         """
         self._burst_s = burst_s
         self._recent = ""
@@ -62,9 +62,9 @@ class KeyBurst:
         """Decide about a key.
 
         Args:
-            character: what it would type.
-            kind: what it does on a turn.
-            at_s: when it was pressed, in seconds of any clock.
+            character: the character that the key types.
+            kind: what the key does on a turn.
+            at_s: the time of the key press, in seconds of any clock.
         """
         is_quick = at_s - self._last_s < self._burst_s
         self._last_s = at_s
@@ -80,7 +80,7 @@ class KeyBurst:
         return Decision(Verdict.HOLD if holds else Verdict.RUN)
 
     def end(self) -> None:
-        """Forget what was typed: keys go elsewhere now."""
+        """Forget the letters, because keys go elsewhere now."""
         self._recent = ""
         self._last_s = float("-inf")
         self._is_prose = False

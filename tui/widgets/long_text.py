@@ -1,4 +1,4 @@
-"""Plain text of any length, to read and to select from: it is folded once per width, and only the rows in sight are drawn."""
+"""Plain text of any length, to read and to select from. It is folded once per width, and only visible rows are drawn."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tui.widgets.bindings import bindings
 
 _TAB: Final = "    "
 Row = tuple[int, int]
-"""Where a row begins and ends in the text, in characters."""
+"""The start and end of a row in the text, in characters."""
 
 
 class LongText(ScrollView, inherit_bindings=False, can_focus=True):
-    """Shows a text as it is, spaces and all. Only keys that move up and down are taken."""
+    """Shows a text as it is, including spaces. Handles only keys that move up and down."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         Scope.READER,
@@ -49,11 +49,11 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
     """
 
     def __init__(self, text: str = "", mark: re.Pattern[str] | None = None) -> None:
-        """Make the widget.
+        """Create the widget.
 
         Args:
-            text: untrusted; it is made safe to show.
-            mark: what to make stand out, within a line.
+            text: the text, untrusted; it is made safe to show.
+            mark: the pattern to highlight within a line.
         """
         super().__init__()
         self._mark = mark
@@ -71,7 +71,7 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         self._show(text, [match.span() for match in found], "long-text--mark")
 
     def set_pieces(self, pieces: Sequence[str]) -> None:
-        """Show a text that is cut into pieces, on two grounds by turns; where there is no color, the edges are drawn."""
+        """Show a text that is cut into pieces, on two alternating backgrounds. Without colors, the edges are drawn."""
         shown = [_shown(piece).replace("\n", "⏎\n") for piece in pieces]
         if self.app.no_color or self.app.has_class("-plain"):
             self._show("|".join(shown), [], "long-text--even")
@@ -99,7 +99,7 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         self._fold()
 
     def notify_style_update(self) -> None:
-        """Draw anew, since colors may be others."""
+        """Redraw, because colors may have changed."""
         super().notify_style_update()
         self.refresh()
 
@@ -108,7 +108,7 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw the row that is `y` cells below the top."""
+        """Draw the row `y` cells below the top."""
         place = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
         if place >= len(self._rows):
@@ -132,7 +132,7 @@ class LongText(ScrollView, inherit_bindings=False, can_focus=True):
         return strip.crop_extend(0, width, self.rich_style).apply_offsets(0, place)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return the selected text without the breaks that folding made."""
+        """Return the selected text without the line breaks added by folding."""
         start = 0 if selection.start is None else self._index(*selection.start)
         end = len(self._text) if selection.end is None else self._index(*selection.end)
         return self._text[start:end], "\n"
@@ -149,7 +149,7 @@ def _shown(text: str) -> str:
 
 
 def fold(text: str, width: int) -> list[Row]:
-    """Return the rows of a text that is `width` cells wide: broken after a space where there is one, else anywhere."""
+    """Return the rows of a text at a width of `width` cells, broken after spaces where possible."""
     rows: list[Row] = []
     at = 0
     for line in text.split("\n"):

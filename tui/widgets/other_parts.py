@@ -1,4 +1,6 @@
-"""What of a turn is neither text nor reasoning, as rows: a quiet line for an image or a tool, a line that unfolds for a file."""
+"""The parts of a turn that are neither text nor reasoning, as rows: a quiet line for an image or a tool, a line that unfolds for
+a file.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ _LONGEST_LABEL: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ShownPart:
-    """What one such part looks like.
+    """How one such part is displayed.
 
     Attributes:
         label: its line, such as `image: cat.png`.
-        code: the text of a file; None for what can't be unfolded.
-        language: what the text is written in, as in `py`.
-        is_above: whether it stands above the text of the turn.
+        code: the text of a file; None for parts that can't be unfolded.
+        language: the language of the text, for example `py`.
+        is_above: whether it is displayed above the text of the turn.
     """
 
     label: str
@@ -35,30 +37,30 @@ class ShownPart:
 
 
 class Rows(NamedTuple):
-    """A run of rows of a turn, taken from one list of lines."""
+    """A range of rows of a turn, taken from one list of lines."""
 
     name: str
     lines: Sequence[Line]
 
 
 def file_at(name: str) -> int | None:
-    """Return the place of the part whose line folds and unfolds it; None for other rows."""
+    """Return the index of the part that this row folds and unfolds; None for other rows."""
     return int(name.removeprefix(_FOLD)) if name.startswith(_FOLD) else None
 
 
 class OtherParts:
-    """Lays the other parts of one turn out; what was made of a file is kept while it is unfolded and folded."""
+    """Lays out the other parts of one turn. The layout of a file is cached while the file is folded and unfolded."""
 
     def __init__(self, colors: CodeColors) -> None:
         self._colors = colors
         self._files: dict[int, LiveDocument] = {}
 
     def clear(self) -> None:
-        """Let go of what was made."""
+        """Drop the cached layouts."""
         self._files.clear()
 
     def documents(self, open_files: frozenset[int]) -> dict[str, LiveDocument]:
-        """Return what is shown of files, by the names of their rows."""
+        """Return the documents of the displayed files, by the names of their rows."""
         return {
             f"{_FILE}{place}": document
             for place, document in self._files.items()
@@ -74,14 +76,14 @@ class OtherParts:
         numbers: bool,
         budget_s: float,
     ) -> tuple[list[Rows], list[Rows]]:
-        """Return the rows of parts: those above the text, and those below it.
+        """Return the rows of the parts: those above the text, and those below it.
 
         Args:
-            parts: of the turn.
-            open_files: the places of those that are unfolded.
-            width: of a line, in cells.
+            parts: the parts of the turn.
+            open_files: the indexes of the unfolded files.
+            width: the width of a line in cells.
             numbers: whether lines of code are numbered.
-            budget_s: seconds that each file may take at once.
+            budget_s: the time limit for each file, in seconds.
         """
         found: tuple[list[Rows], list[Rows]] = ([], [])
         for place, part in enumerate(parts):

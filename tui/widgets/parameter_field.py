@@ -1,4 +1,4 @@
-"""One generation parameter in the sidebar: its name, a field for its value, and why a value was refused."""
+"""One generation parameter in the sidebar: its name, a field for its value, and why a value was rejected."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from tui.widgets.editor import LineInput
 from tui.widgets.ground import has_styles
 
 _SHORT: Final = 6
-"""A default of fewer characters leaves room to say whose it is."""
+"""If the default has fewer characters than this, its origin fits too."""
 UNKNOWN: Final = "server's own"
-"""The value of a parameter that only the server knows."""
+"""The placeholder for a value that only the server knows."""
 _DRAWN_HERE: Final = ("seed",)
-"""What the app chooses itself where nothing is set, also for a server."""
+"""The parameter that the app chooses itself if it is not set, also for a server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where nothing is set, and what has an effect at all.
+    """The values that apply if nothing is set, and the parameters that have an effect.
 
     Attributes:
-        own: what the model, or its server, says.
-        server: the server that the model is on; empty for this machine.
-        capabilities: what can be set.
+        own: the defaults of the model or its server.
+        server: the model's server; empty for this machine.
+        capabilities: which parameters can be set.
     """
 
     own: Mapping[str, Value] = field(default_factory=dict)
@@ -52,38 +52,38 @@ class Defaults:
 
     @classmethod
     def of(cls, info: ModelInfo | None) -> Defaults:
-        """Return those of a model; the app's own without one."""
+        """Return the defaults of a model; without a model, the app's own."""
         return cls() if info is None else cls(info.defaults, info.server, info.capabilities)
 
     def value(self, parameter: Parameter) -> Value:
-        """Return what holds; None where only the server knows, or nothing does."""
+        """Return the default; None if only the server knows it, or if there is none."""
         own = self.own.get(parameter.name)
         return own if own is not None or self.server else parameter.default
 
     def text(self, parameter: Parameter) -> str:
-        """Return what holds, in words."""
+        """Return the default in words."""
         value = self.value(parameter)
         if value is None and self.server and parameter.name not in _DRAWN_HERE:
             return UNKNOWN
         return sanitize_line(parameter.shown(value)) or parameter.blank
 
     def differs(self, parameter: Parameter, value: Value) -> bool:
-        """Return whether a value makes a difference; one that would hold anyway makes none."""
+        """Return whether a value differs from the default."""
         return value is not None and value != self.value(parameter)
 
     def is_own(self, parameter: Parameter) -> bool:
-        """Whether it is the model's own wish."""
+        """Whether the default comes from the model."""
         return self.own.get(parameter.name) is not None
 
     def refusal(self, parameter: Parameter) -> str:
-        """Return why a parameter has no effect; empty where it has."""
+        """Return why a parameter has no effect; empty if it has."""
         if self.capabilities.takes(parameter.name):
             return ""
-        return f"{self.server or 'The model'} does not take this parameter."
+        return f"{self.server or 'The model'} doesn't support this parameter."
 
 
 class ValueInput(LineInput):
-    """The field itself; arrow keys and the mouse's wheel step the value."""
+    """The input field. Arrow keys and the mouse wheel step the value."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         Scope.PARAMETER,
@@ -97,12 +97,12 @@ class ValueInput(LineInput):
 
     @dataclass
     class Stepped(Message):
-        """An arrow key asks for a value some steps away."""
+        """An arrow key or the mouse wheel changes the value by some steps."""
 
         steps: int
 
     class ResetWanted(Message):
-        """The default is wanted."""
+        """The user wants the default."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"value-input--filled"}
     DEFAULT_CSS = """
@@ -113,7 +113,7 @@ class ValueInput(LineInput):
     }
     """
     share: reactive[float | None] = reactive(None)
-    """How much of the field a bar fills, from 0 to 1; None for no bar."""
+    """The share of the field that a bar fills, from 0 to 1; None for no bar."""
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines of `crop`, with the bar behind the value while it is not being edited."""
@@ -127,15 +127,15 @@ class ValueInput(LineInput):
         return [_on(strip, filled, behind) for strip in strips]
 
     def action_step(self, steps: int) -> None:
-        """Ask for the value `steps` steps away."""
+        """Post `Stepped`."""
         self.post_message(self.Stepped(steps))
 
     def action_reset(self) -> None:
-        """Ask for the default."""
+        """Post `ResetWanted`."""
         self.post_message(self.ResetWanted())
 
     def _wheel(self, event: events.MouseEvent, steps: int) -> None:
-        # Only in the field that is being edited: elsewhere the wheel scrolls what is around it.
+        # Only in the focused field. Elsewhere, the wheel scrolls the container.
         if self.has_focus:
             event.stop()
             event.prevent_default()
@@ -149,7 +149,7 @@ class ValueInput(LineInput):
 
 
 def _on(strip: Strip, cells: int, ground: Style) -> Strip:
-    """Return a strip whose first cells stand on another ground."""
+    """Return a strip with another background for its first cells."""
     first = [
         Segment(text, (style or Style()) + ground, control)
         for text, style, control in strip.crop(0, cells)
@@ -158,26 +158,26 @@ def _on(strip: Strip, cells: int, ground: Style) -> Strip:
 
 
 class ResetSign(Label):
-    """Stands beside a value that was changed; a click goes back to the default."""
+    """The reset sign beside a changed value. A click restores the default."""
 
     class Pressed(Message):
-        """It was clicked."""
+        """The sign was clicked."""
 
     def __init__(self) -> None:
         super().__init__("↺", classes="reset", markup=False)
-        self.tooltip = "Back to the default"
+        self.tooltip = "Reset to the default"
 
     def on_click(self, event: events.Click) -> None:
-        """Say so."""
+        """Post `Pressed`."""
         event.stop()
         self.post_message(self.Pressed())
 
 
 class ParameterField(Widget):
-    """Edits one parameter. Posts `Changed` when a valid value was entered; an invalid one is refused in place with the reason.
+    """Edits one parameter. Posts `Changed` when a valid value was entered. An invalid one is rejected in place, with the reason.
 
-    A value counts as entered when the field is left, at Enter, and with each step of an arrow key: what is typed on the
-    way to it may be a valid value that nobody wants.
+    A value counts as entered when the field loses the focus, at Enter, and at each step of an arrow key. While typing,
+    the field may contain a valid value that the user doesn't mean.
     """
 
     DEFAULT_CSS = """
@@ -196,7 +196,7 @@ class ParameterField(Widget):
 
     @dataclass
     class Changed(Message):
-        """A parameter has another valid value; None for "not set"."""
+        """A parameter has a new valid value; None for "not set"."""
 
         name: str
         value: Value
@@ -209,7 +209,7 @@ class ParameterField(Widget):
         self.set_class(self._is_changed(value), "-changed")
 
     def compose(self) -> ComposeResult:
-        """Lay out the name, the field with the default as its placeholder, and the (hidden) reason of a refusal."""
+        """Lay out the name, the field with the default as its placeholder, and the (hidden) reason of a rejection."""
         self.tooltip = Content(sanitize(self.explanation))
         with Horizontal():
             yield Label(self._name_text(self._is_changed(self.value)), classes="name", markup=False)
@@ -222,7 +222,7 @@ class ParameterField(Widget):
         """Show `value` without posting a change."""
         self.value = value
         if not self.is_mounted:
-            # It is laid out with that value.
+            # The layout uses that value.
             return
         field = self.query_one(ValueInput)
         with field.prevent(Input.Changed):
@@ -230,7 +230,7 @@ class ParameterField(Widget):
         self._show(None)
 
     def set_defaults(self, defaults: Defaults) -> None:
-        """Show what holds while the field is empty, whose wish that is, and whether it can be set at all."""
+        """Show the value that applies while the field is empty, its origin, and whether the parameter can be set."""
         self._defaults = defaults
         if self.is_mounted:
             self.query_one(ValueInput).placeholder = self._placeholder()
@@ -239,7 +239,7 @@ class ParameterField(Widget):
             self._show_refusal()
 
     def on_mount(self) -> None:
-        """Show whether it can be set, and how far it is."""
+        """Show whether the parameter can be set, and the bar."""
         self._show_refusal()
         self._show_bar()
 
@@ -255,7 +255,7 @@ class ParameterField(Widget):
 
     @property
     def explanation(self) -> str:
-        """What the parameter does, what it takes, and its default."""
+        """What the parameter does, its range, and its default."""
         known = self.parameter
         if refusal := self._defaults.refusal(known):
             return f"{known.help}\n{refusal}"
@@ -321,11 +321,11 @@ class ParameterField(Widget):
         self.enter()
 
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
-        """Take what was entered; what is refused stays, with the reason, until it is mended."""
+        """Enter the typed value. A rejected value stays in the field, with the reason, until it is corrected."""
         self.enter()
 
     def enter(self) -> Value:
-        """Take what stands in the field, unless it is refused; return the value in force then."""
+        """Enter the value in the field unless it is rejected; return the value in force."""
         try:
             value = self.parameter.parse(self.query_one(ValueInput).value)
         except ParameterError:

@@ -1,4 +1,4 @@
-"""A group of generation parameters in the sidebar, which opens and closes; its rarer fields are made when they are wanted."""
+"""A collapsible group of generation parameters in the sidebar. The fields of rarely used parameters are created on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.widgets.parameter_field import Defaults, ParameterField
 
 
 class Group(Collapsible):
-    """A part of the sidebar that opens and closes; its title says how many of its values were changed."""
+    """A collapsible part of the sidebar. Its title shows how many of its values were changed."""
 
     DEFAULT_CSS = """
     Group {
@@ -49,7 +49,7 @@ class Group(Collapsible):
         self._name_text = title
 
     def on_mount(self) -> None:
-        """Let the title have the focus only where there is nothing else to go to."""
+        """Let the title take the focus only if there is nothing else to focus."""
         self._let_focus()
 
     @on(Collapsible.Toggled)
@@ -64,16 +64,16 @@ class Group(Collapsible):
         self.query_one(CollapsibleTitle).can_focus = self.collapsed
 
     def show_note(self, text: str) -> None:
-        """Say something behind the title; empty for nothing."""
+        """Show a note after the title; empty for none."""
         self.title = f"{self._name_text} · {text}" if text else self._name_text
 
     def show_changed(self, count: int) -> None:
-        """Say behind the title how many values were changed."""
+        """Show after the title how many values were changed."""
         self.show_note(f"{count} changed" if count else "")
 
 
 class ParameterGroup(Group):
-    """Fields for parameters of one group: the common ones and those that are set; `more` makes the others."""
+    """Fields for the parameters of one group: the common ones and those that are set. A `more` button adds the others."""
 
     DEFAULT_CSS = """
     ParameterGroup {
@@ -126,7 +126,7 @@ class ParameterGroup(Group):
         self._show_state()
 
     def show_defaults(self, defaults: Defaults) -> None:
-        """Show what holds where nothing is set, and what can be set."""
+        """Show the values that apply if nothing is set, and which parameters can be set."""
         self._defaults = defaults
         for field in self.query(ParameterField):
             field.set_defaults(defaults)
@@ -134,7 +134,7 @@ class ParameterGroup(Group):
             self._show_state()
 
     def reveal(self, name: str) -> ParameterField | None:
-        """Open the group and return the field of a parameter that it has; make that if need be."""
+        """Open the group and return the field of a parameter of this group, creating it if needed."""
         if name not in {one.name for one in self._parameters}:
             return None
         self.collapsed = False
@@ -144,7 +144,7 @@ class ParameterGroup(Group):
         return self._fields.query_one(f"#parameter-{name}", ParameterField)
 
     def _make_missing(self) -> None:
-        """Make the fields that are wanted and not there, each in its place."""
+        """Create the missing fields, each in its place."""
         made = {field.parameter.name: field for field in self._fields.query(ParameterField)}
         before: ParameterField | None = None
         for parameter in self._parameters:
@@ -170,7 +170,7 @@ class ParameterGroup(Group):
 
     @on(ParameterField.Changed)
     def _changed(self, event: ParameterField.Changed) -> None:
-        # It goes on to the screen, which keeps the value.
+        # The message bubbles on to the screen, which keeps the value.
         self._values = {**self._values, event.name: event.value}
         self._show_state()
 

@@ -1,4 +1,4 @@
-"""What the entry under the cursor of a list holds, beside the list. It scrolls with the mouse; the list keeps the keys."""
+"""A preview of the highlighted entry beside a list. It scrolls with the mouse, and the list keeps the focus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 
 class PreviewPane(VerticalScroll):
-    """Shows text; nothing of it is markup."""
+    """Shows text, which is not parsed as markup."""
 
     DEFAULT_CSS = """
     PreviewPane {
@@ -28,11 +28,11 @@ class PreviewPane(VerticalScroll):
         yield self._text
 
     def show(self, text: Content, *, at_end: bool = False) -> None:
-        """Show another text, which is made of sanitized text.
+        """Show a text that consists of sanitized text.
 
         Args:
-            text: what is shown.
-            at_end: whether its end is what matters, where it does not fit.
+            text: the text to show.
+            at_end: whether to show the end of a text that doesn't fit.
         """
         self._text.update(text)
         if at_end:

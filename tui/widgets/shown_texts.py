@@ -1,7 +1,7 @@
-"""What the turns of a chat read like on the screen, so that a phrase is counted where it will be marked.
+"""The texts of a chat's turns as displayed, so that a search counts what it will highlight.
 
-Markup is no part of what one reads, so a turn has to be laid out before it can be searched. That is remembered; a chat
-that is too long to be laid out at once is estimated from its source until there was time for all of it.
+Markup is not part of the displayed text, so a turn has to be laid out before it can be searched. The result is cached. A chat
+that is too long to be laid out at once is estimated from its source until all of it has been laid out.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from tui.widgets.markdown.search import fold, shown_text
 from tui.widgets.shown_turn import ShownTurn, ViewState, text_widths
 
 _LONGEST: Final = 60_000
-"""Characters of a turn beyond which it is counted as it was written: laying it out would stop the screen."""
+"""In longer turns, in characters, the source is searched, because laying them out would block the screen."""
 _MARKUP: Final = re.compile(r"[*_`~\[\]\\]+")
 
 
 class _Text(NamedTuple):
-    """The two texts of a turn, folded for searching, and what they were made from."""
+    """The two texts of a turn, folded for searching, and what they were built from."""
 
     source: tuple[object, ...]
     reasoning: str
@@ -31,31 +31,31 @@ class _Text(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """How often a phrase is in a turn."""
+    """The number of matches in a turn."""
 
     reasoning: int
     body: int
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all matches."""
         return self.reasoning + self.body
 
 
 class ShownTexts:
-    """Remembers the readable text of turns by their id."""
+    """Caches the displayed texts of turns by their ID."""
 
     def __init__(self) -> None:
         self._texts: dict[str, _Text] = {}
 
     def hits(self, turn: ShownTurn, state: ViewState, width: int, query: str) -> Hits:
-        """Return how often `query` is in what is shown of a turn in a pane of `width` cells."""
+        """Return the number of matches of `query` in a turn displayed in a pane of `width` cells."""
         text = self._text(turn, state, width)
         needle = fold(query)
         return Hits(text.reasoning.count(needle), text.body.count(needle))
 
     def likely_hits(self, turn: ShownTurn, state: ViewState, width: int, query: str) -> int:
-        """Return the same, but without any layout: from the source where the text is not known."""
+        """Return the same without any layout: from the source if the displayed text isn't cached."""
         if self._is_known(turn, state, width):
             return self.hits(turn, state, width, query).total
         needle, source = fold(query), fold(f"{turn.reasoning}\n{turn.text}")
@@ -64,7 +64,7 @@ class ShownTexts:
     def learn(
         self, turns: Iterable[tuple[ShownTurn, ViewState]], width: int, budget_s: float
     ) -> bool:
-        """Lay out turns for about `budget_s` seconds; return whether all of them are known now."""
+        """Lay out turns for about `budget_s` seconds; return whether all of them are cached now."""
         deadline = time.perf_counter() + budget_s
         for turn, state in turns:
             if not self._is_known(turn, state, width):
@@ -74,7 +74,7 @@ class ShownTexts:
         return True
 
     def keep(self, turn_ids: Container[str]) -> None:
-        """Forget the texts of all other turns."""
+        """Drop the texts of all other turns."""
         self._texts = {key: text for key, text in self._texts.items() if key in turn_ids}
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A turn as the transcript is given it, how the reader looks at it, and the cells that its lines have."""
+"""A turn as given to the transcript, how the user chose to view it, and the widths of its lines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tui.conversation import Status
 from tui.widgets.other_parts import ShownPart
 
 MEASURE: Final = 100
-"""Cells of text on a line at most: longer lines are hard to read."""
+"""The most cells of text on a line. Longer lines are hard to read."""
 GUTTER: Final = 3
 THOUGHT_BAR: Final = "┊ "
 
 
 @dataclass(frozen=True, slots=True)
 class ShownTurn:
-    """What one turn looks like. `speaker` names who speaks where that is not said by the role."""
+    """How one turn is displayed. `speaker` names the speaker if the role doesn't."""
 
     id: str
     role: str
@@ -29,38 +29,40 @@ class ShownTurn:
     variant: int = 1
     variants: int = 1
     reasoning_caption: str = ""
-    """What the folded reasoning says, such as `thought for 3.2 s · 120 tokens`."""
+    """The caption of the folded reasoning, such as `thought for 3.2 s · 120 tokens`."""
     in_context: bool = True
-    """False when the model no longer sees this turn."""
+    """False if the model no longer sees this turn."""
     change: str = ""
-    """What marks a reply by another model than the one that spoke before."""
+    """The mark of a reply by another model than the one before."""
     speaker: str = ""
     parts: tuple[ShownPart, ...] = ()
-    """What it is made of beside text and reasoning."""
+    """The parts other than text and reasoning."""
 
     @property
     def files(self) -> frozenset[int]:
-        """The places of the parts that can be unfolded."""
+        """The indexes of the parts that can be unfolded."""
         return frozenset(place for place, part in enumerate(self.parts) if part.code is not None)
 
 
 @dataclass(slots=True)
 class ViewState:
-    """How the user chose to look at a turn; it outlives the widget that shows the turn."""
+    """How the user chose to view a turn. It outlives the turn's widget."""
 
     reasoning_open: bool | None = None
-    """None: open as long as there is nothing but reasoning to see."""
+    """None: open while there is nothing but reasoning to see."""
     raw: bool = False
     open_files: frozenset[int] = frozenset()
-    """The places of the parts that are unfolded."""
+    """The indexes of the unfolded parts."""
 
 
 def text_widths(width: int) -> tuple[int, int]:
-    """Return the cells that a line of the answer and one of the reasoning have in a pane of `width` cells."""
+    """Return the widths of a line of the answer and of the reasoning, in cells, in a pane of `width` cells."""
     text = max(8, min(MEASURE, width - GUTTER - 1))
     return text, text - len(THOUGHT_BAR)
 
 
 def margin(width: int) -> int:
-    """Return the cells left of a turn in a pane of `width` cells: what is wider than one can read is in the middle."""
+    """Return the number of cells to the left of a turn in a pane of `width` cells. A pane wider than the longest line centers
+    it.
+    """
     return max(0, (width - text_widths(width)[0] - GUTTER) // 2)

@@ -1,8 +1,8 @@
 """The settings sidebar: model, quantization, system prompt, generation parameters. It shows values and posts changes.
 
-It has most of the widgets on the screen, and nobody looks there first: its groups are made after the first frame that it is a part
-of, in two steps, so that keys come through in between. On a narrow screen that may be never. What is to be shown before that is shown
-as soon as they are there.
+It has most of the widgets on the screen, and users don't look there first, so its groups are created after its first frame,
+in two steps, so that keys are handled in between. On a narrow screen, that may never happen. Values that are set before are shown
+as soon as the groups exist.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tui.parameters import PARAMETERS, Value, grouped
 from tui.sanitize import sanitize, sanitize_line
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.editor import Editor
-from tui.widgets.explained import Explained, SettingRow
+from tui.widgets.explanation import Explanation, SettingRow
 from tui.widgets.figures import bytes_text
 from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
 from tui.widgets.parameter_group import Group, ParameterGroup
@@ -45,7 +45,7 @@ _POLICIES: Final = {
 
 
 _FIRST_GROUPS: Final = 4
-"""Model, quantization, system prompt and sampling: what a small screen shows."""
+"""Model, quantization, system prompt and sampling: the groups that are open at first."""
 
 
 class SystemPrompt(Editor):
@@ -60,7 +60,7 @@ class SystemPrompt(Editor):
 
 
 class Sidebar(VerticalScroll):
-    """Shows and changes what the next reply is made with."""
+    """Shows and changes the settings of the next reply."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
     DEFAULT_CSS = """
@@ -88,23 +88,23 @@ class Sidebar(VerticalScroll):
         """The user wants another model."""
 
     class ResetPressed(Message):
-        """All parameters are to have their defaults."""
+        """The user wants to reset all parameters."""
 
     @dataclass
     class QuantizationChanged(Message):
-        """Another quantization was chosen."""
+        """The user chose another quantization."""
 
         name: str
 
     @dataclass
     class OverflowPolicyChanged(Message):
-        """Something else is to happen when a chat no longer fits the context."""
+        """The user chose what to do when a chat no longer fits the context."""
 
         policy: OverflowPolicy
 
     @dataclass
     class SystemPromptChanged(Message):
-        """The system prompt's text is another."""
+        """The text of the system prompt has changed."""
 
         text: str
 
@@ -128,10 +128,10 @@ class Sidebar(VerticalScroll):
         self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Json]] = ((), {})
         self._is_begun = False
         self._waiting: dict[str, Callable[[], object]] | None = {}
-        """What waits for the groups, the newest call of each kind; None when they are there."""
+        """The newest pending call of each kind, waiting for the groups; None once they exist."""
 
     def on_show(self) -> None:
-        """Make the groups when the first frame that shows the sidebar is painted."""
+        """Create the groups after the first frame that shows the sidebar is painted."""
         if not self._is_begun:
             self._is_begun = True
             self.call_after_refresh(self._fill)
@@ -141,13 +141,13 @@ class Sidebar(VerticalScroll):
         try:
             await self._mount_groups()
         except Exception:
-            # When the app ends in the middle of it, there is nothing left to mount to.
+            # If the app is closing, there is nothing left to mount to.
             if self.is_attached and self.app.is_running:
                 raise
 
     async def _mount_groups(self) -> None:
         groups = list(self._groups())
-        # Each time all is laid out anew: in many steps it would take three times as long.
+        # Each step lays out everything again. With many steps, it would take three times as long.
         for some in (groups[:_FIRST_GROUPS], groups[_FIRST_GROUPS:]):
             if self.is_attached:
                 await self.mount_all(some)
@@ -155,7 +155,7 @@ class Sidebar(VerticalScroll):
             self._explain(self.query_one("#quantization", Select).value)
             self._show_reset(self._parameters)
         except NoMatches:
-            # The app ends, and what was mounted goes again, one after another.
+            # The app is closing, and the mounted widgets are being removed one by one.
             return
         waiting, self._waiting = self._waiting or {}, None
         for call in waiting.values():
@@ -163,13 +163,13 @@ class Sidebar(VerticalScroll):
 
     @property
     def is_filled(self) -> bool:
-        """Whether all groups are there."""
+        """Whether all groups exist."""
         return self._waiting is None
 
     def when_filled(self, kind: str, call: Callable[[], object]) -> None:
-        """Make a call that needs the groups: now, or in its turn when they are there and there was no newer one of its kind.
+        """Make a call that needs the groups: now, or when they exist, unless a newer call of the same kind has replaced it.
 
-        Not when they are being taken away, as when the app is left while a call was on its way.
+        Not while they are being removed, for example because the app is closing.
         """
         if self._waiting is not None:
             self._waiting.pop(kind, None)
@@ -223,16 +223,16 @@ class Sidebar(VerticalScroll):
                     compact=True,
                     id="overflow",
                 ),
-                "What happens when a chat has more tokens than the model can read.",
+                "What to do when a chat has more tokens than the model can read.",
             ),
             id="group-overflow",
         )
-        yield Explained()
+        yield Explanation()
 
     # -- values down
 
     def show_model(self, name: str, info: ModelInfo | None) -> None:
-        """Show the model that is loaded or wanted, and its own defaults."""
+        """Show the loaded or requested model, and its defaults."""
         self.when_filled("model", partial(self._show_model, name, info))
 
     def _show_model(self, name: str, info: ModelInfo | None) -> None:
@@ -291,7 +291,7 @@ class Sidebar(VerticalScroll):
                 editor.load_text(sanitize(text))
 
     def show_prompt_note(self, text: str) -> None:
-        """Show what there is to say of the system prompt, such as its tokens."""
+        """Show a note about the system prompt, such as its number of tokens."""
         self.when_filled("prompt_note", partial(self._show_prompt_note, text))
 
     def _show_prompt_note(self, text: str) -> None:
@@ -307,7 +307,7 @@ class Sidebar(VerticalScroll):
         self._show_reset(values)
 
     def show_switches(self, switches: Sequence[TemplateSwitch], values: Mapping[str, Json]) -> None:
-        """Show the switches of the model's chat template, and what is chosen of them."""
+        """Show the switches of the model's chat template, and their values."""
         self.when_filled("switches", partial(self._show_switches, switches, values))
 
     def _show_switches(
@@ -326,14 +326,14 @@ class Sidebar(VerticalScroll):
     def show_drafting(
         self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None
     ) -> None:
-        """Show the assistant model, and what drafts were worth in the last reply."""
+        """Show the assistant model, and how many drafts of the last reply were accepted."""
         self.when_filled(
             "drafting",
             lambda: self.query_one(DraftingGroup).show_state(info, assistant, stats),
         )
 
     def focus_on(self, wanted: str) -> None:
-        """Put the cursor where something is set: the model, the system prompt or a parameter, by its name."""
+        """Focus a setting: the model, the system prompt, or a parameter by name."""
         self.when_filled("focus", partial(self._focus_on, wanted))
 
     def _focus_on(self, wanted: str) -> None:
@@ -347,16 +347,16 @@ class Sidebar(VerticalScroll):
             if inputs := field.query(ValueInput):
                 self.screen.set_focus(inputs.first())
             else:
-                # It has been made just now.
+                # The field has just been created.
                 self.call_after_refresh(self._focus_on, wanted)
             return
-        # Where it is comes with the next layout; scrolling to it before that goes a line too far.
+        # Its position is known after the next layout. Scrolling to it before that goes a line too far.
         self.screen.set_focus(self.query_one(f"#{wanted}"), scroll_visible=wanted != "model")
         if wanted == "model":
             self.scroll_home(animate=False)
 
     def show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
-        """Show what was measured of the model on this machine: by quantization, bytes after the load and tokens per second."""
+        """Show what was measured for the model on this machine, by quantization: bytes after loading, and tokens per second."""
         self.when_filled("measured", partial(self._show_measured, measured))
 
     def _show_measured(self, measured: Mapping[str, tuple[int, float]]) -> None:
@@ -379,13 +379,13 @@ class Sidebar(VerticalScroll):
 
     def _say(self, row: str, text: str) -> None:
         self.query_one(f"#{row}", SettingRow).explanation = text
-        self.query_one(Explained).look(self)
+        self.query_one(Explanation).look(self)
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
     def _focus_moved(self) -> None:
         if self.is_filled:
-            self.query_one(Explained).look(self)
+            self.query_one(Explanation).look(self)
 
     def _show_reset(self, values: Mapping[str, Value]) -> None:
         self._parameters = {name: value for name, value in values.items() if value is not None}
@@ -395,7 +395,7 @@ class Sidebar(VerticalScroll):
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        # It goes on to the screen, which keeps the value.
+        # The message bubbles on to the screen, which keeps the value.
         self._show_reset({**self._parameters, event.name: event.value})
 
     @on(SwitchField.Changed)
@@ -418,7 +418,7 @@ class Sidebar(VerticalScroll):
     @on(Select.Changed, "#quantization")
     def _quantization_chosen(self, event: Select.Changed) -> None:
         event.stop()
-        # Select reports its first value when it is mounted; that is no choice of the user's, nor is one that was replaced since.
+        # Select reports its first value when it is mounted, which is not the user's choice. Neither is a value that has been replaced since.
         is_over = event.value == self._quantization or event.value != event.select.value
         if is_over or not isinstance(event.value, str):
             return

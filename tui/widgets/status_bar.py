@@ -1,4 +1,4 @@
-"""The line at the foot of the screen: the model and its state, memory, context, speed."""
+"""The status bar at the bottom of the screen: the model and its state, memory, context, speed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tui.widgets.figures import (
 
 _SEPARATOR: Final = Content.styled(" │ ", "$foreground 25%")
 _GAUGE: Final = 8
-"""Cells of the context's gauge."""
+"""The width of the context gauge in cells."""
 _MOST_COLUMNS: Final = 12
-"""Stretches of a reply of which the speed is drawn: the last six seconds."""
+"""How many intervals of a reply the speed chart shows: the last six seconds."""
 
 
 class Rank(IntEnum):
-    """What is left out last stands first."""
+    """The order in which parts are dropped: the last is dropped first."""
 
     MODEL = auto()
     PROGRESS = auto()
@@ -76,15 +76,15 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class StatusValues:
-    """All that the status bar shows.
+    """All values in the status bar.
 
     Attributes:
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
-        speeds: of its stretches of equal length, in tokens per second, oldest first; empty means unknown.
-        download: how far the downloads are; empty for none.
-        download_short: the same in few cells, for where that has no room.
-        cached_tokens, read_tokens, dropped_tokens: of its prompt: in the KV cache, computed anew, held before but of no use.
+        speeds: for intervals of equal length, in tokens per second, oldest first; empty means unknown.
+        download: the progress of the downloads; empty for none.
+        download_short: the same in few cells, in case that doesn't fit.
+        cached_tokens, read_tokens, dropped_tokens: tokens of its prompt in the KV cache, tokens computed, and cached tokens that could not be used.
     """
 
     state: ModelState = ModelState.NONE
@@ -105,7 +105,7 @@ class StatusValues:
 
 
 class StatusBar(Widget):
-    """Shows `StatusValues`; what does not fit the width is left out, the least important first."""
+    """Shows `StatusValues`. Parts that don't fit the width are dropped, the least important first."""
 
     DEFAULT_CSS: ClassVar[str] = """
     StatusBar {
@@ -119,7 +119,7 @@ class StatusBar(Widget):
     values: reactive[StatusValues] = reactive(StatusValues())
 
     def render(self) -> Content:
-        """Return the line for the present width."""
+        """Return the line for the current width."""
         width = self.content_size.width
         parts = self._parts()
         kept = sorted((part.rank for part in parts), reverse=True)
@@ -128,7 +128,7 @@ class StatusBar(Widget):
                 part.content
                 for part in parts
                 if part.rank in kept
-                # One of the two says it all.
+                # One of the two is enough.
                 and not (part.rank is Rank.DOWNLOAD_SHORT and Rank.DOWNLOAD in kept)
             ]
             line = _SEPARATOR.join(shown)
@@ -158,14 +158,14 @@ class StatusBar(Widget):
         if len(values.speeds) > 1 and not self._is_bare:
             parts.append(_Part(Rank.SPEEDS, _speeds(values.speeds[-_MOST_COLUMNS:])))
         if values.ttft_s:
-            parts.append(_quiet(Rank.FIRST_WORD, f"first word {_short_seconds(values.ttft_s)}"))
+            parts.append(_quiet(Rank.FIRST_WORD, f"first token {_short_seconds(values.ttft_s)}"))
         if values.cached_tokens or values.read_tokens:
             parts.append(_quiet(Rank.PROMPT, _prompt(values)))
         return parts
 
     @property
     def _is_bare(self) -> bool:
-        """Whether columns can't be drawn: on a plain screen and in ASCII."""
+        """Whether columns can't be drawn: in plain mode and in ASCII."""
         return self.app.has_class("-plain") or self.app.has_class("-ascii")
 
     def _model(self) -> Content:
@@ -181,7 +181,7 @@ class StatusBar(Widget):
         )
 
     def _room(self) -> Content:
-        """How full the context is: a gauge where one can be drawn, and the tokens."""
+        """The context usage: a gauge if it can be drawn, and the tokens."""
         used, total = self.values.context_used, self.values.context_total
         share = used / total
         style = "$text-error" if share > 0.95 else "$text-warning" if share > 0.8 else ""
@@ -203,14 +203,14 @@ def _memory(memory: MemoryReading) -> list[_Part]:
         share = memory.used / memory.total
         style = "$text-error" if share > 0.92 else "$text-warning" if share > 0.8 else "$text-muted"
         text = f"{sanitize_line(memory.kind, 12)} {of_total(memory.used, memory.total)}"
-        # It is among the first to go only as long as there is enough.
+        # It is dropped early only while there is enough memory.
         rank = Rank.MEMORY if share <= 0.8 and memory.own else Rank.SCARCE_MEMORY
         parts.append(_Part(rank, Content.styled(text, style)))
     return parts
 
 
 def _speeds(speeds: Sequence[float]) -> Content:
-    """A column for each stretch of the reply, all from zero up; the highest is as high as is said beside them."""
+    """A column for each interval of the reply, all starting at zero. The number beside them is the height of the highest."""
     return Content.assemble(
         (columns_text(speeds, levels=7), "$text-accent"), (f" max {max(speeds):.0f}", "$text-muted")
     )
@@ -226,7 +226,7 @@ def _prompt(values: StatusValues) -> str:
 
 
 def _progress(progress: Progress) -> Content:
-    """A step's name, how far it is, and a bar when its length is known."""
+    """The name of a step, its progress, and a bar if its length is known."""
     stage = sanitize_line(progress.stage, 40)
     if not progress.total:
         done = f" {bytes_text(progress.done)}" if progress.unit == "B" and progress.done else ""

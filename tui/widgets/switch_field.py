@@ -19,7 +19,7 @@ from tui.widgets.editor import LineInput
 
 
 class SwitchField(Widget):
-    """Edits one switch; posts `Changed`."""
+    """Edits one switch. Posts `Changed`."""
 
     DEFAULT_CSS = """
     SwitchField {
@@ -32,7 +32,7 @@ class SwitchField(Widget):
 
     @dataclass
     class Changed(Message):
-        """A switch has another value; None leaves it to the template."""
+        """A switch has a new value; None leaves it to the template."""
 
         name: str
         value: Json
@@ -43,7 +43,7 @@ class SwitchField(Widget):
         self._value = value
 
     def compose(self) -> ComposeResult:
-        """Lay out the name and what it is set to."""
+        """Lay out the name and the value."""
         with Horizontal():
             yield Label(self._name_text(), classes="name", markup=False)
             if self.switch.choices:
@@ -70,13 +70,13 @@ class SwitchField(Widget):
                 )
 
     def on_mount(self) -> None:
-        """Mark what is set."""
+        """Mark a value that is set."""
         self.set_class(self._value is not None, "-changed")
         self.tooltip = self.explanation
 
     @property
     def explanation(self) -> str:
-        """Where the switch comes from."""
+        """The origin of the switch."""
         return f"{sanitize_line(self.switch.name)}: an option of this model's chat template. Applies from the next reply."
 
     def _index(self, value: Json) -> int:
@@ -110,6 +110,6 @@ class SwitchField(Widget):
         self._take(event.value or None)
 
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
-        """Take what was typed."""
+        """Enter the typed value."""
         for field in self.query(Input):
             self._take(field.value or None)

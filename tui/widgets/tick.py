@@ -1,4 +1,4 @@
-"""A box with a tick in it when it is on, and nothing when it is off: Textual's own tells the two apart by color alone."""
+"""A box with a tick if it is on, and empty if it is off. Textual's own differ only in color."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Tick(Checkbox):
         super().__init__(label, value, id=id, compact=True)
 
     def watch_value(self) -> None:
-        """Draw the tick, or take it away."""
+        """Draw or remove the tick."""
         self.BUTTON_INNER = "✓" if self.value else " "
         super().watch_value()
         self.refresh()

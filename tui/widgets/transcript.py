@@ -1,7 +1,7 @@
-"""The chat as one reads it: its turns, the cursor on one of them, folding, and search.
+"""The chat as displayed: its turns, the cursor on one of them, folding, and search.
 
-The transcript shows the turns that it was given. It stores nothing and decides nothing about the chat; what the reader
-does goes up as messages. Which turns have a widget, and where the view is scrolled to, is `turn_window`'s business.
+The transcript shows the turns that it is given. It stores nothing and decides nothing about the chat. What the user
+does is posted as messages. `turn_window` decides which turns have a widget, and controls scrolling.
 """
 
 from __future__ import annotations
@@ -34,27 +34,29 @@ __all__ = ["ShownTurn", "Transcript"]
 
 _WARM_UP_S: Final = 0.5
 _COLORS_AFTER_S: Final = 0.05
-"""Seconds after which code is drawn again when its colors have come."""
+"""The delay, in seconds, before code is drawn again after its colors have arrived."""
 _PAUSE_S: Final = 0.15
-"""Seconds without new text after which the code at the end of a reply is drawn again when its colors have come."""
+"""Seconds without new text before the code at the end of a reply is drawn again after its colors have arrived."""
 _SCROLL_ROWS: Final = 3
-"""Rows that one step scrolls in a turn that is taller than the screen."""
+"""The number of rows that one step scrolls in a turn that is taller than the screen."""
 _FIND_S: Final = 0.1
-"""Seconds that a search may take before it answers; what it could not lay out by then is counted in idle moments."""
+"""The time limit for a search, in seconds, before it answers. Turns that are not laid out by then are counted while the app is
+idle.
+"""
 _IDLE_SLICE_S: Final = 0.008
 _IDLE_EVERY_S: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """What is searched for, and the hit that the reader is at."""
+    """What is searched for, and the current match."""
 
     query: str
     origin: int
-    """The turn from which the search began."""
+    """The turn at which the search started."""
     turn_id: str = ""
     number: int = -1
-    """Which of the hits of the turn."""
+    """The number of the match within the turn."""
 
 
 class Transcript(TurnWindow, can_focus=True):
@@ -67,27 +69,27 @@ class Transcript(TurnWindow, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     cursor: reactive[str | None] = reactive(None, init=False)
-    """The id of the turn under the cursor."""
+    """The ID of the turn under the cursor."""
 
     @dataclass
     class FollowChanged(Message):
-        """The view began or stopped to follow the end, or text came that the reader has not seen."""
+        """The view started or stopped following the end, or text arrived that is not visible."""
 
         following: bool
         unseen: bool
 
     @dataclass
     class HitsCounted(Message):
-        """A search in a long chat that answered with an estimate has counted everything now."""
+        """A search in a long chat, first answered with an estimate, has now counted all matches."""
 
         hits: int
 
     class ColorsKnown(Message, bubble=False):
-        """Code that was shown plain can have its colors now."""
+        """The colors of code that was shown plain have arrived."""
 
     @dataclass
     class VariantPaged(Message):
-        """The reader wants to see the previous (-1) or next (1) variant of a turn."""
+        """The user wants the previous (-1) or next (1) variant of a turn."""
 
         turn_id: str
         step: int
@@ -116,7 +118,7 @@ class Transcript(TurnWindow, can_focus=True):
         super().__init__(name=name, id=id, classes=classes, colors=colors)
         self._coloring: Timer | None = None
         self.empty = empty
-        """Returns what stands in the middle when there are no turns, in so many cells."""
+        """Returns the text in the middle if there are no turns, for an area of a given size."""
         self._last_cost_s = 0.0
         self._streamed_at = -math.inf
         self._search: _Search | None = None
@@ -125,7 +127,7 @@ class Transcript(TurnWindow, can_focus=True):
         self._line_numbers = False
 
     def prepare_view(self, view: TurnView) -> None:
-        """Give a new view its cursor, its caret, its hits and its line numbers."""
+        """Set up the cursor, caret, matches and line numbers of a new view."""
         view.show_caret(self._caret)
         view.show_cursor(view.turn.id == self.cursor)
         view.show_line_numbers(self._line_numbers)
@@ -133,16 +135,16 @@ class Transcript(TurnWindow, can_focus=True):
             view.mark_hits(self._search.query)
 
     def following_changed(self, following: bool, unseen: bool) -> None:
-        """Tell the screen."""
+        """Post `FollowChanged`."""
         self.post_message(self.FollowChanged(following, unseen))
 
     def on_mount(self) -> None:
-        """Load what rendering needs while nobody waits for it."""
+        """Load what rendering needs while nothing waits for it."""
         super().on_mount()
         self.set_timer(_WARM_UP_S, self._warm_up)
 
     def on_unmount(self) -> None:
-        """End the process that colors code."""
+        """Stop the process that colors code."""
         self._colors.close()
 
     def _colors_known(self) -> None:
@@ -150,7 +152,7 @@ class Transcript(TurnWindow, can_focus=True):
         self.post_message(self.ColorsKnown())
 
     def on_transcript_colors_known(self, event: ColorsKnown) -> None:
-        """Color code soon: colors seldom come alone."""
+        """Color code soon; colors seldom arrive alone."""
         event.stop()
         self._plan_coloring()
 
@@ -161,7 +163,7 @@ class Transcript(TurnWindow, can_focus=True):
     def _color(self) -> None:
         self._coloring = None
         now = time.perf_counter()
-        # Text that streams in is drawn again anyhow, in the colors that have come by then.
+        # Streaming text is redrawn anyway, in the colors that have arrived by then.
         has_paused = now - self._streamed_at > _PAUSE_S
         for view in self._views:
             view.color_code(now + _IDLE_SLICE_S, open_end=has_paused)
@@ -171,22 +173,22 @@ class Transcript(TurnWindow, can_focus=True):
     def _warm_up(self) -> None:
         self.run_worker(warm_up, thread=True, exit_on_error=False)
 
-    # What is shown
+    # Contents
 
     @property
     def turns(self) -> tuple[ShownTurn, ...]:
-        """Every turn with the text that it has by now, in order."""
+        """Every turn with its current text, in order."""
         return tuple(entry.turn for entry in self._entries)
 
     def render(self) -> RenderResult:
-        """Return what stands behind the turns: nothing, or the text of an empty chat."""
+        """Return the background behind the turns: blank, or the text of an empty chat."""
         if self._entries or self.empty is None:
             return super().render()
         return self.empty(self.scrollable_content_region.size)
 
     def show(self, turns: Sequence[ShownTurn], *, follow: bool = True) -> None:
-        """Show `turns` and nothing else; leading turns that stay keep their widgets and the way they are looked at."""
-        # Who follows the end goes on following it.
+        """Show exactly these turns. Leading turns that stay keep their widgets and view states."""
+        # If the view follows the end, it keeps following it.
         follow = follow or self._following
         states = {entry.turn.id: entry.state for entry in self._entries}
         kept = 0
@@ -226,7 +228,7 @@ class Transcript(TurnWindow, can_focus=True):
         self.refresh()
 
     def stream(self, turn_id: str, text: str = "", reasoning: str = "") -> None:
-        """Add what the model wrote since the last call to the end of a turn.
+        """Add the text that the model wrote since the last call to a turn.
 
         Raises:
             KeyError: if there is no such turn.
@@ -252,13 +254,13 @@ class Transcript(TurnWindow, can_focus=True):
 
     @property
     def _caret(self) -> str:
-        """What stands at the end of a text that is being written; nothing where nothing is to move."""
+        """The caret at the end of a text that is being written; empty if animations are off."""
         if self.app.has_class("-still"):
             return ""
         return "_" if self.app.has_class("-ascii") else "▍"
 
     def retell(self, turn_id: str, text: str, reasoning: str) -> None:
-        """Replace what the model wrote of a turn so far.
+        """Replace the text that the model has written for a turn.
 
         Raises:
             KeyError: if there is no such turn.
@@ -267,7 +269,7 @@ class Transcript(TurnWindow, can_focus=True):
         self.update(replace(turn, text=text, reasoning=reasoning))
 
     def update(self, turn: ShownTurn) -> None:
-        """Replace the turn that has the id of `turn`; a turn that has ended looks as if it had been shown at once.
+        """Replace the turn with the same ID. A finished turn looks the same as one that was shown at once.
 
         Raises:
             KeyError: if there is no such turn.
@@ -280,13 +282,15 @@ class Transcript(TurnWindow, can_focus=True):
 
     @property
     def drain_interval(self) -> float:
-        """Seconds to wait between two calls of `stream`, so that drawing leaves time for everything else."""
+        """The time between two calls of `stream`, in seconds, that leaves enough time for everything else."""
         return min(1.0, max(0.05, 6 * self._last_cost_s))
 
     # Folding
 
     def toggle_reasoning(self, turn_id: str | None = None) -> None:
-        """Fold or unfold the reasoning and the files of a turn: by default the one under the cursor, or else the last one with any."""
+        """Fold or unfold the reasoning and the files of a turn: by default, the turn under the cursor, or else the last one with
+        any.
+        """
         entry = self._chosen(turn_id, lambda turn: bool(turn.reasoning or turn.files))
         if entry is None:
             return
@@ -299,13 +303,13 @@ class Transcript(TurnWindow, can_focus=True):
         self._state_changed(entry)
 
     def toggle_file(self, turn_id: str, place: int) -> None:
-        """Fold or unfold one file of a turn; `place` is that of its part."""
+        """Fold or unfold one file of a turn; `place` is the index of its part."""
         entry = self._entries[self._positions[turn_id]]
         entry.state.open_files ^= {place}
         self._state_changed(entry)
 
     def toggle_raw(self, turn_id: str | None = None) -> None:
-        """Show the source of a turn instead of its rendered text, or the other way round."""
+        """Switch a turn between its source and the rendered text."""
         entry = self._chosen(turn_id, lambda _: True)
         if entry is not None:
             entry.state.raw = not entry.state.raw
@@ -317,13 +321,13 @@ class Transcript(TurnWindow, can_focus=True):
         return self._line_numbers
 
     def toggle_line_numbers(self) -> None:
-        """Number the lines of code in every turn, those to come too, or stop doing so."""
+        """Turn line numbers in code on or off, for all turns."""
         self._line_numbers = not self._line_numbers
         for view in self._views:
             view.show_line_numbers(self._line_numbers)
 
     def caption_reasoning(self, turn_id: str, caption: str) -> None:
-        """Say how long a turn's reasoning took, while the answer may still be on its way.
+        """Show how long a turn's reasoning took, while the answer may still be streaming.
 
         Raises:
             KeyError: if there is no such turn.
@@ -347,17 +351,17 @@ class Transcript(TurnWindow, can_focus=True):
     # The cursor
 
     def move_cursor(self, step: int) -> None:
-        """Move the cursor by `step` turns; without a cursor, begin at the last turn in view."""
+        """Move the cursor by `step` turns; without a cursor, start at the last visible turn."""
         if not self._entries:
             return
         if self.cursor is None:
-            # It is in view, if only in part: what the reader looks at stays where it is.
+            # The turn is visible, at least in part, so don't scroll.
             self.cursor = self._entries[self._last_visible()].turn.id
         else:
             self._put_cursor(self._positions[self.cursor] + step)
 
     def scroll_or_move(self, step: int) -> None:
-        """Scroll by a few rows while the turn under the cursor goes on beyond the screen, else move to the next.
+        """Scroll by a few rows while the turn under the cursor continues beyond the screen, else move to the next turn.
 
         Args:
             step: -1 for up, 1 for down.
@@ -381,7 +385,7 @@ class Transcript(TurnWindow, can_focus=True):
         self._put_cursor(0)
 
     def move_cursor_user(self, step: int) -> None:
-        """Move the cursor to the previous (-1) or next (1) turn of the user; without a cursor, begin with those in view."""
+        """Move the cursor to the previous (-1) or next (1) user turn; without a cursor, start with the visible turns."""
         if self.cursor is not None:
             start = self._positions[self.cursor]
         else:
@@ -411,7 +415,7 @@ class Transcript(TurnWindow, can_focus=True):
 
     @property
     def found(self) -> tuple[int, int]:
-        """Which hit of the search the reader is at, from 1, and how many there are; zeros without a search."""
+        """The number of the current match, from 1, and the number of all matches; zeros without a search."""
         search = self._search
         if search is None:
             return 0, 0
@@ -422,9 +426,9 @@ class Transcript(TurnWindow, can_focus=True):
         return sum(counts[:position]) + search.number + 1, sum(counts)
 
     def find(self, query: str) -> int:
-        """Mark `query` wherever it is in the chat and go to the nearest hit at or above what is in view.
+        """Highlight `query` everywhere in the chat and go to the nearest match at or above the visible part.
 
-        Returns how many hits there are. Called again with another phrase, the search begins at the same place.
+        Returns the number of matches. Called again with another phrase, the search starts at the same place.
         """
         if not query:
             self.clear_find()
@@ -445,7 +449,7 @@ class Transcript(TurnWindow, can_focus=True):
         return sum(self._likely_counts(query))
 
     def find_next(self, step: int = 1) -> None:
-        """Go to the next (1) or previous (-1) hit, and on from the other end of the chat."""
+        """Go to the next (1) or previous (-1) match, wrapping at the ends of the chat."""
         search = self._search
         if search is None or not self._entries:
             return
@@ -464,7 +468,7 @@ class Transcript(TurnWindow, can_focus=True):
                 number = self._hits_at(position, search.query) - 1
 
     def clear_find(self) -> None:
-        """End the search and take its marks away."""
+        """End the search and clear its highlights."""
         self._search = None
         self._stop_counting()
         for view in self._views:
@@ -517,7 +521,7 @@ class Transcript(TurnWindow, can_focus=True):
             self._reveal(position, max(0, row))
 
     def on_turn_view_hit_reached(self, event: TurnView.HitReached) -> None:
-        """Go to a hit that was far down in a huge turn."""
+        """Go to a match that was far down in a huge turn."""
         event.stop()
         if self._search is not None and self._search.turn_id == event.turn_id:
             self._reveal(self._positions[event.turn_id], event.row)
@@ -532,26 +536,26 @@ class Transcript(TurnWindow, can_focus=True):
             view.refresh()
 
     def on_turn_view_clicked(self, event: TurnView.Clicked) -> None:
-        """Pass a click on."""
+        """Pass on a click."""
         event.stop()
         self.post_message(self.TurnClicked(event.turn_id))
 
     def on_turn_view_variant_paged(self, event: TurnView.VariantPaged) -> None:
-        """Pass the wish for another variant on."""
+        """Pass on the request for another variant."""
         event.stop()
         self.post_message(self.VariantPaged(event.turn_id, event.step))
 
     def on_turn_view_link_clicked(self, event: TurnView.LinkClicked) -> None:
-        """Pass a click on a link on."""
+        """Pass on a click on a link."""
         event.stop()
         self.post_message(self.LinkClicked(event.url))
 
     def on_turn_view_reasoning_clicked(self, event: TurnView.ReasoningClicked) -> None:
-        """Fold or unfold the reasoning that was clicked."""
+        """Fold or unfold the clicked reasoning."""
         event.stop()
         self.toggle_reasoning(event.turn_id)
 
     def on_turn_view_file_clicked(self, event: TurnView.FileClicked) -> None:
-        """Fold or unfold the file that was clicked."""
+        """Fold or unfold the clicked file."""
         event.stop()
         self.toggle_file(event.turn_id, event.place)

@@ -1,4 +1,4 @@
-"""The editor that lies over a turn while it is changed in place."""
+"""The editor on top of a turn while it is edited in place."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tui.widgets.shown_turn import GUTTER, MEASURE
 
 
 class TurnEditor(Composer):
-    """Enter ends the edit (and has a user turn answered), Ctrl+S only saves it, Esc leaves the turn as it was.
+    """Enter finishes the edit (and sends a user turn), Ctrl+S only saves it, Esc leaves the turn unchanged.
 
     Attributes:
-        turn_id: the turn that is edited.
-        is_user: whether it is one of the user's.
+        turn_id: the edited turn.
+        is_user: whether it is a user turn.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
@@ -42,10 +42,10 @@ class TurnEditor(Composer):
 
     @dataclass
     class Edited(Message):
-        """The turn is to have another text.
+        """The user changed the text of the turn.
 
         Attributes:
-            answer: whether the change is to be answered.
+            answer: whether to generate a reply to the new text.
         """
 
         turn_id: str
@@ -53,7 +53,7 @@ class TurnEditor(Composer):
         answer: bool
 
     class Left(Message):
-        """The turn is to stay as it was."""
+        """The user cancelled the edit."""
 
     def __init__(self, turn_id: str, text: str, *, is_user: bool) -> None:
         super().__init__(id="turn-editor")
@@ -64,13 +64,13 @@ class TurnEditor(Composer):
         self.set_text(text)
 
     def name_keys(self) -> None:
-        """Say on the frame which keys there are."""
+        """Show the keys on the frame."""
         key = key_name(self.app, "edit.save") if self.is_user else ""
         enter = "Enter Send" if self.is_user else "Enter Save"
         self.border_subtitle = f"{enter}{f' · {key} Save only' if key else ''} · Esc Cancel"
 
     def place(self, turn: Region, pane: Region) -> None:
-        """Lie over the region of a turn, within that of the pane; both in cells of the screen."""
+        """Cover the region of a turn, within the region of the pane; both in cells of the screen."""
         top = max(pane.y, min(turn.y, pane.bottom - 6))
         width = max(20, min(pane.width - 2, MEASURE + 2 * GUTTER))
         self.styles.offset = (pane.x + max(0, pane.width - width) // 2, top)
@@ -80,27 +80,27 @@ class TurnEditor(Composer):
 
     @property
     def is_changed(self) -> bool:
-        """Whether something was written that the turn does not say."""
+        """Whether the text differs from the turn's."""
         return self.text != self._original
 
     def action_submit(self) -> None:
-        """End the edit, and have the turn answered."""
+        """Finish the edit, and have the turn answered."""
         self._end(answer=True)
 
     def action_save_only(self) -> None:
-        """End the edit without an answer."""
+        """Finish the edit without a reply."""
         self._end(answer=False)
 
     def action_cancel(self) -> None:
-        """Leave the turn as it was."""
+        """Leave the turn unchanged."""
         self.post_message(self.Left())
 
     def action_older_or_up(self) -> None:
-        """Go a line up."""
+        """Move up a line."""
         self.action_cursor_up()
 
     def action_newer_or_down(self) -> None:
-        """Go a line down."""
+        """Move down a line."""
         self.action_cursor_down()
 
     def _end(self, *, answer: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a search found in one turn: hits are counted through the reasoning, folded or not, and on through the answer."""
+"""The matches of a search in one turn. They are numbered through the reasoning, folded or not, and then through the answer."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tui.widgets.markdown.lines import Line
 from tui.widgets.markdown.search import LineHits
 
 _SLICE_S: Final = 0.008
-"""Seconds that a search in a turn may take in one frame."""
+"""The time limit for searching a turn in one frame, in seconds."""
 
 
 class TurnHits:
-    """The hits of one query, looked for a little at a time."""
+    """The matches of one query, found a little at a time."""
 
     def __init__(self, query: str = "") -> None:
-        """Make it; an empty `query` has no hits."""
+        """Create it; an empty `query` has no matches."""
         self.query = query
         self.current = -1
-        """The number of the hit that the reader is at; -1 for none."""
+        """The number of the current match; -1 for none."""
         self.is_searching = False
-        """Whether there are lines that were not looked at yet."""
+        """Whether there are lines that have not been searched yet."""
         self._thought, self._body = LineHits(query), LineHits(query)
 
     def search(self, thought: Sequence[Line], body: Sequence[Line]) -> None:
-        """Look through the lines of the reasoning and of the answer for a moment; in a huge turn the next frames go on."""
+        """Search the lines of the reasoning and of the answer for a moment; a huge turn continues in the next frames."""
         self.is_searching = False
         if not self.query:
             return
@@ -36,7 +36,7 @@ class TurnHits:
 
     @property
     def place(self) -> tuple[str, int] | None:
-        """Which part the current hit is in, `thought` or `body`, and its row there; None where it was not come to."""
+        """The part with the current match, `thought` or `body`, and the row in it; None if the match was not reached."""
         thought, body = self._thought.rows, self._body.rows
         if 0 <= self.current < len(thought):
             return "thought", thought[self.current]
@@ -45,7 +45,7 @@ class TurnHits:
         return None
 
     def on_row(self, name: str, row: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the hits in a row of a part: first character, end and number within the turn."""
+        """Yield the matches in a row of a part: first character, end, and number within the turn."""
         if not self.query or name not in ("body", "thought"):
             return
         before = len(self._thought.rows) if name == "body" else 0

@@ -1,4 +1,4 @@
-"""The lines of a turn that are not its text: who speaks, that something was thought, how it ended."""
+"""The lines of a turn that are not its text: the speaker, the head of the reasoning, how it ended."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tui.widgets.other_parts import Rows
 from tui.widgets.shown_turn import ShownTurn
 
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
-_SILENT: Final = "The model ended its reply without a word."
+_SILENT: Final = "The model returned an empty reply."
 _ENDINGS: Final = {
-    Status.STOPPED: ("status-quiet", "■ Stopped by you; what was written is kept."),
+    Status.STOPPED: ("status-quiet", "■ Stopped by you. What was written is kept."),
     Status.TRUNCATED: (
         "status-warning",
-        "… Cut off: the limit of new tokens or the context is reached.",
+        "… Cut off: the limit of new tokens or the context was reached.",
     ),
     Status.INTERRUPTED: (
         "status-warning",
@@ -31,13 +31,13 @@ _ENDINGS: Final = {
 
 
 def head_line(turn: ShownTurn, width: int, caption: str, *, is_degraded: bool) -> Line:
-    """Return the line above a turn: who speaks on the left, `caption` on the right.
+    """Return the line above a turn: the speaker on the left, `caption` on the right.
 
     Args:
-        turn: that it stands above.
-        width: in cells.
-        caption: what is known of the turn, quietly.
-        is_degraded: whether some of it is shown as it was written, since it was too much for Markdown.
+        turn: the turn below the line.
+        width: the width in cells.
+        caption: quiet facts about the turn.
+        is_degraded: whether part of it is shown unformatted, because it was too heavy for Markdown.
     """
     kind = turn.role if turn.role in (USER, ASSISTANT) else "other"
     label = (
@@ -55,7 +55,7 @@ def head_line(turn: ShownTurn, width: int, caption: str, *, is_degraded: bool) -
     if not turn.in_context:
         spans.append(Span("  out of the context", "status-quiet"))
     if is_degraded:
-        spans.append(Span("  ⚠ partly as it was written", "status-warning"))
+        spans.append(Span("  ⚠ partly unformatted", "status-warning"))
     used = sum(cell_len(span.text) for span in spans)
     quiet = clipped_spans([Span(sanitize_line(caption), "caption")], width - used - 2)
     taken = sum(cell_len(span.text) for span in quiet)
@@ -76,7 +76,7 @@ def thought_head(turn: ShownTurn, *, has_answer: bool, is_open: bool) -> Line:
 
 
 def wordless_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
-    """Return what stands in the place of a text that is empty."""
+    """Return the lines shown instead of an empty text."""
     if turn.status == Status.STREAMING:
         return [Line((Span("…", "status-quiet"),))]
     is_silent = turn.role == ASSISTANT and turn.status == Status.COMPLETE
@@ -86,7 +86,7 @@ def wordless_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
 
 
 def ending_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
-    """Return what is said below a turn that did not end well."""
+    """Return the lines below a turn that did not end normally."""
     if turn.status == Status.FAILED:
         reason = sanitize_line(turn.error)
         text = f"✕ Failed: {reason}" if reason else "✕ Failed."
@@ -105,7 +105,7 @@ def ending_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
 
 
 def changed_rows(old: Sequence[Rows], new: Sequence[Rows]) -> Sequence[range] | None:
-    """Return the rows of a turn that differ between two of its layouts of one height; None where its parts are others."""
+    """Return the rows of a turn that differ between two layouts of the same height; None if their parts differ."""
     if [(part.name, len(part.lines)) for part in old] != [
         (part.name, len(part.lines)) for part in new
     ]:
@@ -121,14 +121,14 @@ def changed_rows(old: Sequence[Rows], new: Sequence[Rows]) -> Sequence[range] | 
 
 
 def _changed_range(old: Sequence[Line], new: Sequence[Line]) -> tuple[int, int] | None:
-    """Return the first and last of the rows that differ between two lists of one length."""
+    """Return the first and last of the rows that differ between two lists of the same length."""
     start = new.first_change(old) if isinstance(new, Lines) else 0
     changed = [n for n in range(start, len(new)) if old[n] is not new[n] and old[n] != new[n]]
     return (changed[0], changed[-1]) if changed else None
 
 
 def selected_text(parts: Sequence[Rows], selection: Selection) -> str:
-    """Return what is copied of a turn: of its first row the name alone, and everything else as it was written."""
+    """Return the text to copy from a turn: only the name from its first row, and everything else as it was written."""
     lines = [line for part in parts for line in part.lines]
     if not lines:
         return ""

@@ -1,4 +1,6 @@
-"""Puts the lines of a turn on rows of the screen: the edge with its glyphs, the ground, the caret. Decides nothing about layout."""
+"""Paints the lines of a turn on rows of the screen: the edge with its glyphs, the background, the caret. Makes no layout
+decisions.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,20 @@ from tui.widgets.shown_turn import GUTTER, THOUGHT_BAR, margin, text_widths
 
 _GLYPHS: Final = {USER: "❯", ASSISTANT: "●"}
 _MOST_STRIPS: Final = 400
-"""Painted rows that are kept for the next frame."""
+"""The number of painted rows that are cached."""
 
 
 class RowLook(NamedTuple):
-    """All that a row's looks depend on, beside its line and the theme.
+    """Everything that a row's look depends on, besides its line and the theme.
 
     Attributes:
-        part: the name of the part of the turn that it is in.
-        role: whose turn it is.
-        width: of the pane, in cells.
+        part: the name of its part of the turn.
+        role: the role of the turn.
+        width: the width of the pane in cells.
         is_selected: whether the turn is under the cursor.
-        is_marked: whether the row is in the block that is chosen.
+        is_marked: whether the row is in the selected block.
         in_context: whether the model sees the turn.
-        caret: what stands at the end of a text that is being written; empty for none.
+        caret: the caret at the end of a text that is being written; empty for none.
     """
 
     part: str
@@ -42,14 +44,14 @@ class RowLook(NamedTuple):
 
     @property
     def layers(self) -> Layers:
-        """What lies under and over the styles of the line."""
+        """The styles under and over the styles of the line."""
         under = "user" if self.role == USER else "thinking" if self.part == "thought" else ""
         over = f"{'' if self.in_context else 'faded'} {'marked' if self.is_marked else ''}"
         return Layers(under, over)
 
     @property
     def gutter(self) -> list[Span]:
-        """What stands before the line."""
+        """The spans before the line."""
         mark = Span("▌", "cursor") if self.is_selected else Span(" ")
         glyph = Span(" ")
         if self.is_marked:
@@ -64,19 +66,19 @@ class RowLook(NamedTuple):
 
 
 def indent_of(look: RowLook) -> int:
-    """Return the cells before the line's own first one."""
+    """Return the number of cells before the line's first cell."""
     return margin(look.width) + sum(len(span.text) for span in look.gutter)
 
 
 class RowPainter:
-    """Paints rows, and keeps those that are likely to be painted again as they are."""
+    """Paints rows, and caches those that are likely to be painted again unchanged."""
 
     def __init__(self, palette: Palette) -> None:
         self._palette = palette
         self._strips: dict[int, tuple[Line, RowLook, int, Strip]] = {}
 
     def clear(self) -> None:
-        """Let go of what was painted."""
+        """Drop the cached rows."""
         self._strips.clear()
 
     def strip(self, y: int, line: Line, look: RowLook) -> Strip:
@@ -89,14 +91,14 @@ class RowPainter:
         return known[3]
 
     def blank(self, width: int) -> Strip:
-        """Return a row between two turns."""
+        """Return an empty row between two turns."""
         return Strip.blank(width, self._palette.style(""))
 
     def marked(self, y: int, line: Line, look: RowLook, marks: tuple[Mark, ...]) -> Strip:
         """Return row `y` of the turn with `marks` over its text."""
         left, gutter, layers = margin(look.width), look.gutter, look.layers
         indent = sum(len(span.text) for span in gutter)
-        # One cell more than the text may take: the ground does not end at the last letter.
+        # One cell more than the text may take, so that the background does not end at the last letter.
         room = min(text_widths(look.width)[0] + GUTTER + 1, look.width - left) - indent
         if look.caret:
             end = sum(cell_len(span.text) for span in line.spans)

@@ -1,4 +1,4 @@
-"""The texts of a turn as they are laid out: answer, reasoning, source and files. What was laid out is kept while a text grows."""
+"""The laid-out texts of a turn: answer, reasoning, source and files. Layouts are kept while a text grows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TurnTexts:
     """The texts of one turn."""
 
     def __init__(self, turn: ShownTurn, colors: CodeColors) -> None:
-        """Make them; `colors` says how code is colored."""
+        """Create them; `colors` colors the code."""
         self._colors = colors
         self._turn = turn
         self.body = self._answer(turn)
@@ -36,18 +36,18 @@ class TurnTexts:
 
     @property
     def has_answer(self) -> bool:
-        """Whether there is anything but blanks in the answer."""
+        """Whether the answer contains anything but whitespace."""
         return bool(self.body.source) and not self.body.source.isspace()
 
     def append(self, text: str, reasoning: str) -> None:
-        """Add what the model wrote."""
+        """Append text from the model."""
         if text:
             self.body.append(text)
         if reasoning:
             self.thought.append(reasoning)
 
     def update(self, turn: ShownTurn) -> None:
-        """Take those of `turn`, keeping what was laid out where they go on from the present ones."""
+        """Use the texts of `turn`, keeping the layout of those that only continue."""
         finished = turn.status != Status.STREAMING
         if turn.role == self._turn.role and turn.text.startswith(self.body.source):
             self.body.append(turn.text[len(self.body.source) :])
@@ -67,12 +67,12 @@ class TurnTexts:
         self._turn = turn
 
     def documents(self, state: ViewState) -> dict[str, LiveDocument]:
-        """Return those that may hold code, by the names of their rows."""
+        """Return the documents that may contain code, by the names of their rows."""
         shown = {"body": self.body, "thought": self.thought}
         return shown | self.others.documents(state.open_files)
 
     def is_waiting(self, state: ViewState, *, thought_is_open: bool) -> bool:
-        """Return whether some of what is shown is still to be laid out."""
+        """Return whether some visible text is not laid out yet."""
         body = self.raw if state.raw else self.body
         files = self.others.documents(state.open_files).values()
         return (
@@ -82,6 +82,6 @@ class TurnTexts:
         )
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Drop everything."""
         self.body = self.thought = LiveDocument()
         self.others.clear()

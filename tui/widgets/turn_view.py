@@ -1,7 +1,7 @@
-"""One turn of the chat as a single widget: who speaks, what was thought, what was said, how it ended.
+"""One turn of the chat as a single widget: the speaker, the reasoning, the text, how it ended.
 
-The view draws lines through the line API. It keeps no chat and knows no other turn; clicks go up as messages, and
-what it shows is set by the transcript.
+The view draws lines through the line API. It knows neither the chat nor other turns. Clicks are posted as messages, and
+the transcript sets what it shows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tui.widgets.turn_painting import RowLook, RowPainter, indent_of
 from tui.widgets.turn_texts import TurnTexts
 
 _SLICE_S: Final = 0.03
-"""Seconds that one layout may take; what is left of a huge turn follows in the next frames."""
+"""The time limit for one layout, in seconds. The rest of a huge turn follows in the next frames."""
 
 
 class TurnView(Widget):
@@ -55,12 +55,12 @@ class TurnView(Widget):
     TurnView { width: 1fr; height: auto; }
     """
 
-    # A turn does not scroll. Textual's own would have the whole screen laid out a second time for each new line.
+    # A turn does not scroll. Textual's default would lay out the whole screen a second time for each new line.
     virtual_size = reactive(Size(0, 0), layout=False, repaint=False)
 
     @dataclass
     class Clicked(Message):
-        """The turn was clicked, but no part of it that does something."""
+        """The turn was clicked, but no part of it with an action."""
 
         turn_id: str
 
@@ -92,7 +92,7 @@ class TurnView(Widget):
 
     @dataclass
     class HitReached(Message):
-        """The current hit of a search was come to at last."""
+        """The current match of a search was reached."""
 
         turn_id: str
         row: int
@@ -124,20 +124,20 @@ class TurnView(Widget):
         self._caret_row = -1
         self._live = ""
 
-    # What is shown
+    # Contents
 
     @property
     def turn(self) -> ShownTurn:
-        """The turn as it was last given; text that streamed in since is not in it."""
+        """The turn as it was last given, without text that was streamed since."""
         return self._turn
 
     def stream(self, text: str, reasoning: str) -> None:
-        """Add what the model wrote since the last call."""
+        """Append the text that the model wrote since the last call."""
         self._texts.append(text, reasoning)
         self._changed()
 
     def update_turn(self, turn: ShownTurn) -> None:
-        """Show `turn` instead, keeping what was rendered where its texts go on from the shown ones."""
+        """Show `turn` instead, keeping the layout of texts that only continue."""
         self._texts.update(turn)
         self._turn = turn
         if turn.status != Status.STREAMING:
@@ -151,7 +151,7 @@ class TurnView(Widget):
             self.refresh()
 
     def show_caret(self, caret: str) -> None:
-        """Put `caret` at the end of the text while it is being written; empty for none."""
+        """Show `caret` at the end of the text while it is being written; empty for none."""
         self._caret = caret
 
     def show_figures(self, caption: str) -> None:
@@ -164,17 +164,17 @@ class TurnView(Widget):
             self.refresh(Region(0, 0, self.size.width, 1))
 
     def show_line_numbers(self, shown: bool) -> None:
-        """Number the lines of code, or not."""
+        """Turn line numbers in code on or off."""
         if shown != self._numbers:
             self._numbers = shown
             self._changed(everything=True)
 
     def color_code(self, deadline: float, *, open_end: bool) -> None:
-        """Show code in its colors where they have come, as far as there is time until about `deadline`.
+        """Apply the colors of code that have arrived, until about `deadline`.
 
         Args:
             deadline: on the clock of `time.perf_counter`, in seconds.
-            open_end: also where text is still coming in, which otherwise brings its colors with it.
+            open_end: also color the end of a text that is still streaming, which otherwise is colored when it grows.
         """
         documents = self._texts.documents(self._state)
         if not any(document.awaits_colors for document in documents.values()):
@@ -191,7 +191,7 @@ class TurnView(Widget):
                 self.refresh(Region(0, start + rows.start, self.size.width, len(rows)))
 
     def state_changed(self) -> None:
-        """Show the turn after its `ViewState` was changed."""
+        """Update the turn after its `ViewState` was changed."""
         self._changed(everything=True)
 
     @property
@@ -204,9 +204,9 @@ class TurnView(Widget):
     # Search
 
     def mark_hits(self, query: str, current: int = -1) -> int:
-        """Mark what matches `query`, the hit number `current` stronger; return the row of that one, or -1.
+        """Highlight the matches of `query`, match number `current` more strongly; return the row of that match, or -1.
 
-        Hits are counted through the reasoning, folded or not, and on through the answer.
+        Matches are numbered through the reasoning, folded or not, and then through the answer.
         """
         if query != self._hits.query:
             self._hits = TurnHits(query)
@@ -222,7 +222,7 @@ class TurnView(Widget):
 
     @property
     def awaits_hit(self) -> bool:
-        """Whether the current hit has not been come to yet; `HitReached` will tell."""
+        """Whether the current match has not been reached yet; `HitReached` will be posted."""
         return self._awaits_hit
 
     def _find_hits(self) -> None:
@@ -230,7 +230,7 @@ class TurnView(Widget):
         self._hits.search(thought, self._body_rows())
 
     def _row_of_current(self) -> int:
-        """Return the row of the current hit; -1 where it was not found or is folded away."""
+        """Return the row of the current match; -1 if it was not found or is folded."""
         if (place := self._hits.place) is None:
             return -1
         name, row = place
@@ -269,7 +269,7 @@ class TurnView(Widget):
             self.refresh(Region(0, rows.start, self.size.width, len(rows)))
 
     def _plan_rest(self) -> None:
-        """Go on with a huge turn when the frame has been drawn."""
+        """Continue with a huge turn after the frame has been drawn."""
         waiting = self._texts.is_waiting(self._state, thought_is_open=self.reasoning_is_open)
         if (waiting or self._hits.is_searching) and not self._goes_on and self.is_attached:
             self._goes_on = True
@@ -288,11 +288,13 @@ class TurnView(Widget):
                 self.post_message(self.HitReached(self._turn.id, row))
 
     def on_mount(self) -> None:
-        """Go on with what was begun before the view was part of a screen."""
+        """Continue what was started before the view was mounted."""
         self._plan_rest()
 
     def on_unmount(self) -> None:
-        """Let go of what was drawn: a widget is part of cycles, and what hangs on it would wait for a long collection."""
+        """Drop what was drawn. A widget is part of reference cycles, so its data would otherwise wait for a long garbage
+        collection.
+        """
         self._painter.clear()
         self._parts = []
         self._texts.clear()
@@ -303,17 +305,17 @@ class TurnView(Widget):
         viewport: Size,  # noqa: ARG002
         width: int,
     ) -> int:
-        """Return the rows that the turn takes at `width` cells."""
+        """Return the number of rows of the turn at `width` cells."""
         self.measure(width)
         return self._height
 
     @property
     def rows(self) -> int:
-        """How many rows the turn takes, once it was measured."""
+        """The number of rows of the turn, once measured."""
         return self._height
 
     def measure(self, width: int) -> None:
-        """Lay the turn out at `width` cells, so that rows are known before the view is drawn."""
+        """Lay the turn out at `width` cells, so that its rows are known before the view is drawn."""
         if width != self._width:
             self._lay_out(width)
 
@@ -357,7 +359,7 @@ class TurnView(Widget):
         return head_line(self._turn, width, caption, is_degraded=is_degraded)
 
     def _end_of_text(self) -> int:
-        """Return the row that the model writes in; -1 where that is not in sight."""
+        """Return the row in which the model writes; -1 if it is not visible."""
         name = "body" if self._texts.has_answer else "thought"
         row = 0
         for part in self._parts:
@@ -387,7 +389,7 @@ class TurnView(Widget):
         return "gap", EMPTY_LINE
 
     def _part_at(self, y: int) -> tuple[str, int]:
-        """Return the name of the part that row `y` is in, and its number in that."""
+        """Return the name of the part with row `y`, and the row's number in that part."""
         for part in self._parts:
             if y < len(part.lines):
                 return part.name, y
@@ -395,7 +397,7 @@ class TurnView(Widget):
         return "gap", 0
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the rows of `crop`. A turn has no border nor padding, so nothing but our own cache is needed."""
+        """Return the rows of `crop`. A turn has no border or padding, so its own cache is enough."""
         filters = self.get_line_filters()
         _, background = self.background_colors
         strips = []
@@ -409,7 +411,7 @@ class TurnView(Widget):
         return strips
 
     def render_line(self, y: int) -> Strip:
-        """Return row `y` as the line API wants it."""
+        """Return row `y` for the line API."""
         width = self.size.width
         self.measure(width)
         if y >= self._height - 1:
@@ -438,7 +440,7 @@ class TurnView(Widget):
         for start, end, number in found:
             name = "hit-current" if number == self._hits.current else "hit"
             marks.append(Mark(start, end, self._palette.mark(name)))
-        # A view that was just taken away is painted once more before the screen is laid out anew.
+        # A view that was just removed is painted once more before the next layout.
         selection = self.text_selection if self.is_attached else None
         if selection is not None and (span := selection.get_span(y)) is not None:
             style = Style.from_styles(self.screen.get_component_styles("screen--selection"))
@@ -453,7 +455,7 @@ class TurnView(Widget):
 
     @property
     def shown_answer(self) -> str:
-        """What was said as it reads on the screen, without the name, the reasoning and drawn lines."""
+        """Return the text of the turn as displayed, without the name, the reasoning and drawn lines."""
         return as_shown(list(self._body_rows()))
 
     def _body_rows(self) -> Sequence[Line]:
@@ -462,7 +464,7 @@ class TurnView(Widget):
     # Blocks
 
     def blocks(self) -> tuple[Piece, ...]:
-        """Return the blocks of what was said; one for all of it where it is not shown as Markdown."""
+        """Return the blocks of the text; a single block if it is not shown as Markdown."""
         return shown_blocks(
             self._texts.body.source,
             self._body_rows(),
@@ -473,7 +475,7 @@ class TurnView(Widget):
         )
 
     def mark_block(self, block: Piece | None) -> int:
-        """Mark the rows of a block, or of none; return its first row."""
+        """Select the rows of a block, or of none; return its first row."""
         start = max(0, self._start_of("body"))
         rows = range(start + block.first_row, start + block.end_row) if block else range(0)
         if rows != self._block_rows:
@@ -482,7 +484,7 @@ class TurnView(Widget):
         return rows.start
 
     def on_click(self, event: events.Click) -> None:
-        """Find out what was clicked and say so."""
+        """Post a message for what was clicked."""
         event.stop()
         name, line = self._at(event.y)
         span = span_at(line, event.x - indent_of(self._look(name, event.y)))

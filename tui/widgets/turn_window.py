@@ -1,8 +1,8 @@
 """A window of turn views over any number of turns.
 
-Only the turns near the reader's eye have a widget. The first visible one stays where it is whatever is mounted, folded
-or streamed around it, and the window follows the end until the reader scrolls up. What the turns say, the cursor and
-the search are not its business.
+Only the turns near the visible part have a widget. The first visible turn stays in place when others are mounted, folded
+or streamed around it, and the window follows the end until the user scrolls up. The content of turns, the cursor and
+the search are handled elsewhere.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from tui.widgets.shown_turn import ShownTurn, ViewState
 from tui.widgets.turn_view import TurnView
 
 _FIRST: Final = 4
-"""Views that are mounted at once when a chat is shown."""
+"""The number of views mounted at once when a chat is shown."""
 _BATCH: Final = 2
-"""Views that are mounted in one frame: a few at a time, well before they are seen, so that no frame takes long."""
+"""The number of views mounted in one frame: a few at a time, well before they are visible, so that no frame takes long."""
 _REACH: Final = 1.5
-"""Screens above and below the visible one that are mounted ahead."""
+"""How many screens above and below the visible one are mounted ahead."""
 _KEPT: Final = 3.0
-"""Screens above and below the visible one beyond which views are dropped."""
+"""Beyond this many screens above and below the visible one, views are dropped."""
 _FEWEST: Final = 8
-"""Views that are never too many."""
+"""This many views are never too many."""
 _NEAR_END: Final = 2
-"""Rows from the end within which scrolling down follows the reply again."""
+"""Scrolling down to within this many rows of the end follows the reply again."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One turn, and how the user chose to look at it."""
+    """One turn, and how the user chose to view it."""
 
     turn: ShownTurn
     state: ViewState = field(default_factory=ViewState)
@@ -48,20 +48,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Pin:
-    """A view, and the row of the screen at which its first line has to stay."""
+    """A view, and the screen row at which its first line has to stay."""
 
     view: TurnView
     offset: int
 
 
 class TurnWindow(VerticalScroll):
-    """Mounts views for the entries that are in reach, and scrolls over them."""
+    """Mounts views for the entries near the visible part, and scrolls over them."""
 
     DEFAULT_CSS = """
     TurnWindow { layout: stream; scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
     """
 
-    # Room for the scrollbar is always kept, so a longer chat needs no second layout, as Textual's own would ask for.
+    # Space for the scrollbar is always reserved, so a longer chat needs no second layout, unlike with Textual's default.
     virtual_size = reactive(Size(0, 0), layout=False)
 
     def __init__(
@@ -84,23 +84,23 @@ class TurnWindow(VerticalScroll):
         self._pin: _Pin | None = None
         self._fill_planned = False
 
-    # What subclasses add
+    # Hooks for subclasses
 
     def prepare_view(self, view: TurnView) -> None:
         """Set up a view that is about to be mounted."""
 
     def following_changed(self, following: bool, unseen: bool) -> None:
-        """Take note of a change of what `FollowChanged` tells."""
+        """Handle a change that `FollowChanged` reports."""
 
     # Following
 
     @property
     def following(self) -> bool:
-        """Whether the view stays at the end while text comes in."""
+        """Whether the view stays at the end while text arrives."""
         return self._following
 
     def follow(self) -> None:
-        """Go to the end and stay there."""
+        """Scroll to the end and keep following it."""
         if self._high < len(self._entries):
             self._open_at_end()
         self._pin = None
@@ -119,9 +119,9 @@ class TurnWindow(VerticalScroll):
             self.following_changed(self._following, unseen)
 
     def release_anchor(self) -> None:
-        """Stop following, because the reader scrolled; a chat that fits the screen has nowhere to scroll to.
+        """Stop following, because the user scrolled. A chat that fits the screen can't be scrolled.
 
-        Textual calls this whenever the user scrolls. Its own anchor is not used: it puts a short chat at the bottom.
+        Textual calls this whenever the user scrolls. Textual's anchor is not used, because it puts a short chat at the bottom.
         """
         if self.max_scroll_y <= 0:
             return
@@ -130,7 +130,7 @@ class TurnWindow(VerticalScroll):
         self._set_following(False)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Remember what the reader sees, mount what comes into reach, and follow again at the end."""
+        """Remember what is visible, mount what comes into reach, and follow again at the end."""
         super().watch_scroll_y(old_value, new_value)
         if not self.is_mounted:
             return
@@ -147,10 +147,10 @@ class TurnWindow(VerticalScroll):
         self._plan_fill()
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return what is behind the turns: that is asked for at every token, and each line is the same."""
+        """Return the background behind the turns. It is requested at every token, and all its lines are the same."""
         return ground(self, crop) if self._entries else super().render_lines(crop)
 
-    # Keeping the eye where it is
+    # Keeping the visible part in place
 
     def _pin_top(self, scroll_y: float) -> None:
         top = round(scroll_y)
@@ -161,7 +161,7 @@ class TurnWindow(VerticalScroll):
                 return
 
     def arrange(self, size: Size, optimal: bool = False) -> DockArrangeResult:
-        """Lay out the views, and scroll in the same pass so that the end, or the pinned view, stays where it is."""
+        """Lay out the views, and scroll in the same pass so that the end, or the pinned view, stays in place."""
         result = super().arrange(size, optimal)
         end = max(0, result.total_region.bottom - size.height)
         if self._following:
@@ -178,16 +178,16 @@ class TurnWindow(VerticalScroll):
         return result
 
     def _scroll_silently(self, y: int) -> None:
-        """Scroll in the middle of a layout, which must not ask for another one."""
+        """Scroll in the middle of a layout, without requesting another one."""
         if y != self.scroll_y:
             self.set_reactive(Widget.scroll_y, y)
             self.set_reactive(Widget.scroll_target_y, y)
             self.vertical_scrollbar.position = y
 
     def _reveal(self, position: int, row: int = 0, *, at_end: bool = False) -> None:
-        """Scroll no further than needed to have row `row` of the turn at `position` in view.
+        """Scroll no further than needed to show row `row` of the turn at `position`.
 
-        Of a turn that is taller than the screen the beginning is shown, or its end with `at_end`.
+        If a turn is taller than the screen, its beginning is shown, or its end with `at_end`.
         """
         if not self._low <= position < self._high:
             self._open_around(position)
@@ -210,7 +210,7 @@ class TurnWindow(VerticalScroll):
         self._plan_fill()
 
     def turn_region(self, turn_id: str) -> Region | None:
-        """Return where a turn is on the screen, in cells; None if it is not mounted."""
+        """Return the region of a turn on the screen, in cells; None if it is not mounted."""
         view = self._view(turn_id)
         return view.region if view is not None and view.is_mounted else None
 
@@ -242,7 +242,7 @@ class TurnWindow(VerticalScroll):
         return self._high < len(self._entries) - _FIRST
 
     def _extend(self) -> None:
-        """Mount the turn that was just added, unless the reader is too far away to see it."""
+        """Mount the turn that was just added, unless it is too far from the visible part."""
         if self._following:
             self._mount_below(1)
             self._trim(above=True)
@@ -273,7 +273,7 @@ class TurnWindow(VerticalScroll):
             self.mount_all(views, before=0)
 
     def _trim(self, *, above: bool) -> None:
-        """Drop views that are far above, or else far below, what is on the screen."""
+        """Drop views that are far above, or else far below, the visible part."""
         kept = self.size.height * _KEPT
         spare = len(self._views) - _FEWEST
         excess = 0
@@ -308,7 +308,7 @@ class TurnWindow(VerticalScroll):
             self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
-        """Mount a batch of turns where the reader comes near to the edge of what is mounted, until nothing is missing."""
+        """Mount batches of turns while the visible part is near the edge of the mounted ones, until nothing is missing."""
         self._fill_planned = False
         if not self._views or not self.size.height:
             return

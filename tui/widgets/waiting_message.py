@@ -1,4 +1,4 @@
-"""The message that waits until the reply under way has ended."""
+"""The message that waits until the current reply has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.sanitize import sanitize_line
 
 
 class WaitingMessage(Static):
-    """Shows the first words of what waits; a click asks for it back."""
+    """Shows the first words of the waiting message. A click takes it back."""
 
     DEFAULT_CSS: ClassVar[str] = """
     WaitingMessage {
@@ -23,17 +23,19 @@ class WaitingMessage(Static):
     """
 
     class Clicked(Message):
-        """The user wants the message back in the composer."""
+        """The user wants to take the message back into the composer."""
 
     def show(self, text: str) -> None:
-        """Show what waits; empty for nothing."""
+        """Show the waiting message; empty for none."""
         self.set_class(bool(text), "-waiting")
         self.update(
             Content.assemble(
-                ("next: ", "bold"), sanitize_line(text, 300), ("   (Up takes it back)", "dim")
+                ("next: ", "bold"),
+                sanitize_line(text, 300),
+                ("   (press Up to take it back)", "dim"),
             )
         )
 
     def on_click(self) -> None:
-        """Ask for the message back."""
+        """Post `Clicked`."""
         self.post_message(self.Clicked())

@@ -76,7 +76,7 @@ def test_what_was_never_sent_to_gemini_is_no_turn():
     chunks = [{"text": "Q", "role": "user"}, {"text": "A", "role": "model"}]
     imported = read({"chunkedPrompt": {"chunks": chunks, "pendingInputs": pending}})
     assert said(imported) == [("u", "Q"), ("a", "A")]
-    assert imported.problems == ("1 × a message that was never sent was left out",)
+    assert imported.problems == ("1 × an unsent message was left out",)
 
 
 # -- SillyTavern

@@ -101,8 +101,8 @@ def test_reasoning_is_found_in_any_wrapping(message):
         ({"type": "tool_use", "input": {}}, "a tool call"),
         ({"type": "web_search_call", "id": "w"}, "a tool call"),
         ({"type": "tool_result", "content": []}, "the result of a tool"),
-        ({"type": "redacted_thinking", "data": "x"}, "reasoning that is kept secret"),
-        ({"type": "hologram", "data": "x"}, "a part of the type 'hologram'"),
+        ({"type": "redacted_thinking", "data": "x"}, "encrypted or hidden reasoning"),
+        ({"type": "hologram", "data": "x"}, "a part of type 'hologram'"),
         (3, "a part that can't be read"),
     ],
 )
@@ -282,8 +282,8 @@ def test_items_that_are_no_messages_are_counted_and_reasoning_goes_to_the_reply(
         TextPart("Two."),
     )
     assert imported.problems == (
-        "1 × an item of the type 'wholly_new' was left out",
-        "1 × an item that is no message was left out",
+        "1 × an item of type 'wholly_new' was left out",
+        "1 × an item that isn't a message was left out",
     )
 
 
@@ -302,7 +302,7 @@ def test_a_thought_that_the_answer_repeats_stays_one():
 
 def test_reasoning_that_is_kept_secret_is_counted():
     items = [*user("a"), {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}]
-    assert read({"messages": items}).problems == ("1 × reasoning that is kept secret was left out",)
+    assert read({"messages": items}).problems == ("1 × encrypted or hidden reasoning was left out",)
 
 
 def test_a_role_that_is_not_known_is_kept_and_said_and_a_missing_one_too():
@@ -311,7 +311,7 @@ def test_a_role_that_is_not_known_is_kept_and_said_and_a_missing_one_too():
     assert [turn.role for turn in imported.conversations[0].path] == ["user", "critic", "user"]
     assert set(imported.problems) == {
         "1 × a message has the unknown role 'critic'",
-        "1 × a message has no role and was taken for the user's",
+        "1 × a message has no role and was imported as the user's",
     }
 
 
@@ -335,7 +335,7 @@ def test_ids_that_are_there_twice_lose_nothing():
     imported = read({"messages": nodes})
     texts = sorted(turn.text for turn in imported.conversations[0].turns.values())
     assert texts == ["one", "three", "two"] or texts == ["one", "three", "two", "two"]
-    assert "a message has the id of another" in " ".join(imported.problems)
+    assert "a message has the ID of another message" in " ".join(imported.problems)
 
 
 def test_a_second_wording_of_a_reply_is_counted():
@@ -344,7 +344,7 @@ def test_a_second_wording_of_a_reply_is_counted():
     chat = [{"chat": {"history": {"currentId": "a", "messages": {"a": message}}}}]
     imported = read(chat)
     assert imported.conversations[0].path[0].text == "As it was edited."
-    assert imported.problems == ("1 × a second wording of a message was left out",)
+    assert imported.problems == ("1 × an alternative version of a message was left out",)
 
 
 LINES = [
@@ -375,7 +375,7 @@ def test_lines_of_an_agent_are_a_chat_too():
     ]  # fmt: skip
     imported = import_text("\n".join(map(json.dumps, lines)).encode())
     assert [turn.text for turn in imported.conversations[0].path] == ["Why?", "So."]
-    assert imported.problems == ("1 × a line that is no message was left out",)
+    assert imported.problems == ("1 × a line that isn't a message was left out",)
 
 
 @pytest.mark.parametrize(
@@ -406,5 +406,5 @@ def test_lines_that_name_their_chats_are_taken_apart():
 
 
 def test_a_header_alone_is_refused_in_a_sentence():
-    with pytest.raises(ChatFormatError, match="no message in it"):
+    with pytest.raises(ChatFormatError, match="contains no messages"):
         read(LINES[0])

@@ -357,8 +357,8 @@ def test_questions_of_one_sitting_become_a_chat_of_gemini():
     assert "half an hour" in imported.problems[0]
     assert set(imported.problems[1:]) == {
         "1 × an attachment was left out",
-        "1 × an activity that is no question was left out",
-        "1 × an activity elsewhere than in Gemini was left out",
+        "1 × an activity that isn't a question was left out",
+        "1 × an activity outside Gemini was left out",
     }
 
 
@@ -399,7 +399,7 @@ def test_open_webui_of_today_keeps_replies_in_their_output():
         ("a", "At 70 degrees."),
     ]
     assert chat.path[1].reasoning == "Physics."
-    assert imported.problems == ("1 × a run of code by a tool was left out",)
+    assert imported.problems == ("1 × code run by a tool was left out",)
     assert chat.path[3].parts == (
         ToolCallPart("c", "height", "{}"),
         ToolResultPart("c", "", "8849"),

@@ -29,7 +29,7 @@ def test_tools_are_left_out_and_counted():
     assert read(text) == (
         "",
         "Twelve.",
-        ("1 × a tool call was left out", "1 × a run of code by a tool was left out"),
+        ("1 × a tool call was left out", "1 × code run by a tool was left out"),
     )
 
 
@@ -37,7 +37,7 @@ def test_a_block_of_a_tool_that_is_not_known_is_counted_too():
     assert read(block("search", "x") + "y") == (
         "",
         "y",
-        ("1 × a folded block of another tool was left out",),
+        ("1 × a collapsed block from another tool was left out",),
     )
 
 

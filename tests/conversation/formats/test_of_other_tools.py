@@ -184,7 +184,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             "savedsettings": {"opmode": 3, "chatname": "Me", "chatopponent": "Ann||$||Bob"},
         },
         [*BOTH, "u Q2", "a A2"],
-        ("1 × the memory of the story was left out",),
+        ("1 × the story's memory was left out",),
     ),
     "LangChain, serialized": (
         [
@@ -259,7 +259,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             ],
         },
         BOTH,
-        ("the messages were listed from the newest to the oldest and were turned around",),
+        ("the messages were listed from newest to oldest and were reversed",),
     ),
     "rows of the Hub's viewer": ({"rows": [{"row": {"messages": [USER, REPLY]}}]}, BOTH, ()),
     "Alpaca": (
@@ -355,7 +355,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             },
         ],
         ["u Q", "a A [hm]"],
-        ("1 × reasoning that is kept secret was left out",),
+        ("1 × encrypted or hidden reasoning was left out",),
     ),
     "Cohere, the newest message apart": (
         {
@@ -580,7 +580,7 @@ def test_what_is_read_alone_is_also_read_within_what_an_app_saves(name):
 
 def test_what_is_no_chat_among_what_is_one_is_counted():
     imported = read([{"row": {"messages": [USER, REPLY]}}, {"row": {"error": "x"}}])
-    assert imported.problems == ("1 × an entry that is no chat was left out",)
+    assert imported.problems == ("1 × an entry that isn't a chat was left out",)
 
 
 def test_a_document_without_any_chat_is_refused():
@@ -652,7 +652,7 @@ def test_no_text_of_a_story_is_lost(texts):
     [
         (b"PAR1....PAR1", "Parquet"),
         (b"ARROW1\0\0", "Arrow"),
-        (b"# Chat\n\nHello", "no JSON"),
+        (b"# Chat\n\nHello", "neither JSON"),
         (b"<!doctype html><title>My Activity History</title>", "choose JSON"),
     ],
 )

@@ -75,7 +75,7 @@ def test_what_is_cut_off_after_whole_values_is_said():
     imported = read_many(
         json.dumps(ONE, indent=1).encode() + json.dumps(TWO, indent=1).encode() + b'{"me'
     )
-    assert imported.problems == ("1 × the rest, which is not complete JSON was left out",)
+    assert imported.problems == ("1 × the rest, which isn't valid JSON was left out",)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_what_is_cut_off_after_whole_values_is_said():
         (b"SQLite format 3\0rest", "database"),
         (gzip.compress(b"[]", mtime=0), "gzip"),
         (b"<!DOCTYPE html><html>", "web page"),
-        (b"\x89PNG\r\n\x1a\n", "picture"),
+        (b"\x89PNG\r\n\x1a\n", "It is an image."),
         (b"GGUF\x03\0\0\0", "model"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"a" * 257 + b"ustar", "tar archive"),
         (b"\0\0\0", "empty"),
-        (b"Dear diary, caf\xe9", "not a text file"),
+        (b"Dear diary, caf\xe9", "isn't a text file"),
         (b'[{"a": ' + b"9" * 5000 + b"}]", "too long"),
     ],
 )
@@ -108,7 +108,7 @@ def test_of_a_table_with_an_open_quote_the_rows_before_it_are_read():
     (chat,) = imported.conversations
     assert [turn.text for turn in chat.path] == ["Q\n1", "A1"]
     assert imported.problems == (
-        "a quote is not closed in the row that begins in line 4; the table was read up to there",
+        "a quote is not closed in the row that starts on line 4; the table was read up to that row",
     )
 
 
@@ -139,5 +139,5 @@ def test_a_time_is_read_however_it_is_written(value, at):
 def test_a_file_of_far_more_objects_than_chats_have_is_refused(monkeypatch):
     monkeypatch.setattr(reading, "_MOST_CONTAINERS", 2)
     assert text_in(TEXT.encode())
-    with pytest.raises(ChatFormatError, match="far more objects"):
+    with pytest.raises(ChatFormatError, match="too many objects"):
         import_text(b"[{},{}]")

@@ -154,7 +154,7 @@ def test_every_export_can_be_written_as_utf_8(name, chat):
 
 @pytest.mark.parametrize("name", [name for name, known in FORMATS.items() if not known.write])
 def test_an_import_only_format_says_so(name, chat):
-    with pytest.raises(ChatFormatError, match="can be read but not written"):
+    with pytest.raises(ChatFormatError, match="can be imported but not exported"):
         export_text([chat], FORMATS[name])
 
 

@@ -153,7 +153,7 @@ def fuzz(server, cache, place, seeds):
         if outside(place, cache) != before:
             failures.append(("outside", sorted(set(outside(place, cache)) - set(before))))
         if led := leads_out(cache):
-            failures.append(("leads out", led))
+            failures.append(("points outside", led))
         wrong += [(seed, *failure) for failure in failures]
     return wrong
 

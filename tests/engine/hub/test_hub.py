@@ -97,7 +97,7 @@ def test_whatever_the_hub_says_of_a_model_has_a_row(odd):
     }  # fmt: skip
     for config in (said["config"], odd):
         model = hub._model(said | {"config": config})
-        room = rows.Room("cpu", "CPU", 10**9)
+        room = rows.FreeMemory("cpu", "CPU", 10**9)
         fits = rows.verdict(model.id, rows.hub_facts(model), "none", room)
         assert "org/model" in rows.hub_row(model, fits).plain
 
@@ -198,8 +198,8 @@ def test_a_connection_that_breaks_in_the_middle_is_taken_up_again_or_said(server
 @pytest.mark.parametrize(
     ("repo_id", "options", "said"),
     [
-        ("org/gated", {"gated": True}, "agree to its terms"),
-        ("org/nobody-knows", None, "There is no model"),
+        ("org/gated", {"gated": True}, "accept its terms"),
+        ("org/nobody-knows", None, "doesn't exist on the Hugging Face Hub"),
     ],
 )  # fmt: skip
 def test_what_the_hub_refuses_is_a_sentence(
@@ -227,11 +227,11 @@ def test_a_hub_that_is_out_of_order_or_not_there(server, cache):
     for server.broken in (500, 503):
         before = len(server.requests)
         for call in (hub.search, hub.facts, hub.plan):
-            with pytest.raises(ModelLoadError, match="answered with an error") as raised:
+            with pytest.raises(ModelLoadError, match="returned an error") as raised:
                 call("org/x")
             said = f"{raised.value.message} {raised.value.hint}"
             assert said == (
-                f"The Hugging Face Hub answered with an error ({server.broken}). Try again later."
+                f"The Hugging Face Hub returned an error ({server.broken}). Try again later."
             )
         # A person waits for each of them.
         assert len(server.requests) - before <= 5
@@ -244,7 +244,7 @@ def test_a_repository_without_weights_holds_no_model(server, cache):
     with pytest.raises(ModelLoadError, match="transformers can't load it"):
         Hub(server.url).plan("org/nothing")
     server.add(Repo("org/only-gguf", {"config.json": b"{}", "a.gguf": b"GGUF"}))
-    with pytest.raises(ModelLoadError, match=r"GGUF files only \(1 of them\)") as raised:
+    with pytest.raises(ModelLoadError, match=r"only GGUF files \(1\)") as raised:
         Hub(server.url).plan("org/only-gguf")
     assert "hf download org/only-gguf" in raised.value.hint
 
@@ -313,7 +313,7 @@ def test_a_model_is_deleted_from_the_cache_with_all_its_revisions(server, cache,
     freed = delete(source)
     assert freed >= (folder / "model.safetensors").stat().st_size
     assert not [one for one in local_models() if one.kind is ModelKind.HUB]
-    with pytest.raises(ModelLoadError, match="not in the Hugging Face cache"):
+    with pytest.raises(ModelLoadError, match="isn't in the Hugging Face cache"):
         delete(source)
 
 

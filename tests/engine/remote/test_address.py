@@ -75,8 +75,8 @@ def test_what_people_write(text, address):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("http://", "and a host"),
-        ("http:///v1", "and a host"),
+        ("http://", "followed by a host"),
+        ("http:///v1", "followed by a host"),
         ("ftp://host", "http:// or https://"),
         ("localhost:8000", "http:// or https://"),
         ("http://localhost:x", "host or port"),
@@ -86,10 +86,10 @@ def test_what_people_write(text, address):
         ("http://a\nb", "characters"),
         ("http://a\x1b[2J", "characters"),
         ("http://a\\b", "characters"),
-        ("http://" + "a" * 1000, "too many"),
-        ("http://localhost/?key=1", "question mark"),
+        ("http://" + "a" * 1000, "it is too long"),
+        ("http://localhost/?key=1", "query string"),
         ("http://me@localhost", "name or password"),
-        ("http://..ü", "not valid"),
+        ("http://..ü", "isn't valid"),
     ],
 )
 def test_what_is_no_address(text, why):

@@ -101,7 +101,7 @@ def test_every_kind_has_a_column(server):
 def test_the_kind_of_a_server_is_found_out(server, asker):
     info = asker.load(server.url)
     assert info.model == f"{server.url}/#{MODEL}"
-    assert info.capabilities.because == f"127.0.0.1:{server.port} ({server.column.name}) can't do this."  # fmt: skip
+    assert info.capabilities.because == f"127.0.0.1:{server.port} ({server.column.name}) doesn't support this."  # fmt: skip
     assert info.server == f"127.0.0.1:{server.port}"
     assert not info.capabilities.is_private
 
@@ -203,7 +203,7 @@ def test_transformers_serve_that_can_not_list_loads_what_is_named(server, asker)
     server.answers["/v1/models"] = lambda talk: talk.answer(b"Internal Server Error", 500, "text/plain")  # fmt: skip
     with pytest.raises(ModelLoadError, match="lists no model") as raised:
         asker.load(server.url)
-    assert "Name one" in raised.value.hint
+    assert "Add a model after the address" in raised.value.hint
     assert asker.load(f"{server.url}/#{MODEL}").model == f"{server.url}/#{MODEL}"
 
 
@@ -280,7 +280,7 @@ def test_a_model_that_ollama_has_elsewhere_says_so(server, asker):
     shown = {**server.column.pages["/api/show"], "remote_host": "https://ollama.com:443"}
     server.answers["/api/show"] = lambda talk: talk.json(shown)
     (note,) = asker.load(server.url).notes
-    assert "hands chats with this model on to https://ollama.com:443" in note
+    assert "forwards chats with this model to https://ollama.com:443" in note
 
 
 @pytest.mark.parametrize("server", ["ollama"], indirect=True)
@@ -334,7 +334,7 @@ def test_what_is_not_passed_on_is_said_with_the_reply(server, asker):
     info = asker.load(server.url)
     notes = asker.ask(parameters={"temperature": 0.5, "prompt_lookup_num_tokens": 3}).prompt.notes
     assert notes == (
-        f"{info.server} takes no prompt_lookup_num_tokens: the reply is made without.",
+        f"{info.server} doesn't support prompt_lookup_num_tokens; the reply is generated without it.",
     )
     assert asker.ask(parameters={"temperature": 0.5}).prompt.notes == ()
 

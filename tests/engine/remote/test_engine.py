@@ -45,11 +45,11 @@ def load(asker, model, *trusted):
     return asker.run(asker.engine.load, request, lambda _event: None, never)
 
 
-# -- what could be read on its way
+# -- what could be read in transit
 
 
 def test_nothing_goes_unencrypted_through_the_internet_unasked(asker):
-    with pytest.raises(ModelLoadError, match="could be read on its way") as raised:
+    with pytest.raises(ModelLoadError, match="could be read in transit") as raised:
         asker.load(f"{FAR}/#m")
     assert raised.value.cause is FailureCause.UNENCRYPTED
     assert raised.value.subject == unencrypted_subject(parse(FAR))
@@ -88,12 +88,12 @@ def test_what_is_near_goes_through_no_proxy(server, asker, monkeypatch):
 def test_without_a_model_nothing_is_asked(asker):
     heard = asker.ask()
     assert type(heard.error) is GenerationError
-    assert heard.error.message == "There is no model."
+    assert heard.error.message == "No model is loaded."
 
 
 @pytest.mark.parametrize("name", ["http://", "http://a b", "https://me:pw@host"])
 def test_what_is_no_address_is_told(asker, name):
-    with pytest.raises(ModelLoadError, match="no address of a server"):
+    with pytest.raises(ModelLoadError, match="isn't a valid server address"):
         asker.load(name)
 
 

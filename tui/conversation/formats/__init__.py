@@ -1,4 +1,4 @@
-"""Chats in the files of other tools: one module per format behind one registry. No disk: text comes in, text goes out."""
+"""Import and export of other tools' chat files: one module per format behind one registry. No disk access: text in, text out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         known.name: known
         for known in (
-            # In the order in which they are tried on a file: from the most telling shape to the plainest.
+            # In the order in which they are tried on a file: from the most specific format to the most general.
             NATIVE,
             TRANSFORMERS,
             LLAMA_CPP,
@@ -73,12 +73,12 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a file held.
+    """The contents of an imported file.
 
     Attributes:
         conversations: at least one, each with at least one turn or a system prompt.
-        format: the format that the file was taken for.
-        report: what could not be taken over.
+        format: the detected format of the file.
+        report: what could not be imported.
         origins: the ids that the chats have in the file, in a file of ours.
     """
 
@@ -89,16 +89,16 @@ class Imported:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each kind of part that could not be taken over."""
+        """A sentence for each kind of part that could not be imported."""
         return self.report.sentences()
 
 
 class NoChatError(ChatFormatError):
-    """A file is whole, but holds something else than chats."""
+    """A file is complete but contains something other than chats."""
 
 
 def import_text(data: bytes, thread: bytes | None = None) -> Imported:
-    """Read the chats of a file in any format known, which is found out from what it holds.
+    """Read the chats of a file in any supported format; the format is detected from the content.
 
     The id of each chat is made of what was said in it, so that it is the same whenever and from whatever file it is read.
 
@@ -106,7 +106,7 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
         thread: the `thread.json` beside a `messages.jsonl` of Jan.
 
     Raises:
-        ChatFormatError: there is no chat in it.
+        ChatFormatError: it contains no chat.
     """
     problems = Problems()
     try:
@@ -122,11 +122,11 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
     if not found:
         left_out = "; ".join(problems.sentences()[:5])
         raise ChatFormatError(
-            f"It looks like {known.label}, but there is no message in it"
+            f"It looks like {known.label}, but contains no messages"
             + (f" ({left_out})." if left_out else ".")
         )
     by_id = {content_id(chat): chat for chat in found}
-    problems.note("a chat that is in it twice", len(found) - len(by_id))
+    problems.note("a duplicate chat", len(found) - len(by_id))
     return Imported(
         tuple(replace(chat, id=chat_id) for chat_id, chat in by_id.items()),
         known,
@@ -147,17 +147,17 @@ def _chats(document: Any, problems: Problems) -> tuple[Format, list[Conversation
     if known is not None and known.read is not None:
         return known, known.read(document, problems)
     if is_thread(document):
-        raise NoChatError("It only describes a thread of Jan; its messages are in messages.jsonl.")
+        raise NoChatError("It only describes a Jan thread; the messages are in messages.jsonl.")
     first: Format | None = None
     chats: list[Conversation] = []
     for found, value in found_inside(document, _known):
         if found is None or found.read is None:
-            problems.note("an entry that is no chat")
+            problems.note("an entry that isn't a chat")
             continue
         first = first or found
         chats += found.read(value, problems)
     if first is None:
-        raise NoChatError("It holds no chat in a format known here.")
+        raise NoChatError("It doesn't contain a chat in a supported format.")
     return first, chats
 
 
@@ -172,10 +172,10 @@ def export_text(
         selection: ids of turns on the active paths; only these are written. None for everything.
 
     Raises:
-        ChatFormatError: the format can't be written, or nothing is there to write.
+        ChatFormatError: the format is import-only, or there is nothing to export.
     """
     if format.write is None:
-        raise ChatFormatError(f"{format.label} can be read but not written.")
+        raise ChatFormatError(f"{format.label} can be imported but not exported.")
     chats = list(conversations)
     if selection is not None:
         chats = [part for chat in chats if (part := selection_of(chat, selection)).turns]

@@ -29,7 +29,7 @@ def _as_chat(entry: Any) -> Any:
         return entry
     messages = [*list_of(asked.get("messages")), *list_of(asked.get("contents"))]
     first = len(messages)
-    # Several answers to one question are its variants.
+    # Several answers to one question become variants.
     placed = [
         {**mapping_of(one), "id": str(place), "parentId": str(place - 1) if place else None}
         for place, one in enumerate(messages)

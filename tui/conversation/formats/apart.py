@@ -107,7 +107,7 @@ class _Text:
         said = _heading(flat) or ""
         if len(self._paragraph) == 1 and _UNDERLINE.fullmatch(flat):
             said = self._paragraph[0]
-        # To a reader, blanks of any kind are blanks.
+        # All kinds of whitespace look the same to a reader.
         said = " ".join(said.casefold().split()).strip("*_` ")
         return any(said == name or said.startswith(f"{name} (") for name in self._headings)
 

@@ -1,4 +1,4 @@
-"""A ZIP archive that chats are exported in, in memory: which files in it may hold chats, and what they hold.
+"""ZIP archives of exported chats, read in memory: which files may contain chats, and their contents.
 
 Nothing is ever unpacked to a disk, so no name in an archive matters; what is in it is read up to a limit, whatever its sizes say.
 """
@@ -22,7 +22,7 @@ except ImportError:  # Python can be built without it, and then zipfile doesn't 
     LZMAError = EOFError  # type: ignore[misc, assignment]
 
 CHAT_SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".zip")
-"""What the name of a file ends with that may hold chats."""
+"""File name endings that chat files may have."""
 MOST_FILES: Final = 100_000
 _SIGNS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _CENTRAL: Final = b"PK\x01\x02"
@@ -30,12 +30,12 @@ _MOST_FILE_BYTES: Final = 1 << 29
 _MOST_BYTES: Final = 1 << 30
 _PIECE: Final = 1 << 20
 _ENCRYPTED: Final = 1
-_TOO_LARGE: Final = ("It is too large.", "Unpack the archive, and import its parts.")
+_TOO_LARGE: Final = ("It is too large.", "Unpack the archive and import the files one by one.")
 _BROKEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
     LZMAError,
-    # A packer's header says how much memory it takes.
+    # The compression header determines how much memory decompression takes.
     MemoryError,
     EOFError,
     OSError,
@@ -53,13 +53,13 @@ def is_archive(data: bytes) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file in a folder or an archive is nothing that a person put there, by its name."""
+    """Whether a file name in a folder or an archive is hidden or system-generated."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.name or path.name.startswith(".") or "__MACOSX" in path.parts
 
 
 def may_hold_chats(name: str) -> bool:
-    """Whether a file in a folder or an archive is called as those that hold chats."""
+    """Whether a file in a folder or an archive has a name that chat files have."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not is_hidden(name) and path.suffix.lower() in CHAT_SUFFIXES
 
@@ -75,16 +75,16 @@ class Archive:
         """
         # Each file takes a record in memory as soon as the archive is opened.
         if data.count(_CENTRAL) > MOST_FILES:
-            raise ChatFormatError(f"It is an archive of more than {MOST_FILES:,} files.")
+            raise ChatFormatError(f"It is an archive with more than {MOST_FILES:,} files.")
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         except (*_BROKEN, NotImplementedError) as error:
-            raise ChatFormatError("It is a ZIP archive that is damaged or not complete.") from error
+            raise ChatFormatError("It is a damaged or incomplete ZIP archive.") from error
         self._left_bytes = _MOST_BYTES
         self._files: dict[str, zipfile.ZipInfo] = {}
         self.media = 0
-        """How many pictures and other media are in it, going by their names."""
+        """The number of images and other media in it, judged by their names."""
         numbers: dict[str, int] = {}
         for info in infos:
             if is_hidden(info.filename):
@@ -94,18 +94,18 @@ class Archive:
                 continue
             name = info.filename
             while name in self._files:
-                # From the last one on: there may be very many of one name.
+                # Continue from the last number: there may be very many files with the same name.
                 number = numbers[info.filename] = numbers.get(info.filename, 1) + 1
                 name = f"{info.filename} ({number})"
             self._files[name] = info
 
     @property
     def names(self) -> Mapping[str, int]:
-        """The files that are looked at, in the archive's order, with the sizes that it says they have."""
+        """The files to read, in the archive's order, with their declared sizes."""
         return {name: info.file_size for name, info in self._files.items()}
 
     def head(self, name: str) -> bytes:
-        """Return how a file begins.
+        """Return the beginning of a file.
 
         Raises:
             ChatFormatError: it can't be read.
@@ -114,7 +114,7 @@ class Archive:
         return next(self._unpacked(name, HEAD_BYTES), b"")
 
     def read(self, name: str) -> bytes:
-        """Return what a file holds.
+        """Return the contents of a file.
 
         Raises:
             ChatFormatError: it can't be read.
@@ -141,7 +141,7 @@ class Archive:
                     yield piece
         except NotImplementedError as error:
             raise ChatFormatError(
-                "It is packed in a way that can't be read here.", "Unpack the archive first."
+                "It uses an unsupported compression method.", "Unpack the archive first."
             ) from error
         except _BROKEN as error:
-            raise ChatFormatError("It is damaged in the archive.") from error
+            raise ChatFormatError("It is damaged inside the archive.") from error

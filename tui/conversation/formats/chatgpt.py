@@ -1,6 +1,6 @@
 """ChatGPT `conversations.json`: a list of chats, each a mapping of nodes that form a tree, hidden ones among them.
 
-DeepSeek's export is made after it; there a message has fragments in place of a content.
+DeepSeek's export is made after it; there a message has fragments instead of a content.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from tui.conversation.turn import ASSISTANT, USER
 
 _HIDDEN_KINDS: Final = {
     "user_editable_context": "a custom instruction",
-    "model_editable_context": "what the tool remembered of other chats",
-    "reasoning_recap": "how long a reply was thought about",
+    "model_editable_context": "what the tool remembered from other chats",
+    "reasoning_recap": "how long the model reasoned about a reply",
 }
 """Kinds of content that are no turns, and what they are called where they say something."""
 _CONTEXT_KEYS: Final = ("user_profile", "user_instructions", "model_set_context")

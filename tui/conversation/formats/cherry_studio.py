@@ -18,7 +18,7 @@ def joined(document: Any, problems: Problems) -> Any:
     topics = [topic for topic in list_of(saved.get("topics")) if isinstance(topic, Mapping)]
     if not topics:
         return document
-    problems.note("an entry that is no chat", len(saved["topics"]) - len(topics))
+    problems.note("an entry that isn't a chat", len(saved["topics"]) - len(topics))
     listed = [mapping_of(block) for block in list_of(saved.get("message_blocks"))]
     blocks = {text_of(block.get("id")): block for block in listed}
     about = _about(mapping_of(document.get("localStorage")))
@@ -33,12 +33,12 @@ def joined(document: Any, problems: Problems) -> Any:
         }
         for topic in topics
     ]
-    problems.note("a part of a message that is gone", len(listed) - len(named & blocks.keys()))
+    problems.note("a missing part of a message", len(listed) - len(named & blocks.keys()))
     return chats
 
 
 def _message(message: Any, blocks: Mapping[str, Any], named: set[str]) -> Any:
-    """Return a message with its parts in place of their ids, which are added to those that are `named`."""
+    """Return a message with its parts instead of their ids, which are added to those that are `named`."""
     if not isinstance(message, Mapping) or not list_of(message.get("blocks")):
         return message
     ids = [text_of(one) for one in message["blocks"]]

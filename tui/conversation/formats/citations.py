@@ -1,4 +1,4 @@
-"""The marks in a reply that stand for the sources beside it, as in "[1]": where those are left out, they say nothing."""
+"""The marks in a reply that stand for the sources beside it, for example "[1]": where those are left out, they say nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 _NUMBERS: Final = r"\[\d{1,4}(?:, ?\d{1,4})*\]"
-# What is followed by an address or a text of its own is a link of Markdown.
+# If an address or a text follows, it is a Markdown link.
 _MARKS: Final = re.compile(rf"(?<![!\]]){_NUMBERS}(?:[ \t]{{0,2}}{_NUMBERS})*(?![(\[:])")
 _LISTED: Final = re.compile(rf"(?m)^[ \t]{{0,3}}(?:[-*] )?{_NUMBERS}")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")

@@ -195,7 +195,7 @@ def _collect_part(
     other = other_part(part, kind, problems)
     if other is not None:
         result.pieces += other
-        # What was spoken may stand beside the sound.
+        # A transcript may be stored with the audio.
         _collect(text_of(part.get("transcript")), result, problems, is_thought=is_thought)
         return
     is_thought = is_thought or is_reasoning(part, kind)
@@ -208,7 +208,7 @@ def _collect_part(
             continue
         inner = Said()
         _collect(part[key], inner, problems, is_thought=is_thought)
-        # What one field says of another is not said twice: many tools keep the text beside its parts.
+        # Don't duplicate text: many tools store the text in addition to its parts.
         texts = _not_in(said_before, inner.texts)
         thoughts = _not_in(said_before, inner.thoughts)
         said_before += (*texts, *thoughts)
@@ -222,12 +222,12 @@ def _collect_part(
     if len(result.pieces) + len(result.thoughts) > before:
         return
     if part.get("encrypted_content") not in EMPTY:
-        problems.note("reasoning that is kept secret")
+        problems.note("encrypted or hidden reasoning")
     elif not kind:
         is_unread = problems.count == noted_before and _holds_more(part)
         problems.note("a part that can't be read", 1 if is_unread else 0)
     elif kind not in (*TEXT_KINDS, *THOUGHT_KINDS):
-        problems.note(f"a part of the type {kind[:40]!r}")
+        problems.note(f"a part of type {kind[:40]!r}")
 
 
 def _holds_more(part: Mapping[str, Any]) -> bool:
@@ -307,8 +307,8 @@ def called(kind: str) -> str:
 
 
 _KINDS: Final = (
-    ("encrypted", "reasoning that is kept secret"),
-    ("redacted_thinking", "reasoning that is kept secret"),
+    ("encrypted", "encrypted or hidden reasoning"),
+    ("redacted_thinking", "encrypted or hidden reasoning"),
     ("call_output", RESULT),
     ("result", RESULT),
     ("tool_response", RESULT),
@@ -318,7 +318,7 @@ _KINDS: Final = (
     ("function", CALL),
     ("executablecode", CALL),
     ("_call", CALL),
-    ("code_interpreter", "a run of code by a tool"),
+    ("code_interpreter", "code run by a tool"),
     ("mcp_", CALL),
     ("image", IMAGE),
     ("inline", ATTACHMENT),

@@ -85,9 +85,9 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
 
 def _prompt(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     prompt = mapping_of(entry.get("chunkedPrompt"))
-    # What stands in the field for the next message has never been sent.
+    # The draft in the input field was never sent.
     pending = [one for one in list_of(prompt.get("pendingInputs")) if _says(one)]
-    problems.note("a message that was never sent", len(pending))
+    problems.note("an unsent message", len(pending))
     messages = [*list_of(prompt.get("chunks")), *list_of(entry.get("contents"))]
     model = text_of(mapping_of(entry.get("runSettings")).get("model"))
     system = entry.get("systemInstruction", entry.get("system_instruction"))
@@ -113,7 +113,7 @@ def _sittings(document: Any, problems: Problems) -> list[Conversation]:
     found: list[tuple[float, list[Node]]] = []
     for entry in each(document):
         if not isinstance(entry, Mapping) or not _is_activity(entry):
-            problems.note("an activity elsewhere than in Gemini")
+            problems.note("an activity outside Gemini")
         elif nodes := _activity(entry, problems):
             found.append((nodes[0].created_at, nodes))
     found.sort(key=lambda pair: pair[0])
@@ -127,7 +127,7 @@ def _sittings(document: Any, problems: Problems) -> list[Conversation]:
         last = at
     if found:
         problems.say(
-            "Google's file doesn't say which questions belong to one chat; those less than half an hour apart became one"
+            "Google's file doesn't specify which questions belong to the same chat; questions less than half an hour apart were grouped into one chat"
         )
     return [chain(nodes, problems) for nodes in chats]
 
@@ -143,7 +143,7 @@ def _activity(entry: Mapping[str, Any], problems: Problems) -> list[Node]:
     answer = "\n\n".join(text for text in answers if text)
     asked = _ASKED.match(title)
     if asked is None and (_NOT_SAID.match(title) or not answer):
-        problems.note("an activity that is no question")
+        problems.note("an activity that isn't a question")
         return []
     files = list_of(entry.get("attachedFiles")) or list_of(entry.get("imageFile"))
     subtitles = [text_of(mapping_of(one).get("name")) for one in list_of(entry.get("subtitles"))]

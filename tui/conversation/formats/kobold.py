@@ -40,11 +40,11 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         sum(not isinstance(one, str) for one in list_of(entry.get("actions"))),
     )
     for key, what in (
-        ("memory", "the memory of the story"),
+        ("memory", "the story's memory"),
         ("authorsnote", "an author's note"),
     ):
         problems.note(what, 1 if text_of(entry.get(key)).strip() else 0)
-    problems.note("an entry of the world info", len(list_of(entry.get("worldinfo"))))
+    problems.note("a world info entry", len(list_of(entry.get("worldinfo"))))
     return chain(
         _nodes("".join((entry["prompt"], *actions)), settings),
         problems,
@@ -59,7 +59,7 @@ def _nodes(text: str, settings: Mapping[str, Any]) -> list[Node]:
         text = text.replace(end, "")
     pattern = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))
     nodes: list[Node] = []
-    # What comes before the first mark was written by nobody: the opening of a story.
+    # Text before the first mark has no author: it is the opening of a story.
     role, at = ASSISTANT, 0
     for mark in pattern.finditer(text):
         nodes += _node(role, text[at : mark.start()])

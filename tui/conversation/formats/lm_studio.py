@@ -48,9 +48,7 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         ]
         nodes += added
         at = added[shown].id
-    problems.note(
-        "a draft that was not sent", 1 if text_of(entry.get("clientInput")).strip() else 0
-    )
+    problems.note("an unsent draft", 1 if text_of(entry.get("clientInput")).strip() else 0)
     model = text_of(mapping_of(entry.get("lastUsedModel")).get("identifier"))
     return grow(
         nodes,
@@ -80,7 +78,7 @@ def _versions(message: Any, problems: Problems) -> list[Mapping[str, Any]]:
         return [message]
     listed = message["versions"]
     found = [version for version in listed if isinstance(version, Mapping)]
-    problems.note("a version of a message", len(listed) - len(found))
+    problems.note("an alternative version of a message", len(listed) - len(found))
     if not listed:
         problems.note("a message without text")
     return found

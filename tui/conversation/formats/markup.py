@@ -24,7 +24,7 @@ _QUOTED: Final = re.compile(r"[^\S\n]*+(?:>|&gt;|\n|\Z)")
 """How a line begins that is quoted, or is blank."""
 _ATTRIBUTE: Final = re.compile(r"([\w:-]++)(?:=(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'<>]++)))?+")
 _SUMMARY: Final = re.compile(r"\s*+<summary>[^<]*+</summary>\s*+", re.IGNORECASE)
-"""Only to be matched at the start of a text: a search would begin anew at each blank."""
+"""Only to be matched at the start of a text: a search would begin again at each blank."""
 _THINKING: Final = re.compile(r"\s*+<summary>\s*+Thinking[^<]{0,20}</summary>", re.IGNORECASE)
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.MULTILINE)
 _TO_TOOL: Final = re.compile(
@@ -35,8 +35,8 @@ _TO_TOOL: Final = re.compile(
 _TOOL_BLOCKS: Final = {
     "tool_calls": "a tool call",
     "tool_call": "a tool call",
-    "code_interpreter": "a run of code by a tool",
-    "code_execution": "a run of code by a tool",
+    "code_interpreter": "code run by a tool",
+    "code_execution": "code run by a tool",
 }
 _REASONING_TYPES: Final = ("reasoning", "thinking")
 _MARK: Final = re.compile(
@@ -100,7 +100,7 @@ def _without_blocks(text: str, problems: Problems) -> tuple[list[str], str]:
         if kind in _REASONING_TYPES:
             thoughts.append(_unquoted(body))
         else:
-            problems.note(_TOOL_BLOCKS.get(kind, "a folded block of another tool"))
+            problems.note(_TOOL_BLOCKS.get(kind, "a collapsed block from another tool"))
     if not at:
         return [], text
     around.append(text[at:])

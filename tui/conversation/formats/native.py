@@ -43,7 +43,9 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
         for sentence in (*decoded.problems, *decoded.notes):
             problems.say(sentence)
         if decoded.is_newer:
-            problems.say("a newer version wrote it, so parts of it may be missing")
+            problems.say(
+                "it was written by a newer version of chat-tui, so parts of it may be missing"
+            )
         chats.append(decoded.conversation.recovered())
     return chats
 
@@ -52,9 +54,9 @@ def _read_transformers(document: Any, problems: Problems) -> list[Conversation]:
     chats = []
     for entry in each(document):
         if not isinstance(entry, Mapping) or not _has_history(entry):
-            problems.note("an entry that is no chat")
+            problems.note("an entry that isn't a chat")
         elif "format" in entry:
-            # A file of ours that lost its tree.
+            # A file of this app that lost its tree.
             chats += _read(entry, problems)
         else:
             # Cohere's API takes the newest message apart from those before it.

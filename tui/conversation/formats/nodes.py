@@ -214,13 +214,13 @@ def node_of(message: Mapping[str, Any], problems: Problems) -> Node:
         fields["thought"] = True
     result = said(fields, problems)
     if role is None and kind not in TEXT_KINDS:
-        problems.note(f"an item of the type {kind[:40]!r}")
+        problems.note(f"an item of type {kind[:40]!r}")
         return node
     if role is None and not (result.texts or result.thoughts):
-        problems.note("an item that is no message")
+        problems.note("an item that isn't a message")
         return node
     if role is None:
-        problems.tell("a message has no role and was taken for the user's")
+        problems.tell("a message has no role and was imported as the user's")
     if not result.text.strip():
         result.pieces += filter(None, [text_of(mapping_of(message.get("audio")).get("transcript"))])
     result.pieces += without_repeats(result.pieces, beside)
@@ -274,15 +274,13 @@ def nodes_of(messages: Any, problems: Problems, read: MessageReader | None = Non
     present = {key_of(first_of(one, _ID_KEYS)) for one in objects} - {None}
     is_tree = any(parent_of(one) in present for one in objects)
     if not is_tree and _is_newest_first(objects):
-        problems.say(
-            "the messages were listed from the newest to the oldest and were turned around"
-        )
+        problems.say("the messages were listed from newest to oldest and were reversed")
         listed = listed[::-1]
     nodes: list[Node] = []
     for place, message in enumerate(listed):
         before = nodes[-1].id if nodes else None
         if isinstance(message, str) and message.strip():
-            problems.tell("a message has no role and was taken for the user's")
+            problems.tell("a message has no role and was imported as the user's")
             nodes.append(Node(f"#{place}", before, USER, message))
         elif isinstance(message, Mapping):
             node = (read or node_of)(message, problems)
@@ -372,4 +370,4 @@ def steps_of(items: Any, problems: Problems) -> Said:
 def second_wording(wording: str, text: str, problems: Problems) -> None:
     """Note another wording of a text that is kept, unless it says no more."""
     if "".join(wording.split()) not in "".join(text.split()):
-        problems.note("a second wording of a message")
+        problems.note("an alternative version of a message")

@@ -73,7 +73,7 @@ def _node(message: Mapping[str, Any], problems: Problems) -> Node:
     node = node_of(plain, problems)
     if not isinstance(output, list) or not output:
         return node
-    # Whoever edits a reply changes its content, which then holds what is seen.
+    # Editing a reply changes its content, which then is the displayed text.
     thoughts, text = parted(node.text, Problems())
     steps = steps_of(output, problems)
     sources = sources_of(message)

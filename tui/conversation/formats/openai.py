@@ -70,7 +70,7 @@ _HEADER_KEYS: Final = (
     "updated_at",
     "updatedAt",
 )
-"""What a line that is no message may say of the chat that follows it."""
+"""What a line that isn't a message may say of the chat that follows it."""
 _ITEMS: Final = ("message", "reasoning", "function_call", "function_call_output")
 
 
@@ -121,7 +121,7 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
         elif isinstance(entry, Mapping) and _is_message(entry):
             chats.append(_chat({"messages": [entry]}, problems))
         else:
-            problems.note("an entry that is no chat")
+            problems.note("an entry that isn't a chat")
     return chats
 
 

@@ -74,7 +74,7 @@ def part_of(value: Mapping[str, Any], what: str, problems: Problems) -> Part | N
 
     Args:
         value: the object.
-        what: what it is called, as in `IMAGE`.
+        what: what it is called, for example `IMAGE`.
         problems: where the bytes of an image are noted.
     """
     ours = decode_part(value)
@@ -175,7 +175,7 @@ def _image(value: Mapping[str, Any], problems: Problems) -> Part:
         head, _, data = link.partition(",")
         media_type, link = head[len("data:") :].partition(";")[0][:100], ""
     elif not data and (len(link) > _LONGEST_URL or not any(sign in link for sign in ":.")):
-        # Some tools write the bytes where others write an address.
+        # Some tools store the bytes where others store an address.
         data, link = link, ""
     file = PurePosixPath(link.partition("?")[0])
     name = name or (file.name if file.suffix else "")

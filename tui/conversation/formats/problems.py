@@ -1,4 +1,4 @@
-"""What of a file could not be taken over as it is, counted by kind, so that an import can say it."""
+"""Counts, by kind, the parts of a file that could not be imported unchanged, so that an import can report them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class Problems:
-    """Counts what of a file could not be taken over."""
+    """Counts the parts of a file that could not be imported."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -14,24 +14,24 @@ class Problems:
 
     @property
     def count(self) -> int:
-        """How many parts were counted so far, of whatever kind."""
+        """The total number of parts counted."""
         return self._counts.total()
 
     def note(self, what: str, count: int = 1) -> None:
-        """Note `count` parts that were left out, named as in "an image"."""
+        """Record `count` omitted parts, named for example "an image"."""
         self.tell(f"{what} was left out", count)
 
     def tell(self, what: str, count: int = 1) -> None:
-        """Note what happened `count` times, as in "a message has no role"."""
+        """Record a problem that occurred `count` times, for example "a message has no role"."""
         if count > 0:
             self._counts[what] += count
 
     def say(self, sentence: str) -> None:
-        """Note a sentence as it is; one that was said before isn't said again."""
+        """Record a complete sentence; duplicates are ignored."""
         self._said[sentence] = None
 
     def add(self, other: Problems) -> None:
-        """Take over what another has counted."""
+        """Add the counts of another instance."""
         self._counts += other._counts
         self._said |= other._said
 

@@ -1,4 +1,4 @@
-"""Export of the active path for people: Markdown and plain text. What is written is sanitised, as terminals show files too."""
+"""Human-readable export of the active path: Markdown and plain text. The output is sanitized because files are shown in terminals, too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS: Final = {USER: "User", ASSISTANT: "Assistant", SYSTEM: "System"}
 
 
 def heading(turn: Turn) -> str:
-    """Return who said a turn, with the model's name and how it ended unless that is as usual; sanitised."""
+    """Return a turn's heading: its role, the model's name, and its status if unusual; sanitized."""
     label = LABELS.get(turn.role, turn.role)
     made = turn.generation
     model = (made.name or made.model) if made else ""

@@ -12,7 +12,7 @@ from tui.conversation.formats.signs import sign_of
 from tui.conversation.formats.tables import is_table, rows_of
 
 _MARKS: Final = (
-    # The mark of UTF-16 is how that of UTF-32 begins.
+    # The UTF-16 mark is a prefix of the UTF-32 mark.
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -34,7 +34,9 @@ def parsed(data: bytes, problems: Problems) -> Any:
     """
     text = _text(data, problems)
     if text.count("{") + text.count("[") > _MOST_CONTAINERS:
-        raise ChatFormatError("It holds far more objects than can be read.", "Import its parts.")
+        raise ChatFormatError(
+            "It contains too many objects.", "Split it into smaller files and import those."
+        )
     text = _events(text) if text.startswith(_EVENTS) else text
     try:
         value = json.loads(text)
@@ -51,13 +53,15 @@ def parsed(data: bytes, problems: Problems) -> Any:
             if rows is not None:
                 return rows
             raise ChatFormatError(
-                "It is no JSON, nor a table (CSV) of messages or of questions and answers.",
+                "It is neither JSON nor a CSV table of messages or of questions and answers.",
                 "Export the chats as JSON.",
             ) from error
         where = f"line {error.lineno}, column {error.colno}"
-        raise ChatFormatError(f"It is not complete JSON ({error.msg}, {where}).") from error
+        raise ChatFormatError(f"It isn't valid JSON ({error.msg}, {where}).") from error
     except ValueError as error:
-        raise ChatFormatError("Its JSON can't be read (a number in it is too long).") from error
+        raise ChatFormatError(
+            "Its JSON can't be read (it contains a number that is too long)."
+        ) from error
 
 
 def may_be_chats(head: bytes) -> bool:
@@ -84,18 +88,18 @@ def _text(data: bytes, problems: Problems) -> str:
         raise ChatFormatError(sign.what, sign.hint)
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     try:
-        # A half of a pair that JavaScript wrote on its own is no reason to refuse the rest.
+        # A lone surrogate written by JavaScript is no reason to reject the rest.
         text = data.decode(encoding or _guessed(data), "surrogatepass")
     except UnicodeDecodeError as error:
         if encoding or b"\0" in data:
-            raise ChatFormatError("It is not a text file.") from error
+            raise ChatFormatError("It isn't a text file.") from error
         text = data.decode("cp1252", "replace")
         if not text.lstrip().startswith(("{", "[")) and not is_table(text):
-            raise ChatFormatError("It is not a text file.") from error
+            raise ChatFormatError("It isn't a text file.") from error
         problems.say(
-            "it is not in UTF-8 and was read as Western European (Windows-1252); letters may be wrong"
+            "it isn't UTF-8 and was read as Western European (Windows-1252); some characters may be wrong"
         )
-    # A file of a crash may end in nothing.
+    # A file may be cut off after a crash.
     return text.removeprefix("\ufeff").rstrip("\0 \t\r\n")
 
 
@@ -129,7 +133,7 @@ def _lines(text: str, problems: Problems) -> list[Any] | None:
             broken += 1
     if not values or not isinstance(values[0], dict | list):
         return None
-    problems.note("a line that is not complete JSON", broken)
+    problems.note("a line that isn't valid JSON", broken)
     return values
 
 
@@ -145,7 +149,7 @@ def _values(text: str, problems: Problems) -> list[Any] | None:
         try:
             value, at = decoder.raw_decode(text, at)
         except ValueError:
-            problems.note("the rest, which is not complete JSON", 1 if values else 0)
+            problems.note("the rest, which isn't valid JSON", 1 if values else 0)
             break
         values.append(value)
     return values if values and isinstance(values[0], dict | list) else None

@@ -35,15 +35,15 @@ class Sign:
     holds: Holds = Holds.CHATS
 
 
-_PICTURE: Final = Sign("It is a picture.", holds=Holds.MEDIA)
+_PICTURE: Final = Sign("It is an image.", holds=Holds.MEDIA)
 _SIGNS: Final = (
     (
         b"SQLite format 3\0",
-        Sign("It is a database (SQLite).", "Export the chats in the tool that it belongs to."),
+        Sign("It is an SQLite database.", "Export the chats from the program that created it."),
     ),
     (b"\x1f\x8b", Sign("It is compressed (gzip).", "Unpack it first.")),
-    (b"7z\xbc\xaf\x27\x1c", Sign("It is a 7z archive.", "Unpack it, and import the folder.")),
-    (b"Rar!", Sign("It is a RAR archive.", "Unpack it, and import the folder.")),
+    (b"7z\xbc\xaf\x27\x1c", Sign("It is a 7z archive.", "Unpack it and import the folder.")),
+    (b"Rar!", Sign("It is a RAR archive.", "Unpack it and import the folder.")),
     (b"\x28\xb5\x2f\xfd", Sign("It is compressed (zstd).", "Unpack it first.")),
     (b"BZh", Sign("It is compressed (bzip2).", "Unpack it first.")),
     (b"\xfd7zXZ", Sign("It is compressed (xz).", "Unpack it first.")),
@@ -51,21 +51,21 @@ _SIGNS: Final = (
     (b"\x89PNG", _PICTURE),
     (b"\xff\xd8\xff", _PICTURE),
     (b"GIF8", _PICTURE),
-    (b"RIFF", Sign("It is a picture, or a sound.", holds=Holds.MEDIA)),
-    (b"GGUF", Sign("It is a model (GGUF).", holds=Holds.OTHER)),
-    (b"PAR1", Sign("It is a table (Parquet).", "Save it as JSON Lines.")),
-    (b"ARROW1", Sign("It is a table (Arrow).", "Save it as JSON Lines.")),
+    (b"RIFF", Sign("It is an image or audio file.", holds=Holds.MEDIA)),
+    (b"GGUF", Sign("It is a GGUF model.", holds=Holds.OTHER)),
+    (b"PAR1", Sign("It is a Parquet table.", "Save it as JSON Lines.")),
+    (b"ARROW1", Sign("It is an Arrow table.", "Save it as JSON Lines.")),
     (
         b"version https://git-lfs",
-        Sign("It is a Git LFS pointer.", "Run git lfs pull to get the file itself."),
+        Sign("It is a Git LFS pointer.", "Run git lfs pull to download the file itself."),
     ),
 )
 _TAR: Final = slice(257, 262)
 _PAGES: Final = (b"<!doctype html", b"<html", b"<?xml")
 _TAKEOUT: Final = b"My Activity"
 _TAKEOUT_PAGE: Final = (
-    "It is a page of Google's activities.",
-    "In Google Takeout choose JSON as the format of My Activity.",
+    "It is a Google My Activity page in HTML.",
+    "In Google Takeout, choose JSON as the format for My Activity.",
 )
 _MEDIA_SUFFIXES: Final = frozenset(
     [
@@ -107,7 +107,7 @@ _MEDIA_SUFFIXES: Final = frozenset(
 def sign_of(data: bytes) -> Sign | None:
     """Return what kind of other file one is that begins so; None where it may be a text."""
     if data[_TAR] == b"ustar":
-        return Sign("It is a tar archive.", "Unpack it, and import the folder.")
+        return Sign("It is a tar archive.", "Unpack it and import the folder.")
     if data[:64].lstrip().lower().startswith(_PAGES):
         if _TAKEOUT in data[:_PAGE_START]:
             # The page that lists what else is in an archive of Takeout names it, too.

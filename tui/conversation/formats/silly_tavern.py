@@ -50,7 +50,7 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
             elif versions[shown].role == USER:
                 users[text_of(entry.get("name"))] = None
     if len(names) > 1:
-        problems.say("several characters speak in it; their names were left out")
+        problems.say("it has several characters; their names were left out")
     title = _name_in(header, "character_name")
     character = title or next(iter(names), "")
     user = _name_in(header, "user_name") or next(iter(users), "")

@@ -35,7 +35,7 @@ def rows_of(text: str, problems: Problems) -> list[dict[str, str]] | None:
 
 def _columns(text: str) -> tuple[list[str], str] | None:
     """Return the names of a table's columns, and what stands between them; None where it is no table."""
-    # A line may end in any of the ways that systems know.
+    # A line may have any kind of line ending.
     head = (text[:_LONGEST_HEADER].splitlines() or [""])[0]
     for delimiter in _DELIMITERS:
         names = [name.strip(' "').lower() for name in head.split(delimiter)]
@@ -64,10 +64,10 @@ def _rows(
         return None
     last = rows.pop()
     if last != [_END]:
-        where = f"a quote is not closed in the row that begins in line {starts[-1]:,}"
+        where = f"a quote is not closed in the row that starts on line {starts[-1]:,}"
         if len(rows) < 2:
-            raise ChatFormatError(f"It is a table (CSV), but {where}.", "Close it first.")
-        problems.say(f"{where}; the table was read up to there")
+            raise ChatFormatError(f"It is a CSV table, but {where}.", "Close the quote first.")
+        problems.say(f"{where}; the table was read up to that row")
     return [dict(zip(names, row, strict=False)) for row in rows[1:] if any(row)]
 
 

@@ -84,7 +84,10 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     for key, about in metadata.items():
         place = key.rpartition("_")[2]
         if not (place.isdecimal() and len(place) < 10 and int(place) < rows):
-            problems.note("a version of a message", len(list_of(mapping_of(about).get("versions"))))
+            problems.note(
+                "an alternative version of a message",
+                len(list_of(mapping_of(about).get("versions"))),
+            )
     return grow(nodes, problems, current=at)
 
 

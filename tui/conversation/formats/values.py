@@ -94,7 +94,7 @@ def key_of(value: Any) -> str | None:
     """Return an id as text, whether the file has a string or a whole number; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    # Python refuses to write out a number of thousands of digits.
+    # Python refuses to format numbers with thousands of digits.
     return value if isinstance(value, str) else hex(value) if abs(value) > 1 << 64 else str(value)
 
 

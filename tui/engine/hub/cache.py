@@ -41,8 +41,8 @@ def cache_folder() -> Path:
         return Path(constants.HF_HUB_CACHE).expanduser().absolute()
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelLoadError(
-            "There is no home folder, so it is not known where the Hugging Face cache is.",
-            "Name its folder by its full path in the environment variable HF_HOME.",
+            "The home folder isn't set, so the Hugging Face cache can't be found.",
+            "Set the environment variable HF_HOME to the full path of its folder.",
         ) from error
 
 
@@ -188,7 +188,7 @@ class RepoCache:
             is_moved = is_last and not blob.is_symlink()
             _create_symlink(str(blob), str(place), new_blob=is_moved)
         if not place.is_file() or not self._is_inside(place):
-            raise OSError(0, "it leads out of the cache", str(place))
+            raise OSError(0, "it points outside the cache", str(place))
 
     def note(self, revision: str, commit: str) -> None:
         """Remember which commit a branch or tag is.
@@ -259,7 +259,7 @@ def _real_folder(place: Path) -> None:
         OSError: it can't be made, or is a link.
     """
     if place.is_symlink():
-        raise OSError(errno.ELOOP, "it is a link, which a download doesn't follow", str(place))
+        raise OSError(errno.ELOOP, "it is a link, and downloads don't follow links", str(place))
     place.mkdir(exist_ok=True)
 
 
@@ -268,7 +268,7 @@ def _open_own(path: Path) -> BinaryIO:
     _clear_unless(path, _is_own_file)
     fd = os.open(path, flags | _flag("O_BINARY"), 0o666)
     if not _is_own_file(os.fstat(fd)):
-        # It has been put there a moment ago.
+        # It was created a moment ago.
         os.close(fd)
         _clear(path)
         fd = os.open(path, flags | _flag("O_BINARY") | os.O_EXCL, 0o666)

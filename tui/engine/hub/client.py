@@ -1,4 +1,4 @@
-"""Asks the Hub, and trusts nothing of the answer but what it says within limits of length, time and address.
+"""HTTP client for the Hub that enforces limits on the length, time, and address of responses.
 
 The token goes to the Hub's own address and to no other. An answer is read as it comes, and given up when it is too long or takes
 too long; one that may be another a moment later is asked for again, when the Hub says so. What an answer means is decided by
@@ -44,7 +44,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an answer may take.
+    """Limits on time and retries for responses.
 
     Attributes:
         answer_s: for an answer to begin, and for all of one that is held in memory.
@@ -64,13 +64,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What one who asks puts up with.
+    """Retry and wait settings of a caller.
 
     Attributes:
         tries: how often in a row nothing may come of it.
         wait_s: how long the Hub may ask to wait; what is longer is an error.
         check: is called while it waits; ends it by raising.
-        tell: takes a sentence on what is waited for; empty when that is over.
+        tell: receives a sentence about what is being waited for; empty when the wait is over.
     """
 
     tries: int = 1
@@ -80,7 +80,7 @@ class Patience:
 
 
 class HubClient:
-    """The Hub at one address. Safe from any thread."""
+    """Client for the Hub at one address. Thread-safe."""
 
     def __init__(self, endpoint: str | None, limits: Limits) -> None:
         self._endpoint = endpoint
@@ -117,7 +117,7 @@ class HubClient:
 
         Raises:
             ModelLoadError: the answer is no JSON, or too long.
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
 
         def ask() -> tuple[bytes, str]:
@@ -132,7 +132,7 @@ class HubClient:
         """Return what the Hub itself says of a file: the headers of its answer, which may lead elsewhere.
 
         Raises:
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
 
         def ask() -> Mapping[str, str]:
@@ -154,12 +154,12 @@ class HubClient:
         Args:
             address: of the file.
             limit_bytes: of the whole file, which is an error when it is longer; with a start, what to read at most.
-            patience: what to put up with.
+            patience: timeouts and retries to tolerate.
             start: read a part, from this byte on.
 
         Raises:
             ModelLoadError: it is longer, or the server sends another part of it.
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
 
         def ask() -> bytes:
@@ -170,7 +170,7 @@ class HubClient:
             with self._opened("GET", address, wanted, patience) as answer:
                 skipped = 0 if answer.status_code == PARTIAL_CONTENT else start
                 if not skipped and range_start(answer.headers) not in (start, None):
-                    raise bad_answer("it sends another part of a file than was asked for")
+                    raise bad_answer("it sent a different part of a file than the one requested")
                 return self._body(answer, skipped + limit_bytes, cut=True)[skipped:]
 
         return self.again(lambda: self._in_time(ask, patience), patience)
@@ -180,7 +180,7 @@ class HubClient:
         """Give the answer of an address, to be read in pieces by whoever asked.
 
         Raises:
-            Exception: whatever huggingface_hub or the network raised.
+            Exception: an error from huggingface_hub or the network.
         """
         with contextlib.ExitStack() as stack:
 
@@ -205,7 +205,7 @@ class HubClient:
                 raise
             except Exception as error:
                 if is_switched_off(error):
-                    # Waiting changes nothing about what the environment says.
+                    # Waiting doesn't change the environment.
                     raise
                 if not (is_network_problem(error) or status_of(error) in _PASSING):
                     raise
@@ -253,7 +253,7 @@ class HubClient:
             time.sleep(min(left_s, _WAIT_STEP_S))
 
     def _in_time(self, work: Callable[[], _Result], patience: Patience) -> _Result:
-        """Return what `work` returns; leave it to itself when it takes too long: bytes that drip would keep it for ever."""
+        """Return what `work` returns; leave it to itself when it takes too long: bytes that drip would keep it forever."""
         # Here, because the engine there has a Hub of its own.
         from tui.engine.local import interruptible
 
@@ -272,7 +272,7 @@ class HubClient:
             return interruptible.run(work, is_unwanted, alone=False)
         except Cancelled:
             patience.check()
-            raise TimeoutError("the answer takes too long") from None
+            raise TimeoutError("the response took too long") from None
 
     @contextlib.contextmanager
     def _opened(
@@ -288,7 +288,7 @@ class HubClient:
 
         Args:
             method, address, headers: what to ask.
-            patience: what to put up with.
+            patience: timeouts and retries to tolerate.
             only_hub: an answer that leads to somewhere else is the one wanted.
         """
         seen: list[str] = []
@@ -310,7 +310,7 @@ class HubClient:
                 _finish(answer)
             if address in seen:
                 raise ModelLoadError(
-                    "The Hugging Face Hub redirects in a circle.",
+                    "The Hugging Face Hub redirects in a loop.",
                     "Check the address in HF_ENDPOINT and the proxy, or try again later.",
                 )
             if len(seen) > _REDIRECTS:
@@ -346,9 +346,9 @@ class HubClient:
                 if cut:
                     break
                 raise bad_answer(f"it is longer than {limit_bytes:,} bytes")
-            # Whoever asked has gone by then.
+            # The caller is gone by then.
             if time.monotonic() > end_s:
-                raise TimeoutError("the answer takes too long")
+                raise TimeoutError("the response took too long")
         return bytes(body[:limit_bytes])
 
     def _page(self, address: str, following: str) -> str:
@@ -359,7 +359,7 @@ class HubClient:
             return ""
         target = fix_hf_endpoint_in_url(urljoin(address, following), self.endpoint)
         if origin(target) != origin(self.endpoint):
-            raise bad_answer("the rest of a list is said to be elsewhere")
+            raise bad_answer("the next page of a list is on another server")
         return target
 
     @staticmethod
@@ -430,7 +430,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise bad_answer("it is not valid JSON") from error
+        raise bad_answer("it isn't valid JSON") from error
 
 
 def _raise_for_status(answer: Any) -> None:

@@ -1,4 +1,4 @@
-"""Downloads from the Hub that go on while one chats: each on a thread of its own, looked at by whoever shows them.
+"""Background downloads from the Hub, each on its own thread.
 
 A download that was cancelled or cut off goes on where it was when it is started again; see `fetching`.
 """
@@ -30,7 +30,7 @@ _SPEED_AFTER_S: Final = 1.0
 
 
 class DownloadStatus(StrEnum):
-    """How far a download is."""
+    """The state of a download."""
 
     RUNNING = "running"
     DONE = "done"
@@ -45,7 +45,7 @@ class DownloadStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One download, as it is now.
+    """The current state of one download.
 
     Attributes:
         repo_id, revision: what is downloaded.
@@ -75,7 +75,7 @@ class Download:
 
 
 class Downloads:
-    """Starts, cancels and counts downloads. All methods are quick, and safe from any thread."""
+    """Starts, cancels, and lists downloads. All methods are fast and thread-safe."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -188,7 +188,7 @@ class _Counter:
             return
         now_s = time.monotonic()
         if self._marks and event.done < self._marks[-1][1]:
-            # Something was thrown away and comes again.
+            # Discarded data is downloaded again.
             self._marks.clear()
         self._marks.append((now_s, event.done))
         while len(self._marks) > 1 and now_s - self._marks[0][0] > _SPEED_OVER_S:
@@ -202,7 +202,5 @@ class _Counter:
 def _sentence(error: Exception, repo_id: str) -> str:
     found = error if isinstance(error, ModelLoadError) else problem(error, repo_id)
     if found is None:
-        return (
-            f"{repo_id} could not be downloaded ({failures.words(error)}). Start it again to go on."
-        )
+        return f"{repo_id} could not be downloaded ({failures.words(error)}). Restart the download to resume it."
     return f"{found.message} {found.hint}".strip()

@@ -57,8 +57,8 @@ class Fetch:
             client: asks the Hub.
             listing: the files that belong to the model.
             cache: where they go.
-            bar_class: counts the bytes, and stops the download by raising.
-            patience: is told what is waited for, and stops the download by raising.
+            bar_class: counts the bytes and stops the download by raising.
+            patience: reports what the download waits for, and stops it by raising.
         """
         self._client = client
         self._listing = listing
@@ -110,8 +110,8 @@ class Fetch:
             # What lay here may be of something else, and a connection may do damage: a second time, it is the server's.
             if not (self._grow(file) or self._grow(file)):
                 raise ModelLoadError(
-                    f"{file.name} of {self._listing.repo_id} arrived damaged.",
-                    "It was asked for again and was damaged again. Start it once more, or choose another model.",
+                    f"{file.name} of {self._listing.repo_id} was damaged during the download.",
+                    "A second attempt failed in the same way. Restart the download, or choose another model.",
                 )
             self._cache.keep(file.digest)
 
@@ -131,7 +131,7 @@ class Fetch:
                 )
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                # A disk that stays full would keep the user's words from being saved.
+                # A full disk would prevent saving the user's chats.
                 self._cache.forget_partial(file.digest)
             raise
         if growing.is_right:
@@ -152,7 +152,7 @@ class Fetch:
         except Exception as error:
             if status_of(error) != _NO_SUCH_RANGE or not growing.done:
                 raise
-            # The server knows no such part: only the whole is of use.
+            # The server doesn't support ranges: only the whole file is useful.
             self._restart(growing)
             self._receive(file, growing)
             return
@@ -161,11 +161,13 @@ class Fetch:
 
     def _write(self, answer: Any, file: RemoteFile, growing: _Growing) -> None:
         if answer.status_code not in (_WHOLE, PARTIAL_CONTENT):
-            raise bad_answer(f"{file.name} comes with the status {answer.status_code}")
+            raise bad_answer(f"the request for {file.name} returned status {answer.status_code}")
         if growing.done and not growing.is_continued_by(answer.status_code, answer.headers):
             self._restart(growing)
             if answer.status_code == PARTIAL_CONTENT:
-                raise ConnectionError(f"another part of {file.name} came than was asked for")
+                raise ConnectionError(
+                    f"the server sent a different part of {file.name} than the one requested"
+                )
         growing.etag = etag_of(answer.headers.get("etag", ""))
         pace = _Pace(self._client.limits.pace_bytes, self._client.limits.pace_s)
         # Pieces as they come: a slow connection would keep one waiting for a piece of a fixed size.
@@ -303,7 +305,7 @@ class _Pace:
         if now_s - self._since_s < self._span_s:
             return
         if self._count < self._least_bytes:
-            raise TimeoutError(f"only {self._count} bytes came in {self._span_s:.0f} s")
+            raise TimeoutError(f"only {self._count} bytes arrived in {self._span_s:.0f} s")
         self._since_s, self._count = now_s, 0
 
 

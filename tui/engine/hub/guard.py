@@ -55,7 +55,7 @@ def check(response: Any) -> None:
     if coding and coding != "identity":
         # A library unpacks as much as comes, through as many codings as are named.
         if coding not in ("gzip", "x-gzip", "deflate"):
-            raise bad_answer("it is compressed in a way that was not asked for")
+            raise bad_answer("it uses a compression that wasn't requested")
         del headers["content-encoding"]
         headers.pop("content-length", None)
         response.stream = _unpacking(response.stream, is_gzip=coding != "deflate")
@@ -72,9 +72,9 @@ def redirect_target(address: str, location: str) -> str:
     except ValueError:
         target = ""
     if not is_web_address(target) or urlsplit(target).username is not None:
-        raise bad_answer("it redirects to what is no web address")
+        raise bad_answer("it redirects to an invalid web address")
     if urlsplit(target).scheme == "http" and urlsplit(address).scheme == "https":
-        raise bad_answer("it redirects from a protected connection to an open one")
+        raise bad_answer("it redirects from an encrypted connection to an unencrypted one")
     return target
 
 
@@ -112,17 +112,17 @@ def _unpacked(pieces: Any, *, is_gzip: bool) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | (16 if is_gzip else 0))
     left = packed_left = _UNPACKED_BYTES
     for piece in pieces:
-        # Blocks that hold nothing could come for ever.
+        # Empty blocks could arrive forever.
         packed_left -= len(piece)
         rest = piece
         while rest:
             try:
                 unpacked = unpacker.decompress(rest, _PIECE_BYTES)
             except zlib.error as error:
-                raise bad_answer("it is not compressed in the way that it says") from error
+                raise bad_answer("its compression doesn't match its headers") from error
             left -= len(unpacked)
             if min(left, packed_left) < 0:
-                raise bad_answer("it is far longer than it may be when it is unpacked")
+                raise bad_answer("it is far too long when decompressed")
             rest = unpacker.unconsumed_tail
             if unpacked:
                 yield unpacked

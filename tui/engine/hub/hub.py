@@ -85,9 +85,9 @@ class HubModel:
         downloads: in the last 30 days.
         licence: its short name.
         is_gated: whether one has to agree to terms first.
-        method: how it is already quantised.
+        method: how it is already quantized.
         has_template: whether it is made for chatting.
-        updated: the day of its last change, as in `2026-01-31`.
+        updated: the day of its last change, for example `2026-01-31`.
     """
 
     id: str
@@ -219,9 +219,9 @@ class Hub:
         Args:
             repo_id, revision: what is wanted.
             code: fetch Python files too.
-            tqdm_class: counts the bytes, and stops the download by raising `Cancelled`.
-            check: is called while the Hub is waited for, and stops that by raising `Cancelled`.
-            tell: takes a sentence on what is waited for; empty when that is over.
+            tqdm_class: counts the bytes and stops the download by raising `Cancelled`.
+            check: called while waiting for the Hub; stops the wait by raising `Cancelled`.
+            tell: receives a sentence about what is being waited for; empty when the wait is over.
 
         Raises:
             ModelLoadError: the repository holds no model that transformers could load, or it can't be had.
@@ -252,9 +252,9 @@ class Hub:
 
         Args:
             repo_id, revision: what is wanted.
-            names: patterns, as in `*.py`.
-            tqdm_class: counts the bytes, and stops the download by raising `Cancelled`.
-            check: is called while the Hub is waited for, and stops that by raising `Cancelled`.
+            names: patterns, for example `*.py`.
+            tqdm_class: counts the bytes and stops the download by raising `Cancelled`.
+            check: called while waiting for the Hub; stops the wait by raising `Cancelled`.
 
         Raises:
             ModelLoadError: they can't be had.
@@ -281,7 +281,7 @@ class Hub:
             check_name(repo_id, revision)
             cache = RepoCache(repo_id)
             here = cache.snapshot(revision or "main") or (None if revision else cache.newest())
-            # Where there is something to fall back on, nobody waits for a Hub that is out of order.
+            # If there is a fallback, don't wait for an unavailable Hub.
             short = replace(patience, tries=1, wait_s=0.0) if here else patience
             try:
                 listing = listed(short)
@@ -298,7 +298,7 @@ class Hub:
             except OSError as error:
                 if error.errno not in _NOT_WRITABLE:
                     raise
-                _log.warning("the cache of %s can't be written to", repo_id, exc_info=error)
+                _log.warning("can't write to the cache of %s", repo_id, exc_info=error)
                 # What others keep up to date, such as a cache that several users share, is used as it is.
                 return self._cached(repo_id, here, error, patterns)
 
@@ -401,10 +401,10 @@ def _assembled(cache: RepoCache, listing: Listing, revision: str) -> Path:
     try:
         cache.note(revision or "main", listing.commit)
     except OSError as error:
-        _log.warning("the revision %s can't be remembered", revision, exc_info=error)
+        _log.warning("can't store the revision %s", revision, exc_info=error)
     folder = cache.snapshot(listing.commit)
     if folder is None:
-        raise bad_answer("it lists none of the files that are needed")
+        raise bad_answer("it lists none of the required files")
     return folder
 
 
@@ -432,8 +432,8 @@ def _free_bytes(folder: Path) -> int:
 def _models(page: object) -> list[HubModel]:
     """Return the models of a page of results that write text; what can't be the id of one is left out."""
     if not isinstance(page, list):
-        raise bad_answer("its list of models is none")
-    # The Hub takes no more than one task to ask for, and models that see or hear as well have others.
+        raise bad_answer("its list of models isn't valid")
+    # The Hub accepts only one task filter, and multimodal models have other tasks.
     return [
         _model(entry)
         for entry in map(mapping_of, page)

@@ -85,12 +85,12 @@ def check_name(repo_id: str, revision: str) -> None:
     """
     if not is_repo_id(repo_id):
         raise ModelLoadError(
-            f"{repo_id!r} is not the name of a model.", "Name a Hub id such as org/model."
+            f"{repo_id!r} isn't a valid model name.", "Use a Hub ID such as org/model."
         )
     if revision and not is_revision(revision):
         raise ModelLoadError(
-            f"{revision!r} is not the name of a revision.",
-            "Name a branch, tag or commit, or leave it out.",
+            f"{revision!r} isn't a valid revision.",
+            "Use a branch, tag, or commit, or omit the revision.",
         )
 
 
@@ -101,7 +101,7 @@ def list_model(
 
     Raises:
         ModelLoadError: it holds no model, or the Hub's list can't be used.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
     commit, entries = _commit(client, repo_id, revision, patience)
     names = _of_model(entries, code=code)
@@ -117,7 +117,7 @@ def list_files(
 
     Raises:
         ModelLoadError: the Hub's list can't be used.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
     commit, entries = _commit(client, repo_id, revision, patience)
     return Listing(repo_id, commit, _checked(_matching(entries, patterns, ()), entries))
@@ -154,12 +154,12 @@ def no_model(repo_id: str, names: Iterable[str] = ()) -> ModelLoadError:
     ggufs = sorted(name for name in names if name.lower().endswith(".gguf"))
     if ggufs:
         return ModelLoadError(
-            f"{repo_id} holds its model as GGUF files only ({len(ggufs)} of them), and none is on this machine.",
-            f"Download the one that you want, as with: hf download {repo_id} FILE.gguf; then it is in the list of models.",
+            f"{repo_id} contains only GGUF files ({len(ggufs)}), and none of them is on this machine.",
+            f"Download the file you want (for example with: hf download {repo_id} FILE.gguf). It then appears in the list of models.",
         )
     return ModelLoadError(
-        f"{repo_id} has no config.json with weights beside it, so transformers can't load it.",
-        "For a GGUF repository download one .gguf file and name it; else choose another model.",
+        f"{repo_id} has no folder with both config.json and weights, so transformers can't load it.",
+        "If it is a GGUF repository, download one .gguf file and use its path. Otherwise choose another model.",
     )
 
 
@@ -169,7 +169,7 @@ def _entries(client: HubClient, address: str, patience: Patience) -> dict[str, _
     for _ in range(_PAGES):
         page, address = client.json(address, _PAGE_BYTES, patience)
         if not isinstance(page, list):
-            raise bad_answer("its list of files is none")
+            raise bad_answer("its list of files isn't valid")
         for entry in map(mapping_of, page):
             name = entry.get("path")
             if isinstance(name, str) and entry.get("type") == "file":
@@ -180,7 +180,7 @@ def _entries(client: HubClient, address: str, patience: Patience) -> dict[str, _
             return found
         if len(found) > _MOST_ENTRIES:
             break
-    raise bad_answer("its list of files doesn't end")
+    raise bad_answer("its list of files is endless")
 
 
 def _short(value: object) -> object:
@@ -200,7 +200,7 @@ def _of_model(entries: Mapping[str, _Entry], *, code: bool) -> list[str]:
 
 def _checked(names: Sequence[str], entries: Mapping[str, _Entry]) -> tuple[RemoteFile, ...]:
     if len(names) > _MOST_FILES:
-        raise bad_answer(f"it names {len(names):,} files for one model")
+        raise bad_answer(f"it lists {len(names):,} files for one model")
     for name in names:
         file_name_of(name)
     check_together(names)

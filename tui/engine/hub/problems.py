@@ -1,4 +1,4 @@
-"""What the Hub, the network or the cache did wrong, as sentences for a person. Asks nobody anything."""
+"""Turns errors of the Hub, the network, and the cache into messages for users. Makes no requests."""
 
 from __future__ import annotations
 
@@ -21,29 +21,31 @@ _HTTP_PACKAGES: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "requests",
 
 
 class HubWaitError(ModelLoadError):
-    """The Hub asks not to be asked again for a while.
+    """The Hub rate-limits requests.
 
     Attributes:
         wait_s: for how many seconds.
     """
 
     def __init__(self, wait_s: float) -> None:
-        super().__init__(wait_text(wait_s) + ".", "It has had many requests; try again then.")
+        super().__init__(
+            wait_text(wait_s) + ".", "It has received too many requests. Try again after that time."
+        )
         self.wait_s = wait_s
 
 
 class HubUnaskableError(ModelLoadError):
-    """Not even a question to the Hub can be made here; what is whole on this machine needs none."""
+    """The Hub can't be contacted because of this machine's configuration; complete local models still work."""
 
 
 class sentences:  # noqa: N801 - used like a function
-    """Turns what is raised inside the block into a sentence."""
+    """Converts errors raised inside the block into messages."""
 
     def __init__(self, name: str) -> None:
         """Make it.
 
         Args:
-            name: what the user called the model; empty for a search.
+            name: the model's name as the user entered it; empty for a search.
         """
         self._name = name
 
@@ -51,19 +53,19 @@ class sentences:  # noqa: N801 - used like a function
         """Begin."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise the sentence in place of the error."""
+        """Raise the message instead of the error."""
         if not isinstance(error, Exception) or isinstance(error, ModelLoadError | Cancelled):
             return
         found = problem(error, self._name) or _cache_problem(error)
         raise found or ModelLoadError(
-            f"The Hugging Face Hub's answer can't be used ({failures.words(error)}).",
+            f"The Hugging Face Hub sent an unusable response ({failures.words(error)}).",
             "Try again later.",
         ) from error
 
 
 def wait_text(wait_s: float) -> str:
     """Return how long the Hub asks to wait, in words."""
-    return f"The Hugging Face Hub asks to wait {max(1, round(wait_s))} s"
+    return f"The Hugging Face Hub requires a wait of {max(1, round(wait_s))} s"
 
 
 def problem(error: Exception, name: str) -> ModelLoadError | None:
@@ -71,9 +73,9 @@ def problem(error: Exception, name: str) -> ModelLoadError | None:
 
     Args:
         error: what was raised.
-        name: what the user called the model; empty for a search.
+        name: the model's name as the user entered it; empty for a search.
     """
-    # Some errors say no more than that something failed; what it was stands behind.
+    # Some errors only say that something failed; the cause has the details.
     for at in failures.causes(error, stated=True):
         found = (
             _full_disk(at, name) or _refusal(at, name) or _no_answer(at, name) or _error_status(at)
@@ -88,17 +90,17 @@ def no_client(error: Exception) -> HubUnaskableError:
     variable = _culprit()
     if variable.startswith("SSL_"):
         return unaskable(
-            f"{variable} names what is no file of certificates that can be read",
+            f"{variable} doesn't name a readable certificate file",
             f"Correct {variable}, or unset it.",
         )
     if variable:
-        hint = f"Correct {variable}, as in http://host:port, or unset it."
+        hint = f"Correct {variable} (for example http://host:port), or unset it."
         if isinstance(error, ImportError):
-            hint = f"Install socksio (pip install socksio), or name an HTTP proxy in {variable}."
-        return unaskable(f"{variable} names a proxy that can't be used", hint)
+            hint = f"Install socksio (pip install socksio), or set {variable} to an HTTP proxy."
+        return unaskable(f"the proxy in {variable} can't be used", hint)
     return unaskable(
-        f"no HTTP client can be made ({failures.words(error)})",
-        "Check the variables for proxies and certificates in the environment.",
+        f"the HTTP client can't be created ({failures.words(error)})",
+        "Check the environment variables for proxies and certificates.",
     )
 
 
@@ -114,22 +116,22 @@ def no_token(error: Exception) -> HubUnaskableError:
             f"the token in {where} can't be read ({why})", f"Check the permissions of {where}."
         )
     return unaskable(
-        f"what {where} holds is no token",
+        f"{where} doesn't contain a valid token",
         f"Correct it, or unset {named}." if named else "Run: hf auth login",
     )
 
 
 def no_address(name: str) -> HubUnaskableError:
-    """Return the error to raise when the Hub's address is none."""
+    """Return the error to raise when the Hub's address isn't valid."""
     return unaskable(
-        f"{sanitize_line(name, _LENGTH)!r} is no web address",
-        "Correct HF_ENDPOINT, as in https://huggingface.co, or unset it.",
+        f"{sanitize_line(name, _LENGTH)!r} isn't a valid web address",
+        "Correct HF_ENDPOINT (for example https://huggingface.co), or unset it.",
     )
 
 
 def unaskable(why: str, hint: str) -> HubUnaskableError:
-    """Return the error to raise when the Hub can't be asked, for a reason that lies here."""
-    return HubUnaskableError(f"The Hugging Face Hub can't be asked: {why}.", hint)
+    """Return the error to raise when the Hub can't be used for a local reason."""
+    return HubUnaskableError(f"The Hugging Face Hub can't be used: {why}.", hint)
 
 
 def check_library() -> None:
@@ -151,14 +153,14 @@ def check_library() -> None:
 
 
 def is_switched_off(error: BaseException) -> bool:
-    """Return whether the environment keeps the Hub from being asked at all."""
+    """Return whether the environment disables the Hub."""
     from huggingface_hub import errors
 
     return any(isinstance(seen, errors.OfflineModeIsEnabled) for seen in failures.causes(error))
 
 
 def is_network_problem(error: BaseException) -> bool:
-    """Return whether there was no answer, rather than one that says no."""
+    """Return whether there was no response, as opposed to a refusal."""
     for seen in failures.causes(error):
         module = str(type(seen).__module__).partition(".")[0]
         if isinstance(seen, ConnectionError | TimeoutError) or module in _HTTP_PACKAGES:
@@ -174,7 +176,9 @@ def status_of(error: BaseException) -> int | None:
 
 def _full_disk(error: BaseException, name: str) -> ModelLoadError | None:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return ModelLoadError(f"The disk is full, so {name} can't be stored.", "Make room there.")
+        return ModelLoadError(
+            f"The disk is full, so {name} can't be stored.", "Free some space there."
+        )
     return None
 
 
@@ -183,7 +187,7 @@ def _cache_problem(error: Exception) -> ModelLoadError | None:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return ModelLoadError(
             f"{sanitize_line(str(error.filename), _LENGTH)} can't be used ({error.strerror}).",
-            "Check what lies there, and the permissions of the Hugging Face cache.",
+            "Check what is at that path and the permissions of the Hugging Face cache.",
         )
     return None
 
@@ -192,23 +196,24 @@ def _refusal(error: BaseException, name: str) -> ModelLoadError | None:
     from huggingface_hub import errors
 
     gated = ModelLoadError(
-        f"{name} is private or asks you to agree to its terms first.",
-        f"Agree on https://huggingface.co/{name} and run: hf auth login",
+        f"{name} is private or requires you to accept its terms first.",
+        f"Accept them on https://huggingface.co/{name} and run: hf auth login",
     )
     if isinstance(error, errors.GatedRepoError):
         return gated
     if isinstance(error, errors.RepositoryNotFoundError):
         return ModelLoadError(
-            f"There is no model {name} on the Hugging Face Hub, or it is private.",
-            "Check the spelling; for a private model run: hf auth login",
+            f"The model {name} doesn't exist on the Hugging Face Hub or is private.",
+            "Check the spelling. For a private model, run: hf auth login",
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return ModelLoadError(
-            f"{name} has no such revision.", "Check the branch, tag or commit, or leave it out."
+            f"{name} has no such revision.",
+            "Check the branch, tag, or commit, or omit the revision.",
         )
     if isinstance(error, errors.HFValidationError):
         return ModelLoadError(
-            f"{name!r} is not the name of a model.", "Name a Hub id such as org/model."
+            f"{name!r} isn't a valid model name.", "Use a Hub ID such as org/model."
         )
     return gated if status_of(error) in (401, 403) else None
 
@@ -220,17 +225,17 @@ def _no_answer(error: BaseException, name: str) -> ModelLoadError | None:
     is_absent = isinstance(error, errors.LocalEntryNotFoundError)
     if not (is_offline or is_absent or is_network_problem(error)):
         return None
-    why = "is switched off (HF_HUB_OFFLINE is set)" if is_offline else "can't be reached"
-    rest = f", and {name} is not completely on this machine." if name else "."
+    why = "is disabled (HF_HUB_OFFLINE is set)" if is_offline else "can't be reached"
+    rest = f", and {name} isn't fully downloaded to this machine." if name else "."
     check = "the network"
     if not is_offline and "CERTIFICATE_VERIFY_FAILED" in _all_texts(error):
-        why = "has a certificate that is not trusted here"
-        check = "the clock; where a proxy reads along, name its certificate in SSL_CERT_FILE"
+        why = "has a certificate that isn't trusted on this machine"
+        check = "the clock (if a proxy decrypts traffic, set SSL_CERT_FILE to its certificate)"
     elif named := next((one for one in _PROXIES if os.environ.get(one)), ""):
         check = f"the network and the proxy in {named}"
     return ModelLoadError(
         f"The Hugging Face Hub {why}{rest}",
-        f"Check {check}, or name a model that was downloaded before, a folder or a .gguf file.",
+        f"Check {check}, or use a downloaded model, a folder, or a .gguf file.",
     )
 
 
@@ -239,11 +244,9 @@ def _error_status(error: BaseException) -> ModelLoadError | None:
 
     if not isinstance(error, errors.HfHubHTTPError):
         return None
-    # The library's own words hold the whole address that was asked for.
+    # The library's message contains the whole requested URL.
     why = str(status_of(error) or failures.words(error))
-    return ModelLoadError(
-        f"The Hugging Face Hub answered with an error ({why}).", "Try again later."
-    )
+    return ModelLoadError(f"The Hugging Face Hub returned an error ({why}).", "Try again later.")
 
 
 def _all_texts(error: BaseException) -> str:

@@ -1,6 +1,6 @@
-"""What the Hugging Face cache holds, read so that one damaged repository takes nothing from the others.
+"""Scans the Hugging Face cache so that a damaged repository doesn't affect the others.
 
-The library's own scan gives up the whole cache for one file that can't be read, waits for ever at a pipe, and leaves out a
+The library's own scan gives up the whole cache for one file that can't be read, waits forever at a pipe, and leaves out a
 repository whose download was not finished.
 """
 

@@ -1,4 +1,4 @@
-"""What the Hub may say: every value of its answers is checked here before it becomes a path, an address, a size or a text.
+"""Validates every value in the Hub's responses before it is used as a path, an address, a size, or a text.
 
 A server is hostile until its words were checked. Nothing here asks the network or touches the disk.
 """
@@ -27,14 +27,14 @@ _TEXT_LENGTH: Final = 100
 
 
 def bad_answer(why: str) -> ModelLoadError:
-    """Return the error to raise for an answer that must not be used.
+    """Return the error to raise for an unusable response.
 
     Args:
         why: what is wrong with it, as the end of a sentence.
     """
     return ModelLoadError(
-        f"The Hugging Face Hub's answer can't be used: {sanitize_line(why, 300)}.",
-        "Nothing of it was stored. Check the address in HF_ENDPOINT, or try again later.",
+        f"The Hugging Face Hub sent an unusable response: {sanitize_line(why, 300)}.",
+        "Nothing was stored. Check the address in HF_ENDPOINT, or try again later.",
     )
 
 
@@ -42,11 +42,11 @@ def commit_of(value: object) -> str:
     """Return a commit, which names a folder.
 
     Raises:
-        ModelLoadError: it is none.
+        ModelLoadError: it isn't valid.
     """
     if isinstance(value, str) and _COMMIT.fullmatch(value):
         return value
-    raise bad_answer(f"the revision {_quoted(value)} is not a commit")
+    raise bad_answer(f"the revision {_quoted(value)} isn't a commit")
 
 
 def is_commit(value: str) -> bool:
@@ -63,7 +63,7 @@ def digest_of(value: object, name: str) -> str:
     found = value.lower() if isinstance(value, str) else ""
     if _DIGEST.fullmatch(found):
         return found
-    raise bad_answer(f"{_quoted(name)} has no hash but {_quoted(value)}")
+    raise bad_answer(f"{_quoted(name)} has the invalid hash {_quoted(value)}")
 
 
 def etag_of(value: str) -> str:
@@ -82,7 +82,7 @@ def size_of(value: object, name: str) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
         return value
-    raise bad_answer(f"{_quoted(name)} has the size {_quoted(value)}")
+    raise bad_answer(f"{_quoted(name)} has the invalid size {_quoted(value)}")
 
 
 def file_name_of(value: object) -> str:
@@ -95,7 +95,7 @@ def file_name_of(value: object) -> str:
         parts = value.split("/")
         if len(parts) <= _DEPTH and all(_is_plain(part) for part in parts):
             return value
-    raise bad_answer(f"it names a file {_quoted(value)}")
+    raise bad_answer(f"it lists a file with the invalid name {_quoted(value)}")
 
 
 def check_together(names: Collection[str]) -> None:
@@ -109,12 +109,12 @@ def check_together(names: Collection[str]) -> None:
     for name in names:
         key = unicodedata.normalize("NFC", name).casefold()
         if key in files:
-            raise bad_answer(f"two of its files are called {_quoted(name)}")
+            raise bad_answer(f"two of its files are named {_quoted(name)}")
         files.add(key)
         parts = key.split("/")
         folders.update("/".join(parts[:count]) for count in range(1, len(parts)))
     if both := files & folders:
-        raise bad_answer(f"{_quoted(min(both))} is a file and a folder")
+        raise bad_answer(f"{_quoted(min(both))} is both a file and a folder")
 
 
 def is_repo_id(value: object) -> bool:
@@ -170,5 +170,5 @@ def _is_plain(part: str) -> bool:
 
 def _quoted(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MOST:
-        return "an absurd number"
+        return "an implausible number"
     return repr(value[:80] if isinstance(value, str) else value)[:100]

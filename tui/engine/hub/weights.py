@@ -36,11 +36,11 @@ def remote_tensors(
     Args:
         client: asks the Hub.
         address_of: returns the address of a file of the repository.
-        patience: what to put up with.
+        patience: timeouts and retries to tolerate.
 
     Raises:
         ModelLoadError: a header can't be used.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
 
     budget = _Budget(_ALL_BYTES)
@@ -69,7 +69,7 @@ def _listed(index: bytes) -> list[str]:
     """Return the files that an index names."""
     names = set(mapping_of(mapping_of(_json(index, _INDEX)).get("weight_map")).values())
     if len(names) > _MOST_FILES:
-        raise bad_answer(f"{_INDEX} names {len(names):,} files")
+        raise bad_answer(f"{_INDEX} lists {len(names):,} files")
     return sorted(file_name_of(name) for name in names)
 
 
@@ -89,7 +89,7 @@ class _Budget:
         with self._lock:
             self._left_bytes -= count
             if self._left_bytes < 0:
-                raise bad_answer("the headers of its weights are too long")
+                raise bad_answer("the headers of its weights files are too long")
 
 
 def _header(
@@ -98,7 +98,7 @@ def _header(
     first = client.read(address, _FIRST_BYTES, patience, start=0)
     length = int.from_bytes(first[:8], "little")
     if len(first) < 8 or length > _HEADER_BYTES:
-        raise bad_answer(f"{name} has no header that could be read")
+        raise bad_answer(f"{name} has no readable header")
     budget.spend(length)
     header = first[8 : 8 + length]
     if len(header) < length:
@@ -127,4 +127,4 @@ def _json(text: bytes, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise bad_answer(f"{name} is not valid JSON") from error
+        raise bad_answer(f"{name} isn't valid JSON") from error

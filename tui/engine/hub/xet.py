@@ -35,12 +35,12 @@ def fetch(
         address: of the file.
         path: where it goes; nothing lies there.
         size: in bytes.
-        patience: what to put up with.
-        bar_class: counts the bytes, and stops the download by raising.
+        patience: timeouts and retries to tolerate.
+        bar_class: counts the bytes and stops the download by raising.
 
     Raises:
         ModelLoadError: the Hub doesn't say where the pieces are.
-        Exception: whatever huggingface_hub or the network raised.
+        Exception: an error from huggingface_hub or the network.
     """
     import httpx2
     from huggingface_hub.file_download import xet_get
@@ -49,13 +49,13 @@ def fetch(
 
     answer = httpx2.Response(200, headers=client.head(address, patience))
     found = parse_xet_file_data_from_response(answer, endpoint=client.endpoint)
-    # The token goes along to where access is renewed.
+    # The token is also sent to the URL that renews access.
     if (
         found is None
         or not _HASH.fullmatch(found.file_hash)
         or origin(found.refresh_route) != origin(client.endpoint)
     ):
-        raise bad_answer("it doesn't say where a large file is")
+        raise bad_answer("it doesn't specify the location of a large file")
     xet_get(
         incomplete_path=path,
         xet_file_data=found,

@@ -1,4 +1,4 @@
-"""Puts a LoRA adapter on a loaded model. peft does the work; it is optional."""
+"""Attaches a LoRA adapter to a loaded model with peft, which is optional."""
 
 from __future__ import annotations
 
@@ -61,24 +61,24 @@ def check(adapter: str) -> None:
     """
     if importlib.util.find_spec("peft") is None:
         raise ModelLoadError(
-            "A LoRA adapter needs the package peft, which is not installed.",
-            "Install it with: pip install peft - or load the model without the adapter.",
+            "A LoRA adapter requires the package peft, which isn't installed.",
+            "Install it (pip install peft), or load the model without the adapter.",
         )
     folder = typed_path(adapter)
     if is_file(folder):
         raise ModelLoadError(
-            f"{folder} is a file, and an adapter that can be used is a folder with {_CONFIG}.",
-            "Name the folder that the adapter was saved to; one in a .gguf file is needed in its original format.",
+            f"{folder} is a file, but an adapter must be a folder that contains {_CONFIG}.",
+            "Use the folder that the adapter was saved to. For an adapter in a .gguf file, use the original format instead.",
         )
     if not is_folder(folder) and _is_path(adapter):
         raise ModelLoadError(
-            f"There is no folder {folder}, so there is no adapter.",
+            f"The adapter folder {folder} doesn't exist.",
             "Check the spelling, or load the model without the adapter.",
         )
     if is_folder(folder) and not (folder / _CONFIG).is_file():
         raise ModelLoadError(
-            f"The folder {folder} has no {_CONFIG}, so it holds no adapter.",
-            "Name the folder that the adapter was saved to.",
+            f"The folder {folder} has no {_CONFIG}, so it isn't an adapter.",
+            "Use the folder that the adapter was saved to.",
         )
 
 
@@ -88,14 +88,14 @@ def check_fits(adapter: str, folder: Path, model_folder: Path) -> None:
     Args:
         adapter: what the user called it.
         folder: holds it.
-        model_folder: holds the model.
+        model_folder: contains the model.
 
     Raises:
         ModelLoadError: it can't be used or be true, or its matrices have other widths than the model's.
     """
     if not (folder / _CONFIG).exists():
         raise ModelLoadError(
-            f"{adapter} has no {_CONFIG}, so it holds no adapter.",
+            f"{adapter} has no {_CONFIG}, so it isn't an adapter.",
             "Check the spelling, or load the model without the adapter.",
         )
     # It is looked at like a model's folder: a pipe in it would block whoever opens it.
@@ -129,29 +129,29 @@ def check_config(folder: Path) -> None:
     kind = config.get("peft_type", "LORA")
     if kind not in _KINDS:
         raise ModelLoadError(
-            f"The adapter in {folder} is of a kind that can't be used here ({str(kind)[:40]}).",
+            f"The adapter in {folder} is of an unsupported type ({str(kind)[:40]}).",
             "Use a LoRA adapter.",
         )
     if config.get("megatron_config"):
         # peft imports the module that `megatron_core` names.
         raise ModelLoadError(
-            f"The adapter in {folder} names a module to import, which is not done.",
+            f"The adapter in {folder} requires importing a module, which isn't allowed.",
             "Use an adapter that was not made for Megatron.",
         )
     if field := adapter_patterns.wrong_field(config):
         raise ModelLoadError(
-            f"{folder / _CONFIG} names layers in {field[:40]} by a pattern that could take forever to match.",
-            "Write the names of the layers there as a plain list, or use another adapter.",
+            f"{folder / _CONFIG} selects layers in {field[:40]} with a pattern that could take too long to match.",
+            "Replace the pattern with a plain list of layer names, or use another adapter.",
         )
     if not _is_quick_start(config):
         raise ModelLoadError(
-            f"{folder / _CONFIG} asks for far too many rounds of work before its weights are read.",
-            "Copy the adapter again, or use another one.",
+            f"{folder / _CONFIG} requires far too many initialization steps.",
+            "Download or copy the adapter again, or use another one.",
         )
     if not _is_replication(config.get("layer_replication")):
         raise ModelLoadError(
-            f"{folder / _CONFIG} asks for more layers than any model has.",
-            "Copy the adapter again.",
+            f"{folder / _CONFIG} specifies more layers than any model has.",
+            "Download or copy the adapter again.",
         )
 
 
@@ -178,17 +178,17 @@ def _is_replication(value: Any) -> bool:
 
 
 def notes(adapter: str, folder: Path | None, model_folder: Path) -> list[str]:
-    """Return what is to be known of a model's adapters.
+    """Return notes for the user about a model's adapters.
 
     Args:
         adapter: what the user called the one that was put on; empty for none.
         folder: holds it.
         model_folder: holds the model, and perhaps another adapter.
     """
-    found = [f"With the adapter {Path(adapter).name}."] if adapter else []
+    found = [f"Using the adapter {Path(adapter).name}."] if adapter else []
     if (model_folder / _CONFIG).is_file() and folder != model_folder:
         found.append(
-            "The model's folder also holds an adapter (LoRA), which is not used: name the folder as the adapter to use it."
+            "The model's folder also contains an adapter (LoRA), which isn't used. To use it, set the adapter to this folder."
         )
     return found
 
@@ -198,9 +198,13 @@ def _config(folder: Path) -> Mapping[str, Any]:
     try:
         config = model_files.read_json(path)
     except (OSError, ValueError) as error:
-        raise ModelLoadError(f"{path} can't be read.", "Copy the adapter again.") from error
+        raise ModelLoadError(
+            f"{path} can't be read.", "Download or copy the adapter again."
+        ) from error
     if not isinstance(config, dict):
-        raise ModelLoadError(f"{path} holds no adapter.", "Copy the adapter again.")
+        raise ModelLoadError(
+            f"{path} doesn't contain an adapter.", "Download or copy the adapter again."
+        )
     return config
 
 
@@ -214,31 +218,31 @@ def _check_ranks(
     most = max(there, default=_MOST_RANK)
     if any(rank is not None and not limits.is_count(rank, most) for rank in ranks):
         raise ModelLoadError(
-            f"{folder / _CONFIG} names a rank that the adapter's matrices don't have.",
-            "Copy the adapter again.",
+            f"{folder / _CONFIG} specifies a rank that doesn't match the adapter's matrices.",
+            "Download or copy the adapter again.",
         )
 
 
 def _shapes(folder: Path) -> dict[str, tuple[str, limits.Shape]]:
     found: dict[str, tuple[str, limits.Shape]] = {}
     for path in model_files.entries(folder, "*.safetensors"):
-        # What is broken is found out by those who read it.
+        # Readers report broken files.
         with contextlib.suppress(OSError, ValueError):
             found |= safetensors_header.read_header(path)
     return found
 
 
 def _is_path(adapter: str) -> bool:
-    """Return whether this can only be a folder: a Hub id has at most one slash, between two names."""
+    """Return whether this can only be a folder: a Hub ID has at most one slash, between two names."""
     return adapter.startswith(("/", ".", "~")) or adapter.count("/") > 1 or "\\" in adapter
 
 
 def attach(model: PreTrainedModel, adapter: str, folder: Path, reporter: Reporter) -> TextModel:
-    """Return the model with an adapter on it.
+    """Return the model with an adapter attached.
 
     Args:
         model: the model.
-        adapter: what the user called the adapter.
+        adapter: the adapter's name as the user entered it.
         folder: holds it, and passed `check_fits`.
         reporter: takes the progress.
 
@@ -255,7 +259,7 @@ def attach(model: PreTrainedModel, adapter: str, folder: Path, reporter: Reporte
     try:
         wrapped: Any = PeftModel.from_pretrained(model, str(folder))
         reporter.check()
-        # A merged model is as fast as one without an adapter; quantised weights can't take the sum and keep it beside them.
+        # A merged model is as fast as one without an adapter; quantized weights can't take the sum and keep it beside them.
         if getattr(model, "is_quantized", False):
             made: TextModel = wrapped.get_base_model()
         else:
@@ -318,8 +322,8 @@ def _is_among(name: str, layers: Sequence[str]) -> bool:
 
 def _does_not_go(adapter: str, folder: Path) -> ModelLoadError:
     return ModelLoadError(
-        f"The adapter {adapter} does not go with this model.{_made_for(folder)}",
-        "Load the model that it was made for, or no adapter.",
+        f"The adapter {adapter} doesn't fit this model.{_made_for(folder)}",
+        "Load the model that it was made for, or load this model without the adapter.",
     )
 
 

@@ -1,6 +1,6 @@
 """Whether the names of layers in an adapter's config can be matched in little time; it matches nothing itself.
 
-peft hands them to `re`, which takes for ever over some patterns and holds the interpreter's lock all the while. A pattern is let
+peft hands them to `re`, which takes forever over some patterns and holds the interpreter's lock all the while. A pattern is let
 through if the ways in which it can be tried at one name are few: nothing is repeated but a single character, few of these
 repetitions follow each other, and few alternatives begin alike.
 """
@@ -56,7 +56,7 @@ def _is_usable(value: object) -> bool:
         return len(value) <= _MOST_KEYS and all(map(_is_name, value))
     if isinstance(value, list):
         return len(value) <= _MOST_NAMES and all(map(_is_name, value))
-    # Nothing, a number or a truth value is no pattern.
+    # None, a number, or a Boolean isn't a pattern.
     return True
 
 
@@ -84,7 +84,7 @@ def _sequence(items: Sequence[tuple[Any, Any]]) -> _Cost:
     for item in items:
         cost = cost.then(_item(*item))
         if cost.choices > _MOST_CHOICES:
-            # Sooner, since the product of thousands of them takes time of its own.
+            # Early, since the product of thousands of them takes time.
             raise ValueError("too many alternatives")
     return cost
 
@@ -105,7 +105,7 @@ def _item(kind: Any, value: Any) -> _Cost:
         return _branch(value[1])
     if kind in _REPEATS:
         return _repeat(*value)
-    raise ValueError("a part that has no place in a layer's name")
+    raise ValueError("a part that can't occur in a layer name")
 
 
 def _repeat(least: int, most: int, items: Sequence[tuple[Any, Any]]) -> _Cost:

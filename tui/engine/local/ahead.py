@@ -1,4 +1,4 @@
-"""Computes ahead, while the user reads and types, what is certain of the next prompt: everything before the next message."""
+"""Precomputes the known part of the next prompt (everything before the next message) while the user reads and types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
     """Compute ahead; see `Engine.prepare`.
 
     Raises:
-        Exception: whatever torch or the model raised.
+        Exception: an error from torch or the model.
     """
     import torch
 
@@ -42,7 +42,7 @@ def prepare(loaded: LoadedModel, request: GenerateRequest, cancelled: IsCancelle
         return True
     rotary = loaded.cache.rotary
     if rotary.key(len(ids)) != rotary.key(len(ids) + _LEAST_TOKENS):
-        # A longer prompt asks for other frequencies.
+        # A longer prompt requires other frequencies.
         return True
     if len(ids) - loaded.cache.covers((*ids, -1)) < _LEAST_TOKENS:
         return True

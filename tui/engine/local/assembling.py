@@ -1,4 +1,4 @@
-"""Puts together what replying needs, of a model whose weights were read."""
+"""Assembles everything needed for replies once a model's weights are loaded."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _info(
 ) -> ModelInfo:
     request, method = prepared.request, prepared.method
     known = facts.folder_facts(prepared.parts.folder)
-    locked = f"the checkpoint is already quantised ({method})" if method else ""
+    locked = f"the checkpoint is already quantized ({method})" if method else ""
     return ModelInfo(
         model=prepared.parts.source.model,
         name=prepared.parts.source.name,
@@ -170,7 +170,7 @@ def take_assistant(loaded: LoadedModel, small: LoadedModel) -> None:
     """
     if not loaded.speculation.can_cut or small.cache.kind is not CacheKind.CUTTABLE:
         raise ModelLoadError(
-            f"{small.info.name} can't draft for {loaded.info.name}: recurrent models take no drafts back.",
+            f"{small.info.name} can't draft for {loaded.info.name}: recurrent models can't discard drafted tokens.",
             "Choose another assistant, or none.",
         )
     if small.tokenizer.get_vocab() == loaded.tokenizer.get_vocab():

@@ -1,4 +1,4 @@
-"""Leads transformers to weights that it would not find by their names, or of which a stale list says otherwise.
+"""Helps transformers find weights with unusual names or an outdated index.
 
 It looks for four names. Where the weights of a folder have others, it is given a private folder of links to them under the names that it
 knows, with a list made of what the files hold. Which files these are is `checkpoint`'s business.
@@ -37,7 +37,7 @@ def found_by_name(folder: Path, weights: Weights) -> Iterator[Path]:
         except OSError as error:
             raise ModelLoadError(
                 f"The temporary folder can't be used ({error.strerror or error}).",
-                "Make room there, or name another one in the environment variable TMPDIR.",
+                "Free some space there, or set the environment variable TMPDIR to another folder.",
             ) from error
         yield made
 

@@ -58,7 +58,7 @@ class ModelDrafter:
         return self
 
     def forget(self) -> None:
-        """Empty the cache; the next draft begins anew."""
+        """Empty the cache; the next draft starts over."""
         self.cache.reset()
         self._held, self._agreed = [], 0
 
@@ -70,7 +70,7 @@ class ModelDrafter:
         try:
             return self._drafted(ids, count)
         except NotFiniteError:
-            # Its cache would spoil every later draft.
+            # Its cache would corrupt every later draft.
             self._is_broken = True
             self.forget()
             return ()
@@ -185,7 +185,7 @@ class TranslatingDrafter:
         return self
 
     def forget(self) -> None:
-        """Begin anew with the next draft."""
+        """Begin again with the next draft."""
         self._generator = None
 
     def draft(self, ids: Sequence[int]) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""Which attention implementation is asked for, by the user or by a model's config, and whether it can run here.
+"""Checks the attention implementation requested by the user or a model's config.
 
 What the user names is taken or refused before the former model goes; what a config names is a wish.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMMON: Final = ("sdpa", "eager")
 _WISHES: Final = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
 _LONGEST: Final = 60
-_HINT: Final = "Name sdpa or eager, or none for the best one here."
+_HINT: Final = "Use sdpa or eager, or leave it empty for the best available one."
 
 
 def check(named: str, device: str) -> None:
@@ -35,13 +35,13 @@ def check(named: str, device: str) -> None:
     shown = sanitize_line(named, _LONGEST)
     keys: Callable[[], list[str]] = ALL_ATTENTION_FUNCTIONS.valid_keys
     if named not in keys():
-        raise ModelLoadError(f"There is no attention {shown!r} here.", _HINT)
+        raise ModelLoadError(f"The attention implementation {shown!r} isn't available.", _HINT)
     if not named.startswith("flash_attention"):
         return
     available: Any = getattr(import_utils, f"is_flash_attn_{named[-1]}_available", None)
     if not device.startswith("cuda") or available is None or not available():
         raise ModelLoadError(
-            f"The attention {shown} needs its package and a GPU of Nvidia's, and can't run here.",
+            f"The attention implementation {shown} requires its own package and an Nvidia GPU, so it can't run on this machine.",
             _HINT,
         )
 
@@ -62,8 +62,8 @@ def note(wished: str, config: PreTrainedConfig) -> str:
     if wished in ("", used, *_COMMON) or not isinstance(used, str):
         return ""
     # Its own kernels are of the same kind, and no name that anybody knows.
-    known = used if used in (*_COMMON, "flash_attention_2") else "the best one here"
+    known = used if used in (*_COMMON, "flash_attention_2") else "the best available one"
     return (
-        f"The config.json of this model asks for the attention {wished}, which not every machine has: {known} is used. "
-        "Name it in the settings to use it all the same."
+        f"The config.json of this model specifies the attention implementation {wished}, which isn't available on every machine. Using {known} instead. "
+        "To use it anyway, choose it in the settings."
     )

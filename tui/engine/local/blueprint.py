@@ -1,5 +1,5 @@
-"""Builds a model without its weights, to find out before anything is given up for it whether its config can be built at all and
-whether the files hold as many weights as it asks for.
+"""Builds a model without its weights, to check, before the current model is released, that its config can be built and
+that the files contain as many weights as it requires.
 
 It takes a fraction of a second and no memory to speak of: the tensors have shapes, and no content.
 """
@@ -26,26 +26,26 @@ def check(folder: Path, config: PreTrainedConfig, method: str, name: str) -> Non
     """Check that a config can be built and that its weights can be in the files beside it.
 
     Args:
-        folder: holds the files.
+        folder: contains the files.
         config: transformers' own, as it was read from there; of a kind that transformers knows.
-        method: how the checkpoint is already quantised; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
         name: of the model.
 
     Raises:
         ModelLoadError: it asks for far more weights than there are, or for tables that no memory holds.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     wanted, buffer_bytes = _sizes(config)
     there = _most_weights(folder, method)
     if wanted > there:
         raise ModelLoadError(
-            f"The config.json of {name} asks for {wanted:,} weights, far more than its files hold.",
-            "It may belong to another model: download or copy it again.",
+            f"The config.json of {name} requires {wanted:,} weights, far more than its files contain.",
+            "It may belong to another model. Download or copy it again.",
         )
     if buffer_bytes > _MOST_BUFFER_BYTES:
         raise ModelLoadError(
-            f"The config.json of {name} asks for tables of {buffer_bytes / 1e9:,.0f} GB.",
-            "It may belong to another model: download or copy it again.",
+            f"The config.json of {name} requires tables of {buffer_bytes / 1e9:,.0f} GB.",
+            "It may belong to another model. Download or copy it again.",
         )
 
 
@@ -63,7 +63,7 @@ def _sizes(config: PreTrainedConfig) -> tuple[int, int]:
 
 
 def _most_weights(folder: Path, method: str) -> int:
-    """Return how many weights the files can hold at most; quantised ones may take a single bit each."""
+    """Return how many weights the files can hold at most; quantized ones may take a single bit each."""
     known = facts.folder_facts(folder)
     stored = model_files.total_bytes(
         path for path in model_files.entries(folder) if path.suffix in (".safetensors", ".bin")

@@ -40,7 +40,7 @@ def kind_of(model: PreTrainedModel) -> CacheKind:
     from transformers import DynamicCache
 
     if not argument_of(model) or type(model).__module__.startswith("transformers_modules"):
-        # Code from a repository may expect a cache of its own making.
+        # Custom code may expect its own cache class.
         return CacheKind.NONE
     if getattr(model.config.get_text_config(), "attention_chunk_size", None) is not None:
         return CacheKind.NONE

@@ -34,7 +34,7 @@ PARTS: Final = "parts"
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What a chat template takes.
+    """What a chat template supports.
 
     Attributes:
         forms: how it wants what each role says; roles that are not in it are not taken.
@@ -143,7 +143,7 @@ def shaped(chat: Sequence[Message], ability: Ability, *, continues: bool = False
     rest = [_later(turn, ability, notes) for turn in turns[len(start) :]]
     if ability.lead and not start:
         notes[
-            f"This model's chat template wants a system prompt: “{ability.lead}” is sent, as there is none."
+            f"This model's chat template requires a system prompt: “{ability.lead}” is sent because the chat has none."
         ] = None
         start = [_Turn(Message(SYSTEM, ability.lead))]
     if not ability.takes(SYSTEM):
@@ -153,7 +153,7 @@ def shaped(chat: Sequence[Message], ability: Ability, *, continues: bool = False
         start, rest = [], [*rest[:place], *folded, *rest[place:]]
     if _lacks_user(rest, ability, continues=continues):
         notes[
-            f"This model's chat template wants you to speak first: “{OPENER}” is sent before the first reply."
+            f"This model's chat template requires a message from you first: “{OPENER}” is sent before the first reply."
         ] = None
         rest = [_Turn(Message(USER, OPENER)), *rest]
     # What is written on inside its reasoning has no text yet that could be joined to another's.
@@ -185,12 +185,12 @@ def _is_sent(message: Message, ability: Ability, notes: dict[str, None]) -> bool
         return True
     if message.role == ASSISTANT:
         if message.reasoning:
-            notes["A reply that holds nothing but reasoning is not sent."] = None
+            notes["Replies that contain only reasoning are not sent."] = None
         return False
     if message.role == USER and ability.empty:
         return True
     if message.role != SYSTEM:
-        notes["A turn without text is not sent."] = None
+        notes["Turns without text are not sent."] = None
     return False
 
 
@@ -228,7 +228,7 @@ def _later(turn: _Turn, ability: Ability, notes: dict[str, None]) -> _Turn:
     if turn.message.role != SYSTEM or (ability.later_system and ability.takes(SYSTEM)):
         return turn
     notes[
-        "This model's chat template takes no system turn in the middle of a chat: it is sent as text in your message."
+        "This model's chat template doesn't support system turns in the middle of a chat: they are sent as text in your messages."
     ] = None
     return _Turn(Message(USER, turn.message.content), folded=True)
 
@@ -256,7 +256,7 @@ def _merged(turns: list[_Turn], ability: Ability, notes: dict[str, None]) -> lis
             continue
         if not is_folded:
             notes[
-                "This model's chat template takes no two turns of one speaker in a row: they are sent as one."
+                "This model's chat template doesn't support consecutive turns with the same role: they are sent as one."
             ] = None
         before.further.append(turn.message)
         before.folded = before.folded and turn.folded

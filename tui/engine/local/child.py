@@ -65,7 +65,7 @@ def run(
         finally:
             is_late = process.poll() is None
             if is_late:
-                # Not reaped yet, so that the number is still that of its group.
+                # Not reaped yet, so the number still identifies its group.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -1,4 +1,4 @@
-"""Code that a model brings along: whose it is, and whether the user has agreed to run it.
+"""Custom code of models: where it comes from, and whether the user has agreed to run it.
 
 Agreement is given for one version of the code of one repository or folder: the model's own, another repository that its configs
 name, and those of an assistant model each ask for themselves. What was agreed to is copied to a private folder, other
@@ -28,7 +28,7 @@ FetchCode = Callable[[str, str], Path]
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What of a model's code may run.
+    """The parts of a model's code that may run.
 
     Attributes:
         folder: where the model is loaded from.
@@ -44,17 +44,17 @@ class Code:
 def agreed(
     source: ModelSource, folder: Path, request: LoadRequest, fetch: FetchCode, private: Path
 ) -> Code:
-    """Return what of a model's code may run; nothing for a model that needs none, whatever was agreed to.
+    """Return which parts of a model's code may run; none if it needs none, regardless of agreements.
 
     Args:
         source: the model.
         folder: its folder; of a Hub model the one of a commit.
-        request: says what was agreed to.
+        request: contains the user's agreements.
         fetch: gets code from the Hub.
         private: where code that may run is copied to.
 
     Raises:
-        ModelLoadError: it needs code that the user has not agreed to, or that can't be had.
+        ModelLoadError: it requires code that the user has not agreed to or that is unavailable.
     """
     needs = find(read_configs(folder).files)
     if not needs.model_code and not needs.tokenizer_code:
@@ -89,14 +89,14 @@ def _own_files(
 
 
 def check_drafts(source: ModelSource, folder: Path) -> None:
-    """Check that a model can draft, or can be drafted for, before anybody is asked about its code.
+    """Check that a model can draft or use drafts, before the user is asked about its code.
 
     Raises:
         ModelLoadError: it is made by code of its own, which may keep what it has computed in whatever way it likes.
     """
     if find(read_configs(folder).files).model_code:
         raise ModelLoadError(
-            f"{source.name} needs code of its own, and such a model neither drafts nor takes drafts.",
+            f"{source.name} requires custom code, and speculative decoding doesn't support such models.",
             "Choose another assistant, or none.",
         )
 
@@ -119,7 +119,7 @@ def _check(source: ModelSource, own: CodeFiles, folder: Path, request: LoadReque
     subject = trust.subject(source.location if is_on_hub else str(folder), own.digest, commit)
     if subject not in request.trusted:
         place = "repository" if is_on_hub else "folder"
-        raise _unasked(f"{source.name} needs code from its own {place}", subject, own.python)
+        raise _unasked(f"{source.name} requires code from its own {place}", subject, own.python)
 
 
 def _other(name: str, source: ModelSource, request: LoadRequest, fetch: FetchCode) -> CodeFiles:
@@ -131,15 +131,15 @@ def _other(name: str, source: ModelSource, request: LoadRequest, fetch: FetchCod
         validate_repo_id(name)
     except HFValidationError as error:
         raise ModelLoadError(
-            f"{source.name} takes code from {name[:_LONGEST_NAME]!r}, which is no repository of the Hub.",
-            "Choose another model, or another revision of it.",
+            f"{source.name} requires code from {name[:_LONGEST_NAME]!r}, which isn't a valid Hub repository.",
+            "Choose another model or revision.",
         ) from error
     folder = fetch(name, "")
     found = read_code(folder)
     code = CodeFiles({file: found.files[file] for file in found.python})
     subject = trust.subject(name, code.digest, folder.name)
     if subject not in request.trusted:
-        raise _unasked(f"{source.name} needs code from another repository", subject, code.python)
+        raise _unasked(f"{source.name} requires code from another repository", subject, code.python)
     return code
 
 
@@ -147,7 +147,7 @@ def _unasked(what: str, subject: str, names: Sequence[str]) -> ModelLoadError:
     listed = ", ".join(name[:_LONGEST_NAME] for name in names[:_LISTED])
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ModelLoadError(
-        f"{what} ({trust.short(subject)}), which is not run unasked. Its files: {listed or 'none'}{more}.",
+        f"{what} ({trust.short(subject)}), which isn't run without your permission. Its files: {listed or 'none'}{more}.",
         "If you trust its authors, allow it in the app.",
         cause=FailureCause.CODE,
         subject=subject,
@@ -161,7 +161,7 @@ def _check_files_are_there(
         place = places.get(_repository(reference, source), "")
         if (f"{place}/{reference.file}" if place else reference.file) not in files:
             raise ModelLoadError(
-                f"{source.name} needs the code in {reference.file[:_LONGEST_NAME]}, which is not there.",
+                f"{source.name} requires the code in {reference.file[:_LONGEST_NAME]}, which is missing.",
                 "Download or copy the model again.",
             )
 

@@ -1,4 +1,4 @@
-"""Where torch keeps the code that it compiles: in a private folder, of which a later process takes what is as it was left.
+"""The private folder where torch stores compiled code; a later process reuses the files that are unchanged.
 
 By itself torch takes a folder with a guessable name in the system's folder for temporary files, where another user may have put code
 before. What is there is unpickled and run. It does not compile anything itself, and torch need not be there.
@@ -35,7 +35,7 @@ class CodeCache:
         self._is_ours = False
 
     def open(self) -> None:
-        """Have torch use the folder; before it compiles anything. A folder that the user named for it stays."""
+        """Make torch use the folder; call before it compiles anything. A folder set by the user is kept."""
         # The compiler is found through the path, where the current folder must not stand.
         os.environ["PATH"] = search_path()
         # These lie in the guessable folder whatever the variable says, and save no time that could be measured.
@@ -47,18 +47,18 @@ class CodeCache:
             self._is_ours = True
             os.environ[_VARIABLE] = str(self._folder)
         except OSError as error:
-            _log.warning("compiled code is not kept: %s", error)
+            _log.warning("can't keep compiled code: %s", error)
             os.environ[_VARIABLE] = str(self._passing())
 
     def seal(self) -> None:
-        """Note what is in the folder now: all that a later process takes."""
+        """Record the folder's contents, which are all that a later process accepts."""
         if not self._is_ours:
             return
         try:
             _close_to_others(self._folder)
             manifest.write(self._folder)
         except OSError as error:
-            _log.warning("compiled code is not kept: %s", error)
+            _log.warning("can't keep compiled code: %s", error)
 
     def _take(self) -> None:
         """Make the folder this process's own, and rid it of all that was not noted.
@@ -71,7 +71,7 @@ class CodeCache:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if removed := manifest.keep_intact(self._folder):
-                _log.info("compiled code that is not as it was left: %d files removed", removed)
+                _log.info("removed %d compiled files that changed since they were written", removed)
         except BaseException:
             os.close(fd)
             raise

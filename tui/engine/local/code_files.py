@@ -1,4 +1,4 @@
-"""The files of a repository or folder that decide what code of it runs: read once, digested, and laid down where nobody else writes.
+"""The files of a repository or folder that determine which code runs: read once, hashed, and copied to a private folder.
 
 What was digested is what runs: transformers is given the private copy, and never the folder that the files came from.
 """
@@ -27,7 +27,7 @@ _MOST_BYTES: Final = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class CodeFiles:
-    """Files by their path inside their folder, with slashes between its parts."""
+    """File contents by relative path, with slashes as separators."""
 
     files: Mapping[str, bytes]
 
@@ -48,7 +48,7 @@ class CodeFiles:
 
 
 def read_configs(folder: Path) -> CodeFiles:
-    """Return a folder's configs alone; what can't be read is left out."""
+    """Return only a folder's configs; unreadable files are omitted."""
     found: dict[str, bytes] = {}
     for path in sorted(folder.glob("*config*.json")):
         with contextlib.suppress(OSError):
@@ -130,7 +130,7 @@ def lay_down(files: CodeFiles, folder: Path, source: Path) -> Path:
     except OSError as error:
         raise ModelLoadError(
             f"The model's code can't be copied to {folder.parent} ({error.strerror or error}).",
-            "Make room there.",
+            "Free some space there.",
         ) from error
     return folder
 
@@ -149,6 +149,6 @@ def _fill(made: Path, files: CodeFiles, source: Path) -> None:
 
 def _too_many(folder: Path) -> ModelLoadError:
     return ModelLoadError(
-        f"The folder {folder} holds too much to look for the model's code in it.",
-        "Name a folder that holds the model alone.",
+        f"The folder {folder} contains too many files to search for the model's code.",
+        "Use a folder that contains only the model.",
     )

@@ -1,4 +1,4 @@
-"""What the configs of a model say of code: which of its parts can't be loaded without, and where the code for them is.
+"""Which parts of a model require custom code according to its configs, and where that code is.
 
 Configs are only read here. Whether the code may run is decided in `code`.
 """
@@ -46,7 +46,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a model needs code for.
+    """The parts of a model that require custom code.
 
     Attributes:
         config: what transformers takes for the model's config.
@@ -96,7 +96,7 @@ class Needs:
 
 
 def find(files: Mapping[str, bytes]) -> Needs:
-    """Return what a model needs code for.
+    """Return which parts of a model require custom code.
 
     Args:
         files: the configs of its folder, by name.
@@ -118,7 +118,7 @@ def find(files: Mapping[str, bytes]) -> Needs:
 
 
 def parsed(name: Json) -> Reference:
-    """Return what the name of a class in code means.
+    """Parse a reference to a class in custom code.
 
     Raises:
         ModelLoadError: it leads out of the repository, or means nothing.
@@ -126,8 +126,8 @@ def parsed(name: Json) -> Reference:
     found = _REFERENCE.fullmatch(name) if isinstance(name, str) else None
     if found is None:
         raise ModelLoadError(
-            f"The model names its code in a way that can't be followed ({str(name)[:80]!r}).",
-            "Choose another model, or another revision of it.",
+            f"The model refers to its code in an invalid way ({str(name)[:80]!r}).",
+            "Choose another model or revision.",
         )
     return Reference(found["repository"] or "", found["module"], found["name"])
 

@@ -1,4 +1,4 @@
-"""Decodes with a pass that torch compiled: fewer, larger steps, which on a GPU are also launched as one.
+"""Decodes with a pass compiled by torch: fewer, larger steps, which on a GPU are also launched as one.
 
 Compiled code needs keys and values that stay where they are, in a cache of fixed size. The caches that are kept grow, and can be
 cut and copied. So the start of a chat that is computed goes into the fixed cache before a reply is decoded, and what was added comes
@@ -44,17 +44,17 @@ _WARM_UP_PASSES: Final = 3
 
 
 def why_not(model: PreTrainedModel, kind: CacheKind) -> str:
-    """Return why a model's pass can't be compiled, as a part of a sentence; empty when it can."""
+    """Return the reason why a model's pass can't be compiled, as part of a sentence; empty if it can."""
     quantizer = getattr(model, "hf_quantizer", None)
     places = set((getattr(model, "hf_device_map", None) or {}).values())
     layers = cache_layers.fresh(model.config).layers if kind is CacheKind.CUTTABLE else []
     attention = getattr(model.config, "_attn_implementation", "")
     if attention not in _KNOW_FIXED_CACHES:
-        return f"the attention {attention} takes no cache of fixed size"
+        return f"the attention {attention} doesn't support a fixed-size cache"
     if not layers or any(isinstance(layer, GrowingSlidingLayer) for layer in layers):
-        return "its KV cache has no fixed size"
+        return "its KV cache doesn't have a fixed size"
     if not getattr(model, "_can_compile_fullgraph", False):
-        return f"the code of {type(model).__name__} is not made for it"
+        return f"the code of {type(model).__name__} doesn't support compilation"
     if quantizer is not None and not quantizer.is_compileable:
         return "its quantization can't be compiled"
     if len(places) > 1:
@@ -92,7 +92,7 @@ class Compiled:
         """Compile for the smallest cache.
 
         Raises:
-            Exception: whatever the compiler raised.
+            Exception: an error from the compiler.
         """
         import torch._inductor.config as inductor
 
@@ -100,7 +100,7 @@ class Compiled:
         inductor.compile_threads = 1
         # They lie in a folder with a guessable name that all users share; see `code_cache`, which may have come too late.
         inductor.cpp_cache_precompile_headers = False
-        # Sizes of several models, each compiled for anew.
+        # Sizes of several models, each compiled for again.
         torch._dynamo.config.recompile_limit = _MOST_SIZES  # noqa: SLF001 - its only name
         model = self.forward.model
         cache = cache_layers.fresh(model.config)
@@ -160,7 +160,7 @@ class Compiled:
                 self._known.add(size)
                 self.keep_code()
         except Exception as error:  # noqa: BLE001 - memory may be short, and compilers fail in many ways: it goes without
-            failures.log(_log, logging.WARNING, f"nothing compiled for {size} tokens", error)
+            failures.log(_log, logging.WARNING, f"nothing was compiled for {size} tokens", error)
             self._unusable.add(size)
             self.drop_cache()
             return False
@@ -176,7 +176,7 @@ class Compiled:
         self.cache, self.size, self.bytes = None, 0, 0
 
     def forget_code(self) -> None:
-        """Take note that all compiled code is gone."""
+        """Record that all compiled code was discarded."""
         self._known.clear()
 
     @property
@@ -185,7 +185,7 @@ class Compiled:
 
     def _fill(self, cache: Cache, held: int, size: int) -> None:
         if self.cache is None or self.size != size:
-            # The old one first: both may not fit.
+            # Free the old one first: both may not fit in memory.
             self.drop_cache()
             self.cache = StaticCache(config=self.forward.model.config, max_cache_len=size)
             self.size = size
@@ -204,7 +204,7 @@ class Compiled:
         options: dict[str, Any] = {"past_key_values": self.cache, "logits_to_keep": logits}
         options["position_ids"] = torch.arange(past, past + count, device=ids.device).unsqueeze(0)
         model = self.forward.model
-        # Cut out of a longer one it has another stride in each reply, for which it would be compiled anew.
+        # Cut out of a longer one it has another stride in each reply, for which it would be compiled again.
         own = ids.flatten().clone().unsqueeze(0)
         run = model.get_compiled_call(self.options) if count == 1 else model
         made = run(input_ids=own, use_cache=True, return_dict=True, **options)

@@ -1,4 +1,4 @@
-"""Makes transformers' config of what a config.json says, and turns what it stumbles over into a sentence about that file.
+"""Builds transformers' config from a config.json, and turns errors into messages about that file.
 
 What a value means that is written in another way is said by `config_values`; which models can be loaded is `model_classes`' business.
 """
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 _LONGEST: Final = 60
 _FIELD: Final = re.compile(r"alidation error for field '(\w{1,80})'")
 _LACKING: Final = re.compile(r"Missing required keys in `rope_parameters`.*?: (\{.*\})")
-_NEWER: Final = "A newer transformers may know it: pip install -U transformers"
+_NEWER: Final = "A newer version may support it: pip install -U transformers"
 _AGAIN: Final = "Download or copy it again, or choose another model."
 
 
@@ -33,14 +33,14 @@ def read(
     """Return transformers' config.
 
     Args:
-        folder: holds the model.
+        folder: contains the model.
         config: what its config.json means.
         options: for `from_pretrained`.
         as_written: whether that is what it says; otherwise transformers is given what it means.
 
     Raises:
         ModelLoadError: no room for a temporary file.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     from transformers import AutoConfig
 
@@ -52,7 +52,7 @@ def read(
     except OSError as error:
         raise ModelLoadError(
             f"The temporary folder can't be used ({error.strerror or error}).",
-            "Make room there, or name another one in the environment variable TMPDIR.",
+            "Free some space there, or set the environment variable TMPDIR to another folder.",
         ) from error
     with place:
         return AutoConfig.from_pretrained(place.name, **options)
@@ -78,14 +78,14 @@ def with_kind(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def blamed(name: str, config: Mapping[str, Any]) -> Iterator[None]:
-    """Raise what a library raises inside the block as a sentence that says which value of a config it stumbled over.
+    """Convert an error raised inside the block into a message that names the offending config value.
 
     Args:
-        name: what the user called the model.
+        name: the model's name as the user entered it.
         config: what its config.json means.
 
     Raises:
-        ModelLoadError: in place of any other error but one that ends the thread.
+        ModelLoadError: instead of any error except those that end the thread.
     """
     with problems.blamed_on("config.json", name):
         try:
@@ -104,19 +104,19 @@ def _problem(error: Exception, name: str, config: Mapping[str, Any]) -> ModelLoa
     if isinstance(error, KeyError) and error.args and (key := _key_of(config, error.args[0])):
         shown = failures.words(error, _LONGEST)
         return ModelLoadError(
-            f"The config.json of {name} says {key} is {shown}, which the installed transformers does not know.",
+            f"The config.json of {name} sets {key} to {shown}, which the installed version of transformers doesn't support.",
             _NEWER,
         )
     if found := _FIELD.search(text):
         value = repr(_value_of(config, found[1]))
         return ModelLoadError(
-            f"The config.json of {name} says {found[1]} is {value[:_LONGEST]}, which can't be.",
+            f"The config.json of {name} sets {found[1]} to {value[:_LONGEST]}, which isn't valid.",
             _AGAIN,
         )
     if found := _LACKING.search(text):
         keys = ", ".join(sorted(re.findall(r"'(\w{1,60})'", found[1])))
         return ModelLoadError(
-            f"The config.json of {name} scales its positions (rope_parameters) without saying {keys}.",
+            f"The config.json of {name} scales its positions (rope_parameters) but doesn't specify {keys}.",
             _AGAIN,
         )
     if (said := _odd_factors(config)) and isinstance(error, RuntimeError | ValueError):
@@ -155,7 +155,7 @@ def _odd_factors(config: Mapping[str, Any]) -> str:
         factors = rope.get("long_factor") if isinstance(rope, Mapping) else None
         share = text.get("partial_rotary_factor", 1.0)
         if isinstance(factors, list) and size and len(factors) != int(size * share) // 2:
-            return f"{len(factors)} in place of {int(size * share) // 2}"
+            return f"{len(factors)} instead of {int(size * share) // 2}"
     return ""
 
 

@@ -32,19 +32,19 @@ _MOST_DRAFTED: Final = 30
 
 
 class Drafter(Protocol):
-    """Foresees tokens."""
+    """Drafts tokens."""
 
     def draft(self, ids: Sequence[int]) -> Sequence[int]:
-        """Return what may come after these ids; empty when that is not worth a try."""
+        """Return a draft of the tokens after these IDs; empty if drafting isn't worthwhile."""
         ...
 
     def learn(self, drafted: int, accepted: int, elapsed_s: float) -> None:
-        """Take note of a pass: how many tokens had been drafted, how many were right, and how long it took."""
+        """Record a pass: how many tokens were drafted, how many were accepted, and how long it took."""
         ...
 
 
 class NoDrafter:
-    """Foresees nothing."""
+    """Never drafts."""
 
     def draft(self, ids: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - the protocol's
         """Return nothing."""
@@ -94,7 +94,7 @@ class Decoder:
         generation_config: GenerationConfig,
         **_options: Any,
     ) -> Tensor:
-        """Decode until a stopping criterion fires; return prompt and reply as `generate` does.
+        """Decode until a stopping criterion is met; return prompt and reply as `generate` does.
 
         Raises:
             NotFiniteError: the model's logits are no numbers.

@@ -1,4 +1,4 @@
-"""Turns token ids into text while they are generated. Never gives half a character, and never changes what it gave.
+"""Converts token IDs to text while they are generated. Never returns partial characters or changes text it returned.
 
 Any ids have a text, also those that make no character: a byte that belongs to none is U+FFFD, and the text goes on right after it. The
 tokenizers library decodes runs of bytes as a whole, so that a stray one changes the text of those before it: with bytes for what a vocabulary
@@ -30,7 +30,7 @@ _PLACEHOLDER: Final = "<0x3F>"
 
 
 class Characters:
-    """Puts bytes together to characters."""
+    """Assembles bytes into characters."""
 
     def __init__(self, *, marks_each: bool) -> None:
         """Start with none.
@@ -42,7 +42,7 @@ class Characters:
         self._held = b""
 
     def feed(self, data: bytes) -> str:
-        """Return the characters that are whole now."""
+        """Return the complete characters."""
         return self._decoded(self._held + data, is_all=False)
 
     def flush(self) -> str:
@@ -79,7 +79,7 @@ class ByteLevelDetokenizer:
             self.step(token)
 
     def step(self, token: int) -> str:
-        """Return the text that is whole now; empty while a character is not."""
+        """Return the text that is complete; empty while a character is incomplete."""
         piece = self._backend.id_to_token(token)
         return self._characters.feed(_bytes_of(piece)) if piece else ""
 
@@ -118,7 +118,7 @@ class WindowDetokenizer:
             self.step(token)
 
     def step(self, token: int) -> str:
-        """Return the text that is whole now; empty while a character is not."""
+        """Return the text that is complete; empty while a character is incomplete."""
         byte = self._byte(token)
         if byte is not None:
             self._after_bytes = True

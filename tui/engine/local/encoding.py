@@ -1,4 +1,4 @@
-"""Turns text into token ids with a tokenizer that may take for ever.
+"""Converts text to token IDs with a tokenizer that may never finish.
 
 A tokenizer's regular expressions come with the model, and a slow tokenizer is Python code of its own. Each piece of work is done on a
 thread that can be left behind, so that a job ends when it is cancelled or takes too long, whatever the tokenizer does.
@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 
 
 def clean(text: str) -> str:
-    """Return a text that a tokenizer takes: half characters, which files and command lines may hold, become U+FFFD."""
+    """Return a text that a tokenizer accepts: lone surrogates become U+FFFD."""
     if not _SURROGATE.search(text):
         return text
     # The two halves of one character may have come apart, and stand side by side.
@@ -40,7 +40,7 @@ class Encoder:
         self._attempts = Attempts(_WITHIN_S)
 
     def run(self, work: Callable[[], _Result], cancelled: IsCancelled = never) -> _Result:
-        """Return what `work` returns, which has the tokenizer for itself.
+        """Return the result of `work`, which has exclusive use of the tokenizer.
 
         Raises:
             Cancelled: `cancelled` returned True; the work is left behind.
@@ -50,7 +50,7 @@ class Encoder:
             return self._attempts.run(work, cancelled)
         except StuckError as error:
             raise GenerationError(
-                f"The model's tokenizer does not come to an end ({error}).", _OTHER
+                f"The model's tokenizer didn't finish ({error}).", _OTHER
             ) from error
 
     # -- what follows is work: it belongs inside `run`
@@ -101,7 +101,7 @@ class Encoder:
     def _as_text(self, token: str) -> list[int]:
         ids = _in_the_middle(self._without_added, clean(token))
         if self._tokenizer.convert_tokens_to_ids(token) in ids:
-            raise ValueError(f"the tokenizer makes a control token of the text {token!r}")
+            raise ValueError(f"the tokenizer turns the text {token!r} into a control token")
         return ids
 
     def _without_added(self, text: str) -> list[int]:

@@ -54,7 +54,7 @@ class LocalEngine:
         self._loaded: LoadedModel | None = None
         self._request: LoadRequest | None = None
         self._kept: list[tuple[LoadRequest, LoadedModel]] = []
-        """Models that are not in use, and whose memory the user wants to spend."""
+        """Unused models that the user keeps in memory."""
         self._device = "cpu"
         self._native_made: Native | None = None
         self._native_tried = False
@@ -93,7 +93,7 @@ class LocalEngine:
         return device, replace(memory.read(device), half_dtype=placement.half_dtype(device))
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Load a model in place of the one that is loaded, which is freed once the new one has passed its checks.
+        """Load a model and replace the loaded one, which is freed once the new one has passed its checks.
 
         Raises:
             ModelLoadError: it could not be loaded; `loaded` tells whether the former model is still there.
@@ -142,7 +142,7 @@ class LocalEngine:
     def _load(self, source: ModelSource, request: LoadRequest, reporter: Reporter) -> ModelInfo:
         from tui.engine.local import assembling
 
-        # All that can be refused or has to be asked about comes before the former model goes.
+        # Everything that can fail or require a question comes before the current model is released.
         prepared = self._prepared(source, request, reporter)
         drafting = self._prepared_assistant(request, reporter) if request.assistant else None
         if request.keeps_former:
@@ -250,7 +250,7 @@ class LocalEngine:
         if source.kind is ModelKind.FOLDER:
             return source.path
         if source.kind is ModelKind.HUB:
-            reporter.step("Asking the Hub")
+            reporter.step("Contacting the Hub")
             # It may wait for the network, and keeps out of what goes on in the process.
             return reporter.run(
                 lambda: self._hub.snapshot(
@@ -258,7 +258,7 @@ class LocalEngine:
                     request.revision,
                     tqdm_class=reporter.download_bar("Downloading"),
                     check=reporter.check,
-                    tell=lambda text: reporter.step(text or "Asking the Hub"),
+                    tell=lambda text: reporter.step(text or "Contacting the Hub"),
                 ),
                 alone=False,
             )
@@ -287,7 +287,7 @@ class LocalEngine:
     def _pieces(
         self, repository: str, commit: str, names: tuple[str, ...], reporter: Reporter
     ) -> Path:
-        reporter.step("Asking the Hub")
+        reporter.step("Contacting the Hub")
         bar = reporter.download_bar("Downloading")
         return reporter.run(
             lambda: self._hub.pieces(

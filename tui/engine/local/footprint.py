@@ -42,7 +42,7 @@ def _weights(model: PreTrainedModel) -> Iterator[object]:
 
 
 def _state_tensors(state: Any) -> Iterator[object]:
-    """Yield what bitsandbytes keeps of a 4-bit weight, whose scales may be quantised in turn."""
+    """Yield what bitsandbytes keeps of a 4-bit weight, whose scales may be quantized in turn."""
     yield from (state.absmax, state.code, getattr(state, "offset", None))
     nested = getattr(state, "state2", None)
     if nested is not None:

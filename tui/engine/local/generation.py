@@ -1,4 +1,4 @@
-"""Makes one reply with a loaded model: prompt, prefill in chunks, decoding, and what it cost."""
+"""Generates one reply with a loaded model: prompt, chunked prefill, decoding, and statistics."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _OWN_MODES: Final = ("greedy_search", "sample")
 
 @dataclass(slots=True)
 class _Account:
-    """What a reply costs, as far as it got."""
+    """What a reply costs, so far."""
 
     asked_s: float
     prompt_tokens: int = 0
@@ -140,7 +140,7 @@ def reply(
         if isinstance(error, NothingLeftError):
             raise soundness.nothing_left(account.stats(streamer)) from error
         if problems.is_out_of_memory(error):
-            # What was kept for later turns stands in the way of this one.
+            # The caches kept for later turns take the memory that this one needs.
             loaded.cache.drop()
         raise problems.generation_error(error, account.stats(streamer)) from error
     streamer.finish()
@@ -212,7 +212,7 @@ class _Job:
             kept = pool.entries or (self.account.lent and self.account.lent.tokens)
             if self.streamer.ids or not kept or not problems.is_out_of_memory(error):
                 raise
-            _log.warning("memory ran out; the kept KV caches are given up")
+            _log.warning("out of memory; releasing the saved KV caches")
             problems.release(error)
         pool.drop()
         problems.free_device_memory()

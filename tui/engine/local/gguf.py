@@ -1,8 +1,8 @@
-"""Turns a GGUF file into a folder that transformers loads in a second, once, in the cache folder.
+"""Converts a GGUF file once, in the cache folder, into a folder that transformers loads in a second.
 
 transformers parses GGUF in pure Python, which takes half a minute even for a small model. The weights are unpacked to
 16 bits on the way. A conversion becomes visible under its key only when it is whole, and is used only as long as it is as it was
-written; otherwise it is made anew.
+written; otherwise it is rebuilt.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def convert(path: Path, cache_folder: Path, reporter: Reporter) -> Path:
     except OSError as error:
         raise ModelLoadError(
             f"The converted model can't be written to {folder.parent} ({error.strerror or error}).",
-            "Make room there, and see that the folder is yours.",
+            "Free some space there, and check that you own the folder.",
         ) from error
     return folder
 
@@ -92,7 +92,7 @@ def _is_there(folder: Path, reporter: Reporter) -> bool:
         return False
     if manifest.is_whole(folder, reporter.check):
         return True
-    _log.warning("the conversion %s is made anew: it is not as it was written", folder)
+    _log.warning("redoing the conversion %s: it changed since it was written", folder)
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
     else:
@@ -113,7 +113,7 @@ def _whole_or_nothing(folder: Path, reporter: Reporter) -> Iterator[Path]:
         try:
             unfinished.rename(folder)
         except OSError:
-            # Another process may have converted the same file meanwhile.
+            # Another process may have converted the same file in the meantime.
             if not manifest.is_whole(folder, reporter.check):
                 raise
         fsync_folder(folder.parent)
@@ -140,7 +140,7 @@ def _check_room(folder: Path, whole: Whole) -> None:
     if needed > free:
         raise ModelLoadError(
             f"Unpacking this GGUF file takes {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free.",
-            "Make room there.",
+            "Free some space there.",
         )
 
 
@@ -170,19 +170,19 @@ def _convert_into(source: Path, folder: Path, header: Header, reporter: Reporter
             raise
         if "ignore_mismatched_sizes" in problems.words(error):
             raise ModelLoadError(
-                f"The weights in {source.name} have other shapes than its header says.",
-                "It was made or changed by a program that did not keep both alike: download another version of it.",
+                f"The weights in {source.name} have different shapes than its header specifies.",
+                "The program that created or changed the file left the two inconsistent. Download another version of the file.",
             ) from error
         raise ModelLoadError(
             f"The GGUF file {source.name} can't be used ({problems.words(error)}).",
-            f"transformers can't read every GGUF architecture (this one is {header.architecture or 'nameless'}): "
-            "choose the model's original weights instead.",
+            f"transformers can't read every GGUF architecture (this one is {header.architecture or 'unnamed'}). "
+            "Choose the model's original weights instead.",
         ) from error
     reporter.step("Saving the converted model")
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    # Small shards: a cancel is looked at between two of them.
+    # Small shards: cancellation is checked between shards.
     with reporter.alone(), reporter.weights("Saving the converted model", "files"):
         model.to(torch.bfloat16).save_pretrained(folder, max_shard_size=_SHARD_SIZE)
     tokenizer.save_pretrained(folder)

@@ -53,7 +53,7 @@ def join(whole: Whole, target: Path, check: Callable[[], None]) -> None:
 
 
 def size_bytes(whole: Whole) -> int:
-    """Return how much the joined file takes at most: more than the parts where tensors lie in the same place in them."""
+    """Return the maximum size of the joined file in bytes."""
     places = [place for header in whole.headers for place in header.places.values()]
     start = sum(header.data_start for header in whole.headers)
     return start + sum(place.size for place in places) + len(places) * _alignment(whole)
@@ -72,6 +72,6 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int, check: Callable[[], Non
         check()
         piece = source.read(min(size, _COPIED_BYTES))
         if not piece:
-            raise OSError(0, "a part got shorter", str(source.name))
+            raise OSError(0, "a part became shorter", str(source.name))
         target.write(piece)
         size -= len(piece)

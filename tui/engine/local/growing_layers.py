@@ -48,7 +48,7 @@ class Room:
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values of a layer that sees all tokens."""
+    """Keys and values of a full-attention layer."""
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -93,7 +93,7 @@ class GrowingLayer(DynamicLayer):
 
 
 class GrowingSlidingLayer(GrowingLayer, DynamicSlidingWindowLayer):
-    """Keys and values of a layer that sees a window; what slid out of it is kept, so that it can be moved back."""
+    """Keys and values of a sliding-window layer; tokens outside the window are kept so that it can be moved back."""
 
     def __init__(self, sliding_window: int, **_kwargs: Any) -> None:
         DynamicSlidingWindowLayer.__init__(self, sliding_window=sliding_window)

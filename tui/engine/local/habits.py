@@ -1,4 +1,4 @@
-"""What `generate` does with one model between its passes, found out by asking the model's own code.
+"""How `generate` prepares a model's passes, determined from the model's own code.
 
 A model's class may override how each pass is prepared: leave positions to the model, add inputs of its own, give up its cache. Whoever
 runs the passes must do the same to get the same tokens. Imports torch: only to be imported when a model is there.
@@ -32,7 +32,7 @@ def gives_positions(model: TextModel, argument: str) -> bool:
 
 
 def gives_up_cache(model: TextModel, argument: str, length: int) -> bool:
-    """Return whether `generate` computes everything anew when the text grows past a length; the other arguments as above."""
+    """Return whether `generate` computes everything again when the text grows past a length; the other arguments as above."""
     if length > _MOST_TOKENS:
         return False
     made = _prepared(model, argument, length + 1)

@@ -1,4 +1,4 @@
-"""Imports torch and transformers without freezing the screen, and keeps all that libraries say off the terminal.
+"""Imports torch and transformers without freezing the screen, and keeps library output off the terminal.
 
 Everything heavy in `engine.local` is imported after `import_heavy` ran, on the worker's thread. Where log lines go in the
 end is not decided here: they reach the root logger.
@@ -39,7 +39,7 @@ _TALKATIVE: Final = (
 
 
 def import_heavy() -> None:
-    """Import torch and transformers, and send their output to `logging`. Quick when they are there already.
+    """Import torch and transformers and route their output to `logging`. Fast if they are already imported.
 
     Raises:
         ModelLoadError: they are not installed, or broken.
@@ -62,7 +62,7 @@ def import_heavy() -> None:
         check_library()
         raise ModelLoadError(
             f"PyTorch or transformers can't be imported ({words(error)}).",
-            "Install chat-tui again, or repair these two packages.",
+            "Reinstall chat-tui or these two packages.",
         ) from error
     route_output_to_logging()
 
@@ -119,7 +119,7 @@ _PROCESS_STDOUT: Final = _Stdout()
 
 @contextlib.contextmanager
 def stdout_shut() -> Iterator[None]:
-    """Let nothing get to standard output inside the block, not even past Python.
+    """Discard everything written to standard output inside the block, including output from native code.
 
     tokenizers writes there what it does not know of a model's files, escape sequences included. The screen is drawn on standard error.
     The block belongs around what waits for such work, not into it: work that a cancel left to itself may never end, and programs

@@ -1,4 +1,4 @@
-"""Holds a reply to a JSON Schema: of the tokens that could come next, only those are left that lead to JSON that fits it.
+"""Constrains a reply to a JSON Schema by allowing only tokens that lead to matching JSON.
 
 The work is llguidance's, which is an extra. Reasoning before the answer is left free.
 """
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 _LIBRARY: Final = "llguidance"
 _STYLE: Final[Any] = {"whitespace_pattern": r"( |\n {0,16})?"}
 """JSON allows blanks without end, and models that lose their way write them."""
-_NOT_HERE: Final = "A reply of this model can't be held to a JSON Schema"
+_NOT_HERE: Final = "Replies of this model can't be constrained to a JSON Schema"
 
 
 def is_possible(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Return whether replies can be held to a schema: with the library, and a tokenizer that it understands."""
+    """Return whether replies can be constrained to a schema: the library is installed and supports the tokenizer."""
     is_fast = getattr(tokenizer, "backend_tokenizer", None) is not None
     return is_fast and importlib.util.find_spec(_LIBRARY) is not None
 
 
 class Grammars:
-    """Makes what holds a model's replies to schemas; keeps what takes long to make."""
+    """Builds the masks that constrain a model's replies to schemas; caches the expensive parts."""
 
     def __init__(self) -> None:
         self._vocabulary: Any = None
@@ -43,7 +43,7 @@ class Grammars:
         rows: int,
         is_free: Callable[[], bool],
     ) -> SchemaMask:
-        """Return what masks the tokens of one reply.
+        """Return the token mask for one reply.
 
         Args:
             schema: a JSON Schema.
@@ -74,7 +74,7 @@ class Grammars:
         if problem := matcher.get_error():
             raise GenerationError(
                 f"The JSON Schema can't be used ({_first_line(problem)}).",
-                "Correct it, or make it simpler.",
+                "Correct or simplify it.",
             )
         return SchemaMask(matcher, frozenset(ends), is_free)
 
@@ -107,7 +107,7 @@ class SchemaMask:
         self._taken = count
         if new and not self._matcher.is_stopped() and not self._matcher.consume_tokens(new):
             raise GenerationError(
-                f"The reply left its JSON Schema ({_first_line(self._matcher.get_error())})."
+                f"The reply violates its JSON Schema ({_first_line(self._matcher.get_error())})."
             )
         return scores.masked_fill(~self._allowed(scores), float("-inf"))
 

@@ -1,4 +1,4 @@
-"""Runs what strangers wrote in a process that can be ended at any time: by a cancel, a deadline, or what it takes of memory.
+"""Runs untrusted programs in a process that can be ended at any time: on cancellation, a deadline, or a memory limit.
 
 A loop in C code holds up every thread of its process and heeds no flag. That is why a chat template, which is a program, is not run
 in the app's own process.
@@ -34,11 +34,11 @@ _SPARE_S: Final = 5
 
 
 class HelperError(Exception):
-    """A helper process gave no answer; the message says why, as in `it took more than 10 seconds`."""
+    """A helper process didn't answer; the message gives the reason, for example `it took more than 10 seconds`."""
 
 
 class Helper:
-    """A program in a process of its own, which is started when it is asked something, and again after it was ended."""
+    """A program in a separate process, which is started on the first question and restarted after it ended."""
 
     def __init__(
         self, program: Path, *, memory_bytes: int, within_s: float, answer_bytes: int
@@ -60,7 +60,7 @@ class Helper:
     def ask(
         self, question: Any, cancelled: IsCancelled = never, *, within_s: float | None = None
     ) -> Any:
-        """Return the answer to a question; both are what JSON can hold.
+        """Return the answer to a question; both are JSON values.
 
         Args:
             cancelled: tells when the answer is not wanted any more.
@@ -100,7 +100,7 @@ class Helper:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
-                # The keys that end or stop the app are not meant for it.
+                # Keys that quit or suspend the app must not affect it.
                 start_new_session=True,
             )
         except OSError as error:
@@ -139,7 +139,7 @@ class Helper:
                 if time.monotonic() > grace_s and cancelled():
                     raise Cancelled
                 if len(heard) > self._answer_bytes:
-                    raise HelperError("it makes too much text")
+                    raise HelperError("it produces too much text")
                 if (now_s := time.monotonic()) > look_s:
                     look_s = now_s + _POLL_S
                     if now_s > deadline_s:
@@ -173,6 +173,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in _pipes(process):
         with contextlib.suppress(OSError):
             pipe.close()
-    # It ends at once, but where the system is out of breath.
+    # It ends at once unless the system is overloaded.
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_END_S)

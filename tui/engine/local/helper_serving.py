@@ -1,4 +1,4 @@
-"""What a helper process runs: it answers questions, one a line of JSON, within limits that the system keeps.
+"""The program of a helper process: it answers questions, one JSON object per line, within limits enforced by the system.
 
 It is run as a script, beside the app and without its package, so that it starts in a fraction of a second: this file imports only the
 standard library. What it answers is the business of the program that it is told to load; see `helper.Helper` for the other end.
@@ -56,7 +56,7 @@ def _limit(memory_bytes: int) -> None:
         resource.RLIMIT_CORE: _NO_FILES,
     }
     for kind, most in limits.items():
-        # Not every system keeps every limit; the app looks at the memory as well.
+        # Not every system enforces every limit; the app checks the memory as well.
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(kind, (most, most))
 

@@ -1,4 +1,4 @@
-"""Finds out when a chat template writes a reply otherwise than the model did, as those that leave out earlier reasoning.
+"""Detects when a chat template rewrites earlier replies, for example by omitting earlier reasoning.
 
 What comes after such a place has to be computed again each turn, and the user should know why.
 """
@@ -18,7 +18,7 @@ _SLACK_TOKENS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class LastReply:
-    """The reply that was made last.
+    """The most recent reply.
 
     Attributes:
         messages: what it was made from.

@@ -1,6 +1,6 @@
-"""Keeps kernels of the Hub out: they are code that transformers fetches and runs without a question, also in the middle of a reply.
+"""Blocks Hub kernels: code that transformers would download and run without asking, even in the middle of a reply.
 
-A config may name one as its attention, a quantised checkpoint may ask for one by its method, and FlashAttention is replaced by one
+A config may name one as its attention, a quantized checkpoint may ask for one by its method, and FlashAttention is replaced by one
 where its package is missing. All of that goes through the package `kernels`.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PACKAGE: Final = "kernels"
 _MISSING: Final = ("`kernels`", "kernels-community")
-_HINT: Final = "Choose sdpa, eager or another implementation that is installed here, or name none for the best one."
+_HINT: Final = "Choose sdpa, eager, or another installed implementation, or leave it empty for the best available one."
 
 
 def block() -> None:
@@ -26,14 +26,14 @@ def block() -> None:
 
 
 def refuse(attention: str) -> None:
-    """Check that an attention implementation that the user named is none of the Hub.
+    """Check that an attention implementation chosen by the user isn't a Hub kernel.
 
     Raises:
         ModelLoadError: it is.
     """
     if "/" in attention:
         raise ModelLoadError(
-            f"The attention {attention} is a kernel of the Hub: code that would be fetched and run. chat-tui runs none.",
+            f"The attention implementation {attention} is a Hub kernel: code to download and run. chat-tui doesn't run Hub kernels.",
             _HINT,
         )
 
@@ -51,5 +51,5 @@ def forget_choices(config: PreTrainedConfig) -> None:
 
 
 def is_missed(error: Exception) -> bool:
-    """Return whether a load failed because a kernel of the Hub is not run."""
+    """Return whether a load failed because Hub kernels are blocked."""
     return isinstance(error, ImportError) and any(word in str(error) for word in _MISSING)

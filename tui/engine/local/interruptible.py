@@ -1,4 +1,4 @@
-"""Runs work that no flag can end, such as an import, so that a cancel need not wait for it.
+"""Runs uninterruptible work, such as an import, so that cancelling need not wait for it.
 
 The work goes on to its end on a thread of its own, and what it made is dropped. Two such works never run at once, nor does one
 beside the reading of weights: libraries keep hooks and settings for the whole process.
@@ -27,7 +27,7 @@ _Result = TypeVar("_Result")
 
 
 class GreedyError(Exception):
-    """Work took more memory than it was given, and was ended."""
+    """Work exceeded its memory limit and was stopped."""
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
     alone: bool = True,
     most_bytes: int = 0,
 ) -> _Result:
-    """Return what `work` returns, or raise what it raises.
+    """Return the result of `work`, or raise its exception.
 
     Args:
         alone: keep other such work out while it runs; not needed where it touches nothing that belongs to the process.

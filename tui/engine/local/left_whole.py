@@ -1,4 +1,4 @@
-"""Says what of a quantised model stays as it is: layers that the quantization can't take, experts in one piece, all of it."""
+"""Reports which parts of a quantized model stay unquantized: unsupported layers, experts, or the whole model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_BNB: Final = ("Linear8bitLt", "Linear4bit")
 class _Found:
     """The parts of a model, in layers and bytes."""
 
-    quantised: int = 0
+    quantized: int = 0
     left: int = 0
     left_bytes: int = 0
     expert_bytes: int = 0
@@ -33,7 +33,7 @@ class _Found:
 
 
 def notes(model: PreTrainedModel, quantization: str) -> list[str]:
-    """Return what a user should know of a model that was quantised when it was loaded.
+    """Return notes for the user about a model that was quantized on load.
 
     Args:
         model: as it was loaded.
@@ -44,25 +44,27 @@ def notes(model: PreTrainedModel, quantization: str) -> list[str]:
     held = str(input_weights(model).dtype).removeprefix("torch.")
     device = str(input_device(model))
     total = footprint.model_bytes(model)
-    if not found.quantised:
+    if not found.quantized:
         others = " or ".join(own for own in (INT8, INT4) if availability(own, device).ok)
         hint = f" Try {others}." if others and quantization not in (INT8, INT4) else ""
         return [
-            f"Nothing of this model is quantised: {label} can't take any of its layers. It is held in {held}.{hint}"
+            f"No part of this model is quantized: {label} doesn't support any of its layers. It is stored as {held}.{hint}"
         ]
     said = []
     if found.expert_bytes > _NOTABLE * total:
         size = _share(found.expert_bytes, total)
-        said.append(f"The experts ({size}) stay in {held}: no quantization here touches them.")
+        said.append(
+            f"The experts ({size}) stay in {held}: no available quantization supports them."
+        )
     if found.left:
         layers = "1 layer stays" if found.left == 1 else f"{found.left:,} layers stay"
         size = (
             f" ({_share(found.left_bytes, total)})" if found.left_bytes > _NOTABLE * total else ""
         )
-        said.append(f"{layers} in {held}{size}: {label} can't take such layers.")
+        said.append(f"{layers} in {held}{size}: {label} doesn't support such layers.")
     if found.embedding_bytes > _NOTABLE_EMBEDDINGS * total:
         size = _share(found.embedding_bytes, total)
-        said.append(f"The embeddings ({size}) stay in {held}, as in each quantization.")
+        said.append(f"The embeddings ({size}) stay in {held}, as with every quantization.")
     return said
 
 
@@ -71,8 +73,8 @@ def _found(model: PreTrainedModel) -> _Found:
     embeddings = (model.get_input_embeddings(), model.get_output_embeddings())
     seen: set[int] = set()
     for module in model.modules():
-        if _is_quantised(module):
-            found.quantised += 1
+        if _is_quantized(module):
+            found.quantized += 1
             continue
         is_linear = isinstance(module, (*LINEAR_CLASSES, DenseLinear))
         for name, weight in module.named_parameters(recurse=False):
@@ -89,7 +91,7 @@ def _found(model: PreTrainedModel) -> _Found:
     return found
 
 
-def _is_quantised(module: nn.Module) -> bool:
+def _is_quantized(module: nn.Module) -> bool:
     if isinstance(module, FastLinear):
         return not isinstance(module, DenseLinear)
     weight = getattr(module, "weight", None)

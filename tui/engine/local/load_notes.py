@@ -1,4 +1,4 @@
-"""What a user should know of how a model was loaded, as sentences."""
+"""Notes for the user about how a model was loaded."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MOST_NAMED: Final = 5
 
 
 def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder) -> list[str]:
-    """Return what a user should know of how a model was loaded, the most important first."""
+    """Return notes about how a model was loaded, most important first."""
     found = []
     if prepared.method and prepared.request.quantization != NONE:
         found.append(
-            f"This checkpoint is already quantised ({prepared.method}); the chosen quantization is not used."
+            f"This checkpoint is already quantized ({prepared.method}); the chosen quantization is not used."
         )
     elif prepared.request.quantization != NONE:
         from tui.engine.local import left_whole
@@ -35,10 +35,10 @@ def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder)
     held = str(prepared.dtype).removeprefix("torch.")
     if (stored, held) == ("float16", "float32") and not prepared.method:
         found.append(
-            "The float16 weights of this checkpoint are held as float32, in twice the memory: there are no fast products "
-            "of float16 on this device."
+            "The float16 weights of this checkpoint are converted to float32, which doubles their memory: this device has no fast "
+            "float16 matrix products."
             if prepared.request.dtype == "auto"
-            else "The float16 weights of this checkpoint are held as float32, in twice the memory."
+            else "The float16 weights of this checkpoint are converted to float32, which doubles their memory."
         )
     if prepared.parts.source.kind in (ModelKind.GGUF, ModelKind.DEMO):
         found.append(
@@ -46,7 +46,7 @@ def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder)
         )
     if prepared.request.revision and prepared.parts.source.kind is not ModelKind.HUB:
         found.append(
-            f"The revision {prepared.request.revision} is not used: only models of the Hub have revisions."
+            f"The revision {prepared.request.revision} isn't used: only Hub models have revisions."
         )
     if prepared.stale_method:
         found.append(stale_quantization.note(prepared.stale_method))
@@ -55,27 +55,27 @@ def notes(prepared: Preparation, model: PreTrainedModel, prompts: PromptBuilder)
     found += prompts.notes
     if prepared.template is not None and prepared.template.name != DEFAULT:
         found.append(_template_note(prepared.template))
-    # Without a map it is all in one place, which need not be the one that was asked for.
+    # Without a map the model is on one device, which need not be the requested one.
     spread = getattr(model, "hf_device_map", None) or {"": input_device(model)}
     places = {str(place) for place in spread.values()}
     if places & {"cpu", "disk"} and (len(places) > 1 or prepared.device != "cpu"):
-        part = "a part of it" if len(places) > 1 else "it"
-        found.append(f"The model does not fit on the GPU: {part} runs on the CPU, slowly.")
+        part = "part of it" if len(places) > 1 else "it"
+        found.append(f"The model does not fit on the GPU: {part} runs on the CPU, which is slow.")
     return found
 
 
 def _tower_notes(model: PreTrainedModel) -> list[str]:
     if narrowing.left_out(model):
-        return ["Loaded for text: what this model sees or hears with is left out."]
+        return ["Loaded for text only, without the model's vision and audio parts."]
     if model_classes.is_multimodal(model.config):
-        return ["Loaded for text, together with what this model sees or hears with."]
+        return ["Loaded for text, together with the model's vision and audio parts."]
     return []
 
 
 def _template_note(template: TemplateChoice) -> str:
     others = ", ".join(name[:_LONGEST_NAME] for name in template.others[:_MOST_NAMED])
     return (
-        f"This model has several chat templates, none of which is the default: {template.name[:_LONGEST_NAME]} is used, not {others}."
+        f"This model has several chat templates but no default: {template.name[:_LONGEST_NAME]} is used instead of {others}."
         if others
-        else f"The only chat template of this model is used, which is called {template.name[:_LONGEST_NAME]}."
+        else f"This model's only chat template, {template.name[:_LONGEST_NAME]}, is used."
     )

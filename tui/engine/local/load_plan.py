@@ -1,4 +1,4 @@
-"""How a model is to be held, and what else to try where its own code can't do with that.
+"""Plans for the dtype, attention, and parts of a model, and fallbacks if its code doesn't support them.
 
 Not every model's code computes in 16 bits, takes every implementation of attention, or does without the parts that see and hear. That
 shows when it is made or computes its first token, and the load goes on with the next best.
@@ -30,7 +30,7 @@ _ATTENTION_FAULT: Final = re.compile(r"attention implementation|attn_implementat
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a model is to be held.
+    """The dtype, attention, and parts to load a model with.
 
     Attributes:
         dtype: of its weights, as torch has it.
@@ -46,7 +46,7 @@ class Plan:
 
 
 def after(plan: Plan, error: BaseException, request: LoadRequest, name: str) -> Plan | None:
-    """Return what to try after a plan that failed; None where nothing else would help.
+    """Return the fallback for a failed plan; None if there is none.
 
     Args:
         plan: that failed.
@@ -80,7 +80,7 @@ def _in_float32(plan: Plan, error: BaseException, request: LoadRequest, name: st
     shown = str(plan.dtype).removeprefix("torch.")
     if request.dtype != _AUTO:
         raise ModelLoadError(
-            f"The code of {name} can't compute in {shown}.", "Choose the dtype float32, or auto."
+            f"The code of {name} doesn't support {shown}.", "Choose the dtype float32, or auto."
         ) from error
-    note = f"Held as float32, in twice the memory: the code of this model can't compute in {shown}."
+    note = f"Converted to float32, which doubles the memory: the code of this model doesn't support {shown}."
     return replace(plan, dtype=torch.float32, notes=(*plan.notes, note))

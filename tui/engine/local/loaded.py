@@ -1,4 +1,4 @@
-"""What a load is about: where a model is, what was found out before its weights were read, and what replying needs of it."""
+"""The data of a load: a model's files, the results of the checks before its weights are read, and the loaded model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model that is ready to reply, and what replying needs."""
+    """A model that is ready to reply, with everything needed for replies."""
 
     model: TextModel
     tokenizer: PreTrainedTokenizerBase
@@ -52,7 +52,7 @@ class LoadedModel:
     prefill: Prefill
     speculation: Speculator
     gives_up_cache: bool = False
-    """Whether `generate` computes the whole text anew when its rotary frequencies change; see `rotary`."""
+    """Whether `generate` computes the whole text again when its rotary frequencies change; see `rotary`."""
     last_reply: LastReply = field(default_factory=LastReply)
     installed: Installed | None = None
     """The faster layers that were put into it."""
@@ -73,7 +73,7 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Where a model and what belongs to it are on this machine.
+    """The locations of a model and its parts on this machine.
 
     Attributes:
         source: names the model.
@@ -90,7 +90,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """All that could be found out before weights are read."""
+    """Everything determined before the weights are read."""
 
     parts: Parts
     request: LoadRequest
@@ -99,7 +99,7 @@ class Preparation:
     device: str
     dtype: torch.dtype
     method: str
-    """How the checkpoint is already quantised; empty when it is not."""
+    """How the checkpoint is already quantized; empty if it isn't."""
     wished_attention: str = ""
     """The attention that config.json asks for, and the user doesn't; empty when it asks for none."""
     template: TemplateChoice | None = None

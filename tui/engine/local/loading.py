@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NOT_COMPILED: Final = "Not compiled"
-"""How a model's note begins that could not be compiled."""
+"""The start of the note about a model that could not be compiled."""
 _LONGEST_REASON: Final = 200
 
 
@@ -70,7 +70,7 @@ def prepare(parts: Parts, request: LoadRequest, reporter: Reporter) -> Preparati
     Raises:
         ModelLoadError: it holds no whole model.
         Cancelled: the job was cancelled.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     source, folder, code = parts.source, parts.folder, parts.code
     reporter.step("Reading config")
@@ -80,7 +80,7 @@ def prepare(parts: Parts, request: LoadRequest, reporter: Reporter) -> Preparati
     purposes.check(folder, raw, source.name)
     found = checkpoint.find_weights(folder)
     raw, said = stale_quantization.without(raw, found.tensors), raw
-    # Code of its own may read it in another way.
+    # Custom code may interpret it differently.
     is_as_written = raw is written or bool(code.model)
     if found.suffix == ".bin":
         for name in found.files:
@@ -106,7 +106,7 @@ def prepare(parts: Parts, request: LoadRequest, reporter: Reporter) -> Preparati
     reporter.step("Tokenizer")
     tokenizer_check.check_files(folder, source.name)
     if not code.tokenizer:
-        # Code of its own may read it in another way.
+        # Custom code may interpret it differently.
         tokenizer_check.check_packages(folder, source.name)
     with problems.blamed_on("tokenizer", source.name):
         options = _options(code.tokenizer) | ({} if is_as_written else {"config": config})
@@ -146,7 +146,7 @@ def load(
 
     Raises:
         Cancelled: the job was cancelled.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     request, device = prepared.request, prepared.device
     # First, since the fastest kernels are chosen for the threads that there will be.
@@ -163,7 +163,7 @@ def load(
             other = load_plan.after(plan, error, request, prepared.parts.source.name)
             if other is None:
                 raise
-            failures.log(_log, logging.WARNING, f"trying {other} in place of {plan}", error)
+            failures.log(_log, logging.WARNING, f"trying {other} instead of {plan}", error)
             failure = error
         problems.release(failure)
         weights.check_limit(
@@ -186,7 +186,7 @@ def _read(
 ) -> LoadedModel:
     """Read the weights as a plan says, and compute a first token."""
     request, device, name = prepared.request, prepared.device, prepared.parts.source.name
-    is_quantised = not prepared.method and request.quantization != NONE
+    is_quantized = not prepared.method and request.quantization != NONE
     spread = placement.spread(request, device)
     model_class, config = _class_and_config(prepared, plan)
     options: dict[str, Any] = {
@@ -195,7 +195,7 @@ def _read(
         "adapter_kwargs": adapter.NOT_LOOKED_FOR,
         **_options(prepared.parts.code.model),
     }
-    if is_quantised:
+    if is_quantized:
         left = _layers_left(prepared, model_class, config, reporter)
         made = quantization.config(request, prepared.dtype, "auto" if spread else device, left)
         if made is not None:
@@ -231,7 +231,7 @@ def _read(
         try:
             _warm_up(loaded, reporter)
         except Exception as error:
-            if not is_quantised or isinstance(error, Cancelled) or problems.is_known(error, name):
+            if not is_quantized or isinstance(error, Cancelled) or problems.is_known(error, name):
                 raise
             raise quantization.failure(request, device, name, error) from error
     return loaded
@@ -249,7 +249,7 @@ def _layers_left(
     name = prepared.request.quantization
     if not QUANTIZATIONS[name].package or not model_classes.is_known(prepared.config):
         return []
-    reporter.step("Looking at the layers")
+    reporter.step("Inspecting the layers")
     with problems.blamed_on("config.json", prepared.parts.source.name):
         return skipping.layers(model_class, config, name, prepared.device)
 
@@ -275,7 +275,7 @@ def _compile(loaded: LoadedModel, reporter: Reporter, code: CodeCache) -> None:
     from tui.engine.local.compiled import Compiled, forget, why_not
 
     if loaded.installed is not None:
-        reason = "its products are compiled here already"
+        reason = "its matrix products are already compiled"
     else:
         reason = why_not(loaded.model, loaded.cache.kind)
     if not reason:
@@ -298,7 +298,7 @@ def _compile(loaded: LoadedModel, reporter: Reporter, code: CodeCache) -> None:
 
 def _import_needed(prepared: Preparation) -> None:
     """Import what `from_pretrained` would: that takes a second or two, in which it could not be cancelled."""
-    # What is not there is refused by those who need it.
+    # Code that needs a missing file reports it.
     with contextlib.suppress(KeyError, ImportError):
         if package := QUANTIZATIONS[prepared.request.quantization].package:
             importlib.import_module(package)
@@ -319,7 +319,7 @@ def _with_kernels(
         return None
     reporter.step("Choosing kernels")
     made = native() if prepared.request.kernels else None
-    tell = partial(reporter.step, "Quantising the weights", unit="layers")
+    tell = partial(reporter.step, "Quantizing the weights", unit="layers")
     return kernels.install(model, name, made, tell)
 
 
@@ -346,7 +346,7 @@ def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:
             raise
         kind = loaded.model.config.model_type
         raise ModelLoadError(
-            f"{loaded.info.name} writes only about a picture or a sound that it is given ({kind}), and can't hold a chat of text.",
+            f"{loaded.info.name} only generates text from images or audio ({kind}) and can't chat in text.",
             "Choose a model made for chats.",
         ) from error
     reporter.check()

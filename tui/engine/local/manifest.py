@@ -1,4 +1,4 @@
-"""Tells whether the files of a folder are still what this app wrote there: none cut short, changed, missing, added or foreign.
+"""Checks that a folder still contains exactly what this app wrote: nothing truncated, changed, missing, or added.
 
 A list of digests in the folder says what belongs there. It finds damage, and what other users did; nothing that is stored beside
 the files could find what somebody did who can write as this user.

@@ -1,4 +1,4 @@
-"""Which class of transformers a checkpoint is loaded as, or what it is when it can't hold a chat.
+"""Chooses the transformers class to load a checkpoint with, or determines why it can't chat.
 
 Whatever goes on with a text will do: models of text alone, and those that also see or hear, which are loaded for text without what they
 see or hear with. Encoders write nothing, and encoder-decoder models turn one text into another.
@@ -77,7 +77,7 @@ def check(config: PreTrainedConfig, raw: Mapping[str, Json], name: str) -> None:
         raise kinds.encoder(name, kind)
     if not is_known(config) or not _candidates(config):
         raise ModelLoadError(
-            f"{name} is not a model that writes text (it is a {kind} model).",
+            f"{name} isn't a text generation model (it is a {kind} model).",
             "Choose a model made for text generation.",
         )
 
@@ -141,7 +141,7 @@ def _candidates(config: PreTrainedConfig) -> list[type[PreTrainedModel]]:
     for mapping in _mappings():
         several = _in(mapping, type(config))
         found += several if isinstance(several, list | tuple) else [several]
-    # Some of the tables' classes move robots or draw.
+    # Some classes in the tables control robots or generate images.
     return list(dict.fromkeys(one for one in found if one is not None and one.can_generate()))
 
 

@@ -1,4 +1,4 @@
-"""What a model's generation config sets, without what can't be meant: its files are anybody's.
+"""Reads a model's generation config, ignoring invalid values: its files are untrusted.
 
 What is nonsense is left out rather than refused: none of it is needed for a reply.
 """
@@ -40,7 +40,7 @@ def token_ids(value: object, vocabulary: int) -> frozenset[int]:
 
 
 def drop_nonsense(settings: GenerationConfig, vocabulary: int) -> None:
-    """Take from a generation config whatever a reply would stumble over.
+    """Remove invalid settings from a generation config.
 
     Args:
         settings: transformers' own config of generation; it is changed.

@@ -1,4 +1,4 @@
-"""Where transformers imports a model's code from: a private folder that this process made, and that goes with it.
+"""The private temporary folder from which transformers imports a model's code.
 
 transformers copies the code to a folder that stays, and there Python takes what an earlier process compiled, whoever put it there: what
 ran was not what had been agreed to. It does not decide what may run; that is `code`'s business.
@@ -48,8 +48,8 @@ class ModuleCache:
                 folder = self._own(parent)
         except OSError as error:
             raise ModelLoadError(
-                f"There is no private place for the model's code in {parent} ({error.strerror or error}).",
-                "Make room there.",
+                f"A private folder for the model's code can't be created in {parent} ({error.strerror or error}).",
+                "Free some space there.",
             ) from error
         importer.HF_MODULES_CACHE = str(folder)
         if str(folder) not in sys.path:

@@ -1,4 +1,4 @@
-"""Makes models that also see or hear without what they do that with, so that a chat of text does not pay for it.
+"""Builds multimodal models without their vision and audio towers, so that text chats don't pay for them.
 
 The class that transformers is given builds the model as ever and then puts nothing in the place of its towers, before any weight has
 memory; transformers then takes their weights in the files for left-overs and never reads them. Imports torch: only to be imported when
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LeftOutError(AttributeError):
-    """A part that was left out was asked for after all."""
+    """A tower that was left out was used after all."""
 
 
 class LeftOut(torch.nn.Module):

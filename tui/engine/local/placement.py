@@ -1,4 +1,4 @@
-"""Where and how a model is held: its device, dtype and attention, and where it takes its input."""
+"""Chooses a model's device, dtype, and attention implementation, and finds its input device."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def choose_device(wanted: str) -> str:
     named = f"{wanted}:0" if wanted in ("cuda", "xpu") else wanted
     if named not in here:
         raise ModelLoadError(
-            f"There is no device {wanted!r} here.", f"Choose auto or one of: {', '.join(here)}."
+            f"The device {wanted!r} isn't available.", f"Choose auto or one of: {', '.join(here)}."
         )
     return named
 
@@ -57,7 +57,7 @@ def choose_dtype(wanted: str, device: str, config: PreTrainedConfig) -> torch.dt
     if wanted != "auto":
         if wanted not in _DTYPES:
             raise ModelLoadError(
-                f"There is no dtype {wanted!r}.", f"Choose auto or one of: {', '.join(_DTYPES)}."
+                f"{wanted!r} isn't a valid dtype.", f"Choose auto or one of: {', '.join(_DTYPES)}."
             )
         named: torch.dtype = getattr(torch, wanted)
         return named
@@ -88,7 +88,7 @@ def choose_attention(
         return request.attention
     if dtype not in (torch.bfloat16, torch.float16) or not is_flash_attn_2_available():
         return ""
-    # What FlashAttention 2 itself asks for.
+    # The requirements of FlashAttention 2.
     text = config.get_text_config()
     heads = max(getattr(text, "num_attention_heads", None) or 1, 1)
     dimensions = getattr(text, "head_dim", None) or getattr(text, "hidden_size", 0) // heads

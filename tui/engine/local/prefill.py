@@ -1,4 +1,4 @@
-"""Computes a prompt in chunks: it can be watched, it ends within a layer of being cancelled, and what was finished by then stays."""
+"""Computes a prompt in chunks: it reports progress, stops within one layer when cancelled, and keeps finished chunks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OnProgress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """How far a prompt was computed.
+    """The progress of a prefill.
 
     Attributes:
         tokens: how many of its ids the cache holds.
@@ -150,7 +150,7 @@ class Prefill:
                 with self.rotary.computed_for(ids.shape[1]):
                     logits = self._chunk(ids[:, done : done + size], cache, done, cancelled)
             except Cancelled:
-                # The layers before the cancel have the chunk, and those after it don't.
+                # The layers before the cancellation contain the chunk; the later ones don't.
                 kept = done if cache_layers.cut_to(cache, done) else 0
                 return Prefilled(kept)
             # That waits for the chunk, too: else all would be under way before the first can be stopped.

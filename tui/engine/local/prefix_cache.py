@@ -40,7 +40,7 @@ _GREATEST_BUDGET_BYTES: Final = 4 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A cache that `take` hands out.
+    """A cache returned by `take`.
 
     Attributes:
         cache: the cache; its owner extends it.
@@ -110,7 +110,7 @@ class PrefixCache:
         """
         entry, common = self._best(ids)
         if at_most is not None and at_most < common:
-            # States of recurrent models can't be cut.
+            # States of recurrent models can't be truncated.
             common = 0 if self.kind is CacheKind.WHOLE else at_most
         if entry is None or not common:
             return Lent(cache_layers.fresh(self._config))
@@ -188,7 +188,7 @@ class PrefixCache:
 
     @property
     def entries(self) -> int:
-        """How many caches there are."""
+        """The number of caches."""
         return len(self._entries)
 
     def _best(self, ids: Sequence[int]) -> tuple[_Entry | None, int]:

@@ -1,4 +1,4 @@
-"""Turns what transformers, huggingface_hub and torch raise into a sentence that says what happened and what to do."""
+"""Turns errors of transformers, huggingface_hub, and torch into messages that say what happened and what to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GAVE_UP: Final = re.compile(
 )
 """Errors of a GPU after which it does nothing more for this process."""
 _START_AGAIN: Final = (
-    "Quit and start chat-tui again: the chat is saved, and until then only the CPU can be used."
+    "Restart chat-tui. The chat is saved. Until you restart, only the CPU can be used."
 )
 _LONGEST: Final = 10_000
 _SMALLER: Final = "Try a smaller model, 4-bit quantization, or close other programs."
@@ -43,26 +43,26 @@ def load_error(error: BaseException, name: str) -> ModelLoadError:
 
     Args:
         error: what was raised.
-        name: what the user called the model.
+        name: the model's name as the user entered it.
     """
     if isinstance(error, ModelLoadError):
         return error
     return _known_problem(error, name) or ModelLoadError(
         f"{name} could not be loaded ({words(error)}).",
-        "The log has the details; try another model.",
+        "See the log for details, or try another model.",
     )
 
 
 @contextlib.contextmanager
 def blamed_on(part: str, name: str) -> Iterator[None]:
-    """Raise what a library raises inside the block as a sentence that says which part of a model it stumbled over.
+    """Convert an error raised inside the block into a message that names the faulty part of a model.
 
     Args:
-        part: of the model, as in `config.json`.
-        name: what the user called the model.
+        part: of the model, for example `config.json`.
+        name: the model's name as the user entered it.
 
     Raises:
-        ModelLoadError: in place of any other error but one that ends the thread.
+        ModelLoadError: instead of any error except those that end the thread.
     """
     try:
         yield
@@ -105,15 +105,15 @@ def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
 
     Args:
         error: what was raised.
-        stats: of the reply as far as it got.
+        stats: of the reply so far.
     """
     if isinstance(error, GenerationError):
         error.stats = stats
         return error
     if is_out_of_memory(error):
         return GenerationError(
-            "There is not enough memory to go on with this reply.",
-            "Shorten the chat, or load a smaller model or a quantization.",
+            "There isn't enough memory to continue this reply.",
+            "Shorten the chat, or load a smaller or quantized model.",
             stats,
             cause=FailureCause.MEMORY,
         )
@@ -123,7 +123,7 @@ def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
         )
     return GenerationError(
         f"The model failed ({failures.words(error)}).",
-        "Try again; the log has the details.",
+        "Try again. See the log for details.",
         stats,
     )
 
@@ -147,7 +147,7 @@ def gave_up(error: BaseException) -> bool:
 
 
 def _gave_up_words(error: BaseException) -> str:
-    return f"The GPU failed and does nothing more for this run of chat-tui ({failures.words(error, first_line=True)})."
+    return f"The GPU failed and can't be used until chat-tui is restarted ({failures.words(error, first_line=True)})."
 
 
 def release(error: BaseException) -> None:
@@ -166,7 +166,7 @@ def free_device_memory() -> None:
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
     for interface in (torch.cuda, torch.xpu):
-        # A GPU that gave up refuses this too, and what is to be told is why it did.
+        # A failed GPU fails here too; report the original error.
         with contextlib.suppress(RuntimeError):
             if interface.is_available() and interface.is_initialized():
                 interface.empty_cache()
@@ -179,28 +179,28 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
     if isinstance(error, GreedyError):
         return ModelLoadError(
             f"{name} can't be used: {error} to read its config and tokenizer.",
-            "They are broken, or made to do harm: use another model.",
+            "They are damaged or malicious. Use another model.",
         )
     if is_out_of_memory(error):
         return ModelLoadError(
-            f"There is not enough memory to load {name}.", _SMALLER, cause=FailureCause.MEMORY
+            f"There isn't enough memory to load {name}.", _SMALLER, cause=FailureCause.MEMORY
         )
     if gave_up(error):
         return ModelLoadError(_gave_up_words(error), _START_AGAIN, cause=FailureCause.DEVICE)
     if "custom code" in text or "trust_remote_code" in text:
         return ModelLoadError(
-            f"A part of {name} needs code of its own in a way that can't be asked about, so it was not run.",
-            "Choose another model, or another revision of it.",
+            f"A part of {name} requires custom code that can't be reviewed first, so the code wasn't run.",
+            "Choose another model or revision.",
         )
     if hub_kernels.is_missed(error):
         return ModelLoadError(
-            f"{name} needs a kernel of the Hub here, which is code that chat-tui doesn't fetch and run.",
+            f"{name} requires a Hub kernel on this device, which is code that chat-tui doesn't download and run.",
             "Choose a model without that quantization, or another device.",
         )
     if re.search(r"does not recognize this architecture|Unrecognized model in", text):
         return ModelLoadError(
-            f"{name} is of an architecture that the installed transformers does not know.",
-            "A newer transformers may know it: pip install -U transformers",
+            f"The installed version of transformers doesn't support the architecture of {name}.",
+            "A newer version may support it: pip install -U transformers",
         )
     if isinstance(error, ImportError):
         package = getattr(error, "name", None) or "a package that it needs"
@@ -209,11 +209,11 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
         )
     if "ignore_mismatched_sizes" in failures.words(error, _LONGEST) or "size mismatch" in text:
         return ModelLoadError(
-            f"The weights of {name} have other shapes than its config.json says.",
-            "They may belong to different models: download or copy both again.",
+            f"The weights of {name} don't match the shapes in its config.json.",
+            "They may belong to different models. Download or copy both again.",
         )
     if type(error).__name__ == "SafetensorError":
         return ModelLoadError(
-            f"The weights of {name} are broken ({text}).", "Download or copy them again."
+            f"The weights of {name} are damaged ({text}).", "Download or copy them again."
         )
     return None

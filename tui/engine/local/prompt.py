@@ -1,4 +1,4 @@
-"""Makes the prompt: the messages of a chat through the model's own chat template, as token ids.
+"""Builds the prompt: renders the messages of a chat with the model's chat template and encodes them as token IDs.
 
 Templates differ in what they accept, see `template_ability`; a chat is brought into a shape that its template takes by `chat_shape`. What
 comes of it is looked at before it is used: a prompt without the user's words or the system prompt is none. A model without a template
@@ -41,15 +41,13 @@ _UNSAID: Final = re.compile("[\ufdd0-\ufdef]")
 """Characters that Unicode keeps for what goes on inside a program; no text has them, and what renders templates uses some."""
 _SANITIZE: Final = "sanitize_control_tokens"
 """What tells transformers that control tokens in a chat are text."""
-_MOVED: Final = (
-    "This model's chat template takes no system prompt in this chat: it is sent in your {} message."
-)
-_SHORTENS: Final = "This model's chat template leaves out parts of earlier turns."
+_MOVED: Final = "This model's chat template doesn't support a system prompt in this chat: it is sent in your {} message."
+_SHORTENS: Final = "This model's chat template omits parts of earlier turns."
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model reads.
+    """A prompt for the model.
 
     Attributes:
         ids: token ids.
@@ -74,7 +72,7 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Makes prompts with one tokenizer."""
+    """Builds prompts with one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
@@ -103,20 +101,20 @@ class PromptBuilder:
         """What the user should know of the chat template before the first reply, as sentences."""
         if not self.has_template:
             return (
-                "This model has no chat template: it continues your text rather than answer it.",
+                "This model has no chat template: it continues your text instead of answering it.",
             )
         if self.problem:
             return (
-                f"This model's chat template is broken ({self.problem}): no reply can be made with it.",
+                f"This model's chat template is broken ({self.problem}), so it can't generate replies.",
             )
         if self._ability.problem:
             return (
-                f"This model's chat template failed with a short chat ({self._ability.problem}): replies may be refused.",
+                f"This model's chat template failed on a short test chat ({self._ability.problem}): replies may fail.",
             )
         notes = []
         if self._ability.fills_gaps:
             notes.append(
-                "This model's chat template asks for more than a chat has, such as tools: that is left empty."
+                "This model's chat template requires values that a chat doesn't have, such as tools: they are left empty."
             )
         if not self.takes_system:
             notes.append(
@@ -124,7 +122,7 @@ class PromptBuilder:
             )
         if self._ability.start:
             notes.append(
-                "This model's chat template writes no start of a reply: that of earlier replies is sent."
+                "This model's chat template doesn't write the start of a reply: the start of earlier replies is sent instead."
             )
         return tuple(notes)
 
@@ -200,7 +198,7 @@ class PromptBuilder:
             last.reasoning, last.content, is_open=head.opens_reasoning, is_over=head.is_over
         )
         if written and not (last.reasoning or head.opens_reasoning or head.is_over):
-            # What the template is known to write goes before what its family does; a space goes where there is nothing else.
+            # The template's known text takes precedence over its family's; a space is the last resort.
             start = self._answer_start(head, last.content)
             written[0] = start if start.strip() else written[0] or start
 
@@ -258,7 +256,7 @@ class PromptBuilder:
         try:
             return self._rendered(chat, begins_reply=begins_reply).partition(said)[2]
         except Exception as error:  # noqa: BLE001 - template and tokenizer are programs of somebody else; then the named ids must do
-            log(_log, logging.INFO, "the chat template's end of a turn can't be found", error)
+            log(_log, logging.INFO, "can't find the end of a turn in the chat template", error)
             return ""
 
     def template_ids(self, text: str) -> list[int]:
@@ -266,7 +264,7 @@ class PromptBuilder:
         try:
             return self._encoder.run(lambda: self._encoder.plain(text))
         except Exception as error:  # noqa: BLE001 - the tokenizer may be a program of somebody else
-            log(_log, logging.INFO, "the chat template's marks can't be encoded", error)
+            log(_log, logging.INFO, "can't encode the chat template's markers", error)
             return []
 
     def count(self, text: str) -> int:
@@ -444,7 +442,7 @@ class PromptBuilder:
         return self._encoder.run(lambda: self._encoder.joined(pieces), cancelled), "".join(pieces)
 
     def _own(self, entries: list[dict[str, Json]], **options: Any) -> tuple[list[int], str]:
-        """Return what a tokenizer makes with code of its own in place of transformers'."""
+        """Return the prompt made by a tokenizer's custom code instead of transformers."""
         make: Callable[..., Any] = self._tokenizer.apply_chat_template
         if _SANITIZE in inspect.signature(make).parameters:
             options[_SANITIZE] = True
@@ -476,7 +474,7 @@ class PromptBuilder:
         except GenerationError as error:
             return Ability(problem=error.message)
         if any(mark in found.start for row in self.marks for mark in row.all):
-            # It begins an answer; a model that thinks first must be left the choice.
+            # It starts an answer; a model that reasons first must keep that choice.
             return replace(found, start="", answer_start=found.start)
         # What a tokenizer's own code makes are ids, to which nothing is added.
         return replace(found, start="") if self._has_own_way else found
@@ -532,12 +530,12 @@ def _unsendable(refusal: Exception | None) -> GenerationError:
     """Return the error that says why no prompt can be made of a chat."""
     if refusal is None:
         return GenerationError(
-            "The model's chat template leaves your message or the system prompt out of the prompt.",
-            "Use another model, or mend the template in the model's folder.",
+            "The model's chat template omits your message or the system prompt from the prompt.",
+            "Use another model, or fix the template in the model's folder.",
         )
     return GenerationError(
-        f"The model's chat template refuses this chat ({words(refusal)}).",
-        "Change what it objects to, or use another model.",
+        f"The model's chat template rejects this chat ({words(refusal)}).",
+        "Change the part that it rejects, or use another model.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether what was said is in a prompt. Templates are strangers' programs: some leave out what they don't know, and say nothing.
+"""Checks that the messages are in a prompt. Templates are third-party programs; some silently omit what they don't support.
 
 They may trim a text, write it as JSON or HTML, or change its case; a text counts as there when its letters are, in their order.
 """

@@ -1,4 +1,4 @@
-"""Makes transformers' quantization config from an entry of the table of quantizations."""
+"""Builds transformers' quantization config from an entry in the quantization table."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def check(name: str, device: str = "") -> None:
     """
     if name not in QUANTIZATIONS:
         raise ModelLoadError(
-            f"There is no quantization {name!r}.", f"Choose one of: {', '.join(QUANTIZATIONS)}."
+            f"{name!r} isn't a valid quantization.", f"Choose one of: {', '.join(QUANTIZATIONS)}."
         )
     found = availability(name, device)
     if not found.ok:
-        remedy = f"Install it with: {found.command} - or choose" if found.command else "Choose"
+        remedy = f"Install it ({found.command}), or choose" if found.command else "Choose"
         raise ModelLoadError(
             f"The quantization {QUANTIZATIONS[name].label} can't be used here: it {found.reason}."
             if found.command
@@ -71,7 +71,7 @@ def config(
 
 
 def failure(request: LoadRequest, device: str, name: str, error: BaseException) -> ModelLoadError:
-    """Return the error to raise for a model that was quantised and then can't compute.
+    """Return the error to raise for a model that was quantized and then can't compute.
 
     Args:
         request: names the quantization.
@@ -83,7 +83,7 @@ def failure(request: LoadRequest, device: str, name: str, error: BaseException) 
         one for one in (INT8, INT4) if availability(one, device).ok and one != request.quantization
     )
     return ModelLoadError(
-        f"{name} can't be held in {QUANTIZATIONS[request.quantization].label}: its code doesn't go with that ({words(error)}).",
+        f"{name} can't be quantized with {QUANTIZATIONS[request.quantization].label}: its code doesn't support it ({words(error)}).",
         f"Choose {others}, or none." if others else "Choose another quantization, or none.",
     )
 
@@ -124,7 +124,7 @@ def _torchao_int4(_request: LoadRequest, dtype: torch.dtype, device: str) -> Tor
         return _torchao(_int4_on_cpu)
     if dtype is not torch.bfloat16:
         raise ModelLoadError(
-            "On a GPU torchao's 4-bit weights go with bfloat16 only.",
+            "On a GPU, torchao's 4-bit weights only support bfloat16.",
             "Choose the dtype bfloat16 or auto, or another quantization.",
         )
     if device.startswith("xpu"):
@@ -140,7 +140,7 @@ def _torchao_int4(_request: LoadRequest, dtype: torch.dtype, device: str) -> Tor
 def _int8_weight_only() -> Any:
     from torchao.quantization import Int8WeightOnlyConfig
 
-    # Else it changes how the passes of all later models are compiled.
+    # Otherwise it affects how later models are compiled.
     return Int8WeightOnlyConfig(set_inductor_config=False)
 
 
@@ -175,7 +175,7 @@ def _torchao(make: Callable[[], Any]) -> TorchAoConfig:
         return TorchAoConfig(make())
     except (ImportError, TypeError) as error:
         raise ModelLoadError(
-            f"The installed torchao can't make this quantization ({words(error)}).",
+            f"The installed version of torchao can't create this quantization ({words(error)}).",
             "Install another version: pip install -U torchao",
         ) from error
 

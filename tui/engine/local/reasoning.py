@@ -1,4 +1,4 @@
-"""Parts a reply into reasoning and answer while it streams, as a model's tokenizer says it or by the marks that it is known to write."""
+"""Splits a streaming reply into reasoning and answer, by the tokenizer's response template or the model's known marks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_OWN: Final = 4
 
 
 class Splitter(Protocol):
-    """Parts a stream of text; all chunkings of the same text give the same two texts."""
+    """Splits a stream of text; the result doesn't depend on the chunking."""
 
     def feed(self, text: str) -> list[Piece]:
         """Return what can be told of the text so far and was not returned before."""

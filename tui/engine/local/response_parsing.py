@@ -60,5 +60,5 @@ class ResponseParsing:
         return told
 
     def _run(self, work: Callable[[], _Result]) -> _Result:
-        # A thread for each token costs little, and nothing where there is no need for it.
+        # A thread per token costs little, and nothing if it isn't needed.
         return self._attempts.run(work, self._cancelled) if self._has_patterns else work()

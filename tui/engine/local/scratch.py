@@ -62,7 +62,7 @@ def _made(parent: Path, name: str) -> tuple[Path, int]:
         if folder.exists():
             return folder, lock
         os.close(lock)
-    raise BlockingIOError(f"no folder could be kept in {parent}")
+    raise BlockingIOError(f"no folder could be created in {parent}")
 
 
 def _lock(folder: Path) -> int:

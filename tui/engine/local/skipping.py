@@ -55,7 +55,7 @@ def layers(
 
 def _takes(layer: Any, is_deep: bool, quantization: str, device: str) -> bool:
     if quantization.startswith(_TORCHAO):
-        # What classes of their own do with a weight it may not know.
+        # It may not know what custom classes do with a weight.
         has_shape = quantization != _TORCHAO_INT4 or has_torchao_int4_shape(*usage.sizes(layer))
         return has_shape and type(layer).forward is nn.Linear.forward
     if quantization == _BNB_8BIT:

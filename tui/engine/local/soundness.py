@@ -1,4 +1,4 @@
-"""Tells when a model's numbers are none: logits that are NaN or infinite.
+"""Detects invalid logits: NaN or infinite.
 
 They come of weights that overflow in a dtype with too small a range, and of broken ones. The likeliest token of such logits is any, often
 `!`, and keys and values of that kind spoil whatever is computed after them: a NaN stays one under every mask. So a reply ends there, and
@@ -26,7 +26,7 @@ class NotFiniteError(ArithmeticError):
 
 
 class NothingLeftError(ArithmeticError):
-    """The settings of a reply leave no token that could come next, of logits that are sound."""
+    """The settings of a reply exclude every possible next token, although the logits are valid."""
 
 
 @dataclass(slots=True)
@@ -85,10 +85,10 @@ def drawn(scores: Tensor) -> int:
     import torch
 
     chances = scores.softmax(-1)
-    # One NaN or infinity makes all chances NaN.
+    # One NaN or infinity makes all probabilities NaN.
     some = chances[:, :1]
     if scores.device.type != "cpu":
-        # To draw from those ends everything that a GPU does for this process.
+        # Sampling from them makes the GPU unusable for this process.
         chances = torch.where(some.isfinite(), chances, 1.0)
     elif not bool(some.isfinite()):
         raise NotFiniteError
@@ -109,11 +109,11 @@ def nothing_left(stats: ReplyStats) -> GenerationError:
     """Return the error of a reply whose settings leave no token.
 
     Args:
-        stats: of the reply as far as it got.
+        stats: of the reply so far.
     """
     return GenerationError(
-        "The settings leave no token that could come next, so the reply ends here.",
-        "Reset those that ban or weigh tokens, such as “Banned runs”, “Suppress tokens” or “Sequence bias”.",
+        "The settings exclude every possible next token, so the reply ends here.",
+        "Reset the settings that ban or bias tokens, such as “Banned sequences”, “Suppress tokens”, or “Sequence bias”.",
         stats,
     )
 
@@ -123,7 +123,7 @@ def generation_error(info: ModelInfo, stats: ReplyStats) -> GenerationError:
 
     Args:
         info: of the model as it is loaded.
-        stats: of the reply as far as it got.
+        stats: of the reply so far.
     """
     wider = _WIDER.get(info.dtype, "")
     tries = []
@@ -134,10 +134,10 @@ def generation_error(info: ModelInfo, stats: ReplyStats) -> GenerationError:
     hint = (
         f"Load it again {' or '.join(tries)}."
         if tries
-        else "Its weights may be damaged: download or copy them again, or choose another model."
+        else "Its weights may be damaged. Download or copy them again, or choose another model."
     )
     return GenerationError(
-        f"The model's numbers are out of range in {info.dtype or 'its dtype'} (NaN or infinite), so its reply ends here.",
+        f"The model's outputs are out of range in {info.dtype or 'its dtype'} (NaN or infinite), so its reply ends here.",
         hint,
         stats,
     )

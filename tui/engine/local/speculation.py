@@ -1,4 +1,4 @@
-"""Drafts tokens for the model to check several at once, and finds out whether that pays.
+"""Drafts tokens for the model to verify in one pass, and measures whether drafting is faster.
 
 The drafts of prompt lookup are copied from what the chat says already, which is right often when code is edited or a text is
 quoted, and nearly never otherwise. So it is measured: what a pass costs with and without a draft, and how many tokens were

@@ -1,4 +1,4 @@
-"""What ends a reply: the ids that end a turn, and the user."""
+"""Stopping criteria of a reply: the token IDs that end a turn, and cancellation by the user."""
 
 from __future__ import annotations
 

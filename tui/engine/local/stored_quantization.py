@@ -1,4 +1,4 @@
-"""Whether weights that are stored in a quantization can be used here: found out before the former model is given up for them."""
+"""Checks that already quantized weights can be used on this machine, before the current model is released."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from tui.json_types import Json
 
 _log = logging.getLogger(__name__)
 
-_ANOTHER: Final = (
-    "Choose the model without this quantization, or another one of it, such as a .gguf file."
-)
+_ANOTHER: Final = "Choose an unquantized version of the model, or another quantization of it, such as a .gguf file."
 _LONGEST: Final = 200
 _PACKED: Final = (
     ".qweight", ".qzeros", ".q_weight", ".q_invperm", ".weight_packed", ".quant_state.bitsandbytes__nf4", ".absmax", ".weight_scale_inv",
@@ -45,7 +43,7 @@ def check(
         packed = next((one for one in tensors if one.endswith(_PACKED)), "")
         if packed:
             raise ModelLoadError(
-                f"{name} is quantized, as {packed[:_LONGEST]} shows, and its config.json doesn't say how.",
+                f"{name} is quantized (it contains {packed[:_LONGEST]}), but its config.json doesn't specify the method.",
                 _ANOTHER,
             )
         return
@@ -73,14 +71,16 @@ def check(
 
 def _unusable(name: str, method: str, error: Exception) -> ModelLoadError:
     why = failures.words(error, _LONGEST, first_line=True).rstrip(".")
-    hint = f"Install what is missing. {_ANOTHER}" if isinstance(error, ImportError) else _ANOTHER
+    hint = (
+        f"Install the missing package. {_ANOTHER}" if isinstance(error, ImportError) else _ANOTHER
+    )
     return ModelLoadError(
-        f"{name} is quantized with {_shown(method)}, which can't run here ({why}).", hint
+        f"{name} is quantized with {_shown(method)}, which can't run on this machine ({why}).", hint
     )
 
 
 def _shown(method: str) -> str:
-    return "a method that its config doesn't name" if method == "unknown" else method
+    return "a method that its config doesn't specify" if method == "unknown" else method
 
 
 def _stored(raw: Mapping[str, Json]) -> Mapping[str, Json]:

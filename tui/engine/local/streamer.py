@@ -22,7 +22,7 @@ class Detokenizer(Protocol):
     """Gives the text of one token after the other."""
 
     def step(self, token: int) -> str:
-        """Return the text that is whole now; empty while a character is not."""
+        """Return the text that is complete; empty while a character is incomplete."""
         ...
 
 
@@ -98,7 +98,7 @@ class ReplyStreamer:
         if token not in self._silent:
             text = self._text.step(token)
             if len(text) > _LONGEST_TEXT:
-                raise ValueError(f"its tokenizer makes {len(text):,} characters of one token")
+                raise ValueError(f"its tokenizer decodes one token to {len(text):,} characters")
             if text:
                 self._send(self._splitter.feed(text))
         self._time_reasoning(before)

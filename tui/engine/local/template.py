@@ -1,4 +1,4 @@
-"""A model's chat template: what it lets the user choose, and the text that it makes of a chat.
+"""A model's chat template: its options, and rendering chats to text.
 
 It is read and rendered in a helper process, see `template_program`: a template is a program of a stranger, and may never end or fill the
 memory. What becomes token ids of the text is the prompt's business.
@@ -30,11 +30,11 @@ _PROBE_S: Final = 5.0
 _TEXT_BYTES: Final = 64_000_000
 """A prompt of this length would be ten times as long as the longest context."""
 _COMMAND: Final = re.compile(r"(?<![\w/<:.])/[A-Za-z][A-Za-z_]{2,30}(?![\w/>])")
-_OTHER: Final = "Use another model, or mend the template in the model's folder."
+_OTHER: Final = "Use another model, or fix the template in the model's folder."
 
 
 class TemplateRefusedError(Exception):
-    """A template does not take a chat; the message is its own reason."""
+    """A template rejected a chat; the message is the template's own."""
 
 
 class _StoppedError(GenerationError):

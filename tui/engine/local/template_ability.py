@@ -1,4 +1,4 @@
-"""Finds out what a chat template takes, by having it render some very short chats when its model is loaded.
+"""Determines what a chat template supports by rendering a few very short chats when its model is loaded.
 
 Each of them holds words that no template has of its own. A template takes a chat when it does not refuse it, all the words are in what it
 makes of it, and each stands where a turn of its role stands elsewhere.
@@ -45,20 +45,20 @@ Rendered = Sequence[tuple[str | None, str]]
 
 
 def find(render: Callable[[Sequence[Trial]], Rendered]) -> Ability:
-    """Return what a template takes.
+    """Return what a template supports.
 
     Args:
         render: renders trials.
     """
     made, reason = _made(render, Ability())
     if reason:
-        # It refuses a chat for whatever reason; what many miss is a list of tools.
+        # It rejects a chat for some reason, often a missing list of tools.
         filled, still = _made(render, Ability(fills_gaps=True))
         if made is None or not still:
             made = filled or made
     if made is not None:
         return made.ability()
-    return Ability(problem=reason or "it leaves out what you write")
+    return Ability(problem=reason or "it omits your messages")
 
 
 def _made(

@@ -84,7 +84,7 @@ def _trial(question: Mapping[str, Any], trial: Mapping[str, Any]) -> dict[str, A
 
 
 def read(template: str, special: Iterable[str]) -> dict[str, Any]:
-    """Return what is known of a template without rendering it.
+    """Analyze a template without rendering it.
 
     Args:
         special: the names of the special tokens, which it is given.

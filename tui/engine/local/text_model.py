@@ -1,4 +1,4 @@
-"""What the engine takes a model of transformers to be, where the library's own types don't say it."""
+"""The engine's view of a transformers model, where the library's own types are incomplete."""
 
 from __future__ import annotations
 

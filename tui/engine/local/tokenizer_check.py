@@ -1,4 +1,4 @@
-"""Finds out before a tokenizer is used whether it holds up the app, fills the memory, or fails.
+"""Checks, before a tokenizer is used, that it doesn't block the app, exhaust the memory, or fail.
 
 A fast tokenizer is data of a stranger: regular expressions and replacements that compiled code runs, some of it while every other thread has
 to wait. Those that are made of nothing but what is in common use are taken as they are. The others are tried in a helper process first.
@@ -24,10 +24,10 @@ from tui.engine.tokenizer_settings import MOST_ADDED, MOST_ADDED_BYTES
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_HARMFUL: Final = "It is broken, or made to do harm: use another model."
-UNREADABLE: Final = "the installed tokenizers can't read it"
+_HARMFUL: Final = "It is damaged or malicious. Use another model."
+UNREADABLE: Final = "the installed version of tokenizers can't read it"
 """What the helper says of a file that is no tokenizer, or one of a kind that is not known."""
-UNREADABLE_HINT: Final = "A newer one may: pip install -U tokenizers transformers - or the file is broken: download it again."
+UNREADABLE_HINT: Final = "Update them (pip install -U tokenizers transformers). If that doesn't help, the file may be damaged: download it again."
 _PROGRAM: Final = Path(__file__).with_name("tokenizer_program.py")
 _MEMORY_BYTES: Final = 4 << 30
 _WITHIN_S: Final = 20.0
@@ -77,7 +77,7 @@ def check_files(folder: Path, name: str) -> None:
     """Check the files of a folder that a tokenizer may be read from, before it is.
 
     Args:
-        name: what the user called the model.
+        name: the model's name as the user entered it.
 
     Raises:
         ModelLoadError: a tokenizer there can't be used.
@@ -114,13 +114,13 @@ def check_packages(folder: Path, name: str) -> None:
     missing = [package for package, module in modules.items() if not is_installed(module)]
     if missing:
         raise ModelLoadError(
-            f"The tokenizer of {name} is a {kind} file only ({path.name}), which needs {' and '.join(missing)}.",
-            f"Install {'it' if len(missing) == 1 else 'them'} with: pip install {' '.join(missing)} - or add the model's tokenizer.json.",
+            f"The tokenizer of {name} is only a {kind} file ({path.name}), which requires {' and '.join(missing)}.",
+            f"Install {'it' if len(missing) == 1 else 'them'} (pip install {' '.join(missing)}), or add the model's tokenizer.json.",
         )
     if not is_tiktoken and (problem := pieces_problem()):
         raise ModelLoadError(
-            f"The tokenizer of {name} is a SentencePiece file only ({path.name}), which can't be read here ({problem}).",
-            "Install versions that fit together with: pip install -U sentencepiece protobuf - or add the model's tokenizer.json.",
+            f"The tokenizer of {name} is only a SentencePiece file ({path.name}), which can't be read ({problem}).",
+            "Install compatible versions (pip install -U sentencepiece protobuf), or add the model's tokenizer.json.",
         )
 
 
@@ -183,13 +183,13 @@ def _check_amount(data: bytes, name: str) -> None:
     """
     values = data.count(b",") + data.count(b"[") + data.count(b"{")
     if data.count(b":") > _MOST_ENTRIES or values > _MOST_VALUES:
-        raise _refusal(name, "it holds far more than a vocabulary")
+        raise _refusal(name, "it contains far more than a vocabulary")
     if data.count(b"{") > _MOST_OBJECTS:
         raise _refusal(name, f"it adds more than {MOST_ADDED:,} tokens")
     if tokenizer_parts.added_bytes(data) > MOST_ADDED_BYTES:
-        raise _refusal(name, "the tokens that it adds are far too long")
+        raise _refusal(name, "its added tokens are far too long")
     if tokenizer_parts.trie_bytes(data) > _MOST_TRIE_BYTES:
-        raise _refusal(name, "its vocabulary holds far more text than any other")
+        raise _refusal(name, "its vocabulary contains far more text than any real one")
 
 
 def _model_settings(model: Any) -> bytes:
@@ -199,7 +199,7 @@ def _model_settings(model: Any) -> bytes:
 
 def _check_growth(data: bytes, name: str) -> None:
     if _HOPELESS_GROWTH < _growth(data) < float("inf"):
-        raise _refusal(name, "it makes far too much of a text")
+        raise _refusal(name, "it creates far too many tokens from a text")
 
 
 def _refusal(name: str, problem: str) -> ModelLoadError:
@@ -234,7 +234,7 @@ def _unknown(data: bytes) -> list[str] | None:
     is_known = is_known and tokenizer_parts.are_harmless(data)
     if is_known and not has_escaped_letters and _growth(data) <= _MOST_GROWTH:
         return None
-    # What stands for itself is something to try, too.
+    # Literal characters are worth trying, too.
     return [*patterns, *(_text(found) for found in _strings(data, b'"String"'))]
 
 

@@ -31,7 +31,7 @@ _FIELDS: Final = (
 """Fields by which the library also knows parts that don't name their kind."""
 _ADDED: Final = re.compile(rb"\s*:\s*\[[^\]]{2000}")
 _HARMFUL: Final = (
-    # The time for a word goes with the square of it.
+    # The time per word is quadratic in its length.
     (b'"max_input_chars_per_word"', re.compile(rb"\s*:\s*[\d.eE+]{4}")),
     (b'"strategy"', re.compile(rb'\s*:\s*\{\s*"Fixed"\s*:\s*[\d.eE+]{6}')),
     (b'"pad_to_multiple_of"', re.compile(rb"\s*:\s*[\d.eE+]{6}")),

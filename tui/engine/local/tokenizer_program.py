@@ -39,27 +39,27 @@ def answer(question: Mapping[str, str]) -> str:
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - the library raises nothing more special
-            return "the installed tokenizers can't read it"
+            return "the installed version of tokenizers can't read it"
         if time.process_time() - began_s > _MOST_READING_S:
-            return "it takes too long to be read"
+            return "it takes too long to read"
         if len(made.encode("a", add_special_tokens=True).ids) > _MOST_ADDED:
             return "it adds far too much to a text"
         return next(filter(None, (_tried(made, text) for text in _texts(question["patterns"]))), "")
     except MemoryError:
         return "it takes too much memory"
     except BaseException:  # noqa: BLE001 - the library's panics are no ordinary exceptions
-        return "it fails at ordinary text"
+        return "it fails on ordinary text"
 
 
 def _tried(made: Tokenizer, text: str) -> str:
     ids = made.encode(text, add_special_tokens=False).ids
     if len(ids) > len(text) * _MOST_GROWTH:
-        return "it makes far too much of a text"
+        return "it creates far too many tokens from a text"
     back = made.decode(ids, skip_special_tokens=False)
     stream = DecodeStream(skip_special_tokens=False)
     streamed = sum(len(stream.step(made, token) or "") for token in ids[:_STREAMED])
     if len(back) + streamed > len(text) * _MOST_GROWTH:
-        return "it makes far too much text of its tokens"
+        return "it creates far too much text from its tokens"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Reads a model's tokenizer through transformers, and says in a sentence what is missing where that fails.
+"""Reads a model's tokenizer with transformers, and reports what is missing if that fails.
 
 Whether a tokenizer does harm is found out by `tokenizer_check`, and whether it fits the model by `vocabulary`.
 """
@@ -40,7 +40,7 @@ def read(
 
     Raises:
         ModelLoadError: there is none, or it is of a kind that can't be read here.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     from transformers import AutoTokenizer
 
@@ -67,7 +67,7 @@ def _problem(error: Exception, folder: Path, name: str) -> ModelLoadError | None
         if not _UNREADABLE.search(text):
             return None
         return ModelLoadError(
-            f"The tokenizer.json of {name} can't be read by the installed tokenizers.",
+            f"The tokenizer.json of {name} can't be read by the installed version of tokenizers.",
             UNREADABLE_HINT,
         )
     found = [one for one in _FILES if (folder / one).is_file()]
@@ -75,12 +75,12 @@ def _problem(error: Exception, folder: Path, name: str) -> ModelLoadError | None
         return folder_files.no_tokenizer(folder, name)
     if found == ["vocab.json"] and not (folder / "merges.txt").is_file():
         return ModelLoadError(
-            f"The tokenizer of {name} is not complete: vocab.json is there, and merges.txt is missing ({folder}).",
-            "Download or copy merges.txt or tokenizer.json of the same model into it.",
+            f"The tokenizer of {name} is incomplete: merges.txt is missing ({folder}).",
+            "Download or copy the same model's merges.txt or tokenizer.json into the folder.",
         )
     return ModelLoadError(
-        f"The tokenizer of {name} can't be made of what is there of it: {', '.join(found)} ({folder}).",
-        "Download or copy tokenizer.json and tokenizer_config.json of the same model into it.",
+        f"The tokenizer of {name} can't be built from the files that exist: {', '.join(found)} ({folder}).",
+        "Download or copy the same model's tokenizer.json and tokenizer_config.json into the folder.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds out what a model's code does with its linear layers, without their weights.
+"""Determines how a model's code uses its linear layers, without loading their weights.
 
 Most code only calls them. Some takes a layer's weight and computes with it, or asks it for its type: a layer that holds its weights in
 another form can't stand in there. A copy of the model is run whose weights take no memory and whose linear layers take note of what is
@@ -63,7 +63,7 @@ def of(model: PreTrainedModel) -> Usage:
         _watch(stand_in, seen)
         _run(stand_in)
     except Exception as error:  # noqa: BLE001 - code of many models; what fails with the weights there is told then
-        failures.log(_log, logging.INFO, "what a model does with its layers is not known", error)
+        failures.log(_log, logging.INFO, "can't determine how a model uses its layers", error)
     return seen
 
 
@@ -165,7 +165,7 @@ class _Watched(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Numbers in place of the weights, of their own memory since some code changes them."""
+        """Numbers instead of the weights, of their own memory since some code changes them."""
         self._seen.looked_at.add(self._place)
         weight = self._held[0].weight
         return torch.zeros(weight.shape, dtype=weight.dtype)

@@ -45,9 +45,9 @@ def check(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, name: st
     if needed:
         first = min(needed)
         raise ModelLoadError(
-            f"The tokenizer of {name} doesn't fit its config.json: it has {max(beyond) + 1:,} tokens, and the model {rows:,} by its "
-            f"vocab_size; there is none for {beyond[first][:_LONGEST]!r}.",
-            "They may belong to different models, or one is out of date: download or copy all of them again.",
+            f"The tokenizer of {name} doesn't fit its config.json: it has {max(beyond) + 1:,} tokens, but the model has {rows:,} according to "
+            f"vocab_size, and none for {beyond[first][:_LONGEST]!r}.",
+            "They may belong to different models, or one of them may be outdated. Download or copy all of them again.",
         )
 
 
@@ -62,7 +62,7 @@ def note(beyond: Mapping[int, str], rows: int) -> str:
         return ""
     shown = ", ".join(repr(beyond[token][:_LONGEST]) for token in sorted(beyond)[:3])
     return (
-        f"The tokenizer has {max(beyond) + 1:,} tokens and the model {rows:,}: a chat that holds one of the others ({shown}) "
+        f"The tokenizer has {max(beyond) + 1:,} tokens, but the model has only {rows:,}. A chat that contains one of the other tokens ({shown}) "
         "gets no reply."
     )
 
@@ -76,8 +76,8 @@ def check_prompt(ids: Iterable[int], beyond: Mapping[int, str]) -> None:
     token = next((one for one in ids if one in beyond), None) if beyond else None
     if token is not None:
         raise GenerationError(
-            f"The chat holds {beyond[token][:_LONGEST]!r}, a token of the tokenizer that the model doesn't have.",
-            "Take it out of the chat, or use another model.",
+            f"The chat contains {beyond[token][:_LONGEST]!r}, a token that is in the tokenizer but not in the model.",
+            "Remove it from the chat, or use another model.",
         )
 
 
@@ -100,7 +100,7 @@ def check_settings(values: Mapping[str, Any], rows: int) -> None:
         beyond = next((token for token in tokens if not 0 <= token < rows), None)
         if beyond is not None:
             raise GenerationError(
-                f"“{PARAMETERS[name].label}” names token {beyond}, and the model's tokens are 0 to {rows - 1}.",
+                f"“{PARAMETERS[name].label}” contains token {beyond}, but the model's tokens are 0 to {rows - 1}.",
                 "Change or reset that setting.",
             )
 

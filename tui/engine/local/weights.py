@@ -1,4 +1,4 @@
-"""Reads a model's weights through transformers, and refuses those that are another model's or more than the user allows.
+"""Reads a model's weights with transformers; rejects weights of other models and weights over the user's limit.
 
 transformers only maps a file of weights into memory on a CPU, and when a mapped file is cut short, the next look at a weight ends the
 process. Where somebody else can do that, the weights are copied out of the file. That can add half to the time of a load, and the
@@ -60,17 +60,17 @@ def read(
         folder: holds it.
         model_class: what it is loaded as: a class of transformers, or one of its auto classes.
         request: the load.
-        method: how the checkpoint is already quantised; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
         options: for `from_pretrained`.
 
     Raises:
         ModelLoadError: the weights are not those of this model, or it can't be held in the chosen quantization.
-        Exception: whatever transformers raised.
+        Exception: an error from transformers.
     """
     name, quantized_as = source.name, request.quantization
     found = checkpoint.find_weights(folder)
     if not found.is_usual:
-        _log.info("the weights of %s are taken from %s", folder, ", ".join(found.files)[:1000])
+        _log.info("taking the weights of %s from %s", folder, ", ".join(found.files)[:1000])
     try:
         with assembly.found_by_name(folder, found) as place:
             model, report = _made(model_class, place, options)
@@ -79,7 +79,7 @@ def read(
             raise _not_held(name, quantized_as) from error
         raise
     if "quantization_config" in options and are_taken_apart(model, report["missing_keys"]):
-        _log.error("weights that were lost on the way: %s", sorted(report["missing_keys"]))
+        _log.error("weights lost while loading: %s", sorted(report["missing_keys"]))
         raise _not_held(name, quantized_as)
     check_complete(model, report, name, method)
     return model
@@ -87,8 +87,8 @@ def read(
 
 def _not_held(name: str, quantization: str) -> ModelLoadError:
     return ModelLoadError(
-        f"{name} can't be held in {QUANTIZATIONS[quantization].label}: this quantization does not take its layers.",
-        "Another quantization may work; or load it with none.",
+        f"{name} can't be quantized with {QUANTIZATIONS[quantization].label}: this quantization doesn't support its layers.",
+        "Try another quantization, or load the model without one.",
     )
 
 
@@ -149,8 +149,8 @@ def check_names(folder: Path, found: checkpoint.Weights, config: PreTrainedConfi
     ]
     if not all(any(pattern.search(name) for pattern in known) for name in native):
         raise ModelLoadError(
-            f"{found.files[0]} holds the model in the format of its maker ({folder}), which transformers can't read.",
-            "Download the model in Hugging Face's format, with model.safetensors.",
+            f"{found.files[0]} contains the model in its developer's original format ({folder}), which transformers can't read.",
+            "Download the model in Hugging Face format, with model.safetensors.",
         )
 
 
@@ -163,7 +163,7 @@ def _made(
     other = renamed_weights.renaming(report["missing_keys"], report["unexpected_keys"])
     if not other:
         return model, report
-    _log.info("weights are renamed: %s", other)
+    _log.info("renamed weights: %s", other)
     del model
     again = {**options, "config": config, "key_mapping": other}
     made: tuple[TextModel, dict[str, Any]] = model_class.from_pretrained(
@@ -181,7 +181,7 @@ def check_complete(
         model: as transformers made it.
         report: what transformers says of the load.
         name: of the model, for people.
-        method: how the checkpoint is already quantised; empty when it is not.
+        method: how the checkpoint is already quantized; empty if it isn't.
 
     Raises:
         ModelLoadError: some are missing.
@@ -189,12 +189,12 @@ def check_complete(
     missing = set(report["missing_keys"])
     sizes = {key: weight.numel() for key, weight in model.named_parameters()}
     lacking = missing & sizes.keys()
-    # What a quantised checkpoint calls its weights is its library's business: only when most are missing it is another model's.
+    # What a quantized checkpoint calls its weights is its library's business: only when most are missing it is another model's.
     # Embeddings and norms are stored as they are.
     too_many = sum(sizes.values()) // 2 if method else 0
     plain = any(_NEVER_PACKED.search(key) for key in lacking)
     if plain or sum(sizes[key] for key in lacking) > too_many:
-        _log.error("weights that are missing: %s", sorted(lacking))
+        _log.error("missing weights: %s", sorted(lacking))
         raise _incomplete(lacking, len(sizes), set(report["unexpected_keys"]), name)
 
 
@@ -202,35 +202,35 @@ def _incomplete(lacking: set[str], count: int, others: set[str], name: str) -> M
     """Return the error that says which weights are missing, and why where that can be told."""
     if renamed_weights.holds_adapter(others):
         return ModelLoadError(
-            f"The weights of {name} hold an adapter (LoRA) that was not merged into a model.",
-            f"Merge it first (merge_and_unload), or save the adapter in a folder of its own. {foreign.ADAPTER_HINT}",
+            f"The weights of {name} contain an adapter (LoRA) that wasn't merged into the model.",
+            f"Merge it first (merge_and_unload), or save the adapter in a separate folder. {foreign.ADAPTER_HINT}",
         )
     if others and not any("." in one for one in others):
         packed = next((one for one in _PACKED if one in others), min(others))
         return ModelLoadError(
-            f"The weights of {name} lie in a training's checkpoint, packed into {packed[:_LONGEST]!r}.",
-            f"Save them alone, as with: torch.save(torch.load(FILE)[{packed[:_LONGEST]!r}], 'pytorch_model.bin')",
+            f"The weights of {name} are inside a training checkpoint, under {packed[:_LONGEST]!r}.",
+            f"Save them separately, for example with: torch.save(torch.load(FILE)[{packed[:_LONGEST]!r}], 'pytorch_model.bin')",
         )
-    said = f"{name} lacks {len(lacking)} of the {count} weights that its architecture asks for, as in {min(lacking)}."
+    said = f"{name} lacks {len(lacking)} of the {count} weights that its architecture requires, for example {min(lacking)}."
     if all(_HEAD.search(key) for key in lacking):
         return ModelLoadError(
             said,
-            "That is what writes text: it may be an embedding model, or its config.json should say "
+            "The missing weights are its output layer. The model may be an embedding model, or its config.json should contain "
             '"tie_word_embeddings": true.',
         )
     if others and len(lacking) > count // 2:
         return ModelLoadError(
-            f"{said} Its files hold {len(others)} others, as {min(others)[:_LONGEST]}.",
-            "They may belong to another model, or to another program: download the model again.",
+            f"{said} Its files contain {len(others)} others, for example {min(others)[:_LONGEST]}.",
+            "They may belong to another model or another program. Download the model again.",
         )
     return ModelLoadError(
-        said, "Its files may belong to different models: download or copy it again."
+        said, "Its files may belong to different models. Download or copy the model again."
     )
 
 
 def secure(model: PreTrainedModel, folder: Path, check: Callable[[], None]) -> None:
     """Copy a model's weights out of the files of a folder if others can change these; see `copy_out_of_files`."""
-    # Where there are no such owners, files are not mapped either.
+    # On systems without such owners, files aren't mapped either.
     if hasattr(os, "geteuid") and others_can_change(folder):
         copy_out_of_files(model, check)
 

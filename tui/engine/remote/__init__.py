@@ -1,1 +1,1 @@
-"""Servers as engines: what speaks the chat completions of OpenAI or the native interface of Ollama over HTTP."""
+"""Servers as engines: OpenAI-compatible chat completions or Ollama's native API over HTTP."""

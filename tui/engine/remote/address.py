@@ -1,4 +1,4 @@
-"""Where a server is, and how a model on one is written: `http://localhost:8000/#Qwen/Qwen3-8B`.
+"""Server addresses, and the notation for a model on a server: `http://localhost:8000/#Qwen/Qwen3-8B`.
 
 The part before the first `#` is the server's base, without the `/v1` that many give it with; all behind it is the model's id as
 the server writes it. So a model stays one text wherever the app keeps one: in chats, presets, favorites and on the command line.
@@ -26,7 +26,7 @@ _LONGEST: Final = 500
 
 
 class AddressError(UserError):
-    """A text that looks like a server's address and is none."""
+    """A text that looks like a server address but isn't valid."""
 
 
 def is_server(text: str) -> bool:
@@ -60,7 +60,7 @@ class Address:
 
     @property
     def host(self) -> str:
-        """The host without brackets, as in `localhost` or `::1`."""
+        """The host without brackets, for example `localhost` or `::1`."""
         return urlsplit(self.base).hostname or ""
 
     @property
@@ -71,7 +71,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The server for people, as in `localhost:8000`."""
+        """The server for people, for example `localhost:8000`."""
         parts = urlsplit(self.base)
         return parts.netloc + parts.path
 
@@ -93,36 +93,36 @@ class Address:
 
     @property
     def is_readable_by_others(self) -> bool:
-        """Whether what is sent can be read on its way through the internet."""
+        """Whether traffic could be read in transit through the internet."""
         return self.scheme == "http" and not self.is_private
 
 
 def parse(text: str) -> Address:
-    """Return the address that a text says; see `is_server`.
+    """Parse a server address; see `is_server`.
 
     Raises:
-        AddressError: it is none.
+        AddressError: it isn't a valid server address.
     """
     url, _, model = text.strip().partition("#")
     if len(url) > _LONGEST or len(model) > _LONGEST or _UNFIT.search(url):
-        raise _refused(text, "it has characters that no address has, or too many of them.")
+        raise _refused(text, "it is too long or contains invalid characters.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _refused(text, "its host or port is not valid.") from error
+        raise _refused(text, "its host or port isn't valid.") from error
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in _PORTS or not host:
-        raise _refused(text, "it does not say http:// or https:// and a host.")
+        raise _refused(text, "it must start with http:// or https:// followed by a host.")
     if parts.username is not None or parts.password is not None:
         raise _refused(
             text.replace(parts.netloc, parts.netloc.rpartition("@")[2]),
-            "a name or password must not stand in it. Put the key into an environment variable, and name that as "
+            "it must not contain a user name or password. Put the key into an environment variable and set its name as "
             "key_env in [servers.NAME] of the configuration file.",
         )
     if parts.query:
         shown = text.partition("?")[0]
-        raise _refused(shown, "it must not have a part behind a question mark.")
+        raise _refused(shown, "it must not contain a query string.")
     shown = f"[{host}]" if ":" in host else _in_ascii(host, text)
     place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
     path = _without_endpoint(parts.path)
@@ -143,7 +143,7 @@ def _in_ascii(host: str, text: str) -> str:
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise _refused(text, "its host is not valid.") from error
+        raise _refused(text, "its host isn't valid.") from error
 
 
 def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -155,11 +155,11 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
             return ipaddress.IPv4Address(socket.inet_aton(host))
         except OSError:
             return None
-    # As such, all of the internet would be private.
+    # Otherwise, all of the internet would count as private.
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _refused(text: str, why: str) -> AddressError:
     return AddressError(
-        f"{sanitize_line(text, 80) or 'An empty text'} is no address of a server: {why}"
+        f"{sanitize_line(text, 80) or 'An empty text'} isn't a valid server address: {why}"
     )

@@ -91,12 +91,12 @@ class ChatCompletions:
 
     @property
     def parameters(self) -> frozenset[str]:
-        """The generation parameters that it takes."""
+        """The generation parameters that it supports."""
         return frozenset(self.names) | {"do_sample"}
 
     @property
     def continues(self) -> bool:
-        """Whether it writes on at the end of a reply."""
+        """Whether it can continue a reply."""
         return self.continuing is not None
 
     async def models(self, link: Link) -> list[Served]:
@@ -106,7 +106,7 @@ class ChatCompletions:
         return models_in(await link.get("/v1/models"), self.listed)
 
     async def details(self, link: Link, model: Served, tell: Tell) -> Served:
-        """Return what the server says of one model."""
+        """Return the server's details of one model."""
         return await self.told(link, model, tell)
 
     async def count(self, link: Link, model: Served, request: GenerateRequest) -> int:
@@ -123,7 +123,7 @@ class ChatCompletions:
         return tuple(found)
 
     def ask(self, model: Served, request: GenerateRequest, limit: int) -> Ask:
-        """Return what asks for a reply."""
+        """Return the request for a reply."""
         body: dict[str, Json] = {
             "model": model.id,
             "messages": self._messages(request),
@@ -141,7 +141,7 @@ class ChatCompletions:
         return Ask(PATH, body)
 
     def reader(self) -> Reader:
-        """Return what understands the stream of the reply."""
+        """Return the parser for the stream of the reply."""
         return ChunkReader(self.name)
 
     def _messages(self, request: GenerateRequest) -> list[Json]:
@@ -233,7 +233,7 @@ class ChunkReader:
         self._calls: set[int] = set()
 
     def read(self, piece: str) -> Iterator[Said]:
-        """Yield what a piece of the stream says; see `Reader`."""
+        """Parse a piece of the stream; see `Reader`."""
         if piece.strip() == DONE:
             yield self._ended or Ended(StopReason.END)
             return
@@ -258,11 +258,11 @@ class ChunkReader:
                 said = piece.partition(":")[2].strip(' "}\n')
                 raise refusal(self._server, 0, {"error": said}) from None
             raise ServerError(
-                f"{self._server} sent a piece of a reply that is no JSON.", is_lost=True
+                f"{self._server} sent part of a reply that isn't valid JSON.", is_lost=True
             ) from None
         if not isinstance(chunk, Mapping):
             raise ServerError(
-                f"{self._server} sent something that is no piece of a reply.", is_lost=True
+                f"{self._server} sent something other than a part of a reply.", is_lost=True
             )
         if tells_error(chunk):
             raise refusal(self._server, whole(table(chunk, "error").get("code")), chunk)

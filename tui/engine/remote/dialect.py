@@ -1,4 +1,4 @@
-"""What a kind of server is to the engine: how it is asked, and what it says."""
+"""The interface of a server dialect: its requests and its responses."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Reader(Protocol):
     """Understands the stream of one reply."""
 
     def read(self, piece: str) -> Iterator[Said]:
-        """Yield what a piece of the stream says.
+        """Parse a piece of the stream and yield its events.
 
         Raises:
             ServerError: it tells of an error.
@@ -120,22 +120,22 @@ class Dialect(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name for people, as in `vLLM`."""
+        """Its name for people, for example `vLLM`."""
         ...
 
     @property
     def parameters(self) -> frozenset[str]:
-        """The generation parameters that it takes."""
+        """The generation parameters that it supports."""
         ...
 
     @property
     def continues(self) -> bool:
-        """Whether it writes on at the end of a reply."""
+        """Whether it can continue a reply."""
         ...
 
     @property
     def holds_schema(self) -> bool:
-        """Whether it can hold a reply to a JSON Schema."""
+        """Whether it can constrain a reply to a JSON Schema."""
         ...
 
     async def models(self, link: Link) -> list[Served]:
@@ -177,7 +177,7 @@ class Dialect(Protocol):
         ...
 
     def ask(self, model: Served, request: GenerateRequest, limit: int) -> Ask:
-        """Return what asks for a reply.
+        """Return the request for a reply.
 
         Args:
             model: from `details`.
@@ -187,5 +187,5 @@ class Dialect(Protocol):
         ...
 
     def reader(self) -> Reader:
-        """Return what understands the stream of the reply."""
+        """Return the parser for the stream of the reply."""
         ...

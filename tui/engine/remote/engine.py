@@ -59,7 +59,7 @@ _T = TypeVar("_T")
 
 
 def unencrypted_subject(address: Address) -> str:
-    """Return what a user agrees to when chats may go unencrypted to a server; see `LoadRequest.trusted`."""
+    """Return the agreement subject for sending chats unencrypted to a server; see `LoadRequest.trusted`."""
     return f"unencrypted {address.origin}"
 
 
@@ -95,7 +95,7 @@ class RemoteEngine:
         return self._connected.info if self._connected is not None else None
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
-        """Connect to a model's server, in place of the one there is.
+        """Connect to a model's server, and replace the current connection.
 
         Raises:
             ModelLoadError: it can't be reached, or has no such model; the former connection still holds.
@@ -108,9 +108,9 @@ class RemoteEngine:
         server = server_of(address, self._servers())
         if address.is_readable_by_others and unencrypted_subject(address) not in request.trusted:
             raise ModelLoadError(
-                f"What is sent to {server.label} could be read on its way: the address begins with http and is not in a "
+                f"Messages to {server.label} could be read in transit: the address starts with http and isn't in a "
                 "private network.",
-                "Use https where the server has it.",
+                "Use https if the server supports it.",
                 cause=FailureCause.UNENCRYPTED,
                 subject=unencrypted_subject(address),
             )
@@ -154,7 +154,7 @@ class RemoteEngine:
         """Have a reply made; see `Engine.generate`. A connection that is lost is never asked again by itself."""
         connected = self._connected
         if connected is None:
-            raise GenerationError("There is no model.")
+            raise GenerationError("No model is loaded.")
         if request.continue_last and not connected.dialect.continues:
             raise GenerationError(_cannot(connected.dialect, "continue a reply"))
         reply = _Reply(request, emit, connected)
@@ -181,7 +181,7 @@ class RemoteEngine:
         Raises:
             GenerationError: always.
         """
-        raise GenerationError("The server makes the prompt itself and doesn't show it.")
+        raise GenerationError("The server builds the prompt and doesn't expose it.")
 
     def split(self, _text: str) -> tuple[str, ...]:
         """Return nothing: a text is not sent to a server to be cut into tokens."""
@@ -211,7 +211,7 @@ class RemoteEngine:
 
 async def _until_cancelled(work: Coroutine[Any, Any, _T], cancelled: IsCancelled) -> _T:
     if cancelled():
-        # Nothing is sent for what nobody waits for any more.
+        # Send nothing if the caller no longer waits.
         work.close()
         raise Cancelled
     task = asyncio.get_running_loop().create_task(work)
@@ -232,8 +232,8 @@ def _chosen(models: list[Served], wanted: str, server: str, *, loads_any: bool) 
         ServerError: there is none.
     """
     if not models and not (wanted and loads_any):
-        named = "Name one behind the address, as in http://localhost:8000/#org/model."
-        hint = named if loads_any else "Load or pull one there first."
+        named = "Add a model after the address, for example http://localhost:8000/#org/model."
+        hint = named if loads_any else "Load or pull a model there first."
         raise ServerError(f"{server} lists no model.", hint)
     names = {model.id: model for model in models}
     if wanted:
@@ -243,7 +243,8 @@ def _chosen(models: list[Served], wanted: str, server: str, *, loads_any: bool) 
         if found is None:
             known = ", ".join(list(names)[:8])
             raise ServerError(
-                f"{server} has no model {sanitize_line(wanted, 200)}.", f"It has: {known}."
+                f"{server} has no model {sanitize_line(wanted, 200)}.",
+                f"Available models: {known}.",
             )
         return found
     return next((model for model in models if model.is_loaded), models[0])
@@ -256,7 +257,7 @@ def _info(server: Server, dialect: Dialect, model: Served) -> ModelInfo:
         name=f"{short} ({server.label})",
         device=server.label,
         dtype=model.quantization,
-        quantization_locked=f"{server.label} decides how the weights are held.",
+        quantization_locked=f"{server.label} determines the quantization of the weights.",
         context_tokens=model.context_tokens,
         defaults=dict(model.defaults),
         template_switches=dialect.switches(model),
@@ -271,7 +272,7 @@ def _info(server: Server, dialect: Dialect, model: Served) -> ModelInfo:
             splits=False,
             drafts=False,
             holds_schema=dialect.holds_schema,
-            because=f"{server.label} ({dialect.name}) can't do this.",
+            because=f"{server.label} ({dialect.name}) doesn't support this.",
         ),
     )
 
@@ -366,8 +367,8 @@ class _Reply:
             await self._hear_all(stream)
         if self._ended is None:
             raise ServerError(
-                f"{self._on.link.name} ended the connection in the middle of the reply.",
-                "See whether the server still runs.",
+                f"{self._on.link.name} closed the connection in the middle of the reply.",
+                "Check that the server is still running.",
                 is_lost=True,
             )
         return self.finished(self._ended.reason)
@@ -436,17 +437,19 @@ class _Reply:
         self._emit(PromptReady(tokens, cached, dict(self._values), notes=self._notes()))
 
     def _notes(self) -> tuple[str, ...]:
-        """Return a sentence about what was not passed on, as where a reply is made again that another engine made."""
+        """Return a sentence about unsupported parameters, for example when regenerating a reply of another engine."""
         if not self._dropped:
             return ()
         names = ", ".join(self._dropped)
-        return (f"{self._on.server.label} takes no {names}: the reply is made without.",)
+        return (
+            f"{self._on.server.label} doesn't support {names}; the reply is generated without it.",
+        )
 
     def _hear(self, words: Words) -> None:
         self._characters += len(words.text)
         if self._characters > MOST_CHARACTERS:
             raise ServerError(
-                f"The reply was ended: it has more than {MOST_CHARACTERS:,} characters."
+                f"The reply was stopped because it exceeded {MOST_CHARACTERS:,} characters."
             )
         self._pieces += 1
         self._last = time.monotonic()

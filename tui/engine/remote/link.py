@@ -1,4 +1,4 @@
-"""The connection to one server: what is sent, what may come back, and how much of it.
+"""The connection to one server, with limits on everything that is received.
 
 A key goes to its server's own origin and nowhere else: redirects are not followed, and no text that leaves here holds it. Everything
 that is read has a bound, since the other side may be anything.
@@ -45,10 +45,10 @@ logging.getLogger("httpcore2").setLevel(logging.INFO)
 
 
 class Link:
-    """Asks one server. Belongs to one event loop."""
+    """HTTP client for one server. Belongs to one event loop."""
 
     def __init__(self, address: Address, key: str = "", *, name: str = "") -> None:
-        """Make it; nothing is sent yet.
+        """Create the client; nothing is sent yet.
 
         Args:
             address: the server.
@@ -61,21 +61,21 @@ class Link:
         self._client: httpx2.AsyncClient | None = None
 
     def _open(self) -> httpx2.AsyncClient:
-        """Return what sends the requests.
+        """Return the HTTP client.
 
         Raises:
             ServerError: the key can't be sent.
         """
         if self._client is None:
             if not (self._key.isascii() and self._key.isprintable()):
-                # What the library would say of it has the key in it.
+                # The library's error message would contain the key.
                 raise ServerError(
-                    f"The key of {self.name} has characters that no key has, so nothing was sent.",
-                    "See what the environment variable holds that key_env names.",
+                    f"The key for {self.name} contains invalid characters, so nothing was sent.",
+                    "Check the value of the environment variable named in key_env.",
                 )
             headers = {
                 "User-Agent": f"chat-tui/{__version__}",
-                # What is packed can unpack to any size.
+                # Compressed data can expand to any size.
                 "Accept-Encoding": "identity",
             }
             if self._key:
@@ -87,9 +87,9 @@ class Link:
                 # be known, and it may be one that must not be sent twice.
                 limits=httpx2.Limits(max_keepalive_connections=0),
                 timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
-                # Where there is no certificate to look at, the list of those to trust is not read, which takes a while.
+                # Without https there is no certificate to check; loading the trusted ones takes a while.
                 verify=self._trusted() if self.address.scheme == "https" else False,
-                # Proxies are for the world outside: what is near is asked without.
+                # Proxies are for the internet: private addresses are contacted directly.
                 trust_env=not self.address.is_private,
             )
         return self._client
@@ -100,8 +100,8 @@ class Link:
             return httpx2.create_ssl_context()
         except OSError as error:
             raise ServerError(
-                f"The certificates to trust can't be read ({_named(error)}), so nothing was sent to {self.name}.",
-                "See what SSL_CERT_FILE and SSL_CERT_DIR name.",
+                f"The trusted certificates can't be read ({_named(error)}), so nothing was sent to {self.name}.",
+                "Check SSL_CERT_FILE and SSL_CERT_DIR.",
             ) from error
 
     async def close(self) -> None:
@@ -159,7 +159,7 @@ class Link:
             raise self._refusal(response.status_code, None, raw) from None
         if response.status_code >= 400 or tells_error(value):
             raise self._refusal(response.status_code, value)
-        raise ServerError(f"{self.name} answered with something that is no stream of a reply.")
+        raise ServerError(f"{self.name} didn't respond with a reply stream.")
 
     @asynccontextmanager
     async def _response(
@@ -179,8 +179,8 @@ class Link:
         except httpx2.HTTPError as error:
             raise self.lost(error) from error
         except (httpx2.InvalidURL, UnicodeError) as error:
-            # The second is how a host's name with a part that is too long, or empty, is refused.
-            raise ServerError(f"{self.name} is no address that can be asked.") from error
+            # UnicodeError is raised for host names with labels that are empty or too long.
+            raise ServerError(f"{self.name} isn't a usable address.") from error
         except OSError as error:
             raise ServerError(
                 f"{self.name} can't be reached ({_named(error)}).", is_lost=True
@@ -190,14 +190,14 @@ class Link:
         if 300 <= response.status_code < 400:
             where = sanitize_line(self._without_key(response.headers.get("location", "")), 100)
             raise ServerError(
-                f"{self.name} sends on to {where or 'somewhere else'}.",
-                "That is not followed, so that your chat and key go nowhere else. Use that address if you trust it.",
+                f"{self.name} redirects to {where or 'another address'}.",
+                "Redirects are not followed, so that your chat and key aren't sent to another server. If you trust that address, use it instead.",
                 status=response.status_code,
             )
         packed = response.headers.get("content-encoding", "identity").strip().lower()
         if packed not in ("", "identity"):
             raise ServerError(
-                f"{self.name} answered with packed data ({sanitize_line(packed, 20)}), which was not asked for."
+                f"{self.name} responded with compressed data ({sanitize_line(packed, 20)}), which wasn't requested."
             )
 
     async def _whole(self, response: httpx2.Response) -> bytes:
@@ -209,7 +209,7 @@ class Link:
                     size += len(piece)
                     if size > MOST_BYTES:
                         raise ServerError(
-                            f"{self.name} sent more than {MOST_BYTES:,} bytes for an answer."
+                            f"{self.name} sent more than {MOST_BYTES:,} bytes in one response."
                         )
                     pieces.append(piece)
         except TimeoutError:
@@ -219,10 +219,10 @@ class Link:
     def _refusal(self, status: int, body: Any, raw: bytes = b"") -> ServerError:
         said = raw[:4000].decode("utf-8", "replace")
         if body is None and status < 400:
-            what = "a web page" if said.lstrip()[:1] == "<" else "something that is no JSON"
+            what = "a web page" if said.lstrip()[:1] == "<" else "something that isn't JSON"
             return ServerError(
-                f"{self.name} answered with {what}.",
-                "See whether the address is that of a server of models.",
+                f"{self.name} responded with {what}.",
+                "Check that the address is that of a model server.",
                 status=status,
             )
         return self.clean(refusal(self.name, status, body, said))
@@ -256,7 +256,7 @@ class Link:
 
     def _too_slow(self) -> ServerError:
         return ServerError(
-            f"{self.name} took too long to answer.", "It may be busy. Try again.", is_lost=True
+            f"{self.name} took too long to respond.", "It may be busy. Try again.", is_lost=True
         )
 
     def lost(self, error: httpx2.HTTPError) -> ServerError:
@@ -264,8 +264,8 @@ class Link:
         match error:
             case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
                 return ServerError(
-                    f"{self.name} did not answer within {CONNECT_S:.0f} seconds.",
-                    "See whether it runs and can be reached from here.",
+                    f"{self.name} did not respond within {CONNECT_S:.0f} seconds.",
+                    "Check that it is running and can be reached from this machine.",
                     is_lost=True,
                 )
             case httpx2.TimeoutException():
@@ -273,24 +273,24 @@ class Link:
             case httpx2.ConnectError() if _caused_by(error, ssl.SSLCertVerificationError):
                 return ServerError(
                     f"The certificate of {self.name} can't be trusted, so nothing was sent.",
-                    "Where it is your own server, let this machine trust its certificate (SSL_CERT_FILE names a file with it).",
+                    "If it is your own server, make this machine trust its certificate (set SSL_CERT_FILE to a file that contains it).",
                 )
             case httpx2.ConnectError() if _caused_by(error, ssl.SSLError):
                 return ServerError(
-                    f"No encrypted connection to {self.name} could be made, so nothing was sent.",
-                    "See whether the server speaks https: many speak http only, unless a proxy stands before them.",
+                    f"An encrypted connection to {self.name} could not be established, so nothing was sent.",
+                    "Check that the server supports https. Many servers only support http, unless they are behind a proxy.",
                 )
             case httpx2.ConnectError():
                 return ServerError(
                     f"{self.name} can't be reached.",
-                    "See whether the server runs, and on that port.",
+                    "Check that the server is running and uses that port.",
                     is_lost=True,
                 )
             case httpx2.LocalProtocolError():
                 return ServerError(f"The request can't be sent to {self.name}.", is_lost=True)
             case _:
                 return ServerError(
-                    f"{self.name} closed the connection in the middle of the answer.",
+                    f"{self.name} closed the connection in the middle of the response.",
                     "See whether the server still runs.",
                     is_lost=True,
                 )
@@ -330,7 +330,7 @@ class Stream:
 
     def _too_large(self) -> ServerError:
         return ServerError(
-            f"{self._link.name} sent a piece of a reply that is too large.", is_lost=True
+            f"{self._link.name} sent a part of a reply that is too large.", is_lost=True
         )
 
 

@@ -18,7 +18,7 @@ class Listed:
 
     Attributes:
         server: that was asked.
-        kind: what it is, as in `vLLM`; empty where it did not say.
+        kind: what it is, for example `vLLM`; empty where it did not say.
         models: that it has.
         problem: why it has none, in a sentence or two; empty where it answered.
     """

@@ -39,11 +39,11 @@ async def probe(link: Link, named: str = "") -> tuple[Dialect, list[Served]]:
             dialect, models = await _probed(link, named)
     except TimeoutError:
         raise ServerError(
-            f"{link.name} took too long to say what it has.",
+            f"{link.name} took too long to list its models.",
             "It may be busy. Try again.",
             is_lost=True,
         ) from None
-    # An id that repeats the key would bring it onto the screen and into files.
+    # An ID that contains the key would expose it on the screen and in files.
     return dialect, [one for one in models if not link.holds_key(one.id)]
 
 

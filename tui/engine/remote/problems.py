@@ -11,13 +11,13 @@ from tui.sanitize import sanitize_line
 
 _MOST: Final = 400
 _HINTS: Final = {
-    401: "It wants a key, or another one: name the environment variable that holds it as key_env in [servers.NAME] of the "
+    401: "It requires a valid key. Put the key into an environment variable and set that variable's name as key_env in [servers.NAME] of the "
     "configuration file.",
-    403: "The key does not allow this.",
-    404: "See whether the address and the model's name are right.",
+    403: "The key doesn't permit this request.",
+    404: "Check the address and the model name.",
     408: "Try again.",
     413: "Shorten the chat.",
-    429: "It has too much to do, or your quota is used up. Try again later.",
+    429: "It is overloaded, or your quota is used up. Try again later.",
     503: "It may be starting or loading a model. Try again in a moment.",
 }
 
@@ -47,11 +47,11 @@ def refusal(server: str, status: int, body: Any, raw: str = "") -> ServerError:
         server: its name.
         status: the HTTP status.
         body: the JSON that it sent; None where that was none.
-        raw: what it sent in place of JSON.
+        raw: what it sent instead of JSON.
     """
     said = said_in(body)
     if not said and raw.lstrip()[:1] == "<":
-        said = "It answered with a web page, so it may be no server of models."
+        said = "It responded with a web page, so it may not be a model server."
     elif not said:
         said = sanitize_line(raw, _MOST)
     what = f"{server} refused the request" if 400 <= status < 500 else f"{server} failed"

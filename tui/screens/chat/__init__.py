@@ -1,5 +1,5 @@
-"""The main screen: `screen` lays it out and puts its objects together, `show` is the only one that paints, `commands` says what does
-each action, and each of the others does one kind of thing. What a chat is and does is the core's: see `tui.chat`.
+"""The main screen. `screen` lays it out and connects its objects, `painter` is the only one that paints, `commands` maps actions to
+methods, and each of the others does one kind of thing. What a chat is and does belongs to the core: see `tui.chat`.
 """
 
 from tui.screens.chat.screen import ChatScreen

@@ -1,4 +1,4 @@
-"""Files that go with a message: read when they are named with an @ or attached, sent in the chat that they were named in."""
+"""Files that are sent with a message: read when they are attached or named with an @, and sent in the chat where that happened."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ _AT_NAMES: Final = re.compile(r"(?:^|(?<=\s))@([^\s@]+)")
 
 
 class Attaching:
-    """Reads the files of messages, one message after another."""
+    """Reads the files of messages, one message at a time."""
 
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
         self._lock = asyncio.Lock()
-        """Held while files of a message are read; what is sent meanwhile waits for it."""
+        """Locked while the files of a message are read; messages sent meanwhile wait for it."""
         self._looked_at = ""
-        """The message of which a file can't go along: sent once more, it goes without."""
+        """The message with a file that can't be sent. If the same message is sent again, it is sent without the file."""
 
     def names_in(self, outgoing: Outgoing) -> list[str]:
-        """Return what a message names with an @ and does not have with it; nothing where that was tried already."""
+        """Return the files that a message names with an @ and that aren't attached yet. Empty if reading them has already failed
+        once.
+        """
         is_second_try = outgoing.typed == self._looked_at
         self._looked_at = ""
         if is_second_try:
@@ -39,7 +41,9 @@ class Attaching:
         return [one for one in names if attachment_name(one) not in there]
 
     async def with_files(self, outgoing: Outgoing, names: list[str]) -> Outgoing | None:
-        """Return a message with the files that it names, behind those before it; None where one can't go along, having said why."""
+        """Return a message with the files that it names, added after its attachments; None if one can't be read, after reporting
+        why.
+        """
         async with self._lock:
             for name in names:
                 path = typed_path(name)
@@ -53,7 +57,7 @@ class Attaching:
             return outgoing
 
     async def read(self, path: Path) -> Attachment | None:
-        """Return a file that goes with a message; None where it can't, having said why."""
+        """Return a file as an attachment; None if it can't be read, after reporting why."""
         try:
             text = await asyncio.to_thread(text_of, path)
         except UserError as error:

@@ -1,4 +1,4 @@
-"""The saved chats, the open chat and the settings side by side, and what a change in the settings sets."""
+"""The saved chats, the open chat and the settings side by side, and what happens when a setting is changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tui.widgets.switch_field import SwitchField
 
 
 class Body(Row):
-    """Lays out the columns and takes the messages of the settings; those of the chats and the chat are their columns'."""
+    """Lays out the columns and handles the messages of the settings. The other two columns handle their own messages."""
 
     def __init__(
         self,
@@ -33,16 +33,16 @@ class Body(Row):
         models: ModelActions,
         run: Callable[[str], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             chats: the saved chats.
             chat: the open chat.
             sidebar: the settings.
-            settings: what the chat is set to.
-            undoing: takes a reset back.
+            settings: the settings of the chat.
+            undoing: undoes a reset.
             models: loads the model with another quantization.
-            run: does an action.
+            run: runs an action.
         """
         super().__init__(id="main")
         self._chats = chats
@@ -64,7 +64,7 @@ class Body(Row):
         if event.value is not None:
             self._settings.set({event.name: event.value})
             return
-        # What the field held is gone, so that it can be wanted back.
+        # The old value is gone from the field, so offer to undo the reset.
         with self._undoing.step(f"Reset {event.name}"):
             self._settings.set({event.name: None})
 

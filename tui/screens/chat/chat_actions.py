@@ -1,4 +1,4 @@
-"""What can be done with whole chats: opened, begun, copied, named, exported."""
+"""Actions on whole chats: opening, creating, copying, naming, exporting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui.files import absolute, reason, typed_path, with_ending
 from tui.sanitize import sanitize_line
 from tui.screens.chat.copying import Copying
 from tui.screens.chat.editing import Editing
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.turn_actions import TurnActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -34,13 +34,13 @@ _FOR_PEOPLE: Final = ("markdown", "html", "text")
 
 
 class ChatActions:
-    """Leads from one chat to another, and takes chats elsewhere."""
+    """Switches between chats, and copies and exports them."""
 
     def __init__(
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         turns: TurnActions,
         editing: Editing,
         copying: Copying,
@@ -48,7 +48,7 @@ class ChatActions:
     ) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._turns = turns
         self._editing = editing
         self._copying = copying
@@ -56,12 +56,12 @@ class ChatActions:
         self._exported_to: Path | None = None
         """The folder of the last export."""
 
-        # -- going to another chat
+        # -- switching chats
         self._wanted = ""
         """The id of the saved chat that is being opened."""
 
     def open(self, opened: Loaded, *, temporary: bool = False) -> None:
-        """Go on with another chat. A reply under way ends here with what was said; what is being written stays with its chat."""
+        """Continue with another chat. A reply in progress ends here and keeps its text; an unsent message stays with its chat."""
         core = self._core
         is_other = opened.conversation.id != core.session.conversation.id
         core.sender.take_back_waiting()
@@ -71,17 +71,17 @@ class ChatActions:
         core.side.end()
         core.session.open(opened, temporary=temporary)
         self.tell_opened(opened)
-        self._places.to_composer()
+        self._focus_control.to_composer()
         self._view.area.arrive(draft, is_other=is_other)
 
     def tell_opened(self, opened: Loaded) -> None:
-        """Say what there is to say about a chat that was opened."""
+        """Show the notes about a chat that was opened."""
         title = "Opened read-only" if opened.read_only else "About this chat"
         if opened.problems:
             self._ui.tell("\n".join(opened.problems), title=title, severity="warning")
 
     def may_leave(self) -> bool:
-        """Return whether the chat can be left now, and say why when it can't."""
+        """Return whether the chat can be left now; if not, tell the user why."""
         if self._core.replies.live is not None:
             self._ui.tell(
                 f"A reply is being written. {self._ui.way('reply.stop')} to stop it first."
@@ -89,7 +89,7 @@ class ChatActions:
         return self._core.replies.live is None
 
     async def choose(self) -> None:
-        """List the saved chats and open the one that is chosen."""
+        """List the saved chats, and open the chosen one."""
         session, writer = self._core.session, self._core.writer
         chosen = await self._ui.show(
             SessionList(writer, session.conversation.id, session.take_facts)
@@ -101,12 +101,12 @@ class ChatActions:
             self._turns.go_to(chosen.turn_id)
 
     async def open_saved(self, chat_id: str) -> bool:
-        """Open a saved chat, unless it is open; return whether it is now, and say why when it isn't."""
+        """Open a saved chat, unless it is open already. Return whether it is open now; if not, tell the user why."""
         session = self._core.session
         if chat_id == session.conversation.id:
-            self._places.to_composer()
+            self._focus_control.to_composer()
             return True
-        # What a temporary chat has said is not kept anywhere.
+        # A temporary chat is not stored anywhere else.
         if session.temporary and not self.may_leave():
             return False
         left, self._wanted = session.conversation.id, chat_id
@@ -116,7 +116,7 @@ class ChatActions:
             self._ui.tell(str(error), title="The chat was not opened", severity="error")
             return False
         if session.conversation.id != left or self._wanted != chat_id:
-            # The user has gone elsewhere meanwhile, or wants another one by now.
+            # The user has switched to another chat meanwhile, or is opening another one.
             return False
         self._wanted = ""
         self._leave_for(opened)
@@ -126,8 +126,8 @@ class ChatActions:
         return Loaded(Conversation(system_prompt=self._core.settings.system_prompt))
 
     def begin(self) -> None:
-        """Begin a new chat; a reply under way ends in the old one with what was said."""
-        # What a temporary chat has said is not kept anywhere.
+        """Start a new chat. A reply in progress ends in the old chat and keeps its text."""
+        # A temporary chat is not stored anywhere else.
         if not self._core.session.temporary or self.may_leave():
             self._leave_for(self._new())
 
@@ -140,13 +140,13 @@ class ChatActions:
             )
 
     def begin_temporary(self) -> None:
-        """Begin a chat that is never written to disk."""
+        """Start a chat that is never written to disk."""
         if self.may_leave():
             self.open(self._new(), temporary=True)
-            self._ui.tell("This chat is not saved: it is gone when you leave it.")
+            self._ui.tell("This chat is not saved. It is lost when you leave it.")
 
     async def begin_example(self, name: str = "") -> None:
-        """Begin a chat with the named example; ask for one without a name."""
+        """Start a chat with the named example; without a name, ask for one."""
         try:
             examples = await asyncio.to_thread(self._core.settings.preferences.examples)
         except ExamplesError as error:
@@ -159,7 +159,8 @@ class ChatActions:
             return
         if name not in examples:
             self._ui.tell(
-                f"There is no example {name}. There are: {', '.join(examples)}.", severity="warning"
+                f"There is no example {name}. Use one of these: {', '.join(examples)}.",
+                severity="warning",
             )
         elif self.may_leave():
             self.open(self._new())
@@ -170,13 +171,13 @@ class ChatActions:
                 self._view.composer.take_back(examples[name])
 
     def fork(self) -> None:
-        """Go on from the turn under the cursor in a new chat."""
-        turn = self._places.acted_turn()
+        """Continue from the turn under the cursor in a new chat."""
+        turn = self._focus_control.acted_turn()
         if turn is not None and self.may_leave():
             self._go_on_in(self._core.session.conversation.fork(turn.id))
 
     def duplicate(self) -> None:
-        """Go on in a copy of the whole chat."""
+        """Continue in a copy of the whole chat."""
         chat = self._core.session.conversation
         if chat.turns and self.may_leave():
             self._go_on_in(replace(chat, id=Conversation().id, title=f"{chat.title} (copy)"))
@@ -191,13 +192,13 @@ class ChatActions:
             self._ui.tell("You are now in the new chat. The previous one is unchanged.")
 
     def see_all(self) -> None:
-        """Send the model every turn again."""
+        """Send the model all turns again."""
         self._core.room.see_all()
 
     # -- names
 
     async def rename(self, title: str = "") -> None:
-        """Give the chat a title; ask for one without it."""
+        """Set the chat's title; without a title, ask for one."""
         title = title or await self._ui.text(
             "Rename the chat", self._core.session.conversation.title
         )
@@ -205,7 +206,7 @@ class ChatActions:
             self._core.session.rename(title)
 
     async def find_title(self) -> None:
-        """Have the model find a title."""
+        """Have the model suggest a title."""
         chat = self._core.session.conversation
         if not chat.path:
             self._ui.tell("There is nothing to name yet.")
@@ -218,7 +219,7 @@ class ChatActions:
             else:
                 self._ui.tell("The model didn't suggest a title.", severity="warning")
 
-    # -- elsewhere
+    # -- copying and exporting
 
     def copy(self) -> None:
         """Copy the whole chat as Markdown."""
@@ -227,7 +228,7 @@ class ChatActions:
             self._copying.copy(export_text([chat], FORMATS["markdown"]), "The chat")
 
     async def export(self) -> None:
-        """Write the chat to a file in one of many formats."""
+        """Write the chat to a file in one of the export formats."""
         chat = self._core.session.conversation
         if not chat.path:
             self._ui.tell("There is nothing to export yet.")
@@ -256,7 +257,7 @@ class ChatActions:
             self._ui.tell(f"Saved to {choice.path}")
 
     async def save(self, name: str = "") -> None:
-        """Write the chat as `transformers chat` does, to the named file or into its folder."""
+        """Save the chat in the format of `transformers chat`, to the named file or into its folder."""
         chat, info = self._core.session.conversation, self._core.loader.info
         if not chat.path:
             self._ui.tell("There is nothing to save yet.")
@@ -281,19 +282,21 @@ def _save(chat: Conversation, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TransferError(f"The folder {path.parent} can't be made ({reason(error)}).") from error
+        raise TransferError(
+            f"The folder {path.parent} can't be created ({reason(error)})."
+        ) from error
     write_chats([chat], "transformers", path)
 
 
 def _rank(known: Format) -> int:
-    """Return where a format stands in the list: those for people first."""
+    """Return the position of a format in the list; formats for people come first."""
     return _FOR_PEOPLE.index(known.name) if known.name in _FOR_PEOPLE else len(_FOR_PEOPLE)
 
 
 def _suggested_path(chat: Conversation, folder: Path | None) -> Path:
-    """Return a file named after the chat's title, in a folder or in the one that the app was started in.
+    """Return a path named after the chat's title, in `folder` or else in the folder where the app was started.
 
-    Where nothing can be written there, as in that of a program that the desktop starts, it is in the home folder.
+    If nothing can be written there, for example because the desktop started the app, the path is in the home folder.
     """
     words = "".join(c if c.isalnum() or c in " -_" else " " for c in chat.title)
     folder = folder or absolute(Path())

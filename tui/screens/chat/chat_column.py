@@ -1,4 +1,4 @@
-"""The open chat from its title to the message box, and what a click or the search in it asks for."""
+"""The open chat from its title to the message box, and what clicking and searching in it does."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tui.widgets.transcript import Transcript
 
 
 class ChatColumn(Column):
-    """Lays out the chat and takes the messages of its widgets; the composer's are `ComposerArea`'s."""
+    """Lays out the chat and handles the messages of its widgets, except the composer's, which `ComposerArea` handles."""
 
     def __init__(self, view: View, handlers: Handlers, ui: ScreenUi) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             view: the widgets.
-            handlers: those that search the chat, page turns and move the cursor.
-            ui: runs what waits for an answer.
+            handlers: search the chat, page through variants and move the cursor.
+            ui: runs work in the background.
         """
         super().__init__(id="chat")
         self._view = view
-        self._places = handlers.places
+        self._focus_control = handlers.focus_control
         self._reading = handlers.reading
         self._turns = handlers.turns
         self._ui = ui
@@ -50,7 +50,7 @@ class ChatColumn(Column):
     @on(TurnPane.Typed)
     def _typed_on_turn(self, event: TurnPane.Typed) -> None:
         event.stop()
-        self._places.type_into_composer(event.text)
+        self._focus_control.type_into_composer(event.text)
 
     @on(Transcript.TurnClicked)
     def _turn_clicked(self, event: Transcript.TurnClicked) -> None:

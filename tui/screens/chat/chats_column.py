@@ -1,4 +1,4 @@
-"""The column with the saved chats, on a terminal that is wide enough."""
+"""The column of saved chats, shown if the terminal is wide enough."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tui.sessions import SessionError
 from tui.widgets.chat_list import ChatList, ChatRow
 
 MOST: Final = 200
-"""Chats that are listed; the dialog with the search has all."""
+"""How many chats are listed. The searchable dialog lists all of them."""
 _LATER_S: Final = 0.3
-"""Changes within this time are shown together."""
+"""Changes within this time, in seconds, are shown together."""
 
 
 class ChatsColumn(Vertical):
-    """Lists the chats anew when one of them is another; does nothing while it is not shown."""
+    """Lists the chats again whenever one changes, but only while it is visible."""
 
     DEFAULT_CSS = """
     ChatsColumn {
@@ -40,12 +40,12 @@ class ChatsColumn(Vertical):
         *,
         id: str | None = None,  # noqa: A002
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: whose chats they are.
-            open_chat: opens the chat with an id.
-            id: Textual's.
+            core: owns the chats.
+            open_chat: opens the chat with a given ID.
+            id: the widget's ID.
         """
         super().__init__(id=id)
         self._core = core
@@ -61,7 +61,7 @@ class ChatsColumn(Vertical):
         yield self._list
 
     def on_show(self) -> None:
-        """List the chats now that somebody sees them."""
+        """List the chats now that the column is visible."""
         self.look()
 
     def look(self) -> None:
@@ -84,7 +84,7 @@ class ChatsColumn(Vertical):
         try:
             found = await self._core.writer.do(lambda store: store.list())
         except SessionError:
-            # The dialog says what is wrong when somebody asks for the chats.
+            # The dialog shows the error when the user opens the list of chats.
             return
         rows = [
             ChatRow(one.id, one.title or one.first_words, one.updated_at, one.pinned)

@@ -1,4 +1,4 @@
-"""The one table of what each action does: keys, the palette and commands in the composer all come here."""
+"""The one table of what each action does. Keys, the palette and typed commands all end here."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RunWith = Callable[[str], object]
 
 
 def plain(handlers: Handlers) -> Mapping[str, Run]:
-    """Return what does each action that takes no argument, by the actions' ids."""
-    chats, copying, turns, places = (
+    """Return the function of each action that takes no argument, by action ID."""
+    chats, copying, turns, focus_control = (
         handlers.chats,
         handlers.copying,
         handlers.turns,
-        handlers.places,
+        handlers.focus_control,
     )
     return {
         "app.help": handlers.looking_up.show_help,
@@ -47,7 +47,7 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "chat.tree": turns.show_tree,
         "chat.undo": turns.undo,
         "composer.edit_outside": handlers.editing.edit_message_outside,
-        "composer.focus": places.to_composer,
+        "composer.focus": focus_control.to_composer,
         "composer.history": handlers.area.search_sent,
         **{
             f"composer.suggestion_{number}": partial(handlers.area.suggest, text)
@@ -61,9 +61,9 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "reply.stop": handlers.stopping.stop,
         "settings.open": handlers.settings.show_all,
         "settings.status": handlers.settings.show_status,
-        "sidebar.toggle": places.toggle_sidebar,
+        "sidebar.toggle": focus_control.toggle_sidebar,
         "transcript.find": handlers.reading.open_search,
-        "transcript.first": places.to_first_turn,
+        "transcript.first": focus_control.to_first_turn,
         "transcript.follow": handlers.reading.follow,
         "transcript.line_numbers": handlers.reading.toggle_line_numbers,
         "transcript.page_down": handlers.reading.scroll_on,
@@ -80,11 +80,11 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "turn.fork": chats.fork,
         "turn.mark_block": copying.mark_block,
         "turn.newer": turns.show_newer,
-        "turn.next": places.to_next_turn,
-        "turn.next_user": partial(places.to_user_turn, 1),
+        "turn.next": focus_control.to_next_turn,
+        "turn.next_user": partial(focus_control.to_user_turn, 1),
         "turn.older": turns.show_older,
-        "turn.previous": places.to_previous_turn,
-        "turn.previous_user": partial(places.to_user_turn, -1),
+        "turn.previous": focus_control.to_previous_turn,
+        "turn.previous_user": partial(focus_control.to_user_turn, -1),
         "turn.quote": copying.quote,
         "turn.raw": turns.toggle_source,
         "turn.redo": turns.redo,
@@ -99,7 +99,9 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
 
 
 def with_argument(handlers: Handlers) -> Mapping[str, RunWith]:
-    """Return what does each action that takes an argument, by the actions' ids; an empty one asks for it where it is needed."""
+    """Return the function of each action that takes an argument, by action ID. With an empty argument, the function asks for one
+    if it needs one.
+    """
     library = handlers.library
     return {
         "chat.example": handlers.chats.begin_example,
@@ -123,17 +125,17 @@ def with_argument(handlers: Handlers) -> Mapping[str, RunWith]:
 
 
 _ALONGSIDE = frozenset(("app.quit", "chat.import", "chat.title", "composer.attach"))
-"""What goes on when it is asked for once more; all else begins anew."""
+"""Actions that continue when they are requested again. All others start over."""
 
 
 class Commands:
-    """Does what an action says, if that is possible now."""
+    """Runs actions if they are possible now."""
 
     def __init__(self, screen: Screen[None], core: Core, handlers: Handlers, ui: Ui) -> None:
         self._screen = screen
         self._core = core
         self._importing = handlers.importing
-        self._places = handlers.places
+        self._focus_control = handlers.focus_control
         self._ui = ui
         self._plain = plain(handlers)
         self._with_argument = with_argument(handlers)
@@ -143,8 +145,8 @@ class Commands:
         return action_id in self._plain or action_id in self._with_argument
 
     def is_possible(self, action_id: str) -> bool:
-        """Return whether an action can be done now."""
-        if action_id == "turn.continue" and self._places.is_on_question:
+        """Return whether an action is possible now."""
+        if action_id == "turn.continue" and self._focus_control.is_on_question:
             return False
         match self._when.get(action_id):
             case When.BUSY:
@@ -168,7 +170,7 @@ class Commands:
         return self._is_stoppable or bool(self._importing.label)
 
     def run(self, action_id: str, argument: str = "") -> None:
-        """Do what an action says; what takes a while goes on beside everything else."""
+        """Run an action. Work that takes time continues in the background."""
         if action_id in self._plain:
             done = self._plain[action_id]()
         else:
@@ -182,7 +184,7 @@ class Commands:
             )
 
     def run_typed(self, command: Command) -> None:
-        """Do what a command in the composer asks for, or say that it is not possible now."""
+        """Run a command that was typed into the composer, or report that it is not possible now."""
         action = command.action
         if self.is_possible(action.id):
             self.run(action.id, command.argument)

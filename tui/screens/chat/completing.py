@@ -1,4 +1,4 @@
-"""What could be completed of what is being written: commands behind a sign, paths behind an @ or behind a command that takes one."""
+"""What to complete in the text being written: commands after a slash, and paths after an @ or after a command that takes one."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Completing:
         ui: Ui,
         attach: Callable[[str], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            composer: where is written.
-            menu: the list.
+            composer: the composer.
+            menu: the list of completions.
             ui: starts looking for files.
-            attach: called with the path of a file that was chosen.
+            attach: called with the path of the chosen file.
         """
         self._composer = composer
         self._menu = menu
@@ -47,7 +47,7 @@ class Completing:
         self._looks = 0
 
     def look(self) -> None:
-        """Offer what the text may become."""
+        """Offer completions for the current text."""
         text = self._composer.text
         offers = [
             Offer(
@@ -60,7 +60,7 @@ class Completing:
             for name, action in completions(text)
         ]
         if self._composer.is_recalling:
-            # A list would take the Up key, which is on its way through earlier messages.
+            # A list would take the Up key, which is stepping through earlier messages.
             offers = []
         self.show(offers)
         row, column = self._composer.cursor_location
@@ -73,17 +73,17 @@ class Completing:
             self._ui.start(self._offer_files(self._looks, at_word[1], column, row))
 
     def show(self, offers: Sequence[Offer]) -> None:
-        """Offer something else; nothing closes the list."""
+        """Offer other completions. An empty list closes the menu."""
         self._menu.show(list(offers))
         self._composer.menu_open = self._menu.is_open
 
     async def _offer_files(
         self, look: int, typed: str, column: int, row: int, *, with_blanks: bool = False
     ) -> None:
-        """Offer files whose path goes on from what was typed behind an @ or a command."""
+        """Offer files whose paths start with what was typed after an @ or a command."""
         found = await asyncio.to_thread(path_offers, typed, with_blanks=with_blanks)
         if with_blanks and found == [typed]:
-            # It is all there: Enter runs the command.
+            # The path is complete: Enter runs the command.
             found = []
         start = column - len(typed)
         cursor_row = self._composer.cursor_location[0]
@@ -98,7 +98,7 @@ class Completing:
             )
 
     def press(self, key: str) -> None:
-        """Do what a key does while the list is open."""
+        """Handle a key while the list is open."""
         if key in _STEPS:
             self._menu.move(_STEPS[key])
         elif key == "escape":
@@ -114,11 +114,11 @@ class Completing:
             else:
                 self.take(offer)
         elif key == "enter":
-            # It was pressed before the list was gone that the last letter closed.
+            # The key was pressed before the list had closed because of the last letter.
             self._composer.action_submit()
 
     def take(self, offer: Offer) -> None:
-        """Put an offer into the text."""
+        """Put a completion into the text."""
         self.show(())
         if offer.help not in (_FOLDER, _FILE):
             self._composer.set_text(offer.text)
@@ -132,7 +132,7 @@ class Completing:
 
 
 def _path_behind_command(text: str) -> str | None:
-    """Return what was typed of the path that a command takes; None where the text is no such command."""
+    """Return the part of a path that was typed after a command; None if the text is no command that takes a path."""
     found = _ARGUMENT.fullmatch(text)
     action = COMMANDS.get(found[1].lower()) if found is not None else None
     is_one = found is not None and action is not None and action.argument == _TAKES_FILE

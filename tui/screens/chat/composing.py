@@ -1,4 +1,4 @@
-"""Where a message is written: the composer with what completes, goes with and waits to be sent, and the drafts of all chats."""
+"""Where messages are written: the composer with its completions, attachments and waiting message, and the drafts of all chats."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from tui.widgets.ground import Middle
 from tui.widgets.waiting_message import WaitingMessage
 
 _DRAFT_S: Final = 0.5
-"""A draft is put on the disk when the typing has paused this long."""
+"""How long typing has to pause, in seconds, before the draft is saved to disk."""
 
 
 class ComposerArea(Middle):
-    """The composer and what belongs to it."""
+    """The composer and everything around it."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class ComposerArea(Middle):
         run: Callable[[Command], object],
         choose_model: Callable[[str], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: the chat that is written in.
-            ui: tells and asks.
-            run: does what a command asks for.
-            choose_model: asks for a model, with a sentence that says why.
+            core: owns the open chat.
+            ui: shows notifications and questions.
+            run: runs a command.
+            choose_model: asks for a model, with a sentence about the reason.
         """
         super().__init__()
         self._core = core
@@ -63,36 +63,36 @@ class ComposerArea(Middle):
         self.composer = Composer(id="composer")
         self.composer.fold_lines = core.settings.preferences.values.composer.fold_lines
         self.attachments: tuple[Attachment, ...] = ()
-        """The texts that go with the message."""
+        """The texts that are sent with the message."""
         self._waiting = WaitingMessage(id="waiting")
         self._chips = AttachmentBar(id="attachments")
         self._menu = CommandMenu(id="commands")
         self._attaching = Attaching(ui)
         self._being_read: list[Outgoing] = []
-        """Messages whose files are being read, the oldest first."""
+        """Messages whose files are being read, oldest first."""
         self._completing = Completing(
             self.composer, self._menu, ui, lambda path: ui.start(self.attach(path))
         )
         self._draft_timer: Timer | None = None
         self._offered = Draft()
-        """The undone message that was put into the composer last."""
+        """The undone message that was last put back into the composer."""
         core.sender.waiting.listen(self._show_waiting)
         core.sender.returned.listen(self._take_back)
 
     def compose(self) -> ComposeResult:
-        """Lay out the composer and what stands above it."""
+        """Lay out the composer and the widgets above it."""
         yield self._waiting
         yield self._chips
         yield self._menu
         yield self.composer
 
     def take_configuration(self) -> None:
-        """Fold pastes as the settings say now."""
+        """Apply the current setting for folding pastes."""
         self.composer.fold_lines = self._core.settings.preferences.values.composer.fold_lines
 
     def on_resize(self) -> None:
-        """Keep passing messages clear of what is written, and of what stands beside the chat."""
-        # Where things are comes with the end of the layout.
+        """Keep notifications clear of the composer and of the columns beside the chat."""
+        # Positions are known only after the layout is done.
         self.call_after_refresh(self._place_messages)
 
     def _place_messages(self) -> None:
@@ -100,7 +100,7 @@ class ComposerArea(Middle):
         self._ui.stand_above(Region(box.x, self.region.y, box.width, self.region.height))
 
     def suggest(self, text: str) -> None:
-        """Put a suggested message into the composer; what was being written stays, below it."""
+        """Put a suggested message into the composer, above any text that is already there."""
         if text not in self.composer.text:
             self.composer.take_back(text)
         self.screen.set_focus(self.composer)
@@ -128,7 +128,7 @@ class ComposerArea(Middle):
     def _send(self, outgoing: Outgoing) -> None:
         self.set_attachments(())
         names = self._attaching.names_in(outgoing)
-        # What is typed after a message whose files are being read is sent after it.
+        # A message typed while the files of an earlier one are being read is sent after that one.
         if names or self._being_read:
             self._being_read.append(outgoing)
             self._ui.start(self._send_with_files(outgoing, names))
@@ -136,10 +136,10 @@ class ComposerArea(Middle):
             self._core.sender.dispatch(outgoing)
 
     async def _send_with_files(self, outgoing: Outgoing, names: list[str]) -> None:
-        """Send a message with the files that it names; where one can't go along, leave it to the user to send it without."""
+        """Send a message with the files that it names. If one can't be read, let the user decide whether to send it without."""
         whole = await self._attaching.with_files(outgoing, names)
         if outgoing not in self._being_read:
-            # It was taken back meanwhile.
+            # The message was taken back meanwhile.
             return
         self._being_read.remove(outgoing)
         if whole is None:
@@ -148,7 +148,7 @@ class ComposerArea(Middle):
             self._core.sender.dispatch(whole)
 
     def take_back_being_read(self) -> None:
-        """Put messages whose files are still being read back into the composer, as when the app is left."""
+        """Put messages whose files are still being read back into the composer, for example when the user quits."""
         for outgoing in reversed(self._being_read):
             self._core.sender.give_back(outgoing)
         self._being_read.clear()
@@ -164,7 +164,7 @@ class ComposerArea(Middle):
             self.screen.set_focus(self.composer)
 
     def _take_back(self, outgoing: Outgoing) -> None:
-        """Put a message that could not be sent back as it was typed, in front of what was written since."""
+        """Put a message that could not be sent back as it was typed, before anything written since."""
         if outgoing.typed:
             self.composer.take_back(outgoing.typed)
         if outgoing.attachments:
@@ -174,7 +174,7 @@ class ComposerArea(Middle):
 
     @property
     def message(self) -> str:
-        """What would be sent if Enter were pressed now: a message with what goes with it, and nothing of a command."""
+        """What Enter would send now: the message with its attachments; empty while a command is being typed."""
         text = self.composer.text
         return "" if is_command(text) else Outgoing(text, self.attachments).message
 
@@ -207,7 +207,7 @@ class ComposerArea(Middle):
     # -- what goes with a message
 
     def set_attachments(self, attachments: tuple[Attachment, ...]) -> None:
-        """Have other texts go with the message."""
+        """Set the texts that are sent with the message."""
         self.attachments = attachments
         self.composer.has_attachments = bool(attachments)
         self._chips.show(
@@ -247,7 +247,7 @@ class ComposerArea(Middle):
             self.screen.set_focus(self.composer)
 
     async def attach(self, argument: str = "") -> None:
-        """Send the named text file along; ask for one without a name."""
+        """Attach the named text file; without a name, ask for one."""
         name = argument or await self._ui.path("Attach a text file", accept="attach")
         if not name.strip():
             return
@@ -265,7 +265,7 @@ class ComposerArea(Middle):
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is being written, but for an undone message as it was."""
+        """Whether the composer is empty, or holds an undone message without changes."""
         return self._now == self._offered or self._now.is_empty
 
     @property
@@ -273,7 +273,7 @@ class ComposerArea(Middle):
         return Draft(self.composer.text, self.attachments)
 
     def offer(self, turn: Turn) -> None:
-        """Put the message that a turn was into the composer."""
+        """Put the text of a user turn into the composer."""
         files = [part for part in turn.parts if isinstance(part, FilePart)]
         self.composer.begin()
         self.composer.set_text(typed_text(turn.text) if turn.text else "")
@@ -281,7 +281,7 @@ class ComposerArea(Middle):
         self._offered = self._now
 
     def withdraw(self) -> None:
-        """Take an undone message out of the composer that is in the chat again."""
+        """Remove an undone message from the composer because it is in the chat again."""
         if self._now == self._offered and not self._offered.is_empty:
             self.composer.begin()
             self.set_attachments(())
@@ -289,12 +289,12 @@ class ComposerArea(Middle):
     # -- what was sent
 
     def offer_sent(self) -> None:
-        """Have the Up key bring back the chat's messages, and before those what was sent elsewhere."""
+        """Make the Up key recall the messages of this chat, and before them those of other chats."""
         sent = self._core.sent.for_chat(self._core.session.conversation)
         self.composer.remember([one.text for one in sent])
 
     async def search_sent(self) -> None:
-        """Search what was sent."""
+        """Search the messages sent earlier."""
         chat = self._core.session.conversation
         texts: dict[str, Entry] = {}
         for one in reversed(self._core.sent.for_chat(chat)):
@@ -314,7 +314,7 @@ class ComposerArea(Middle):
     # -- drafts
 
     async def read_kept(self) -> None:
-        """Read what was written and sent before, behind the screen."""
+        """Read the saved drafts and sent messages in the background."""
         drafts, problem = await asyncio.to_thread(self._core.drafts.read)
         sent = await asyncio.to_thread(self._core.sent.read)
         self._take_kept(sent, drafts, problem)
@@ -335,7 +335,7 @@ class ComposerArea(Middle):
             self._take_in(found, is_start=True)
 
     def _take_in(self, draft: Draft, *, is_start: bool = False) -> None:
-        """Put a draft into the composer, in front of what has been written there since, and have set what was set with it."""
+        """Put a draft into the composer, before any text typed there since, and restore the settings saved with it."""
         if draft.text.strip() and self.composer.text != draft.text:
             self.composer.take_back(draft.text)
         if draft.settings and not self._core.settings.is_touched:
@@ -344,7 +344,7 @@ class ComposerArea(Middle):
         self.set_attachments((*draft.attachments, *fresh))
 
     def keep_draft(self) -> None:
-        """Put what is written and not sent on disk, behind the screen."""
+        """Save the draft to disk in the background."""
         session = self._core.session
         if not session.temporary:
             key = draft_key(session.conversation)
@@ -352,10 +352,10 @@ class ComposerArea(Middle):
             self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments, settings))
 
     def leave(self, opened: Conversation) -> Draft | None:
-        """Prepare for another chat, and return the draft that belongs to it.
+        """Prepare to switch to another chat, and return that chat's draft.
 
-        What was being written stays with the chat before, if that has anything to come back to or if something else was being
-        written in the one that is opened; otherwise it goes along.
+        The draft stays with the previous chat if that chat has anything to come back to, or if the opened chat has another
+        draft. Otherwise, the draft moves to the opened chat.
         """
         session, drafts = self._core.session, self._core.drafts
         if opened.id == session.conversation.id:
@@ -367,7 +367,7 @@ class ComposerArea(Middle):
         self.keep_draft()
         key = draft_key(session.conversation)
         kept = drafts.of(key) or Draft()
-        # What was set goes along into another chat that has not begun, as what was written does.
+        # Settings move to another chat without turns, as the text does.
         if not may_stay and not (kept.settings and draft_key(opened) == key):
             drafts.keep(key, Draft(settings=kept.settings))
             return found
@@ -377,7 +377,7 @@ class ComposerArea(Middle):
         return found
 
     def arrive(self, draft: Draft | None, *, is_other: bool) -> None:
-        """Go on writing in the chat that was opened."""
+        """Continue writing in the chat that was opened."""
         if draft is not None:
             self._take_in(draft)
         elif is_other:

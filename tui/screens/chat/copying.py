@@ -1,4 +1,4 @@
-"""Taking something out of a chat: copied, quoted, or code written to a file."""
+"""Getting something out of a chat: copying, quoting, and writing code to a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.files import absolute, is_file, typed_path
 from tui.highlighting.languages import extension_of
 from tui.sanitize import sanitize
 from tui.screens.ask import AskText
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.transfer import TransferError, write_new
@@ -19,57 +19,57 @@ from tui.widgets.markdown.pieces import CodeText, code_texts
 
 
 class Copying:
-    """Copies the turn under the cursor, or its marked block."""
+    """Copies the turn under the cursor, or its selected block."""
 
-    def __init__(self, view: View, places: Places, ui: ScreenUi) -> None:
+    def __init__(self, view: View, focus_control: FocusControl, ui: ScreenUi) -> None:
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
         self._code_copied = ("", 0)
-        """The turn of which code was copied last, and which block, counted from its end."""
+        """The turn whose code was copied last, and the number of that block, counted from the end."""
 
     def copy(self, text: str, what: str) -> None:
-        """Copy a text, made safe to paste, and say so."""
+        """Copy a text, made safe to paste, and report it."""
         self._view.screen.app.copy_to_clipboard(sanitize(text))
         self._ui.tell(f"{what} was copied.")
 
     def copy_turn(self) -> None:
-        """Copy the turn under the cursor, or its marked block, as it was written."""
+        """Copy the source of the turn under the cursor, or of its selected block."""
         if block := self._view.transcript.block:
             self.copy(block.source, "The block")
-        elif turn := self._places.acted_turn(ASSISTANT):
+        elif turn := self._focus_control.acted_turn(ASSISTANT):
             self.copy(turn.content, "The turn")
 
     def copy_shown(self) -> None:
-        """Copy the turn under the cursor, or its marked block, as it is shown."""
+        """Copy the turn under the cursor, or its selected block, as it is displayed."""
         if block := self._view.transcript.block:
             self.copy(block.shown, "The block as shown")
-        elif turn := self._places.acted_turn(ASSISTANT):
+        elif turn := self._focus_control.acted_turn(ASSISTANT):
             self.copy(self._view.transcript.shown_text(turn.id), "The turn as shown")
 
     def mark_block(self) -> None:
-        """Mark a block of the turn under the cursor, which keys then move over and copy."""
-        turn = self._places.acted_turn(ASSISTANT)
+        """Select a block of the turn under the cursor. Keys then move the selection and copy it."""
+        turn = self._focus_control.acted_turn(ASSISTANT)
         transcript = self._view.transcript
         if turn is None or transcript.block is not None:
             return
-        self._places.to_turns()
+        self._focus_control.to_turns()
         transcript.cursor = turn.id
         if not transcript.move_block(0):
             self._ui.tell("There is nothing to select in this turn.")
 
     def quote(self) -> None:
-        """Put the turn under the cursor, quoted, into the message."""
-        if turn := self._places.acted_turn(ASSISTANT):
+        """Quote the turn under the cursor in the message."""
+        if turn := self._focus_control.acted_turn(ASSISTANT):
             quoted = "\n".join(f"> {line}".rstrip() for line in turn.text.splitlines())
             self._view.composer.set_text(f"{self._view.composer.text}{quoted}\n\n")
-            self._places.to_composer()
+            self._focus_control.to_composer()
 
     # -- code
 
     def copy_code(self) -> None:
-        """Copy the last code block of the turn under the cursor; pressed again, the one before."""
-        turn = self._places.acted_turn(ASSISTANT)
+        """Copy the last code block of the turn under the cursor. Each further press copies the one before it."""
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None:
             return
         blocks = _code_of(turn)
@@ -84,8 +84,8 @@ class Copying:
         self.copy(code, f"Code block {place + 1} of {len(blocks)}")
 
     async def save_code(self) -> None:
-        """Write a code block of the turn under the cursor to a file: the one copied last, else the last one."""
-        turn = self._places.acted_turn(ASSISTANT)
+        """Write a code block of the turn under the cursor to a file: the one copied last, or else the last one."""
+        turn = self._focus_control.acted_turn(ASSISTANT)
         blocks = _code_of(turn) if turn else ()
         if turn is None or not blocks:
             self._ui.tell("There is no code block in this turn.")
@@ -99,7 +99,7 @@ class Copying:
         name: str | None = f"code{extension}"
         while True:
             name = await self._ui.show(
-                AskText("Write the code to a file", name or "", note=note, is_path=True)
+                AskText("Save the code to a file", name or "", note=note, is_path=True)
             )
             if name is None or not name.strip():
                 return
@@ -107,7 +107,7 @@ class Copying:
                 return
 
     async def _written(self, path: Path, text: str) -> bool:
-        """Write a new file; replace one that is there if that is wanted. Returns False to ask for another name."""
+        """Write a file, asking before an existing one is replaced. Return False to ask for another name."""
         overwrite = await asyncio.to_thread(is_file, path)
         if overwrite:
             answers = (

@@ -7,18 +7,20 @@ from tui.chat.core import Core
 from tui.conversation import ASSISTANT, Generation, Turn
 from tui.engine.base import Failed
 from tui.screens.chat.copying import Copying
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.view import View
 from tui.screens.turn_details import TurnDetails
 
 
 class Details:
-    """Shows the turn under the cursor, with what the engine has to say of it."""
+    """Shows the details of the turn under the cursor."""
 
-    def __init__(self, core: Core, view: View, places: Places, copying: Copying) -> None:
+    def __init__(
+        self, core: Core, view: View, focus_control: FocusControl, copying: Copying
+    ) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._copying = copying
 
     async def show_facts(self) -> None:
@@ -26,16 +28,16 @@ class Details:
         await self._show("facts")
 
     async def show_tokens(self) -> None:
-        """Show the turn under the cursor cut into the model's tokens."""
+        """Show the tokens of the turn under the cursor."""
         await self._show("tokens")
 
     async def _show(self, start: str) -> None:
-        turn = self._places.acted_turn(ASSISTANT)
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None:
             return
         chat = self._core.session.conversation
         dialog = TurnDetails(
-            turn, chat, copy=lambda text: self._copying.copy(text, "It"), start=start
+            turn, chat, copy=lambda text: self._copying.copy(text, "The text"), start=start
         )
         self._view.screen.app.push_screen(dialog)
         await self._fill_prompt(dialog, turn)
@@ -49,13 +51,13 @@ class Details:
         info = loader.info
         if not loader.ready or self._core.replies.live is not None or info is None:
             dialog.set_prompt(
-                "", "The prompt can be shown when a model is loaded and no reply is under way."
+                "", "The prompt can be shown when a model is loaded and no reply is being written."
             )
             return
         made = turn.generation
         note = ""
         if made is not None and made.model != info.model:
-            note = f"As {info.name} would be given it; the reply was made by {made.name or made.model}."
+            note = f"The prompt that {info.name} would be given. The reply was made by {made.name or made.model}."
         request = requests.for_prompt_of(
             self._core.session.conversation, turn, self._core.settings.snapshot()
         )
@@ -72,11 +74,11 @@ class Details:
 
 
 def _changed_since(tokens: int, made: Generation) -> str:
-    """A sentence about a prompt that is not as long as the one that a reply was made from; empty where it is."""
+    """Return a sentence if a prompt has another length than the one that a reply was made from; empty otherwise."""
     then = made.stats.prompt_tokens
     if not then or then == tokens or made.start_text or made.continued:
         return ""
     return (
-        f"As it would be made now, with {tokens:,} tokens. The reply was made from {then:,}: the system prompt, the turns "
-        "before it or what was left out of the context have changed since."
+        f"This is the prompt as it would be built now, with {tokens:,} tokens. The reply was made from {then:,} tokens. The system "
+        "prompt, the earlier turns, or what is left out of the context have changed since."
     )

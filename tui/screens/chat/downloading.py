@@ -1,4 +1,4 @@
-"""Downloads of models, while one goes on chatting: asked about, watched, and loaded when they are here."""
+"""Downloading models while the chat continues: asking first, showing progress, and loading the finished model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tui.screens.models.download_question import GET, LOAD, no_room, question
 from tui.screens.models.rows import download_text, downloads_text
 
 DOWNLOADS_S: Final = 0.5
-"""How often downloads are looked at while there are any."""
+"""How often the progress of downloads is read, in seconds."""
 _NOT_LOADED: Final = "The model was not loaded"
 
 
 class Downloading:
-    """Begins downloads and follows them."""
+    """Starts downloads and follows them."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class Downloading:
         ui: ScreenUi,
         show: Callable[[str, str], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            screen: has the timer.
-            hub, downloads: where models come from.
-            loader: loads what is here.
+            screen: runs the timer.
+            hub, downloads: the Hub, and the downloads from it.
+            loader: loads the models.
             settings: how models are loaded.
-            ui: asks and tells.
-            show: shows how far downloads are, in many cells and in few.
+            ui: shows questions and notifications.
+            show: shows the progress of downloads, as a long and a short text.
         """
         self._screen = screen
         self._hub = hub
@@ -59,15 +59,15 @@ class Downloading:
         self._show = show
         self._timer: Timer | None = None
         self.is_leaving = False
-        """Whether the app is being left, so that nothing more is to be loaded."""
+        """Whether the app is closing, so that nothing more is loaded."""
 
     async def get(self, request: LoadRequest) -> None:
-        """Load a model; what would have to be downloaded for it is asked about first."""
+        """Load a model. If it has to be downloaded, ask first."""
         try:
             plan = await asyncio.to_thread(self._plan, request)
         except ModelLoadError as error:
             if is_network_problem(error):
-                # Without the Hub nothing is downloaded: the load takes what is here, or says what is missing.
+                # Offline, nothing is downloaded. The load uses the cached files, or reports what is missing.
                 self._loader.load(request)
             else:
                 self._ui.tell(str(error), title=_NOT_LOADED, severity="error")
@@ -85,11 +85,11 @@ class Downloading:
                 self.watch()
 
     def _plan(self, request: LoadRequest) -> DownloadPlan | None:
-        """Return what a download would take; None for a model that is here."""
+        """Return what has to be downloaded; None if the model is on this machine."""
         try:
             source = catalog.resolve(request.model)
         except ModelLoadError:
-            # The load says what is wrong with the name.
+            # The load reports what is wrong with the name.
             return None
         if source.kind is not ModelKind.HUB:
             return None
@@ -99,12 +99,12 @@ class Downloading:
         return self._hub.plan(request.model, request.revision)
 
     def watch(self) -> None:
-        """Look at downloads now and then as long as there are any."""
+        """Read the progress of downloads regularly while there are any."""
         if self._timer is None and self._downloads.all:
             self._timer = self._screen.set_interval(DOWNLOADS_S, self._look)
 
     def cancel(self) -> None:
-        """Stop what is being downloaded."""
+        """Stop the running downloads."""
         for one in self._downloads.running:
             self._downloads.cancel(one.repo_id)
         self._look()
@@ -130,7 +130,7 @@ class Downloading:
                     f"The download of {one.repo_id} was stopped. Start it again to resume it."
                 )
             case DownloadStatus.DONE if one.load and not self.is_leaving:
-                self._ui.tell(f"{one.repo_id} is downloaded and is loading.")
+                self._ui.tell(f"{one.repo_id} is downloaded and loading now.")
                 request = self._settings.load_request(one.repo_id)
                 self._loader.load(replace(request, revision=one.revision))
             case DownloadStatus.DONE:

@@ -1,4 +1,4 @@
-"""Changing a text: a turn in place, and anything in the editor that $EDITOR names while the app steps aside."""
+"""Changing texts: a turn in place, or any text in the external editor that $EDITOR names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.chat.core import Core
 from tui.chat.replies import ReplyOrder
 from tui.conversation import USER
 from tui.sanitize import sanitize
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.widgets.bindings import key_name
@@ -23,26 +23,26 @@ from tui.widgets.sidebar import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
 _EDITORS: Final = ("editor", "nano", "vim", "vi", "emacs", "notepad")
-"""What is tried where $EDITOR names none."""
+"""The editors to try if neither $VISUAL nor $EDITOR is set."""
 
 
 class Editing:
     """Edits turns, the message and the system prompt."""
 
-    def __init__(self, core: Core, view: View, places: Places, ui: ScreenUi) -> None:
+    def __init__(self, core: Core, view: View, focus_control: FocusControl, ui: ScreenUi) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
         self._left: dict[str, str] = {}
-        """What was written in edits that were left, by the ids of their turns."""
+        """Texts of abandoned edits, by turn ID."""
 
     # -- a turn in place
 
     async def edit(self) -> None:
         """Edit the turn under the cursor in place."""
         screen, transcript = self._view.screen, self._view.transcript
-        turn = self._places.acted_turn(USER)
+        turn = self._focus_control.acted_turn(USER)
         region = transcript.turn_region(turn.id) if turn else None
         if turn is None or region is None or screen.query(TurnEditor):
             return
@@ -50,31 +50,31 @@ class Editing:
         if (kept := self._left.pop(turn.id, None)) is not None:
             editor.set_text(kept)
         editor.place(region, transcript.region)
-        # Keys that are typed at once must find the editor: to the transcript they would be commands.
+        # Keys typed right now must reach the editor. In the transcript they would be commands.
         await screen.mount(editor)
         screen.set_focus(editor)
 
     def take_back(self) -> None:
-        """End the edit of a turn, if one is under way; what was written goes to the message, where it is kept."""
+        """Close the editor of a turn, if one is open, and move its text to the message, where it is kept."""
         for editor in self._view.screen.query(TurnEditor):
             if editor.is_changed:
                 self._view.composer.take_back(editor.text)
             editor.remove()
 
     def leave(self) -> None:
-        """End the edit of a turn without a change; what was written is there when the turn is edited again."""
+        """Close the editor of a turn without changing the turn. Its text returns when the turn is edited again."""
         for editor in self._view.screen.query(TurnEditor):
             if editor.is_changed:
                 self._left[editor.turn_id] = editor.text
                 self._ui.tell("The turn is unchanged. Edit it again to continue your edit.")
             editor.remove()
-        self._places.to_turns()
+        self._focus_control.to_turns()
 
     def end(self, event: TurnEditor.Edited) -> None:
-        """Take over what was written in the place of a turn."""
+        """Apply the edit of a turn."""
         self._view.screen.query(TurnEditor).remove()
-        # What is typed next is a message and no command.
-        self._places.to_composer()
+        # What is typed next is a message, not a command.
+        self._focus_control.to_composer()
         is_there = event.turn_id in self._core.session.conversation.turns
         if not is_there or self._core.replies.live is not None:
             self._view.composer.take_back(event.text)
@@ -85,12 +85,12 @@ class Editing:
         self._apply(event.turn_id, event.text, answer=event.answer)
 
     def _apply(self, turn_id: str, text: str, *, answer: bool) -> None:
-        """Give a turn another text, as a variant of it.
+        """Add a variant of a turn with another text.
 
         Args:
-            turn_id: the turn.
-            text: what it is to say.
-            answer: have a user turn answered; a reply that is edited needs none.
+            turn_id: the ID of the turn.
+            text: the new text.
+            answer: whether to generate a reply to a user turn.
         """
         session, replies = self._core.session, self._core.replies
         turn = session.conversation.turn(turn_id)
@@ -111,8 +111,8 @@ class Editing:
     # -- outside
 
     def edit_turn_outside(self) -> None:
-        """Edit the turn under the cursor in the editor that $EDITOR names."""
-        turn = self._places.acted_turn(USER)
+        """Edit the turn under the cursor in the external editor."""
+        turn = self._focus_control.acted_turn(USER)
         if turn is None:
             return
         before = sanitize(turn.text)
@@ -121,7 +121,7 @@ class Editing:
             self._apply(turn.id, text or "", answer=True)
 
     def edit_message_outside(self) -> None:
-        """Write the message, or the system prompt where the cursor is in it, in the editor that $EDITOR names."""
+        """Edit the message in the external editor, or the system prompt if it has the focus."""
         if isinstance(self._view.screen.focused, SystemPrompt):
             text = self.edit_outside(self._core.settings.system_prompt)
             if text is not None:
@@ -134,7 +134,7 @@ class Editing:
         self._view.screen.set_focus(self._view.composer)
 
     def edit_outside(self, text: str) -> str | None:
-        """Have a text changed in $VISUAL or $EDITOR while the app steps aside; None when nothing came of it."""
+        """Open a text in $VISUAL or $EDITOR while the app is suspended. Return the new text, or None if nothing was changed."""
         name = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
         usual = next((one for one in _EDITORS if shutil.which(one)), _EDITORS[0])
         handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")
@@ -143,8 +143,8 @@ class Editing:
         try:
             command = shlex.split(name) or [usual]
             if shutil.which(command[0]) is None:
-                # Nothing may fail while the screen is put away: it would not come back.
-                raise FileNotFoundError("there is no such program")
+                # An exception while the app is suspended would leave the terminal unusable.
+                raise FileNotFoundError("program not found")
             with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
             with self._ui.suspend():
@@ -152,16 +152,18 @@ class Editing:
             if isinstance(code, OSError):
                 raise code
             if code:
-                # An editor that was killed may have written the file before.
+                # An editor that was killed may have written the file first.
                 is_kept = path.read_text(encoding="utf-8", errors="replace") not in ("", text)
                 where = f" What you wrote is in {path}." if is_kept else ""
-                text = f"{command[0]} ended with {code}; nothing was changed.{where}"
+                text = f"{command[0]} exited with code {code}. Nothing was changed.{where}"
                 self._ui.tell(text, severity="warning")
                 return None
             changed = path.read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError) as error:
             what = name.strip() or usual
-            self._ui.tell(f"{what} could not be run ({error}). Set $EDITOR.", severity="error")
+            self._ui.tell(
+                f"{what} could not be run ({error}). Set $EDITOR to your editor.", severity="error"
+            )
             return None
         finally:
             if not is_kept:
@@ -171,7 +173,7 @@ class Editing:
 
 
 def _run(command: list[str], file_name: str) -> int | OSError:
-    """Run an editor on a file; return its exit code, or why it could not be started."""
+    """Run an editor on a file. Return its exit code, or the error if it could not be started."""
     try:
         return subprocess.run([*command, file_name], check=False).returncode
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What stands in the place of turns while a chat has none: the app's mark, the model, what to ask, and how things work."""
+"""What a chat without turns shows: the app's logo, the model, suggestions, and how things work."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NO_MODEL: Final = "No model is loaded."
 _BAR: Final = 24
 _BETWEEN: Final = " · "
 _WIDE: Final = 60
-"""Cells from which on there is room for suggestions and the model's figures in one line."""
+"""The least width, in cells, for suggestions and the model's figures in one line."""
 _TALL: Final = 14
-"""Lines from which on there is room for the mark."""
+"""The least height, in lines, for the logo."""
 
 
 class EmptyState:
-    """Writes it anew each time that it is painted."""
+    """Builds the content of an empty chat each time it is painted."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class EmptyState:
         has_tour: bool,
         draws: Callable[[], bool],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: whose chat it is.
-            keys: returns the key of an action, as people write it; empty where it has none.
-            has_tour: whether the first start says how things work.
-            draws: whether the terminal is to show what lines and blocks draw.
+            core: owns the chat.
+            keys: returns the name of an action's key; empty if it has none.
+            has_tour: whether to show an introduction at the first start.
+            draws: whether the terminal can show line and block characters.
         """
         self._core = core
         self._keys = keys
@@ -56,7 +56,7 @@ class EmptyState:
         self._draws = draws
 
     def __call__(self, size: Size) -> Content:
-        """Return what there is to say in `size` cells; lines are cut to it by the one who paints."""
+        """Return the content for an area of `size` cells. The caller crops the lines to it."""
         blocks = [self._state(size), self._inherited()]
         if self._core.loader.ready and size.width >= _WIDE:
             blocks.append(self._suggestions())
@@ -70,7 +70,7 @@ class EmptyState:
         return Content("\n").join(lines[: max(1, size.height)])
 
     def begun(self) -> None:
-        """Remember that how things work has been said."""
+        """Remember that the introduction has been shown."""
         settings = self._core.settings
         if self._has_tour and self._core.loader.ready and not settings.state.toured:
             settings.remember(toured=True)
@@ -105,11 +105,11 @@ class EmptyState:
                 share = progress.done / progress.total
                 lines.append(Content.styled(f"{bar_text(share, _BAR)} {share:.0%}", "$text-accent"))
             lines.append(Content.styled(stage, "$text-muted"))
-        lines.append(Content.styled("You can already write.", "$text-muted"))
+        lines.append(Content.styled("You can start typing.", "$text-muted"))
         return lines
 
     def _facts(self, info: ModelInfo) -> list[str]:
-        """What one wants to know of a model: size, dtype and place, memory, context, speed here."""
+        """Return key facts of a model: size, dtype and device, memory, context, and speed on this machine."""
         if info.server:
             known = [f"on {sanitize_line(info.server, 40)}"]
         else:
@@ -139,7 +139,7 @@ class EmptyState:
 
     @property
     def _says_how(self) -> bool:
-        """Whether to say how things work: while one waits for a model, and at the very first start."""
+        """Whether to show how things work: while a model is loading, and at the very first start."""
         return self._core.loader.loading or (self._has_tour and self._core.loader.ready)
 
     def _how(self) -> list[Content]:
@@ -161,7 +161,7 @@ class EmptyState:
         return lines
 
     def _inherited(self) -> list[Content]:
-        """Return what a new chat has from before, and how to drop it; empty where that is nothing."""
+        """Return what a new chat keeps from before, and how to reset it; empty if nothing is kept."""
         settings = self._core.settings
         prompt = sanitize(settings.system_prompt).replace("\n", " ")
         is_kept = prompt.strip() and not settings.is_said("chat.system_prompt")
@@ -180,7 +180,7 @@ class EmptyState:
 
 
 def _in_lines(facts: Sequence[str], width: int) -> list[str]:
-    """Return facts beside each other, as many in a line as there are cells for."""
+    """Return the facts joined into lines, with as many in each line as fit."""
     lines: list[str] = []
     for fact in facts:
         together = f"{lines[-1]}{_BETWEEN}{fact}" if lines else fact

@@ -1,4 +1,4 @@
-"""The objects that do what the actions say, put together for one screen."""
+"""The objects that carry out the actions, created together for one screen."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tui.screens.chat.copying import Copying
 from tui.screens.chat.details import Details
 from tui.screens.chat.downloading import Downloading
 from tui.screens.chat.editing import Editing
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.importing import Importing
 from tui.screens.chat.leaving import Leaving
 from tui.screens.chat.library_actions import LibraryActions
 from tui.screens.chat.looking_up import LookingUp
 from tui.screens.chat.model_actions import ModelActions
 from tui.screens.chat.model_rescue import ModelRescue
-from tui.screens.chat.places import Places
 from tui.screens.chat.reading import Reading
 from tui.screens.chat.setting_actions import SettingActions
 from tui.screens.chat.stopping import Stopping
@@ -35,7 +35,7 @@ from tui.screens.chat.view import View
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """The objects that do what the actions say."""
+    """The objects that carry out the actions."""
 
     area: ComposerArea
     chats: ChatActions
@@ -48,7 +48,7 @@ class Handlers:
     library: LibraryActions
     looking_up: LookingUp
     models: ModelActions
-    places: Places
+    focus_control: FocusControl
     reading: Reading
     settings: SettingActions
     stopping: Stopping
@@ -59,7 +59,7 @@ def make_handlers(
     screen: Screen[None],
     core: Core,
     view: View,
-    places: Places,
+    focus_control: FocusControl,
     rescue: ModelRescue,
     ui: ScreenUi,
     *,
@@ -72,31 +72,31 @@ def make_handlers(
     offers: Callable[[str], bool],
     run: Callable[[str], object],
 ) -> Handlers:
-    """Put them together.
+    """Create the objects.
 
     Args:
-        screen: has timers.
-        core: the chat.
+        screen: runs the timers.
+        core: owns the chat.
         view: the screen's widgets.
-        places: where the cursor is.
-        rescue: what helps when a model can't be loaded.
-        ui: tells and asks.
-        hub, downloads: where models come from.
-        servers: those that the settings name.
-        show_downloads: shows how far downloads are, in many cells and in few.
-        show_activity: shows what goes on.
-        first_model: the model of the start; empty for none.
-        offers: returns whether something would come of an action, by its id.
-        run: does an action.
+        focus_control: moves the focus.
+        rescue: offers solutions when a model can't be loaded.
+        ui: shows notifications and questions.
+        hub, downloads: the Hub, and the downloads from it.
+        servers: the servers in the settings.
+        show_downloads: shows the progress of downloads, as a long and a short text.
+        show_activity: shows what is in progress.
+        first_model: the model at the start; empty for none.
+        offers: returns whether an action, given by ID, would have an effect.
+        run: runs an action.
     """
     downloading = Downloading(
         screen, hub, downloads, core.loader, core.settings, ui, show_downloads
     )
-    copying = Copying(view, places, ui)
-    editing = Editing(core, view, places, ui)
+    copying = Copying(view, focus_control, ui)
+    editing = Editing(core, view, focus_control, ui)
     consent = ServerConsent(servers, core.settings, core.loader, ui)
-    turns = TurnActions(core, view, places, consent, ui)
-    chats = ChatActions(core, view, places, turns, editing, copying, ui)
+    turns = TurnActions(core, view, focus_control, consent, ui)
+    chats = ChatActions(core, view, focus_control, turns, editing, copying, ui)
     importing = Importing(core, chats, ui, show_activity)
     leaving = Leaving(core, view, editing, importing, downloading, ui)
     library = LibraryActions(core, view, consent, ui, first_model)
@@ -105,7 +105,7 @@ def make_handlers(
         area=view.area,
         chats=chats,
         copying=copying,
-        details=Details(core, view, places, copying),
+        details=Details(core, view, focus_control, copying),
         downloading=downloading,
         editing=editing,
         importing=importing,
@@ -113,9 +113,9 @@ def make_handlers(
         library=library,
         looking_up=LookingUp(core, view, offers, run),
         models=models,
-        places=places,
+        focus_control=focus_control,
         reading=Reading(view, copying, ui),
-        settings=SettingActions(core, view, places, library, models, ui),
-        stopping=Stopping(core, view, places, importing, leaving, ui),
+        settings=SettingActions(core, view, focus_control, library, models, ui),
+        stopping=Stopping(core, view, focus_control, importing, leaving, ui),
         turns=turns,
     )

@@ -1,4 +1,4 @@
-"""Reads the chats of files behind the screen, so that a long import can be stopped: between two files, or by leaving one behind."""
+"""Imports chats in the background. A long import can be stopped between two files, or while one is being read."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from tui.sessions import SessionError, SessionStore
 from tui.transfer import Source, Tally, counted, read_sources
 
 _SHOWN_PROBLEMS: Final = 3
-"""More of them than this are shown in a dialog."""
+"""More notes than this are shown in a dialog."""
 _SHOWN_AGAIN: Final = 50
-"""After so many chats the status bar says how many there are."""
+"""From this many chats on, the status bar shows the number."""
 
 
 class Import:
-    """One import, from the first file to the last or to where it was stopped."""
+    """One import, from the first file to the last or to the point where it was stopped."""
 
     def __init__(self, path: Path) -> None:
         self._sources = read_sources([path])
         self._stop = asyncio.Event()
         self.tally = Tally()
-        """What came of it so far."""
+        """The result up to now."""
         self.said: list[str] = []
-        """A line for each file of which something could not be taken over, and why."""
+        """A line for each file with something that could not be imported, and why."""
 
     @property
     def label(self) -> str:
-        """What it is, in a few words for the status bar."""
+        """A short label for the status bar."""
         count = len(self.tally.chats)
         return f"importing ({counted(count, 'chat')})" if count else "importing"
 
     def note(self, source: Source) -> None:
-        """Take note of a file, before its chats are kept."""
+        """Add the notes about a file, before its chats are saved."""
         self.tally.add(source)
         name = _short(source.name)
         if source.imported is not None:
@@ -52,17 +52,17 @@ class Import:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the user wanted it to end."""
+        """Whether the user has stopped the import."""
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """Let it end; what was kept of it so far stays."""
+        """Stop the import. The chats saved up to now are kept."""
         self._stop.set()
 
     async def sources(self) -> AsyncIterator[Source]:
-        """Yield what each file holds, until the last or until it is stopped.
+        """Yield the content of each file, until the last or until the import is stopped.
 
-        A file that is being read then is left behind: its thread reads it to the end, and nobody takes what comes of it.
+        If a file is being read when the import is stopped, its thread reads it to the end, and the result is discarded.
         """
         while not self.is_stopped:
             reading = asyncio.ensure_future(asyncio.to_thread(next, self._sources, None))
@@ -79,18 +79,18 @@ class Import:
 
 
 class Importing:
-    """Imports chats, one file or folder at a time, and opens the newest of them."""
+    """Imports chats, one file or folder at a time, and opens the newest."""
 
     def __init__(
         self, core: Core, chats: ChatActions, ui: ScreenUi, show: Callable[[], object]
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: where the chats go.
-            chats: opens one.
-            ui: asks and tells.
-            show: shows that an import is under way, and that it can be stopped, or no longer.
+            core: stores the chats.
+            chats: opens the imported chat.
+            ui: shows questions and notifications.
+            show: updates the screen when an import starts or ends.
         """
         self._core = core
         self._chats = chats
@@ -100,18 +100,18 @@ class Importing:
 
     @property
     def label(self) -> str:
-        """What is under way, in a few words; empty for nothing."""
+        """A short label for the import in progress; empty if there is none."""
         return self._under_way.label if self._under_way is not None else ""
 
     def stop(self) -> bool:
-        """Stop the import under way; return whether there was one."""
+        """Stop the import in progress; return whether there was one."""
         if self._under_way is None:
             return False
         self._under_way.stop()
         return True
 
     async def run(self) -> None:
-        """Read chats from a file, an archive or a folder and open the newest of them."""
+        """Import chats from a file, an archive or a folder, and open the newest."""
         if not self._may_import() or not self._chats.may_leave():
             return
         path = await self._asked_path()
@@ -124,7 +124,7 @@ class Importing:
             async for source in under_way.sources():
                 await self._keep(source, under_way)
         except SessionError as error:
-            end = f"The import ended: {error}"
+            end = f"The import failed: {error}"
         finally:
             self._under_way = None
             self._show()
@@ -136,7 +136,7 @@ class Importing:
         self._report(summary, under_way.said, is_whole=bool(tally.chats) and not end)
 
     async def _asked_path(self) -> Path | None:
-        """Ask for a file or folder until there is one of that name; None for none."""
+        """Ask for a file or folder until an existing one is named; return None if the user cancels."""
         name = problem = ""
         while True:
             name = await self._ui.path(
@@ -151,7 +151,7 @@ class Importing:
             path = typed_path(name.strip())
             if await asyncio.to_thread(lambda at: is_file(at) or is_folder(at), path):
                 return path
-            problem = f"There is no file {sanitize_line(str(path), 60)}."
+            problem = f"File not found: {sanitize_line(str(path), 60)}."
 
     def _may_import(self) -> bool:
         if self._under_way is not None:
@@ -162,10 +162,10 @@ class Importing:
         return self._under_way is None
 
     async def _keep(self, source: Source, under_way: Import) -> None:
-        """Put the chats of a file on the disk; where the import is stopped, those that come next are not.
+        """Save the chats of a file. If the import is stopped, the remaining ones are not saved.
 
         Raises:
-            SessionError: one could not be written.
+            SessionError: a chat could not be written.
         """
         under_way.note(source)
         found, writer = source.imported, self._core.writer
@@ -178,19 +178,19 @@ class Importing:
                 self._show()
 
     async def _open(self, chat_id: str) -> None:
-        """Open a chat that was imported."""
+        """Open an imported chat."""
         try:
             opened = await self._core.writer.do(lambda store: store.load(chat_id))
         except SessionError:
-            # It is here already, as a chat of another id.
+            # The chat exists already, under another ID.
             return
         if self._chats.may_leave():
             self._chats.open(opened)
 
     def _report(self, summary: str, said: list[str], *, is_whole: bool) -> None:
-        """Say what came of an import: in passing where that is short, else in a dialog, where it can be read."""
+        """Report the result of an import: in a notification if it is short, otherwise in a dialog."""
         if len(said) > _SHOWN_PROBLEMS:
-            more = "`chat-tui import` says all of it."
+            more = "`chat-tui import` prints all notes."
             self._ui.open(Report("About this import", summary, said, more))
         elif said or not is_whole:
             self._ui.tell(
@@ -205,12 +205,12 @@ def _adopt(chat: Conversation, origin: str, store: SessionStore) -> bool:
 
 
 def _short(name: str) -> str:
-    """Return the name of a file without the folders that lead to it; in a folder or archive, its place in there."""
+    """Return a file's name without its parent folders; for a file in a folder or archive, its path within it."""
     _outer, is_inside, inner = name.rpartition(": ")
     return sanitize_line(inner if is_inside else Path(name).name, 60)
 
 
 def _take_no_notice(reading: asyncio.Future[Source | None]) -> None:
-    """Have an error that comes after the end lead to no message about it."""
+    """Discard an error that occurs after the import was stopped."""
     if not reading.cancelled():
         reading.exception()

@@ -1,4 +1,4 @@
-"""Leaving the app: what was said of a reply is kept, and a chat that is not saved is asked about first."""
+"""Quitting: a reply in progress keeps its text, and unsaved chats are asked about first."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 
 SETTLE_S: Final = 3.0
-"""How long leaving waits for the disk before it says that a chat is not saved."""
+"""How long quitting waits for the disk before a chat counts as not saved, in seconds."""
 _AGAIN: Final = "again"
 _WITHOUT: Final = "without"
 _LEAVE: Final = "leave"
 _STAY: Final = "stay"
 _UNSAVED_ANSWERS: Final = (
     Answer(_AGAIN, "Try again", "t"),
-    Answer("copy", "Leave, with a copy elsewhere", "c"),
-    Answer(_WITHOUT, "Leave without it", "l", "error"),
+    Answer("copy", "Leave and save a copy elsewhere", "c"),
+    Answer(_WITHOUT, "Leave without saving", "l", "error"),
     Answer(_STAY, "Stay here", "s", is_escape=True),
 )
 _IMPORT_ANSWERS: Final = (
@@ -32,7 +32,7 @@ _IMPORT_ANSWERS: Final = (
 
 
 class Leaving:
-    """Ends what is under way, and the app."""
+    """Stops everything in progress and exits the app."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Leaving:
         self._downloading = downloading
         self._ui = ui
         self.without_copy = False
-        """Whether the user wants to leave without the chats that could not be saved, and without a copy of them."""
+        """Whether the user agreed to quit without the chats that could not be saved, and without copies of them."""
 
     @property
     def _is_leaving(self) -> bool:
@@ -61,20 +61,20 @@ class Leaving:
         self._downloading.is_leaving = is_leaving
 
     def quit(self) -> None:
-        """Keep what was said of a reply, and leave; a chat that is not saved is asked about first."""
+        """Keep the text of a reply in progress, and quit. If a chat is not saved, ask first."""
         if not self._is_leaving:
             self._set_leaving(is_leaving=True)
             self._keep_all()
             self._ui.start(self._quit())
 
     def quit_at_once(self) -> None:
-        """Keep what was said of a reply, and leave without a question, since nobody may be there to answer it."""
+        """Keep the text of a reply in progress, and quit without asking, since nobody may be there to answer."""
         self._set_leaving(is_leaving=True)
         self._keep_all()
         self._ui.start(self._quit_unasked())
 
     def _keep_all(self) -> None:
-        """Put everything that is being written where it lasts."""
+        """Save everything that is being written."""
         self._core.replies.end_now()
         self._core.session.keep_prompt()
         self._core.sender.take_back_waiting()
@@ -104,10 +104,10 @@ class Leaving:
         self._view.screen.app.exit()
 
     async def _may_end_import(self) -> bool:
-        """Ask whether to leave in the middle of an import; return whether to."""
+        """Ask whether to quit during an import; return the answer."""
         if not self._importing.label:
             return True
-        text = "What was imported so far stays. To go on later, import the same files again; no chat is imported twice."
+        text = "The chats imported so far are kept. To continue later, import the same files again. No chat is imported twice."
         answer = await self._ui.ask("An import is in progress", text, _IMPORT_ANSWERS)
         if answer == _LEAVE:
             self._importing.stop()
@@ -118,8 +118,8 @@ class Leaving:
         self._view.screen.app.exit()
 
     async def _settle(self) -> None:
-        """Give the disk time to do what was asked for."""
-        # A chat whose file another window has written becomes one of its own in between, and is saved once more.
+        """Give the disk time to finish pending saves."""
+        # If another window has written a chat's file, the chat becomes a copy and is saved once more.
         for _ in range(2):
             try:
                 await asyncio.wait_for(self._core.writer.settled(), SETTLE_S)
@@ -131,8 +131,8 @@ class Leaving:
         failures = writer.failures
         reasons = dict.fromkeys(error.message for error in failures.values())
         count = len({*failures, *writer.unsaved})
-        chats = f"{count} chats are not on the disk" if count > 1 else "It is not on the disk"
+        chats = f"The latest changes in {count} chats" if count > 1 else "The latest changes"
         return (
-            f"{' '.join(reasons) or 'The disk does not answer.'}\n\n{chats} in the newest state and would be lost. "
-            "A copy goes to your home folder, or else to the temporary folder. You are told where it is after leaving."
+            f"{' '.join(reasons) or 'The disk is not responding.'}\n\n{chats} are not on the disk and would be lost. "
+            "A copy is saved to your home folder, or else to the temporary folder. Its path is shown after you leave."
         )

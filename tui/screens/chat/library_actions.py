@@ -1,4 +1,4 @@
-"""What is kept under a name: system prompts, presets and which model brings which along; and the choice of colors and settings."""
+"""Things saved under a name: system prompts, presets, and the default presets of models. Also themes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tui.settings.schema import GENERATION
 
 
 class LibraryActions:
-    """Saves, lists and applies what has a name."""
+    """Saves, lists and applies named things."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class LibraryActions:
         ui: ScreenUi,
         first_model: str,
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: the chat that is set.
-            view: the screen, whose app has the colors.
-            consent: asks before a preset leads to a server.
-            ui: asks and tells.
-            first_model: the model of the start, whose preset is among the settings already.
+            core: owns the chat and its settings.
+            view: the screen's widgets.
+            consent: asks before a preset connects to a server.
+            ui: shows questions and notifications.
+            first_model: the model at the start, whose preset is already applied.
         """
         self._core = core
         self._consent = consent
@@ -61,7 +61,7 @@ class LibraryActions:
     # -- a preset of a model's own
 
     def _load_ended(self, ended: LoadEnded) -> None:
-        """Apply the preset that a model brings along."""
+        """Apply the default preset of the model that was loaded."""
         if not isinstance(ended.event, ModelReady):
             return
         model = ended.event.info.model
@@ -75,7 +75,9 @@ class LibraryActions:
             self.apply(self._below_the_file(preset), with_model=False)
 
     def _below_the_file(self, preset: Preset) -> Preset:
-        """Return what a preset says that neither the file, the environment nor the command line says: nobody has named it now."""
+        """Return a preset without the values that the file, the environment or the command line sets, because nobody asked for
+        this preset now.
+        """
         is_said = self._core.settings.is_said
         kept = {
             name: value
@@ -95,7 +97,7 @@ class LibraryActions:
     # -- system prompts
 
     async def choose_prompt(self, argument: str = "") -> None:
-        """Take the named system prompt; ask for one without a name."""
+        """Use the named system prompt; without a name, ask for one."""
         name = argument
         if not name:
             entries = await asyncio.to_thread(prompt_entries, self._library)
@@ -114,17 +116,17 @@ class LibraryActions:
             self._ui.tell(f"The prompt {name} applies from the next reply. {way} to undo.")
 
     async def save_prompt(self, argument: str = "") -> None:
-        """Put the system prompt into the library under a name."""
+        """Save the system prompt under a name."""
         prompt = self._core.settings.system_prompt
         if not prompt:
-            self._ui.tell("There is no system prompt to save. /system TEXT sets one.")
+            self._ui.tell("There is no system prompt to save. Use /system TEXT to set one.")
             return
         name = (argument or await self._ui.text("Name of the system prompt")).strip()
         if name and await self._may_replace("system prompt", name, self._library.prompt_names):
             await self._kept(self._library.save_prompt, name, prompt)
 
     async def _may_replace(self, what: str, name: str, names: Callable[[], list[str]]) -> bool:
-        """Return whether what has a name may be written; asked first where something has that name already."""
+        """Return whether a name may be written; if something with that name exists, ask first."""
         if name not in await asyncio.to_thread(names):
             return True
         answers = (Answer("keep", "Keep", "k"), Answer("replace", "Replace", "r", "error"))
@@ -161,13 +163,13 @@ class LibraryActions:
         return await self._ui.choose(title, entries, empty=empty)
 
     async def choose_preset(self, argument: str = "") -> None:
-        """Apply the named preset; ask for one without a name."""
+        """Apply the named preset; without a name, ask for one."""
         name = argument or await self._choose_preset("Presets")
         if name and (preset := await self._preset(name)):
             self.apply(preset)
 
     def apply(self, preset: Preset, *, with_model: bool = True) -> None:
-        """Have the chat set as a preset says; the model is loaded if it is another one."""
+        """Apply a preset to the chat, and load its model if another one is loaded."""
         settings, loader = self._core.settings, self._core.loader
         with self._core.undoing.step(f"Preset {preset.name}"):
             settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
@@ -180,7 +182,7 @@ class LibraryActions:
         loads = with_model and bool(preset.model) and is_other
         if loads:
             self._ui.start(self._load(preset, quantization))
-        # A load would not be undone with it.
+        # Undo would not bring the previous model back.
         way = "" if loads else f" {self._ui.way('chat.undo')} to undo."
         self._ui.tell(f"The preset {preset.name} applies from the next reply.{way}")
 
@@ -190,16 +192,16 @@ class LibraryActions:
             self._core.loader.load(request)
 
     async def save_preset(self, argument: str = "") -> None:
-        """Keep what is set now under a name."""
-        note = "A preset keeps the model, the system prompt and the parameters."
+        """Save the current settings as a preset."""
+        note = "A preset contains the model, the system prompt and the parameters."
         name = (argument or await self._ui.text("Name of the preset", note=note)).strip()
-        # What is set now is what was meant, however long the question stands.
+        # Take the current values before asking, because they may change while the question is open.
         preset = self._preset_now(name)
         if name and await self._may_replace("preset", name, self._library.preset_names):
             await self._kept(self._library.save_preset, preset)
 
     async def choose_default_preset(self, argument: str = "") -> None:
-        """Have the named preset applied whenever this model is loaded; `none` ends that."""
+        """Apply the named preset whenever this model is loaded; `none` removes the default."""
         info = self._core.loader.info
         if info is None:
             self._ui.tell(
@@ -224,7 +226,7 @@ class LibraryActions:
             self._ui.tell(f"{info.name}: {name}.")
 
     async def export_preset(self, argument: str = "") -> None:
-        """Write what is set now to one file."""
+        """Export the current settings as a preset file."""
         suggested = str(absolute(Path("preset.toml")))
         name = argument or await self._ui.text(
             "Export the preset to a file", suggested, is_path=True
@@ -235,7 +237,7 @@ class LibraryActions:
                 self._ui.tell(f"Saved to {path}. Start with --preset {path} to use it.")
 
     async def delete_preset(self, argument: str = "") -> None:
-        """Take the named preset out of the library, after asking; ask for one without a name."""
+        """Delete the named preset, after asking; without a name, ask for one."""
         name = argument or await self._choose_preset("Delete a preset")
         if not name or await self._preset(name) is None:
             return
@@ -250,13 +252,13 @@ class LibraryActions:
     # -- colors and all other settings
 
     async def choose_theme(self, argument: str = "") -> None:
-        """Take the named theme; ask for one without a name, and show each on the way."""
+        """Use the named theme; without a name, show the list with a live preview."""
         app, settings = self._view.screen.app, self._core.settings
         before, themes = app.theme, app.available_themes
         names = sorted(themes, key=lambda name: (name in BUILTIN_THEMES, name))
         if argument and argument not in names:
             self._ui.tell(
-                f"There is no theme {argument}. /theme shows them all.", severity="warning"
+                f"There is no theme {argument}. Use /theme to see all themes.", severity="warning"
             )
             return
         chosen = argument
@@ -272,7 +274,7 @@ class LibraryActions:
         settings.remember(theme=chosen)
 
     def reset_theme(self, _none: object = None) -> None:
-        """Forget which theme was chosen."""
+        """Go back to the default theme."""
         app = self._view.screen.app
         names = app.available_themes
         app.theme = next((name for name in names if name not in BUILTIN_THEMES), app.theme)
@@ -282,7 +284,7 @@ class LibraryActions:
         self._view.screen.app.theme = name
 
     async def _write_settings(self, changes: Mapping[str, Any]) -> bool:
-        """Write settings to the configuration file; return whether they are there."""
+        """Write settings to the configuration file; return whether that succeeded."""
         try:
             await asyncio.to_thread(self._core.settings.preferences.write, changes)
         except UserError as error:

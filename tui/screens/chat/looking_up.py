@@ -1,4 +1,4 @@
-"""What one looks up: keys, what can be done, figures."""
+"""Screens to look things up in: help, the command palette, statistics."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PLACES: Final = {
     SystemPrompt: Scope.TEXT,
     ValueInput: Scope.PARAMETER,
 }
-"""Whose keys help shows first."""
+"""The scope whose keys help shows first."""
 
 
 class LookingUp:
-    """Shows help and figures."""
+    """Shows help and statistics."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class LookingUp:
         offers: Callable[[str], bool],
         run: Callable[[str], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: the chat.
-            view: where the cursor is.
-            offers: returns whether something would come of an action, by its id.
-            run: does an action.
+            core: owns the chat.
+            view: the screen's widgets.
+            offers: returns whether an action, given by ID, would have an effect.
+            run: runs an action.
         """
         self._core = core
         self._view = view
@@ -51,14 +51,14 @@ class LookingUp:
         self._run = run
 
     def show_help(self) -> None:
-        """Show the keys."""
+        """Show help."""
         focused = self._view.screen.focused
         place = next((at for kind, at in _PLACES.items() if isinstance(focused, kind)), None)
         self._view.screen.app.push_screen(HelpScreen(place=place))
 
     def show_palette(self) -> None:
-        """Open the command palette, and do what is chosen there."""
-        # Imported when it is wanted: the first frame comes without it.
+        """Open the command palette, and run the chosen action."""
+        # Imported on demand, to keep it out of the first frame.
         from tui.screens.palette import CommandPalette
 
         offered = [one for one in actions(*MAIN) if one.listed and self._offers(one.id)]
@@ -78,11 +78,11 @@ class LookingUp:
         if self._offers(action_id):
             self._run(action_id)
         else:
-            # While the palette was open, a reply may have begun, or ended.
+            # A reply may have started or ended while the palette was open.
             self._core.ui.tell("That is no longer possible.")
 
     def show_figures(self) -> None:
-        """Show what replies cost."""
+        """Show the cost of the replies."""
         path = self._core.session.conversation.path
         chat = [turn.generation.stats for turn in path if turn.generation]
         memory = self._core.client.memory()

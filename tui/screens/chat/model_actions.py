@@ -1,4 +1,4 @@
-"""The model as the user asks for it: chosen, loaded again, held otherwise, drafted for, unloaded; and what came of a load."""
+"""What the user does with models: choosing, reloading, quantizing, drafting, unloading. Also reports the outcome of a load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tui.settings.state import AppState
 
 
 class ModelActions:
-    """Does what the user wants of models."""
+    """Carries out the user's actions on models."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class ModelActions:
         self._ui = ui
         core.loader.ended.listen(self._load_ended)
 
-    # -- which one
+    # -- choosing and loading
 
     async def choose(self, name: str = "") -> None:
-        """Load the named model; ask for one without a name."""
+        """Load the named model; without a name, ask for one."""
         if name:
             named = self._servers.resolve(name)
             await self._downloading.get(self._core.settings.load_request(named))
@@ -59,7 +59,7 @@ class ModelActions:
         """Ask for a model and load it.
 
         Args:
-            message: why it is asked for.
+            message: the reason, shown in the dialog.
         """
         settings, loader = self._core.settings, self._core.loader
         request = await self._ui.show(
@@ -75,25 +75,25 @@ class ModelActions:
             loader.load(request)
 
     def _desk(self) -> ModelDesk:
-        """Return what the picker works with."""
+        """Return what the model picker needs."""
         state = self._core.settings.state
         models = (*state.favorites, *state.recent_models, self._core.loader.model)
         return ModelDesk(
             self._hub,
             self._downloads,
             state,
-            self._rescue.look_for_room,
+            self._rescue.measure_memory,
             self._remember,
             self._servers.known(models),
         )
 
     def _remember(self, state: AppState) -> None:
-        """Keep favorites and folders for the next start."""
+        """Remember favorites and folders for the next start."""
         self._core.settings.remember(favorites=state.favorites, model_folders=state.model_folders)
         self._downloading.watch()
 
     def reload(self) -> None:
-        """Load the model once more."""
+        """Load the model again."""
         loader = self._core.loader
         if loader.wanted is not None:
             loader.load(loader.wanted)
@@ -107,7 +107,7 @@ class ModelActions:
         self._core.loader.unload()
 
     def requantize(self, name: str) -> None:
-        """Hold the model in another quantization."""
+        """Load the model with another quantization."""
         loader, settings = self._core.loader, self._core.settings
         found = availability(name, loader.info.device if loader.info else "")
         if not found.ok:
@@ -123,24 +123,28 @@ class ModelActions:
             loader.load(request)
 
     def show_memory(self) -> None:
-        """Show where the memory goes."""
+        """Show what uses memory."""
         view = MemoryView(self._core.client.memory, self._core.loader.info)
         self._view.screen.app.push_screen(view)
 
-    # -- what drafts for it
+    # -- the assistant model
 
     async def choose_assistant(self, argument: str = "") -> None:
-        """Have a model draft for the loaded one, or none; with nothing named, ask."""
+        """Choose a model that drafts for the loaded one, or none; without an argument, ask."""
         loader = self._core.loader
         wanted, name = loader.wanted, argument.strip()
         if loader.info is None or wanted is None:
             self._ui.tell(
-                "Load a model first; then choose one that drafts for it.", severity="warning"
+                "Load a model first. Then choose one that drafts for it.", severity="warning"
             )
         elif not name:
             await self._ask_for_assistant()
         elif (name := "" if name.casefold() == "none" else name) == loader.assistant:
-            self._ui.tell(f"{short_name(name)} already drafts." if name else "No model drafts.")
+            self._ui.tell(
+                f"{short_name(name)} is already the assistant model."
+                if name
+                else "No assistant model is in use."
+            )
         else:
             loader.load(replace(wanted, assistant=name))
 
@@ -158,9 +162,7 @@ class ModelActions:
         if answer == "none":
             self._load_with_assistant("")
         elif answer == "other":
-            message = (
-                f"A small model of the same family works best; it drafts, and {loader.name} checks."
-            )
+            message = f"A small model of the same family works best. It drafts tokens, and {loader.name} checks them."
             picker = ModelPicker(self._desk(), message=message, assistant=True)
             request = await self._ui.show(picker)
             if request is not None:
@@ -171,7 +173,7 @@ class ModelActions:
         if loader.wanted is not None:
             loader.load(replace(loader.wanted, assistant=name))
 
-    # -- what came of a load
+    # -- the outcome of a load
 
     def _load_ended(self, ended: LoadEnded) -> None:
         settings = self._core.settings
@@ -196,10 +198,10 @@ class ModelActions:
             case LoadCancelled():
                 self._ui.tell("Loading was cancelled.")
             case Unloaded():
-                self._ui.tell("The model was unloaded; its memory is free.")
+                self._ui.tell("The model was unloaded, and its memory is free.")
 
     def _tell_failed(self, failed: Failed) -> None:
-        kept = " The model that was loaded still is." if failed.keeps_model else ""
+        kept = " The previous model is still loaded." if failed.keeps_model else ""
         self._ui.tell(
             f"{failed.message} {failed.hint}{kept}",
             title="The model was not loaded",

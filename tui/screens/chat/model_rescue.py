@@ -1,4 +1,4 @@
-"""Ways out when a load or a reply fails: less memory, other code that may run, another model."""
+"""What to offer when a load or a reply fails: using less memory, trusting code, choosing another model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.engine.facts import ModelFacts
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.models.rescue import PICKER, SHORTER, ways_out
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.settings.measurements import Measurements
 
 _TRUST_ANSWERS: Final = (
@@ -30,7 +30,7 @@ _UNENCRYPTED_ANSWERS: Final = (
 
 
 class ModelRescue:
-    """Asks what is to be done, and does it."""
+    """Asks what to do about a failure, and does it."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class ModelRescue:
         ui: ScreenUi,
         choose_model: Callable[[], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             worker: knows how much memory is free.
-            measurements: what was measured of models on this machine.
-            loader: loads what was chosen.
-            settings: whose code may run.
-            ui: asks.
+            measurements: figures measured on this machine.
+            loader: loads models.
+            settings: which code may run.
+            ui: shows questions.
             choose_model: asks for another model.
         """
         self._worker = worker
@@ -58,16 +58,16 @@ class ModelRescue:
         self._ui = ui
         self._choose_model = choose_model
 
-    def look_for_room(self) -> Room:
-        """Find out what there is room for; on a thread, since it may import torch."""
+    def measure_memory(self) -> FreeMemory:
+        """Measure the free memory. Call this on a thread, because it may import torch."""
         try:
             device, reading = self._worker.target_memory()
         except EngineError:
             device, reading = "", self._worker.memory()
         own = self._worker.memory()
-        # The model in use goes before another one comes, so that its place counts as free.
+        # The loaded model is freed before another one is loaded, so its memory counts as free.
         freed = own.weights + own.cache if own.device == reading.device else 0
-        return Room(
+        return FreeMemory(
             device,
             f"{reading.device} ({reading.kind})",
             reading.free + freed,
@@ -76,18 +76,18 @@ class ModelRescue:
         )
 
     async def offer_ways_out(self, request: LoadRequest, failed: Failed, *, in_reply: bool) -> bool:
-        """Offer what can be done when memory ran out.
+        """Offer solutions when memory ran out.
 
         Args:
             request: the load that failed, or that the reply was made with.
-            failed: what happened.
-            in_reply: whether a reply failed, for which a part of the chat can be left out.
+            failed: the error.
+            in_reply: whether a reply failed, so that part of the chat can be left out.
 
         Returns:
-            Whether that is what is wanted.
+            Whether the user chose to leave out part of the chat.
         """
-        facts, room = await asyncio.to_thread(self._look_at, request)
-        ways = ways_out(request, facts, room, in_reply=in_reply)
+        facts, memory = await asyncio.to_thread(self._look_at, request)
+        ways = ways_out(request, facts, memory, in_reply=in_reply)
         answers = [Answer("no", "Do nothing", "n"), *(way.answer for way in ways)]
         answer = await self._ui.ask("Not enough memory", failed.message, answers)
         if answer == PICKER:
@@ -97,32 +97,34 @@ class ModelRescue:
                 self._loader.load(way.request)
         return answer == SHORTER
 
-    def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, Room]:
-        room = self.look_for_room()
+    def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, FreeMemory]:
+        memory = self.measure_memory()
         try:
             folders = self._settings.state.model_folders
             sources = {one.model: one for one in catalog.local_models(folders)}
             source = sources.get(request.model) or catalog.resolve(request.model)
-            return catalog.facts(source), room
+            return catalog.facts(source), memory
         except ModelLoadError:
-            return None, room
+            return None, memory
 
     def can_trust(self, failed: Failed) -> bool:
-        """Whether an answer could help: what was agreed to and is refused all the same is not asked for again and again."""
+        """Return whether asking could help. Code that was trusted and still refused is not asked about again."""
         return failed.subject not in ("", *self._settings.state.trusted)
 
     async def ask_to_trust(self, request: LoadRequest, failed: Failed) -> None:
-        """Ask whether some code may run. Agreement holds for this version of it; what else the model needs asks when its turn comes."""
+        """Ask whether some code may run. The answer applies to this version only; other code that the model needs is asked about
+        when it is needed.
+        """
         text = (
             f"{failed.message}\n\nThis code can do anything on this machine that you can. If you agree, this version of it runs "
             f"without asking from now on. You are asked again about any other version."
         )
-        title = f"Run code of {trust.short(failed.subject)}?"
+        title = f"Run code from {trust.short(failed.subject)}?"
         if await self._ui.ask(title, text, _TRUST_ANSWERS) == "yes":
             self._agree(request, failed.subject)
 
     async def ask_to_send_unencrypted(self, request: LoadRequest, failed: Failed) -> None:
-        """Ask whether chats may go to a server so that others can read them on their way; asked once for each server."""
+        """Ask whether chats may be sent to a server without encryption. Asked once per server."""
         text = f"{failed.message} Anyone on the network in between could read your chats, and your API key if you use one."
         if await self._ui.ask("Send chats unencrypted?", text, _UNENCRYPTED_ANSWERS) == "yes":
             self._agree(request, failed.subject)

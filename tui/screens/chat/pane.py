@@ -24,7 +24,7 @@ _REPEATS: Final = ("turn.undo", "turn.redo", "turn.copy_code", "turn.older", "tu
 
 
 class TurnPane(Transcript):
-    """While it has the focus, single keys act on a turn; the screen does what they ask for.
+    """While it has the focus, single keys act on a turn; the screen runs their actions.
 
     Prose is recognized by its pace and by letters that mean nothing here, and goes to the message: see `key_burst`.
     """
@@ -36,7 +36,7 @@ class TurnPane(Transcript):
             does={
                 "turns.up": "screen.scroll_or_move(-1)",
                 "turns.down": "screen.scroll_or_move(1)",
-                # A letter stays on the turns: leading into the message, it would be lost if it was the first of a text.
+                # A letter must not move the focus to the message. If it was the first letter of a text, it would be lost.
                 "turns.down_within": "screen.scroll_or_move(1, False)",
                 "turns.first": "screen.do('transcript.first')",
                 "turns.last": "screen.do('transcript.follow')",
@@ -51,7 +51,7 @@ class TurnPane(Transcript):
 
     @dataclass
     class Typed(Message):
-        """Somebody types or pastes a text, which belongs to the message."""
+        """The user types or pastes text that belongs to the message."""
 
         text: str
 
@@ -67,7 +67,7 @@ class TurnPane(Transcript):
         if self._passed_on(event):
             return
         if event.character is None or not _is_typed(event):
-            # What was pressed before comes first.
+            # Handle the keys in the order in which they were pressed.
             await self._run_held()
             self._passed_on(event)
             return
@@ -88,7 +88,7 @@ class TurnPane(Transcript):
             self._held_timer = self.set_timer(self.burst_s, self._look_at_held)
 
     def _look_at_held(self) -> None:
-        """Do what a key asks for, but after the keys that came meanwhile: they wait where the app was busy, and may be prose."""
+        """Run a key's action, but only after the keys that are already queued, because together they may be prose."""
         held = self._held
         self.app.call_later(self.call_later, self._run_if_held, held)
 
@@ -97,7 +97,9 @@ class TurnPane(Transcript):
             await self._run_held()
 
     def _passed_on(self, event: events.Key) -> bool:
-        """Give a key to what has the focus by now: the key before it may have moved it, as into the editor of a turn."""
+        """Pass a key to the widget that has the focus now. The previous key may have moved the focus, for example into a turn's
+        editor.
+        """
         focused = self.screen.focused
         if focused is None or focused is self:
             return False
@@ -113,7 +115,7 @@ class TurnPane(Transcript):
         self._burst.end()
 
     async def _run_held(self) -> None:
-        """Do what the key asks for that was pressed last, if nothing has shown that it was prose."""
+        """Run the action of the last key, unless later keys have shown that it was prose."""
         held = self._held
         self._drop_held()
         if held is not None:
@@ -126,7 +128,7 @@ class TurnPane(Transcript):
             self._held_timer = None
 
     def shown_text(self, turn_id: str) -> str:
-        """Return a turn's text as it is drawn; as it was written for one that is far out of sight."""
+        """Return a turn's text as displayed, or its source if the turn is far out of sight."""
         view = self._view_of(turn_id)
         if view is not None:
             return view.shown_answer
@@ -136,7 +138,7 @@ class TurnPane(Transcript):
 
     @property
     def block(self) -> Piece | None:
-        """The marked block of the turn under the cursor; None while none is marked."""
+        """The selected block of the turn under the cursor; None if there is none."""
         blocks = self._blocks() if self._block_number is not None else ()
         return blocks[min(self._block_number or 0, len(blocks) - 1)] if blocks else None
 
@@ -145,7 +147,7 @@ class TurnPane(Transcript):
         return view.blocks() if view is not None else ()
 
     def move_block(self, step: int) -> bool:
-        """Mark the block `step` below the marked one, or begin with the first in view; return whether there is any."""
+        """Select the block `step` below the selected one, or the first visible one. Return whether there is any."""
         view = self._view_of(self.cursor) if self.cursor is not None else None
         blocks = self._blocks()
         if view is None or not blocks:
@@ -161,19 +163,19 @@ class TurnPane(Transcript):
         return True
 
     def action_end_block(self) -> None:
-        """Have no block marked."""
+        """Clear the block selection."""
         self._block_number = None
         for view in self._views:
             view.mark_block(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let Esc through while no block is marked."""
+        """Let Esc through if no block is selected."""
         if action == "end_block":
             return self._block_number is not None
         return super().check_action(action, parameters)
 
     def prepare_view(self, view: TurnView) -> None:
-        """Mark the block also in a view that was made anew."""
+        """Show the selected block in a view that was rebuilt."""
         super().prepare_view(view)
         if self._block_number is not None and view.turn.id == self.cursor:
             view.measure(self.scrollable_content_region.width)
@@ -181,11 +183,11 @@ class TurnPane(Transcript):
             view.mark_block(blocks[min(self._block_number, len(blocks) - 1)] if blocks else None)
 
     def watch_cursor(self, old: str | None, new: str | None) -> None:
-        """Leave the blocks of a turn together with the turn."""
+        """Clear the block selection when the cursor leaves the turn."""
         if self._block_number is not None:
             self.action_end_block()
         super().watch_cursor(old, new)
-        # What can be done is another for a question than for a reply.
+        # User turns and replies have different actions.
         self.screen.refresh_bindings()
 
     def _view_of(self, turn_id: str) -> TurnView | None:
@@ -198,14 +200,14 @@ def _stop(event: events.Key) -> None:
 
 
 def _is_typed(event: events.Key) -> bool:
-    """Return whether a key types a character; blanks of other widths are no printable ones to Python."""
+    """Return whether a key types a character. Python does not count blanks of other widths as printable."""
     return event.is_printable or (
         event.character is not None and unicodedata.category(event.character[:1] or "\0") == "Zs"
     )
 
 
 def _kind_of(active: ActiveBinding | None) -> KeyKind:
-    """Return what a key does on a turn; the keys of the turns as a whole only move."""
+    """Return what kind of key this is on a turn. Keys that act on the transcript as a whole only move."""
     if active is None:
         return KeyKind.NONE
     if active.binding.id in _REPEATS:

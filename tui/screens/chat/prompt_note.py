@@ -1,4 +1,4 @@
-"""What stands beside the title of the system prompt in the settings: how many tokens it takes, and from which reply on it holds."""
+"""The note beside the title of the system prompt: how many tokens the prompt takes, and the first reply that it applies to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COUNT_S: Final = 0.3
 
 
 class PromptNote:
-    """Counts the system prompt when the typing has paused."""
+    """Counts the tokens of the system prompt when typing pauses."""
 
     def __init__(self, core: Core, view: View) -> None:
         self._core = core
@@ -22,7 +22,7 @@ class PromptNote:
         self._timer: Timer | None = None
 
     def look(self) -> None:
-        """Show the note anew: the prompt, the model or the chat is another."""
+        """Update the note after the prompt, the model or the chat has changed."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._view.screen.set_timer(_COUNT_S, self._begin)
@@ -43,6 +43,6 @@ class PromptNote:
         note = f"{tokens:,} token{'' if tokens == 1 else 's'}" if tokens else ""
         replies = sum(turn.role == ASSISTANT for turn in chat.path)
         if replies and self._core.settings.system_prompt != chat.system_prompt:
-            # There is room for one of the two beside the title.
+            # Only one of the two fits beside the title.
             note = f"from reply {replies + 1} on"
         self._view.sidebar.show_prompt_note(note)

@@ -1,4 +1,4 @@
-"""Drains what the engine says, at a pace that leaves the cores to the model."""
+"""Collects the engine's events at a pace that leaves the CPU cores to the model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from textual.timer import Timer
 from tui.engine.client import EngineClient
 
 TICK_S: Final = 0.05
-"""How often the engine is drained while it is busy."""
+"""How often events are collected while the engine is busy, in seconds."""
 LONGEST_DRAIN_S: Final = 0.15
 SCREENS_SHARE: Final = 0.1
-"""Of one core, which the screen may take while a reply is written."""
+"""The share of one core that the screen may use while a reply is written."""
 STATUS_S: Final = 0.25
-"""Figures that change with each token are read no faster than this. And a frame costs what lies in the rectangle around all that
-changed: with a line of text and the status bar that is the whole screen.
+"""Figures that change with each token are updated no more often than this, in seconds. The cost of a frame depends on the
+rectangle around everything that changed: with a line of text and the status bar, that is the whole screen.
 """
 
 
 class Pump:
-    """Hands out the engine's events, while there are any."""
+    """Hands out the engine's events while there are any."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class Pump:
         show_status: Callable[[], object],
         show_figures: Callable[[], object],
     ) -> None:
-        """Make it; it begins with `start`.
+        """Create it. `start` starts it.
 
         Args:
-            screen: has the timers.
-            client: what is drained.
-            wanted_interval: returns how long what is shown wants between two looks, in seconds.
-            show_status: shows figures that change with each token, at the foot of the screen.
-            show_figures: shows those in the head of the reply.
+            screen: runs the timers.
+            client: the source of the events.
+            wanted_interval: returns the interval that the widgets need, in seconds.
+            show_status: updates the figures in the status bar that change with each token.
+            show_figures: updates those in the head of the reply.
         """
         self._screen = screen
         self._client = client
@@ -55,11 +55,11 @@ class Pump:
         self._spent_s = self._frame_cost_s = 0.0
 
     def start(self) -> None:
-        """Make the timer; it runs only while there is something to drain."""
+        """Create the timer. It runs only while there are events to collect."""
         self._timer = self._screen.set_interval(TICK_S, self._tick, pause=not self._was_asked)
 
     def asked(self) -> None:
-        """The engine was given a job: look at what it says from now on."""
+        """Start collecting, because the engine was given a job."""
         self._was_asked = True
         if self._timer is not None:
             self._timer.resume()
@@ -70,8 +70,8 @@ class Pump:
             return
         self._last_drain_s = now
         self._measure_cost()
-        # Both are looked at before draining: what an ended job said is then in the buffer for certain, and a job that is
-        # asked for while the events are handled has another look coming, however soon it ends.
+        # Check both before draining: the events of a finished job are then in the buffer, and a job that
+        # starts while events are handled is drained next time, however soon it ends.
         was_busy, self._was_asked = self._client.busy, False
         self._client.pump()
         if not was_busy and not self._was_asked:
@@ -81,17 +81,17 @@ class Pump:
             self._show_status()
         elif now - self._last_status_s >= STATUS_S:
             self._last_status_s = now
-            # Each in a frame of its own.
+            # Update each in a separate frame.
             self._screen.set_timer(TICK_S / 3, self._show_status)
             self._screen.set_timer(TICK_S * 2 / 3, self._show_figures)
 
     def _measure_cost(self) -> None:
-        """Choose when to look next, by what the screen has cost since the last time.
+        """Choose the next interval from what the screen has cost since the last time.
 
-        The model computes on all cores, and what the screen takes is missing there.
+        The model uses all cores, so time spent on the screen slows it down.
         """
         spent_s = time.thread_time()
-        # What was spent while there was nothing to look at says nothing.
+        # Time spent while idle is no measure of the cost.
         cost_s = spent_s - self._spent_s if self._spent_s else 0.0
         self._spent_s = spent_s
         self._frame_cost_s += (cost_s - self._frame_cost_s) / 4

@@ -1,4 +1,4 @@
-"""Reading a chat: following the reply, searching, links."""
+"""Reading a chat: following the reply, searching, opening links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCHEMES: Final = ("http", "https", "mailto")
 
 
 class Reading:
-    """What concerns the eye of the reader."""
+    """Scrolling, searching and links."""
 
     def __init__(self, view: View, copying: Copying, ui: ScreenUi) -> None:
         self._view = view
@@ -25,15 +25,15 @@ class Reading:
         self._ui = ui
 
     def scroll_back(self) -> None:
-        """Scroll back by a page."""
+        """Scroll up by a page."""
         self._view.transcript.scroll_page_up(animate=False)
 
     def scroll_on(self) -> None:
-        """Scroll on by a page."""
+        """Scroll down by a page."""
         self._view.transcript.scroll_page_down(animate=False)
 
     def follow(self) -> None:
-        """Go to the end and stay there."""
+        """Scroll to the end and keep following it."""
         self._view.transcript.follow()
 
     def toggle_line_numbers(self) -> None:
@@ -43,11 +43,11 @@ class Reading:
     # -- searching
 
     def open_search(self) -> None:
-        """Search the chat."""
+        """Open the search bar."""
         self._view.find_bar.open()
 
     def search(self, query: str) -> None:
-        """Mark what is searched for."""
+        """Highlight the matches of a search."""
         if query.strip():
             self._view.transcript.find(query)
         else:
@@ -55,23 +55,23 @@ class Reading:
         self.show_count()
 
     def search_next(self, step: int) -> None:
-        """Go to the next hit, or with -1 to the one before."""
+        """Go to the next match, or with -1 to the previous one."""
         self._view.transcript.find_next(step)
         self.show_count()
 
     def show_count(self) -> None:
-        """Show how many hits there are."""
+        """Show the number of matches."""
         self._view.find_bar.show_count(*self._view.transcript.found)
 
     def end_search(self) -> None:
-        """Mark nothing any more."""
+        """Clear the highlights."""
         self._view.transcript.clear_find()
         self._view.screen.set_focus(self._view.composer)
 
     # -- links
 
     async def offer_link(self, url: str) -> None:
-        """Show where a link leads before anything is opened."""
+        """Show a link's address before opening it."""
         answers = [Answer("leave", "Leave it", "l"), Answer("copy", "Copy the address", "c")]
         if can_be_opened(url):
             answers.append(Answer("open", "Open in the browser", "o"))
@@ -83,7 +83,7 @@ class Reading:
 
 
 def can_be_opened(url: str) -> bool:
-    """Return whether an address may be handed to the browser: a web or mail address that holds nothing odd."""
+    """Return whether an address may be passed to the browser: a web or mail address without unusual characters."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The main screen: lays out its widgets, puts the objects together that do something, and does what keys and commands ask for."""
+"""The main screen: lays out its widgets, creates and connects its objects, and runs the actions of keys and commands."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.commands import Commands
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.empty_state import EmptyState
+from tui.screens.chat.focus_control import SIDEBAR_WIDTH, FocusControl
 from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.model_rescue import ModelRescue
-from tui.screens.chat.offering import Offering
-from tui.screens.chat.places import SIDEBAR_WIDTH, Places
+from tui.screens.chat.offered_actions import OfferedActions
+from tui.screens.chat.painter import ChatPainter
 from tui.screens.chat.pump import Pump
-from tui.screens.chat.show import Shower
 from tui.screens.chat.starting import Start, Starting
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import make_view
@@ -50,12 +50,12 @@ from tui.widgets.ground import ground
 from tui.widgets.turn_editor import TurnEditor
 
 MEMORY_S: Final = 2.0
-"""How often the memory in use is looked at."""
+"""How often memory use is read, in seconds."""
 _TALL: Final = 16
 
 
 class ChatScreen(Screen[None]):
-    """One chat."""
+    """The screen of one chat."""
 
     AUTO_FOCUS = "Composer"
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CHAT)
@@ -65,19 +65,19 @@ class ChatScreen(Screen[None]):
 
     @dataclass
     class StateChanged(Message):
-        """What the app should remember is another."""
+        """The state that the app remembers has changed."""
 
         state: AppState
 
     @dataclass
     class TitleChanged(Message):
-        """The window is to be called something else."""
+        """The title of the terminal window should change."""
 
         title: str
 
     @dataclass
     class AlertWanted(Message):
-        """Something has ended that the user may be waiting for elsewhere."""
+        """Something has finished that the user may be waiting for elsewhere."""
 
         text: str
 
@@ -94,17 +94,17 @@ class ChatScreen(Screen[None]):
         start: Start,
         paths: AppPaths | None,
     ) -> None:
-        """Make the screen.
+        """Create the screen.
 
         Args:
             worker: runs the engine's jobs.
-            sessions: does all work on chat files.
+            sessions: accesses the chat files.
             preferences: the settings in force.
-            hub, downloads: where models come from.
-            measurements: what was measured of models on this machine.
-            servers: those that the settings name.
-            start: what the app begins with.
-            paths: the app's folders; None to keep nothing in them.
+            hub, downloads: the Hub, and the downloads from it.
+            measurements: figures measured on this machine.
+            servers: the servers in the settings.
+            start: what the app starts with.
+            paths: the app's folders; None to store nothing.
         """
         super().__init__()
         opened, request = start.opened, start.request
@@ -143,18 +143,18 @@ class ChatScreen(Screen[None]):
             choose_model=self._ask_for_model,
         )
         self.view = view = make_view(self, self._area, settings)
-        self._places = places = Places(view, core.session, settings, ui)
+        self._focus_control = focus_control = FocusControl(view, core.session, settings, ui)
         self._pump = Pump(
             self,
             client,
             wanted_interval=lambda: view.transcript.drain_interval,
-            show_status=lambda: self._shower.show_status(),
-            show_figures=lambda: self._shower.show_figures(),
+            show_status=lambda: self._painter.show_status(),
+            show_figures=lambda: self._painter.show_figures(),
         )
-        self._shower = Shower(
+        self._painter = ChatPainter(
             core,
             view,
-            places,
+            focus_control,
             memory=worker.memory,
             beside=lambda: core.side.label or self.handlers.importing.label,
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
@@ -173,22 +173,22 @@ class ChatScreen(Screen[None]):
             self,
             core,
             view,
-            places,
+            focus_control,
             rescue,
             ui,
             hub=hub,
             downloads=downloads,
             servers=servers,
-            show_downloads=self._shower.show_downloads,
-            show_activity=self._shower.show_activity,
+            show_downloads=self._painter.show_downloads,
+            show_activity=self._painter.show_activity,
             first_model=request.model if request is not None else "",
-            offers=lambda action_id: self.offering.offers(action_id),
+            offers=lambda action_id: self.offered.offers(action_id),
             run=self.do,
         )
         self._commands = Commands(self, core, self.handlers, ui)
-        self.offering = Offering(core, view, downloads, self.can_do)
+        self.offered = OfferedActions(core, view, downloads, self.can_do)
         self._starting = Starting(
-            core, view, worker, self._shower, self.handlers.chats, ui, start, self._ask_for_model
+            core, view, worker, self._painter, self.handlers.chats, ui, start, self._ask_for_model
         )
         Alerts(
             core.session,
@@ -198,7 +198,7 @@ class ChatScreen(Screen[None]):
             call=lambda text: self.post_message(self.AlertWanted(text)),
         )
 
-    # -- what others look at
+    # -- what others read
 
     @property
     def conversation(self) -> Conversation:
@@ -207,7 +207,7 @@ class ChatScreen(Screen[None]):
 
     @property
     def model(self) -> ModelLoader:
-        """The model, and how far its loading is."""
+        """The model, and the progress of loading it."""
         return self.core.loader
 
     @property
@@ -217,16 +217,16 @@ class ChatScreen(Screen[None]):
 
     @property
     def composer(self) -> Composer:
-        """Where a message is written."""
+        """The widget in which messages are written."""
         return self.view.composer
 
-    # -- its life
+    # -- life cycle
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
-        # Known before there are widgets: each class that comes later has all of them styled once more.
+        # Set before there are widgets, because each class added later restyles all of them.
         width, height = self.app.size
-        self._places.fit(width, update=False)
+        self._focus_control.fit(width, update=False)
         self.set_class(True, "-wide" if width >= SIDEBAR_WIDTH else "-narrow", update=False)
         self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
         yield Body(
@@ -239,72 +239,72 @@ class ChatScreen(Screen[None]):
             run=self.do,
         )
         yield self.view.status
-        yield Footer(self.offering.word)
+        yield Footer(self.offered.word)
 
     def on_mount(self) -> None:
-        """Show the chat, and begin behind the first frame with all that takes a while."""
+        """Show the chat. Everything slow starts after the first frame."""
         self._pump.start()
-        self.set_interval(MEMORY_S, self._shower.read_memory)
-        self._shower.show_conversation()
-        self._shower.show_settings()
-        self._starting.begin(has_sidebar=self._places.shows_sidebar)
+        self.set_interval(MEMORY_S, self._painter.read_memory)
+        self._painter.show_conversation()
+        self._painter.show_settings()
+        self._starting.begin(has_sidebar=self._focus_control.shows_sidebar)
 
     def on_unmount(self) -> None:
-        """Begin nothing more."""
+        """Stop starting new work."""
         self.core.counting.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show or hide what stands beside the chat when the width crosses a threshold."""
-        self._places.fit(event.size.width)
+        """Show or hide the columns beside the chat when the width crosses a threshold."""
+        self._focus_control.fit(event.size.width)
 
     def on_screen_suspend(self) -> None:
-        """Leave messages and keys to the screen above, which shows its own."""
+        """Hide notifications and keys, because the screen above shows its own."""
         self.query("ToastRack").set(display=False)
         self.query(Footer).set(visible=False)
 
     def on_screen_resume(self) -> None:
-        """Show messages and keys again."""
+        """Show notifications and keys again."""
         self.query("ToastRack").set(display=True)
         self.query(Footer).set(visible=True)
         # A dialog may have renamed chats or moved them to the trash.
         self._chats.look()
 
     def take_configuration(self) -> None:
-        """Follow a changed configuration, but for what was changed in this chat."""
+        """Apply a changed configuration, except for what was changed in this chat."""
         self.core.settings.take_configuration()
         self._area.take_configuration()
 
     # -- commands
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Allow, and show in the footer, what is possible now."""
+        """Allow actions, and show them in the footer, only while they are possible."""
         return self.can_do(str(parameters[0])) if action == "do" else True
 
     def action_do(self, action_id: str) -> None:
-        """Do what an action of the registry says."""
+        """Run an action of the registry."""
         self.do(action_id)
 
     def do(self, action_id: str, argument: str = "") -> None:
-        """Do what an action of the registry says, with the argument that it takes."""
+        """Run an action of the registry with its argument."""
         self._commands.run(action_id, argument)
 
     def can_do(self, action_id: str) -> bool:
-        """Return whether an action of the registry is one of this screen's, and possible now."""
+        """Return whether an action of the registry belongs to this screen and is possible now."""
         return action_id in self._commands and self._commands.is_possible(action_id)
 
     def action_scroll_or_move(self, step: int, may_leave: bool = True) -> None:
-        """Scroll within a turn, else move the cursor; see `Places`."""
-        self._places.scroll_or_move(step, may_leave=may_leave)
+        """Scroll within a turn, or else move the cursor; see `FocusControl`."""
+        self._focus_control.scroll_or_move(step, may_leave=may_leave)
 
     def _ask_for_model(self, message: str) -> None:
         self.ui.start(self.handlers.models.pick(message))
 
     def take_typing(self, event: events.Key | events.Paste) -> None:
-        """Have a text that is typed where nothing takes it go to the message; see `Places`."""
+        """Pass text typed into a widget that takes none to the message; see `FocusControl`."""
         self.ui.acted()
-        self._places.take_typing(event)
+        self._focus_control.take_typing(event)
 
-    # -- the edit of a turn, whose editor lies over the screen
+    # -- the editor of a turn, which is mounted on the screen
 
     @on(TurnEditor.Left)
     def _edit_left(self) -> None:

@@ -1,4 +1,4 @@
-"""What a chat is set to, changed by commands; and the screen of all settings."""
+"""The commands that change the settings of a chat, and the settings screen."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tui.parameters import (
     Value,
     parameter,
 )
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.library_actions import LibraryActions
 from tui.screens.chat.model_actions import ModelActions
-from tui.screens.chat.places import Places
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.picker import Entry
-from tui.screens.settings_desk import SettingsDesk
+from tui.screens.settings_editor import SettingsEditor
 from tui.screens.settings_rows import SettingRows
 from tui.screens.settings_screen import SettingsScreen
 
@@ -36,7 +36,7 @@ class SettingActions:
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         library: LibraryActions,
         models: ModelActions,
         ui: ScreenUi,
@@ -45,11 +45,11 @@ class SettingActions:
         self._library = library
         self._models = models
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
 
     def reset(self, argument: str = "") -> None:
-        """Have the named parameters, or all and the system prompt, as they are without what was set in this chat."""
+        """Reset the named parameters, or without names all parameters and the system prompt."""
         settings, names = self._core.settings, argument.replace(",", " ").split()
         try:
             values = {parameter(name).name: None for name in names or PARAMETERS}
@@ -79,14 +79,16 @@ class SettingActions:
             self._core.session.replace_prompt(prompt)
 
     def set(self, argument: str = "") -> None:
-        """Set parameters from flags, as in `temperature=0.7 top_k=40`, or one as in `temperature 0.7`; go to them without any."""
+        """Set parameters from flags, for example `temperature=0.7 top_k=40`, or one like `temperature 0.7`; without an argument,
+        focus the parameters.
+        """
         if not argument.strip():
-            self._places.to_setting(next(iter(PARAMETERS)))
+            self._focus_control.to_setting(next(iter(PARAMETERS)))
             return
         try:
             words = split_words(argument)
             if len(words) == 2 and "=" not in argument:
-                # As it is in other programs' `/set`.
+                # The syntax of `/set` in other programs.
                 words = ["=".join(words)]
             values = read_flags(words)
         except ParameterError as error:
@@ -105,9 +107,9 @@ class SettingActions:
         )
 
     def set_prompt(self, argument: str = "") -> None:
-        """Set the system prompt to a text; put the cursor into it without one."""
+        """Set the system prompt; without a text, focus its field."""
         if not argument:
-            self._places.to_setting("system-prompt")
+            self._focus_control.to_setting("system-prompt")
             return
         with self._core.undoing.step("System prompt"):
             self._core.session.replace_prompt("" if argument.lower() == "none" else argument)
@@ -117,23 +119,23 @@ class SettingActions:
 
     async def show_all(self) -> None:
         """Show every setting."""
-        await self._ui.show(SettingsScreen(await self._desk()))
+        await self._ui.show(SettingsScreen(await self._editor()))
 
     async def show_status(self) -> None:
         """Show what differs from the defaults, and where each value comes from."""
-        await self._ui.show(SettingsScreen(await self._desk(), only_set=True))
+        await self._ui.show(SettingsScreen(await self._editor(), only_set=True))
 
     @property
     def rows(self) -> SettingRows:
-        """What is in force of every setting."""
-        app, places = self._view.screen.app, self._places
+        """The settings in force."""
+        app, focus_control = self._view.screen.app, self._focus_control
         held: dict[str, Callable[[], Json]] = {
             "screen.theme": lambda: app.theme,
-            "screen.sidebar": lambda: places.wants_sidebar,
+            "screen.sidebar": lambda: focus_control.wants_sidebar,
         }
         return SettingRows(self._core.settings, self._core.loader, held)
 
-    async def _desk(self) -> SettingsDesk:
+    async def _editor(self) -> SettingsEditor:
         library = self._core.settings.preferences.library
         names = await asyncio.to_thread(library.preset_names)
         device = self._core.loader.info.device if self._core.loader.info else ""
@@ -143,12 +145,12 @@ class SettingActions:
             if availability(one.name, device).ok
         ]
         presets = [Entry("", "none"), *(Entry(name, name) for name in names)]
-        return SettingsDesk(
+        return SettingsEditor(
             self._core,
             self.rows,
             put={
                 "model.quantization": self._models.requantize,
-                "screen.sidebar": self._places.want_sidebar,
+                "screen.sidebar": self._focus_control.want_sidebar,
                 "screen.theme": self._library.reset_theme,
             },
             changes={
@@ -160,7 +162,7 @@ class SettingActions:
 
 
 def _makes_little_sense(values: Mapping[str, Value]) -> str:
-    """Return a warning about values that are allowed and make replies of loose words; empty where there is none."""
+    """Return a warning about allowed values that lead to incoherent replies; empty if there are none."""
     temperature = values.get("temperature")
     is_hot = isinstance(temperature, int | float) and temperature > _SENSIBLE_TEMPERATURE
-    return " Above 2 a model writes little that makes sense." if is_hot else ""
+    return " Above 2, replies make little sense." if is_hot else ""

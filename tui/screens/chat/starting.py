@@ -1,4 +1,4 @@
-"""What begins behind the first frame: messages of the start, the model's load, and all else that takes a while."""
+"""What starts after the first frame: notices, loading the model, and everything else that takes time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.chat.core import Core
 from tui.engine.base import LoadRequest
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.chat_actions import ChatActions
-from tui.screens.chat.show import Shower
+from tui.screens.chat.painter import ChatPainter
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.sessions import Loaded
@@ -19,16 +19,16 @@ from tui.sessions import Loaded
 _log = logging.getLogger(__name__)
 
 HOLD_S: Final = 2.0
-"""How long loading waits for the screen at most."""
+"""How long loading waits for the first frame at most, in seconds."""
 _MOST_NOTICES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the app begins with.
+    """What the app starts with.
 
     Attributes:
-        opened: a chat to go on with; None for a new one.
+        opened: the chat to continue; None for a new one.
         request: the model to load; None to ask for one.
         notices: sentences to show once.
     """
@@ -39,49 +39,49 @@ class Start:
 
 
 class Starting:
-    """Keeps the engine's imports back until the screen is painted, then tells what there is to tell and loads the model."""
+    """Delays the engine's imports until the screen is painted, then shows the notices and loads the model."""
 
     def __init__(
         self,
         core: Core,
         view: View,
         worker: EngineWorker,
-        shower: Shower,
+        painter: ChatPainter,
         chats: ChatActions,
         ui: ScreenUi,
         start: Start,
         ask_for_model: Callable[[str], object],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: the chat.
+            core: owns the chat.
             view: the screen's widgets.
             worker: runs the engine's jobs.
-            shower: shows the memory in use.
-            chats: tells about the chat that was opened.
-            ui: tells.
-            start: what there is to open, load and tell.
-            ask_for_model: asks for a model, with a sentence that says why.
+            painter: shows the memory in use.
+            chats: shows the notes about the opened chat.
+            ui: shows notifications.
+            start: what to open, load and show.
+            ask_for_model: asks for a model, with a sentence about the reason.
         """
         self._core = core
         self._view = view
         self._worker = worker
-        self._shower = shower
+        self._painter = painter
         self._chats = chats
         self._ui = ui
         self._begin_with = start
         self._ask_for_model = ask_for_model
 
     def begin(self, *, has_sidebar: bool) -> None:
-        """Begin, with the screen laid out but not painted.
+        """Start, when the screen is laid out but not painted.
 
         Args:
-            has_sidebar: the settings stand beside the chat, and are part of what is to be painted first.
+            has_sidebar: whether the settings are shown beside the chat, so that they are part of the first frame.
         """
         screen = self._view.screen
         self._ui.start(self._view.area.read_kept())
-        # Imports would hold up what is still to be put on the screen.
+        # Imports would delay what is still to be painted.
         self._worker.hold()
         if has_sidebar:
             self._view.sidebar.when_filled("release", self._worker.release)
@@ -101,15 +101,15 @@ class Starting:
             self._core.loader.load(start.request)
         else:
             self._ask_for_model("Welcome. Choose a model to talk with.")
-        self._shower.read_memory()
+        self._painter.read_memory()
 
     def _tell(self, notices: Sequence[str]) -> None:
-        """Say what was wrong at the start in one message; the log has all of it."""
+        """Show the problems found at the start in one notification. The log has all of them."""
         for notice in notices:
             _log.warning("%s", notice)
         shown = list(notices[:_MOST_NOTICES])
         if more := len(notices) - len(shown):
             shown.append(
-                f"… and {more} more: `chat-tui config` says what is wrong with the configuration, the log has all."
+                f"… and {more} more. Run `chat-tui config` to check the configuration, or see the log."
             )
         self._ui.tell("\n".join(shown), severity="warning")

@@ -1,4 +1,4 @@
-"""Esc and Ctrl+C: what each stops, one thing at a press."""
+"""Esc and Ctrl+C: each press stops one thing."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from textual.widgets import TextArea
 
 from tui.chat.core import Core
 from tui.sanitize import sanitize
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.importing import Importing
 from tui.screens.chat.leaving import Leaving
-from tui.screens.chat.places import Places
 from tui.screens.chat.ui import NOTICE_S, ScreenUi
 from tui.screens.chat.view import View
 
 STOP_AGAIN_S: Final = 2.0
-"""A load is stopped when Escape is pressed twice within this."""
+"""Loading is stopped if Escape is pressed twice within this time, in seconds."""
 
 
 class Stopping:
-    """Stops what is under way."""
+    """Stops what is in progress."""
 
     def __init__(
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         importing: Importing,
         leaving: Leaving,
         ui: ScreenUi,
     ) -> None:
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._importing = importing
         self._leaving = leaving
         self._ui = ui
@@ -44,7 +44,7 @@ class Stopping:
         """Close what is open over the chat; else stop the reply, or what the model writes beside the chat, or an import, or
         loading.
         """
-        if self._places.close_open():
+        if self._focus_control.close_open():
             return
         core = self._core
         if core.replies.live is not None:
@@ -53,7 +53,7 @@ class Stopping:
             self._stop_loading()
 
     def _stop_loading(self) -> None:
-        """Stop loading at the second press: a load can take minutes, and Escape is pressed for many reasons."""
+        """Stop loading at the second press. A load can take minutes, and Escape is pressed for many reasons."""
         view = self._view
         if view.screen.focused not in (view.composer, view.transcript):
             view.screen.set_focus(view.composer)
@@ -65,7 +65,7 @@ class Stopping:
             self._ui.tell(f"{self._ui.way('reply.stop')} again to stop loading.")
 
     def interrupt(self) -> None:
-        """Copy what is selected, else stop the reply, else quit at the second press."""
+        """Copy the selection, else stop the reply, else quit at the second press."""
         screen = self._view.screen
         selected = screen.get_selected_text()
         if not selected and isinstance(screen.focused, TextArea):

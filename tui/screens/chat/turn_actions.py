@@ -1,4 +1,4 @@
-"""What can be done to a turn: answered again, continued, edited, paged through, deleted; nothing is lost by it, see `conversation`."""
+"""Actions on turns: regenerating, continuing, editing, paging through variants, deleting. Nothing is lost; see `conversation`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.engine.base import LoadRequest
 from tui.engine.catalog import ModelKind, ModelSource, local_models
 from tui.engine.remote.address import is_server, parse
 from tui.parameters import readable
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.reply_options import ReplyOptions
@@ -22,15 +22,20 @@ from tui.widgets.turn_editor import TurnEditor
 
 
 class TurnActions:
-    """Acts on the turn under the cursor, else on the last one."""
+    """Acts on the turn under the cursor, or else on the last one."""
 
     def __init__(
-        self, core: Core, view: View, places: Places, consent: ServerConsent, ui: ScreenUi
+        self,
+        core: Core,
+        view: View,
+        focus_control: FocusControl,
+        consent: ServerConsent,
+        ui: ScreenUi,
     ) -> None:
         self._consent = consent
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._ui = ui
 
     def _order(self, parent: str | None, label: str) -> ReplyOrder:
@@ -39,23 +44,23 @@ class TurnActions:
     # -- replies
 
     def regenerate(self) -> None:
-        """Make another reply in place of the one under the cursor, or to the user turn under it.
+        """Generate another reply instead of the one under the cursor, or to the user turn under it.
 
-        Without a cursor it is the last turn: a message that nobody has answered is answered.
+        Without a cursor, it is the last turn. An unanswered message gets a reply.
         """
         turn = self._turn_to_answer()
         if turn is not None:
             # What is typed next is a message and no command.
-            self._places.to_composer()
+            self._focus_control.to_composer()
             self._core.replies.begin(self._order(_answered(turn), "Regenerate"))
 
     def _turn_to_answer(self) -> Turn | None:
         path, cursor = self._core.session.conversation.path, self._view.transcript.cursor
         is_unanswered = bool(path) and path[-1].role == USER and cursor is None
-        return path[-1] if is_unanswered else self._places.acted_turn(ASSISTANT)
+        return path[-1] if is_unanswered else self._focus_control.acted_turn(ASSISTANT)
 
     async def regenerate_with(self) -> None:
-        """Make another reply with other parameters, another model or given first words, just for once."""
+        """Generate another reply with other parameters, another model or given first words, just this once."""
         turn = self._turn_to_answer()
         if turn is None:
             return
@@ -65,7 +70,7 @@ class TurnActions:
         )
         if options is None:
             return
-        self._places.to_composer()
+        self._focus_control.to_composer()
         is_other = options.model and options.model != loader.model
         order = ReplyOrder(
             self._core.session.conversation.id,
@@ -78,7 +83,7 @@ class TurnActions:
         self._core.replies.begin(order)
 
     def _models_to_choose_from(self) -> list[ModelSource]:
-        """Return the models of this machine, and those of servers that were used last or are favorites."""
+        """Return the models on this machine, and those of servers that were used recently or are favorites."""
         state = self._core.settings.state
         names = dict.fromkeys((*state.favorites, *state.recent_models))
         served = [
@@ -88,18 +93,18 @@ class TurnActions:
         return [*local_models(), *served]
 
     async def reproduce(self) -> None:
-        """Make a reply again with the seed and the parameters that it was made with."""
-        turn = self._places.acted_turn(ASSISTANT)
+        """Generate a reply again with the seed and the parameters of the original."""
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None or turn.generation is None:
             self._ui.tell("Only a model's reply can be reproduced.", severity="warning")
             return
         made, info = turn.generation, self._core.loader.info
         if made.continued:
             self._ui.tell(
-                "This reply was written on later: only its last part's seed is known.",
+                "This reply was continued later. Only the seed of its last part is known.",
                 severity="warning",
             )
-        self._places.to_composer()
+        self._focus_control.to_composer()
         why = f"This reply was made by {short_name(made.model)} on a server."
         if not await self._consent.may_use(made.model, why):
             return
@@ -118,12 +123,12 @@ class TurnActions:
         self._core.replies.begin(order)
 
     def continue_reply(self) -> None:
-        """Write on at the end of the reply under the cursor, else of the last."""
-        turn = self._places.acted_turn(ASSISTANT)
+        """Continue the reply under the cursor, or else the last reply."""
+        turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None or turn.role != ASSISTANT:
             self._ui.tell("Only a reply can be continued.", severity="warning")
             return
-        self._places.to_composer()
+        self._focus_control.to_composer()
         if turn.is_empty:
             self._core.replies.begin(self._order(turn.parent, "Regenerate"))
         else:
@@ -141,10 +146,10 @@ class TurnActions:
         self.page(1)
 
     def page(self, step: int, turn_id: str = "") -> None:
-        """Show another variant of a turn, by default of the one under the cursor, with what follows it."""
+        """Show another variant of a turn and what follows it; by default, of the turn under the cursor."""
         chat = self._core.session.conversation
         on_path = {turn.id: turn for turn in chat.path}
-        turn = on_path.get(turn_id) if turn_id else self._places.acted_turn(ASSISTANT)
+        turn = on_path.get(turn_id) if turn_id else self._focus_control.acted_turn(ASSISTANT)
         if turn is None or self._core.replies.live is not None:
             return
         place = [one.id for one in chat.path].index(turn.id)
@@ -156,31 +161,31 @@ class TurnActions:
         self._view.transcript.cursor = paged.path[place].id
 
     async def show_tree(self) -> None:
-        """Show every branch of the chat and jump to a turn."""
+        """Show all branches of the chat, and jump to the chosen turn."""
         chat = self._core.session.conversation
         chosen = await self._ui.show(TreeView(chat, self._view.transcript.cursor))
         if chosen is not None and self._core.replies.live is None:
             self.go_to(chosen)
 
     def go_to(self, turn_id: str) -> None:
-        """Lead the active path through a turn and put the cursor on it."""
+        """Make the branch of a turn active, and put the cursor on the turn."""
         session = self._core.session
         if turn_id in session.conversation.turns:
             session.navigate(lambda chat: chat.select(turn_id))
-            self._places.to_turn(turn_id)
+            self._focus_control.to_turn(turn_id)
 
     # -- deleting, undo
 
     def delete(self) -> None:
-        """Take out the turn under the cursor; what follows it stays."""
+        """Delete the turn under the cursor, and keep what follows it."""
         self._delete(following=False)
 
     def delete_following(self) -> None:
-        """Take out the turn under the cursor and all that follows it."""
+        """Delete the turn under the cursor and everything after it."""
         self._delete(following=True)
 
     def _delete(self, *, following: bool) -> None:
-        turn = self._places.acted_turn()
+        turn = self._focus_control.acted_turn()
         if turn is None:
             return
         session, turn_id = self._core.session, turn.id
@@ -194,7 +199,7 @@ class TurnActions:
         self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. {way} to undo.")
 
     def undo(self) -> None:
-        """Undo the last change, to the chat or to what it is set to."""
+        """Undo the last change, to the chat or to its settings."""
         before = self._core.session.conversation
         undone = self._core.undoing.undo()
         after = self._core.session.conversation
@@ -204,38 +209,40 @@ class TurnActions:
         self._ui.tell(f"Undone: {undone}{more}" if undone else "There is nothing to undo.")
 
     def _give_back(self, turn: Turn) -> bool:
-        """Put a message that was undone where it can be sent anew, unless something else is being written there."""
-        # What was written in the edit of a turn that is gone comes back there.
+        """Put an undone message back into the composer, unless another message is being written there."""
+        # If the text came from the editor of a turn that is gone, restore it there.
         if not self._view.area.is_free or self._view.screen.query(TurnEditor):
             return False
         self._view.area.offer(turn)
         return True
 
     def redo(self) -> None:
-        """Do again what was undone last."""
+        """Redo the change that was undone last."""
         done = self._core.undoing.redo()
         if done == "Send":
-            # It would be there twice.
+            # Otherwise the message would appear twice.
             self._view.area.withdraw()
         self._ui.tell(f"Redone: {done}" if done else "There is nothing to redo.")
 
     # -- how it is shown
 
     def toggle_source(self) -> None:
-        """Show the turn under the cursor as it was written, or rendered again."""
-        if turn := self._places.acted_turn(ASSISTANT):
+        """Switch the turn under the cursor between its source and the rendered text."""
+        if turn := self._focus_control.acted_turn(ASSISTANT):
             self._view.transcript.toggle_raw(turn.id)
 
     def toggle_reasoning(self) -> None:
-        """Fold or unfold the reasoning of the turn under the cursor, else of the last with any."""
+        """Fold or unfold the reasoning of the turn under the cursor, or else of the last turn that has any."""
         self._view.transcript.toggle_reasoning(self._view.transcript.cursor)
 
 
 def _answered(turn: Turn) -> str | None:
-    """The turn that a new reply answers: a user turn itself, else what the reply stands below."""
+    """Return the turn that a new reply would answer: a user turn itself, or else the turn before a reply."""
     return turn.id if turn.role == USER else turn.parent
 
 
 def _passing(request: LoadRequest) -> LoadRequest:
-    """Return what loads a model for one reply; one on a server takes no memory here, so that the present one can stay."""
+    """Return the request that loads a model for one reply. A model on a server takes no memory here, so the current model stays
+    loaded.
+    """
     return replace(request, keeps_former=True) if is_server(request.model) else request

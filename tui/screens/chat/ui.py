@@ -1,4 +1,4 @@
-"""How the core turns to the person in front of the chat screen: passing messages and dialogs."""
+"""How the core reaches the user of the chat screen: notifications and dialogs."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from tui.widgets.bindings import way_of
 Result = TypeVar("Result")
 
 _WIDEST: Final = 76
-"""Cells of a line that is still read at a glance."""
+"""The longest line, in cells, that can be read at a glance."""
 NOTICE_S: Final = 5.0
-"""How long a message stays that asks for nothing to be done."""
+"""How long a notification stays that needs no action, in seconds."""
 _PROBLEM_S: Final = 12.0
-_MOST_TOLD: Final = 3
-"""Problems that stand beside each other until the user has gone on; quiet words give way."""
+_MOST_NOTICES: Final = 3
+"""How many problems are shown at the same time until the user acts. Other notifications make room for them."""
 _SEEN_S: Final = 1.5
 _READ_S: Final = 4.0
-"""How long a message, and one about a problem, stays at least: an action that comes sooner was on its way already."""
+"""How long a notification, and one about a problem, stays at least, in seconds. An action before that was already on its way."""
 
 
 @dataclass
-class _Told:
-    """A passing message, already safe to show, and until when on the monotonic clock it stands."""
+class _Notice:
+    """A notification with text that is safe to show, and the monotonic time when it expires."""
 
     text: str
     title: str
@@ -46,14 +46,16 @@ class _Told:
     until: float = 0.0
     since: float = field(default_factory=monotonic)
 
-    def replaces(self, older: _Told) -> bool:
-        """Whether the older one says nothing any more: a quiet word when anything follows, an error when one of its origin does."""
+    def replaces(self, older: _Notice) -> bool:
+        """Whether the older notification is obsolete: an informational one always is, an error if the new one has the same
+        title.
+        """
         if older.severity == "information" or older.text == self.text:
             return True
         return self.severity == older.severity == "error" and self.title == older.title
 
     def notification(self) -> Notification:
-        """Return what Textual shows."""
+        """Return Textual's form of the notification."""
         return Notification(
             self.text,
             self.title,
@@ -63,20 +65,20 @@ class _Told:
 
 
 class ScreenUi:
-    """Tells and asks over a screen."""
+    """Notifies and asks on a screen."""
 
     def __init__(self, screen: Screen[Any], type_on: Callable[[str], object]) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            screen: what is told and asked over.
-            type_on: takes what somebody goes on typing when a question comes up.
+            screen: the screen below notifications and dialogs.
+            type_on: receives text that the user keeps typing when a question appears.
         """
         self._screen = screen
         self._type_on = type_on
-        self._told: list[_Told] = []
+        self._notices: list[_Notice] = []
         self._shown: list[Notification] = []
-        """How Textual shows what is told."""
+        """The notifications that Textual shows now."""
         self._is_due = False
 
     def tell(
@@ -87,47 +89,49 @@ class ScreenUi:
         severity: str = "information",
         is_shown: bool = False,
     ) -> None:
-        """Show a passing message; text of any origin is safe here. It takes the place of a quiet one,
-        an error that of an error with the same title. What `is_shown` on the screen too passes sooner.
+        """Show a notification; text from any source is safe. It replaces informational ones, and an error replaces an error with
+        the same title. With `is_shown`, the text is visible on the screen too, and the notification expires sooner.
         """
-        new = _Told(sanitize(text), sanitize_line(title), severity)
+        new = _Notice(sanitize(text), sanitize_line(title), severity)
         is_quick = is_shown or severity == "information"
         new.until = monotonic() + (NOTICE_S if is_quick else _PROBLEM_S)
-        self._told = [told for told in self._told if told.until > monotonic()]
-        kept = [told for told in self._told if not new.replaces(told)][-(_MOST_TOLD - 1) :]
-        self._told = [*kept, new]
-        self._show_told()
+        self._notices = [notice for notice in self._notices if notice.until > monotonic()]
+        kept = [notice for notice in self._notices if not new.replaces(notice)][
+            -(_MOST_NOTICES - 1) :
+        ]
+        self._notices = [*kept, new]
+        self._show_notices()
 
     def acted(self) -> None:
-        """Take away the messages that were there long enough to be read: the user goes on."""
+        """Remove the notifications that were shown long enough to be read, because the user has acted."""
         now = monotonic()
-        self._told = [told for told in self._told if told.until > now]
+        self._notices = [notice for notice in self._notices if notice.until > now]
         kept = [
-            told
-            for told in self._told
-            if now - told.since < (_SEEN_S if told.severity == "information" else _READ_S)
+            notice
+            for notice in self._notices
+            if now - notice.since < (_SEEN_S if notice.severity == "information" else _READ_S)
         ]
-        if len(kept) < len(self._told):
-            self._told = kept
-            self._show_told()
+        if len(kept) < len(self._notices):
+            self._notices = kept
+            self._show_notices()
 
-    def _show_told(self) -> None:
-        """Show what is told now, once what was told before has got to the screen: Textual shows a message by and by."""
+    def _show_notices(self) -> None:
+        """Show the current notifications, after the previous ones have reached the screen: Textual shows them with a delay."""
         if not self._is_due:
             self._is_due = True
             self._screen.app.call_later(self._put_up)
 
     def _put_up(self) -> None:
         self._is_due = False
-        shown, self._shown = self._shown, [told.notification() for told in self._told]
-        # Textual has no public way to take away some and leave the app's own.
+        shown, self._shown = self._shown, [notice.notification() for notice in self._notices]
+        # Textual has no public way to remove some notifications and keep the app's own.
         for old in shown:
             self._screen.app._unnotify(old)  # noqa: SLF001
         for new in self._shown:
             self._screen.app.post_message(Notify(new))
 
     def stand_above(self, region: Region) -> None:
-        """Have messages stand above a region of the screen, in its columns."""
+        """Place notifications above a region of the screen, in its columns."""
         for rack in self._screen.query("ToastRack"):
             width = max(20, min(_WIDEST, region.width - 1))
             rack.styles.width = width
@@ -135,16 +139,16 @@ class ScreenUi:
             rack.styles.margin = (0, 0, below, max(0, region.right - 1 - width))
 
     def way(self, action_id: str) -> str:
-        """Return how an action is done: `Press F8`, with the key in force, else `Type /undo`."""
+        """Return how to run an action: `Press F8` with the key in force, or else `Type /undo`."""
         return way_of(self._screen.app, action(action_id))
 
     def start(self, work: Coroutine[Any, Any, object]) -> object:
-        """Begin work that goes on beside everything else; an exception in it ends the app, as one anywhere does."""
-        # Without a description Textual makes one of all that is passed, the whole chat included.
+        """Start work in the background. An exception in it ends the app, like any other."""
+        # Without a description, Textual builds one from all arguments, the whole chat included.
         return self._screen.run_worker(work, group="core", description="core")
 
     async def show(self, dialog: ClosedOnce[Result]) -> Result | None:
-        """Show a dialog and return what it is closed with."""
+        """Show a dialog and return its result."""
         closed: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
 
         def close(result: Result | None) -> None:
@@ -155,32 +159,32 @@ class ScreenUi:
         return await closed
 
     def open(self, dialog: Screen[Any]) -> None:
-        """Show a dialog of which nothing comes."""
+        """Show a dialog that has no result."""
         self._screen.app.push_screen(dialog)
 
     async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
-        """Return the id of the answer to a question; None where it was left without one."""
+        """Return the ID of the answer to a question; None if the user leaves it unanswered."""
         return await self.show(Ask(title, text, answers, type_on=self._type_on))
 
     async def text(self, title: str, value: str = "", **options: Any) -> str:
-        """Return a text that is asked for; empty for none. The options are those of `AskText`."""
+        """Return a text that the user enters; empty if none. The options are those of `AskText`."""
         return await self.show(AskText(title, value, **options)) or ""
 
     async def path(self, title: str, value: str = "", **options: Any) -> str:
-        """Return a path that is asked for; empty for none. The options are those of `PathDialog`."""
+        """Return a path that the user enters; empty if none. The options are those of `PathDialog`."""
         return await self.show(PathDialog(title, value, **options)) or ""
 
     async def choose(self, title: str, entries: Sequence[Entry], *, empty: str = "") -> str:
-        """Return the id of one of some entries; empty where none was chosen.
+        """Return the ID of the chosen entry; empty if none was chosen.
 
         Args:
-            title: what they are.
+            title: the title of the dialog.
             entries: in the order in which they are shown.
-            empty: what is said where there are none.
+            empty: the sentence to show if there are none.
         """
         picker = Picker(title, entries, empty=empty) if empty else Picker(title, entries)
         return await self.show(picker) or ""
 
     def suspend(self) -> AbstractContextManager[None]:
-        """Put the screen away while another program has the terminal."""
+        """Suspend the app while another program uses the terminal."""
         return self._screen.app.suspend()

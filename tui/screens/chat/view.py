@@ -1,4 +1,4 @@
-"""The widgets of the chat screen, each under its name, for those that show something in them or ask them where the user is."""
+"""The widgets of the chat screen by name, for the objects that update or query several of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.status_bar import StatusBar
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the screen is laid out of."""
+    """The widgets of the screen."""
 
     screen: Screen[None]
     title: Label
@@ -36,12 +36,12 @@ class View:
 
 
 def make_view(screen: Screen[None], area: ComposerArea, settings: ChatSettings) -> View:
-    """Make the widgets of a screen.
+    """Create the widgets of a screen.
 
     Args:
-        screen: the one that they are for.
-        area: the composer, which acts for itself and so is made already.
-        settings: what the sidebar shows at first.
+        screen: the screen of the widgets.
+        area: the composer, which is created elsewhere.
+        settings: the initial values of the sidebar.
     """
     return View(
         screen=screen,

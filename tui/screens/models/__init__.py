@@ -1,1 +1,1 @@
-"""The model side of the app: choosing, downloading, loading with options, what it takes, and ways out when memory ran out."""
+"""The dialogs for models: choosing, downloading, load options, memory use, and solutions when memory runs out."""

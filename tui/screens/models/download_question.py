@@ -1,4 +1,4 @@
-"""The question before a download: how large it is, and what is free on the disk. Asked by the picker and by `/model`."""
+"""The question before a download: its size, and the free disk space. Asked by the picker and by `/model`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tui.widgets.figures import bytes_text
 
 LOAD = "load"
 GET = "get"
-"""The answers that begin a download: with the model loaded afterwards, and without."""
+"""The answers that start a download: with and without loading the model afterwards."""
 
 
 def question(plan: DownloadPlan) -> Ask:
-    """Return the dialog; it answers `LOAD`, `GET` or anything else for no."""
+    """Return the dialog. It answers `LOAD`, `GET`, or anything else for no."""
     here = plan.total_bytes - plan.missing_bytes
     parts = [f"{bytes_text(plan.missing_bytes)} in {plan.files} files"]
     if here:
-        parts.append(f"{bytes_text(here)} are here already")
+        parts.append(f"{bytes_text(here)} are on this machine already")
     parts.append(f"{bytes_text(plan.free_bytes)} are free on the disk")
-    text = "; ".join(parts) + ". You can go on chatting meanwhile."
+    text = "; ".join(parts) + ". You can keep chatting meanwhile."
     answers = (
         Answer(LOAD, "Download and load", "l", "primary"),
         Answer(GET, "Download only", "d"),
@@ -30,8 +30,8 @@ def question(plan: DownloadPlan) -> Ask:
 
 
 def no_room(plan: DownloadPlan) -> str:
-    """Return why a download can't begin, and what to do."""
+    """Return why a download can't start, and what to do."""
     return (
         f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, and {bytes_text(plan.free_bytes)} are free on the "
-        "disk of the Hugging Face cache. Make room there, or set HF_HOME to another disk."
+        "disk of the Hugging Face cache. Free some space there, or set HF_HOME to another disk."
     )

@@ -1,6 +1,6 @@
-"""What the model picker lists: the models of this machine and of the Hub, and what each would take.
+"""The lists of the model picker: the models on this machine and on the Hub, and how much memory each needs.
 
-Everything that reads files or asks the network happens on threads; what came of it is shown when it is there.
+Everything that reads files or uses the network runs on threads, and its result is shown when it is ready.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tui.engine.remote.servers import Server
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.dialog import Finder, Hint, KeyHints, PickList, show_problem
 from tui.screens.models import rows
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.screens.models.server_models import ServerModels
 from tui.settings.state import AppState
 from tui.widgets.bindings import key_name
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _SEARCH_AFTER_S: Final = 0.4
 _ROOM_AFTER_S: Final = 0.3
-"""Looking for room may import torch, which must not hold up the first look at the dialog."""
+"""Measuring memory may import torch, which must not delay the first frame of the dialog."""
 _DETAILS_AFTER_S: Final = 0.3
 _DOWNLOADS_S: Final = 0.5
 TYPED: Final = "typed"
@@ -60,24 +60,24 @@ class ModelDesk:
     """What the picker works with.
 
     Attributes:
-        hub, downloads: the Hub, and what comes from it.
-        state: favorites, models used last, the user's folders.
-        look: finds out how much room there is; called on a thread, may take seconds.
-        remember: called with a state that was changed.
+        hub, downloads: the Hub, and the downloads from it.
+        state: favorites, recently used models, the user's folders.
+        look: measures the free memory; called on a thread, and may take seconds.
+        remember: called with the changed state.
         servers: those whose models are listed too.
     """
 
     hub: Hub
     downloads: Downloads
     state: AppState
-    look: Callable[[], Room]
+    look: Callable[[], FreeMemory]
     remember: Callable[[AppState], object]
     servers: tuple[Server, ...] = ()
 
 
 @dataclass(slots=True)
 class _Known:
-    """What was read of the models of this machine."""
+    """What was read about the models on this machine."""
 
     sources: dict[str, ModelSource] = field(default_factory=dict)
     facts: dict[str, ModelFacts] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class _Known:
 
 
 class ModelLists(Finder[LoadRequest]):
-    """Finds out which models there are and shows them; what can be done with one is the picker's."""
+    """Finds models and lists them. Acting on a model is the picker's job."""
 
     def __init__(
         self,
@@ -97,14 +97,14 @@ class ModelLists(Finder[LoadRequest]):
         request: LoadRequest | None = None,
         assistant: bool = False,
     ) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            desk: what it works with.
+            desk: the data and services for the picker.
             message: why it was opened; shown on top.
-            current: the model that is in use.
-            request: what a load begins from: quantization and options in force.
-            assistant: whether the model is to draft for another one.
+            current: the current model.
+            request: the initial load request: quantization and options in force.
+            assistant: whether the model will draft for another one.
         """
         super().__init__()
         self._desk = desk
@@ -113,7 +113,7 @@ class ModelLists(Finder[LoadRequest]):
         self._current = current
         self._request = request or LoadRequest("")
         self._assistant = assistant
-        self._room = Room()
+        self._memory = FreeMemory()
         self._known = _Known()
         self._is_loaded = False
         self._in_hub = False
@@ -125,7 +125,7 @@ class ModelLists(Finder[LoadRequest]):
         self._hub_problems: dict[str, str] = {}
         self._busy = ""
         self._asked_server = ""
-        """The server whose address was typed, as long as it has not answered."""
+        """The server whose address was typed, until it answers."""
         self._servers = ServerModels(self, () if assistant else desk.servers, self._server_answered)
         self._search_timer: Timer | None = None
         self._details_timer: Timer | None = None
@@ -137,7 +137,7 @@ class ModelLists(Finder[LoadRequest]):
             if self._message:
                 yield Label(Content(sanitize(self._message)), classes="message")
             yield LineInput(
-                placeholder="Find a model, or type a Hub id, a folder, a .gguf file, or http://…",
+                placeholder="Find a model, or type a Hub ID, a folder, a .gguf file, or http://…",
                 compact=True,
                 id="words",
                 select_on_focus=False,
@@ -151,14 +151,14 @@ class ModelLists(Finder[LoadRequest]):
             yield KeyHints(id="keys")
 
     def on_mount(self) -> None:
-        """Begin to look for models and for room."""
+        """Start reading models and measuring memory."""
         self._show_keys()
         self._look_for_models()
         self._servers.ask_all()
-        self.set_timer(_ROOM_AFTER_S, self._look_for_room)
+        self.set_timer(_ROOM_AFTER_S, self._measure_memory)
         self.set_interval(_DOWNLOADS_S, self._show_downloads)
 
-    # -- finding out, on threads
+    # -- reading, on threads
 
     @work(thread=True, exit_on_error=False, group="models", exclusive=True)
     def _look_for_models(self, select: str | None = None) -> None:
@@ -177,13 +177,13 @@ class ModelLists(Finder[LoadRequest]):
         self.app.call_from_thread(self._take_models, known, None, True)
 
     def _server_answered(self, listed: Listed) -> None:
-        """Show what a server has; take its only model where its address was typed."""
+        """Show the models of a server; if its address was typed and it has only one model, load that one."""
         address, models = listed.server.address, listed.models
         is_asked, self._busy = address.base == self._asked_server, ""
         if not self._is_open:
             return
         if not is_asked:
-            # The model in use stays the first choice, until another one is looked for.
+            # The model in use stays highlighted until the user searches for another one.
             has_moved = isinstance(self.focused, PickList)
             self._show(None if has_moved else self._first_choice())
             return
@@ -200,19 +200,19 @@ class ModelLists(Finder[LoadRequest]):
 
     def _take_models(self, known: _Known, select: str | None, is_whole: bool) -> None:
         if not is_whole and self._known.facts:
-            # What was read before is shown until it has been read anew.
+            # The earlier results are shown until the new ones are ready.
             known = replace(known, facts=self._known.facts, complete=self._known.complete)
         self._known = known
         self._is_loaded = True
         self._show(select)
 
-    @work(thread=True, exit_on_error=False, group="room")
-    def _look_for_room(self) -> None:
-        room = self._desk.look()
-        self.app.call_from_thread(self._take_room, room)
+    @work(thread=True, exit_on_error=False, group="memory")
+    def _measure_memory(self) -> None:
+        memory = self._desk.look()
+        self.app.call_from_thread(self._take_memory, memory)
 
-    def _take_room(self, room: Room) -> None:
-        self._room = room
+    def _take_memory(self, memory: FreeMemory) -> None:
+        self._memory = memory
         self._show()
 
     @work(thread=True, exit_on_error=False, group="hub", exclusive=True)
@@ -250,7 +250,7 @@ class ModelLists(Finder[LoadRequest]):
         if self._is_open:
             self._show_details()
 
-    # -- what is shown
+    # -- display
 
     @property
     def _is_open(self) -> bool:
@@ -261,7 +261,7 @@ class ModelLists(Finder[LoadRequest]):
         return self.query_one("#words", Input).value.strip()
 
     def _show(self, select: str | None = None) -> None:
-        """Show what fits the words; the highlight stays on the model that it was on."""
+        """Show the models that match the search, and keep the highlight on the same model."""
         if not self._is_open:
             return
         options = self.query_one("#models", PickList)
@@ -282,7 +282,7 @@ class ModelLists(Finder[LoadRequest]):
         return None if self._words or self._in_hub else self._current or None
 
     def _typed_option(self) -> list[Option]:
-        """Offer to load what was typed, when it looks like the name of a model."""
+        """Offer to load the typed text if it looks like the name of a model."""
         words = self._servers.resolve(self._words)
         if not words or words in self._known.sources:
             return []
@@ -301,7 +301,7 @@ class ModelLists(Finder[LoadRequest]):
         return [Option(prompt, id=TYPED)]
 
     def _server_option(self, words: str) -> Option:
-        """Offer to connect to the server whose address was typed; nobody is asked before that is chosen."""
+        """Offer to connect to the server whose address was typed. No request is sent before the user chooses it."""
         try:
             address = parse_address(words)
         except AddressError as error:
@@ -329,9 +329,9 @@ class ModelLists(Finder[LoadRequest]):
         served = self._servers.options(wanted, self._current, self._state.favorites)
         exact = "/" in self._words or not (sources or served)
         made = list(typed) if exact else []
-        top = groups.pop("FAVORITES AND LAST USED", [])
+        top = groups.pop("FAVORITES AND RECENT", [])
         for title, members in (
-            ("FAVORITES AND LAST USED", sorted(top, key=lambda one: first.index(one.model))),
+            ("FAVORITES AND RECENT", sorted(top, key=lambda one: first.index(one.model))),
             *groups.items(),
         ):
             if members:
@@ -353,7 +353,7 @@ class ModelLists(Finder[LoadRequest]):
 
     def _group(self, source: ModelSource, first: Sequence[str]) -> str:
         if source.model in first:
-            return "FAVORITES AND LAST USED"
+            return "FAVORITES AND RECENT"
         if source.kind is ModelKind.DEMO:
             return "DEMO"
         if source.kind is ModelKind.HUB:
@@ -366,7 +366,7 @@ class ModelLists(Finder[LoadRequest]):
         fits = None
         if facts is not None:
             name = "none" if facts.method else self._request.quantization
-            fits = rows.verdict(model, facts, name, self._room)
+            fits = rows.verdict(model, facts, name, self._memory)
         prompt = rows.local_row(
             source,
             facts,
@@ -381,7 +381,7 @@ class ModelLists(Finder[LoadRequest]):
     def _hub_options(self) -> list[Option]:
         typed = self._typed_option() if "/" in self._words else []
         if self._found_for != (self._words, self._sort):
-            return [*typed, Option(Content("   Asking the Hub…"), disabled=True)]
+            return [*typed, Option(Content("   Searching the Hub…"), disabled=True)]
         if any(model.id == self._words for model in self._found or ()):
             typed = []
         downloads = {one.repo_id: one for one in self._desk.downloads.all}
@@ -389,7 +389,7 @@ class ModelLists(Finder[LoadRequest]):
             Option(
                 rows.hub_row(
                     model,
-                    rows.verdict(model.id, rows.hub_facts(model), "none", self._room),
+                    rows.verdict(model.id, rows.hub_facts(model), "none", self._memory),
                     is_here=self._known.complete.get(model.id, False),
                     is_favorite=model.id in self._state.favorites,
                     download=downloads.get(model.id),
@@ -408,23 +408,23 @@ class ModelLists(Finder[LoadRequest]):
             text = (
                 f"{count} {'model' if count == 1 else 'models'} · {_SORT_NAMES[self._sort]}"
                 if self._found_for == (self._words, self._sort)
-                else "Asking the Hub…"
+                else "Searching the Hub…"
             )
             note.update(sanitize(self._hub_problem) or text)
         elif not self._is_loaded:
             note.update("Looking for models on this machine…")
         elif not self._known.sources:
             key = key_name(self.app, "models.switch")
-            lists = f"{key} lists those of the Hub; or type" if key else "Type"
+            lists = f"Press {key} to list the models of the Hub, or type" if key else "Type"
             note.update(
-                f"There is no model on this machine yet. {lists} a Hub id such as "
+                f"There are no models on this machine yet. {lists} a Hub ID such as "
                 "HuggingFaceTB/SmolLM2-360M-Instruct, or the path of a model folder or .gguf file."
             )
         else:
-            room = self._room
+            memory = self._memory
             free = (
-                f" · {bytes_text(room.free_bytes)} free on {sanitize_line(room.name)}"
-                if room.free_bytes
+                f" · {bytes_text(memory.free_bytes)} free on {sanitize_line(memory.name)}"
+                if memory.free_bytes
                 else ""
             )
             note.update(f"{len(self._known.sources)} on this machine{free}")
@@ -455,29 +455,29 @@ class ModelLists(Finder[LoadRequest]):
         self.query_one("#keys", KeyHints).show([*hints, Hint("Esc", "close", "close")])
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
-        """List the keys that hold now."""
+        """List the keys that are available now."""
         self._show_keys()
 
     def _show_details(self) -> None:
-        """Show what the highlighted model takes under each quantization."""
+        """Show what the highlighted model needs with each quantization."""
         model = self._chosen()
         facts = self._known.facts.get(model) or self._hub_facts.get(model)
         lines: list[Content] = []
         if facts is not None and (facts.parameters or facts.stored_bytes):
-            lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._room)]
+            lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._memory)]
             if facts.method:
-                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}): the choice is off."
+                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}), so you can't choose one."
                 lines.append(Content.styled(text, "$text-muted"))
         elif self._in_hub and model in self._hub_problems:
             lines = [Content.styled(sanitize(self._hub_problems[model]), "$text-warning")]
         elif self._in_hub and model in self._hub_facts:
-            lines = [Content.styled("What it would take is not known.", "$text-muted")]
+            lines = [Content.styled("Its memory use is unknown.", "$text-muted")]
         elif self._in_hub and model and model not in (TYPED, ASK_HUB):
-            lines = [Content.styled("Reading what it would take…", "$text-muted")]
+            lines = [Content.styled("Estimating its memory use…", "$text-muted")]
         self.query_one("#details", Static).update(Content("\n").join(lines))
 
     def _show_downloads(self) -> None:
-        """Show how downloads get on."""
+        """Show the progress of downloads."""
         if self._in_hub and self._desk.downloads.running:
             self._show()
 
@@ -494,7 +494,7 @@ class ModelLists(Finder[LoadRequest]):
                 _DETAILS_AFTER_S, lambda: self._read_hub_facts(model)
             )
 
-    # -- finding
+    # -- searching
 
     @on(Input.Changed, "#words")
     def _typed_words(self, event: Input.Changed) -> None:

@@ -1,4 +1,4 @@
-"""The dialog that says how a model is loaded: quantization, dtype, devices, limits, attention, revision, adapter."""
+"""The dialog for load options: quantization, dtype, devices, memory limits, attention, revision, adapter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui.errors import UserError
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, show_problem
 from tui.screens.models import rows
-from tui.screens.models.rows import Room
+from tui.screens.models.rows import FreeMemory
 from tui.widgets.editor import LineInput
 from tui.widgets.tick import Tick
 
@@ -37,7 +37,7 @@ _LIMIT: Final = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
 
 
 class LoadOptions(FormDialog[LoadRequest]):
-    """Returns the load as it is to be, or None."""
+    """Returns the load request with the chosen options, or None."""
 
     CSS = """
     LoadOptions {
@@ -52,18 +52,18 @@ class LoadOptions(FormDialog[LoadRequest]):
     }
     """
 
-    def __init__(self, request: LoadRequest, facts: ModelFacts | None, room: Room) -> None:
-        """Make the dialog.
+    def __init__(self, request: LoadRequest, facts: ModelFacts | None, memory: FreeMemory) -> None:
+        """Create the dialog.
 
         Args:
-            request: the load as it would be.
-            facts: what is known of the model; None when nothing is.
-            room: what there is room for.
+            request: the load request to start from.
+            facts: what is known about the model; None if nothing is.
+            memory: the free memory.
         """
         super().__init__()
         self._request = request
         self._facts = facts
-        self._room = room
+        self._memory = memory
 
     def compose(self) -> ComposeResult:
         """Lay out the fields."""
@@ -83,15 +83,15 @@ class LoadOptions(FormDialog[LoadRequest]):
                 with Horizontal(classes="row"):
                     yield Label("4-bit scales")
                     yield Tick(
-                        "quantised too (double quantization)", request.double_quant, id="double"
+                        "quantize them too (double quantization)", request.double_quant, id="double"
                     )
                 yield from self._plain_choice(
-                    "4-bit computes in", "compute", _DTYPES, request.compute_dtype
+                    "4-bit compute dtype", "compute", _DTYPES, request.compute_dtype
                 )
-                yield from self._plain_choice("Weights in", "dtype", _DTYPES, request.dtype)
+                yield from self._plain_choice("Weights dtype", "dtype", _DTYPES, request.dtype)
                 yield from self._plain_choice("Device", "device", _DEVICES, request.device)
                 yield from self._text(
-                    "Most memory",
+                    "Memory limits",
                     "limits",
                     ", ".join(f"{name}={limit}" for name, limit in request.max_memory.items()),
                     "cuda:0=6GiB, cpu=20GiB",
@@ -101,11 +101,11 @@ class LoadOptions(FormDialog[LoadRequest]):
                 )
                 yield from self._text("Revision", "revision", request.revision, "main")
                 yield from self._text(
-                    "LoRA adapter", "adapter", request.adapter, "a folder or Hub id"
+                    "LoRA adapter", "adapter", request.adapter, "a folder or Hub ID"
                 )
                 with Horizontal(classes="row"):
-                    yield Label("The model in use")
-                    yield Tick("stays in memory too", request.keeps_former, id="keep")
+                    yield Label("Current model")
+                    yield Tick("keep in memory too", request.keeps_former, id="keep")
             yield from self.compose_end(
                 "Load",
                 [
@@ -116,7 +116,7 @@ class LoadOptions(FormDialog[LoadRequest]):
             )
 
     def _quantization_label(self, name: str) -> str:
-        found = availability(name, self._room.device)
+        found = availability(name, self._memory.device)
         return QUANTIZATIONS[name].label + ("" if found.ok else f" – {sanitize_line(found.reason)}")
 
     def _choice(
@@ -131,7 +131,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         with Horizontal(classes="row"):
             yield Label(label)
             yield Select(
-                # As content: a text would be read as markup.
+                # As `Content`, because a plain string would be parsed as markup.
                 [(Content(prompt), one) for prompt, one in options],
                 value=value,
                 allow_blank=False,
@@ -144,7 +144,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         self, label: str, field: str, values: tuple[str, ...], value: str
     ) -> ComposeResult:
         known = values if value in values else (*values, value)
-        options = [(sanitize_line(one) or "the best one here", one) for one in known]
+        options = [(sanitize_line(one) or "the best one available", one) for one in known]
         yield from self._choice(label, field, options, value)
 
     def _text(self, label: str, field: str, value: str, placeholder: str) -> ComposeResult:
@@ -153,7 +153,7 @@ class LoadOptions(FormDialog[LoadRequest]):
             yield LineInput(sanitize_line(value), placeholder=placeholder, compact=True, id=field)
 
     def on_mount(self) -> None:
-        """Say whether it fits."""
+        """Show whether the model fits."""
         self._show_fit()
 
     def _show_fit(self) -> None:
@@ -161,10 +161,10 @@ class LoadOptions(FormDialog[LoadRequest]):
             return
         name = str(self.query_one("#quantization", Select).value)
         dtype = str(self.query_one("#dtype", Select).value)
-        one = rows.verdict(self._request.model, self._facts, name, self._room, dtype)
-        line = rows.verdict_line(one, self._room.free_bytes)
+        one = rows.verdict(self._request.model, self._facts, name, self._memory, dtype)
+        line = rows.verdict_line(one, self._memory.free_bytes)
         if self._facts.method:
-            locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}): the choice is off."
+            locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}), so you can't choose one."
             line = Content("\n").join((line, Content.styled(locked, "$text-muted")))
         self.query_one("#fit", Label).update(line)
 
@@ -175,14 +175,14 @@ class LoadOptions(FormDialog[LoadRequest]):
         self._show_fit()
 
     def action_accept(self) -> None:
-        """Return the load, or say what is wrong with a field."""
+        """Return the load request, or show what is wrong with a field."""
         try:
             limits = parse_limits(self.query_one("#limits", Input).value)
         except UserError as error:
             show_problem(self, str(error))
             return
         quantization = self._value("quantization")
-        found = availability(quantization, self._room.device)
+        found = availability(quantization, self._memory.device)
         if not found.ok:
             remedy = f" Install it with: {found.command}" if found.command else ""
             show_problem(self, f"This quantization can't be used here: {found.reason}.{remedy}")
@@ -208,15 +208,15 @@ class LoadOptions(FormDialog[LoadRequest]):
 
 
 def parse_limits(text: str) -> dict[str, str]:
-    """Return the limits that a user typed, as in `cuda:0=6GiB, cpu=20GiB`, by device.
+    """Return the memory limits that the user typed, for example `cuda:0=6GiB, cpu=20GiB`, by device.
 
     Raises:
-        UserError: an entry is no device with an amount.
+        UserError: an entry isn't a device with an amount.
     """
     limits: dict[str, str] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         device, _, amount = (part.strip() for part in entry.partition("="))
         if not device or _LIMIT.fullmatch(amount) is None:
-            raise UserError(f"Most memory: {entry!r} is not of the form cuda:0=6GiB.")
+            raise UserError(f"Memory limits: {entry!r} isn't valid. Use the form cuda:0=6GiB.")
         limits[device] = amount.replace(" ", "")
     return limits

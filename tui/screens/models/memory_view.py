@@ -1,4 +1,4 @@
-"""The dialog that shows where memory goes: each device, and what of it are weights, KV cache and other things of ours."""
+"""The dialog that shows memory use: each device, with the shares of weights, KV cache and everything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAR: Final = 24
 
 
 class MemoryView(Dialog[None]):
-    """Shows a reading that is taken anew each second."""
+    """Shows the memory use, updated every second."""
 
     CSS: ClassVar[str] = """
     MemoryView {
@@ -29,11 +29,11 @@ class MemoryView(Dialog[None]):
     """
 
     def __init__(self, read: Callable[[], MemoryReading], info: ModelInfo | None) -> None:
-        """Make the dialog.
+        """Create the dialog.
 
         Args:
-            read: takes a reading; cheap.
-            info: the model that is loaded.
+            read: reads the memory use; cheap.
+            info: the loaded model.
         """
         super().__init__()
         self._read = read
@@ -47,16 +47,16 @@ class MemoryView(Dialog[None]):
             yield KeyHints([Hint("Esc", "close", "close")])
 
     def on_mount(self) -> None:
-        """Show the figures, and keep them new."""
+        """Show the figures, and keep them up to date."""
         self._show()
         self.set_interval(_EVERY_S, self._show)
 
     def _show(self) -> None:
         reading = self._read()
         if not reading.total:
-            where = sanitize_line(reading.device, 40) or "somewhere else"
+            where = sanitize_line(reading.device, 40) or "another device"
             self.query_one("#figures", Static).update(
-                f"The model is on {where}, whose memory is not known."
+                f"The model is on {where}. Its memory use is unknown."
             )
             return
         lines = [*device_lines(reading), Content("")]
@@ -83,7 +83,7 @@ class MemoryView(Dialog[None]):
 
 
 def device_lines(reading: MemoryReading) -> list[Content]:
-    """Return a device's name, and what we, others and nobody take of it."""
+    """Return the device's name, and how much memory this app and other programs use."""
     others = max(0, reading.used - reading.own)
     title = f"{sanitize_line(reading.kind, 12)} of {sanitize_line(reading.device, 40)}"
     return [

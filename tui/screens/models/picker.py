@@ -1,4 +1,4 @@
-"""The dialog in which a model is chosen: one of this machine's, one of the Hub's, or whatever is typed."""
+"""The dialog to choose a model: from this machine, from the Hub, or by typing its name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["ModelDesk", "ModelPicker"]
 
 
 class ModelPicker(ModelLists):
-    """Returns the load that the user asks for, or None."""
+    """Returns the request to load the chosen model, or None."""
 
     PLACE = Scope.MODELS
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.FINDER, Scope.MODELS)
@@ -56,7 +56,7 @@ class ModelPicker(ModelLists):
     """
 
     def action_accept(self) -> None:
-        """Load the highlighted model, or what was typed."""
+        """Load the highlighted model, or the typed one."""
         chosen = self._chosen()
         if chosen == ASK_HUB:
             self.action_switch()
@@ -64,7 +64,7 @@ class ModelPicker(ModelLists):
             typed = self._servers.resolve(self._words)
             self._ask_for(replace(self._request, model=typed if chosen == TYPED else chosen))
         elif self._words:
-            show_problem(self, f"There is no model {self._words!r} on this machine.")
+            show_problem(self, f"No model on this machine matches {self._words!r}.")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -77,7 +77,9 @@ class ModelPicker(ModelLists):
         self.action_accept()
 
     def _ask_for(self, request: LoadRequest) -> None:
-        """Return a load; a model that is not here is downloaded first, and a server is asked which models it has."""
+        """Return a load request. If the model is not on this machine, offer to download it; if it is on a server, check with the
+        server first.
+        """
         if is_server(request.model):
             self._ask_for_server(request)
             return
@@ -89,19 +91,21 @@ class ModelPicker(ModelLists):
         if source.kind is not ModelKind.HUB or self._known.complete.get(source.model):
             self._leave_with(request)
             return
-        self._busy = f"Asking the Hub about {sanitize_line(source.model)}…"
+        self._busy = f"Looking up {sanitize_line(source.model)} on the Hub…"
         self._show_note(0)
         self._plan(request)
 
     def _ask_for_server(self, request: LoadRequest) -> None:
-        """Return the load of a server's model, or ask the server for its models where none is named."""
+        """Return the request for a server's model. If the name has no model, ask the server which models it has."""
         try:
             address = parse_address(request.model)
         except AddressError as error:
             show_problem(self, str(error))
             return
         if self._assistant:
-            show_problem(self, "A model on a server can't draft for one on this machine.")
+            show_problem(
+                self, "A model on a server can't be the assistant of a model on this machine."
+            )
         elif address.model:
             self.dismiss(replace(request, model=str(address)))
         else:
@@ -111,14 +115,17 @@ class ModelPicker(ModelLists):
             self._show_note(0)
 
     def _leave_with(self, request: LoadRequest) -> None:
-        """Return a load; asked first where it is likely to fail once the model in use has been freed for it."""
+        """Return a load request. Ask first if the model is unlikely to fit even after the current model has been freed."""
         facts = self._known.facts.get(request.model) or self._hub_facts.get(request.model)
-        has_room_elsewhere = request.max_memory or request.device not in ("auto", self._room.device)
+        has_room_elsewhere = request.max_memory or request.device not in (
+            "auto",
+            self._memory.device,
+        )
         if facts is None or not self._current or self._assistant or has_room_elsewhere:
             self.dismiss(request)
             return
         name = "none" if facts.method else request.quantization
-        one = rows.verdict(request.model, facts, name, self._room, request.dtype)
+        one = rows.verdict(request.model, facts, name, self._memory, request.dtype)
         if one.grade is not Grade.TOO_BIG or one.needed is None:
             self.dismiss(request)
             return
@@ -128,11 +135,11 @@ class ModelPicker(ModelLists):
                 self.dismiss(request)
 
         text = (
-            f"It needs about {bytes_text(one.needed.total_bytes)}, and {bytes_text(self._room.free_bytes)} would be free. "
-            "The model in use is freed first, and is gone if this one does not fit."
+            f"It needs about {bytes_text(one.needed.total_bytes)}, and {bytes_text(self._memory.free_bytes)} would be free. "
+            "The current model is unloaded first, and stays unloaded if this one doesn't fit."
         )
         answers = (
-            Answer("no", "Keep the model in use", "k"),
+            Answer("no", "Keep the current model", "k"),
             Answer("load", "Load it anyway", "l"),
         )
         title = f"{sanitize_line(request.model)} is too big"
@@ -161,7 +168,7 @@ class ModelPicker(ModelLists):
         self.app.push_screen(question(plan), answered)
 
     def action_options(self) -> None:
-        """Choose how the highlighted model is loaded, and load it."""
+        """Choose load options for the highlighted model, and load it."""
         chosen = self._chosen()
         if not chosen or chosen == ASK_HUB:
             return
@@ -172,11 +179,11 @@ class ModelPicker(ModelLists):
             if request is not None:
                 self._ask_for(request)
 
-        dialog = LoadOptions(replace(self._request, model=model), facts, self._room)
+        dialog = LoadOptions(replace(self._request, model=model), facts, self._memory)
         self.app.push_screen(dialog, answered)
 
     def action_switch(self) -> None:
-        """List the Hub's models, or this machine's again."""
+        """Switch between the Hub and this machine."""
         self._in_hub = not self._in_hub
         self.query_one("#models", PickList).highlighted = None
         if self._in_hub and self._found_for != (self._words, self._sort):
@@ -184,14 +191,14 @@ class ModelPicker(ModelLists):
         self._show()
 
     def action_sort(self) -> None:
-        """List the Hub's models in another order."""
+        """Sort the Hub's models in another order."""
         if self._in_hub:
             self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
             self._search(self._words, self._sort)
             self._show()
 
     def action_favorite(self) -> None:
-        """Put the highlighted model first, or not any more."""
+        """Add the highlighted model to the favorites, or remove it."""
         model = self._chosen()
         if not model or model in (TYPED, ASK_HUB):
             return
@@ -201,7 +208,7 @@ class ModelPicker(ModelLists):
         self._show(model)
 
     def action_cancel_download(self) -> None:
-        """Stop the highlighted model's download, or else whatever is downloaded."""
+        """Stop the highlighted model's download, or else all downloads."""
         running = self._desk.downloads.running
         chosen = [one for one in running if one.repo_id == self._chosen()] or running
         for one in chosen:
@@ -209,7 +216,7 @@ class ModelPicker(ModelLists):
         self._show()
 
     def action_add_folder(self) -> None:
-        """Ask for a folder to look for models in."""
+        """Ask for a folder to search for models."""
 
         def answered(path: str | None) -> None:
             if path and path.strip():
@@ -219,7 +226,7 @@ class ModelPicker(ModelLists):
 
         dialog = AskText(
             "Add a folder",
-            note="Models in it, and in folders a few levels below it, are listed here.",
+            note="Models in this folder, and in subfolders a few levels down, are listed here.",
             placeholder="~/models",
             check=_folder_problem,
             is_path=True,
@@ -227,7 +234,7 @@ class ModelPicker(ModelLists):
         self.app.push_screen(dialog, answered)
 
     def action_remove(self) -> None:
-        """Delete the highlighted model from the cache, or forget the folder that it is in; asked first."""
+        """Delete the highlighted model from the cache, or remove its folder from the list, after asking."""
         source = self._known.sources.get(self._chosen())
         if source is None or self._in_hub:
             return
@@ -254,9 +261,9 @@ class ModelPicker(ModelLists):
                 self._remember(replace(self._state, model_folders=rest))
                 self._look_for_models()
 
-        text = f"Models in {folder} are not listed any more. The files stay where they are."
-        answers = (Answer("no", "Keep", "k"), Answer("forget", "Forget the folder", "f"))
-        self.app.push_screen(Ask("Forget this folder?", text, answers), answered)
+        text = f"Models in {folder} will no longer be listed. No files are deleted."
+        answers = (Answer("no", "Keep", "k"), Answer("forget", "Remove", "f"))
+        self.app.push_screen(Ask("Remove this folder from the list?", text, answers), answered)
 
     def _ask_to_delete(self, source: ModelSource) -> None:
         if source.model == self._current:
@@ -267,7 +274,7 @@ class ModelPicker(ModelLists):
             if answer == "delete":
                 self._delete(source)
 
-        text = f"It takes {bytes_text(source.size_bytes)} in the Hugging Face cache, which other programs use too."
+        text = f"It uses {bytes_text(source.size_bytes)} in the Hugging Face cache. Other programs may use it too."
         answers = (Answer("no", "Keep", "k"), Answer("delete", "Delete", "d", "error"))
         self.app.push_screen(
             Ask(f"Delete {sanitize_line(source.full_name)}?", text, answers), answered
@@ -283,7 +290,7 @@ class ModelPicker(ModelLists):
         self.app.call_from_thread(
             self._deleted,
             "",
-            f"{source.full_name} was deleted; {bytes_text(freed)} are free again.",
+            f"{source.full_name} was deleted. {bytes_text(freed)} were freed.",
         )
 
     def _deleted(self, problem: str, done: str) -> None:
@@ -310,4 +317,4 @@ class ModelPicker(ModelLists):
 def _folder_problem(text: str) -> str | None:
     if is_folder(typed_path(text.strip())):
         return None
-    return f"There is no folder {text.strip() or '…'}."
+    return f"The folder {text.strip() or '…'} doesn't exist."

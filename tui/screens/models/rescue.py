@@ -1,4 +1,4 @@
-"""Ways out when memory ran out: which next steps would fit, with numbers."""
+"""Solutions when memory runs out: which other options would fit, with numbers."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import Grade
 from tui.engine.quantization import NONE, QUANTIZATIONS
-from tui.screens.models.rows import Room, verdict
+from tui.screens.models.rows import FreeMemory, verdict
 from tui.widgets.figures import bytes_text
 
 SHORTER: Final = "shorter"
 PICKER: Final = "picker"
 _GPU_SHARE: Final = 0.8
-"""What a model may take of a GPU when the rest of it goes to the CPU: the KV cache needs room beside it."""
+"""The share of a GPU's memory that a model may use when the rest of it goes to the CPU; the remainder is for the KV cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """One next step.
+    """One possible solution.
 
     Attributes:
-        answer: how it is offered.
-        request: the load that it takes; None for a step that loads nothing.
+        answer: the answer that offers it.
+        request: the request to load; None if nothing is loaded.
     """
 
     answer: Answer
@@ -34,14 +34,14 @@ class WayOut:
 
 
 def ways_out(
-    request: LoadRequest, facts: ModelFacts | None, room: Room, *, in_reply: bool
+    request: LoadRequest, facts: ModelFacts | None, memory: FreeMemory, *, in_reply: bool
 ) -> Sequence[WayOut]:
-    """Return the steps that may help, the mildest first; the last one is always to choose another model.
+    """Return the solutions that may help, the mildest first. The last one is always another model.
 
     Args:
         request: the load that failed, or that the failed reply was made with.
-        facts: of that model; None when they are not known.
-        room: what is free, now that the failure has been cleaned up.
+        facts: of that model; None if unknown.
+        memory: the free memory after cleaning up.
         in_reply: whether a reply failed, rather than a load.
     """
     found: list[WayOut] = []
@@ -49,30 +49,30 @@ def ways_out(
         label = "Leave out the older half of the chat"
         found.append(WayOut(Answer(SHORTER, label, "s")))
     if facts is not None and not facts.method:
-        found += _quantized(request, facts, room)
-    kind = room.device.partition(":")[0]
+        found += _quantized(request, facts, memory)
+    kind = memory.device.partition(":")[0]
     if kind in ("cuda", "xpu") and not request.max_memory:
-        limit = f"{int(room.free_bytes * _GPU_SHARE) // 2**20}MiB"
-        offloaded = replace(request, device="auto", max_memory={room.device: limit, "cpu": "1TiB"})
-        label = f"Put what exceeds {limit} into RAM (slow)"
+        limit = f"{int(memory.free_bytes * _GPU_SHARE) // 2**20}MiB"
+        offloaded = replace(
+            request, device="auto", max_memory={memory.device: limit, "cpu": "1TiB"}
+        )
+        label = f"Move what exceeds {limit} to RAM (slow)"
         found.append(WayOut(Answer("offload", label, "o"), offloaded))
     found.append(WayOut(Answer(PICKER, "Choose a smaller model", "m")))
     return found
 
 
-def _quantized(request: LoadRequest, facts: ModelFacts, room: Room) -> list[WayOut]:
-    """Return quantizations with fewer bits than now that can run here, unless it is clear that they don't fit either."""
+def _quantized(request: LoadRequest, facts: ModelFacts, memory: FreeMemory) -> list[WayOut]:
+    """Return quantizations with fewer bits than the current one that run here, except those that clearly don't fit either."""
     bits = QUANTIZATIONS.get(request.quantization, QUANTIZATIONS[NONE]).bits
     found: dict[int, WayOut] = {}
     for entry in QUANTIZATIONS.values():
-        one = verdict(request.model, facts, entry.name, room, request.dtype)
+        one = verdict(request.model, facts, entry.name, memory, request.dtype)
         if entry.bits >= bits or entry.bits in found or one.unavailable or one.needed is None:
             continue
         if one.grade is Grade.TOO_BIG:
             continue
-        label = (
-            f"{entry.label}: {bytes_text(one.needed.total_bytes)} of {bytes_text(room.free_bytes)}"
-        )
+        label = f"{entry.label}: {bytes_text(one.needed.total_bytes)} of {bytes_text(memory.free_bytes)}"
         key = str(entry.bits)
         found[entry.bits] = WayOut(
             Answer(entry.name, label, key), replace(request, quantization=entry.name)

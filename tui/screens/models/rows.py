@@ -1,4 +1,4 @@
-"""What the model picker and `chat-tui models` say of a model: figures, one line, one verdict. No widgets."""
+"""How the model picker and `chat-tui models` describe a model: figures, one row, one verdict. No widgets."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
 _NAME_LIMIT: Final = 80
 _OWNER_LIMIT: Final = 40
 _DTYPES: Final[Mapping[str, str]] = {"F16": "float16", "F32": "float32", "BF16": "bfloat16"}
-"""What the Hub calls them."""
+"""The Hub's names of dtypes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a model fits under one quantization, and what was measured of it here.
+    """Whether a model fits with one quantization, and what was measured on this machine.
 
     Attributes:
-        quantization: its name.
-        needed: None when the files don't tell.
-        unavailable: why the quantization can't be used here; empty when it can.
-        command: what would make it work.
-        measured_bytes, tokens_per_s: as it was the last times; 0 when it never ran here.
+        quantization: the name of the quantization.
+        needed: the memory needed; None if the files don't tell.
+        unavailable: why the quantization can't be used here; empty if it can.
+        command: what to run to make it available.
+        measured_bytes, tokens_per_s: the latest measurements; 0 if it never ran here.
     """
 
     quantization: str
@@ -52,15 +52,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What there is room for.
+class FreeMemory:
+    """The memory that is free for a model.
 
     Attributes:
-        device: a torch device, as in `cuda:0`; empty when not known.
-        name: of the device, for people.
-        free_bytes: what is free now, the model in use counted as free: it goes before another one comes.
-        context_tokens: the context to reckon with; 0 for the usual one.
-        half_dtype: the device's 16-bit type; empty when it has none, and models are held as their files are.
+        device: a torch device, for example `cuda:0`; empty if unknown.
+        name: the device's name for people.
+        free_bytes: the free memory, counting the current model's memory as free, because that model is unloaded first.
+        context_tokens: the context length to plan for; 0 for the default.
+        half_dtype: the device's 16-bit type; empty if it has none, and models keep the dtype of their files.
     """
 
     device: str = ""
@@ -68,34 +68,34 @@ class Room:
     free_bytes: int = 0
     context_tokens: int = 0
     measured: Mapping[str, Mapping[str, tuple[int, float]]] = field(default_factory=dict)
-    """By model and quantization: bytes after the load, and tokens per second of the last replies."""
+    """By model and quantization: bytes after loading, and tokens per second of recent replies."""
     half_dtype: str = "bfloat16"
 
 
-def verdicts(model: str, facts: ModelFacts, room: Room) -> tuple[Verdict, ...]:
-    """Return a verdict for each quantization; for a checkpoint that is already quantized only one."""
+def verdicts(model: str, facts: ModelFacts, memory: FreeMemory) -> tuple[Verdict, ...]:
+    """Return a verdict for each quantization; only one if the checkpoint is already quantized."""
     names: Sequence[str] = ("none",) if facts.method else tuple(QUANTIZATIONS)
-    return tuple(verdict(model, facts, name, room) for name in names)
+    return tuple(verdict(model, facts, name, memory) for name in names)
 
 
 def verdict(
-    model: str, facts: ModelFacts, quantization: str, room: Room, dtype: str = AUTO
+    model: str, facts: ModelFacts, quantization: str, memory: FreeMemory, dtype: str = AUTO
 ) -> Verdict:
-    """Return whether a model fits under one quantization, with its other weights in a dtype."""
+    """Return whether a model fits with one quantization, with its other weights in `dtype`."""
     needed = need(
         facts,
         quantization,
         dtype=dtype,
-        half_dtype=room.half_dtype,
-        context_tokens=room.context_tokens,
-        device=room.device,
+        half_dtype=memory.half_dtype,
+        context_tokens=memory.context_tokens,
+        device=memory.device,
     )
-    found = availability(quantization, room.device)
-    weight, speed = room.measured.get(model, {}).get(quantization, (0, 0.0))
+    found = availability(quantization, memory.device)
+    weight, speed = memory.measured.get(model, {}).get(quantization, (0, 0.0))
     return Verdict(
         quantization,
         needed,
-        grade(needed, room.free_bytes),
+        grade(needed, memory.free_bytes),
         found.reason,
         found.command,
         weight,
@@ -113,11 +113,11 @@ def local_row(
     is_complete: bool = True,
     problem: str = "",
 ) -> Content:
-    """Return two lines about a model of this machine: name and verdict; figures."""
+    """Return two lines about a model on this machine: name and verdict; figures."""
     size = bytes_text(source.size_bytes) if source.size_bytes else ""
     parts = facts_parts(facts, size) if facts is not None else [source.kind.value, size, "…"]
     if not is_complete:
-        parts.append("not complete: press Enter to download the rest")
+        parts.append("incomplete: press Enter to download the rest")
     if problem:
         parts.append(problem)
     return _row(
@@ -138,7 +138,7 @@ def hub_row(
     is_favorite: bool = False,
     download: Download | None = None,
 ) -> Content:
-    """Return two lines about a model of the Hub."""
+    """Return two lines about a model on the Hub."""
     parts = [
         count_text(model.parameters),
         model.method or model.dtype,
@@ -156,13 +156,13 @@ def hub_row(
 
 
 def server_row(model: Served, *, is_current: bool = False, is_favorite: bool = False) -> Content:
-    """Return two lines about a model of a server."""
+    """Return two lines about a model on a server."""
     parts = served_parts(model)
     return _row(model.id, parts, None, is_current, is_favorite, has_owner="/" in model.id)
 
 
 def served_parts(model: Served) -> list[str]:
-    """Return what a server says of a model; empty ones are to be left out."""
+    """Return what a server reports about a model. Leave out the empty strings."""
     return [
         count_text(model.parameters),
         model.quantization,
@@ -175,7 +175,7 @@ def served_parts(model: Served) -> list[str]:
 
 
 def hub_facts(model: HubModel) -> ModelFacts:
-    """Return what the list alone tells of a Hub model: enough for a first verdict without quantization."""
+    """Return the facts in a Hub listing: enough for a first verdict without quantization."""
     return ModelFacts(
         architecture=model.architecture,
         parameters=model.parameters,
@@ -186,7 +186,7 @@ def hub_facts(model: HubModel) -> ModelFacts:
 
 
 def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
-    """Return figures of a model, the weightiest first; empty ones are to be left out."""
+    """Return figures about a model, the most important first. Leave out the empty strings."""
     template = {True: "chat template", False: "no chat template", None: ""}[facts.has_template]
     return [
         count_text(facts.parameters),
@@ -200,7 +200,7 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
 
 
 def verdict_line(one: Verdict, free_bytes: int = 0) -> Content:
-    """Return one line of the table of quantizations; what is free is named where it is given."""
+    """Return one line of the table of quantizations, with the free memory if that is given."""
     sign, style = SIGNS[one.grade]
     label = f"{QUANTIZATIONS[one.quantization].label:<27}"
     if one.unavailable:
@@ -217,16 +217,16 @@ def verdict_line(one: Verdict, free_bytes: int = 0) -> Content:
 
 
 def measured_text(one: Verdict) -> str:
-    """Return what was measured on this machine, as in `here 24 tok/s, 163 MB · `; empty when nothing was."""
+    """Return what was measured on this machine, for example `here 24 tok/s, 163 MB · `; empty if nothing was."""
     figures = [f"{one.tokens_per_s:.0f} tok/s"] if one.tokens_per_s else []
     figures += [bytes_text(one.measured_bytes)] if one.measured_bytes else []
     return f"here {', '.join(figures)} · " if figures else ""
 
 
 def need_text(one: Verdict, free_bytes: int = 0) -> str:
-    """Return what a model needs and what of it is what, with what is free if that is given."""
+    """Return how much memory a model needs and what for, with the free memory if that is given."""
     if one.needed is None:
-        return "not known before it is loaded"
+        return "unknown until it is loaded"
     needed = one.needed
     free = f"; {bytes_text(free_bytes)} free" if free_bytes else ""
     return (
@@ -237,7 +237,7 @@ def need_text(one: Verdict, free_bytes: int = 0) -> str:
 
 
 def download_text(download: Download) -> str:
-    """Return how far a download is, as in `↓ 45% of 1.2 GB · 12 MB/s · 1:20 min left`."""
+    """Return the progress of a download, for example `↓ 45% of 1.2 GB · 12 MB/s · 1:20 min left`."""
     match download.status:
         case DownloadStatus.DONE:
             return "downloaded"
@@ -248,7 +248,7 @@ def download_text(download: Download) -> str:
     if download.waiting:
         return f"↓ {sanitize_line(download.waiting)}"
     if not download.total_bytes:
-        return "↓ asking the Hub"
+        return "↓ contacting the Hub"
     parts = [
         f"↓ {download.done_bytes / download.total_bytes:.0%} of {bytes_text(download.total_bytes)}"
     ]
@@ -260,7 +260,7 @@ def download_text(download: Download) -> str:
 
 
 def downloads_text(downloads: Sequence[Download]) -> str:
-    """Return how far running downloads are together, in few cells, as in `↓ 45%`; empty for none."""
+    """Return the total progress of the running downloads in few cells, for example `↓ 45%`; empty if there are none."""
     if not downloads:
         return ""
     total = sum(one.total_bytes for one in downloads)
@@ -268,7 +268,7 @@ def downloads_text(downloads: Sequence[Download]) -> str:
 
 
 def kind_text(source: ModelSource) -> str:
-    """Return where a model of this machine comes from, in words."""
+    """Return the kind of source that a local model comes from, in words."""
     return {
         ModelKind.DEMO: "demo",
         ModelKind.FOLDER: "folder",

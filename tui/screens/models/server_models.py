@@ -1,4 +1,4 @@
-"""The models of servers, as the model picker lists them. Each server is asked on a thread of its own, so that none waits for another."""
+"""The models of servers in the model picker. Each server is asked on a separate thread, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from tui.engine.remote.listing import Listed
 
 _MOST_ROWS: Final = 200
-"""Of one server: some list thousands."""
+"""The most models listed of one server; some have thousands."""
 
 
 class ServerModels:
-    """Asks servers for their models and keeps what they say."""
+    """Asks servers for their models and keeps the answers."""
 
     def __init__(
         self, screen: Screen[Any], servers: Iterable[Server], changed: Callable[[Listed], object]
     ) -> None:
-        """Make it; nobody is asked yet.
+        """Create it. No request is sent yet.
 
         Args:
-            screen: has the threads.
-            servers: to ask.
-            changed: called on the screen's thread when one has answered.
+            screen: runs the threads.
+            servers: the servers to ask.
+            changed: called on the screen's thread after a server has answered.
         """
         self._screen = screen
         self._servers = {one.address.base: one for one in servers}
@@ -41,30 +41,30 @@ class ServerModels:
         self._changed = changed
 
     def resolve(self, model: str) -> str:
-        """Return the address that a model's name stands for, where it is the name of a server; else the name itself."""
+        """Return the address of a server's model if `model` starts with the name of a known server; otherwise `model` itself."""
         found = (str(one.address) for one in self._servers.values() if one.name == model)
         return next(found, model)
 
     def ask_all(self) -> None:
-        """Ask each for its models."""
+        """Ask all servers for their models."""
         for server in self._servers.values():
             self.ask(server)
 
     def ask_at(self, address: Address) -> None:
-        """Ask the server at an address, which is listed from now on."""
+        """Ask the server at an address, which is then listed too."""
         server = server_of(address, self._servers.values())
         self._servers[address.base] = server
         self._listed.pop(address.base, None)
         self.ask(server)
 
     def ask(self, server: Server) -> None:
-        """Ask one for its models."""
+        """Ask one server for its models."""
         self._screen.run_worker(
             partial(self._ask, server), thread=True, exit_on_error=False, group="servers"
         )
 
     def _ask(self, server: Server) -> None:
-        # What it imports is not needed where there is no server.
+        # Imported here because it is needed only with servers.
         from tui.engine.remote.listing import list_models
 
         listed = list_models(server)
@@ -77,7 +77,7 @@ class ServerModels:
     def options(
         self, wanted: Sequence[str], current: str, favorites: Sequence[str]
     ) -> list[Option]:
-        """Return each server with those of its models that have the wanted words."""
+        """Return the options for each server: its header, and its models that match the words."""
         made: list[Option] = []
         for base, server in self._servers.items():
             listed = self._listed.get(base)
@@ -96,7 +96,7 @@ class ServerModels:
             if not all(word in f"{name} {listed.server.label}".casefold() for word in wanted):
                 continue
             if len(made) == _MOST_ROWS:
-                more = Content.styled("   … and more: type a part of the name", "$text-muted")
+                more = Content.styled("   … and more. Type part of the name", "$text-muted")
                 return [*made, Option(more, disabled=True)]
             row = rows.server_row(model, is_current=name == current, is_favorite=name in favorites)
             made.append(Option(row, id=name))
@@ -104,12 +104,12 @@ class ServerModels:
 
 
 def _header(server: Server, listed: Listed | None) -> Content:
-    """Return a server as the title of its models: what it is, or why it has none."""
+    """Return the header of a server: what it is, or why it has no models."""
     label = sanitize_line(server.label, 60)
     if listed is None:
-        text = f"   SERVER {label} · asking for its models…"
+        text = f"   SERVER {label} · listing its models…"
     elif listed.problem:
         return Content.styled(f"   {sanitize_line(listed.problem, 200)}", "$text-warning")
     else:
-        text = f"   SERVER {label} · {listed.kind}" + ("" if listed.models else " · no model")
+        text = f"   SERVER {label} · {listed.kind}" + ("" if listed.models else " · no models")
     return Content.styled(text, "$text-muted")

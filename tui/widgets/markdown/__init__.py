@@ -1,4 +1,4 @@
-"""Markdown as styled lines: parsed once, laid out at any width, cheap while it grows."""
+"""Markdown as styled lines: parsed once, laid out at any width, and cheap while it grows."""
 
 from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.lines import Line, Span

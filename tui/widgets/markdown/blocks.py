@@ -1,4 +1,4 @@
-"""What a parsed text consists of: blocks that know nothing of widths, colors or the parser that made them."""
+"""The blocks of a parsed text. They know nothing of widths, colors or the parser."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A line from edge to edge."""
+    """A horizontal rule."""
 
 
 @dataclass(slots=True)
 class Code:
-    """Lines of code. Of a long block only a stretch: the first one has the label, the last one ends it."""
+    """Lines of code. A long block is split into stretches: the first has the label, the last ends the block."""
 
     lines: tuple[str, ...]
     language: str = ""
@@ -41,16 +41,16 @@ class Code:
     is_first: bool = True
     is_last: bool = True
     first_number: int = 1
-    """The number of the first of the lines in the whole block, from 1."""
+    """The number of the first line within the whole block, from 1."""
     rows: tuple[Spans, ...] | None = None
-    """The lines as they were drawn last; None before the first time."""
+    """The rows as they were last drawn; None before the first time."""
     awaited: bool = True
-    """Whether the colors of the rows are still to come."""
+    """Whether the colors of the rows are still missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Text without any markup in it: verbatim turns, formulas, and what is too much for Markdown."""
+    """Text without markup: verbatim turns, formulas, and text that is too heavy for Markdown."""
 
     text: str
     style: str = ""
@@ -67,7 +67,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a list. A list is no block of its own, so that a long one can settle item by item."""
+    """One item of a list. A list is not a block itself, so that a long one can settle item by item."""
 
     marker: str
     blocks: tuple[Placed, ...]
@@ -76,7 +76,7 @@ class Item:
 
 @dataclass(slots=True)
 class Table:
-    """A table as far as it is known. It grows; its rows are blocks of their own, which point to it."""
+    """A table as far as it is known. It grows; its rows are separate blocks that point to it."""
 
     header: tuple[Spans, ...]
     alignments: tuple[str, ...]
@@ -84,7 +84,7 @@ class Table:
     sizes: list[tuple[int, ...]] = field(default_factory=list)
     """The width in cells of every cell of the rows."""
     widths: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """Columns that were laid out for a width of the page; they hold until the rows change."""
+    """The columns laid out for a page width; valid until the rows change."""
 
     def add(self, row: tuple[Spans, ...]) -> None:
         """Add a row at the end."""
@@ -93,7 +93,7 @@ class Table:
         self.sizes.append(tuple(sum(cell_len(span.text) for span in cell) for cell in row))
 
     def cut(self, count: int) -> None:
-        """Forget every row but the first `count`."""
+        """Remove all rows but the first `count`."""
         if count >= len(self.rows):
             return
         self.widths.clear()
@@ -116,14 +116,14 @@ Block = Paragraph | Heading | Rule | Code | Plain | Quote | Item | TableRows
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A block, and whether an empty line stands above it when it is not the first of its container."""
+    """A block, and whether an empty line is above it unless it is the first in its container."""
 
     block: Block
     gap: bool = True
 
 
 def awaits_colors(block: Block) -> bool:
-    """Whether there is code in a block of which the colors are still to come."""
+    """Whether a block contains code whose colors are still missing."""
     if isinstance(block, Quote | Item):
         return any(awaits_colors(placed.block) for placed in block.blocks)
     return isinstance(block, Code) and block.awaited

@@ -1,9 +1,9 @@
 """A text that may still be growing, as lines at a width, at a cost that does not grow with it.
 
-Blocks that no further text can change are settled: built once, laid out once. Only the unit that is still being
-written (the last block, item of a list, row of a table, stretch of code) is parsed and laid out again. What is settled
-follows from the source alone, never from the pieces in which it came, so a streamed text ends up exactly as one that
-was there from the start.
+Blocks that no further text can change are settled: built once and laid out once. Only the unit that is still being
+written (the last block, list item, table row or stretch of code) is parsed and laid out again. What is settled
+depends only on the source, never on the pieces in which it arrived, so a streamed text looks in the end exactly like one that
+was complete from the start.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from tui.widgets.markdown.table_layout import column_widths
 from tui.widgets.markdown.weight import reach
 
 LIMIT: Final = 16_000
-"""What one unit may weigh, in characters of plain prose; what weighs more is shown as plain text."""
+"""The most that one unit may weigh, in characters of plain prose. Heavier units are shown as plain text."""
 _WINDOW: Final = 2_000
-"""What is parsed at once as long as it holds the end of a unit; twice as much where it does not, and so on."""
+"""The number of characters parsed at once if they contain the end of a unit; otherwise doubled repeatedly."""
 _MOST_DEFINITIONS: Final = 300
-"""Link definitions of one text; a reference to another one stays as it was written."""
+"""The most link definitions of one text. References to further ones stay as they were written."""
 _PLAIN_PIECE: Final = 4_000
 _PLAIN_END: Final = re.compile(r"\n[ \t]*\n(?=\S)")
 _LINE_END: Final = re.compile(r"\n")
 _READ: Final = 4 * LIMIT
-"""Characters that are taken in at once."""
+"""Characters read at once."""
 _FENCE: Final = re.compile(r"^([ ]{0,3})(`{3,}|~{3,})(.*)$")
 WAITING: Final = Line((Span("… the rest is being laid out", "notice"),))
-_NOTICE: Final = "Too long for Markdown: this part is shown as it was written."
+_NOTICE: Final = "Too long for Markdown. This part is shown unformatted."
 
 
 class Lines(Sequence[Line]):
-    """The lines of a document as they were at one moment: settled ones and the rest."""
+    """The lines of a document at one moment: settled lines and the rest."""
 
     __slots__ = ("rest", "settled", "upto")
 
@@ -72,7 +72,7 @@ class Lines(Sequence[Line]):
         yield from self.rest
 
     def first_change(self, old: Sequence[Line]) -> int:
-        """Return a line before which `old` is the same, found without looking at settled lines."""
+        """Return a line number before which `old` has the same lines, without comparing settled lines."""
         if not isinstance(old, Lines) or old.settled is not self.settled:
             return 0
         return min(old.upto, self.upto)
@@ -81,8 +81,8 @@ class Lines(Sequence[Line]):
 class LiveDocument:
     """A Markdown text that grows by `append` and is read by `lines`.
 
-    With `verbatim` only fences mean anything, and all else is shown as it was typed. `finished` says that no more
-    text will come. Code is plain without `colors`; with them, `color` brings in those that came later.
+    With `verbatim`, only fences are parsed, and everything else is shown as it was typed. `finished` means that no more
+    text will come. Without `colors`, code is plain; with them, `color` applies those that arrived later.
     """
 
     def __init__(
@@ -130,16 +130,16 @@ class LiveDocument:
         self._lines: Lines | None = None
         self._waiting = False
         self._plain_code: dict[int, int] = {}
-        """Settled blocks with code that is to be colored, and the line at which each begins."""
+        """Settled blocks with code that needs colors, and the first line of each."""
         self._open_code_is_plain = False
 
     @property
     def source(self) -> str:
-        """The text as it was given, not sanitised."""
+        """The text as given, not sanitized."""
         return self._source
 
     def append(self, delta: str) -> None:
-        """Add text at the end; one that was finished goes on."""
+        """Add text at the end; a finished text continues."""
         if not delta:
             return
         if self._ended:
@@ -148,7 +148,7 @@ class LiveDocument:
         self._feed(delta)
 
     def finish(self) -> None:
-        """Say that no more text will come: what is still open gets settled, and references are resolved."""
+        """Mark the text as complete: the open end is settled, and references are resolved."""
         if not self._ended:
             if self._cr and self._read_upto == len(self._unread):
                 self._rest += "\n"
@@ -169,7 +169,7 @@ class LiveDocument:
         self._lines = None
 
     def _read_on(self) -> bool:
-        """Take the next piece of the text in, made safe to show; return whether there was any."""
+        """Read the next piece of the text, made safe to show; return whether there was any."""
         piece = self._unread[self._read_upto : self._read_upto + _READ]
         if not piece:
             return False
@@ -188,7 +188,7 @@ class LiveDocument:
     # Settling
 
     def _settle(self, deadline: float) -> bool:
-        """Settle whatever the text that is there allows; return whether that was done before `deadline`."""
+        """Settle as much of the text as possible; return whether that was done before `deadline`."""
         while self._advance(deadline):
             if not self._ended or self._done:
                 return True
@@ -261,7 +261,7 @@ class LiveDocument:
             fence.lines.append(fence.code_line(line))
 
     def _settle_long_line(self, fence: Fence) -> int:
-        """Show a line of code that is too long for one piece of work as plain text; the code goes on after it."""
+        """Show a line of code that is too long for one step as plain text. The code continues after it."""
         if fence.lines or fence.is_first:
             self._blocks.append(fence.settled(is_last=False))
         fence.pass_over_line()
@@ -270,7 +270,7 @@ class LiveDocument:
         return self._settle_plain()
 
     def _settle_units(self) -> int:
-        """Settle every unit but the last of the complete lines; return the characters that this takes."""
+        """Settle all units of the complete lines except the last; return the number of characters settled."""
         # The head of a table is parsed again with each stretch of its rows.
         window = _WINDOW if self._table is None else min(2 * _WINDOW, LIMIT)
         while True:
@@ -318,7 +318,7 @@ class LiveDocument:
         return consumed
 
     def _define(self, definitions: dict[str, str]) -> None:
-        """Take link definitions in; of several with one label the first holds."""
+        """Add link definitions; if several have the same label, the first applies."""
         for label, target in definitions.items():
             if len(self._definitions) < _MOST_DEFINITIONS:
                 self._definitions.setdefault(label, target)
@@ -333,7 +333,7 @@ class LiveDocument:
     # Tables
 
     def _open_table(self, parse: BlockParse, text: str) -> int:
-        """Settle what stands before a table that may go on, and the rows that it has."""
+        """Settle the text before a table that may continue, and the rows that it has."""
         units = parse.units
         self._blocks.extend(parse.build(units[:-1], self._list))
         self._define(parse.definitions)
@@ -415,19 +415,19 @@ class LiveDocument:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether a part was too long for Markdown, as far as the text has been laid out."""
+        """Whether a part was too long for Markdown, in the text laid out up to now."""
         return self._is_degraded
 
     @property
     def is_waiting(self) -> bool:
-        """Whether `lines` ran out of its time: call it again for more."""
+        """Whether `lines` ran out of time; call it again for the rest."""
         return self._waiting
 
     def lines(self, width: int, *, numbers: bool = False, budget_s: float = math.inf) -> Lines:
-        """Return the lines at `width` cells, those of code with their `numbers` if that is wanted.
+        """Return the lines at `width` cells, with line numbers for code if `numbers`.
 
-        The cost is that of the open end unless the width or `numbers` is new. After about `budget_s` seconds what is
-        ready is returned, and `is_waiting` says so.
+        The cost is that of the open end, unless the width or `numbers` has changed. After about `budget_s` seconds, what is
+        ready is returned, and `is_waiting` is true.
         """
         if (width, numbers) != (self._width, self._numbers):
             self._forget_lines()
@@ -435,7 +435,7 @@ class LiveDocument:
         if self._lines is not None and not self._waiting:
             return self._lines
         began = time.perf_counter()
-        # What has been parsed is laid out in the same slice: the reader sees the beginning while the rest is parsed.
+        # Lay out what has been parsed in the same slice, so that the reader sees the beginning while the rest is parsed.
         settled = self._settle(began + budget_s * 3 / 4)
         deadline = max(began + budget_s, time.perf_counter() + budget_s / 4)
         blocks = self._open_blocks(is_last=False) if settled and not self._done else []
@@ -457,14 +457,14 @@ class LiveDocument:
 
     @property
     def awaits_colors(self) -> bool:
-        """Whether there is code of which the colors were still to come when it was laid out."""
+        """Whether the colors of any code were missing when it was laid out."""
         return self._open_code_is_plain or bool(self._plain_code)
 
     def color(self, deadline: float = math.inf, *, open_end: bool = True) -> range:
-        """Bring in colors that have come, until about `deadline`; those that have not are asked for again.
+        """Apply the colors that have arrived, until about `deadline`, and request the missing ones again.
 
-        Without the `open_end`, that has its colors only when more text has come.
-        Returns the settled lines that may look different now. What differs in the others is up to the next `lines`.
+        Without `open_end`, the open end is colored only when more text arrives.
+        Returns the settled lines that may look different now. Changes in the others show in the next `lines`.
         """
         if open_end and self._open_code_is_plain:
             self._lines = None
@@ -473,12 +473,12 @@ class LiveDocument:
             first = self._plain_code.pop(number)
             block = self._blocks[number].block
             if color_block(block, self._colors):
-                # No color ever changes how many lines there are.
+                # Colors never change the number of lines.
                 new = self._lines_of(self._blocks[number], first)
                 self._settled[first : first + len(new)] = new
                 changed += (first, first + len(new))
             if awaits_colors(block):
-                # At the end: where there is no time for all of them, each has its turn.
+                # Append at the end, so that each block gets its turn if there is no time for all.
                 self._plain_code[number] = first
             if time.perf_counter() > deadline:
                 break
@@ -487,7 +487,7 @@ class LiveDocument:
         return range(min(changed), max(changed)) if changed else range(0)
 
     def _lines_of(self, placed: Placed, first: int) -> list[Line]:
-        """Return the lines of a settled block of which `first` is the number of the first."""
+        """Return the lines of a settled block; `first` is the number of its first line."""
         return lay_out([placed], self._width, after=first > 0, numbers=self._numbers)
 
     def _lay_out_settled(self, deadline: float) -> bool:
@@ -507,7 +507,7 @@ class LiveDocument:
         return True
 
     def _check_table_widths(self) -> None:
-        """Lay the growing table out again if a row has made a column wider."""
+        """Lay the growing table out again if a row has widened a column."""
         if self._table_mark is None:
             return
         number, line, widths = self._table_mark

@@ -1,4 +1,4 @@
-"""A fence that is being written: its lines become settled stretches of code, and one that is still open."""
+"""A fence that is being written: its lines become settled stretches of code and an open stretch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TAB: Final = 4
 
 
 class Fence:
-    """A top-level fence of which the end is not known."""
+    """A top-level fence whose end is unknown."""
 
     def __init__(self, opening: re.Match[str], colors: CodeColors) -> None:
         self.indent = len(opening[1])
@@ -23,18 +23,18 @@ class Fence:
         self.lines: list[str] = []
         self.is_first = True
         self.awaits_colors = False
-        """Whether the open stretch, as it was last returned, is to be colored."""
+        """Whether the open stretch, as last returned, needs colors."""
         self._first_number = 1
         self._language = language_of(self.label)
         self._colors = colors
         self._growing = GrowingCode(self._language, colors)
 
     def closes(self, line: str) -> bool:
-        """Whether the fence ends with `line`."""
+        """Whether `line` ends the fence."""
         return self._closing.match(line) is not None
 
     def code_line(self, line: str) -> str:
-        """Return `line` without the indent of the fence; a tab that reaches beyond it leaves spaces."""
+        """Return `line` without the indent of the fence. A tab that reaches beyond the indent leaves spaces."""
         read = column = 0
         while column < self.indent and line[read : read + 1] in (" ", "\t"):
             column += 1 if line[read] == " " else _TAB - column % _TAB
@@ -42,7 +42,7 @@ class Fence:
         return " " * (column - self.indent) + line[read:]
 
     def settled(self, *, is_last: bool) -> Placed:
-        """Return the stretch that was read as a block, and begin the next one."""
+        """Return the current stretch as a block, and start the next one."""
         code = Code(
             tuple(self.lines),
             self._language,

@@ -1,8 +1,8 @@
 r"""LaTeX formulas as a line of Unicode: `\frac{a}{b} \le x_1^2` becomes `a/b ≤ x₁²`.
 
-pylatexenc parses a formula and knows most symbols; what it makes is arranged here so that nothing of the meaning is
-lost in one dimension. A formula with anything that is not known is not converted at all. Where a text holds
-formulas is not decided here.
+pylatexenc parses a formula and knows most symbols. This module arranges its result so that no meaning is
+lost on one line. A formula with anything unknown is not converted at all. Finding the
+formulas in a text is done elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 LONGEST: Final = 2_000
-"""Characters of a formula beyond which it stays as it was written."""
+"""Longer formulas, in characters, stay as they were written."""
 _DEEPEST: Final = 30
 _CLOSINGS: Final = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
 
@@ -35,7 +35,7 @@ _RELATION: Final = re.compile(
 _WHOLE: Final = re.compile(
     r"(?:\d[\d.]*|\w{0,4}\([^()]*\)|\|[^|]*\||[d∂√]?[^\W\d_][\u0300-\u036f\u20d7]?|∞)[′⁰¹²³⁴-⁹ⁿₐ-ₜ₀-₉ᵢ-ᵪⱼⱽᵃ-ᶿ]*"
 )
-"""A term that holds together wherever it stands."""
+"""A term that needs no parentheses anywhere."""
 
 _SYMBOLS: Final = {
     "implies": "⟹", "impliedby": "⟸", "iff": "⟺", "degree": "°", "land": "∧", "lor": "∨", "lnot": "¬", "neg": "¬",
@@ -88,7 +88,7 @@ _ALIGNED: Final = frozenset(
 
 
 class _UnreadableError(Exception):
-    """The formula holds something that has no place in a line of text."""
+    """The formula contains something that can't be shown on a line of text."""
 
 
 class _Atom(NamedTuple):
@@ -99,7 +99,7 @@ class _Atom(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def readable(formula: str) -> str | None:
-    """Return a formula, with the delimiters around it, as Unicode text, or None where it has to stay as it is."""
+    """Return a formula, given with its delimiters, as Unicode text, or None if it has to stay as it is."""
     for opening, closing in _CLOSINGS.items():
         if formula.startswith(opening) and formula.endswith(closing):
             return _converted(formula[len(opening) : len(formula) - len(closing)])
@@ -246,7 +246,7 @@ def _fraction(name: str, arguments: list[list[Any]]) -> _Atom:  # noqa: ARG001 -
 
 
 def _closed(text: str) -> str:
-    """Return `text` in parentheses, unless it holds together without them."""
+    """Return `text` in parentheses, unless it needs none."""
     return text if _WHOLE.fullmatch(text) else f"({text})"
 
 
@@ -380,7 +380,7 @@ def _arranged(atoms: list[_Atom]) -> str:
 
 
 def _beside(before: str, atom: _Atom, following: _Atom) -> str:
-    """Return an atom as it stands between its neighbours without running into them."""
+    """Return an atom with the spaces that keep it apart from its neighbors."""
     touches = before[-1:].isalnum() or before.endswith(")")
     touched = (
         following.text[:1].isalnum() or following.text[:1] == "(" or following.kind == "script"
@@ -396,7 +396,7 @@ def _beside(before: str, atom: _Atom, following: _Atom) -> str:
 
 
 def _script(mark: str, text: str) -> str:
-    """Return a superscript or subscript in letters that Unicode has for it, or behind its mark."""
+    """Return a superscript or subscript in Unicode if that has all the characters, or else after its mark."""
     table = _SCRIPTS[mark]
     close = text.replace(" ", "")
     if mark == "^" and close in ("∘", "°"):

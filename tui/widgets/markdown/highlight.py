@@ -1,7 +1,7 @@
 """Colors for code: tokens as styled spans, line by line, as soon as they are known.
 
-Lexers run elsewhere (`tui.highlighting`), so code is shown plain, or in the colors of what it was a moment ago, until its
-own are there. Colors never change the text or its lines.
+Lexers run elsewhere (`tui.highlighting`), so code is shown plain or in slightly outdated colors until its
+colors arrive. Colors never change the text or its lines.
 """
 
 from __future__ import annotations
@@ -45,27 +45,27 @@ class Shown(NamedTuple):
 
     rows: tuple[Spans, ...]
     awaited: bool = False
-    """Whether their colors are still to come."""
+    """Whether their colors are still missing."""
 
 
 class CodeColors:
-    """The colors of the code on one screen. Where there is no screen to be drawn again, nothing is colored."""
+    """The colors of the code on one screen. Without a screen to redraw, nothing is colored."""
 
     def __init__(
         self, when_known: Callable[[], None] | None = None, lexers: Lexers | None = None
     ) -> None:
-        """Make one that colors nothing, or one with a screen.
+        """Create an instance that colors nothing, or one for a screen.
 
         Args:
-            when_known: called in a thread whenever colors have come; None where there is no screen.
-            lexers: where tokens come from; they are closed with this.
+            when_known: called in a thread whenever colors have arrived; None without a screen.
+            lexers: the source of tokens; closed together with this object.
         """
         self._highlighter: Highlighter[tuple[Spans, ...]] | None = None
         if when_known is not None:
             self._highlighter = Highlighter(colored, when_answered=when_known, lexers=lexers)
 
     def known(self, lines: Sequence[str], language: str) -> Shown:
-        """Return one stretch of code in its colors; while they are awaited, without any."""
+        """Return one stretch of code in its colors, or without colors until they arrive."""
         if self._highlighter is None:
             return Shown(plain_rows(lines))
         answer = self._highlighter.ask(Stretch(tuple(lines), language))
@@ -74,7 +74,7 @@ class CodeColors:
         return Shown(answer.value)
 
     def show(self, lines: Sequence[str], language: str) -> Shown:
-        """Return one stretch of code; while its colors are awaited, in those that it had when it was shorter."""
+        """Return one stretch of code; until its colors arrive, in those that it had when it was shorter."""
         shown = self.known(lines, language)
         if shown.awaited and self._highlighter is not None:
             before = self._highlighter.nearest(Stretch(tuple(lines), language))
@@ -83,17 +83,17 @@ class CodeColors:
         return shown
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all colors have come that were asked for; return whether they did within `timeout_s` seconds."""
+        """Wait until all requested colors have arrived; return whether they did within `timeout_s` seconds."""
         return self._highlighter is None or self._highlighter.wait(timeout_s)
 
     def close(self) -> None:
-        """Stop coloring, without waiting for what is under way."""
+        """Stop coloring, without waiting for work in progress."""
         if self._highlighter is not None:
             self._highlighter.close()
 
 
 def color_block(block: Block, colors: CodeColors) -> bool:
-    """Give the code in a block the colors that are known; return whether any rows are others than before."""
+    """Apply the known colors to the code in a block; return whether any rows have changed."""
     if isinstance(block, Quote | Item):
         changed = [color_block(placed.block, colors) for placed in block.blocks]
         return any(changed)
@@ -145,7 +145,7 @@ def _style(token: str) -> str:
 def carried_over(
     old: Sequence[str], rows: Sequence[Spans], lines: Sequence[str]
 ) -> tuple[Spans, ...]:
-    """Return `lines`, those that begin as `old` does in the colors that these have in `rows`."""
+    """Return `lines`. Those that start with the text of `old` have its colors in `rows`."""
     result = list(plain_rows(lines))
     for number, (before, line) in enumerate(zip(old, lines, strict=False)):
         if line == before:
@@ -160,8 +160,8 @@ def carried_over(
 class GrowingCode:
     """The open stretch of a code block that is still being written.
 
-    A stretch is highlighted as a whole while it is short, later each time it has grown by a third; lines that came
-    since then are highlighted by themselves. That is what a reader sees for a moment; the settled stretch is exact.
+    A short stretch is highlighted as a whole at each change, a longer one each time it has grown by a third. Lines added
+    since then are highlighted separately. The reader sees that only for a moment; the settled stretch is exact.
     """
 
     def __init__(self, language: str, colors: CodeColors) -> None:
@@ -169,11 +169,11 @@ class GrowingCode:
         self._colors = colors
         self._exact: tuple[Spans, ...] = ()
         self._asked: tuple[str, ...] = ()
-        """The whole stretch as it was when its colors were asked for last, until they are there."""
+        """The whole stretch as it was when its colors were last requested, until they arrive."""
         self._shown: tuple[tuple[str, ...], tuple[Spans, ...]] = ((), ())
 
     def show(self, lines: Sequence[str]) -> Shown:
-        """Return `lines`, which begin as they did at the last call, the last one incomplete."""
+        """Return `lines` in colors. They start like those of the last call, and the last one is incomplete."""
         shown = self._show(lines)
         self._shown = tuple(lines), shown.rows
         return shown
@@ -191,5 +191,5 @@ class GrowingCode:
         return Shown((*self._exact, *tail.rows), awaited=bool(self._asked) or tail.awaited)
 
     def last_shown(self, lines: Sequence[str]) -> tuple[Spans, ...] | None:
-        """Return `lines` in the colors that they were shown in; None if they never were."""
+        """Return `lines` in the colors in which they were last shown; None if they never were."""
         return carried_over(*self._shown, lines) if self._shown[0] else None

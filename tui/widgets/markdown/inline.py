@@ -1,4 +1,4 @@
-"""Running text: emphasis, code, links and formulas inside of one block, as styled spans."""
+"""Running text: emphasis, code, links and formulas within one block, as styled spans."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _MOST_BRACKETS: Final = 400
-"""Openings in one block beyond which links are not looked for: the search is quadratic."""
+"""The most opening brackets in one block for which links are parsed; the search is quadratic."""
 _MOST_ADDRESSES: Final = 100
-"""What may begin an address in one block; beyond, none is looked for: each is a search of its own."""
+"""The most possible addresses in one block. Beyond, none is parsed, because each is a separate search."""
 _ADDRESS_SIGNS: Final = ("//", "www.", "mailto:")
 _LONGEST_WORD: Final = 1_000
 _BARE_ADDRESSES: Final = "bare addresses"
@@ -28,7 +28,7 @@ _LONGEST_TARGET: Final = 200
 _RAISED: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PAIRS: Final = {"strong": "strong", "em": "em", "s": "strike"}
 _LONGEST: Final = 6_000
-"""Characters of one block beyond which its text is not looked at for emphasis, links and so on."""
+"""A block with more characters than this is not parsed for emphasis, links and so on."""
 _SIGN_WEIGHT: Final = 12
 _BRACKET_WEIGHT: Final = 24
 _SIGNS: Final = re.compile(r"[*_~`!<>&$\\:^{\n]")
@@ -45,12 +45,12 @@ _TAG: Final = re.compile(
     (?:\s+[A-Za-z_:@][\w:.-]*(?:\s*=\s*(?:"[^"\n]*"|'[^'\n]*'|[^\s"'=<>`]+))?)*\s*/?>""",
     re.VERBOSE,
 )
-"""An HTML tag, or the parameters of a type: nothing in it is markup."""
+"""An HTML tag, or the parameters of a type. Nothing in it is markup."""
 _KEPT_ESCAPES: Final = frozenset((r"\(", r"\)", r"\[", r"\]"))
 
 
 def _is_formula(text: str) -> bool:
-    """Whether what stands between single dollar signs reads like a formula rather than like prices or names."""
+    """Whether the text between single dollar signs looks like a formula rather than prices or names."""
     if len(text) == 1:
         return text.isalnum()
     if _PROSE.search(_TEXT_COMMAND.sub("", text)):
@@ -61,7 +61,7 @@ def _is_formula(text: str) -> bool:
 
 
 def math_rule(state: StateInline, silent: bool) -> bool:
-    r"""Take `\(..\)`, `\[..\]`, `$..$` and `$$..$$` whole, for markdown-it's inline parser; never with code inside."""
+    r"""Parse `\(..\)`, `\[..\]`, `$..$` and `$$..$$` as a unit, for markdown-it's inline parser; never with code inside."""
     if state.src[state.pos] not in "$\\":
         return False
     match = _MATH.match(state.src, state.pos, state.posMax)
@@ -78,7 +78,7 @@ def math_rule(state: StateInline, silent: bool) -> bool:
 
 
 def tag_rule(state: StateInline, silent: bool) -> bool:
-    """Take what looks like an HTML tag whole and as it is written, for markdown-it's inline parser."""
+    """Keep what looks like an HTML tag as it is written, for markdown-it's inline parser."""
     match = _TAG.match(state.src, state.pos, state.posMax)
     if match is None:
         return False
@@ -89,13 +89,13 @@ def tag_rule(state: StateInline, silent: bool) -> bool:
 
 
 def inline_weight(content: str) -> int:
-    """Return what looking at `content` for emphasis, links and so on costs, in characters of plain prose."""
+    """Return the cost of parsing `content` for emphasis, links and so on, in characters of plain prose."""
     signs = sum(1 for _ in _SIGNS.finditer(content))
     return len(content) + _SIGN_WEIGHT * signs + _BRACKET_WEIGHT * content.count("[")
 
 
 def inline_spans(parser: MarkdownIt, content: str, env: dict[str, Any]) -> tuple[Span, ...]:
-    """Return `content`, the text of one block, as spans that hold no control characters."""
+    """Return `content`, the text of one block, as spans without control characters."""
     if len(content) > _LONGEST or content.count("[") > _MOST_BRACKETS:
         return (Span(content),)
     return _parsed(parser, content, env) if env else _parsed_without_references(parser, content)
@@ -103,7 +103,7 @@ def inline_spans(parser: MarkdownIt, content: str, env: dict[str, Any]) -> tuple
 
 @lru_cache(maxsize=512)
 def _parsed_without_references(parser: MarkdownIt, content: str) -> tuple[Span, ...]:
-    """Remember what was parsed, since the blocks of a growing list item are built again and again."""
+    """Cache what was parsed, because the blocks of a growing list item are built again and again."""
     return _parsed(parser, content, {})
 
 
@@ -115,14 +115,14 @@ def _parsed(parser: MarkdownIt, content: str, env: dict[str, Any]) -> tuple[Span
 
 
 def address_rule(state: StateInline, silent: bool) -> bool:
-    """Take a bare address as markdown-it's own rule does, unless there are so many that it would take too long."""
+    """Parse a bare address as markdown-it's own rule does, unless there are so many that it would take too long."""
     from markdown_it.rules_inline.linkify import linkify
 
     return bool(state.env.get(_BARE_ADDRESSES)) and linkify(state, silent)
 
 
 def _has_few_addresses(content: str) -> bool:
-    """Whether looking for bare addresses takes no longer than the rest: from each of them a whole word may be read."""
+    """Whether searching for bare addresses is no slower than the rest of the parsing; each may be as long as a whole word."""
     if sum(content.count(sign) for sign in _ADDRESS_SIGNS) > _MOST_ADDRESSES:
         return False
     return len(content) < _LONGEST_WORD or max(map(len, content.split()), default=0) < _LONGEST_WORD
@@ -140,7 +140,7 @@ def _linkified(parser: MarkdownIt, tokens: list[Token], content: str) -> list[To
 
 
 def _joined(tokens: list[Token]) -> list[Token]:
-    """Join runs of text, which the linkifier wants in one piece; keep the escapes that formulas need."""
+    """Join runs of text, because the linkifier needs them in one piece; keep the escapes that formulas need."""
     joined: list[Token] = []
     for token in tokens:
         if token.type == "text_special":
@@ -157,7 +157,7 @@ def _escape_text(token: Token) -> str:
 
 
 def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return `spans` sanitised, and joined where neighbours look alike."""
+    """Return `spans` sanitized, with neighbors of the same style joined."""
     result: list[Span] = []
     for span in spans:
         text = sanitize(span.text)
@@ -197,14 +197,14 @@ def _walk(tokens: list[Token]) -> Iterator[Span]:
 
 
 def _target(link: str, shown: str, title: str) -> str:
-    """Return the address and title as they stand behind a link, or nothing where the link shows it all anyway."""
+    """Return the address and title to show after a link; empty if the link's text shows them already."""
     if not title and (not link or _bare(link) == _bare(shown)):
         return ""
     return f" ({_shortened(link, title)})"
 
 
 def _bare(address: str) -> str:
-    """Return an address without what makes no difference for where it leads."""
+    """Return an address without the parts that don't change its target."""
     scheme = address.partition(":")[0].lower()
     if scheme in ("http", "https", "mailto"):
         address = address[len(scheme) + 1 :].removeprefix("//")
@@ -218,7 +218,7 @@ def _shortened(link: str, title: str) -> str:
 
 
 def footnote_mark(label: str) -> str:
-    """Return what stands in the text for a footnote: its number raised, or its name as it was written."""
+    """Return the mark of a footnote: its number as a superscript, or its name as it was written."""
     return label.translate(_RAISED) if label.isascii() and label.isdigit() else f"[^{label}]"
 
 

@@ -1,4 +1,4 @@
-"""From blocks to lines of a width. A block is laid out without regard to its neighbours."""
+"""From blocks to lines of a given width. A block is laid out independently of its neighbors."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from tui.widgets.markdown.lines import EMPTY_LINE, Line, Span, chop, prefixed, r
 from tui.widgets.markdown.table_layout import lay_out_rows
 
 _LEAST: Final = 10
-"""Cells below which nested blocks are not indented any further."""
+"""Nested blocks are not indented further than this, in cells."""
 _DIGITS: Final = 3
 _AIR: Final = 2
-"""Cells between a line of code and the language beside it, at least."""
+"""The least space, in cells, between a line of code and the language beside it."""
 _CODE_EDGE: Final = Span("▏ ", "fence rule")
 _BAR: Final = Span("▎ ", "bar")
 
 
 class _Row:
-    """A line on its way out of the quotes and lists it is in; what they put before it is joined once, at the end."""
+    """A line on its way out of the quotes and lists around it. Their prefixes are joined once, at the end."""
 
     __slots__ = ("edges", "line")
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.edges: list[tuple[Span, bool]] = []
-        """What stands before the line, from the innermost, and whether a quote put it there."""
+        """The prefixes of the line, from the innermost, and whether a quote added each of them."""
 
     def as_line(self) -> Line:
         if not self.edges:
@@ -69,12 +69,12 @@ class _Row:
 def lay_out(
     blocks: Iterable[Placed], width: int, *, after: bool = False, numbers: bool = False
 ) -> list[Line]:
-    """Return `blocks`, one below the other.
+    """Return `blocks` as lines.
 
     Args:
         blocks: what to lay out.
-        width: of the page, in cells.
-        after: whether something stands above them.
+        width: the width of the page in cells.
+        after: whether there is something above them.
         numbers: whether the lines of code are numbered.
     """
     return [row.as_line() for row in _rows(blocks, width, after=after, numbers=numbers)]
@@ -149,7 +149,7 @@ def _code(block: Code, width: int, *, numbers: bool) -> list[Line]:
 
 
 def _labeled(lines: list[Line], label: str, width: int) -> list[Line]:
-    """Say what code is written in: at the right end of its first row where there is room, else on a row above it."""
+    """Show the language of code: at the right end of its first row if it fits, else on a row above it."""
     span = Span(label, "fence-label")
     first = lines[0]
     used = sum(cell_len(one.text) for one in first.spans)
@@ -166,7 +166,7 @@ def _indented(
     is_quote: bool,
     numbers: bool,
 ) -> list[_Row]:
-    """Lay `blocks` out behind the first of `edges` on the first line and the second on the others."""
+    """Lay `blocks` out after the first of `edges` on the first line and the second on the others."""
     first, rest = edges
     inner = width - len(first.text)
     if inner < _LEAST:

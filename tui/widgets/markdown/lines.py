@@ -1,7 +1,7 @@
-"""Styled lines: what a rendered text is made of before colors are known.
+"""Styled lines: a rendered text before its colors are known.
 
-A `Line` names its styles instead of holding colors, so that a change of theme repaints without rendering again, and
-keeps what is needed to copy it as it was written rather than as it was wrapped. Nothing here knows Markdown or widgets.
+A `Line` has style names instead of colors, so that a theme change repaints without rendering again. It also
+keeps what is needed to copy it as it was written rather than wrapped. This module knows nothing of Markdown or widgets.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ _NO_LINE_END: Final = frozenset("（「『【〈《“‘([{")
 
 
 class Span(NamedTuple):
-    """A run of text in one style. `style` holds style names separated by spaces; see `palette`."""
+    """A run of text in one style. `style` contains style names separated by spaces; see `palette`."""
 
     text: str
     style: str = ""
     link: str = ""
     copied: str = ""
-    """What is copied instead of the text; empty for the text itself."""
+    """The text to copy instead; empty for the text itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line as it stands on the screen, without its padding to the right."""
+    """One line on the screen, without the padding at its right."""
 
     spans: tuple[Span, ...] = ()
     fill: str = ""
-    """Style of the rest of the row."""
+    """The style of the rest of the row."""
     lead: int = 0
-    """How many characters at the start are layout: indents, quote bars, padding."""
+    """The number of layout characters at the start: indents, quote bars, padding."""
     copies_lead: bool = False
-    """Whether the lead belongs to the text when it is copied, as the indent of a list does."""
+    """Whether the lead is part of the copied text, like the indent of a list."""
     joint: str | None = None
-    """What stood in the source where this line was wrapped; None when the line ends here."""
+    """The source text at which this line was wrapped; None if the line ends here."""
     note: Span | None = None
-    """What stands quietly at the right end of the row where there is room; it is no part of the text."""
+    """A quiet label at the right end of the row if it fits; not part of the text."""
 
     @property
     def text(self) -> str:
@@ -52,7 +52,7 @@ class Line:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the line is nothing but a drawn one, such as that below the head of a table."""
+        """Whether the line contains only drawn lines, such as the one below the head of a table."""
         return bool(self.spans) and all(span.style.endswith("rule") for span in self.spans)
 
 
@@ -61,7 +61,7 @@ _TAB: Final = 4
 
 
 def expand_tabs(spans: Sequence[Span]) -> Sequence[Span]:
-    """Return `spans` with every tab as spaces up to its column; a terminal would jump. Copied, they are tabs again."""
+    """Return `spans` with every tab expanded to spaces, because a terminal would jump. They are copied as tabs."""
     if not any("\t" in span.text for span in spans):
         return spans
     expanded: list[Span] = []
@@ -80,7 +80,7 @@ def expand_tabs(spans: Sequence[Span]) -> Sequence[Span]:
 
 
 def restyled(spans: Iterable[Span], style: str) -> tuple[Span, ...]:
-    """Return `spans` with `style` put under their own styles."""
+    """Return `spans` with `style` under their own styles."""
     if not style:
         return tuple(spans)
     return tuple(
@@ -123,7 +123,7 @@ def slice_spans(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
 
 
 def clipped_spans(spans: Sequence[Span], width: int) -> list[Span]:
-    """Return `spans` cut to `width` cells, with an ellipsis where something was cut."""
+    """Return `spans` truncated to `width` cells, with an ellipsis if anything was cut."""
     text = "".join(span.text for span in spans)
     if cell_len(text) <= width:
         return list(spans)
@@ -147,7 +147,7 @@ class _Break(NamedTuple):
 
 
 def _breaks(text: str, width: int) -> list[_Break]:
-    """Return where `text`, a single line, breaks into lines of at most `width` cells."""
+    """Return the positions at which `text`, a single line, breaks into lines of at most `width` cells."""
     breaks: list[_Break] = []
     start, used = 0, 0
     for match in _TOKENS.finditer(text):
@@ -180,7 +180,7 @@ def _breaks(text: str, width: int) -> list[_Break]:
 def _split_long(
     text: str, start: int, end: int, width: int, breaks: list[_Break]
 ) -> tuple[int, int]:
-    """Break `text[start:end]`, which has nowhere better to break, between any two graphemes."""
+    """Break `text[start:end]`, which has no better place, between any two graphemes."""
     piece = text[start:end]
     if piece.isascii():
         for position in range(start, end - width, width):
@@ -197,7 +197,7 @@ def _split_long(
 
 
 def _pieces(token: str) -> Iterator[tuple[str, int]]:
-    """Split a word where a line may break inside of it: around wide characters, as CJK text is set."""
+    """Split a word where a line may break within it: around wide characters, as is usual in CJK text."""
     if token.isascii():
         yield token, len(token)
         return
@@ -221,7 +221,7 @@ def _pieces(token: str) -> Iterator[tuple[str, int]]:
 
 
 def wrap(spans: Sequence[Span], width: int) -> list[Line]:
-    """Return `spans` as lines of at most `width` cells; a newline in them is kept."""
+    """Return `spans` as lines of at most `width` cells; newlines in them are kept."""
     width = max(1, width)
     spans = expand_tabs(spans)
     text = "".join(span.text for span in spans)
@@ -235,7 +235,7 @@ def wrap(spans: Sequence[Span], width: int) -> list[Line]:
 
 
 def _cut(spans: Sequence[Span], breaks: Sequence[_Break]) -> list[Line]:
-    """Return the lines that `breaks`, in order, cut `spans` into; a span is looked at once for each line it is in."""
+    """Return the lines into which `breaks`, in order, cut `spans`. Each span is visited once per line."""
     lines: list[Line] = []
     number = position = 0
     for start, end, joint in breaks:
@@ -248,7 +248,7 @@ def _cut(spans: Sequence[Span], breaks: Sequence[_Break]) -> list[Line]:
             last += 1
         cut = slice_spans(spans[number:last], start - position, end - position)
         if joint:
-            # A tab at which the line was wrapped is a tab when it is copied, like any other.
+            # A tab at which the line was wrapped is copied as a tab, like any other.
             near = spans[number : last + len(joint)]
             gap = slice_spans(near, end - position, end - position + len(joint))
             joint = "".join(span.copied or span.text for span in gap)
@@ -263,7 +263,7 @@ def _row_breaks(row: str, width: int) -> Sequence[_Break]:
 
 
 def chop(spans: Sequence[Span], width: int) -> list[Line]:
-    """Return one line of code as lines of exactly `width` cells but the last; spaces are kept."""
+    """Return one line of code as lines of exactly `width` cells, except the last; spaces are kept."""
     width = max(2, width)
     spans = expand_tabs(spans)
     text = "".join(span.text for span in spans)
@@ -276,9 +276,9 @@ def chop(spans: Sequence[Span], width: int) -> list[Line]:
 
 
 def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: int | None) -> str:
-    """Return what is copied from the character `start` of line `first` to `end` of line `last`.
+    """Return the text to copy from the character `start` of line `first` to `end` of line `last`.
 
-    Wrapped lines are joined again, and layout such as quote bars is left out. `end` None means the end of the line.
+    Wrapped lines are joined, and layout such as quote bars is left out. `end` None means the end of the line.
     """
     parts: list[str] = []
     joined = False
@@ -300,7 +300,7 @@ def copied_text(lines: Sequence[Line], first: int, last: int, start: int, end: i
 
 
 def span_at(line: Line, x: int) -> tuple[Span, int] | None:
-    """Return the span under cell `x` of a line, and the cell inside of that span."""
+    """Return the span under cell `x` of a line, and the cell within that span."""
     if x < 0:
         return None
     for span in line.spans:

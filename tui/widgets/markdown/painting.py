@@ -1,4 +1,4 @@
-"""Puts a styled line on a row of the screen: colors, padding, marked ranges. Decides nothing about layout."""
+"""Paints a styled line on a row of the screen: colors, padding, marked ranges. Makes no layout decisions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.widgets.markdown.palette import Palette
 
 
 class Mark(NamedTuple):
-    """A range of characters of a line that is drawn over, such as a selection; `end` -1 is the end of the line."""
+    """A range of characters to highlight, such as a selection; an `end` of -1 is the end of the line."""
 
     start: int
     end: int
@@ -23,7 +23,7 @@ class Mark(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """Style names that lie under and over the styles of a line."""
+    """Style names under and over the styles of a line."""
 
     under: str = ""
     over: str = ""
@@ -71,7 +71,7 @@ def _pieces(line: Line, marks: Iterable[Mark]) -> Iterator[tuple[Iterable[Span],
 
 
 def _marked(length: int, marks: Iterable[Mark]) -> list[Style | None]:
-    """Return what is drawn over each character of a line; where marks overlap, the last one wins."""
+    """Return the style over each character of a line. If marks overlap, the last one applies."""
     over: list[Style | None] = [None] * length
     for start, end, style in marks:
         start, end = max(0, start), length if end < 0 else min(end, length)

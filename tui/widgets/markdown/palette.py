@@ -1,7 +1,7 @@
-"""The style names that rendered lines use, their colors in CSS, and the way from one to the other.
+"""The style names of rendered lines, their colors in CSS, and the conversion between them.
 
-The names are component classes of one widget, so that a theme (or a user's CSS) decides every color, and only one
-widget pays for them when the theme changes.
+The names are component classes of one widget, so that a theme (or a user's CSS) sets every color, and only one
+widget is restyled when the theme changes.
 """
 
 from __future__ import annotations
@@ -72,21 +72,21 @@ COMPONENT_CLASSES: Final = frozenset(_PREFIX + name for name in _RULES)
 
 
 def component_css(widget_type: str) -> str:
-    """Return the default CSS of every style name for the widget type that carries them."""
+    """Return the default CSS of every style name for the widget type with the component classes."""
     return "\n".join(
         f"{widget_type} > .{_PREFIX}{name} {{ {rules} }}" for name, rules in _RULES.items()
     )
 
 
 class Palette:
-    """Turns style names into colors of the theme in force; `clear` it when the theme changes."""
+    """Converts style names to colors of the current theme. Call `clear` when the theme changes."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._visual: dict[str, Style] = {}
         self._rich: dict[tuple[str, Style | None], RichStyle] = {}
         self.version = 0
-        """Grows when the colors change."""
+        """Increases when the colors change."""
 
     def visual(self, names: str) -> Style:
         """Return the style of `names` (separated by spaces), later ones over earlier ones."""
@@ -97,7 +97,7 @@ class Palette:
         return style
 
     def style(self, names: str, over: Style | None = None) -> RichStyle:
-        """Return the style of `names` for a strip, with `over` laid on top of it."""
+        """Return the style of `names` for a strip, with `over` on top of it."""
         key = (names, over)
         style = self._rich.get(key)
         if style is None:
@@ -107,7 +107,7 @@ class Palette:
         return style
 
     def mark(self, name: str) -> Style:
-        """Return what `name` alone says, to be laid over another style."""
+        """Return the style of `name` alone, to be put over another style."""
         return Style.from_styles(self._widget.get_component_styles(_PREFIX + name))
 
     def clear(self) -> None:

@@ -1,7 +1,7 @@
-"""From Markdown source to blocks, with nothing of the source thrown away.
+"""From Markdown source to blocks, without discarding anything from the source.
 
-markdown-it finds the blocks; running text is parsed only for blocks that are built. HTML is text like any other, and
-single newlines stay. A list is cut into items and a table into rows, so that a growing one need not be parsed again.
+markdown-it finds the blocks. Running text is parsed only for blocks that are built. HTML is treated as text, and
+single newlines are kept. Lists are split into items and tables into rows, so that growing ones need not be parsed again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _DEFINITION: Final = re.compile(
     re.VERBOSE,
 )
 _MOST_INLINE: Final = 12_000
-"""What the running text of one unit, or one row of a table, may weigh; see `inline_weight`."""
+"""The most that the running text of one unit or table row may weigh; see `inline_weight`."""
 _FORMULA_WEIGHT: Final = 4
 _LONGEST_DEFINITION: Final = 1_000
 _FOOTNOTE: Final = "footnote_reference_open"
@@ -65,7 +65,7 @@ _MATH_BLOCK: Final = {"$$": "$$", "\\[": "\\]"}
 
 @dataclass(slots=True)
 class OpenList:
-    """A list of which items have been built already, and which may go on."""
+    """A list with items that have been built, and that may continue."""
 
     kind: str
     next_number: int
@@ -73,19 +73,19 @@ class OpenList:
 
 
 class Unit(NamedTuple):
-    """A stretch of top-level source that no other text can change: a block, one item of a list, or one table."""
+    """A stretch of top-level source that no other text can change: a block, one list item, or one table."""
 
     line: int
     """The first line."""
     kind: str
     first: int
     last: int
-    """The tokens, without the token after the last."""
+    """The tokens, as the first and the one after the last."""
     list_kind: str = ""
 
 
 def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Take a displayed formula as it is written, for markdown-it's block parser; it ends at a blank line at the latest."""
+    """Parse a displayed formula as it is written, for markdown-it's block parser. It ends at a blank line at the latest."""
     text = state.getLines(start, start + 1, state.blkIndent, False).strip()
     closing = _MATH_BLOCK.get(text[:2])
     if closing is None or (silent and len(text) > 2) or state.is_code_block(start):
@@ -128,13 +128,13 @@ def _parser(verbatim: bool) -> MarkdownIt:
 
 
 def warm_up() -> None:
-    """Import and build what the first reply would wait for; may run in a thread."""
+    """Import and build everything that the first reply would otherwise wait for. May run in a thread."""
     _parser(verbatim=False).parse("`warm` https://a.example")
     readable(r"$\frac{a}{b}$")
 
 
 class BlockParse:
-    """One parse of a stretch of source: its units, and the blocks that they become."""
+    """One parse of a stretch of source: its units, and the blocks built from them."""
 
     def __init__(self, source: str, *, verbatim: bool, env: dict[str, Any]) -> None:
         self._parser = _parser(verbatim)
@@ -145,7 +145,7 @@ class BlockParse:
         self._open_list: OpenList | None = None
         self._spent = 0
         self.definitions: dict[str, str] = {}
-        """Link definitions that were met while building, by label."""
+        """Link definitions found while building, by label."""
         self._parser.block.parse(source, self._parser, {}, self.tokens)
         self.units = list(self._find_units())
 
@@ -173,18 +173,18 @@ class BlockParse:
             item = end
 
     def end(self, unit: Unit) -> int:
-        """Return the line after the last one of a unit."""
+        """Return the line after the last line of a unit."""
         lines = self.tokens[unit.first].map
         return lines[1] if lines else unit.line
 
     def offset(self, line: int) -> int:
-        """Return the character at which a line begins."""
+        """Return the offset of the first character of a line."""
         return sum(len(text) + 1 for text in self.lines[:line])
 
     # Building
 
     def build(self, units: Iterable[Unit], open_list: OpenList | None) -> list[Placed]:
-        """Return the blocks of top-level `units`; the first of them may go on with `open_list`."""
+        """Return the blocks of top-level `units`. The first of them may continue `open_list`."""
         placed: list[Placed] = []
         current = None if open_list is None else replace(open_list)
         for unit in units:
@@ -200,7 +200,7 @@ class BlockParse:
         return placed
 
     def open_list_before(self, unit: Unit) -> OpenList | None:
-        """Return the list that the unit after those that were built last goes on with, if it does."""
+        """Return the list that the unit after the last built ones continues, if it does."""
         if unit.kind != "item" or self._open_list is None or self._open_list.kind != unit.list_kind:
             return None
         return replace(self._open_list, gap=self._is_blank(unit.line - 1))
@@ -260,7 +260,7 @@ class BlockParse:
         return "\n".join(self.lines[start:end])
 
     def _skipped(self, token: Token) -> tuple[Placed, ...]:
-        """Return the text that markdown-it leaves out where blocks are nested too deeply."""
+        """Return the text that markdown-it omits where blocks are nested too deeply."""
         text = self._raw(token).strip(" \t\n>")
         return (Placed(Plain(text)),) if text else ()
 
@@ -288,7 +288,7 @@ class BlockParse:
         return _formula(source) if affordable else sanitize(source)
 
     def _affords(self, weight: int) -> bool:
-        """Whether what weighs so much is still looked at in this unit or row; what is not stays as it was written."""
+        """Whether text of this weight is still parsed in this unit or row; otherwise it stays as it was written."""
         if self._spent + weight > _MOST_INLINE:
             return False
         self._spent += weight
@@ -341,7 +341,7 @@ class BlockParse:
     # Tables
 
     def table(self, first: int, last: int) -> Table:
-        """Return the table whose tokens are `first` to `last`."""
+        """Return the table with the tokens `first` to `last`."""
         rows: list[tuple[Spans, ...]] = []
         alignments: list[str] = []
         cells: list[Spans] = []
@@ -362,13 +362,13 @@ class BlockParse:
         return table
 
     def _row(self, cells: list[Spans], line: int) -> tuple[Spans, ...]:
-        """Return the cells of a row without those that markdown-it makes up where the row is short."""
+        """Return the cells of a row without those that markdown-it adds to a short row."""
         while len(cells) > 1 and not cells[-1]:
             cells.pop()
         return self._with_surplus(tuple(cells), line)
 
     def _with_surplus(self, cells: tuple[Spans, ...], line: int) -> tuple[Spans, ...]:
-        """Put cells beyond the last column, which Markdown drops, into the last column."""
+        """Append cells beyond the last column, which Markdown drops, to the last column."""
         text = self.lines[line]
         text = text[_QUOTE_MARKS.match(text).end() :].strip()  # type: ignore[union-attr]
         parts = _CELL_EDGE.split(text)
@@ -384,7 +384,7 @@ class BlockParse:
 
 
 def code_blocks(token: Token, *, gap: bool) -> list[Placed]:
-    """Return a fence or an indented block as its stretches of code."""
+    """Return a fence or an indented block as stretches of code."""
     content = token.content.removesuffix("\n")
     label = sanitize(token.info.strip())
     parts = stretches(content.split("\n") if token.content else [])
@@ -408,20 +408,20 @@ def code_blocks(token: Token, *, gap: bool) -> list[Placed]:
 
 
 def _formula(source: str) -> str:
-    """Return a displayed formula as readable text where that is possible, otherwise as it was written."""
+    """Return a displayed formula as readable text if possible, otherwise as it was written."""
     match = _FORMULA.fullmatch(source.strip())
     text = readable(match["formula"]) if match is not None else None
     return sanitize(source if match is None or text is None else text + match["end"])
 
 
 def language_of(info: str) -> str:
-    """Return the language that the text behind an opening fence names: `python title="x"` is python."""
+    """Return the language in the text after an opening fence: `python title="x"` is python."""
     words = re.split(r"[\s,{:]+", info.strip(" {."), maxsplit=1)
     return words[0].lower() if words else ""
 
 
 def references(definitions: dict[str, str]) -> dict[str, Any]:
-    """Return link definitions as markdown-it's inline parser wants them."""
+    """Return link definitions in the form that markdown-it's inline parser needs."""
     from markdown_it.common.utils import normalizeReference
 
     parser = _parser(verbatim=False)
@@ -442,7 +442,7 @@ def _number(item: Token) -> int:
 
 
 def _close(tokens: Sequence[Token], number: int) -> int:
-    """Return the number of the token after the block that token `number` opens."""
+    """Return the index of the token after the block that token `number` opens."""
     if tokens[number].nesting != 1:
         return number + 1
     level = tokens[number].level

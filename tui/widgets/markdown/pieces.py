@@ -1,4 +1,4 @@
-"""A text taken apart for copying: its blocks as they were written and as they are shown, and the code in it."""
+"""A text split up for copying: its blocks, as source and as displayed, and the code in it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tui.widgets.markdown.parser import BlockParse, Unit, language_of, reference
 from tui.widgets.markdown.weight import reach
 
 MOST: Final = 24_000
-"""What a text may weigh that is parsed in one go, in characters of plain prose."""
+"""The most that a text parsed in one go may weigh, in characters of plain prose."""
 _MOST_FOR_BLOCKS: Final = 60_000
-"""Characters of a text beyond which its blocks are not told apart: that would stop the screen."""
+"""The blocks of longer texts, in characters, are not told apart, because that would block the screen."""
 _OPENING: Final = re.compile(
     r"^(?P<before>[ \t>]*)(?P<mark>`{3,}(?=[^`\n]*$)|~{3,})(?P<info>.*)$", re.MULTILINE
 )
 
 
 class CodeText(NamedTuple):
-    """A block of code, without its fence and what it stands in."""
+    """A block of code, without its fence and the containers around it."""
 
     text: str
     language: str
-    """As it was written behind the fence; empty where nothing was."""
+    """The info string after the opening fence; empty if there is none."""
 
 
 class Piece(NamedTuple):
@@ -38,12 +38,12 @@ class Piece(NamedTuple):
     shown: str
     first_row: int
     end_row: int
-    """The rows that it takes, without the one at the end."""
+    """The rows of the block, excluding the end of the range."""
 
 
 @lru_cache(maxsize=4)
 def code_texts(text: str, *, verbatim: bool = False) -> tuple[CodeText, ...]:
-    """Return all code blocks of a text in order, those inside of lists and quotes too."""
+    """Return all code blocks of a text in order, including those in lists and quotes."""
     text = sanitize(text)
     if reach(text, MOST) < len(text):
         return tuple(_fenced(text))
@@ -56,7 +56,7 @@ def code_texts(text: str, *, verbatim: bool = False) -> tuple[CodeText, ...]:
 
 
 def _fenced(text: str) -> Iterator[CodeText]:
-    """Yield the fences of a text that is too heavy for Markdown, whatever they stand in."""
+    """Yield the fences of a text that is too heavy for Markdown, in any container."""
     position = 0
     while (opening := _OPENING.search(text, position)) is not None:
         mark = opening["mark"]
@@ -70,7 +70,7 @@ def _fenced(text: str) -> Iterator[CodeText]:
 
 
 def _without(code: str, before: str) -> str:
-    """Return `code` without what stands before each of its lines, as far as it does."""
+    """Return `code` with the prefix `before` removed from each line that has it."""
     if not before:
         return code
     return re.sub(
@@ -79,9 +79,9 @@ def _without(code: str, before: str) -> str:
 
 
 def pieces(text: str, width: int, *, verbatim: bool, numbers: bool) -> tuple[Piece, ...]:
-    """Return the blocks of a text that is laid out `width` cells wide, with or without `numbers` of code lines.
+    """Return the blocks of a text that is laid out `width` cells wide, with or without line numbers of code.
 
-    There are none where telling them apart would take too long.
+    Empty if telling them apart would take too long.
     """
     source = sanitize(text.replace("\r\n", "\n").replace("\r", "\n"))
     if reach(source, MOST) < len(source):
@@ -113,13 +113,14 @@ def shown_blocks(
     verbatim: bool,
     numbers: bool,
 ) -> tuple[Piece, ...]:
-    """Return the blocks of a text that is shown in `lines`; one for all of it where it is no Markdown, or too long to tell them apart.
+    """Return the blocks of a text that is shown in `lines`; a single block if the text isn't Markdown, or too long to tell its
+    blocks apart.
 
     Args:
         source: the text as it was written.
-        lines: it takes.
-        width: of them, in cells.
-        is_markdown: whether the lines are of rendered text rather than of its source.
+        lines: the lines of the text.
+        width: the width of the lines in cells.
+        is_markdown: whether the lines show rendered text rather than its source.
         verbatim: whether it is shown as it was typed.
         numbers: whether the lines of code are numbered.
     """
@@ -133,13 +134,13 @@ def shown_blocks(
 
 
 def as_shown(lines: list[Line]) -> str:
-    """Return what `lines` say, without drawn lines."""
+    """Return the text of `lines`, without drawn lines."""
     kept = [line for line in lines if not line.is_drawn]
     return copied_text(kept, 0, len(kept) - 1, 0, None)
 
 
 def _groups(units: list[Unit]) -> Iterator[list[Unit]]:
-    """Put the items of a list together; any other unit stands by itself."""
+    """Group the items of a list together. Any other unit is a separate group."""
     for (is_item, _), group in groupby(
         units, key=lambda unit: (unit.kind == "item", unit.list_kind)
     ):

@@ -1,4 +1,4 @@
-"""The source of a text as lines, wrapped and otherwise as it was written; cheap while the text grows."""
+"""The source of a text as lines, wrapped but otherwise as it was written; cheap while the text grows."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tui.widgets.markdown.document import WAITING, Lines
 from tui.widgets.markdown.lines import Line, Span, wrap
 
 _PIECE: Final = 4_000
-"""Characters that are wrapped between two looks at the clock; a longer line is wrapped in pieces."""
+"""Characters wrapped before the time is checked again; a longer line is wrapped in pieces."""
 
 
 class RawText:
-    """Lays a growing source out; what is complete is wrapped once."""
+    """Lays out a growing source; complete lines are wrapped once."""
 
     def __init__(self) -> None:
         self._width = 0
         self._upto = 0
         self._settled: list[Line] = []
         self.is_waiting = False
-        """Whether `lines` ran out of its time: call it again for more."""
+        """Whether `lines` ran out of time; call it again for the rest."""
 
     def lines(self, source: str, width: int, *, budget_s: float = math.inf) -> Lines:
-        """Return `source`, which only grows from one call to the next, at `width` cells.
+        """Return `source` at `width` cells. Between calls, the source only grows.
 
-        After about `budget_s` seconds what is ready is returned, and `is_waiting` says so.
+        After about `budget_s` seconds, what is ready is returned, and `is_waiting` is true.
         """
         if width != self._width:
             self._width, self._upto, self._settled = width, 0, []
@@ -50,13 +50,13 @@ class RawText:
         return Lines(self._settled, self._wrapped(source[self._upto :]))
 
     def _cut(self, source: str) -> int:
-        """Return where the next piece ends; 0 where nothing is complete. It depends on nothing but the source."""
+        """Return the end of the next piece; 0 if nothing is complete. It depends only on the source."""
         limit = self._upto + _PIECE
         if len(source) < limit:
             end = source.rfind("\n", self._upto) + 1
         else:
             end = source.rfind("\n", self._upto, limit) + 1
-            # A carriage return and the newline behind it are one line end.
+            # A carriage return and the newline after it are one line end.
             end = end or (limit - 1 if source[limit - 1] == "\r" else limit)
         return end if end > self._upto else 0
 

@@ -1,4 +1,4 @@
-"""Finds a phrase in laid-out lines, also where it was wrapped from one line to the next, and in nothing but what is shown."""
+"""Finds a phrase in laid-out lines, across line wraps, and only in visible text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tui.widgets.markdown.document import Lines
 from tui.widgets.markdown.lines import Line
 
 _CHUNK: Final = 50
-"""Lines that are searched between two looks at the clock."""
+"""Lines searched before the time is checked again."""
 Hit = list[tuple[int, int, int]]
-"""The places of one hit: line, first character, end; more than one where the phrase is wrapped."""
+"""The places of one match: line, first character, end; more than one if the phrase is wrapped."""
 
 
 def fold(text: str) -> str:
-    """Return `text` without the difference of upper and lower case, every character where it was."""
+    """Return `text` in a form that ignores case, with every character at the same position."""
     folded = text.casefold()
     if len(folded) == len(text):
         return folded
@@ -25,7 +25,7 @@ def fold(text: str) -> str:
 
 
 def shown_text(lines: Sequence[Line]) -> str:
-    """Return what a reader can find in `lines`: wrapped lines joined again, layout left out."""
+    """Return the searchable text of `lines`: wrapped lines joined, layout left out."""
     parts: list[str] = []
     continues = False
     for line in lines:
@@ -40,7 +40,7 @@ def _skipped(line: Line, *, continues: bool) -> int:
 
 
 class _Finder:
-    """Takes lines one by one. Of those that were wrapped it keeps only what may still be the beginning of a hit."""
+    """Reads lines one by one. Of wrapped lines, it keeps only text in which a match may still start."""
 
     def __init__(self, needle: str) -> None:
         self._needle = needle
@@ -49,18 +49,18 @@ class _Finder:
     def _forget(self) -> None:
         self._text = ""
         self._parts: list[tuple[int, int, int]] = []
-        """The lines of `_text`: number, first character that is no layout, and length from there."""
+        """The lines of `_text`: number, first character after the layout, and length from there."""
         self._continues = False
 
     def copy(self) -> _Finder:
-        """Return one that goes on from the same line."""
+        """Return a finder that continues from the same line."""
         other = _Finder(self._needle)
         other._text, other._parts = self._text, list(self._parts)
         other._continues = self._continues
         return other
 
     def hits(self, number: int, line: Line) -> list[Hit]:
-        """Return the hits that end in `line`, which has that number and follows the one before."""
+        """Return the matches that end in `line`, which has the given number and follows the previous line."""
         if not self._needle:
             return []
         skip = _skipped(line, continues=self._continues)
@@ -90,7 +90,7 @@ class _Finder:
         return hit
 
     def _drop(self, count: int) -> None:
-        """Forget the first `count` characters, in which no further hit can begin."""
+        """Remove the first `count` characters, in which no further match can start."""
         self._text = self._text[count:]
         while self._parts and count:
             number, skip, length = self._parts[0]
@@ -103,7 +103,7 @@ class _Finder:
 
 
 class LineHits:
-    """The hits of one phrase in lines that may still grow. Settled lines are looked at once, as many as there is time for."""
+    """The matches of one phrase in lines that may still grow. Settled lines are searched once, as time allows."""
 
     def __init__(self, query: str) -> None:
         self._needle = fold(query)
@@ -114,14 +114,14 @@ class LineHits:
         self._finder = _Finder(self._needle)
         self._upto = self._count = 0
         self._open: list[int] = []
-        """The rows that were marked for hits that end in lines that may still change."""
+        """The rows marked for matches that end in lines that may still change."""
         self.marks: dict[int, list[tuple[int, int, int]]] = {}
-        """By row: the first character of a hit, its end, and the number of the hit."""
+        """By row: the first character of a match, its end, and the number of the match."""
         self.rows: list[int] = []
-        """The row at which each hit begins."""
+        """The row in which each match starts."""
 
     def update(self, lines: Sequence[Line], deadline: float = math.inf) -> bool:
-        """Find the hits in `lines`; return whether that was done before `deadline`."""
+        """Find the matches in `lines`; return whether that was done before `deadline`."""
         settled = lines.settled if isinstance(lines, Lines) else lines
         stable = lines.upto if isinstance(lines, Lines) else len(lines)
         if settled is not self._settled or stable < self._upto:

@@ -1,6 +1,6 @@
-"""Tables: columns that fit the width, or one record below the other where they can't.
+"""Tables: as columns if they fit the width, otherwise as a list of records.
 
-Widths are taken from the first rows only, so that a table of thousands of rows is not laid out anew for each.
+Only the first rows determine the widths, so that a table of thousands of rows is not laid out again for each row.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tui.widgets.markdown.lines import (
 )
 
 MEASURED_ROWS: Final = 200
-"""Rows that decide on the widths of the columns."""
+"""The number of rows that determine the widths of the columns."""
 _LEAST: Final = 6
-"""Cells of a column below which a table is shown as records."""
+"""If a column would be narrower than this, in cells, the table is shown as records."""
 _LONGEST_NAME: Final = 100
-"""Cells of a column's name in a record: it stands there again for each row."""
+"""The largest width of a column's name in a record, in cells; it is repeated for each row."""
 _EDGE: Final = Span(" │ ", "rule", copied="   ")
 
 
 def column_widths(table: Table, width: int) -> tuple[int, ...]:
-    """Return the cells of each column, or nothing where the table does not fit `width` as columns."""
+    """Return the width of each column in cells, or nothing if the table doesn't fit `width` as columns."""
     widths = table.widths.get(width)
     if widths is None:
         widths = table.widths[width] = _fitted(table, width)
@@ -55,7 +55,7 @@ def _fitted(table: Table, width: int) -> tuple[int, ...]:
 
 
 def _shrunk(wanted: list[int], room: int) -> tuple[int, ...]:
-    """Share `room`: columns that need less than an even share get what they need, the others the rest evenly."""
+    """Distribute `room`: columns that need less than an equal share get what they need, the others share the rest equally."""
     widths = [0] * len(wanted)
     open_columns = sorted(range(len(wanted)), key=wanted.__getitem__)
     while open_columns:
@@ -67,7 +67,7 @@ def _shrunk(wanted: list[int], room: int) -> tuple[int, ...]:
 
 
 def lay_out_rows(block: TableRows, width: int) -> list[Line]:
-    """Return a stretch of rows as lines, the header above them where the stretch has it."""
+    """Return a stretch of rows as lines, below the header if the stretch includes it."""
     table = block.table
     widths = column_widths(table, width)
     if not widths:
@@ -121,7 +121,7 @@ def _aligned(spans: Spans, alignment: str, width: int) -> list[Span]:
 
 
 def _records(block: TableRows, width: int) -> list[Line]:
-    """Return rows as one `name: value` below the other."""
+    """Return rows as records of `name: value` lines."""
     lines: list[Line] = []
     names = [clipped_spans(restyled(cell, "th"), _LONGEST_NAME) for cell in block.table.header]
     is_clipped = any(name and name[-1].text == "…" for name in names)

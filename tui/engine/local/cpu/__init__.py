@@ -1,1 +1,1 @@
-"""Kernels of a CPU: linear layers, attention and norms that were the fastest at load, checked, and taken out again when asked to."""
+"""CPU kernels: linear layers, attention, and norms chosen by speed on load, verified, and removable."""

@@ -43,7 +43,7 @@ _HARMLESS: Final = frozenset(
 
 
 def use(model: PreTrainedModel, kernels: Native) -> bool:
-    """Have a model attend with these products; return whether it does now."""
+    """Make a model use this attention; return whether it does."""
     if getattr(model.config, "_attn_implementation", None) != _STOCK:
         return False
 
@@ -76,7 +76,7 @@ def use(model: PreTrainedModel, kernels: Native) -> bool:
         model.set_attn_implementation(NAME)
     except ValueError as error:
         # A part of it computes attention in its own way, and says so.
-        failures.log(_log, logging.INFO, "the model's attention stays", error)
+        failures.log(_log, logging.INFO, "the model's attention is kept", error)
         model.set_attn_implementation(_STOCK)
         return False
     return True
@@ -106,7 +106,7 @@ def _mask(
     if is_plain:
         return None
     if 1 < q_length < kv_length:
-        # None stands for what is left out above, and for nothing else.
+        # None only represents the cases omitted above.
         options["allow_is_causal_skip"] = False
     make: Any = sdpa_mask
     made: Tensor | None = make(
@@ -135,7 +135,7 @@ def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
 
 
 def stop_using(model: PreTrainedModel) -> None:
-    """Have a model attend as it did before."""
+    """Restore a model's original attention."""
     model.set_attn_implementation(_STOCK)
 
 

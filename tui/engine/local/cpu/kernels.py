@@ -1,4 +1,4 @@
-"""Puts faster layers into a model on a CPU when it is loaded, and takes them out again.
+"""Installs faster layers into a model on a CPU when it is loaded, and removes them again.
 
 Which kernel is faster for how many rows is measured here, on the model's own shapes: they rank differently on each kind of
 CPU. A model that is not of plain layers, or not on the CPU alone, stays as it is. Imports torch.
@@ -45,7 +45,7 @@ _KEPT_WHOLE: Final = ("lm_head",)
 
 @dataclass(slots=True)
 class Installed:
-    """The layers that were put into a model.
+    """The layers installed into a model.
 
     Attributes:
         native: whether products compiled here are used.
@@ -64,12 +64,12 @@ class Installed:
         return len(self._places)
 
     def put(self, parent: nn.Module, name: str, layer: nn.Module) -> None:
-        """Put a layer in another's place."""
+        """Replace a layer with another."""
         self._places.append((parent, name, getattr(parent, name)))
         setattr(parent, name, layer)
 
     def undo(self) -> None:
-        """Put the original layers back; those that were quantised had to be given up, and stay."""
+        """Restore the original layers, except quantized ones, whose originals no longer exist."""
         for parent, name, original in reversed(self._places):
             if original.weight is not None:
                 setattr(parent, name, original)
@@ -85,18 +85,18 @@ def install(
     kernels: Native | None,
     tell: Tell = lambda _done, _total: None,
 ) -> Installed:
-    """Put faster linear layers, norms and attention into a model.
+    """Install faster linear layers, norms, and attention into a model.
 
     Args:
         model: a transformers model; must be on the CPU.
         quantization: `int8` or `int4` to hold the weights in fewer bits; anything else leaves them as they are.
         kernels: the products that were compiled here; None for torch's own.
-        tell: told how many layers of how many are quantised; may raise, and the model is of no use then.
+        tell: told how many layers of how many are quantized; may raise, and the model is of no use then.
     """
     if kernels is not None:
         kernels.use_threads(torch.get_num_threads())
     if quantization in (INT8, INT4):
-        made = _quantised(model, quantization, kernels, tell)
+        made = _quantized(model, quantization, kernels, tell)
     else:
         made = _as_they_are(list(_plain_layers(model)), kernels)
     is_16_bit = input_weights(model).dtype is torch.bfloat16
@@ -111,7 +111,7 @@ def install(
 def _as_they_are(
     layers: list[tuple[nn.Module, str, nn.Linear]], kernels: Native | None
 ) -> Installed:
-    # float32 is what all kernels are best at. A model may hold some layers in it, or in 8 bits.
+    # All kernels are fastest in float32. A model may store some layers in it, or in 8 bits.
     layers = [entry for entry in layers if entry[2].weight.dtype is torch.bfloat16]
     if not layers:
         return Installed()
@@ -125,7 +125,7 @@ def _as_they_are(
     for parent, name, layer in layers:
         made.put(parent, name, linear.DenseLinear(layer, many_from, chosen))
     _log.info(
-        "linear layers: %d, compiled here: %s, float32 from %d rows",
+        "linear layers: %d, compiled locally: %s, float32 from %d rows",
         made.count,
         made.native,
         many_from,
@@ -156,7 +156,7 @@ def _most_common(layers: list[tuple[nn.Module, str, nn.Linear]]) -> nn.Linear:
     return next(one for _, _, one in layers if (one.out_features, one.in_features) == shape)
 
 
-def _quantised(
+def _quantized(
     model: PreTrainedModel, quantization: str, kernels: Native | None, tell: Tell
 ) -> Installed:
     made = Installed(kernels is not None)

@@ -47,7 +47,7 @@ class Weights(Protocol):
 
 
 class FastLinear(nn.Module):
-    """Takes the place of a linear layer. Its parameters stay the same objects, so that shared weights stay shared."""
+    """Replaces a linear layer. Its parameters stay the same objects, so that shared weights stay shared."""
 
     def __init__(self, weights: Weights, bias: nn.Parameter | None, many_from: int) -> None:
         """Make a layer.

@@ -36,7 +36,7 @@ class _UnloadableError(Exception):
 
 
 class Native:
-    """The compiled products. All take inputs of any floating type, and return what PyTorch's would."""
+    """The compiled matrix products. All accept inputs of any floating type and return the same as PyTorch's."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._bfloat16 = library.product_bfloat16
@@ -70,7 +70,7 @@ class Native:
             weights: of shape `(outputs, columns)`; what `can_multiply` says of them must hold.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         _check(can_multiply(weights))
         return _product(self._bfloat16, x, weights, None, weights.shape[1])
@@ -79,7 +79,7 @@ class Native:
         """Return the product with weights in 8 bits and a scale in bfloat16 for each output.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         import torch
 
@@ -97,7 +97,7 @@ class Native:
             scales: of shape `(outputs, columns / GROUP, 2)` in bfloat16: scale and offset of each group.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         _check_int4(weights, scales)
         return _product(self._int4, x, weights, scales, weights.shape[1] * GROUP)
@@ -106,7 +106,7 @@ class Native:
         """Return weights in 4 bits, some rows of what `int4` takes, in float32.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         import torch
 
@@ -126,7 +126,7 @@ class Native:
             epsilon: is added to the mean square.
 
         Raises:
-            ValueError: sizes or types are others.
+            ValueError: the sizes or types don't match.
         """
         import torch
 
@@ -204,7 +204,7 @@ def can_attend(query: Tensor, key: Tensor, value: Tensor) -> bool:
 
 
 def build(folder: Path) -> Native | None:
-    """Return the products, compiled and tried if they are not in a folder yet; None where that is not possible.
+    """Return the products, compiling and testing them if they aren't in the folder yet; None if that isn't possible.
 
     Args:
         folder: where compiled libraries are kept.
@@ -220,10 +220,10 @@ def build(folder: Path) -> Native | None:
             return _loaded(store.take())
         except _UnloadableError as error:
             # As it was written, but made for another system: its C library is older, say.
-            _log.warning("the kept kernels are made anew: %s", error)
+            _log.warning("rebuilding the saved kernels: %s", error)
             return _loaded(store.make_anew())
     except (LibraryError, OSError, _UnloadableError) as error:
-        _log.warning("the kernels for this CPU are not used: %s", error)
+        _log.warning("not using the kernels for this CPU: %s", error)
     return None
 
 
@@ -243,7 +243,7 @@ def _check(holds: bool) -> None:
         ValueError: it does not hold.
     """
     if not holds:
-        raise ValueError("the kernels for this CPU take no tensors of these sizes or types")
+        raise ValueError("the kernels for this CPU don't support tensors of these sizes or types")
 
 
 def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -296,5 +296,5 @@ def _if_done(done: int, made: Tensor) -> Tensor:
         MemoryError: there was no memory for it.
     """
     if not done:
-        raise MemoryError("no memory for a product")
+        raise MemoryError("not enough memory for a product")
     return made

@@ -1,6 +1,6 @@
 """Compiles `native.c`, tries what came out in a process of its own, and keeps it for the next start.
 
-A file that is kept holds a digest, the verdict of the trial, and the library; anything wrong with it, and it is made anew. The digest
+A file that is kept holds a digest, the verdict of the trial, and the library; anything wrong with it, and it is rebuilt. The digest
 tells damage from what was written. It does not protect from somebody who can write as this user: nothing in the user's own folder
 could. Others are kept out by who owns the folder and the file.
 
@@ -45,7 +45,7 @@ _FROM_OUTSIDE: Final = frozenset(
 
 
 class LibraryError(Exception):
-    """There is no library that can be used; the message says why."""
+    """No usable library is available; the message gives the reason."""
 
 
 class _NeverEndsError(LibraryError):
@@ -66,7 +66,7 @@ class Kept:
 
 
 def search_path() -> str:
-    """Return where programs are looked for, without what stands for the current folder: anything may lie there."""
+    """Return the program search path without the current folder, whose contents aren't trusted."""
     entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(entry for entry in entries if Path(entry).is_absolute())
 
@@ -127,12 +127,12 @@ class LibraryStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            _log.warning("the kept kernels are made anew: %s", error)
+            _log.warning("rebuilding the saved kernels: %s", error)
             self._remove()
             return None
         digest, _, rest = data.partition(b"\n")
         if digest != _digest(self._key, rest):
-            _log.warning("the kept kernels are made anew: they are not as they were written")
+            _log.warning("rebuilding the saved kernels: they changed since they were written")
             self._remove()
             return None
         problem, _, code = rest.partition(b"\n")
@@ -171,7 +171,7 @@ class LibraryStore:
         env = {"PATH": search_path(), "TMPDIR": str(work), "LC_ALL": "C"}
         ended = child.run([*step, "-lpthread", "-lm"], _COMPILE_S, cwd=work, env=env)
         if ended.code is None:
-            raise _NeverEndsError(f"{self._compiler} did not end within {_COMPILE_S} s")
+            raise _NeverEndsError(f"{self._compiler} did not finish within {_COMPILE_S} s")
         if ended.code:
             raise LibraryError(f"{self._compiler} failed ({ended.code}): {ended.said.strip()}")
         return read_regular(library, follow_links=False)
@@ -183,18 +183,18 @@ class LibraryStore:
             LibraryError: the trial did not take place.
         """
         if not sys.executable:
-            raise LibraryError("there is no Python to try them with")
+            raise LibraryError("no Python was found to test them")
         command = [sys.executable, "-I", "-S", "-B", "-c", self._trial, str(fd)]
         code = child.run(command, _TRIAL_S, cwd=self._folder, pass_fds=(fd,)).code
         if code == native_trial.RIGHT:
             return ""
         if code is None:
-            return "they did not end when they were tried"
+            return "they did not finish when tested"
         if code == native_trial.WRONG:
-            return "they gave wrong numbers when they were tried"
+            return "they returned wrong numbers when tested"
         if code < 0 and -code not in _FROM_OUTSIDE:
-            return f"they crashed when they were tried (signal {-code})"
-        raise LibraryError(f"they can't be tried (status {code})")
+            return f"they crashed when tested (signal {-code})"
+        raise LibraryError(f"they can't be tested (status {code})")
 
     def _keep(self, kept: Kept, work: Path) -> None:
         """Write a file that is whole or not there at all; without room for it there is none, and the next start compiles again."""
@@ -212,7 +212,7 @@ class LibraryStore:
             made.replace(self._path)
             fsync_folder(self._folder)
         except OSError as error:
-            _log.warning("the kernels can't be kept: %s", error)
+            _log.warning("can't save the kernels: %s", error)
         with contextlib.suppress(OSError):
             self._remove_old()
 
@@ -241,7 +241,7 @@ def _in_memory(code: bytes, folder: Path) -> int:
     try:
         fd = os.memfd_create("native", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     except (AttributeError, OSError):
-        # Pythons for old systems don't have it.
+        # Python builds for old systems don't have it.
         with tempfile.TemporaryFile(dir=folder) as file:
             fd = os.dup(file.fileno())
     try:

@@ -22,7 +22,7 @@ twice, as that of OLMo 2 does not, costs a quarter of them."""
 
 
 class FastNorm(nn.Module):
-    """Takes the place of a norm, rounding where that rounds. Its weight stays the same object."""
+    """Replaces a norm, with the same rounding. Its weight stays the same object."""
 
     def __init__(self, original: Any, kernels: Native) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Each kind of server: what it calls things, and what it can."""
+"""One module per kind of server: its field names and capabilities."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _filled(model: Served, entry: Mapping[str, Any]) -> Served:
     abilities = entry.get("capabilities")
     return replace(
         model,
-        # What it was made for says nothing of the context that it is loaded with, and what is beyond that may be cut silently.
+        # The trained context doesn't tell the loaded context, and anything beyond that may be cut silently.
         context_tokens=whole(entry.get("loaded_context_length")),
         images=text(entry.get("type")) == "vlm",
         tools="tool_use" in abilities if isinstance(abilities, list) else None,

@@ -46,7 +46,7 @@ class Ollama:
 
     @property
     def parameters(self) -> frozenset[str]:
-        """The generation parameters that it takes."""
+        """The generation parameters that it supports."""
         return frozenset(_NAMES) | {"do_sample"}
 
     async def models(self, link: Link) -> list[Served]:
@@ -85,7 +85,7 @@ class Ollama:
         )
 
     async def _loaded_context(self, link: Link, model: str) -> int:
-        """Return the context that a model in memory has; 0 where it is not there. Another one would load it anew."""
+        """Return the context that a model in memory has; 0 where it is not there. Another one would load it again."""
         names = (model, f"{model}:latest")
         found = (one for one in await self._running(link) if text(one.get("name")) in names)
         return whole(next(found, {}).get("context_length"))
@@ -108,7 +108,7 @@ class Ollama:
         return (TemplateSwitch(THINKING, (True, False)),) if model.thinks else ()
 
     def ask(self, model: Served, request: GenerateRequest, limit: int) -> Ask:
-        """Return what asks for a reply."""
+        """Return the request for a reply."""
         values = sampled(request)
         options: dict[str, Json] = {
             theirs: values[ours] for ours, theirs in _NAMES.items() if values.get(ours) is not None
@@ -141,10 +141,10 @@ _NO_LIMIT: Final = 2**40
 
 
 def _passed_on(link: Link, host: str) -> tuple[str, ...]:
-    """Return what is to be known of a model that Ollama itself has on another server."""
+    """Return a note about a model that Ollama itself runs on another server."""
     if not host:
         return ()
-    return (f"{link.name} hands chats with this model on to {sanitize_line(host, 100)}.",)
+    return (f"{link.name} forwards chats with this model to {sanitize_line(host, 100)}.",)
 
 
 def _talks(entry: Mapping[str, Any]) -> bool:
@@ -195,7 +195,7 @@ class _LineReader:
         except NotJsonError:
             line = None
         if not isinstance(line, Mapping):
-            raise ServerError("Ollama sent a piece of a reply that is no JSON.", is_lost=True)
+            raise ServerError("Ollama sent part of a reply that isn't valid JSON.", is_lost=True)
         if tells_error(line):
             raise refusal("Ollama", 0, line)
         return line

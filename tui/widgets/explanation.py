@@ -1,4 +1,4 @@
-"""What stands at the foot of the settings: what the one under the cursor is for."""
+"""The explanation at the bottom of the settings: what the focused setting is for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.sanitize import sanitize
 
 @runtime_checkable
 class Explains(Protocol):
-    """A widget of the settings that can say what it is for."""
+    """A settings widget with an explanation."""
 
     @property
     def explanation(self) -> str:
@@ -22,7 +22,7 @@ class Explains(Protocol):
 
 
 class SettingRow(Horizontal):
-    """A name, a field, and what the two are for."""
+    """A name, a field, and an explanation of the two."""
 
     DEFAULT_CSS = """
     SettingRow {
@@ -42,14 +42,14 @@ class SettingRow(Horizontal):
         label = (Label(name, classes="name", markup=False),) if name else ()
         super().__init__(*label, field, id=id)
         self.explanation = explanation
-        """What the field is for, and what there is to say of its value."""
+        """What the field is for, and notes on its value."""
 
 
-class Explained(Label):
-    """Says what the setting is for that has the focus."""
+class Explanation(Label):
+    """Explains the focused setting."""
 
     DEFAULT_CSS = """
-    Explained {
+    Explanation {
         dock: bottom; display: none; height: 6; width: 1fr;
         padding: 0 1 0 2; border-top: solid $border-blurred;
         color: $text-muted; background: $surface;
@@ -61,7 +61,7 @@ class Explained(Label):
         super().__init__("", markup=False)
 
     def look(self, within: Widget) -> None:
-        """Explain what has the focus, if it is in `within` and can be explained."""
+        """Explain the focused widget, if it is in `within` and has an explanation."""
         focused = self.screen.focused
         text = ""
         if focused is not None and within in focused.ancestors:

@@ -1,4 +1,4 @@
-"""What is worth offering here and now: more than what is possible, since a key that would only be answered with a refusal teaches nothing."""
+"""Which actions to offer now. An action that would only be refused is not offered, although it may be possible to request it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _OF_TURNS: Final = (
     "chat.tree",
     "chat.rename",
 )
-"""What needs a chat with turns, beside what acts on one."""  # fmt: skip
+"""Actions that need a chat with turns, besides those that act on a turn."""
 _MADE_BY_MODEL: Final = ("turn.regenerate", "turn.regenerate_with", "turn.continue")
 
 
-class Offering:
-    """Says what the footer and the palette offer."""
+class OfferedActions:
+    """Decides which actions the footer and the palette offer."""
 
     def __init__(
         self,
@@ -41,13 +41,13 @@ class Offering:
         downloads: Downloads,
         is_possible: Callable[[str], bool],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: the chat.
-            view: where the cursor is.
-            downloads: what is being downloaded.
-            is_possible: returns whether an action of the chat could be done at all.
+            core: owns the chat.
+            view: the screen's widgets.
+            downloads: the running downloads.
+            is_possible: returns whether an action of the chat is possible at all.
         """
         self._core = core
         self._view = view
@@ -55,7 +55,7 @@ class Offering:
         self._is_possible = is_possible
 
     def offers(self, action_id: str) -> bool:
-        """Return whether something would come of an action of the chat if it were done now."""
+        """Return whether an action of the chat would have an effect now."""
         return self._is_possible(action_id) and self._has_effect(action_id)
 
     def _has_effect(self, action_id: str) -> bool:
@@ -82,7 +82,7 @@ class Offering:
         return not is_of_turn or (bool(chat.path) and self._suits_turn(action_id))
 
     def _suits_turn(self, action_id: str) -> bool:
-        """Return whether an action can be done to the turn under the cursor, else to the last one."""
+        """Return whether an action applies to the turn under the cursor, or else to the last turn."""
         turn = self._turn
         if turn is None:
             return False
@@ -110,10 +110,10 @@ class Offering:
             iter(chat.path[-1:]), None
         )
 
-    # -- the line of keys
+    # -- the footer
 
     def word(self, one: Action) -> str:
-        """Return what the line of keys calls an action here and now; empty where it leaves it out."""
+        """Return the footer's label for an action; empty if the footer omits it now."""
         is_here = self._is_here(one)
         if not is_here or (
             one.scope in (Scope.APP, Scope.CHAT, Scope.TURN) and not self.offers(one.id)
@@ -127,7 +127,7 @@ class Offering:
         return one.footer
 
     def _is_here(self, one: Action) -> bool:
-        """Return whether an action belongs where the cursor is, as far as its binding does not say so."""
+        """Return whether an action fits the current focus, where its binding alone doesn't decide that."""
         composer, focused = self._view.composer, self._view.screen.focused
         is_writing = focused is composer
         is_completing = is_writing and composer.menu_open
@@ -143,7 +143,7 @@ class Offering:
             and not is_completing
             and bool(self._core.session.conversation.path),
             "composer.focus": not is_writing,
-            # Beside the sign that lists them too, it would be said twice.
+            # Typing the command sign lists the same actions, so one hint is enough.
             "app.palette": not is_beginning,
             "transcript.find": focused is None or not isinstance(focused.parent, FindBar),
             "edit.save": isinstance(focused, TurnEditor) and focused.is_user,

@@ -1,4 +1,6 @@
-"""The one that paints: hears what is another in the core, and shows it in the transcript, the sidebar, the title and the status bar."""
+"""The only module that paints the chat. It listens to the core, and shows changes in the transcript, the sidebar, the title and
+the status bar.
+"""
 
 from __future__ import annotations
 
@@ -22,41 +24,41 @@ from tui.engine.base import (
 )
 from tui.sanitize import sanitize_line
 from tui.screens.chat.empty_state import EmptyState
-from tui.screens.chat.places import Places
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.prompt_note import PromptNote
 from tui.screens.chat.view import View
 from tui.screens.presenting import Presenter, caption, reasoning_caption
 from tui.widgets.status_bar import ModelState, StatusValues
 
 
-class Shower:
-    """Shows the chat, and what is under way in it."""
+class ChatPainter:
+    """Paints the chat and what is in progress in it."""
 
     def __init__(
         self,
         core: Core,
         view: View,
-        places: Places,
+        focus_control: FocusControl,
         *,
         memory: Callable[[], MemoryReading],
         beside: Callable[[], str],
         name_window: Callable[[str], object],
         empty: EmptyState,
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            core: what is shown.
-            view: where it is shown.
-            places: where the cursor is.
+            core: owns what is shown.
+            view: the widgets that show it.
+            focus_control: knows the focus.
             memory: returns the memory of the device in use.
-            beside: returns what is done beside the chat, in a few words; empty for nothing.
-            name_window: gives the terminal's window a title.
-            empty: writes what stands in the place of turns while there are none.
+            beside: returns what else is in progress, in a few words; empty for nothing.
+            name_window: sets the title of the terminal window.
+            empty: builds the content of an empty chat.
         """
         self._core = core
         self._view = view
-        self._places = places
+        self._focus_control = focus_control
         self._read_memory = memory
         self._beside = beside
         self._name_window = name_window
@@ -103,7 +105,7 @@ class Shower:
         self._chat_is_shown()
 
     def _show_growth(self) -> None:
-        """Show a chat that has grown by a turn at its end; anything else that changed is shown too, at a higher price."""
+        """Show a chat with a new turn at its end. Any other change is shown too, but at a higher cost."""
         chat, shown = self._core.session.conversation, self._view.transcript.turns
         path = chat.path
         last = path[-2].id if len(path) > 1 else None
@@ -117,17 +119,17 @@ class Shower:
     def _chat_is_shown(self) -> None:
         self.show_title()
         self.show_activity()
-        self._places.mark_cursor()
+        self._focus_control.mark_cursor()
         self._prompt_note.look()
 
     def _show_turn(self, turn_id: str) -> None:
-        """Show one turn as it is now, if it is on the screen's path."""
+        """Update one turn, if it is on the active path."""
         if any(turn.id == turn_id for turn in self._view.transcript.turns):
             chat = self._core.session.conversation
             self._view.transcript.update(self._presenter.turn(chat, chat.turn(turn_id)))
 
     def show_title(self) -> None:
-        """Show the chat's title and what is special about it, and name the terminal's window after it."""
+        """Show the chat's title and its special states, and set the title of the terminal window."""
         session = self._core.session
         title = session.conversation.title
         marks = " (read-only)" if session.read_only else ""
@@ -135,7 +137,7 @@ class Shower:
         marks += " (not saved yet!)" if session.is_unsaved else ""
         shown = "" if _is_first_words(title, session.conversation) else sanitize_line(title)
         text = f"{shown}{marks}".strip() if title else f"New chat{marks}"
-        # Any update has the whole screen laid out anew.
+        # Any update lays out the whole screen again.
         if self._view.title.content != text:
             self._view.title.update(text)
             self._view.title.set_class(bool(marks), "-marked")
@@ -158,7 +160,7 @@ class Shower:
                 transcript.retell(reply.turn_id, text=reply.text, reasoning=reply.reasoning)
 
     def show_figures(self) -> None:
-        """Show how long and how fast the reply is that is being written."""
+        """Show the time and speed of the reply being written."""
         reply = self._core.replies.live
         if reply is not None and reply.new_tokens:
             chat = self._core.session.conversation
@@ -193,18 +195,18 @@ class Shower:
             sidebar.show_quantization(self._core.loader.quantization)
 
     def show_settings(self) -> None:
-        """Show what the chat begins with."""
+        """Show the system prompt and the parameters."""
         self._show_switches()
         self._prompt_note.look()
 
     def _show_switches(self) -> None:
-        """Show the switches of the model's template."""
+        """Show the switches of the model's chat template."""
         info = self._info
         switches = info.template_switches if info is not None else ()
         self._view.sidebar.show_switches(switches, self._core.settings.template)
 
     def _show_drafting(self) -> None:
-        """Show how tokens are drafted and what that was worth."""
+        """Show how tokens are drafted, and how much it helps."""
         path, loader = self._core.session.conversation.path, self._core.loader
         known = (turn.generation for turn in reversed(path) if turn.generation)
         stats = next((made.stats for made in known if made.stats.new_tokens), None)
@@ -214,12 +216,12 @@ class Shower:
 
     @property
     def _info(self) -> ModelInfo | None:
-        """The model that is loaded and not about to go."""
+        """The loaded model, unless it is about to be unloaded."""
         loader = self._core.loader
         return None if loader.loading else loader.info
 
     def show_model(self) -> None:
-        """Show the model, its state, its defaults, and what drafts for it."""
+        """Show the model, its state, its defaults, and its assistant model."""
         loader, sidebar = self._core.loader, self._view.sidebar
         sidebar.show_model(loader.name, self._info)
         sidebar.show_quantization(loader.quantization)
@@ -233,7 +235,7 @@ class Shower:
         self.show_activity()
 
     def _show_measured(self) -> None:
-        """Show what was measured of the model on this machine."""
+        """Show what was measured for the model on this machine."""
         self._view.sidebar.show_measured(self._core.measuring.figures(self._core.loader.model))
         if not self._view.transcript.turns:
             self._view.transcript.refresh()
@@ -241,18 +243,18 @@ class Shower:
     # -- the status bar
 
     def show_activity(self) -> None:
-        """Show what goes on, and what can be done now."""
+        """Show what is in progress, and which actions are possible."""
         if self._view.screen.is_attached:
             self.show_status()
             self._view.screen.refresh_bindings()
 
     def show_downloads(self, text: str, short: str) -> None:
-        """Show how far downloads are, in many cells and in few."""
+        """Show the progress of downloads, as a long and a short text."""
         self._downloads = (text, short)
         self.show_activity()
 
     def read_memory(self) -> None:
-        """Show how much memory is in use now."""
+        """Read and show the memory use."""
         self._memory = self._read_memory()
         self.show_status()
         self.show_title()
@@ -263,7 +265,7 @@ class Shower:
         state, progress = self._state()
         stats, speeds = self._newest()
         text, short = self._downloads
-        # Most servers don't say what they had cached.
+        # Most servers don't report what they had cached.
         tells_cache = info is None or not info.server or stats.cached_tokens > 0
         self._view.status.values = StatusValues(
             state=state,
@@ -283,11 +285,11 @@ class Shower:
             dropped_tokens=stats.dropped_tokens,
         )
         if loader.loading and not self._view.transcript.turns:
-            # It says how far the load is.
+            # It contains the progress of the load.
             self._view.transcript.refresh()
 
     def _state(self) -> tuple[ModelState, Progress | None]:
-        """Return what the model does, and how far that is."""
+        """Return the state of the model and its progress."""
         loader, reply = self._core.loader, self._core.replies.live
         if loader.loading:
             return ModelState.LOADING, loader.progress
@@ -299,7 +301,9 @@ class Shower:
         return (ModelState.READY if loader.info else ModelState.NONE), loader.progress
 
     def _newest(self) -> tuple[ReplyStats, tuple[float, ...]]:
-        """Return the figures of the reply under way, else of the newest one that has any, and its speeds from its start on."""
+        """Return the figures of the reply in progress, or else of the newest reply that has any, and its speeds from its start
+        on.
+        """
         replies = self._core.replies
         reply = replies.live
         if reply is not None and reply.prompt and reply.prompt.prompt_tokens:
@@ -319,18 +323,18 @@ class Shower:
 
 
 _TITLE_FROM: Final = 2_000
-"""Characters that a title is made of at most."""
+"""A title has at most this many characters."""
 
 
 def _is_first_words(title: str, chat: Conversation) -> bool:
-    """Return whether a title says only what the first message in sight says."""
-    # A message may be as long as a book, and this is asked every two seconds.
+    """Return whether a title only repeats the start of the first visible message."""
+    # A message may be very long, and this runs every two seconds.
     first = chat.path[0].gist[:_TITLE_FROM] if chat.path else ""
     return bool(title) and title == title_from(first)
 
 
 def model_detail(info: ModelInfo | None) -> str:
-    """Return how a model is held, as in `bfloat16 4bit · cuda:0`."""
+    """Return how a model is loaded, for example `bfloat16 4bit · cuda:0`."""
     if info is None:
         return ""
     if info.server:

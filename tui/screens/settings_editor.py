@@ -1,4 +1,4 @@
-"""Changes settings where each belongs: in the open chat, in the app, or in the configuration file. No widgets."""
+"""Changes each setting where it belongs: in the open chat, in the app, or in the configuration file. No widgets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tui.settings.schema import GENERATION, SETTINGS, Setting
 _OVER_FILE: Final = (Origin.ENVIRONMENT, Origin.COMMAND_LINE)
 
 Put = Callable[[Any], object]
-"""Has a value hold at once."""
+"""Applies a value at once."""
 Change = Callable[[], Awaitable[object]]
-"""Asks for another value and has it hold."""
+"""Asks for a new value and applies it."""
 
 
-class SettingsDesk:
-    """What the settings screen shows and changes."""
+class SettingsEditor:
+    """Reads and changes settings for the settings screen."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class SettingsDesk:
         changes: Mapping[str, Change],
         choices: Mapping[str, Sequence[Entry]],
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             core: the open chat and its settings.
-            rows: what is in force.
-            put: has values of settings hold that the app itself keeps, by their keys.
-            changes: asks for values of settings that have a dialog of their own, by their keys.
-            choices: values to choose from that the schema does not know, by the settings' keys.
+            rows: the settings in force.
+            put: applies the values of settings that the app itself keeps, by setting key.
+            changes: ask for the values of settings with a dialog of their own, by setting key.
+            choices: values to choose from that the schema doesn't know, by setting key.
         """
         self.rows = rows
         self._core = core
@@ -58,23 +58,23 @@ class SettingsDesk:
         self._changes = changes
         self._choices = choices
 
-    # -- following
+    # -- listening
 
     def listen(self, listener: Callable[[object], object]) -> None:
-        """Have a listener called whenever something else may be in force."""
+        """Call a listener whenever the settings in force may have changed."""
         self._core.settings.changed.listen(listener)
         self._core.loader.changed.listen(listener)
 
     def forget(self, listener: Callable[[object], object]) -> None:
-        """Call a listener no more."""
+        """Remove a listener."""
         self._core.settings.changed.forget(listener)
         self._core.loader.changed.forget(listener)
 
-    # -- what there is to say
+    # -- reading
 
     @property
     def file(self) -> str:
-        """The configuration file, the home folder as `~`; empty for none."""
+        """The path of the configuration file, with the home folder as `~`; empty if there is none."""
         path = self._preferences.path
         if path is None:
             return ""
@@ -82,11 +82,11 @@ class SettingsDesk:
         return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
     def change_of(self, setting: Setting) -> Change | None:
-        """Return what asks for another value where a setting has a dialog of its own."""
+        """Return the function that asks for a new value, if the setting has a dialog of its own."""
         return self._changes.get(setting.key)
 
     def choices(self, setting: Setting) -> list[Entry]:
-        """Return what can be chosen, the value in force marked; empty where anything can be typed."""
+        """Return the values to choose from, with the current one marked; empty if any value can be typed."""
         now = self.rows.value(setting.key)
         known = self._choices.get(setting.key)
         entries = known or [Entry(one, setting.shown(one)) for one in setting.choices]
@@ -95,7 +95,7 @@ class SettingsDesk:
     # -- changing
 
     async def set(self, row: Row, value: Json) -> str:
-        """Have another value hold, and return what else there is to say.
+        """Apply a new value, and return a note for the user.
 
         Raises:
             UserError: it can't be changed.
@@ -106,32 +106,32 @@ class SettingsDesk:
         if row.keeper is Keeper.FILE:
             return await self._write(key, value)
         if row.keeper is Keeper.APP and self._preferences.origin(key) is Origin.FILE:
-            # What the file says would hold again at the next start.
+            # The value in the file would apply again at the next start.
             await self._write(key, value)
         self._have(key, value)
         return ""
 
     async def reset(self, row: Row) -> str:
-        """Take the topmost value of a setting away, and return what else there is to say.
+        """Remove the topmost value of a setting, and return a note for the user.
 
         Raises:
-            UserError: it can't be taken away.
+            UserError: it can't be removed.
         """
         key = _key(row)
         if not row.is_set:
-            return "This is the default already."
+            return "This is already the default."
         if row.origin in (*_OVER_FILE, Origin.PRESET):
-            raise UserError(f"The {row.source} sets this. Change it there.")
+            raise UserError(f"This is set by the {row.source}. Change it there.")
         if row.origin is Origin.FILE:
             await self._write(key, None)
         elif key in self._changes and key not in self._put:
-            raise UserError("There is no default to go back to. Enter changes it.")
+            raise UserError("This setting has no default. Press Enter to change it.")
         self._have(key, None if key.startswith(GENERATION) else self._without(key))
         now = self.rows.row(SETTINGS[key])
         return f"Now {now.value} ({now.source})." if now.is_set else ""
 
     async def save(self, row: Row) -> str:
-        """Write the value in force into the configuration file, and return what else there is to say.
+        """Write the value in force to the configuration file, and return a note for the user.
 
         Raises:
             UserError: it can't be written.
@@ -143,10 +143,10 @@ class SettingsDesk:
         said = await self._write(key, value)
         if key.startswith(GENERATION) and not said:
             self._have(key, None)
-        return said or f"Saved to {self.file or 'the settings'}: new chats start with it."
+        return said or f"Saved to {self.file or 'the settings'}. New chats start with this value."
 
     def _without(self, key: str) -> Json:
-        """Return what holds where nothing in the app says otherwise."""
+        """Return the value that applies without a value set in the app."""
         origin = self._preferences.origin(key)
         if origin in (Origin.FILE, Origin.PRESET, *_OVER_FILE):
             return self._preferences.value(key)
@@ -166,11 +166,11 @@ class SettingsDesk:
         await asyncio.to_thread(self._preferences.write, {key: value})
         over = self._preferences.origin(key)
         if over in _OVER_FILE and value is not None:
-            return f"Saved, but the {over.value} says otherwise until the next start."
+            return f"Saved, but the {over.value} overrides it until the next start."
         return ""
 
 
 def _key(row: Row) -> str:
     if row.setting is None:
-        raise UserError("This is a fact about the model. It can't be changed here.")
+        raise UserError("This is a property of the model and can't be changed.")
     return row.setting.key

@@ -1,4 +1,4 @@
-"""Where the cursor is, and how it gets elsewhere: the message, the turns, the settings."""
+"""Where the focus is, and how it moves between the message, the turns and the settings."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.view import View
 
 SIDEBAR_WIDTH: Final = 100
-"""On a terminal narrower than this the sidebar hides by itself and opens over the chat."""
+"""On a terminal narrower than this, the sidebar is hidden and opens over the chat."""
 BROAD: Final = 160
-"""From this width on the chats stand beside the open one, and the settings are wider."""
+"""From this width on, the saved chats are shown beside the open chat, and the settings are wider."""
 
 
 _TAKES_TEXT: Final = (Input, TextArea, SelectOverlay, TurnPane)
-"""What does something with letters of its own."""
+"""Widgets that handle typed letters themselves."""
 
 
-class Places:
-    """Moves the cursor."""
+class FocusControl:
+    """Moves the focus and the cursor on the turns, and shows or hides the sidebar."""
 
     def __init__(self, view: View, session: ChatSession, settings: ChatSettings, ui: Ui) -> None:
         self._view = view
@@ -39,22 +39,22 @@ class Places:
     # -- the message
 
     def to_composer(self) -> None:
-        """Put the cursor into the message; what lies over the chat or marks a turn goes."""
+        """Focus the message. Close what covers the chat, and clear the cursor on the turns."""
         if self._view.find_bar.has_class("-open"):
-            # A search that was left with Shift+Tab.
+            # The search was left with Shift+Tab.
             self._view.find_bar.action_close()
         self._view.transcript.cursor = None
         self._close_overlay()
         self._view.screen.set_focus(self._view.composer)
 
     def _close_overlay(self) -> None:
-        """Hide the sidebar where it takes the chat's place."""
+        """Hide the sidebar if it covers the chat."""
         screen = self._view.screen
         if screen.size.width < SIDEBAR_WIDTH or self._is_plain:
             screen.remove_class("-sidebar")
 
     def close_open(self) -> bool:
-        """Close what Escape closes before anything else: settings over the chat, the search. Return whether there was any."""
+        """Close what Escape closes first: settings over the chat, or the search. Return whether anything was open."""
         screen = self._view.screen
         if screen.size.width < SIDEBAR_WIDTH and screen.has_class("-sidebar"):
             self.to_composer()
@@ -67,7 +67,9 @@ class Places:
     # -- the turns
 
     def acted_turn(self, role: str = "") -> Turn | None:
-        """Return the turn under the cursor; without a cursor the last one, of that role if one is given. Say so if there is none."""
+        """Return the turn under the cursor; without a cursor, the last turn, with `role` if that is given. Tell the user if
+        there is none.
+        """
         path = self._session.conversation.path
         cursor = self._view.transcript.cursor
         under = next((turn for turn in path if turn.id == cursor), None)
@@ -80,12 +82,12 @@ class Places:
 
     @property
     def is_on_question(self) -> bool:
-        """Whether the cursor is on a turn of the user's."""
+        """Whether the cursor is on a user turn."""
         turn = self._session.conversation.turns.get(self._view.transcript.cursor or "")
         return turn is not None and turn.role == USER
 
     def mark_cursor(self) -> None:
-        """Mark a turn while keys act on turns; without any, go to the message."""
+        """Put the cursor on a turn when the transcript gets the focus; if there are no turns, focus the message."""
         transcript = self._view.transcript
         if self._view.screen.focused is not transcript or transcript.cursor is not None:
             return
@@ -96,7 +98,7 @@ class Places:
             self.to_composer()
 
     def to_turns(self) -> None:
-        """Have keys act on turns."""
+        """Focus the transcript."""
         self._view.screen.set_focus(self._view.transcript)
 
     def to_turn(self, turn_id: str) -> None:
@@ -111,7 +113,7 @@ class Places:
         self._view.transcript.move_cursor(-1 if self._view.transcript.cursor else 0)
 
     def to_next_turn(self) -> None:
-        """Move the cursor to the turn below; below the last one is the composer."""
+        """Move the cursor to the turn below; from the last turn, focus the composer."""
         transcript, path = self._view.transcript, self._session.conversation.path
         if not path or transcript.cursor in (None, path[-1].id):
             transcript.follow()
@@ -121,21 +123,21 @@ class Places:
         transcript.move_cursor(1)
 
     def to_user_turn(self, step: int) -> None:
-        """Move the cursor to the user turn before, with -1, or after, with 1."""
+        """Move the cursor to the previous user turn with -1, or to the next with 1."""
         self.to_turns()
         self._view.transcript.move_cursor_user(step)
 
     def to_first_turn(self) -> None:
-        """Go to the first turn."""
+        """Move the cursor to the first turn."""
         self.to_turns()
         self._view.transcript.cursor_first()
 
     def scroll_or_move(self, step: int, *, may_leave: bool = True) -> None:
-        """Scroll within a turn that is taller than the screen, else move the cursor.
+        """Scroll within a turn that is taller than the screen, or else move the cursor.
 
         Args:
             step: -1 for up, 1 for down.
-            may_leave: go on to the composer, which is below the end.
+            may_leave: whether to focus the composer below the last turn.
         """
         transcript, path = self._view.transcript, self._session.conversation.path
         if transcript.block is not None:
@@ -148,9 +150,9 @@ class Places:
             transcript.scroll_or_move(step)
 
     def take_typing(self, event: events.Key | events.Paste) -> None:
-        """Put the cursor into the message before a text is typed where nothing takes one, as on a button or in a list.
+        """Focus the message before text is typed into a widget that takes none, for example a button or a list.
 
-        To be called before the key reaches what has the focus: of a burst of keys all would get there before it has moved.
+        Call this before the key reaches the focused widget. Otherwise, all keys of a burst would reach it before the focus has moved.
         """
         focused = self._view.screen.focused
         if isinstance(focused, _TAKES_TEXT):
@@ -162,7 +164,7 @@ class Places:
         self.to_composer()
 
     def type_into_composer(self, text: str) -> None:
-        """Take what was typed or pasted on a turn into the message."""
+        """Put text that was typed or pasted on a turn into the message."""
         self.to_composer()
         self._view.composer.take_typed(text)
 
@@ -174,15 +176,15 @@ class Places:
 
     @property
     def shows_sidebar(self) -> bool:
-        """Whether the sidebar is to stand beside the chat; a plain screen has one column."""
+        """Whether the sidebar is shown beside the chat. In plain mode there is only one column."""
         return self._has_room and self._sidebar_wanted and not self._is_plain
 
     def fit(self, width: int, *, update: bool = True) -> None:
-        """Show beside the chat what a screen of so many cells has room for; a plain one has one column.
+        """Show the columns that fit a screen of `width` cells. In plain mode there is only one column.
 
         Args:
-            width: of the screen.
-            update: style the widgets anew; False before there are any.
+            width: the width of the screen.
+            update: whether to restyle the widgets; False before they exist.
         """
         screen, wide = self._view.screen, width >= SIDEBAR_WIDTH
         screen.set_class(width >= BROAD and not self._is_plain, "-broad", update=update)
@@ -191,7 +193,7 @@ class Places:
             screen.set_class(self.shows_sidebar, "-sidebar", update=update)
 
     def toggle_sidebar(self) -> None:
-        """Go to the settings, which are shown if need be; from there, hide them."""
+        """Focus the settings, showing them if needed; if they have the focus, hide them."""
         screen = self._view.screen
         is_there = self._view.sidebar.has_focus_within
         if screen.has_class("-sidebar") and not is_there:
@@ -209,17 +211,17 @@ class Places:
 
     @property
     def wants_sidebar(self) -> bool:
-        """Whether the sidebar is shown where there is room for it."""
+        """Whether the sidebar is shown if there is room."""
         return self._sidebar_wanted
 
     def want_sidebar(self, is_wanted: bool) -> None:
-        """Show the sidebar where there is room for it, or don't, from now on."""
+        """Show or hide the sidebar from now on, where there is room for it."""
         self._sidebar_wanted = is_wanted
         self._settings.remember(sidebar=is_wanted)
         self._view.screen.set_class(self.shows_sidebar, "-sidebar")
 
     def to_setting(self, name: str) -> None:
-        """Put the cursor where something is set: `system-prompt`, or a parameter by its name."""
+        """Focus a setting: `system-prompt`, or a parameter by name."""
         if not self._view.screen.has_class("-sidebar"):
             self.toggle_sidebar()
         self._view.sidebar.focus_on(name)
