@@ -211,7 +211,7 @@ def local_engine(preferences: Preferences, paths: AppPaths, request: LoadRequest
         request: the model to begin with; None for none.
     """
     if not preferences.values.model.process:
-        from tui.engine.local import LocalEngine
+        from tui.engine.local.engine import LocalEngine
 
         return LocalEngine(paths.cache)
     from tui.engine.process.engine import ProcessEngine

@@ -264,7 +264,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
-    from tui.engine.local import LocalEngine
+    from tui.engine.local.engine import LocalEngine
     from tui.engine.local.heavy import import_heavy
 
     folder, warms = Path(sys.argv[1]), "--warm" in sys.argv[2:]
