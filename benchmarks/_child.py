@@ -88,7 +88,7 @@ def engine(name: str, cache: str, quantization: str) -> Ask:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from tui.conversation.turn import Message
     from tui.engine.base import GenerateRequest, LoadRequest, TextDelta
-    from tui.engine.local import LocalEngine
+    from tui.engine.local.engine import LocalEngine
 
     made = LocalEngine(Path(cache))
     made.load(LoadRequest(name, quantization), lambda _event: None, lambda: False)

@@ -22,8 +22,8 @@ from tests.engine import stock, tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine import facts, failures, fit
 from tui.engine.base import ModelLoadError
-from tui.engine.local import LocalEngine
 from tui.engine.local.cpu.linear import FastLinear
+from tui.engine.local.engine import LocalEngine
 
 NEW_TOKENS: Final = 12
 _QUANTIZATIONS: Final = ("int8", "int4", "8bit", "4bit", "4bit-fp4", "torchao-int8", "torchao-int4")

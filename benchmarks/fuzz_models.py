@@ -81,7 +81,7 @@ def _batch(place: str, start: int, end: int) -> dict[int, str]:
 def _child(place: Path, start: int, end: int) -> None:
     import torch
 
-    from tui.engine.local import LocalEngine
+    from tui.engine.local.engine import LocalEngine
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     torch.set_num_threads(1)

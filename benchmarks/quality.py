@@ -90,7 +90,7 @@ def log_probabilities(engine: Any, text: str, tokens: int) -> Iterator[tuple[Any
 def measure(model: str, text: str, tokens: int, names: list[str]) -> dict[str, dict[str, float]]:
     """Return the figures of each quantization of a model."""
     from tui.engine.base import LoadRequest
-    from tui.engine.local import LocalEngine
+    from tui.engine.local.engine import LocalEngine
 
     engine = LocalEngine(model_cache())
     found: dict[str, dict[str, float]] = {}

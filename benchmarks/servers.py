@@ -32,7 +32,7 @@ from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
 from tui.engine.catalog import demo_model
 from tui.engine.engines import Engines
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.engine.remote.engine import RemoteEngine
 from tui.screens.chat import ChatScreen
 from tui.sessions.store import SessionStore

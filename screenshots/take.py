@@ -21,7 +21,7 @@ from textual.pilot import Pilot
 from tui.app import ChatApp, Start
 from tui.conversation import Conversation
 from tui.engine.base import LoadRequest
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.parameters import Value
 from tui.screens.chat import ChatScreen
 from tui.sessions import Loaded, SessionStore

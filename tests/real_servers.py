@@ -45,7 +45,7 @@ def transformers_serve(folder: Path) -> Iterator[str]:
     if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "openai")):
         pytest.skip("what transformers serve needs is not installed")
     from tui.engine.base import LoadRequest
-    from tui.engine.local import LocalEngine
+    from tui.engine.local.engine import LocalEngine
     from tui.engine.local.gguf import converted_folder
 
     cache = shared_cache()

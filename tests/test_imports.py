@@ -36,7 +36,7 @@ _FIRST_FRAME = (
     """
 import asyncio, sys
 from tui.app import ChatApp
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths

@@ -331,7 +331,7 @@ def _tell(text: str, end: str) -> None:
 
 
 def _engine(paths: AppPaths) -> Engine:
-    from tui.engine.local import LocalEngine
+    from tui.engine.local.engine import LocalEngine
 
     # What libraries have to say would stand between the figures.
     with contextlib.suppress(UserError):

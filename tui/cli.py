@@ -20,6 +20,7 @@ from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
     UsageError,
     load_request,
+    local_engine,
     opened_chat,
     preferences_for,
     remote_engine,
@@ -147,18 +148,9 @@ def _uncollected() -> Iterator[None]:
 
 
 def _open(arguments: Arguments, paths: AppPaths) -> int:
-    with _uncollected():
-        from tui import logs
-        from tui.app import ChatApp
-        from tui.chat.servers import Servers
-        from tui.engine.engines import Engines
-        from tui.engine.local import LocalEngine
-        from tui.screens.chat import Start
-        from tui.sessions import SessionStore
-        from tui.sessions.writer import SessionWriter
-        from tui.settings.measurements import Measurements
-        from tui.settings.state import save_state
-        from tui.settings.themes import shipped_themes, user_themes
+    from tui import logs
+    from tui.chat.servers import Servers
+    from tui.sessions import SessionStore
 
     notices: list[str] = []
     try:
@@ -172,11 +164,22 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     store = SessionStore(paths.sessions, paths.index)
     opened = opened_chat(arguments, store)
     preferences, problems = preferences_for(arguments, paths)
-    themes, broken = user_themes(paths.themes)
     servers = Servers(lambda: preferences.values.servers, os.environ)
     request, more = load_request(arguments, preferences)
+    # Its imports run beside those of the screen.
+    engine = local_engine(preferences, paths, request)
+    with _uncollected():
+        from tui.app import ChatApp
+        from tui.engine.engines import Engines
+        from tui.screens.chat import Start
+        from tui.sessions.writer import SessionWriter
+        from tui.settings.measurements import Measurements
+        from tui.settings.state import save_state
+        from tui.settings.themes import shipped_themes, user_themes
+
+    themes, broken = user_themes(paths.themes)
     app = ChatApp(
-        Engines(LocalEngine(paths.cache), lambda: remote_engine(servers)),
+        Engines(engine, lambda: remote_engine(servers)),
         SessionWriter(store),
         preferences.state(),
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),

@@ -12,7 +12,7 @@ from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.hub import Hub
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.engine.remote.servers import Server
 from tui.logs import LogError, start_logging
 from tui.sanitize import sanitize, sanitize_line

@@ -201,6 +201,29 @@ def whole_id(store: SessionStore, start: str) -> str:
     return found[0] if found else start
 
 
+def local_engine(preferences: Preferences, paths: AppPaths, request: LoadRequest | None) -> Engine:
+    """Return the engine of this machine, in a process of its own unless the settings say otherwise.
+
+    That process begins at once to import what a load needs, where there is a model of this machine to begin with.
+
+    Args:
+        preferences: the settings in force.
+        paths: the app's folders.
+        request: the model to begin with; None for none.
+    """
+    if not preferences.values.model.process:
+        from tui.engine.local.engine import LocalEngine
+
+        return LocalEngine(paths.cache)
+    from tui.engine.process.engine import ProcessEngine
+    from tui.engine.remote.address import is_server
+
+    engine = ProcessEngine(paths.cache)
+    if request is not None and not is_server(request.model):
+        engine.start()
+    return engine
+
+
 def remote_engine(servers: Servers) -> Engine:
     """Return what connects to models on servers."""
     from tui.engine.remote.engine import RemoteEngine

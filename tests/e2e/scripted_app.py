@@ -7,6 +7,7 @@ model would take several seconds of each test.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -63,10 +64,11 @@ def write_replies(file: Path, replies: Sequence[Sequence[tuple[str, str]]]) -> P
 
 def main(replies: str, piece_s: float) -> int:
     """Run the command line on an engine that says what stands in a file."""
-    import tui.engine.local
+    import tui.engine.local.engine
     from tui import cli
 
+    os.environ["CHAT_TUI_MODEL_PROCESS"] = "false"
     said = json.loads(Path(replies).read_text("ascii")) if replies else _HELLO
     engine = NamedEngine([list(_steps(reply)) for reply in said], piece_s)
-    tui.engine.local.LocalEngine = lambda _cache: engine  # type: ignore[assignment, misc]
+    tui.engine.local.engine.LocalEngine = lambda _cache: engine  # type: ignore[assignment, misc]
     return cli.main(sys.argv[1:])

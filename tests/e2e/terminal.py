@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Self
 
 import pexpect
+import psutil
 import pyte
 
 _NO_PROSE_S = 0.6
@@ -119,6 +120,10 @@ class Terminal:
     def paste(self, text: str) -> None:
         """Paste text, as a terminal with bracketed paste does."""
         self._process.send(f"\x1b[200~{text}\x1b[201~")
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that the program has started, and those that these have."""
+        return psutil.Process(self._process.pid).children(recursive=True)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send the program a signal."""

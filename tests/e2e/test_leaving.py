@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 
+import psutil
 import pytest
 
 from tests.e2e.scripted_app import program, write_replies
@@ -140,3 +141,30 @@ def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(
     after_both = start_app("--continue", columns=90, rows=40, script=long_story)
     after_both.wait_for("Interrupted")
     assert ANOTHER in after_both.text
+
+
+@pytest.mark.model
+def test_when_the_engine_falls_the_chat_stays_and_one_key_loads_the_model_again(
+    start_app, home, long_replies
+):
+    app = _replying_app(start_app)
+    [engine] = [one for one in app.children() if "process.serving" in " ".join(one.cmdline())]
+    engine.kill()
+    app.wait_for("The engine has stopped")
+    app.rest()
+    app.act("l")
+    app.wait_for(is_ready, LOAD_S)
+    _assert_reply_kept(home)
+    [again] = [one for one in app.children() if "process.serving" in " ".join(one.cmdline())]
+    send(app, "What is the capital of France?")
+    wait_for_more_words(app, 1)
+    app.press("ctrl+q")
+    app.wait_for_exit()
+    app.wait_until(lambda: _has_ended(again))
+
+
+def _has_ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -18,7 +18,8 @@ from tui.engine.base import (
     TextDelta,
 )
 from tui.engine.catalog import demo_model
-from tui.engine.local import LocalEngine, template
+from tui.engine.local import template
+from tui.engine.local.engine import LocalEngine
 from tui.engine.local.helper import Helper
 
 

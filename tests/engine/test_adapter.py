@@ -15,8 +15,8 @@ from tests.engine.hub.test_hub import cache as _cache
 from tests.hub_server import serving
 from tui.engine.base import ModelLoadError
 from tui.engine.hub.hub import Hub
-from tui.engine.local import LocalEngine
 from tui.engine.local.adapter import check_config, check_fits
+from tui.engine.local.engine import LocalEngine
 
 hub_cache = _cache
 SIZES = {"hidden_size": 64, "intermediate_size": 128}

@@ -200,8 +200,8 @@ def test_a_folder_that_may_not_be_read_is_a_sentence(model_folder, monkeypatch):
 
 def test_importing_the_engine_loads_nothing_heavy():
     code = (
-        "import sys; import tui.engine.local, tui.engine.catalog, tui.engine.memory, tui.engine.worker;"
-        "from pathlib import Path; e = tui.engine.local.LocalEngine(Path('x')); e.memory(); e.unload();"
+        "import sys; import tui.engine.local.engine, tui.engine.catalog, tui.engine.memory, tui.engine.worker;"
+        "from pathlib import Path; e = tui.engine.local.engine.LocalEngine(Path('x')); e.memory(); e.unload();"
         "tui.engine.catalog.demo_model();"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'tokenizers', 'numpy', 'textual'} & set(sys.modules);"
         "sys.exit(f'{heavy} imported' if heavy else 0)"

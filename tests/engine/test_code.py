@@ -19,8 +19,9 @@ from tests.hub_server import Repo, serving
 from tui import files
 from tui.engine.base import FailureCause, ModelLoadError
 from tui.engine.hub.hub import Hub
-from tui.engine.local import LocalEngine, module_cache
+from tui.engine.local import module_cache
 from tui.engine.local.code_files import CodeFiles, lay_down
+from tui.engine.local.engine import LocalEngine
 
 hub_cache = _cache
 
@@ -728,7 +729,7 @@ LOAD = """
 import sys
 from pathlib import Path
 from tui.engine.base import LoadRequest
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 engine = LocalEngine(Path(sys.argv[2]))
 request = LoadRequest(sys.argv[3], trust_own_code=True, trusted=(sys.argv[4],), kernels=False)
 engine.load(request, lambda event: None, lambda: False)

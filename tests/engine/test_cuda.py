@@ -567,7 +567,7 @@ import sys, threading, time
 from pathlib import Path
 from tui.conversation.turn import Message
 from tui.engine.base import Failed, Finished, GenerateRequest, LoadRequest, ModelReady, TextDelta
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.engine.worker import EngineWorker
 
 cache, device, folder, *others = sys.argv[1:]

@@ -11,7 +11,8 @@ from tui.engine.base import Cancelled, LoadRequest, ModelLoadError, Progress
 from tui.engine.catalog import demo_model
 from tui.engine.facts import gguf_facts
 from tui.engine.gguf_header import Vocabulary, read_header, read_vocabulary
-from tui.engine.local import LocalEngine, gguf, manifest
+from tui.engine.local import gguf, manifest
+from tui.engine.local.engine import LocalEngine
 from tui.engine.local.progress import Reporter
 from tui.engine.plausibility import check_header, check_vocabulary
 

@@ -374,7 +374,7 @@ def test_libraries_write_nothing_to_the_terminal(llama, tmp_path):
     code = (
         "import logging, sys, warnings; from pathlib import Path;"
         f"logging.basicConfig(filename={str(tmp_path / 'log')!r}, level=logging.DEBUG);"
-        "from tui.engine.local import LocalEngine; from tui.engine.base import *;"
+        "from tui.engine.local.engine import LocalEngine; from tui.engine.base import *;"
         "from tui.conversation.turn import Message;"
         f"e = LocalEngine(Path({str(tmp_path / 'c')!r})); no = lambda: False; quiet = lambda _e: None;"
         f"e.load(LoadRequest({str(llama)!r}, quantization='8bit'), quiet, no);"

@@ -8,7 +8,7 @@ from tests.compiled_kernels import lay_kernels
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.base import StopReason
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.parameters import PARAMETERS
 
 SAMPLES = {

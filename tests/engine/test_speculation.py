@@ -13,9 +13,10 @@ from tests.compiled_kernels import lay_kernels
 from tests.engine import tiny
 from tests.engine.conftest import Heard, chat, load, never
 from tui.engine.base import GenerateRequest, ModelLoadError, Speculation
-from tui.engine.local import LocalEngine, decoding, prefill
+from tui.engine.local import decoding, prefill
 from tui.engine.local.assistant import TranslatingDrafter
 from tui.engine.local.decoding import Decoder, NoDrafter
+from tui.engine.local.engine import LocalEngine
 from tui.engine.local.speculation import Costs, Lookup, Payoff, Speculator
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from tui.conversation.turn import Message
 from tui.engine.base import GenerateRequest, LoadRequest
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 
 engine = LocalEngine(Path(sys.argv[1]))
 quiet, never = (lambda event: None), (lambda: False)

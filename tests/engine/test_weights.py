@@ -23,7 +23,7 @@ import os, sys
 from pathlib import Path
 import torch
 from tests.engine.conftest import ask, chat, load
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 
 def computed():
     text = ask(engine, chat("abc"), max_new_tokens=8).text

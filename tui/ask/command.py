@@ -31,7 +31,7 @@ from tui.conversation import Status
 from tui.engine.base import Failed, LoadRequest
 from tui.engine.client import EngineClient
 from tui.engine.engines import Engines
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.engine.worker import EngineWorker
 from tui.errors import UserError
 from tui.sessions import SessionStore

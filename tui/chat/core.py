@@ -11,6 +11,7 @@ from tui.chat.counting import Counting
 from tui.chat.drafts import Drafts, SentHistory
 from tui.chat.loader import ModelLoader
 from tui.chat.measuring import Measuring
+from tui.chat.recovery import Recovery
 from tui.chat.replies import ReplyRunner, Rescue
 from tui.chat.sending import Sender
 from tui.chat.session import ChatSession
@@ -79,6 +80,7 @@ def make_core(
     measuring = Measuring(measurements, writer, ui)
     replies = ReplyRunner(client, writer, session, settings, loader, room, measuring, rescue, ui)
     counting = Counting(client, session, settings, loader, replies, side, ui, draft)
+    Recovery(loader, replies, ui)
     drafts = Drafts(drafts_file, writer.run)
     sent = SentHistory(history_file, writer.run)
     return Core(

@@ -29,6 +29,10 @@ class FailureCause(StrEnum):
     """The connection to a server is unencrypted, and the user has not agreed to that."""
     CONNECTION = "connection"
     """A server was lost in the middle of a reply."""
+    DEVICE = "device"
+    """A GPU gives this process nothing more; another one can use it."""
+    ENGINE = "engine"
+    """The process of the engine has ended; another one can be started."""
 
 
 class EngineError(UserError):
@@ -298,6 +302,7 @@ class MemoryReading:
         own: by this process.
         weights, cache: how much of that are the models' weights and the KV caches.
         others: the other devices that there are.
+        engine: what of `own` is taken by the process of the engine, where that is not the app's.
         half_dtype: the 16-bit type that a model on it is held in whatever its files say; empty for the type of the files.
     """
 
@@ -309,6 +314,7 @@ class MemoryReading:
     weights: int = 0
     cache: int = 0
     others: tuple[MemoryReading, ...] = ()
+    engine: int = 0
     half_dtype: str = "bfloat16"
 
     @property

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from tui.conversation import Conversation, new_id
-from tui.conversation.formats.identity import content_id
 from tui.files import Stamp, fsync_folder, make_private_folder, set_aside, stamp
 from tui.sessions.chats import CHAT_ID, ChatFiles, checked_id, writing
 from tui.sessions.errors import SessionConflictError, SessionFileError
@@ -117,6 +116,8 @@ class SessionStore(ChatFiles):
         if not CHAT_ID.fullmatch(chat_id) or not os.path.lexists(self.path(chat_id)):
             return False
         try:
+            from tui.conversation.formats.identity import content_id
+
             return content_id(self.load(chat_id, lock=False).conversation) == content
         except SessionFileError:
             return False

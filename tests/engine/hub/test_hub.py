@@ -17,7 +17,7 @@ from tui.engine.hub import hub
 from tui.engine.hub.cache import RepoCache
 from tui.engine.hub.downloads import Downloads, DownloadStatus
 from tui.engine.hub.hub import Hub, HubSort
-from tui.engine.local import LocalEngine
+from tui.engine.local.engine import LocalEngine
 from tui.screens.models import rows
 
 

@@ -1,5 +1,1 @@
-"""The engine that runs transformers in this process. Importing it loads neither torch nor transformers."""
-
-from tui.engine.local.engine import LocalEngine
-
-__all__ = ["LocalEngine"]
+"""The engine that runs transformers in its own process. What is heavy is imported when a model is loaded."""

@@ -118,7 +118,9 @@ def generation_error(error: Exception, stats: ReplyStats) -> GenerationError:
             cause=FailureCause.MEMORY,
         )
     if gave_up(error):
-        return GenerationError(_gave_up_words(error), _START_AGAIN, stats)
+        return GenerationError(
+            _gave_up_words(error), _START_AGAIN, stats, cause=FailureCause.DEVICE
+        )
     return GenerationError(
         f"The model failed ({failures.words(error)}).",
         "Try again. See the log for details.",
@@ -184,7 +186,7 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
             f"There isn't enough memory to load {name}.", _SMALLER, cause=FailureCause.MEMORY
         )
     if gave_up(error):
-        return ModelLoadError(_gave_up_words(error), _START_AGAIN)
+        return ModelLoadError(_gave_up_words(error), _START_AGAIN, cause=FailureCause.DEVICE)
     if "custom code" in text or "trust_remote_code" in text:
         return ModelLoadError(
             f"A part of {name} requires custom code that can't be reviewed first, so the code wasn't run.",

@@ -8,13 +8,13 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.chat import requests
 from tui.chat.core import Core
 from tui.conversation import Conversation
-from tui.conversation.formats import FORMATS, Format, export_text
 from tui.engine.base import Finished
+from tui.errors import UserError
 from tui.files import absolute, reason, typed_path, with_ending
 from tui.sanitize import sanitize_line
 from tui.screens.chat.copying import Copying
@@ -28,7 +28,9 @@ from tui.screens.picker import Entry, Picker
 from tui.screens.session_list import SessionList
 from tui.sessions import Loaded, SessionError
 from tui.settings.examples import ExamplesError
-from tui.transfer import EXPORTS, TransferError, write_chats
+
+if TYPE_CHECKING:
+    from tui.conversation.formats import Format
 
 _FOR_PEOPLE: Final = ("markdown", "html", "text")
 
@@ -225,6 +227,8 @@ class ChatActions:
         """Copy the whole chat as Markdown."""
         chat = self._core.session.conversation
         if chat.path:
+            from tui.conversation.formats import FORMATS, export_text
+
             self._copying.copy(export_text([chat], FORMATS["markdown"]), "The chat")
 
     async def export(self) -> None:
@@ -233,6 +237,8 @@ class ChatActions:
         if not chat.path:
             self._ui.tell("There is nothing to export yet.")
             return
+        from tui.transfer import EXPORTS, TransferError, write_chats
+
         turn_id = self._view.transcript.cursor
         formats = sorted(EXPORTS.values(), key=_rank)
         offered = [(one.name, one.label, one.extensions[0]) for one in formats]
@@ -272,13 +278,15 @@ class ChatActions:
         chat = replace(chat, settings=self._core.settings.for_file(chat, info))
         try:
             await asyncio.to_thread(_save, chat, path)
-        except TransferError as error:
+        except UserError as error:
             self._ui.tell(str(error), title="Nothing was written", severity="error")
         else:
             self._ui.tell(f"Saved to {path}")
 
 
 def _save(chat: Conversation, path: Path) -> None:
+    from tui.transfer import TransferError, write_chats
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -14,7 +14,6 @@ from tui.screens.ask import AskText
 from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.transfer import TransferError, write_new
 from tui.widgets.markdown.pieces import CodeText, code_texts
 
 
@@ -117,6 +116,8 @@ class Copying:
             why = f"{path} already exists."
             if await self._ui.ask("Replace the file?", why, answers) != "replace":
                 return False
+        from tui.transfer import TransferError, write_new
+
         try:
             await asyncio.to_thread(write_new, path, text, overwrite=overwrite)
         except TransferError as error:

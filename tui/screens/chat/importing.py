@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.core import Core
 from tui.conversation import Conversation
@@ -16,7 +16,9 @@ from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.report import Report
 from tui.sessions import SessionError, SessionStore
-from tui.transfer import Source, Tally, counted, read_sources
+
+if TYPE_CHECKING:
+    from tui.transfer import Source
 
 _SHOWN_PROBLEMS: Final = 3
 """More notes than this are shown in a dialog."""
@@ -28,6 +30,8 @@ class Import:
     """One import, from the first file to the last or to the point where it was stopped."""
 
     def __init__(self, path: Path) -> None:
+        from tui.transfer import Tally, read_sources
+
         self._sources = read_sources([path])
         self._stop = asyncio.Event()
         self.tally = Tally()
@@ -38,6 +42,8 @@ class Import:
     @property
     def label(self) -> str:
         """A short label for the status bar."""
+        from tui.transfer import counted
+
         count = len(self.tally.chats)
         return f"importing ({counted(count, 'chat')})" if count else "importing"
 

@@ -192,14 +192,13 @@ class ModelActions:
             case Failed(cause=FailureCause.MEMORY) as failed:
                 offer = self._rescue.offer_ways_out(ended.request, failed, in_reply=False)
                 self._ui.start(offer)
-            case Failed() as failed:
+            # What is to be done when the engine has ended is asked by `Recovery`.
+            case Failed() as failed if failed.cause is not FailureCause.ENGINE:
                 self._tell_failed(failed)
             case LoadCancelled():
                 self._ui.tell("Loading was stopped.")
             case Unloaded():
                 self._ui.tell("The model was unloaded, and its memory is free.")
-            case _:
-                pass
 
     def _tell_failed(self, failed: Failed) -> None:
         kept = " The previous model is still loaded." if failed.keeps_model else ""

@@ -60,6 +60,8 @@ class MemoryView(Dialog[None]):
             )
             return
         lines = [*device_lines(reading), Content("")]
+        if reading.engine:
+            lines += [_line("engine process", reading.engine, reading.own)]
         lines += [
             _line("model weights", reading.weights, reading.own),
             _line("KV cache", reading.cache, reading.own),

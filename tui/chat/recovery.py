@@ -1,0 +1,46 @@
+"""What is offered when the process of the engine has ended: the model was lost, and the chat was not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tui.chat.loader import LoadEnded, ModelLoader
+from tui.chat.replies import ReplyRunner, Said
+from tui.chat.ui import Answer, Ui
+from tui.engine.base import Failed, FailureCause, LoadRequest
+
+_LOAD: Final = "load"
+_ANSWERS: Final = (
+    Answer("no", "Not now", "n"),
+    Answer(_LOAD, "Load the model again", "l", "primary"),
+)
+
+
+class Recovery:
+    """Asks whether the model is to be loaded again, and does it."""
+
+    def __init__(self, loader: ModelLoader, replies: ReplyRunner, ui: Ui) -> None:
+        self._loader = loader
+        self._replies = replies
+        self._ui = ui
+        replies.said.listen(self._said)
+        loader.ended.listen(self._load_ended)
+
+    def _said(self, said: Said) -> None:
+        event = said.event
+        if isinstance(event, Failed) and event.cause is FailureCause.ENGINE:
+            self._offer(self._loader.wanted, event)
+
+    def _load_ended(self, ended: LoadEnded) -> None:
+        event = ended.event
+        if isinstance(event, Failed) and event.cause is FailureCause.ENGINE:
+            self._offer(ended.request, event)
+
+    def _offer(self, request: LoadRequest | None, failed: Failed) -> None:
+        if request is not None and not self._replies.is_leaving:
+            self._ui.start(self._ask(request, failed))
+
+    async def _ask(self, request: LoadRequest, failed: Failed) -> None:
+        answer = await self._ui.ask("The engine has stopped", failed.message, _ANSWERS)
+        if answer == _LOAD and not self._loader.loading:
+            self._loader.load(request)

@@ -1,0 +1,475 @@
+"""The engine of this machine as the app sees it when it runs in a process of its own.
+
+Each job is one request and its answers. What ends the process ends the job with a sentence, and the next load starts another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+import psutil
+
+from tui.conversation.turn import ReplyStats
+from tui.engine.base import (
+    Cancelled,
+    ContextOverflowError,
+    Emit,
+    EngineError,
+    Event,
+    FailureCause,
+    Finished,
+    GenerateRequest,
+    GenerationError,
+    IsCancelled,
+    LoadRequest,
+    MemoryReading,
+    ModelInfo,
+    ModelLoadError,
+    Overflow,
+    PromptDescribed,
+)
+from tui.engine.process import wire
+from tui.sanitize import sanitize_line
+
+_log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 0.02
+"""How often a job looks whether it was cancelled."""
+_PING_S: Final = 5.0
+HANG_S: Final = 90.0
+"""How long the process may be silent before it counts as hung. Libraries hold the interpreter for many seconds while they load."""
+_CANCEL_S: Final = 20.0
+"""How long a job may take to end once it was cancelled."""
+_END_S: Final = 2.0
+_CHUNK_BYTES: Final = 1 << 16
+_WAITING: Final = 200
+"""Messages of a job that nobody has taken yet; then the process waits."""
+_LOG_BYTES: Final = 4000
+_AGAIN: Final = "Load the model again. The log has the details (chat-tui --log-path)."
+
+
+class _Died(Exception):  # noqa: N818 - it is made into an `EngineError`
+    """The process has ended in the middle of a job; the message says how."""
+
+
+class _Process:
+    """One process, from its start to its end. Any thread may use it."""
+
+    def __init__(self, command: Sequence[str], memory: Callable[[MemoryReading], object]) -> None:
+        """Start it.
+
+        Raises:
+            OSError: it can't be started.
+        """
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            # The keys that end or stop the app are not meant for it.
+            start_new_session=True,
+        )
+        self._take_memory = memory
+        self._lock = threading.Lock()
+        self._answers: dict[int, queue.Queue[dict[str, Any] | None]] = {}
+        self._heard_s = self._asked_s = time.monotonic()
+        self._why = ""
+        self.has_ended = False
+        for work in (self._read, self._read_log):
+            threading.Thread(target=work, name="engine process", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def open(self, job_id: int) -> queue.Queue[dict[str, Any] | None]:
+        """Return what gets the answers of a job; None is the last where the process ends before."""
+        answers: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
+        with self._lock:
+            self._answers[job_id] = answers
+            if self.has_ended:
+                answers.put(None)
+        return answers
+
+    def close_job(self, job_id: int) -> None:
+        with self._lock:
+            self._answers.pop(job_id, None)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; one that can't be sent is lost, and the process has ended or will."""
+        data = memoryview(wire.pack(message))
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            stdin = _pipe(self._process.stdin)
+            while data:
+                data = data[stdin.write(data) :]
+
+    def look(self) -> None:
+        """Ask for a sign of life where there was none for a while; end it where none came."""
+        now = time.monotonic()
+        if now - self._heard_s > HANG_S:
+            self.kill("it did not answer any more")
+        elif now - max(self._heard_s, self._asked_s) > _PING_S:
+            self._asked_s = now
+            self.send({"do": "ping"})
+
+    def kill(self, why: str = "") -> None:
+        """End it without waiting."""
+        self._why = self._why or why
+        with contextlib.suppress(OSError):
+            self._process.kill()
+
+    def end(self) -> None:
+        """Have it end, and wait for that."""
+        with contextlib.suppress(OSError):
+            _pipe(self._process.stdin).close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+
+    @property
+    def why(self) -> str:
+        """How it ended, as in `it was killed`."""
+        if self._why:
+            return self._why
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+        code = self._process.returncode
+        if code is None or code >= 0:
+            return f"it ended by itself (status {code})"
+        if code == -signal.SIGKILL:
+            return "it was killed, perhaps because memory ran out"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"it crashed ({name})"
+
+    def _read(self) -> None:
+        frames, stdout = wire.Frames(), _pipe(self._process.stdout)
+        try:
+            while data := os.read(stdout.fileno(), _CHUNK_BYTES):
+                self._heard_s = time.monotonic()
+                for message in frames.feed(data):
+                    self._take(message)
+        except OSError:
+            pass
+        except (wire.WireError, TypeError) as error:
+            self.kill(f"it sent something that can't be understood ({error})")
+        self._note_end()
+
+    def _note_end(self) -> None:
+        with self._lock:
+            self.has_ended = True
+            waiting = list(self._answers.values())
+        for answers in waiting:
+            answers.put(None)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        match message.get("is"):
+            case "memory":
+                self._take_memory(wire.decode(MemoryReading, message.get("reading")))
+            case "ready":
+                if message.get("version") != wire.VERSION:
+                    raise wire.WireError("it is of another version of chat-tui")
+            case "events" | "done" | "failed":
+                with self._lock:
+                    answers = self._answers.get(message.get("id", 0))
+                if answers is not None:
+                    self._put(answers, message)
+
+    def _put(self, answers: queue.Queue[dict[str, Any] | None], message: dict[str, Any]) -> None:
+        """Hand on an answer; where nobody takes them, the process waits, and is not taken for hung."""
+        while True:
+            try:
+                answers.put(message, timeout=1.0)
+                return
+            except queue.Full:
+                self._heard_s = time.monotonic()
+                with self._lock:
+                    if answers not in self._answers.values():
+                        return
+
+    def _read_log(self) -> None:
+        stderr = _pipe(self._process.stderr)
+        with contextlib.suppress(OSError, ValueError):
+            for line in iter(lambda: stderr.readline(_LOG_BYTES), b""):
+                _log.info("engine: %s", sanitize_line(line.decode("utf-8", "replace")))
+
+
+class ProcessEngine:
+    """Runs the engine of this machine in a process of its own; implements `tui.engine.base.Engine`."""
+
+    def __init__(self, cache_folder: Path, command: Sequence[str] = ()) -> None:
+        """Start nothing yet; see `start`.
+
+        Args:
+            cache_folder: as `LocalEngine` takes it.
+            command: the program to run in place of the usual one.
+        """
+        self._command = tuple(command) or _command(cache_folder)
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._process: _Process | None = None
+        self._loaded: ModelInfo | None = None
+        self._reading = MemoryReading()
+
+    def start(self) -> None:
+        """Start the process, so that it imports what every load needs while the app is still starting.
+
+        What goes wrong is told by the first job.
+        """
+        with contextlib.suppress(OSError):
+            self._running()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        with self._lock:
+            process, self._process, self._loaded = self._process, None, None
+        if process is not None:
+            process.end()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process; 0 without one."""
+        process = self._process
+        return process.pid if process is not None else 0
+
+    @property
+    def loaded(self) -> ModelInfo | None:
+        """The model that is loaded."""
+        process = self._process
+        return self._loaded if process is not None and not process.has_ended else None
+
+    def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
+        """Load a model; see `Engine.load`."""
+        try:
+            said = {"do": "load", "request": wire.encode(request)}
+            info: ModelInfo = wire.decode(ModelInfo, self._job(said, emit, cancelled))
+            return info
+        except _Died as died:
+            raise ModelLoadError(
+                f"The engine ended while it loaded the model: {died}.",
+                "The chat is safe. Load the model again, a smaller one, or another quantization.",
+                cause=FailureCause.ENGINE,
+            ) from None
+
+    def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
+        """Make a reply; see `Engine.generate`."""
+        said = {"do": "generate", "request": wire.encode(request)}
+        with _told_as_generation():
+            finished: Finished = wire.decode(Finished, self._job(said, emit, cancelled))
+        return finished
+
+    def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:
+        """Compute ahead; see `Engine.prepare`."""
+        if self.loaded is None:
+            return True
+        try:
+            said = {"do": "prepare", "request": wire.encode(request)}
+            return self._job(said, _nothing, cancelled) is not False
+        except _Died:
+            return True
+
+    def describe(self, request: GenerateRequest) -> PromptDescribed:
+        """Return a prompt; see `Engine.describe`."""
+        said = {"do": "describe", "request": wire.encode(request)}
+        with _told_as_generation():
+            found: PromptDescribed = wire.decode(PromptDescribed, self._job(said))
+        return found
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return a text cut into tokens; see `Engine.split`."""
+        if self.loaded is None:
+            return ()
+        with contextlib.suppress(_Died):
+            pieces: tuple[str, ...] = wire.decode(
+                tuple[str, ...], self._job({"do": "split", "text": text})
+            )
+            return pieces
+        return ()
+
+    def unload(self) -> None:
+        """Forget the model by ending the process: everything that the libraries keep goes with it."""
+        self.close()
+
+    def memory(self) -> MemoryReading:
+        """Return the memory of the device in use, as the process said last; the app's own is counted too."""
+        reading = self._reading if self.pid else MemoryReading()
+        own = _PROCESS.memory_info().rss
+        if not self.pid or not reading.total:
+            machine = psutil.virtual_memory()
+            used = machine.total - machine.available
+            return MemoryReading(used=used, total=machine.total, own=own)
+        if reading.kind != "RAM":
+            return reading
+        return replace(reading, own=reading.own + own, engine=reading.own)
+
+    def target_memory(self) -> tuple[str, MemoryReading]:
+        """Return the device that a model would go to, and its memory; see `Engine.target_memory`."""
+        try:
+            found = self._job({"do": "target_memory"})
+            return str(found["device"]), wire.decode(MemoryReading, found["reading"])
+        except (_Died, KeyError, TypeError) as error:
+            raise EngineError(f"The memory is not known: {error}.") from None
+
+    # -- one job
+
+    def _job(
+        self, said: dict[str, Any], emit: Emit | None = None, cancelled: IsCancelled | None = None
+    ) -> Any:
+        """Have a job done; return what came of it.
+
+        Raises:
+            _Died: the process ended before.
+            EngineError, Cancelled, MemoryError: as the engine has raised it.
+        """
+        try:
+            process = self._running()
+        except OSError as error:
+            raise _Died(f"it can't be started ({error.strerror or error})") from error
+        job_id = next(self._ids)
+        answers = process.open(job_id)
+        try:
+            gives_up = cancelled or _never
+            process.send({**said, "id": job_id, "cancelled": gives_up()})
+            return self._answer(process, job_id, answers, emit or _nothing, gives_up)
+        finally:
+            process.close_job(job_id)
+
+    def _answer(
+        self,
+        process: _Process,
+        job_id: int,
+        answers: queue.Queue[dict[str, Any] | None],
+        emit: Emit,
+        cancelled: IsCancelled,
+    ) -> Any:
+        cancelled_s = 0.0
+        while True:
+            try:
+                message = answers.get(timeout=_LOOK_S)
+            except queue.Empty:
+                process.look()
+                message = {}
+            if message is None:
+                self._loaded = None
+                raise _Died(process.why)
+            if not cancelled_s and cancelled():
+                cancelled_s = time.monotonic()
+                process.send({"do": "cancel", "id": job_id})
+            if cancelled_s and time.monotonic() - cancelled_s > _CANCEL_S:
+                process.kill("it did not stop when it was told to")
+            match message.get("is"):
+                case "events":
+                    for event in message.get("events", ()):
+                        emit(_decoded(Event, event, process))
+                case "done":
+                    self._loaded = _decoded(ModelInfo | None, message.get("loaded"), process)
+                    return message.get("result")
+                case "failed":
+                    self._loaded = _decoded(ModelInfo | None, message.get("loaded"), process)
+                    raise self._failure(message.get("error"))
+
+    def _failure(self, said: Any) -> BaseException:
+        error = _raised(said)
+        if isinstance(error, EngineError) and error.cause is FailureCause.DEVICE:
+            # Only another process can use the device again.
+            error.cause, error.hint = FailureCause.ENGINE, _AGAIN
+            self.close()
+        return error
+
+    def _running(self) -> _Process:
+        with self._lock:
+            if self._process is None or self._process.has_ended:
+                self._loaded = None
+                self._process = _Process(self._command, self._note_memory)
+            return self._process
+
+    def _note_memory(self, reading: MemoryReading) -> None:
+        self._reading = reading
+
+
+_PROCESS: Final = psutil.Process()
+
+
+def _command(cache_folder: Path) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tui.engine.process.serving", str(cache_folder), "--warm")
+
+
+def _never() -> bool:
+    return False
+
+
+def _nothing(_event: Event) -> None:
+    """Let what is said go nowhere."""
+
+
+@contextlib.contextmanager
+def _told_as_generation() -> Any:
+    try:
+        yield
+    except _Died as died:
+        raise GenerationError(
+            f"The engine ended in the middle of the reply: {died}. What was written is kept.",
+            _AGAIN,
+            cause=FailureCause.ENGINE,
+        ) from None
+
+
+def _decoded(kind: Any, data: Any, process: _Process) -> Any:
+    """Return a value that the process has sent.
+
+    Raises:
+        _Died: it is none, and the process was ended for that.
+    """
+    try:
+        return wire.decode(kind, data)
+    except wire.WireError as error:
+        process.kill(f"it sent something that can't be understood ({error})")
+        raise _Died(process.why) from error
+
+
+def _raised(said: Any) -> BaseException:
+    """Return the error that the engine has raised."""
+    told: dict[str, Any] = said if isinstance(said, dict) else {}
+    message = str(told.get("message") or "It failed.")
+    hint = str(told.get("hint") or "")
+    try:
+        cause = FailureCause(told.get("cause", FailureCause.OTHER))
+        subject = str(told.get("subject") or "")
+        match told.get("kind"):
+            case "cancelled":
+                return Cancelled()
+            case "memory":
+                return MemoryError(message)
+            case "load":
+                return ModelLoadError(message, hint, cause=cause, subject=subject)
+            case "overflow":
+                return ContextOverflowError(wire.decode(Overflow, told.get("overflow")))
+            case "generation":
+                stats = wire.decode(ReplyStats, told.get("stats"))
+                return GenerationError(message, hint, stats, cause=cause)
+            case "engine":
+                return EngineError(message, hint, cause=cause, subject=subject)
+    except (wire.WireError, ValueError):
+        pass
+    return EngineError(message, hint or "The log has the details (chat-tui --log-path).")
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
