@@ -253,3 +253,19 @@ def test_kills_at_random_moments_leave_a_sentence_and_no_process(engine, seed):
     engine.close()
     assert all(one.endswith((".", ")")) for one in problems)
     assert not [pid for pid in seen if psutil.pid_exists(pid)]
+
+
+def test_after_unloading_the_app_has_the_memory_that_it_had_before(tmp_path):
+    lay_kernels(tmp_path / "cache")
+    folder = tiny.llama(tmp_path / "model")
+    engine = ProcessEngine(tmp_path / "cache")
+    app = psutil.Process()
+    for _ in range(2):
+        # The first round imports what the app itself needs to talk with the engine.
+        before = app.memory_info().rss
+        load(engine, folder, dtype="float32")
+        assert reply(engine).finished.stats.new_tokens
+        pid = engine.pid
+        engine.unload()
+    assert app.memory_info().rss - before < 5 * 2**20
+    assert not psutil.pid_exists(pid)
