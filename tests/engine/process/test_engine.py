@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -231,6 +232,12 @@ time.sleep(1000)
     wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 
 
+def kill(engine):
+    with contextlib.suppress(ProcessLookupError):
+        if engine.pid:
+            os.kill(engine.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_kills_at_random_moments_leave_a_sentence_and_no_process(engine, seed):
     import random
@@ -238,7 +245,7 @@ def test_kills_at_random_moments_leave_a_sentence_and_no_process(engine, seed):
     chance = random.Random(seed)
     seen, problems = set(), []
     for _ in range(3):
-        killer = threading.Timer(chance.uniform(0, 0.4), lambda: os.kill(engine.pid, signal.SIGKILL) if engine.pid else None)  # fmt: skip
+        killer = threading.Timer(chance.uniform(0, 0.4), kill, (engine,))
         killer.start()
         try:
             load(engine, "scripted")
