@@ -398,6 +398,9 @@ ACTIONS: Final = (
     ),
     Action("column.trash", "Move to trash", ("delete",), "Move the highlighted chat to the trash.", Scope.COLUMN, "Trash"),
     Action(
+        "column.untrash", "Undo", ("f8", "ctrl+z"), "Restore the chat that was moved to the trash last.", Scope.COLUMN, "Restore",
+    ),
+    Action(
         "dialog.close", "Close", ("escape",), "Close the dialog, or go back a step.",
         Scope.DIALOG, fixed=True,
     ),

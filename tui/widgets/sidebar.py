@@ -332,6 +332,10 @@ class Sidebar(VerticalScroll):
             lambda: self.query_one(DraftingGroup).show_state(info, assistant, stats),
         )
 
+    def show_speculation(self, choice: Speculation) -> None:
+        """Show how tokens are drafted, without posting a change."""
+        self.when_filled("speculation", lambda: self.query_one(DraftingGroup).show_choice(choice))
+
     def focus_on(self, wanted: str) -> None:
         """Focus a setting: the model, the system prompt, or a parameter by name."""
         self.when_filled("focus", partial(self._focus_on, wanted))

@@ -40,7 +40,7 @@ class Body(Row):
             chat: the open chat.
             sidebar: the settings.
             settings: the settings of the chat.
-            undoing: undoes a reset.
+            undoing: undoes changes of the settings.
             models: loads the model with another quantization.
             run: runs an action.
         """
@@ -61,28 +61,31 @@ class Body(Row):
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        if event.value is not None:
+        label = f"Set {event.name}" if event.value is not None else f"Reset {event.name}"
+        # A reset is a step of its own, so that undoing it restores the value that was reset.
+        setting = event.name if event.value is not None else ""
+        with self._undoing.step(label, setting):
             self._settings.set({event.name: event.value})
-            return
-        # The old value is gone from the field, so offer to undo the reset.
-        with self._undoing.step(f"Reset {event.name}"):
-            self._settings.set({event.name: None})
 
     @on(SwitchField.Changed)
     def _switch_changed(self, event: SwitchField.Changed) -> None:
-        self._settings.set_switch(event.name, event.value)
+        with self._undoing.step(f"Set {event.name}", f"switch {event.name}"):
+            self._settings.set_switch(event.name, event.value)
 
     @on(Sidebar.SystemPromptChanged)
     def _prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
-        self._settings.set_prompt(event.text)
+        with self._undoing.step("System prompt", "system prompt"):
+            self._settings.set_prompt(event.text)
 
     @on(Sidebar.OverflowPolicyChanged)
     def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:
-        self._settings.set_overflow(event.policy)
+        with self._undoing.step("When the context is full", "overflow"):
+            self._settings.set_overflow(event.policy)
 
     @on(DraftingGroup.Changed)
     def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
-        self._settings.set_speculation(event.choice)
+        with self._undoing.step("Speculative decoding", "speculation"):
+            self._settings.set_speculation(event.choice)
 
     @on(Sidebar.QuantizationChanged)
     def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:

@@ -112,7 +112,7 @@ class Copying:
         if overwrite:
             answers = (
                 Answer("name", "Another name", "n"),
-                Answer("replace", "Replace it", "r", "error"),
+                Answer("replace", "Replace it", style="error"),
             )
             why = f"{path} already exists."
             if await self._ui.ask("Replace the file?", why, answers) != "replace":

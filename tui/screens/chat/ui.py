@@ -20,6 +20,7 @@ from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce
 from tui.screens.path_dialog import PathDialog
 from tui.screens.picker import Entry, Picker
+from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.bindings import way_of
 
 Result = TypeVar("Result")
@@ -72,7 +73,7 @@ class ScreenUi:
 
         Args:
             screen: the screen below notifications and dialogs.
-            type_on: receives text that the user keeps typing when a question appears.
+            type_on: receives text that the user keeps typing when a question or a dialog without a field appears.
         """
         self._screen = screen
         self._type_on = type_on
@@ -155,12 +156,18 @@ class ScreenUi:
             if not closed.done():
                 closed.set_result(result)
 
+        self._have_typed_on(dialog)
         self._screen.app.push_screen(dialog, close)
         return await closed
 
     def open(self, dialog: Screen[Any]) -> None:
         """Show a dialog that has no result."""
+        self._have_typed_on(dialog)
         self._screen.app.push_screen(dialog)
+
+    def _have_typed_on(self, dialog: Screen[Any]) -> None:
+        if isinstance(dialog, ReadingDialog):
+            dialog.type_on = self._type_on
 
     async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
         """Return the ID of the answer to a question; None if the user leaves it unanswered."""
