@@ -155,7 +155,10 @@ ACTIONS: Final = (
     Action(
         "transcript.line_numbers", "Toggle line numbers", ("ctrl+l",), "Show or hide line numbers in code.", Scope.CHAT,
     ),
-    Action("transcript.find", "Find in the chat", ("ctrl+f",), "Search the chat.", Scope.CHAT, "Find", priority=True, slash=("find",)),
+    Action(
+        "transcript.find", "Find in the chat", ("ctrl+f",), "Search the chat.", Scope.CHAT, "Find", priority=True, slash=("find",),
+        argument="[TEXT]",
+    ),
     Action(
         "turn.previous_user", "Go to your previous message", ("alt+pageup",),
         "Go to your previous message.", Scope.CHAT, priority=True,

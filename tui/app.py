@@ -231,7 +231,9 @@ class ChatApp(Appearance):
             return
         screen = self.screen_stack[-1] if self.screen_stack else None
         if isinstance(screen, ChatScreen | Finder) and isinstance(event, events.Key | events.Paste):
-            screen.take_typing(event)
+            # A key comes back here if no widget handled it.
+            if not event.is_forwarded:
+                screen.take_typing(event)
         await super().on_event(event)
 
     def copy_to_clipboard(self, text: str) -> None:

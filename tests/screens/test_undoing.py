@@ -48,3 +48,15 @@ async def test_undo_takes_back_a_choice_and_the_typed_prompt(desk: Desk, policy)
         await until(pilot, lambda: settings.overflow is before)
         await until(pilot, lambda: select.value == before.value)
         assert len(screen.conversation.path) == 2
+
+
+async def test_a_prompt_that_was_typed_is_kept_and_the_notice_says_so(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        settings = screen.core.settings
+        settings.set_prompt("Be brief")
+        screen.do("system.edit")
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: "The system prompt applies from the next reply." in shown(pilot))
+        assert settings.system_prompt == "Be briefx"
+        assert screen.focused is screen.composer

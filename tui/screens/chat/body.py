@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from tui.chat.settings import ChatSettings
+from tui.chat.ui import Ui
 from tui.chat.undoing import Undoing
 from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
@@ -15,7 +16,7 @@ from tui.screens.chat.model_actions import ModelActions
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.ground import Row
 from tui.widgets.parameter_field import ParameterField
-from tui.widgets.sidebar import Sidebar
+from tui.widgets.sidebar import Sidebar, SystemPrompt
 from tui.widgets.switch_field import SwitchField
 
 
@@ -31,6 +32,7 @@ class Body(Row):
         settings: ChatSettings,
         undoing: Undoing,
         models: ModelActions,
+        ui: Ui,
         run: Callable[[str], object],
     ) -> None:
         """Create it.
@@ -42,6 +44,7 @@ class Body(Row):
             settings: the settings of the chat.
             undoing: undoes changes of the settings.
             models: loads the model with another quantization.
+            ui: shows notifications.
             run: runs an action.
         """
         super().__init__(id="main")
@@ -51,6 +54,7 @@ class Body(Row):
         self._settings = settings
         self._undoing = undoing
         self._models = models
+        self._ui = ui
         self._run_action = run
 
     def compose(self) -> ComposeResult:
@@ -76,6 +80,12 @@ class Body(Row):
     def _prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
         with self._undoing.step("System prompt", "system prompt"):
             self._settings.set_prompt(event.text)
+
+    @on(SystemPrompt.Left)
+    def _prompt_left(self, event: SystemPrompt.Left) -> None:
+        event.stop()
+        way = self._ui.way("chat.undo")
+        self._ui.tell(f"The system prompt applies from the next reply. {way} to undo.")
 
     @on(Sidebar.OverflowPolicyChanged)
     def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:

@@ -62,7 +62,9 @@ class Copying:
         """Quote the turn under the cursor in the message."""
         if turn := self._focus_control.acted_turn(ASSISTANT):
             quoted = "\n".join(f"> {line}".rstrip() for line in turn.text.splitlines())
-            self._view.composer.set_text(f"{self._view.composer.text}{quoted}\n\n")
+            before = self._view.composer.text
+            between = "\n" if before and not before.endswith("\n") else ""
+            self._view.composer.set_text(f"{before}{between}{quoted}\n\n")
             self._focus_control.to_composer()
 
     # -- code

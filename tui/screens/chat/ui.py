@@ -116,6 +116,13 @@ class ScreenUi:
             self._notices = kept
             self._show_notices()
 
+    def left_chat(self) -> None:
+        """Remove notifications about the chat that is being left. Errors stay, because they may be about saving it."""
+        kept = [notice for notice in self._notices if notice.severity == "error"]
+        if len(kept) < len(self._notices):
+            self._notices = kept
+            self._show_notices()
+
     def _show_notices(self) -> None:
         """Show the current notifications, after the previous ones have reached the screen: Textual shows them with a delay."""
         if not self._is_due:
