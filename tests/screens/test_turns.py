@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
-from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui.conversation import Status
 from tui.engine.base import StopReason, TextDelta
@@ -238,12 +238,19 @@ async def test_paging_keeps_the_turn_in_view_however_long_its_branch_is(desk):
         screen.core.session.change(lambda chat: chat.edit(first, "other question"))
         screen.core.replies.answer(screen.conversation.path[0].id)
         await answered(pilot, screen, 2)
+        screen.do("composer.focus")
+        screen.core.session.navigate(lambda chat: chat.select(first))
+        screen.view.transcript.follow()
+        await still(pilot, screen)
         await pilot.press("alt+up", "alt+up")
-        for key, text in (("left", "question"), ("right", "other question")):
+        for key, text in (("right", "other question"), ("left", "question")):
             await pilot.press(key)
             await until(pilot, lambda text=text: texts(screen)[0] == text)
-            await pilot.pause()
-            assert f" {text}" in shown(pilot)
+            await still(pilot, screen)
+            transcript = screen.view.transcript
+            seen = transcript.turn_region(transcript.cursor)
+            assert seen is not None
+            assert seen in transcript.region
 
 
 async def test_i_shows_the_prompt_as_the_model_saw_it(desk):
