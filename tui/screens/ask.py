@@ -91,7 +91,11 @@ class Ask(Dialog[str]):
                         id=f"answer-{answer.id}",
                     )
             if self._answers:
-                yield KeyHints([Hint("Esc", sanitize_line(self._left_with), "close")])
+                # An answer that destroys something has no letter, so say how to reach it.
+                is_reached = any(one.style == "error" for one in self._answers.values())
+                way = Hint("question.previous/question.next", "choose", "app.focus_next")
+                leave = Hint("Esc", sanitize_line(self._left_with), "close")
+                yield KeyHints([way, leave] if is_reached else [leave])
 
     @property
     def _left_with(self) -> str:
