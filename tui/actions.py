@@ -155,7 +155,10 @@ ACTIONS: Final = (
     Action(
         "transcript.line_numbers", "Toggle line numbers", ("ctrl+l",), "Show or hide line numbers in code.", Scope.CHAT,
     ),
-    Action("transcript.find", "Find in the chat", ("ctrl+f",), "Search the chat.", Scope.CHAT, "Find", priority=True, slash=("find",)),
+    Action(
+        "transcript.find", "Find in the chat", ("ctrl+f",), "Search the chat.", Scope.CHAT, "Find", priority=True, slash=("find",),
+        argument="[TEXT]",
+    ),
     Action(
         "turn.previous_user", "Go to your previous message", ("alt+pageup",),
         "Go to your previous message.", Scope.CHAT, priority=True,
@@ -397,6 +400,9 @@ ACTIONS: Final = (
         "column.open", "Open", ("enter",), "Open the highlighted chat.", Scope.COLUMN, "Open", fixed=True, bound=False,
     ),
     Action("column.trash", "Move to trash", ("delete",), "Move the highlighted chat to the trash.", Scope.COLUMN, "Trash"),
+    Action(
+        "column.untrash", "Undo", ("f8", "ctrl+z"), "Restore the chat that was moved to the trash last.", Scope.COLUMN, "Restore",
+    ),
     Action(
         "dialog.close", "Close", ("escape",), "Close the dialog, or go back a step.",
         Scope.DIALOG, fixed=True,

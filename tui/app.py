@@ -230,7 +230,12 @@ class ChatApp(Appearance):
             self._typed_early.append(event)
             return
         screen = self.screen_stack[-1] if self.screen_stack else None
-        if isinstance(screen, ChatScreen | Finder) and isinstance(event, events.Key | events.Paste):
+        # A key comes back here, forwarded, if no widget handled it.
+        if (
+            isinstance(event, events.Key | events.Paste)
+            and not event.is_forwarded
+            and isinstance(screen, ChatScreen | Finder)
+        ):
             screen.take_typing(event)
         await super().on_event(event)
 

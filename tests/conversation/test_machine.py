@@ -136,14 +136,23 @@ class ChatMachine(RuleBasedStateMachine):
         return keys[place % len(keys)]
 
     def did(self, chat: Conversation, state: State) -> None:
-        """Note an operation that undo takes back; undo then passes through what had been undone."""
+        """Note an operation that undo takes back; undo then passes through what had been undone if that holds other words."""
         passed = [self.now]
-        if self.future:
+        if any(map(self.has_other_words, self.future)):
             passed += [*reversed(self.future), *self.future[1:], self.now]
         passed = [replace(one, view=self.view) for one in passed]
         self.past = [*self.past, *passed][-HISTORY_LIMIT:]
         self.future = []
         self.chat, self.now = chat, state
+
+    def has_other_words(self, state: State) -> bool:
+        mine = self.now
+        if state.system_prompt not in ("", mine.system_prompt):
+            return True
+        return any(
+            key not in mine.rows or row.text != mine.rows[key].text
+            for key, row in state.rows.items()
+        )
 
     def added(self, chat: Conversation, parent: str, role: str, text: str, status: Status) -> None:
         (new,) = set(chat.turns) - set(self.chat.turns)

@@ -21,6 +21,7 @@ from tui.engine.hub.hub import Hub
 from tui.screens.ask import Ask
 from tui.screens.chat import ChatScreen
 from tui.screens.chat.pane import TurnPane
+from tui.screens.reading_dialog import ReadingDialog
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
@@ -102,12 +103,14 @@ def _keys_act_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if "typing_pace" not in request.fixturenames:
         monkeypatch.setattr(TurnPane, "burst_s", 0.0)
         monkeypatch.setattr(Ask, "burst_s", 0.0)
+        monkeypatch.setattr(ReadingDialog, "burst_s", 0.0)
 
 
 @pytest.fixture
 def typing_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters that come within a second are prose, however slow the machine is."""
     monkeypatch.setattr(TurnPane, "burst_s", 1.0)
+    monkeypatch.setattr(ReadingDialog, "burst_s", 1.0)
 
 
 @pytest.fixture

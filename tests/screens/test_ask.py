@@ -13,7 +13,8 @@ ANSWERS = [Answer("keep", "Keep", "k"), Answer("delete", "Delete", "d", "error")
     ("keys", "result"),
     [
         (["k"], "keep"),
-        (["d"], "delete"),
+        # No letter destroys anything.
+        (["d"], OPEN),
         (["enter"], "keep"),
         (["right", "enter"], "delete"),
         (["tab", "enter"], "delete"),

@@ -134,7 +134,17 @@ async def test_the_line_of_keys_says_what_can_be_done_in_the_column(desk: Desk):
         await pilot.press("delete")
         await until(pilot, lambda: listed(screen) == ["● second question"])
         assert [one.id for one in desk.store.trashed()] == [first]
-        assert any("Press F3 and show the trash" in one.message for one in app._notifications)
+        assert any("Press F8 to restore it." in one.message for one in app._notifications)
+        await until(pilot, lambda: "F8 Restore" in line.render().plain)
+        await pilot.press("f8")
+        await until(pilot, lambda: len(listed(screen)) == 2)
+        assert not desk.store.trashed()
+        # Another press does nothing in the open chat.
+        await pilot.press("f8", "ctrl+z")
+        assert len(screen.conversation.path) == 2
+        chats.highlighted = chats.get_option_index(first)
+        await pilot.press("delete")
+        await until(pilot, lambda: listed(screen) == ["● second question"])
         await until(pilot, lambda: chats.highlighted is not None)
         await pilot.press("escape")
         assert screen.focused is screen.composer

@@ -162,7 +162,7 @@ async def test_a_preset_is_saved_applied_exported_and_taken_away(desk: Desk, tmp
         await until(pilot, lambda: screen.model.ready and screen.model.info.model == "scripted")
         await typed(pilot, "/preset-delete careful")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        await pilot.press("d")
+        await pilot.press("right", "enter")
         await until(pilot, lambda: not (desk.paths.presets / "careful.toml").exists())
         await typed(pilot, f"/preset {tmp_path / 'mine.toml'}")
         await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
@@ -186,7 +186,11 @@ async def test_what_is_saved_under_a_name_is_replaced_only_when_that_is_agreed_t
             assert path.read_text() == before
             await typed(pilot, command)
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+            # Prose answers nothing.
             await pilot.press("r")
+            await until(pilot, lambda: screen.composer.text == "r")
+            screen.composer.begin()
+            await pilot.press("right", "enter")
             await until(pilot, lambda path=path: "cook" in path.read_text())
 
 

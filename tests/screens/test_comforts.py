@@ -175,7 +175,7 @@ async def test_the_edit_of_a_turn_and_a_system_prompt_outlast_leaving_the_chat(d
         await until(pilot, lambda: key != "ctrl+q" or not app.is_running)
         await until(pilot, lambda: chat in read_drafts(desk.paths.drafts)[0])
     app.close()
-    assert read_drafts(desk.paths.drafts)[0][chat].text == "high"
+    assert list(read_drafts(desk.paths.drafts)[0][chat].edits.values()) == ["high"]
     assert desk.store.load(chat).conversation.system_prompt == "be brief"
 
 

@@ -58,14 +58,14 @@ async def test_arrow_keys_choose_the_format_also_from_the_path(tmp_path):
         assert app.result.format == "lines"
 
 
-@pytest.mark.parametrize(("key", "result"), [("r", True), ("k", False)])
-async def test_an_existing_file_is_replaced_only_after_asking(tmp_path, key, result):
+@pytest.mark.parametrize(("keys", "result"), [(["right", "enter"], True), (["k"], False)])
+async def test_an_existing_file_is_replaced_only_after_asking(tmp_path, keys, result):
     (tmp_path / "chat.json").write_text("old")
     app = Host(dialog(tmp_path / "chat.json"))
     async with app.run_test() as pilot:
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, Ask))
-        await pilot.press(key)
+        await pilot.press(*keys)
         await until(pilot, lambda: not isinstance(app.screen, Ask))
         await pilot.pause(0.05)
         if result:

@@ -69,7 +69,7 @@ async def test_leaving_without_a_chat_writes_nothing_and_still_says_so(desk: Des
     app = desk.app()
     async with app.run_test(size=ROOMY) as pilot:
         await asked(pilot, desk)
-        await pilot.press("l")
+        await pilot.press("right", "right", "enter")
         await until(pilot, lambda: not app.is_running)
     ending = app.close()
     assert ending.problems

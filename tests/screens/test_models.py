@@ -310,7 +310,7 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
         chosen = await picker(pilot)
         await until(pilot, lambda: "tiny-chat" in shown(pilot))
         options = chosen.query_one("PickList")
-        for answer, stays in (("k", True), ("d", False)):
+        for answer, stays in ((["k"], True), (["right", "enter"], False)):
             options.focus()
             options.highlighted = next(
                 n for n, one in enumerate(options.options) if one.id == "org/tiny-chat"
@@ -318,7 +318,7 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
             assert "org/tiny-chat" in shown(pilot)
             await pilot.press("delete")
             await until(pilot, lambda: "Delete org/tiny-chat?" in shown(pilot))
-            await pilot.press(answer)
+            await pilot.press(*answer)
             await until(pilot, lambda: isinstance(pilot.app.screen, ModelPicker))
             if not stays:
                 await until(pilot, lambda: "org/tiny-chat was deleted" in shown(pilot))
@@ -362,15 +362,15 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
         engine.load_error = ModelLoadError(
             "own needs code.", "Allow it.", cause=FailureCause.CODE, subject="org/own@4f2a"
         )
-        for answer in ("n", "y"):
+        for answer in (["n"], ["right", "enter"]):
             screen.core.loader.load(LoadRequest("org/own"))
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
             await until(pilot, lambda: "Run code from org/own@4f2a?" in shown(pilot))
             loads = len(engine.load_requests)
-            engine.load_error = None if answer == "y" else engine.load_error
-            await pilot.press(answer)
+            engine.load_error = None if len(answer) > 1 else engine.load_error
+            await pilot.press(*answer)
             await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-            if answer == "n":
+            if answer == ["n"]:
                 await still(pilot, screen)
                 assert len(engine.load_requests) == loads
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/own")
@@ -408,7 +408,7 @@ async def test_each_piece_of_code_that_a_model_needs_is_asked_about_in_turn(desk
         for title in titles:
             await until(pilot, lambda title=title: title in shown(pilot))
             assert "\x1b" not in shown(pilot)
-            await pilot.press("y")
+            await pilot.press("right", "enter")
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/own")
         assert engine.load_requests[-1].trusted == tuple(subjects)
         await until(pilot, lambda: desk.states[-1].trusted == tuple(subjects))
@@ -598,14 +598,14 @@ async def test_a_model_that_is_too_big_is_asked_about_before_the_one_in_use_goes
     engine.memory = lambda: MemoryReading("RAM", "CPU", 1, 2)
     async with desk.app(engine, state=state(model)).run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
-        for key, loads in (("enter", 1), ("l", 2)):
+        for keys, loads in ((["enter"], 1), (["right", "enter"], 2)):
             await picker(pilot)
             await until(pilot, lambda: "too big" in shown(pilot))
             await pilot.press("t", "i", "n", "y", "enter")
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-            await pilot.press(key)
+            await pilot.press(*keys)
             await until(pilot, lambda: not isinstance(pilot.app.screen, Ask))
-            if key == "enter":
+            if loads == 1:
                 await pilot.press("escape")
             await until(pilot, lambda: pilot.app.screen is screen)
             await until(pilot, lambda: len(engine.load_requests) == loads and screen.model.ready)  # noqa: B023

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.screens.conftest import ROOMY, Desk, answered, ready, say, still, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.screens.test_turns import talking, texts
 from tests.screens.test_typing_on_turns import keys_of
 from tui.chat.ui import Answer
@@ -166,3 +166,40 @@ async def test_a_message_that_nobody_answered_is_answered_by_regenerate(desk: De
         screen.do("turn.regenerate")
         await answered(pilot, screen, 4)
         assert texts(screen) == ["question", "first", "more", "third"]
+
+
+async def test_an_unfinished_edit_of_a_reply_is_no_message_in_any_chat(desk: Desk):
+    async with talking(desk, ["first"]) as (pilot, screen, _):
+        here = screen.conversation.id
+        await pilot.press("alt+up", "e")
+        await until(pilot, lambda: bool(screen.query(TurnEditor)))
+        await pilot.press("!", "ctrl+n")
+        await until(pilot, lambda: screen.conversation.id != here)
+        assert screen.composer.text == ""
+        await screen.handlers.chats.open_saved(here)
+        assert screen.composer.text == ""
+        assert texts(screen) == ["question", "first"]
+        await still(pilot, screen)
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
+        # It also outlives the app.
+        screen = await ready(pilot)
+        await screen.handlers.chats.open_saved(here)
+        await until(pilot, lambda: "unfinished edit" in shown(pilot))
+        await pilot.press("alt+up", "e")
+        await until(pilot, lambda: bool(screen.query(TurnEditor)))
+        assert screen.query_one(TurnEditor).text == "first!"
+
+
+async def test_values_left_in_an_empty_chat_do_not_replace_newer_ones(desk: Desk):
+    saved = Conversation(system_prompt="").add_user("soup?")
+    keep(desk, saved)
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        settings = screen.core.settings
+        settings.set({"temperature": 1.5})
+        await screen.handlers.chats.open_saved(saved.id)
+        settings.set({"temperature": 1.3})
+        screen.do("chat.new")
+        await until(pilot, lambda: screen.conversation.id != saved.id)
+        await still(pilot, screen)
+        assert settings.parameters["temperature"] == 1.3

@@ -25,6 +25,26 @@ async def test_a_message_stands_above_the_composer_and_beside_the_settings(desk:
         assert region.right <= screen.view.sidebar.region.x
 
 
+async def test_a_message_does_not_cover_the_matches_of_a_search(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await pilot.press("ctrl+f")
+        await until(pilot, lambda: screen.view.find_bar.region.height)
+        screen.ui.tell("A long message that says something. " * 6, severity="error")
+        await until(pilot, lambda: screen.query(Toast) and screen.query_one(Toast).region.height)
+        assert screen.query_one(Toast).region.bottom <= screen.view.find_bar.region.y
+
+
+async def test_a_message_about_a_chat_does_not_outlive_it(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.ui.tell("careful", severity="warning")
+        screen.ui.tell("bad", severity="error")
+        await until(pilot, lambda: told(screen) == ["careful", "bad"])
+        screen.do("chat.new")
+        await until(pilot, lambda: told(screen) == ["bad"])
+
+
 @pytest.mark.parametrize("width", [60, 98, 120, 200])
 async def test_no_word_of_a_message_is_cut(desk: Desk, width):
     async with desk.app().run_test(size=(width, 40), notifications=True) as pilot:

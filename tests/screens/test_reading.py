@@ -54,6 +54,17 @@ async def test_ctrl_f_finds_words_in_the_chat_and_steps_through_them(desk: Desk)
         assert "/11" not in shown(pilot)
 
 
+async def test_the_command_searches_for_its_words(desk: Desk):
+    async with desk.app(ScriptedEngine(["a cat and a cat"])).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await say(pilot, "/find cat")
+        await until(pilot, lambda: "2/2" in shown(pilot))
+        assert screen.query_one("#find-words").value == "cat"
+        assert screen.focused is screen.query_one("#find-words")
+
+
 async def test_escape_ends_a_search_that_was_left_with_shift_tab(desk: Desk):
     async with desk.app(ScriptedEngine([LONG])).run_test(size=SIZE, notifications=True) as pilot:
         screen = await ready(pilot)

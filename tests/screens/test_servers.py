@@ -255,7 +255,7 @@ async def test_a_file_can_not_send_its_chat_to_a_server_of_its_own(desk: Desk, s
         assert server.requests == []
         screen.do("turn.reproduce")
         await until(pilot, lambda: isinstance(app.screen, Ask))
-        await pilot.press("s")
+        await pilot.press("right", "enter")
         await until(pilot, lambda: len(server.replies_asked) == 1 and screen.reply is None)
 
 

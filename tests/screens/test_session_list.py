@@ -308,7 +308,7 @@ async def test_the_trash_gives_back_and_is_emptied_after_asking(desk, chats, sto
         assert len(store.trashed()) == 1
         await pilot.press("shift+delete")
         await until(pilot, lambda: isinstance(desk.app.screen, Ask))
-        await pilot.press("d")
+        await pilot.press("right", "enter")
         await until(pilot, lambda: desk.ids == [])
         assert store.trashed() == []
         await pilot.press("escape")

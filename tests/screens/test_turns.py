@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
-from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
+from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
 from tui.conversation import Status
 from tui.engine.base import StopReason, TextDelta
@@ -211,6 +211,48 @@ async def test_q_quotes_a_turn_into_the_message(desk):
         assert screen.focused is screen.composer
 
 
+async def test_a_quote_starts_on_its_own_line(desk):
+    async with talking(desk, ["first"]) as (pilot, screen, _):
+        screen.composer.set_text("abc")
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("q")
+        assert screen.composer.text == "abc\n> first\n\n"
+
+
+async def test_deleting_a_variant_says_that_another_one_is_shown(desk):
+    async with talking(desk, ["first", "second"]) as (pilot, screen, _):
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("r")
+        await until(pilot, lambda: screen.reply is None and texts(screen) == ["question", "second"])
+        await cursor_on(pilot, screen, 1)
+        await pilot.press("delete")
+        await until(pilot, lambda: "Variant deleted; another variant is shown." in shown(pilot))
+        await pilot.press("delete")
+        await until(pilot, lambda: "1 turn deleted." in shown(pilot))
+
+
+async def test_paging_keeps_the_turn_in_view_however_long_its_branch_is(desk):
+    long = "\n\n".join(f"line {number}" for number in range(80))
+    async with talking(desk, ["short", long]) as (pilot, screen, _):
+        first = screen.conversation.path[0].id
+        screen.core.session.change(lambda chat: chat.edit(first, "other question"))
+        screen.core.replies.answer(screen.conversation.path[0].id)
+        await answered(pilot, screen, 2)
+        screen.do("composer.focus")
+        screen.core.session.navigate(lambda chat: chat.select(first))
+        screen.view.transcript.follow()
+        await still(pilot, screen)
+        await pilot.press("alt+up", "alt+up")
+        for key, text in (("right", "other question"), ("left", "question")):
+            await pilot.press(key)
+            await until(pilot, lambda text=text: texts(screen)[0] == text)
+            await still(pilot, screen)
+            transcript = screen.view.transcript
+            seen = transcript.turn_region(transcript.cursor)
+            assert seen is not None
+            assert seen in transcript.region
+
+
 async def test_i_shows_the_prompt_as_the_model_saw_it(desk):
     async with talking(desk, ["answer"]) as (pilot, screen, _):
         await cursor_on(pilot, screen, 1)
@@ -261,7 +303,7 @@ async def test_w_writes_the_block_that_b_chose_under_a_name_of_its_language_and_
         assert pilot.app.screen.query_one(Input).value == "code.py"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
-        await pilot.press("r")
+        await pilot.press("right", "enter")
         await until(pilot, lambda: "Saved to" in shown(pilot))
         assert (tmp_path / "code.py").read_text() == "a = 1\n"
 

@@ -5,6 +5,7 @@ disk thread's work, which whoever makes these objects hands in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +84,7 @@ class Drafts:
         there = self._drafts.get(key, Draft())
         texts = [text for text in (outgoing.typed, there.text) if text.strip()]
         attachments = (*outgoing.attachments, *there.attachments)
-        self.keep(key, Draft("\n".join(texts), attachments, there.settings))
+        self.keep(key, replace(there, text="\n".join(texts), attachments=attachments))
 
     def drop(self, key: str) -> None:
         """Have no draft under a key any more."""

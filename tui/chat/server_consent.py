@@ -8,7 +8,7 @@ from tui.chat.settings import ChatSettings
 from tui.chat.ui import Answer, Ui
 from tui.engine.remote.address import AddressError, is_server, parse
 
-_ANSWERS = (Answer("no", "Don't connect", "n"), Answer("yes", "Send it there", "s"))
+_ANSWERS = (Answer("no", "Don't connect", "n"), Answer("yes", "Send it there"))
 
 
 class ServerConsent:

@@ -59,12 +59,16 @@ class Held:
         origins: where each of them comes from.
         template: what is chosen of the template's switches.
         system_prompt: its text.
+        overflow: what happens when the chat no longer fits the context.
+        speculation: how tokens are drafted.
     """
 
     parameters: Mapping[str, Value]
     origins: Mapping[str, Origin]
     template: Mapping[str, Any]
     system_prompt: str
+    overflow: OverflowPolicy
+    speculation: Speculation
 
 
 class ChatSettings:
@@ -208,7 +212,12 @@ class ChatSettings:
     def held(self) -> Held:
         """Return what is set now, as copies."""
         return Held(
-            dict(self._parameters), dict(self._origins), dict(self._template), self.system_prompt
+            dict(self._parameters),
+            dict(self._origins),
+            dict(self._template),
+            self.system_prompt,
+            self.overflow,
+            self.speculation,
         )
 
     def go_back(self, now: Held, before: Held) -> None:
@@ -220,6 +229,10 @@ class ChatSettings:
         self._touched(Area.TEMPLATE)
         if self.system_prompt == now.system_prompt != before.system_prompt:
             self.set_prompt(before.system_prompt)
+        if self.overflow == now.overflow != before.overflow:
+            self.set_overflow(before.overflow)
+        if self.speculation == now.speculation != before.speculation:
+            self.set_speculation(before.speculation)
 
     def set_quantization(self, name: str, *, remembers: bool = True) -> None:
         """Have models loaded in another quantization."""

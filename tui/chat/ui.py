@@ -16,7 +16,8 @@ class Answer:
     Attributes:
         id: what the question returns for it.
         label: for people.
-        key: the key that gives it; empty for none.
+        key: the letter that gives it; empty for none. An answer that destroys or replaces something has no letter, because
+            a user who has not noticed the question may be typing.
         style: how it looks; `error` for what destroys something.
         is_escape: whether it is what leaving the question amounts to. Where no answer is marked, it is the first one.
     """
@@ -26,6 +27,11 @@ class Answer:
     key: str = ""
     style: AnswerStyle = "default"
     is_escape: bool = False
+
+    @property
+    def letter(self) -> str:
+        """The letter that gives it; empty for none, and for what destroys something."""
+        return self.key if self.style != "error" else ""
 
 
 class Ui(Protocol):

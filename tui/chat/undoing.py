@@ -1,7 +1,7 @@
 """Undo and redo over all that a chat is: its turns, which the chat itself keeps the history of, and what it is set to.
 
-A change of settings that takes others' place, such as a reset or a preset, is a step between two operations on the chat. Steps
-last as long as the chat is open.
+A change of settings, from one value in the sidebar to a whole preset, is a step between two operations on the chat. Steps last as
+long as the chat is open.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Final
 
 from tui.chat.session import Change, Changed, ChatSession
 from tui.chat.settings import ChatSettings, Held
+
+TOGETHER_S: Final = 2.0
+"""Changes of one setting with no longer pause than this between them, in seconds, are one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +27,36 @@ class _Step:
         label: what it was.
         before, after: what was set.
         depth: how many operations on the chat could be undone when it was made.
+        setting: the one setting that it changed; empty for several, which never grow.
+        at_s: when it was made or grew.
     """
 
     label: str
     before: Held
     after: Held
     depth: int
+    setting: str = ""
+    at_s: float = 0.0
 
 
 class Undoing:
     """Undoes and redoes what was done last, whether to the chat or to its settings."""
 
-    def __init__(self, session: ChatSession, settings: ChatSettings) -> None:
+    def __init__(
+        self,
+        session: ChatSession,
+        settings: ChatSettings,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Start with nothing to undo but what the chat remembers.
+
+        Args:
+            session: the open chat.
+            settings: what it is set to.
+            clock: tells the time, in seconds, to find changes that belong together.
+        """
+        self._clock = clock
         self._session = session
         self._settings = settings
         self._undo: list[_Step] = []
@@ -42,14 +65,32 @@ class Undoing:
         session.changed.listen(self._chat_changed)
 
     @contextmanager
-    def step(self, label: str) -> Iterator[None]:
-        """Have what is set within be one step, called `label`; nothing comes of it where nothing is changed."""
+    def step(self, label: str, setting: str = "") -> Iterator[None]:
+        """Make what is set within one step.
+
+        Args:
+            label: what the change is, for people.
+            setting: the name of the one setting that is changed. Quick changes of one setting, such as by a key that is held
+                down, are one step. Empty for a step of its own.
+        """
         before = self._settings.held()
         yield
         after = self._settings.held()
-        if after != before:
-            self._undo.append(_Step(label, before, after, self._depth))
-            self._redo.clear()
+        if after == before:
+            return
+        step = _Step(label, before, after, self._depth, setting, self._clock())
+        last = self._undo[-1] if self._undo else None
+        if last is not None and self._grows(last, step):
+            self._undo.pop()
+            step = replace(step, before=last.before)
+        self._undo.append(step)
+        self._redo.clear()
+
+    @staticmethod
+    def _grows(last: _Step, step: _Step) -> bool:
+        is_same = bool(step.setting) and (last.setting, last.depth) == (step.setting, step.depth)
+        is_quick = step.at_s - last.at_s <= TOGETHER_S
+        return is_same and is_quick and last.after == step.before
 
     @property
     def can_undo(self) -> bool:
@@ -63,11 +104,15 @@ class Undoing:
 
     def undo(self) -> str:
         """Undo the last change; return what it was, empty where there is none."""
-        if self._undo and self._depth <= self._undo[-1].depth:
+        while self._undo and self._depth <= self._undo[-1].depth:
             step = self._undo.pop()
+            before = self._settings.held()
             self._settings.go_back(step.after, step.before)
-            self._redo.append(replace(step, depth=self._depth))
-            return step.label
+            if self._settings.held() != before:
+                # Changing it again, even at once, is another step.
+                self._redo.append(replace(step, depth=self._depth, setting=""))
+                return step.label
+            # Nothing was left of it, for example because the chat's own history holds the system prompt that was sent.
         return self._stepped(self._session.undo)
 
     def redo(self) -> str:

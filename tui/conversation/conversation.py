@@ -500,13 +500,28 @@ class Conversation:
         passed: list[Patch] = []
         at = self
         undone: list[Patch] = []
-        for redo in reversed(self.history.redo):
-            undone.append(redo)
+        # What was undone stays in reach of undo if it holds words that are nowhere else. Otherwise, undo would only do it again.
+        redone = self.history.redo if any(map(self._lacks, self.history.redo)) else ()
+        for redo in reversed(redone):
+            undone.append(replace(redo, label=f"Undo ({redo.label})"))
             at, inverse = at._apply(redo)
             passed.append(inverse)
         changed, inverse = self._apply(patch)
         history = self.history.pushed(inverse, (*passed, *reversed(undone)))
         return changed._with(history=history)  # noqa: SLF001 - the same class
+
+    def _lacks(self, patch: Patch) -> bool:
+        """Whether a patch would bring words that the chat doesn't have."""
+
+        def said(turn: Turn | None) -> object:
+            return None if turn is None else (turn.text, turn.reasoning, turn.parts)
+
+        turns = (turn for turn in patch.turns.values() if turn is not None)
+        fields = (patch.fields.get(key, "") for key in ("system_prompt", "summary"))
+        mine = (self.system_prompt, self.summary)
+        return any(said(self.turns.get(turn.id)) != said(turn) for turn in turns) or any(
+            text and text != has for text, has in zip(fields, mine, strict=True)
+        )
 
     def _travel(self, patch: Patch) -> tuple[Conversation, Patch]:
         """Apply a patch of the history, and lead the active path to where it changed something.

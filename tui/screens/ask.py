@@ -73,7 +73,7 @@ class Ask(Dialog[str]):
         self._title_text = title
         self._text = text
         self._answers = {answer.id: answer for answer in answers}
-        self._keys = {answer.key: answer.id for answer in answers if answer.key}
+        self._keys = {answer.letter: answer.id for answer in answers if answer.letter}
 
     def compose(self) -> ComposeResult:
         """Lay out the question and the answers."""
@@ -91,7 +91,11 @@ class Ask(Dialog[str]):
                         id=f"answer-{answer.id}",
                     )
             if self._answers:
-                yield KeyHints([Hint("Esc", sanitize_line(self._left_with), "close")])
+                # An answer that destroys something has no letter, so say how to reach it.
+                is_reached = any(one.style == "error" for one in self._answers.values())
+                way = Hint("question.previous/question.next", "choose", "app.focus_next")
+                leave = Hint("Esc", sanitize_line(self._left_with), "close")
+                yield KeyHints([way, leave] if is_reached else [leave])
 
     @property
     def _left_with(self) -> str:
@@ -101,7 +105,7 @@ class Ask(Dialog[str]):
 
     @staticmethod
     def _button_label(answer: Answer) -> Content:
-        key = f" ({answer.key})" if answer.key else ""
+        key = f" ({answer.letter})" if answer.letter else ""
         return Content(f"{sanitize_line(answer.label)}{key}")
 
     def on_resize(self, _event: events.Resize) -> None:
@@ -136,10 +140,11 @@ class Ask(Dialog[str]):
         """Give the answer that a key stands for. Letters in quick succession are prose, not an answer."""
         given = self._keys.get(event.character or "") or self._keys.get(event.key)
         letter = event.character if event.is_printable else None
-        if letter is None or self.burst_s <= 0:
-            if given is not None:
-                event.stop()
-                self.dismiss(given)
+        if given is not None and (letter is None or self.burst_s <= 0):
+            event.stop()
+            self.dismiss(given)
+            return
+        if letter is None:
             return
         event.stop()
         is_quick = event.time - self._typed_at < self.burst_s
@@ -153,6 +158,12 @@ class Ask(Dialog[str]):
         else:
             self._held = letter
             self._held_timer = self.set_timer(self.burst_s, partial(self._answer, given))
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Pass a pasted text on to the message."""
+        event.stop()
+        if self._type_on is not None:
+            self._type_on(event.text)
 
     def _answer(self, given: str) -> None:
         self.dismiss(given)

@@ -212,7 +212,7 @@ class ExportDialog(FormDialog[ExportChoice]):
             Ask(
                 "Replace the file?",
                 f"{path} already exists. Exporting replaces it.",
-                [Answer("keep", "Keep it", "k"), Answer("replace", "Replace", "r", "error")],
+                [Answer("keep", "Keep it", "k"), Answer("replace", "Replace", style="error")],
             )
         )
         return answer == "replace"

@@ -13,14 +13,15 @@ from textual.widgets import Label
 
 from tui.sanitize import sanitize
 from tui.scopes import Scope
-from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.screens.dialog import Hint, KeyHints
+from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.bindings import bindings
 
 MOST_LINES: Final = 200
 """More lines than this are not laid out within one frame."""
 
 
-class Report(Dialog[None]):
+class Report(ReadingDialog[None]):
     """Shows a summary and a list of notes."""
 
     PLACE = Scope.REPORT

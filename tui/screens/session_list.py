@@ -468,7 +468,10 @@ class SessionList(Finder[OpenChat]):
             Ask(
                 "Empty the trash?",
                 f"{what} permanently deleted. This can't be undone.",
-                [Answer("keep", "Keep", "k"), Answer("delete", "Delete permanently", "d", "error")],
+                [
+                    Answer("keep", "Keep", "k"),
+                    Answer("delete", "Delete permanently", style="error"),
+                ],
             )
         )
         if answer == "delete":

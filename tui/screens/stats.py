@@ -13,7 +13,8 @@ from textual.widgets import Label
 
 from tui.conversation import ReplyStats
 from tui.engine.base import MemoryReading
-from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.screens.dialog import Hint, KeyHints
+from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.figures import bytes_text, columns_text, of_total, seconds_text
 
 _NONE = "–"
@@ -89,7 +90,7 @@ _FIGURES: tuple[tuple[str, Callable[[Sequence[ReplyStats]], str]], ...] = (
 )
 
 
-class StatsScreen(Dialog[None]):
+class StatsScreen(ReadingDialog[None]):
     """Shows what replies cost. Returns nothing."""
 
     CSS: ClassVar[str] = """

@@ -15,7 +15,8 @@ from tui.conversation import ASSISTANT, USER, Conversation
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.branch_map import branch_from
-from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.screens.dialog import Hint, KeyHints
+from tui.screens.reading_dialog import ReadingDialog
 from tui.screens.turn_tree import GLYPHS, OTHER_GLYPH, TurnTree
 from tui.widgets.long_text import LongText
 
@@ -31,7 +32,7 @@ _NAMES: Final = {USER: "You", ASSISTANT: "Assistant"}
 _HEADING: Final = re.compile(r"^[❯●◆] (?:You|Assistant)$", re.MULTILINE)
 
 
-class TreeView(Dialog[str]):
+class TreeView(ReadingDialog[str]):
     """Returns the ID of the turn to jump to, or None."""
 
     PLACE = Scope.TREE

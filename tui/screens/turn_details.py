@@ -20,7 +20,8 @@ from tui.engine.remote.address import is_server
 from tui.parameters import PARAMETERS, format_value
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
-from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.screens.dialog import Hint, KeyHints
+from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.bindings import bindings
 from tui.widgets.figures import seconds_text
 from tui.widgets.long_text import LongText
@@ -177,7 +178,7 @@ class Table(VerticalScroll, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = LongText.BINDINGS
 
 
-class TurnDetails(Dialog[None]):
+class TurnDetails(ReadingDialog[None]):
     """Shows one turn. Returns nothing."""
 
     PLACE = Scope.DETAILS

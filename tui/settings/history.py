@@ -107,16 +107,18 @@ class Draft:
         text: as it stands in the composer.
         attachments: the texts that go with it.
         settings: what was set in a chat that has not begun, which has no file for it.
+        edits: the texts of unfinished edits, by the IDs of their turns.
     """
 
     text: str = ""
     attachments: Sequence[Attachment] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    edits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to keep."""
-        return not self.text.strip() and not self.attachments and not self.settings
+        return not (self.text.strip() or self.attachments or self.settings or self.edits)
 
 
 def read_drafts(path: Path) -> tuple[dict[str, Draft], str]:
@@ -154,11 +156,14 @@ def _draft(entry: Any) -> Draft | None:
         and isinstance(one.get("name"), str)
         and isinstance(one.get("text"), str)
     ]
-    settings = entry.get("settings")
+    settings, edits = entry.get("settings"), entry.get("edits")
     return Draft(
         entry.get("text", ""),
         tuple(attachments),
         dict(settings) if isinstance(settings, Mapping) else {},
+        {turn_id: text for turn_id, text in edits.items() if isinstance(text, str)}
+        if isinstance(edits, Mapping)
+        else {},
     )
 
 
@@ -187,6 +192,7 @@ def _entry(draft: Draft) -> dict[str, Any]:
         "text": draft.text,
         "attachments": [{"name": one.name, "text": one.text} for one in draft.attachments],
         **({"settings": dict(draft.settings)} if draft.settings else {}),
+        **({"edits": dict(draft.edits)} if draft.edits else {}),
     }
 
 

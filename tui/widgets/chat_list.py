@@ -11,6 +11,7 @@ from textual import on
 from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.reactive import var
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -40,7 +41,9 @@ class ChatRow:
 
 
 class ChatList(OptionList):
-    """Lists chats. Posts `Chosen` for a chat that is clicked or entered, and `Unwanted` for one to move to the trash."""
+    """Lists chats. Posts `Chosen` for a chat that is clicked or entered, `Unwanted` for one to move to the trash, and `WantedBack` to
+    restore the one that was moved there last.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.COLUMN)
 
@@ -68,6 +71,12 @@ class ChatList(OptionList):
 
         chat_id: str
         title: str
+
+    class WantedBack(Message):
+        """The user wants to restore the chat that was moved to the trash last."""
+
+    can_restore: var[bool] = var(False, bindings=True)
+    """Whether there is a chat to restore, which the line of keys says."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, markup=False)
@@ -99,6 +108,10 @@ class ChatList(OptionList):
         if option is not None and option.id is not None:
             title = self._titles.get(option.id, "")
             self.post_message(self.Unwanted(option.id, title))
+
+    def action_untrash(self) -> None:
+        """Post `WantedBack`, also if there is nothing to restore: the key must not undo something in the open chat."""
+        self.post_message(self.WantedBack())
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

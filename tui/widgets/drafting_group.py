@@ -67,6 +67,15 @@ class DraftingGroup(Group):
         self._choice = choice
         self.explanation = _HELP[choice]
 
+    def show_choice(self, choice: Speculation) -> None:
+        """Show how tokens are drafted, without posting a change."""
+        select = self.query_one("#speculation", Select)
+        self._choice = choice
+        if select.value != choice.value:
+            with select.prevent(Select.Changed):
+                select.value = choice.value
+            self._explain("")
+
     def show_state(self, info: ModelInfo | None, assistant: str, stats: ReplyStats | None) -> None:
         """Show the assistant model, how many drafts of the last reply were accepted, and a note about mixtures of experts."""
         name = sanitize_line(assistant, 40) or "no assistant model"

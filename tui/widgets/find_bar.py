@@ -12,6 +12,7 @@ from textual.containers import HorizontalGroup
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
@@ -53,10 +54,16 @@ class FindBar(HorizontalGroup):
         yield LineInput(compact=True, id="find-words")
         yield Label("", id="find-count")
 
-    def open(self) -> None:
-        """Show the bar, ready for typing."""
+    def open(self, words: str = "") -> None:
+        """Show the bar, ready for typing.
+
+        Args:
+            words: what to search for; empty to keep what is in the field.
+        """
         self.add_class("-open")
         field = self.query_one(Input)
+        if words:
+            field.value = sanitize_line(words)
         self.screen.set_focus(field)
         field.action_select_all()
         if field.value:

@@ -18,7 +18,7 @@ HERE: Final[tuple[tuple[str, ...], ...]] = (
     ("completions.move",), ("completions.take",), ("completions.close",),
     ("message.send",), ("message.command",),
     ("edit.save",), ("edit.leave",),
-    ("column.open",), ("column.trash",),
+    ("column.open",), ("column.trash",), ("column.untrash",),
     ("find.next",), ("find.previous",), ("find.close",),
     ("parameter.increase", "parameter.decrease"), ("parameter.next",), ("parameter.reset",),
     ("turn.older", "turn.newer"), ("turn.edit",), ("turn.regenerate",), ("turn.continue",), ("turn.fork",), ("turn.copy",),

@@ -53,10 +53,26 @@ class SystemPrompt(Editor):
 
     HELP = "Instructions for the model, sent before the chat. Applies from the next reply."
 
+    _text_before = ""
+    """The text when the field got the focus."""
+
+    class Left(Message):
+        """The field lost the focus, and its text is not the one from before."""
+
     @property
     def explanation(self) -> str:
         """What it is for."""
         return self.HELP
+
+    def on_focus(self) -> None:
+        """Remember the text."""
+        self._text_before = self.text
+
+    def on_blur(self) -> None:
+        """Post `Left` if the text was changed."""
+        if self.text != self._text_before:
+            self._text_before = self.text
+            self.post_message(self.Left())
 
 
 class Sidebar(VerticalScroll):
@@ -332,6 +348,10 @@ class Sidebar(VerticalScroll):
             lambda: self.query_one(DraftingGroup).show_state(info, assistant, stats),
         )
 
+    def show_speculation(self, choice: Speculation) -> None:
+        """Show how tokens are drafted, without posting a change."""
+        self.when_filled("speculation", lambda: self.query_one(DraftingGroup).show_choice(choice))
+
     def focus_on(self, wanted: str) -> None:
         """Focus a setting: the model, the system prompt, or a parameter by name."""
         self.when_filled("focus", partial(self._focus_on, wanted))
@@ -350,6 +370,9 @@ class Sidebar(VerticalScroll):
                 # The field has just been created.
                 self.call_after_refresh(self._focus_on, wanted)
             return
+        if wanted == "system-prompt":
+            editor = self.query_one("#system-prompt", SystemPrompt)
+            editor.move_cursor(editor.document.end)
         # Its position is known after the next layout. Scrolling to it before that goes a line too far.
         self.screen.set_focus(self.query_one(f"#{wanted}"), scroll_visible=wanted != "model")
         if wanted == "model":

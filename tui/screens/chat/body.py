@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 
 from tui.chat.settings import ChatSettings
+from tui.chat.ui import Ui
 from tui.chat.undoing import Undoing
 from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
@@ -15,7 +16,7 @@ from tui.screens.chat.model_actions import ModelActions
 from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.ground import Row
 from tui.widgets.parameter_field import ParameterField
-from tui.widgets.sidebar import Sidebar
+from tui.widgets.sidebar import Sidebar, SystemPrompt
 from tui.widgets.switch_field import SwitchField
 
 
@@ -31,6 +32,7 @@ class Body(Row):
         settings: ChatSettings,
         undoing: Undoing,
         models: ModelActions,
+        ui: Ui,
         run: Callable[[str], object],
     ) -> None:
         """Create it.
@@ -40,8 +42,9 @@ class Body(Row):
             chat: the open chat.
             sidebar: the settings.
             settings: the settings of the chat.
-            undoing: undoes a reset.
+            undoing: undoes changes of the settings.
             models: loads the model with another quantization.
+            ui: shows notifications.
             run: runs an action.
         """
         super().__init__(id="main")
@@ -51,6 +54,7 @@ class Body(Row):
         self._settings = settings
         self._undoing = undoing
         self._models = models
+        self._ui = ui
         self._run_action = run
 
     def compose(self) -> ComposeResult:
@@ -61,28 +65,37 @@ class Body(Row):
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        if event.value is not None:
+        label = f"Set {event.name}" if event.value is not None else f"Reset {event.name}"
+        # A reset is a step of its own, so that undoing it restores the value that was reset.
+        setting = event.name if event.value is not None else ""
+        with self._undoing.step(label, setting):
             self._settings.set({event.name: event.value})
-            return
-        # The old value is gone from the field, so offer to undo the reset.
-        with self._undoing.step(f"Reset {event.name}"):
-            self._settings.set({event.name: None})
 
     @on(SwitchField.Changed)
     def _switch_changed(self, event: SwitchField.Changed) -> None:
-        self._settings.set_switch(event.name, event.value)
+        with self._undoing.step(f"Set {event.name}", f"switch {event.name}"):
+            self._settings.set_switch(event.name, event.value)
 
     @on(Sidebar.SystemPromptChanged)
     def _prompt_changed(self, event: Sidebar.SystemPromptChanged) -> None:
-        self._settings.set_prompt(event.text)
+        with self._undoing.step("System prompt", "system prompt"):
+            self._settings.set_prompt(event.text)
+
+    @on(SystemPrompt.Left)
+    def _prompt_left(self, event: SystemPrompt.Left) -> None:
+        event.stop()
+        way = self._ui.way("chat.undo")
+        self._ui.tell(f"The system prompt applies from the next reply. {way} to undo.")
 
     @on(Sidebar.OverflowPolicyChanged)
     def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:
-        self._settings.set_overflow(event.policy)
+        with self._undoing.step("When the context is full", "overflow"):
+            self._settings.set_overflow(event.policy)
 
     @on(DraftingGroup.Changed)
     def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
-        self._settings.set_speculation(event.choice)
+        with self._undoing.step("Speculative decoding", "speculation"):
+            self._settings.set_speculation(event.choice)
 
     @on(Sidebar.QuantizationChanged)
     def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:

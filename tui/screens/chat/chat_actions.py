@@ -66,6 +66,8 @@ class ChatActions:
         """Continue with another chat. A reply in progress ends here and keeps its text; an unsent message stays with its chat."""
         core = self._core
         is_other = opened.conversation.id != core.session.conversation.id
+        if is_other:
+            self._ui.left_chat()
         core.sender.take_back_waiting()
         self._editing.take_back()
         draft = self._view.area.leave(opened.conversation)

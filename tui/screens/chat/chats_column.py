@@ -52,6 +52,8 @@ class ChatsColumn(Vertical):
         self._open = open_chat
         self._list = ChatList()
         self._timer: Timer | None = None
+        self._trashed: list[tuple[str, str]] = []
+        """The IDs and titles of the chats that were moved to the trash here, the last one last."""
         core.session.changed.listen(self._chat_changed)
         core.replies.ended.listen(self._reply_ended)
 
@@ -117,6 +119,27 @@ class ChatsColumn(Vertical):
         except SessionError as error:
             ui.tell(str(error), title="The chat was not moved", severity="error")
             return
-        way = ui.way("chat.open")
-        ui.tell(f"“{title}” is in the trash. {way} and show the trash to restore it.")
+        self._trashed.append((chat_id, title))
+        self._list.can_restore = True
+        ui.tell(f"“{title}” is in the trash. {ui.way('column.untrash')} to restore it.")
+        self.look()
+
+    @on(ChatList.WantedBack)
+    def _wanted_back(self, event: ChatList.WantedBack) -> None:
+        event.stop()
+        if not self._trashed:
+            self._core.ui.tell("There is no chat to restore here.")
+            return
+        chat_id, title = self._trashed.pop()
+        self._list.can_restore = bool(self._trashed)
+        self._core.ui.start(self._restore(chat_id, title))
+
+    async def _restore(self, chat_id: str, title: str) -> None:
+        ui = self._core.ui
+        try:
+            await self._core.writer.do(lambda store: store.restore(chat_id))
+        except SessionError as error:
+            ui.tell(str(error), title="The chat was not restored", severity="error")
+            return
+        ui.tell(f"“{title}” was restored.")
         self.look()

@@ -62,7 +62,6 @@ def plain(handlers: Handlers) -> Mapping[str, Run]:
         "settings.open": handlers.settings.show_all,
         "settings.status": handlers.settings.show_status,
         "sidebar.toggle": focus_control.toggle_sidebar,
-        "transcript.find": handlers.reading.open_search,
         "transcript.first": focus_control.to_first_turn,
         "transcript.follow": handlers.reading.follow,
         "transcript.line_numbers": handlers.reading.toggle_line_numbers,
@@ -121,6 +120,7 @@ def with_argument(handlers: Handlers) -> Mapping[str, RunWith]:
         "settings.set": handlers.settings.set,
         "system.edit": handlers.settings.set_prompt,
         "theme.choose": library.choose_theme,
+        "transcript.find": handlers.reading.open_search,
     }
 
 

@@ -29,6 +29,7 @@ from tui.settings.history import Attachment, Draft, Sent
 from tui.widgets.attachment_bar import AttachmentBar, Chip
 from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
+from tui.widgets.find_bar import FindBar
 from tui.widgets.ground import Middle
 from tui.widgets.waiting_message import WaitingMessage
 
@@ -64,6 +65,8 @@ class ComposerArea(Middle):
         self.composer.fold_lines = core.settings.preferences.values.composer.fold_lines
         self.attachments: tuple[Attachment, ...] = ()
         """The texts that are sent with the message."""
+        self.edits: dict[str, str] = {}
+        """The texts of unfinished edits in this chat, by turn ID. They are kept with the draft."""
         self._waiting = WaitingMessage(id="waiting")
         self._chips = AttachmentBar(id="attachments")
         self._menu = CommandMenu(id="commands")
@@ -92,12 +95,18 @@ class ComposerArea(Middle):
 
     def on_resize(self) -> None:
         """Keep notifications clear of the composer and of the columns beside the chat."""
-        # Positions are known only after the layout is done.
-        self.call_after_refresh(self._place_messages)
+        self.place_notices()
 
-    def _place_messages(self) -> None:
-        box = self.composer.region
-        self._ui.stand_above(Region(box.x, self.region.y, box.width, self.region.height))
+    def place_notices(self) -> None:
+        """Keep notifications clear of the composer and of an open search bar."""
+        # Positions are known only after the layout is done.
+        self.call_after_refresh(self._place_notices)
+
+    def _place_notices(self) -> None:
+        box, top = self.composer.region, self.region.y
+        for bar in self.screen.query(FindBar):
+            top = min(top, bar.region.y) if bar.has_class("-open") else top
+        self._ui.stand_above(Region(box.x, top, box.width, self.region.bottom - top))
 
     def suggest(self, text: str) -> None:
         """Put a suggested message into the composer, above any text that is already there."""
@@ -340,6 +349,9 @@ class ComposerArea(Middle):
             self.composer.take_back(draft.text)
         if draft.settings and not self._core.settings.is_touched:
             self._core.settings.take_from_draft(draft.settings, is_start=is_start)
+        self.edits = {**draft.edits, **self.edits}
+        if any(turn_id in self._core.session.conversation.turns for turn_id in draft.edits):
+            self._ui.tell("This chat has an unfinished edit. Edit the turn again to continue it.")
         fresh = [one for one in self.attachments if one not in draft.attachments]
         self.set_attachments((*draft.attachments, *fresh))
 
@@ -349,13 +361,15 @@ class ComposerArea(Middle):
         if not session.temporary:
             key = draft_key(session.conversation)
             settings = self._core.settings.for_draft if key == NOT_BEGUN else {}
-            self._core.drafts.keep(key, Draft(self.composer.unsent, self.attachments, settings))
+            text, edits = self.composer.unsent, dict(self.edits)
+            self._core.drafts.keep(key, Draft(text, self.attachments, settings, edits))
 
     def leave(self, opened: Conversation) -> Draft | None:
         """Prepare to switch to another chat, and return that chat's draft.
 
         The draft stays with the previous chat if that chat has anything to come back to, or if the opened chat has another
-        draft. Otherwise, the draft moves to the opened chat.
+        draft. Otherwise, the draft moves to the opened chat. Values that were set in a chat that has not begun stay only with
+        words, so that they don't replace newer ones when the user begins a chat.
         """
         session, drafts = self._core.session, self._core.drafts
         if opened.id == session.conversation.id:
@@ -363,10 +377,16 @@ class ComposerArea(Middle):
         found = drafts.of(draft_key(opened))
         may_stay = bool(session.conversation.path) or found is not None
         if session.temporary:
+            self.edits.clear()
             return found
         self.keep_draft()
+        self.edits.clear()
         key = draft_key(session.conversation)
         kept = drafts.of(key) or Draft()
+        has_words = bool(kept.text.strip() or kept.attachments) and may_stay
+        if kept.settings and not (has_words or self._has_own_prompt):
+            kept = replace(kept, settings={})
+            drafts.keep(key, kept)
         # Settings move to another chat without turns, as the text does.
         if not may_stay and not (kept.settings and draft_key(opened) == key):
             drafts.keep(key, Draft(settings=kept.settings))
@@ -375,6 +395,12 @@ class ComposerArea(Middle):
         self.composer.begin()
         self.set_attachments(())
         return found
+
+    @property
+    def _has_own_prompt(self) -> bool:
+        """Whether a system prompt was written in a chat that has not begun."""
+        prompt = self._core.settings.system_prompt
+        return bool(prompt.strip()) and prompt != self._core.session.conversation.system_prompt
 
     def arrive(self, draft: Draft | None, *, is_other: bool) -> None:
         """Continue writing in the chat that was opened."""

@@ -61,7 +61,9 @@ class Copying:
         """Quote the turn under the cursor in the message."""
         if turn := self._focus_control.acted_turn(ASSISTANT):
             quoted = "\n".join(f"> {line}".rstrip() for line in turn.text.splitlines())
-            self._view.composer.set_text(f"{self._view.composer.text}{quoted}\n\n")
+            before = self._view.composer.text
+            between = "\n" if before and not before.endswith("\n") else ""
+            self._view.composer.set_text(f"{before}{between}{quoted}\n\n")
             self._focus_control.to_composer()
 
     # -- code
@@ -111,7 +113,7 @@ class Copying:
         if overwrite:
             answers = (
                 Answer("name", "Another name", "n"),
-                Answer("replace", "Replace it", "r", "error"),
+                Answer("replace", "Replace it", style="error"),
             )
             why = f"{path} already exists."
             if await self._ui.ask("Replace the file?", why, answers) != "replace":

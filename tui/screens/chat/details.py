@@ -8,7 +8,7 @@ from tui.conversation import ASSISTANT, Generation, Turn
 from tui.engine.base import Failed
 from tui.screens.chat.copying import Copying
 from tui.screens.chat.focus_control import FocusControl
-from tui.screens.chat.view import View
+from tui.screens.chat.ui import ScreenUi
 from tui.screens.turn_details import TurnDetails
 
 
@@ -16,10 +16,10 @@ class Details:
     """Shows the details of the turn under the cursor."""
 
     def __init__(
-        self, core: Core, view: View, focus_control: FocusControl, copying: Copying
+        self, core: Core, focus_control: FocusControl, copying: Copying, ui: ScreenUi
     ) -> None:
         self._core = core
-        self._view = view
+        self._ui = ui
         self._focus_control = focus_control
         self._copying = copying
 
@@ -39,7 +39,7 @@ class Details:
         dialog = TurnDetails(
             turn, chat, copy=lambda text: self._copying.copy(text, "The text"), start=start
         )
-        self._view.screen.app.push_screen(dialog)
+        self._ui.open(dialog)
         await self._fill_prompt(dialog, turn)
         loader = self._core.loader
         splits = loader.info is not None and loader.info.capabilities.splits

@@ -34,8 +34,6 @@ class Editing:
         self._view = view
         self._focus_control = focus_control
         self._ui = ui
-        self._left: dict[str, str] = {}
-        """Texts of abandoned edits, by turn ID."""
 
     # -- a turn in place
 
@@ -47,7 +45,7 @@ class Editing:
         if turn is None or region is None or screen.query(TurnEditor):
             return
         editor = TurnEditor(turn.id, turn.text, is_user=turn.role == USER)
-        if (kept := self._left.pop(turn.id, None)) is not None:
+        if (kept := self._view.area.edits.pop(turn.id, None)) is not None:
             editor.set_text(kept)
         editor.place(region, transcript.region)
         # Keys typed right now must reach the editor. In the transcript they would be commands.
@@ -55,17 +53,23 @@ class Editing:
         screen.set_focus(editor)
 
     def take_back(self) -> None:
-        """Close the editor of a turn, if one is open, and move its text to the message, where it is kept."""
+        """Close the editor of a turn, if one is open. Its text is kept with the draft of the chat, and returns when the turn is
+        edited again.
+        """
         for editor in self._view.screen.query(TurnEditor):
-            if editor.is_changed:
+            if editor.is_changed and self._core.session.temporary and editor.is_user:
+                # A temporary chat has no draft.
                 self._view.composer.take_back(editor.text)
+            elif editor.is_changed:
+                self._view.area.edits[editor.turn_id] = editor.text
             editor.remove()
 
     def leave(self) -> None:
         """Close the editor of a turn without changing the turn. Its text returns when the turn is edited again."""
         for editor in self._view.screen.query(TurnEditor):
             if editor.is_changed:
-                self._left[editor.turn_id] = editor.text
+                self._view.area.edits[editor.turn_id] = editor.text
+                self._view.area.keep_draft()
                 self._ui.tell("The turn is unchanged. Edit it again to continue your edit.")
             editor.remove()
         self._focus_control.to_turns()
@@ -73,6 +77,7 @@ class Editing:
     def end(self, event: TurnEditor.Edited) -> None:
         """Apply the edit of a turn."""
         self._view.screen.query(TurnEditor).remove()
+        self._view.area.keep_draft()
         # What is typed next is a message, not a command.
         self._focus_control.to_composer()
         is_there = event.turn_id in self._core.session.conversation.turns

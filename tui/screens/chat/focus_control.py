@@ -34,6 +34,8 @@ class FocusControl:
         self._settings = settings
         self._ui = ui
         self._has_room = False
+        self._blanks = ""
+        """Blanks that were typed into a widget that takes no text, just before other text."""
         self._sidebar_wanted: bool = settings.preferences.values.screen.sidebar
 
     # -- the message
@@ -155,13 +157,19 @@ class FocusControl:
         Call this before the key reaches the focused widget. Otherwise, all keys of a burst would reach it before the focus has moved.
         """
         focused = self._view.screen.focused
+        blanks, self._blanks = self._blanks, ""
         if isinstance(focused, _TAKES_TEXT):
             return
         if isinstance(event, events.Key):
-            is_text = event.is_printable and event.character != " "
-            if not is_text or event.key in self._view.screen.active_bindings:
+            if not event.is_printable or event.key in self._view.screen.active_bindings:
+                return
+            if event.character == " ":
+                # A blank alone is no text: elsewhere, it presses buttons.
+                self._blanks = f"{blanks} "
                 return
         self.to_composer()
+        if blanks:
+            self._view.composer.take_typed(blanks)
 
     def type_into_composer(self, text: str) -> None:
         """Put text that was typed or pasted on a turn into the message."""

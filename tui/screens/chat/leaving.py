@@ -22,12 +22,12 @@ _STAY: Final = "stay"
 _UNSAVED_ANSWERS: Final = (
     Answer(_AGAIN, "Try again", "t"),
     Answer("copy", "Quit and save a copy elsewhere", "c"),
-    Answer(_WITHOUT, "Quit without saving", "q", "error"),
+    Answer(_WITHOUT, "Quit without saving", style="error"),
     Answer(_STAY, "Stay here", "s", is_escape=True),
 )
 _IMPORT_ANSWERS: Final = (
     Answer("wait", "Stay until it is done", "s"),
-    Answer(_LEAVE, "Quit now", "q", "error"),
+    Answer(_LEAVE, "Quit now", style="error"),
 )
 
 

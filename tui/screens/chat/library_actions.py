@@ -129,7 +129,7 @@ class LibraryActions:
         """Return whether a name may be written; if something with that name exists, ask first."""
         if name not in await asyncio.to_thread(names):
             return True
-        answers = (Answer("keep", "Keep", "k"), Answer("replace", "Replace", "r", "error"))
+        answers = (Answer("keep", "Keep", "k"), Answer("replace", "Replace", style="error"))
         title = f"Replace the {what} {sanitize_line(name, 60)}?"
         text = f"There is already a {what} with this name. Replacing it can't be undone."
         return await self._ui.ask(title, text, answers) == "replace"
@@ -242,7 +242,7 @@ class LibraryActions:
         if not name or await self._preset(name) is None:
             return
         shown = sanitize_line(name, 80)
-        answers = (Answer("keep", "Keep", "k"), Answer("delete", "Delete", "d", "error"))
+        answers = (Answer("keep", "Keep", "k"), Answer("delete", "Delete", style="error"))
         text = "This can't be undone."
         if await self._ui.ask(f"Delete the preset {shown}?", text, answers) != "delete":
             return

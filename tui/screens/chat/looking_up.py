@@ -9,6 +9,7 @@ from tui.actions import actions
 from tui.chat.core import Core
 from tui.scopes import MAIN, Scope
 from tui.screens.chat.pane import TurnPane
+from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.screens.help import HelpScreen
 from tui.screens.stats import StatsScreen
@@ -34,6 +35,7 @@ class LookingUp:
         self,
         core: Core,
         view: View,
+        ui: ScreenUi,
         offers: Callable[[str], bool],
         run: Callable[[str], object],
     ) -> None:
@@ -42,11 +44,13 @@ class LookingUp:
         Args:
             core: owns the chat.
             view: the screen's widgets.
+            ui: shows dialogs.
             offers: returns whether an action, given by ID, would have an effect.
             run: runs an action.
         """
         self._core = core
         self._view = view
+        self._ui = ui
         self._offers = offers
         self._run = run
 
@@ -86,4 +90,4 @@ class LookingUp:
         path = self._core.session.conversation.path
         chat = [turn.generation.stats for turn in path if turn.generation]
         memory = self._core.client.memory()
-        self._view.screen.app.push_screen(StatsScreen(chat, self._core.replies.stats, memory))
+        self._ui.open(StatsScreen(chat, self._core.replies.stats, memory))

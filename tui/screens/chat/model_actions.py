@@ -125,7 +125,7 @@ class ModelActions:
     def show_memory(self) -> None:
         """Show what uses memory."""
         view = MemoryView(self._core.client.memory, self._core.loader.info)
-        self._view.screen.app.push_screen(view)
+        self._ui.open(view)
 
     # -- the assistant model
 

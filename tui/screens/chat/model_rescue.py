@@ -20,12 +20,12 @@ from tui.settings.measurements import Measurements
 
 _TRUST_ANSWERS: Final = (
     Answer("no", "Don't run it", "n"),
-    Answer("yes", "I trust its authors", "y", "error"),
+    Answer("yes", "I trust its authors", style="error"),
 )
 
 _UNENCRYPTED_ANSWERS: Final = (
     Answer("no", "Don't connect", "n"),
-    Answer("yes", "Send them anyway", "s", "error"),
+    Answer("yes", "Send them anyway", style="error"),
 )
 
 

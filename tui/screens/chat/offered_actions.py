@@ -136,6 +136,7 @@ class OfferedActions:
             "message.send": not is_completing,
             "message.command": is_beginning,
             "completions.move": is_completing,
+            "column.untrash": isinstance(focused, ChatList) and focused.can_restore,
             "completions.take": is_completing,
             "completions.close": is_completing,
             "reply.stop": not is_completing,

@@ -191,6 +191,8 @@ class ChatPainter:
             self._prompt_note.look()
         if area in (Area.ALL, Area.OVERFLOW, Area.CONFIGURATION):
             sidebar.show_overflow(settings.overflow)
+        if area is Area.SPECULATION:
+            sidebar.show_speculation(settings.speculation)
         if area is Area.QUANTIZATION:
             sidebar.show_quantization(self._core.loader.quantization)
 

@@ -42,9 +42,10 @@ class Reading:
 
     # -- searching
 
-    def open_search(self) -> None:
-        """Open the search bar."""
-        self._view.find_bar.open()
+    def open_search(self, words: str = "") -> None:
+        """Open the search bar, with words to search for if they are given."""
+        self._view.find_bar.open(words)
+        self._view.area.place_notices()
 
     def search(self, query: str) -> None:
         """Highlight the matches of a search."""
@@ -66,6 +67,7 @@ class Reading:
     def end_search(self) -> None:
         """Clear the highlights."""
         self._view.transcript.clear_find()
+        self._view.area.place_notices()
         self._view.screen.set_focus(self._view.composer)
 
     # -- links

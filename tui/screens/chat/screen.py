@@ -235,6 +235,7 @@ class ChatScreen(Screen[None]):
             self.view.sidebar,
             settings=self.core.settings,
             undoing=self.core.undoing,
+            ui=self.ui,
             models=self.handlers.models,
             run=self.do,
         )

@@ -159,6 +159,9 @@ class TurnActions:
             return
         self._core.session.navigate(lambda _chat: paged)
         self._view.transcript.cursor = paged.path[place].id
+        if place < len(paged.path) - 1:
+            # What follows may be long, and the end of it is not what the user looks at.
+            self._view.transcript.move_cursor(0)
 
     async def show_tree(self) -> None:
         """Show all branches of the chat, and jump to the chosen turn."""
@@ -194,9 +197,10 @@ class TurnActions:
         count = 1 + sum(1 for _ in chat.descendants(turn_id)) if following else 1
         session.change(lambda chat: chat.delete(turn_id, following=following))
         path = session.conversation.path
-        self._view.transcript.cursor = path[min(place, len(path) - 1)].id if path else None
-        way = self._ui.way("chat.undo")
-        self._ui.tell(f"{count} turn{'' if count == 1 else 's'} deleted. {way} to undo.")
+        shown = path[min(place, len(path) - 1)].id if path else None
+        self._view.transcript.cursor = shown
+        was_variant = shown in {one.id for one in chat.variants(turn_id)}
+        self._ui.tell(f"{_deleted(count, was_variant)} {self._ui.way('chat.undo')} to undo.")
 
     def undo(self) -> None:
         """Undo the last change, to the chat or to its settings."""
@@ -234,6 +238,19 @@ class TurnActions:
     def toggle_reasoning(self) -> None:
         """Fold or unfold the reasoning of the turn under the cursor, or else of the last turn that has any."""
         self._view.transcript.toggle_reasoning(self._view.transcript.cursor)
+
+
+def _deleted(count: int, was_variant: bool) -> str:
+    """Return a sentence about deleted turns.
+
+    Args:
+        count: how many there were.
+        was_variant: whether another variant of the first one is shown now.
+    """
+    if not was_variant:
+        return f"{count} turn{'' if count == 1 else 's'} deleted."
+    after = f" with {count - 1} turn{'' if count == 2 else 's'} after it" if count > 1 else ""
+    return f"Variant{after} deleted; another variant is shown."
 
 
 def _answered(turn: Turn) -> str | None:

@@ -20,6 +20,7 @@ from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce
 from tui.screens.path_dialog import PathDialog
 from tui.screens.picker import Entry, Picker
+from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.bindings import way_of
 
 Result = TypeVar("Result")
@@ -72,7 +73,7 @@ class ScreenUi:
 
         Args:
             screen: the screen below notifications and dialogs.
-            type_on: receives text that the user keeps typing when a question appears.
+            type_on: receives text that the user keeps typing when a question or a dialog without a field appears.
         """
         self._screen = screen
         self._type_on = type_on
@@ -111,6 +112,13 @@ class ScreenUi:
             for notice in self._notices
             if now - notice.since < (_SEEN_S if notice.severity == "information" else _READ_S)
         ]
+        if len(kept) < len(self._notices):
+            self._notices = kept
+            self._show_notices()
+
+    def left_chat(self) -> None:
+        """Remove notifications about the chat that is being left. Errors stay, because they may be about saving it."""
+        kept = [notice for notice in self._notices if notice.severity == "error"]
         if len(kept) < len(self._notices):
             self._notices = kept
             self._show_notices()
@@ -155,12 +163,18 @@ class ScreenUi:
             if not closed.done():
                 closed.set_result(result)
 
+        self._have_typed_on(dialog)
         self._screen.app.push_screen(dialog, close)
         return await closed
 
     def open(self, dialog: Screen[Any]) -> None:
         """Show a dialog that has no result."""
+        self._have_typed_on(dialog)
         self._screen.app.push_screen(dialog)
+
+    def _have_typed_on(self, dialog: Screen[Any]) -> None:
+        if isinstance(dialog, ReadingDialog):
+            dialog.type_on = self._type_on
 
     async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
         """Return the ID of the answer to a question; None if the user leaves it unanswered."""

@@ -12,14 +12,15 @@ from textual.widgets import Label, Static
 
 from tui.engine.base import MemoryReading, ModelInfo
 from tui.sanitize import sanitize_line
-from tui.screens.dialog import Dialog, Hint, KeyHints
+from tui.screens.dialog import Hint, KeyHints
+from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.figures import bar_text, bytes_text, count_text, of_total
 
 _EVERY_S: Final = 1.0
 _BAR: Final = 24
 
 
-class MemoryView(Dialog[None]):
+class MemoryView(ReadingDialog[None]):
     """Shows the memory use, updated every second."""
 
     CSS: ClassVar[str] = """

@@ -140,7 +140,7 @@ class ModelPicker(ModelLists):
         )
         answers = (
             Answer("no", "Keep the current model", "k"),
-            Answer("load", "Load it anyway", "l"),
+            Answer("load", "Load it anyway"),
         )
         title = f"{sanitize_line(request.model)} is too big"
         self.app.push_screen(Ask(title, text, answers), answered)
@@ -275,7 +275,7 @@ class ModelPicker(ModelLists):
                 self._delete(source)
 
         text = f"It uses {bytes_text(source.size_bytes)} in the Hugging Face cache. Other programs may use it too."
-        answers = (Answer("no", "Keep", "k"), Answer("delete", "Delete", "d", "error"))
+        answers = (Answer("no", "Keep", "k"), Answer("delete", "Delete", style="error"))
         self.app.push_screen(
             Ask(f"Delete {sanitize_line(source.full_name)}?", text, answers), answered
         )

@@ -1,0 +1,62 @@
+"""Undo of what was changed beside the chat."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Select
+
+from tests.screens.conftest import WIDE, Desk, answered, ready, say, shown, until
+from tests.scripted import ScriptedEngine
+from tui.conversation.context import OverflowPolicy
+
+
+async def test_undo_takes_back_what_was_changed_in_the_settings_and_no_reply(desk: Desk):
+    async with desk.app(ScriptedEngine(["one"])).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        settings = screen.core.settings
+        await pilot.press("f2", *["up"] * 3)
+        await until(pilot, lambda: settings.parameters.get("temperature"))
+        await pilot.press("f8")
+        await until(pilot, lambda: "Undone: Set temperature" in shown(pilot))
+        assert settings.parameters.get("temperature") is None
+        assert screen.query_one("#parameter-temperature Input").value == ""
+        assert len(screen.conversation.path) == 2
+        await pilot.press("f9")
+        await until(pilot, lambda: settings.parameters.get("temperature"))
+
+
+@pytest.mark.parametrize("policy", [OverflowPolicy.SUMMARIZE])
+async def test_undo_takes_back_a_choice_and_the_typed_prompt(desk: Desk, policy):
+    async with desk.app(ScriptedEngine(["one"])).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        settings = screen.core.settings
+        select = screen.query_one("#overflow", Select)
+        before = settings.overflow
+        select.value = policy.value
+        await until(pilot, lambda: settings.overflow is policy)
+        screen.do("system.edit")
+        await pilot.press(*"abc")
+        await until(pilot, lambda: settings.system_prompt == "abc")
+        await pilot.press("f8")
+        await until(pilot, lambda: settings.system_prompt == "")
+        assert screen.query_one("#system-prompt").text == ""
+        await pilot.press("f8")
+        await until(pilot, lambda: settings.overflow is before)
+        await until(pilot, lambda: select.value == before.value)
+        assert len(screen.conversation.path) == 2
+
+
+async def test_a_prompt_that_was_typed_is_kept_and_the_notice_says_so(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        settings = screen.core.settings
+        settings.set_prompt("Be brief")
+        screen.do("system.edit")
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: "The system prompt applies from the next reply." in shown(pilot))
+        assert settings.system_prompt == "Be briefx"
+        assert screen.focused is screen.composer
