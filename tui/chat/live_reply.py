@@ -67,6 +67,8 @@ class LiveReply:
     """What the model takes; 0 when that is not known."""
     overflow: Overflow | None = None
     """Set when the chat did not fit the context, so that nothing was said."""
+    is_hopeless: bool = False
+    """Whether leaving turns out would not make it fit either."""
     reasoning_ended: bool = False
     """Whether the last piece of the answer was the first one behind reasoning."""
     _last_was_reasoning: bool = False

@@ -31,6 +31,9 @@ from tui.conversation.turn import (
 ROOT: Final = ""
 """Represents "no parent" where a parent's ID is a key."""
 
+SEND: Final = "Send"
+"""The label of the operation that adds a message."""
+
 _MESSAGE_KEYS: Final = ("role", "content", "reasoning_content")
 _FIELDS: Final = ("title", "system_prompt", "unseen", "summary")
 
@@ -226,7 +229,7 @@ class Conversation:
         turn = Turn(new_id(), self.leaf.id if self.leaf else None, USER, text, now())
         if parts:
             turn = turn.with_parts((*turn.parts, *parts) if text.strip() else parts)
-        return self.add(turn, label="Send")
+        return self.add(turn, label=SEND)
 
     def begin_reply(
         self, parent: str | None, generation: Generation, *, text: str = "", label: str = "Reply"
