@@ -68,7 +68,7 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
         screen = await ready(pilot)
         field(screen, "temperature").query_one(ValueInput).focus()
         await pilot.press(*"900")
-        words = "900 is not from 0 to 100. 0.7 stays in force."
+        words = "900 is not from 0 to 100. Still 0.7."
         await until(pilot, lambda: words in " ".join(sidebar(pilot).split()))
         await pilot.press("enter")
         assert screen.core.settings.parameters == {}
@@ -269,7 +269,7 @@ async def test_the_first_start_says_in_three_lines_how_things_work_and_never_aga
         await until(pilot, lambda: desk.states and desk.states[-1].toured)
     async with desk.app(state=AppState(toured=True)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "is ready" in shown(pilot))
+        await until(pilot, lambda: "Ready" in shown(pilot))
         assert "Ctrl+P commands" not in shown(pilot)
 
 

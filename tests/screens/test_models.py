@@ -121,7 +121,7 @@ async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "ctrl+b")
         await until(pilot, lambda: desk.states and desk.states[-1].favorites == (str(model),))
-        assert "FAVORITES AND RECENT" in shown(pilot)
+        assert "PINNED AND RECENT" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("ctrl+b")
         await until(pilot, lambda: desk.states[-1].favorites == ())

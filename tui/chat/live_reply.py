@@ -180,6 +180,11 @@ class LiveReply:
                 self.overflow = event.overflow
                 self._note_stats(event.stats if event.stats.new_tokens else self.stats)
 
+    def cut(self, status: Status) -> None:
+        """End it before the engine has, with what was said and measured so far."""
+        self.status = status
+        self._note_stats(self.stats)
+
     def _find_reasoning(self, text: str, tag: str) -> None:
         """Take what was the answer so far for reasoning."""
         self.start_text = self.start_reasoning = ""

@@ -538,10 +538,12 @@ class Conversation:
             fields={key: getattr(self, key) for key in patch.fields if key in _FIELDS},
         )
         fields = {key: value for key, value in patch.fields.items() if key in _FIELDS}
+        # A chat with another title says what it said before, so it keeps its place among the others.
+        is_title = fields.keys() == {"title"} and not (patch.turns or patch.selected)
         changed = self._with(
             turns=_merged(self.turns, patch.turns) if patch.turns else self.turns,
             selected=_merged(self.selected, patch.selected) if patch.selected else self.selected,
-            updated_at=now(),
+            updated_at=self.updated_at if is_title else now(),
             **fields,
         )
         return changed, inverse

@@ -12,7 +12,7 @@ from textual.message import Message
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
-from tui.widgets.shown_turn import GUTTER, MEASURE
+from tui.widgets.shown_turn import GUTTER, MEASURE, margin
 
 
 class TurnEditor(Composer):
@@ -73,8 +73,11 @@ class TurnEditor(Composer):
         """Cover the region of a turn, within the region of the pane; both in cells of the screen."""
         top = max(pane.y, min(turn.y, pane.bottom - 6))
         width = max(20, min(pane.width - 2, MEASURE + 2 * GUTTER))
-        self.styles.offset = (pane.x + max(0, pane.width - width) // 2, top)
-        self.styles.width = width
+        centered = max(0, pane.width - width) // 2
+        # The bar beside the turn is covered too; it may have fewer lines than the frame.
+        left = min(centered, margin(pane.width))
+        self.styles.offset = (pane.x + left, top)
+        self.styles.width = width + centered - left
         self.styles.max_height = max(3, pane.bottom - top)
         self.styles.min_height = min(max(3, turn.height), max(3, pane.bottom - top))
 

@@ -215,7 +215,7 @@ def _write_lines(chats: Sequence[Conversation]) -> str:
 OPENAI: Final = Format("openai", "OpenAI messages", (".json",), _matches, _read, _write)
 OPENAI_LINES: Final = Format(
     "openai-jsonl",
-    "OpenAI messages, one chat a line",
+    "OpenAI messages, one chat per line",
     (".jsonl",),
     lambda _: False,
     _read,

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 
 from tui.chat.settings import ChatSettings
 from tui.chat.undoing import Undoing
+from tui.parameters import parameter
 from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.model_actions import ModelActions
@@ -65,7 +66,7 @@ class Body(Row):
             self._settings.set({event.name: event.value})
             return
         # The old value is gone from the field, so offer to undo the reset.
-        with self._undoing.step(f"Reset {event.name}"):
+        with self._undoing.step(parameter(event.name).label):
             self._settings.set({event.name: None})
 
     @on(SwitchField.Changed)
