@@ -38,8 +38,8 @@ SEARCH_AFTER_S: Final = 0.15
 """How long typing has to pause before the texts are searched, in seconds."""
 
 _ROW_LINES: Final = 2
-_ROW_AROUND: Final = 2
-"""Cells beside a row."""
+_ROW_AROUND: Final = 3
+"""Cells beside a row: its padding and the scrollbar."""
 _LEAST: Final = 8
 _LEAST_BESIDE: Final = 14
 """The least height of the list in lines, without and with the preview."""
@@ -71,7 +71,8 @@ class SessionList(Finder[OpenChat]):
         &.-short #body { margin: 0; }
         & PickList { width: 1fr; height: 1fr; }
         & PreviewPane { display: none; }
-        &.-broad PreviewPane.-filled { display: block; }
+        &.-broad PreviewPane { display: block; visibility: hidden; }
+        &.-broad PreviewPane.-filled { visibility: visible; }
         & KeyHints { margin-top: 1; }
         &.-short KeyHints { margin-top: 0; }
     }
@@ -282,7 +283,7 @@ class SessionList(Finder[OpenChat]):
     def _chat_options(self) -> list[Option]:
         source = self._trashed if self._in_trash else self._chats
         titled = {hit.session_id for hit in self._fresh_hits() if hit.turn_id is None}
-        width = self.query_one("#chats", PickList).scrollable_content_region.width - _ROW_AROUND
+        width = self.query_one("#chats", PickList).outer_size.width - _ROW_AROUND
         return self._options.chats(source.values(), self._words, titled, width)
 
     def _fresh_hits(self) -> Sequence[SearchHit]:
