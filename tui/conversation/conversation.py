@@ -6,7 +6,7 @@ regenerating add a sibling, so no operation destroys what was said; whatever tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -251,14 +251,21 @@ class Conversation:
             Patch("Continue", turns={turn_id: turn}, selected=self._lead_to(turn.parent, turn_id))
         )
 
-    def edit(self, turn_id: str, text: str) -> Conversation:
+    def edit(self, turn_id: str, text: str, *, parts: Sequence[Part] | None = None) -> Conversation:
         """Return the chat with a changed copy of a turn as its sibling, on the active path.
 
         An edited reply keeps what made its original, so that one can see where the text came from. What followed the
         original stays with the original. Parts of it that are no text stay where they are; the new text stands where the
         first text part stood, or first where there was none.
+
+        Args:
+            turn_id: the turn.
+            text: the new text.
+            parts: the parts to keep besides; None for all.
         """
         old = self.turn(turn_id)
+        if parts is not None:
+            old = old.with_parts(parts)
         status = Status.COMPLETE if old.status is not Status.STREAMING else Status.STOPPED
         turn = replace(
             old, id=new_id(), text=text, created_at=now(), origin=old.id, status=status, error=""
