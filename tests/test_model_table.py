@@ -57,7 +57,7 @@ def test_a_line_has_the_total_that_the_picker_has(shelf, capsys):
     said = capsys.readouterr().out
     facts = folder_facts(next(shelf.iterdir()))
     for one in rows.verdicts("tiny", facts, rows.FreeMemory()):
-        assert f"{bytes_text(one.needed.total_bytes)}" in rows.need_text(one, 1)
+        assert f"{bytes_text(one.needed.total_bytes)}" in rows.total_text(one)
         assert re.search(rf"{one.quantization} .* {bytes_text(one.needed.total_bytes)}", said)
 
 

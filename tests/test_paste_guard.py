@@ -46,3 +46,15 @@ def test_what_is_no_paste_passes_unchanged(text, sizes):
 def test_no_key_comes_out_of_a_paste(inside):
     found = parsed([f"{START}one {inside}two\nthree{END}"])
     assert [type(event) for event in found] == [events.Paste]
+
+
+@pytest.mark.parametrize("digit", "0123456789")
+def test_alt_with_a_digit_is_that_key_where_the_terminal_sends_escape_and_the_digit(digit):
+    (found,) = parsed([f"\x1b{digit}"])
+    assert (found.key, found.character) == (f"alt+{digit}", None)
+
+
+@pytest.mark.parametrize("sign", "¡™£¢∞§¶•ªº–≠")
+def test_a_sign_that_is_typed_stays_that_sign(sign):
+    (found,) = parsed([sign])
+    assert found.character == sign

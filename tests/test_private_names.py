@@ -18,6 +18,11 @@ NAMES = [
     ("textual.app", "App._close_messages_no_wait", "app: the same"),
     ("textual._xterm_parser", "XTermParser", "paste_guard: a paste stays a paste"),
     (
+        "textual._xterm_parser",
+        "XTermParser._sequence_to_key_events",
+        "paste_guard: Alt with a digit is a key",
+    ),
+    (
         "textual.widgets",
         "Input._toggle_cursor",
         "editor: no cursor blinks where nothing is to move",

@@ -439,7 +439,7 @@ ACTIONS: Final = (
         "models.options", "Load with options …", ("f2", "ctrl+o"), "Choose how to load the model, then load it.",
         Scope.MODELS,
     ),
-    Action("models.favorite", "Favorite", ("ctrl+b",), "Add the model to the favorites, or remove it.", Scope.MODELS),
+    Action("models.favorite", "Pin", ("ctrl+b",), "Pin the model to the top of the list, or unpin it.", Scope.MODELS),
     Action("models.sort", "Sort", ("ctrl+s",), "Sort the models on the Hub differently.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("ctrl+n",), "Add a folder to look for models in.", Scope.MODELS),
     Action(

@@ -3,6 +3,8 @@
 Textual's input parser looks for escape sequences inside a bracketed paste too, and hands what follows one on as key
 presses: pasted text that holds an ESC would send itself, or move the cursor. The driver here makes every ESC within a
 paste visible before the parser sees it.
+
+The parser also takes Alt with a digit for one of the signs that a Mac types with it. Here it stays a key.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
 import textual.drivers.linux_driver as linux_driver
+from textual import events
 from textual._xterm_parser import XTermParser
 from textual.driver import Driver
 from textual.message import Message
@@ -19,6 +22,11 @@ _START: Final = "\x1b[200~"
 _END: Final = "\x1b[201~"
 _ESC: Final = "\x1b"
 _SHOWN: Final = "␛"
+_ALT_SIGNS: Final = {f"{_ESC}{digit}": f"alt+{digit}" for digit in "0123456789"} | {
+    f"{_ESC}-": "alt+minus",
+    f"{_ESC}=": "alt+equals_sign",
+}
+"""What most terminals and tmux send for Alt with a digit or sign; a sign that is really typed comes as itself, without ESC."""
 
 
 class PasteGuard:
@@ -76,6 +84,11 @@ class GuardedParser(XTermParser):
         filtered = self._guard.filtered(data)
         # An empty piece would end the input; here it only means that all of this one is held back.
         return super().feed(filtered) if filtered or not data else ()
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        if key := _ALT_SIGNS.get(sequence):
+            return (events.Key(key, None),)
+        return super()._sequence_to_key_events(sequence, alt)
 
 
 class LastingOutput:

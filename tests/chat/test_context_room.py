@@ -54,8 +54,11 @@ async def test_where_the_last_message_alone_does_not_fit_what_would_help_is_said
         one.core.settings.set_overflow(policy)
         await third_message(one)
         assert not one.person.asked
-        assert "The last message alone has 45 tokens" in one.person.told[-1]
-        assert "Shorten it, or load a model with a longer context." in one.person.told[-1]
+        assert "Your message alone has 45 tokens" in one.person.told[-1]
+        assert (
+            "Shorten it or attach less, or load a model with a longer context."
+            in one.person.told[-1]
+        )
         assert not one.core.session.conversation.unseen
 
 
@@ -114,3 +117,33 @@ async def test_a_draft_that_fits_without_what_was_said_before_is_not_told_of(tmp
         await one.until(lambda: one.core.counting.draft_tokens)
         await one.still()
         assert not one.person.told
+
+
+async def test_a_message_that_fits_no_context_is_taken_out_of_the_chat_and_given_back(tmp_path):
+    engine = ScriptedEngine(["a", "b", too_long(5, 5, 5, 5, 35)])
+    async with desk(tmp_path, engine) as one:
+        back = []
+        one.core.sender.returned.listen(back.append)
+        await third_message(one)
+        assert [outgoing.typed for outgoing in back] == ["3"]
+        assert one.texts == ["1", "a", "2", "b"]
+        assert len(one.person.told) == 1
+
+
+async def test_a_draft_that_is_known_to_fit_no_context_is_refused_until_it_or_the_model_is_another(
+    tmp_path,
+):
+    engine = ScriptedEngine()
+    engine.info = replace(engine.info, context_tokens=CONTEXT)
+    async with desk(tmp_path, engine) as one:
+        counting = one.core.counting
+        await one.load()
+        for one.draft in ("word " * 100, "word " * 101):
+            counting.draft_tokens = None
+            counting.touch()
+            await one.until(lambda: counting.draft_tokens)
+            await one.still()
+        assert counting.refuses(one.draft)
+        assert not counting.refuses("word")
+        counting.forget_model()
+        assert not counting.refuses(one.draft)

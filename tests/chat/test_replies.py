@@ -112,11 +112,13 @@ async def test_keeping_ends_a_reply_here_and_now(tmp_path):
         await one.load()
         one.send("x")
         await begun(one)
-        one.core.replies.end_now()
+        one.core.replies.end_now("you quit.")
         assert one.core.replies.live is None
-        assert one.core.session.conversation.path[-1].status is Status.INTERRUPTED
+        kept = one.core.session.conversation.path[-1]
+        assert (kept.status, kept.error) == (Status.STOPPED, "you quit.")
+        assert kept.generation.stats.new_tokens
         await one.still()
-        assert one.core.session.conversation.path[-1].status is Status.INTERRUPTED
+        assert one.core.session.conversation.path[-1] == kept
 
 
 async def test_what_is_said_comes_with_the_reply_that_has_taken_it(tmp_path):

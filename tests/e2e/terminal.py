@@ -36,6 +36,8 @@ _KEYS: Final = {
     "f4": "\x1bOS",
     "alt+up": "\x1b[1;3A",
     "alt+down": "\x1b[1;3B",
+    "alt+1": "\x1b1",
+    "alt+2": "\x1b2",
 }
 _READ_BYTES: Final = 65536
 # Modes that a full-screen app switches on and must switch off again, by their DEC private numbers.

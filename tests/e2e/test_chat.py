@@ -19,6 +19,7 @@ from tests.e2e.seeing import (
     words_shown,
 )
 from tests.e2e.terminal import Terminal
+from tui.settings.examples import STARTERS
 
 # Narrow enough for the sidebar to hide, tall enough for the whole chat.
 SIZE = {"columns": 90, "rows": 70}
@@ -90,6 +91,18 @@ def test_replies_a_stopped_one_and_all_of_it_in_a_second_run_that_is_left_in_the
     _quit(again)
     assert _contents(home, "user") == [*users, STORY]
     assert len(_contents(home, "assistant")[-1].split()) >= 8
+
+
+def test_alt_with_a_digit_takes_a_suggestion_where_the_terminal_sends_escape_and_the_digit(
+    start_app, tmp_path
+):
+    script = program(write_replies(tmp_path / "replies.json", [[("text", "Blue.")]]))
+    app = start_app("demo", script=script, **SIZE)
+    app.wait_for(is_ready, LOAD_S)
+    app.wait_for(STARTERS[1])
+    app.press("alt+2")
+    app.wait_for(lambda screen: screen.count(STARTERS[1]) == 2)
+    assert "™" not in app.text
 
 
 def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, home, tmp_path):

@@ -15,7 +15,7 @@ from tests.e2e.seeing import LOAD_S, is_ready, send, watch_reply, words_shown
 @pytest.mark.usefixtures("converted")
 def test_the_words_of_transformers_chat_do_the_same_here(start_app, home, tmp_path):
     app = start_app("demo", "temperature=0", "max_new_tokens=12", "--system_prompt", "Be brief.")
-    app.wait_for("is ready")
+    app.wait_for(is_ready)
     app.type("What is the capital of Japan?")
     app.press("enter")
     app.wait_for("Tokyo")
@@ -60,7 +60,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
     environment |= {"EDITOR": "no-such-editor", "VISUAL": ""}
     app = start_app("demo", "temperature=0", 'stop_strings=["Japan", "Tokyo"]')
     app.wait_for("Ctrl+P commands")
-    app.wait_for("is ready")
+    app.wait_for(is_ready)
     app.type("What is the capital of Japan?")
     app.press("enter")
     app.wait_for("tok/s")
@@ -73,7 +73,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
     assert "Tokyo" not in reply["content"]
 
     again = start_app("demo", script=program())
-    again.wait_for("is ready")
+    again.wait_for(is_ready)
     assert "Ctrl+P commands" not in again.text
     again.type("/editor")
     again.press("enter")

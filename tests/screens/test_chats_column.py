@@ -127,9 +127,6 @@ async def test_the_line_of_keys_says_what_can_be_done_in_the_column(desk: Desk):
         screen.set_focus(chats)
         line = screen.query_one(Footer)
         await until(pilot, lambda: line.render().plain.strip().startswith("Enter Open  Del Trash  Esc Write"))  # fmt: skip
-        chats.highlighted = chats.get_option_index(screen.conversation.id)
-        await pilot.press("delete")
-        await until(pilot, lambda: any("This chat is open" in one.message for one in app._notifications))  # fmt: skip
         chats.highlighted = chats.get_option_index(first)
         await pilot.press("delete")
         await until(pilot, lambda: listed(screen) == ["● second question"])
@@ -145,6 +142,14 @@ async def test_the_line_of_keys_says_what_can_be_done_in_the_column(desk: Desk):
         chats.highlighted = chats.get_option_index(first)
         await pilot.press("delete")
         await until(pilot, lambda: listed(screen) == ["● second question"])
+        # In place of the open chat, a new one is opened.
+        second = screen.conversation.id
+        screen.set_focus(chats)
+        chats.highlighted = chats.get_option_index(second)
+        await pilot.press("delete")
+        await until(pilot, lambda: {one.id for one in desk.store.trashed()} == {first, second})
+        assert not screen.conversation.turns
+        assert screen.conversation.id != second
         await until(pilot, lambda: chats.highlighted is not None)
         await pilot.press("escape")
         assert screen.focused is screen.composer

@@ -68,7 +68,7 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
         screen = await ready(pilot)
         field(screen, "temperature").query_one(ValueInput).focus()
         await pilot.press(*"900")
-        words = "900 is not from 0 to 100. 0.7 stays in effect."
+        words = "900 is not from 0 to 100. Still 0.7."
         await until(pilot, lambda: words in " ".join(sidebar(pilot).split()))
         await pilot.press("enter")
         assert screen.core.settings.parameters == {}
@@ -266,15 +266,44 @@ async def test_the_sidebar_opens_over_a_narrow_chat(desk: Desk):
         await until(pilot, lambda: "Quantization" not in shown(pilot))
 
 
-async def test_the_first_start_says_in_three_lines_how_things_work_and_never_again(desk: Desk):
+async def test_on_a_low_screen_the_setting_that_has_the_focus_is_shown(desk: Desk):
+    async with desk.app().run_test(size=(44, 12)) as pilot:
+        screen = await ready(pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(screen.focused, ValueInput))
+        await until(pilot, lambda: "Temperature" in shown(pilot))
+        assert screen.view.sidebar.region.contains_region(screen.focused.region)
+
+
+async def test_nothing_moves_in_the_sidebar_when_a_value_is_changed(desk: Desk):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "When the context is full" in shown(pilot))
+        before = screen.query_one("#group-overflow").region
+        screen.core.settings.set({"temperature": 0.3})
+        await until(pilot, lambda: screen.query_one("#reset-all").display)
+        await until(pilot, lambda: "Reset all parameters" in shown(pilot))
+        assert screen.query_one("#group-overflow").region == before
+
+
+async def test_the_fields_of_the_sidebar_end_in_one_column(desk: Desk):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "When the context is full" in shown(pilot))
+        sidebar = screen.view.sidebar
+        fields = [*sidebar.query("SystemPrompt, Select, #parameter-temperature ValueInput")]
+        assert len({field.region.right for field in fields if field.region.width}) == 1
+
+
+async def test_the_first_start_says_how_things_work_and_never_again(desk: Desk):
     async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "Ctrl+P commands" in shown(pilot))
+        await until(pilot, lambda: "Esc stop a reply" in shown(pilot))
         await until(pilot, lambda: desk.states and desk.states[-1].toured)
     async with desk.app(state=AppState(toured=True)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "is ready" in shown(pilot))
-        assert "Ctrl+P commands" not in shown(pilot)
+        await until(pilot, lambda: "Ready" in shown(pilot))
+        assert "Esc stop a reply" not in shown(pilot)
 
 
 async def test_a_reset_goes_back_to_what_the_file_and_the_command_line_say(desk: Desk):

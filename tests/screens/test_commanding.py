@@ -340,10 +340,33 @@ def test_hidden_files_are_offered_only_when_asked_for(tmp_path, monkeypatch):
         (tmp_path / name).write_text("x")
     monkeypatch.chdir(tmp_path)
     assert path_offers("") == ["a.txt", "with blank"]
-    assert path_offers("", with_blanks=False) == ["a.txt"]
     assert path_offers(".e") == [".env"]
     assert path_offers(f"{tmp_path}{os.sep}A") == [f"{tmp_path}{os.sep}a.txt"]
     assert path_offers("no/such/") == []
+
+
+async def test_a_file_with_a_blank_in_its_name_is_offered_in_quotes_and_read_when_sent(
+    desk: Desk, tmp_path, monkeypatch
+):
+    (tmp_path / "my notes").mkdir()
+    (tmp_path / "my notes" / "to do.md").write_text("buy milk")
+    monkeypatch.chdir(tmp_path)
+    scripted = ScriptedEngine(["ok"])
+    async with desk.app(scripted).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.composer.focus()
+        await pilot.press(*"see", "space", "at", *"my")
+        await until(pilot, lambda: screen.composer.menu_open)
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.composer.text == 'see @"my notes/')
+        await until(pilot, lambda: "to do.md" in shown(pilot))
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.view.area.attachments)
+        assert screen.composer.text == 'see @"my notes/to do.md" '
+        screen.view.area.set_attachments(())
+        await pilot.press("x", "enter")
+        await until(pilot, lambda: scripted.requests)
+        assert "buy milk" in scripted.requests[-1].messages[-1].content
 
 
 async def test_the_path_behind_a_command_is_completed(desk: Desk, tmp_path, monkeypatch):

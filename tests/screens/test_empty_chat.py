@@ -19,11 +19,10 @@ OLD_HAND = AppState(toured=True)
 async def test_it_shows_the_mark_the_model_and_suggestions(desk: Desk):
     async with desk.app(state=OLD_HAND).run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
+        await until(pilot, lambda: "Ready" in shown(pilot))
         assert MARK[0] in shown(pilot)
-        assert "2k context" in shown(pilot)
         assert all(text in shown(pilot) for text in STARTERS)
-        assert "Ctrl+J new line" not in shown(pilot)
+        assert "Esc stop a reply" not in shown(pilot)
 
 
 @pytest.mark.parametrize("key", ["alt+2", "a click"])
@@ -66,17 +65,19 @@ async def test_a_load_says_how_far_it_is_and_how_things_work(desk: Desk):
     async with desk.app(Slow(), state=OLD_HAND).run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "50%" in shown(pilot) and "Reading weights" in shown(pilot))
         assert "You can start typing." in shown(pilot)
-        assert "Ctrl+J new line" in shown(pilot)
+        mark = next(line for line in shown(pilot).splitlines() if MARK[0] in line)
+        assert "Esc stop a reply" in shown(pilot)
         gate.set()
         await ready(pilot)
-        await until(pilot, lambda: "Ctrl+J new line" not in shown(pilot))
+        await until(pilot, lambda: "Esc stop a reply" not in shown(pilot))
+        assert mark in shown(pilot).splitlines()
 
 
 @pytest.mark.parametrize("setting", ["screen.plain", "screen.ascii"])
 async def test_where_lines_draw_nothing_there_is_no_mark(desk: Desk, setting):
     async with desk.app(state=OLD_HAND, command_line={setting: True}).run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
+        await until(pilot, lambda: "Ready" in shown(pilot))
         assert not set("".join(MARK)) & set("┏┓┗┛┣┫┃━") & set(shown(pilot))
         assert "?" not in shown(pilot)
 
@@ -84,5 +85,20 @@ async def test_where_lines_draw_nothing_there_is_no_mark(desk: Desk, setting):
 async def test_a_small_screen_has_what_matters(desk: Desk):
     async with desk.app(state=OLD_HAND).run_test(size=(40, 10)) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "Scripted-1B is ready" in shown(pilot))
+        await until(pilot, lambda: "Ready" in shown(pilot))
         await say(pilot, "hi")
+
+
+async def test_what_is_kept_from_before_leaves_out_defaults(desk: Desk):
+    state = AppState(toured=True, parameters={"temperature": 0.7, "top_k": 9})
+    async with desk.app(state=state).run_test(size=ROOMY) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "Kept from before: top-k 9." in shown(pilot))
+
+
+async def test_the_hint_in_the_message_is_never_cut(desk: Desk):
+    async with desk.app(state=OLD_HAND).run_test(size=(98, 20)) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "(Ctrl+J for a new line)" in shown(pilot))
+        await pilot.resize_terminal(40, 12)
+        await until(pilot, lambda: screen.composer.placeholder == "Write a message…")

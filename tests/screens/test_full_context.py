@@ -124,8 +124,23 @@ async def test_a_message_that_alone_is_too_long_is_never_cut(desk: Desk):
         text = " ".join([LONG] * 6)
         send(screen, text)
         await until(pilot, lambda: "alone takes 60 tokens" in shown(pilot))
-        assert [turn.text for turn in screen.conversation.path] == [text]
+        await until(pilot, lambda: screen.composer.text == text)
+        assert not screen.conversation.path
         assert screen.reply is None
+
+
+async def test_a_message_that_is_known_to_be_too_long_is_not_sent(desk: Desk):
+    scripted = engine()
+    async with desk.app(scripted).run_test(size=ROOMY, notifications=True) as pilot:
+        screen = await ready(pilot)
+        text = " ".join([LONG] * 6)
+        screen.composer.take_typed(text)
+        await until(pilot, lambda: "The message is too long" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.composer.text == text)
+        assert not scripted.requests
+        assert not screen.conversation.path
+        assert shown(pilot).count("too long") == 1
 
 
 async def test_the_meter_counts_while_one_types(desk: Desk):

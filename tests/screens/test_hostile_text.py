@@ -160,7 +160,7 @@ def test_the_rows_of_the_list_of_chats_hold_nothing_but_text(text, other, start)
     summary = SessionSummary("1", text, text, 1.0, 1.0, 1, other, tags=(text, other))
     broken = SessionSummary("1", text, problem=other)
     hit = SearchHit("1", "2", text, other, ((start, start + 3),), 1.0)
-    rows = [chat_row(summary, is_current=True), chat_row(broken, is_current=False)]
+    rows = [chat_row(summary, 60, is_current=True), chat_row(broken, 60, is_current=False)]
     rows += [hit_row(hit, is_old=False), hit_row(hit, is_old=True)]
     for row in rows:
         assert forbidden(row.plain) <= {"\n"}

@@ -40,7 +40,7 @@ async def test_a_list_of_completions_has_its_own_keys(desk: Desk):
     async with desk.app().run_test(size=ROOMY) as pilot:
         await ready(pilot)
         await pilot.press("slash")
-        await shows(pilot, "↑ ↓ Choose", "Tab Complete", "Esc Close", "F2 Settings")
+        await shows(pilot, "↑ ↓ Choose", "Tab/Enter Complete", "Esc Close", "F2 Settings")
         await pilot.press("escape")
         await shows(pilot, "Enter Send")
 
@@ -177,5 +177,5 @@ async def test_the_message_box_names_a_key_only_where_that_leads_to_it(desk: Des
         await say(pilot, "more")
         await until(pilot, lambda: screen.reply is not None)
         await pilot.press("alt+up")
-        await until(pilot, lambda: screen.composer.placeholder == "Message…")
+        await until(pilot, lambda: screen.composer.placeholder == "Write a message…")
         hold.set()

@@ -114,6 +114,25 @@ async def test_enter_loads_what_is_highlighted(desk: Desk, model):
         assert desk.states[-1].recent_models[0] == str(model)
 
 
+async def test_the_keys_say_what_enter_does_and_escape_goes_back_from_the_hub(desk: Desk, model):
+    async with desk.app(state=state(model)).run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        chosen = await picker(pilot)
+        await until(pilot, lambda: "27k · float32" in shown(pilot))
+        await until(pilot, lambda: "Enter Load" in shown(pilot) and "Ctrl+B Pin" in shown(pilot))
+        await pilot.press(*"nothing", "space", *"here")
+        await until(pilot, lambda: "Enter Search the Hub" in shown(pilot))
+        assert "Load with" not in shown(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "Choose a model · the Hub" in shown(pilot))
+        await until(pilot, lambda: "Esc Back" in shown(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Choose a model · this machine" in shown(pilot))
+        assert pilot.app.screen is chosen
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+
+
 async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
     async with desk.app(state=state(model)).run_test(size=ROOMY) as pilot:
         await ready(pilot)
@@ -121,7 +140,7 @@ async def test_a_favorite_stands_first_and_is_remembered(desk: Desk, model):
         await until(pilot, lambda: "27k · float32" in shown(pilot))
         await pilot.press("t", "i", "n", "y", "down", "ctrl+b")
         await until(pilot, lambda: desk.states and desk.states[-1].favorites == (str(model),))
-        assert "FAVORITES AND RECENT" in shown(pilot)
+        assert "PINNED AND RECENT" in shown(pilot)
         assert "★" in shown(pilot)
         await pilot.press("ctrl+b")
         await until(pilot, lambda: desk.states[-1].favorites == ())

@@ -34,7 +34,7 @@ async def test_what_the_configuration_says_is_not_called_a_left_over(desk: Desk)
     said = {"chat.system_prompt": "Be brief.", "generation.top_k": 3}
     async with desk.app(command_line=said).run_test(size=SIZE) as pilot:
         screen = await ready(pilot)
-        await until(pilot, lambda: "is ready" in screen_text(pilot))
+        await until(pilot, lambda: "Ready" in screen_text(pilot))
         assert "Remembered from last time" not in screen_text(pilot)
         screen.do("settings.reset")
         await pilot.pause()

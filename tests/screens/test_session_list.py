@@ -12,8 +12,8 @@ from tui.screens.ask import Ask, AskText
 from tui.screens.dialog import PickList
 from tui.screens.session_list import OpenChat, SessionList, split_tags
 from tui.screens.session_preview import REST_S
-from tui.screens.session_rows import snippet
-from tui.sessions import SearchHit, SessionStore
+from tui.screens.session_rows import chat_row, snippet
+from tui.sessions import SearchHit, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
 from tui.widgets.preview_pane import PreviewPane
 
@@ -56,7 +56,10 @@ class Desk:
 
     def __init__(self, writer, chats):
         self.changed: list[Conversation] = []
-        self.dialog = SessionList(writer, chats["tea"], self.changed.append)
+        self.left: list[str] = []
+        self.dialog = SessionList(
+            writer, chats["tea"], self.changed.append, lambda: self.left.append(chats["tea"])
+        )
         self.app = Host(self.dialog)
 
     @property
@@ -282,13 +285,42 @@ async def test_the_acts_of_the_list_work_from_the_field_too(desk, chats, store):
         await until(pilot, lambda: len(store.list()) == 4)
 
 
-async def test_the_open_chat_is_not_moved_to_the_trash(desk, chats, store):
+async def test_the_open_chat_is_left_before_it_is_moved_to_the_trash(desk, chats, store):
     async with desk.app.run_test() as pilot:
+        await desk.choose(pilot, chats["sky"])
+        await pilot.press("delete")
+        await until(pilot, lambda: len(desk.ids) == 2)
+        assert not desk.left
         await desk.choose(pilot, chats["tea"])
         await pilot.press("delete")
-        await pilot.pause()
-        assert "This chat is open" in desk.problem
-        assert store.trashed() == []
+        await until(pilot, lambda: desk.ids == [chats["bread"]])
+        assert desk.left == [chats["tea"]]
+        assert {one.id for one in store.trashed()} == {chats["tea"], chats["sky"]}
+
+
+async def test_a_title_a_pin_and_tags_leave_a_chat_its_date(store, chats):
+    before = {one.id: one.updated_at for one in store.list()}
+    store.rename(chats["bread"], "Baking")
+    store.set_tags(chats["bread"], ["food"])
+    store.set_pinned(chats["bread"], True)
+    store.set_pinned(chats["bread"], False)
+    assert {one.id: one.updated_at for one in store.list()} == before
+
+
+async def test_without_a_match_there_are_no_keys_for_one(desk, chats):
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "Enter Open" in screen_text(pilot))
+        await type_text(pilot, "xyzzy")
+        await until(pilot, lambda: desk.note == "No chats found.")
+        assert "Enter Open" not in screen_text(pilot)
+        assert "Esc Close" in screen_text(pilot)
+
+
+def test_facts_that_do_not_fit_are_left_out_whole():
+    summary = SessionSummary("id", title="Tea", model="org/some-model", turns=2, first_words="How hot should it be?")  # fmt: skip
+    wide, narrow = (chat_row(summary, width, is_current=False).plain for width in (60, 30))
+    assert wide.endswith("2 turns · some-model · How hot should it be?")
+    assert narrow.endswith("2 turns · some-model")
 
 
 async def test_the_trash_gives_back_and_is_emptied_after_asking(desk, chats, store):

@@ -16,6 +16,7 @@ from tui.engine.base import StopReason, TextDelta
 from tui.screens.ask import Ask, AskText
 from tui.screens.tree_view import TreeView
 from tui.screens.turn_details import TurnDetails
+from tui.settings.history import Attachment
 from tui.widgets.turn_editor import TurnEditor
 
 
@@ -464,3 +465,23 @@ async def test_no_key_does_harm_in_an_empty_chat(desk, key):
         await pilot.pause()
         assert not screen.conversation.path
         assert pilot.app.is_running
+
+
+async def test_the_attachments_of_an_edited_turn_are_named_and_can_be_removed(desk: Desk):
+    engine = ScriptedEngine(["one", "two"])
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        files = (Attachment("a[b].txt", "first"), Attachment("notes.md", "second"))
+        screen.view.area.set_attachments(files)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await pilot.press("alt+up", "up", "e")
+        await until(pilot, lambda: "Edit · a[b].txt, notes.md" in shown(pilot))
+        await pilot.press("home", "backspace")
+        await until(pilot, lambda: "Edit · a[b].txt ·" in shown(pilot))
+        await pilot.press("enter")
+        await answered(pilot, screen, 2)
+        await until(pilot, lambda: len(engine.requests) == 2)
+        assert "second" in engine.requests[0].messages[-1].content
+        assert "second" not in engine.requests[1].messages[-1].content
+        assert "first" in engine.requests[1].messages[-1].content

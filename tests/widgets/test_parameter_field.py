@@ -36,12 +36,25 @@ async def test_what_is_refused_stays_with_the_reason_until_it_is_mended():
         await pilot.pause()
         assert app.input.value == "1.9x"
         assert app.field.has_class("-invalid")
-        assert "0.5 stays in effect" in app.problem
+        assert "Still 0.5." in app.problem
         assert app.field.value == 0.5
         app.input.focus()
         await pilot.press("end", "backspace", "tab")
         await pilot.pause()
         assert app.field.value == 1.9
+        assert not app.field.has_class("-invalid")
+
+
+async def test_escape_takes_a_refused_value_back():
+    app = Host(1.5)
+    async with app.run_test() as pilot:
+        app.input.focus()
+        await pilot.press("ctrl+u", *"abc")
+        await pilot.pause()
+        assert app.field.has_class("-invalid")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.input.value == "1.5"
         assert not app.field.has_class("-invalid")
 
 

@@ -20,6 +20,9 @@ _PART_SHARE: Final = 0.6
 _LEAST_REPLY_TOKENS: Final = 16
 """Room for a reply without which another try is pointless; an eighth of a context smaller than that."""
 _TITLE: Final = "The context is full"
+TOO_LONG: Final = "The message is too long"
+"""The title of what is said of a message that fits no context, before and after it was sent."""
+SHORTEN: Final = "Shorten it or attach less"
 _CANCEL: Final = "cancel"
 _CANCEL_ANSWER: Final = Answer(_CANCEL, "Leave it as it is", "l")
 _ANSWERS: Final = (
@@ -67,7 +70,9 @@ class ContextRoom:
             if policy is not OverflowPolicy.ASK and (gone := _way(policy, known, overflow))
         }
         if not ways:
-            self._ui.tell(_what_would_help(known, overflow), title=_TITLE, severity="error")
+            reply.is_hopeless = True
+            title, text = _what_would_help(known, overflow)
+            self._ui.tell(text, title=title, severity="error")
             return False
         policy = self._settings.overflow
         if policy not in ways:
@@ -190,12 +195,12 @@ def _least_reply(context_tokens: int) -> int:
     return min(_LEAST_REPLY_TOKENS, context_tokens // 8)
 
 
-def _what_would_help(known: Sequence[tuple[Turn, int]], overflow: Overflow) -> str:
-    """Return what to say where leaving turns out does not help."""
+def _what_would_help(known: Sequence[tuple[Turn, int]], overflow: Overflow) -> tuple[str, str]:
+    """Return the title and the text of what to say where leaving turns out does not help."""
     context = overflow.context_tokens
     overhead = overflow.prompt_tokens - sum(cost for _, cost in known)
     if overhead + _least_reply(context) > context:
-        return too_long("The system prompt alone", overhead, context, "Shorten it")
+        return _TITLE, too_long("The system prompt alone", overhead, context, "Shorten it")
     last = max((at for at, (turn, _) in enumerate(known) if turn.role == USER), default=0)
     alone = overhead + sum(cost for _, cost in known[last:])
-    return too_long("The last message alone", alone, context, "Shorten it")
+    return TOO_LONG, too_long("Your message alone", alone, context, SHORTEN)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tui.chat import requests
-from tui.chat.context_room import too_long
+from tui.chat.context_room import SHORTEN, TOO_LONG, too_long
 from tui.chat.loader import ModelLoader
 from tui.chat.replies import ReplyRunner
 from tui.chat.session import ChatSession
@@ -59,6 +59,8 @@ class Counting:
         """What the prompt would take if the draft were sent; None when that is not known."""
         self._has_warned = False
         """Whether it was said that the draft alone does not fit."""
+        self._refused: tuple[GenerateRequest, str] | None = None
+        """The last draft that does not fit however much is left out, and what was said of it."""
         self._prepared: GenerateRequest | None = None
         """What was computed ahead last; None when that was for another model."""
         self._timer: asyncio.TimerHandle | None = None
@@ -71,7 +73,7 @@ class Counting:
 
     def forget_model(self) -> None:
         """Know nothing any more that another model has counted or computed, and count anew."""
-        self._prepared, self._has_warned = None, False
+        self._prepared, self._has_warned, self._refused = None, False, None
         self.forget()
 
     def touch(self) -> None:
@@ -79,6 +81,16 @@ class Counting:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(COUNT_S, self._begin)
+
+    def refuses(self, message: str) -> bool:
+        """Return whether a message is known to fit no context, and say so."""
+        if self._refused is None:
+            return False
+        request, text = self._refused
+        if request != requests.for_draft(self._settings.snapshot(), message):
+            return False
+        self._ui.tell(text, title=TOO_LONG, severity="error")
+        return True
 
     def drop_draft(self) -> None:
         """Note that nothing is being written."""
@@ -132,18 +144,17 @@ class Counting:
         info = self._loader.info
         context = info.context_tokens if info is not None else 0
         if not context or (self.draft_tokens or 0) < context:
-            self._has_warned = False
-            return
-        if self._has_warned:
+            self._has_warned, self._refused = False, None
             return
         alone = requests.for_draft(self._settings.snapshot(), draft)
         described = await self._side.describe(alone)
         is_of_now = self._loader.info is info and self._draft() == draft
         if isinstance(described, PromptDescribed) and is_of_now and described.tokens >= context:
+            text = too_long("Your message alone", described.tokens, context, SHORTEN)
+            self._refused = (alone, text)
+            if not self._has_warned:
+                self._ui.tell(text, title=TOO_LONG, severity="error")
             self._has_warned = True
-            way_out = "Shorten it or attach less"
-            text = too_long("Your message alone", described.tokens, context, way_out)
-            self._ui.tell(text, title="The message is too long", severity="warning")
 
     async def _count_chat(self) -> None:
         request = requests.for_count(self._session.conversation, self._settings.snapshot())

@@ -67,6 +67,8 @@ class LiveReply:
     """What the model takes; 0 when that is not known."""
     overflow: Overflow | None = None
     """Set when the chat did not fit the context, so that nothing was said."""
+    is_hopeless: bool = False
+    """Whether leaving turns out would not make it fit either."""
     reasoning_ended: bool = False
     """Whether the last piece of the answer was the first one behind reasoning."""
     _last_was_reasoning: bool = False
@@ -177,6 +179,11 @@ class LiveReply:
                 self.error = f"{event.message} {event.hint}".strip()
                 self.overflow = event.overflow
                 self._note_stats(event.stats if event.stats.new_tokens else self.stats)
+
+    def cut(self, status: Status) -> None:
+        """End it before the engine has, with what was said and measured so far."""
+        self.status = status
+        self._note_stats(self.stats)
 
     def _find_reasoning(self, text: str, tag: str) -> None:
         """Take what was the answer so far for reasoning."""

@@ -435,23 +435,23 @@ class ReplyRunner:
         if reply.job is not None:
             reply.job.cancel()
 
-    def end_now(self, status: Status = Status.INTERRUPTED) -> None:
-        """End the reply under way here and now with what was said so far, as when the app is left."""
+    def end_now(self, because: str = "") -> None:
+        """End the reply under way here and now with what was said so far, as when the app is left; see `stop`."""
         reply = self.live
         if reply is None:
             return
-        self.stop()
+        self.stop(because)
         self._client.pump()
         for event in reply.job.said_so_far() if reply.job is not None else ():
             if not reply.ended:
                 reply.take(event)
         if not reply.ended:
-            reply.status = status
+            reply.cut(Status.STOPPED)
         self._end(reply)
 
     def leave_chat(self) -> None:
         """End what is under way, since another chat is about to be opened; what was said stays in this one."""
-        self.end_now(Status.STOPPED)
+        self.end_now()
         self.drop_waiting("another chat was opened")
         # What is left out or summarized for a reply by another model ends with the chat, too.
         self._go_back()

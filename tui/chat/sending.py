@@ -11,7 +11,7 @@ from tui.chat.session import ChatSession
 from tui.chat.side_work import SideWork
 from tui.chat.signal import Signal
 from tui.chat.ui import Ui
-from tui.conversation import Conversation, Status
+from tui.conversation import SEND, Conversation, Status
 from tui.settings.history import Attachment, Sent
 
 
@@ -35,6 +35,8 @@ class Sender:
         self._drafts = drafts
         self._sent = sent
         self._ui = ui
+        self._last: tuple[str, Outgoing] | None = None
+        """The message that was sent last, and the turn that it became."""
         self.outbox = Outbox()
         self.waiting: Signal[Outgoing | None] = Signal()
         """What waits to be sent is another."""
@@ -80,7 +82,9 @@ class Sender:
         """Have a message answered now."""
 
         def add(chat: Conversation) -> Conversation:
-            return chat.add_user(outgoing.text, *outgoing.files)
+            changed = chat.add_user(outgoing.text, *outgoing.files)
+            self._last = (changed.path[-1].id, outgoing)
+            return changed
 
         self._replies.send(add)
 
@@ -114,10 +118,22 @@ class Sender:
             self.returned.emit(outgoing)
         return outgoing is not None
 
+    def _withdraw(self, reply: LiveReply) -> None:
+        """Take a message that fits no context out of the chat again, and give it back to be shortened."""
+        chat, last = self._session.conversation, self._last
+        is_newest = bool(chat.history.undo) and chat.history.undo[-1].label == SEND
+        if last is None or not is_newest or reply.sent[-1:] != (last[0],):
+            return
+        self._last = None
+        self._session.undo()
+        self.returned.emit(last[1])
+
     def _reply_ended(self, reply: LiveReply) -> None:
         """Send the message that waits after a reply that ended well; otherwise give it back."""
         if self._replies.is_leaving:
             return
+        if reply.is_hopeless:
+            self._withdraw(reply)
         has_said = reply.overflow is None and reply.status in (Status.COMPLETE, Status.TRUNCATED)
         outgoing = self.outbox.take() if has_said and self.has_model else None
         if outgoing is None:

@@ -1,7 +1,13 @@
 """The chat data model: turns, the tree they form, operations on it, and its JSON. No disk, model, or screen access."""
 
 from tui.conversation.codec import Decoded
-from tui.conversation.conversation import Conversation, UnknownTurnError, from_messages, title_from
+from tui.conversation.conversation import (
+    SEND,
+    Conversation,
+    UnknownTurnError,
+    from_messages,
+    title_from,
+)
 from tui.conversation.entries import ChatFormatError
 from tui.conversation.parts import (
     FilePart,
@@ -28,6 +34,7 @@ from tui.conversation.turn import (
 
 __all__ = [
     "ASSISTANT",
+    "SEND",
     "SYSTEM",
     "USER",
     "ChatFormatError",

@@ -6,7 +6,7 @@ regenerating add a sibling, so no operation destroys what was said; whatever tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -30,6 +30,9 @@ from tui.conversation.turn import (
 
 ROOT: Final = ""
 """Represents "no parent" where a parent's ID is a key."""
+
+SEND: Final = "Send"
+"""The label of the operation that adds a message."""
 
 _MESSAGE_KEYS: Final = ("role", "content", "reasoning_content")
 _FIELDS: Final = ("title", "system_prompt", "unseen", "summary")
@@ -226,7 +229,7 @@ class Conversation:
         turn = Turn(new_id(), self.leaf.id if self.leaf else None, USER, text, now())
         if parts:
             turn = turn.with_parts((*turn.parts, *parts) if text.strip() else parts)
-        return self.add(turn, label="Send")
+        return self.add(turn, label=SEND)
 
     def begin_reply(
         self, parent: str | None, generation: Generation, *, text: str = "", label: str = "Reply"
@@ -248,14 +251,21 @@ class Conversation:
             Patch("Continue", turns={turn_id: turn}, selected=self._lead_to(turn.parent, turn_id))
         )
 
-    def edit(self, turn_id: str, text: str) -> Conversation:
+    def edit(self, turn_id: str, text: str, *, parts: Sequence[Part] | None = None) -> Conversation:
         """Return the chat with a changed copy of a turn as its sibling, on the active path.
 
         An edited reply keeps what made its original, so that one can see where the text came from. What followed the
         original stays with the original. Parts of it that are no text stay where they are; the new text stands where the
         first text part stood, or first where there was none.
+
+        Args:
+            turn_id: the turn.
+            text: the new text.
+            parts: the parts to keep besides; None for all.
         """
         old = self.turn(turn_id)
+        if parts is not None:
+            old = old.with_parts(parts)
         status = Status.COMPLETE if old.status is not Status.STREAMING else Status.STOPPED
         turn = replace(
             old, id=new_id(), text=text, created_at=now(), origin=old.id, status=status, error=""
@@ -550,10 +560,12 @@ class Conversation:
             fields={key: getattr(self, key) for key in patch.fields if key in _FIELDS},
         )
         fields = {key: value for key, value in patch.fields.items() if key in _FIELDS}
+        # A chat with another title says what it said before, so it keeps its place among the others.
+        is_title = fields.keys() == {"title"} and not (patch.turns or patch.selected)
         changed = self._with(
             turns=_merged(self.turns, patch.turns) if patch.turns else self.turns,
             selected=_merged(self.selected, patch.selected) if patch.selected else self.selected,
-            updated_at=now(),
+            updated_at=self.updated_at if is_title else now(),
             **fields,
         )
         return changed, inverse

@@ -12,14 +12,13 @@ from tui.sanitize import sanitize_line
 _MOST: Final = 400
 
 
-def path_offers(typed: str, *, with_blanks: bool = True, only_folders: bool = False) -> list[str]:
+def path_offers(typed: str, *, only_folders: bool = False) -> list[str]:
     """Return the paths that start with the typed text, in the form in which they would be typed. Folders end with a slash.
 
     Hidden files are included after their dot was typed.
 
     Args:
         typed: the typed text; empty for the folder where the app was started.
-        with_blanks: whether to include names with spaces; an `@` path in a message ends at a space.
         only_folders: whether to leave out files.
     """
     before, slash, begun = typed.rpartition("/")
@@ -33,7 +32,6 @@ def path_offers(typed: str, *, with_blanks: bool = True, only_folders: bool = Fa
                     and (begun or not entry.name.startswith("."))
                     # Names with invisible characters could not be typed either.
                     and sanitize_line(entry.name) == entry.name
-                    and (with_blanks or not any(one.isspace() for one in entry.name))
                     and ((is_folder := entry.is_dir()) or not only_folders)
                 ):
                     found.append(f"{before}{slash}{entry.name}{'/' if is_folder else ''}")
@@ -42,3 +40,15 @@ def path_offers(typed: str, *, with_blanks: bool = True, only_folders: bool = Fa
     except (OSError, ValueError):
         return []
     return sorted(found)
+
+
+def quoted(path: str) -> str:
+    """Return a path as it follows an `@` in a message: in quotes if it has a space. After a folder, the quote stays open."""
+    if not any(one.isspace() or one == "@" for one in path):
+        return path
+    return f'"{path}' if path.endswith("/") else f'"{path}"'
+
+
+def unquoted(text: str) -> str:
+    """Return the path that follows an `@` in a message, without its quotes."""
+    return text[1:].removesuffix('"') if text.startswith('"') else text

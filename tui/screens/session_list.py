@@ -38,6 +38,8 @@ SEARCH_AFTER_S: Final = 0.15
 """How long typing has to pause before the texts are searched, in seconds."""
 
 _ROW_LINES: Final = 2
+_ROW_AROUND: Final = 3
+"""Cells beside a row: its padding and the scrollbar."""
 _LEAST: Final = 8
 _LEAST_BESIDE: Final = 14
 """The least height of the list in lines, without and with the preview."""
@@ -69,7 +71,8 @@ class SessionList(Finder[OpenChat]):
         &.-short #body { margin: 0; }
         & PickList { width: 1fr; height: 1fr; }
         & PreviewPane { display: none; }
-        &.-broad PreviewPane { display: block; }
+        &.-broad PreviewPane { display: block; visibility: hidden; }
+        &.-broad PreviewPane.-filled { visibility: visible; }
         & KeyHints { margin-top: 1; }
         &.-short KeyHints { margin-top: 0; }
     }
@@ -80,6 +83,7 @@ class SessionList(Finder[OpenChat]):
         sessions: SessionWriter,
         current: str = "",
         on_current_changed: Callable[[Conversation], None] | None = None,
+        leave_current: Callable[[], object] | None = None,
     ) -> None:
         """Create the dialog.
 
@@ -88,11 +92,13 @@ class SessionList(Finder[OpenChat]):
             current: the ID of the open chat.
             on_current_changed: called with that chat when its title, pin or tags were changed here, also if that happens
                 after the dialog was closed.
+            leave_current: opens another chat, so that the open one can be moved to the trash.
         """
         super().__init__()
         self._sessions = sessions
         self._current = current
         self._on_current_changed = on_current_changed
+        self._leave_current = leave_current
         self._chats: dict[str, SessionSummary] = {}
         self._trashed: dict[str, SessionSummary] = {}
         self._options = SessionOptions(current)
@@ -243,6 +249,9 @@ class SessionList(Finder[OpenChat]):
         if not self._is_open:
             return
         self._make_room()
+        if self._is_loaded:
+            # The rows depend on the width.
+            self._show()
         if option := self.query_one("#chats", PickList).highlighted_option:
             self._look(option.id)
 
@@ -250,7 +259,9 @@ class SessionList(Finder[OpenChat]):
 
     def _show_preview(self, text: Content) -> None:
         if self._is_open:
-            self.query_one(PreviewPane).show(text, at_end=True)
+            pane = self.query_one(PreviewPane)
+            pane.set_class(bool(text.plain), "-filled")
+            pane.show(text, at_end=True)
 
     @on(PickList.OptionHighlighted)
     def _highlighted(self, event: PickList.OptionHighlighted) -> None:
@@ -272,7 +283,8 @@ class SessionList(Finder[OpenChat]):
     def _chat_options(self) -> list[Option]:
         source = self._trashed if self._in_trash else self._chats
         titled = {hit.session_id for hit in self._fresh_hits() if hit.turn_id is None}
-        return self._options.chats(source.values(), self._words, titled)
+        width = self.query_one("#chats", PickList).outer_size.width - _ROW_AROUND
+        return self._options.chats(source.values(), self._words, titled, width)
 
     def _fresh_hits(self) -> Sequence[SearchHit]:
         is_fresh = self._hits_for == self._words.strip() and not self._in_trash
@@ -294,7 +306,12 @@ class SessionList(Finder[OpenChat]):
             found = sum(hit.turn_id is not None for hit in self._fresh_hits())
             places = f"{found} match{'' if found == 1 else 'es'} in the text"
             searched = self._hits_for == words
-            note = f"{count} by title · {places if searched else 'searching the texts…'}"
+            if searched and not count and not found:
+                note = "No chats found."
+            elif not searched:
+                note = f"{count} by title · searching the texts…"
+            else:
+                note = f"{count} by title · {places}"
         elif not count and not words:
             note = "The trash is empty." if self._in_trash else "There are no saved chats yet."
         if self._told:
@@ -304,7 +321,13 @@ class SessionList(Finder[OpenChat]):
     def _show_keys(self) -> None:
         self.query_one("#title", Label).update("Trash" if self._in_trash else "Chats")
         in_list = isinstance(self.focused, PickList)
-        keys = hints(in_list=in_list, in_trash=self._in_trash, can_undo=bool(self._undo))
+        keys = hints(
+            in_list=in_list,
+            in_trash=self._in_trash,
+            can_undo=bool(self._undo),
+            has_rows=bool(self.query_one("#chats", PickList).option_count),
+            can_empty=bool(self._trashed),
+        )
         self.query_one("#keys", KeyHints).show(keys)
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
@@ -418,10 +441,11 @@ class SessionList(Finder[OpenChat]):
         chat_id = self._chosen()
         if chat_id is None or self._in_trash:
             return
-        if chat_id == self._current:
-            self._say("This chat is open. Open another one first, then move it to the trash.")
-            return
         title = self._title(chat_id)
+        if chat_id == self._current and self._leave_current is not None:
+            self._leave_current()
+            self._current = ""
+            self._options = SessionOptions(self._current)
 
         def trash(store: SessionStore) -> None:
             store.trash(chat_id)

@@ -25,10 +25,11 @@ class SessionOptions:
             current: the ID of the open chat.
         """
         self._current = current
+        self._width = 0
         self._rows: dict[SessionSummary, Option] = {}
 
     def chats(
-        self, chats: Iterable[SessionSummary], typed: str, titled: Collection[str]
+        self, chats: Iterable[SessionSummary], typed: str, titled: Collection[str], width: int
     ) -> list[Option]:
         """Return options for the chats whose titles or tags contain the typed words, and for those in `titled`.
 
@@ -36,14 +37,19 @@ class SessionOptions:
             chats: all chats.
             typed: the typed words.
             titled: the IDs of chats to include in any case.
+            width: the width of a row in cells.
         """
+        if width != self._width:
+            self._width = width
+            self._rows.clear()
         words = typed.casefold().split()
         return [self._row(one) for one in chats if one.id in titled or _fits(one, words)]
 
     def _row(self, summary: SessionSummary) -> Option:
         row = self._rows.get(summary)
         if row is None:
-            prompt = chat_row(summary, is_current=summary.id == self._current)
+            is_current = summary.id == self._current
+            prompt = chat_row(summary, self._width, is_current=is_current)
             row = self._rows[summary] = Option(prompt, id=summary.id)
         return row
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from tui.chat.loader import short_name
 from tui.sanitize import sanitize, sanitize_line
 from tui.sessions import SearchHit, SessionSummary
+from tui.widgets.columns import cut
 
 _TITLE_LIMIT: Final = 120
+_BETWEEN: Final = " · "
+_LEAST: Final = 12
+"""The least number of cells for the first words of a chat."""
 _BEFORE_HIT: Final = 24
 """Characters of a snippet kept before its first match, so that the match is visible on a narrow screen."""
 
 
-def chat_row(summary: SessionSummary, *, is_current: bool) -> Content:
-    """Return two lines: the title; and date, tags, size, model and first words, or what is wrong with the file."""
+def chat_row(summary: SessionSummary, width: int, *, is_current: bool) -> Content:
+    """Return two lines: the title; and date, tags, size, model and first words, or what is wrong with the file. Facts that don't
+    fit `width` cells are left out whole, except for the first words, which may be cut.
+    """
     title = sanitize_line(summary.title, _TITLE_LIMIT) or "(untitled)"
     first = Content.assemble(
         ("●" if is_current else " ", "$text-success"),
@@ -30,18 +37,23 @@ def chat_row(summary: SessionSummary, *, is_current: bool) -> Content:
             first, "\n   ", (f"! {sanitize_line(summary.problem)}", "$text-error")
         )
     turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-    parts = [turns, short_name(sanitize_line(summary.model))]
-    words = sanitize_line(summary.first_words)
-    if words and words != title and not words.startswith(title.rstrip("…")):
-        parts.append(words)
-    facts = " · ".join(part for part in parts if part)
     tags = " ".join(f"#{sanitize_line(tag)}" for tag in summary.tags)
     when = date_text(summary.updated_at)
+    room = width - 3 - sum(cell_len(one) + len(_BETWEEN) for one in (when, tags) if one)
+    kept: list[str] = []
+    for part in filter(None, (turns, short_name(sanitize_line(summary.model)))):
+        room -= cell_len(part) + len(_BETWEEN)
+        if room + len(_BETWEEN) >= 0:
+            kept.append(part)
+    words = sanitize_line(summary.first_words)
+    if words and words != title and not words.startswith(title.rstrip("…")) and room >= _LEAST:
+        kept.append(cut(words, room))
+    facts = _BETWEEN.join(kept)
     return Content.assemble(
         first,
         ("\n   " + (f"{when} · " if when else ""), "$text-muted"),
         (tags, "$text-accent"),
-        (f" · {facts}" if tags else facts, "$text-muted"),
+        (f" · {facts}" if tags and facts else facts, "$text-muted"),
     )
 
 

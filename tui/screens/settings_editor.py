@@ -155,9 +155,7 @@ class SettingsEditor:
     def _have(self, key: str, value: Json) -> None:
         if key.startswith(GENERATION):
             name = key.removeprefix(GENERATION)
-            with self._core.undoing.step(
-                "Set parameters" if value is not None else f"Reset {name}"
-            ):
+            with self._core.undoing.step(parameter(name).label):
                 self._core.settings.set({name: parameter(name).check(value)})
         elif (put := self._put.get(key)) is not None:
             put(self._without(key) if value is None else value)

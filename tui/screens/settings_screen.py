@@ -33,6 +33,8 @@ _TITLE_CELLS: Final = 26
 _PATHS: Final = ("chat.save_folder", "chat.examples")
 """Settings that are paths of a file or folder."""
 _SOURCE_CELLS: Final = 20
+_LOW: Final = 18
+"""On a screen of fewer lines, settings are not explained."""
 _AROUND: Final = 3
 """Cells of a line taken by an option's padding and the scrollbar."""
 
@@ -63,6 +65,7 @@ class SettingsScreen(ListDialog[None]):
         &.-short #actions { margin-top: 0; }
         &.-short OptionList { margin: 0; }
         &.-short #about { height: 4; }
+        &.-low #about { display: none; }
     }
     """
 
@@ -104,7 +107,8 @@ class SettingsScreen(ListDialog[None]):
         self._editor.forget(self._follow)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Fit the columns to the width."""
+        """Fit the columns to the width, and leave a low screen to the list."""
+        self.set_class(self.size.height < _LOW, "-low")
         self.call_after_refresh(self._refresh)
 
     def _follow(self, _what: object) -> None:

@@ -198,7 +198,8 @@ class Setting:
             try:
                 return read_value(self.name, text)
             except ParameterError as error:
-                raise self._refused(error.message, error.hint) from error
+                # The message names the parameter.
+                raise SettingError(error.message, error.hint) from error
         if self.kind is bool:
             if text.strip().lower() not in _WORDS:
                 raise self._refused(f"{text[:40]!r} is not true or false.")

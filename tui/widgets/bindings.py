@@ -16,6 +16,7 @@ _DEFAULTS: Final = {one.id: one.keys for one in ACTIONS}
 _NAMES: Final[Mapping[str, str]] = {
     "escape": "Esc", "delete": "Del", "pageup": "PgUp", "pagedown": "PgDn", **SIGNS,
 }  # fmt: skip
+_PAIRS: Final = (("up", "down"), ("left", "right"), ("tab", "enter"))
 _ARROWS: Final = {"up": "↑", "down": "↓", "left": "←", "right": "→"}
 
 
@@ -100,8 +101,8 @@ def is_ascii(app: App[Any]) -> bool:
 
 
 def main_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of an action to show: the first, or the first two if they are opposite arrows."""
-    return keys[:2] if keys[:2] in (("up", "down"), ("left", "right")) else keys[:1]
+    """Return the keys of an action to show: the first, or the first two if they are opposite arrows, or accept a completion."""
+    return keys[:2] if keys[:2] in _PAIRS else keys[:1]
 
 
 def keys_text(keys: Iterable[str], *, ascii_only: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
@@ -17,6 +18,7 @@ from tui.widgets.editor import Editor
 
 LONGEST_PASTE: Final = 100_000
 """The most characters of a paste on one line that the box takes; with more, each key would be slow."""
+_WRITE: Final = "Write a message…"
 _MENU_KEYS: Final = frozenset(("up", "down", "tab", "enter", "escape", "pageup", "pagedown"))
 
 
@@ -108,16 +110,20 @@ class Composer(Editor):
         self.name_keys()
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.name_keys())
 
+    def on_resize(self) -> None:
+        """Show as much in the placeholder as fits."""
+        self.name_keys()
+
     def name_keys(self) -> None:
         """Show the keys in the placeholder."""
         if self.has_focus:
             newline = key_name(self.app, "text.newline")
-            self.placeholder = (
-                f"Message…  (Enter to send{f', {newline} for a new line' if newline else ''})"
-            )
+            whole = f"{_WRITE}  ({newline} for a new line)"
+            fits = self.content_size.width > cell_len(whole)
+            self.placeholder = whole if newline and fits else _WRITE
         else:
             write = self._way_back
-            self.placeholder = f"{write} to write" if write else "Message…"
+            self.placeholder = f"{write} to write" if write else _WRITE
         # With a text, the placeholder is not visible.
         self.border_subtitle = self.placeholder if self.text and not self.has_focus else ""
 

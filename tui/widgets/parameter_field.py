@@ -104,6 +104,9 @@ class ValueInput(LineInput):
     class ResetWanted(Message):
         """The user wants the default."""
 
+    class Escaped(Message):
+        """Escape was pressed, which leaves the field."""
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {"value-input--filled"}
     DEFAULT_CSS = """
     ValueInput {
@@ -125,6 +128,11 @@ class ValueInput(LineInput):
             return strips
         behind = Style(bgcolor=self.get_component_rich_style("value-input--filled").bgcolor)
         return [_on(strip, filled, behind) for strip in strips]
+
+    def on_key(self, event: events.Key) -> None:
+        """Post `Escaped`; the key does what it does besides."""
+        if event.key == "escape":
+            self.post_message(self.Escaped())
 
     def action_step(self, steps: int) -> None:
         """Post `Stepped`."""
@@ -294,6 +302,13 @@ class ParameterField(Widget):
             return
         self._show(None, is_set=self._is_changed(value))
 
+    @on(ValueInput.Escaped)
+    def _escaped(self, event: ValueInput.Escaped) -> None:
+        """Show the value in force instead of a rejected one."""
+        event.stop()
+        if self.has_class("-invalid"):
+            self.set_value(self.value)
+
     @on(ValueInput.ResetWanted)
     @on(ResetSign.Pressed)
     def _reset(self, event: Message) -> None:
@@ -303,8 +318,8 @@ class ParameterField(Widget):
 
     def _kept(self) -> str:
         if self.value is None:
-            return f"{self._defaults.text(self.parameter)} stays in effect."
-        return f"{self._shown(self.value) or self.parameter.blank} stays in effect."
+            return f"Still {self._defaults.text(self.parameter)}."
+        return f"Still {self._shown(self.value) or self.parameter.blank}."
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:
@@ -321,7 +336,9 @@ class ParameterField(Widget):
         self.enter()
 
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
-        """Enter the typed value. A rejected value stays in the field, with the reason, until it is corrected."""
+        """Enter the typed value. A rejected value stays in the field, with the reason, until it is corrected, or
+        Escape takes it back.
+        """
         self.enter()
 
     def enter(self) -> Value:

@@ -85,10 +85,11 @@ class Sidebar(VerticalScroll):
         padding: 0 1;
         background: $surface;
         scrollbar-size-vertical: 1;
-        & #group-model { height: auto; padding: 1 0 0 1; }
+        & #group-model { height: auto; padding: 0 0 0 1; }
         & #model { width: 1fr; height: 1; min-width: 10; border: none; padding: 0; content-align: left middle; text-align: left; background: $surface; color: $text-primary; text-style: bold; }
         & #model:focus { background: $surface-lighten-2; }
         & #model-note { color: $text-muted; width: 1fr; height: 1; padding-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & Select, & #assistant, & SystemPrompt { margin-right: 2; }
         & Select { width: 1fr; }
         & #quantization-row > .name { width: 15; padding-left: 1; }
         & #group-overflow Contents { padding: 0 0 0 2; }
@@ -223,7 +224,6 @@ class Sidebar(VerticalScroll):
         )
         for group, members in grouped():
             yield ParameterGroup(group, members, self._parameters)
-        yield Button("Reset all parameters", id="reset-all", compact=True)
         switches = Group("Template switches", Vertical(id="switches"), id="group-template")
         switches.display = False
         yield switches
@@ -243,6 +243,8 @@ class Sidebar(VerticalScroll):
             ),
             id="group-overflow",
         )
+        # At the end, so that nothing moves when it appears.
+        yield Button("Reset all parameters", id="reset-all", compact=True)
         yield Explanation()
 
     # -- values down

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from textual import events
 from textual.binding import BindingType
+from textual.content import Content
 from textual.geometry import Region
 from textual.message import Message
+from textual.widgets.text_area import Selection
 
+from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
-from tui.widgets.shown_turn import GUTTER, MEASURE
+from tui.widgets.shown_turn import GUTTER, MEASURE, margin
+
+_LONGEST_NAMES: Final = 60
 
 
 class TurnEditor(Composer):
@@ -46,20 +53,34 @@ class TurnEditor(Composer):
 
         Attributes:
             answer: whether to generate a reply to the new text.
+            removed: how many attachments were removed, the last ones.
         """
 
         turn_id: str
         text: str
         answer: bool
+        removed: int = 0
 
     class Left(Message):
         """The user cancelled the edit."""
 
-    def __init__(self, turn_id: str, text: str, *, is_user: bool) -> None:
+    def __init__(
+        self, turn_id: str, text: str, *, is_user: bool, files: Sequence[str] = ()
+    ) -> None:
+        """Create it.
+
+        Args:
+            turn_id: the turn.
+            text: its text.
+            is_user: whether it is a user turn.
+            files: the names of its attachments.
+        """
         super().__init__(id="turn-editor")
         self.turn_id = turn_id
         self._original = text
-        self.border_title = "Edit"
+        self._files = [*files]
+        self._removed = 0
+        self._show_files()
         self.is_user = is_user
         self.set_text(text)
 
@@ -73,15 +94,34 @@ class TurnEditor(Composer):
         """Cover the region of a turn, within the region of the pane; both in cells of the screen."""
         top = max(pane.y, min(turn.y, pane.bottom - 6))
         width = max(20, min(pane.width - 2, MEASURE + 2 * GUTTER))
-        self.styles.offset = (pane.x + max(0, pane.width - width) // 2, top)
-        self.styles.width = width
+        centered = max(0, pane.width - width) // 2
+        # The bar beside the turn is covered too; it may have fewer lines than the frame.
+        left = min(centered, margin(pane.width))
+        self.styles.offset = (pane.x + left, top)
+        self.styles.width = width + centered - left
         self.styles.max_height = max(3, pane.bottom - top)
         self.styles.min_height = min(max(3, turn.height), max(3, pane.bottom - top))
 
     @property
     def is_changed(self) -> bool:
-        """Whether the text differs from the turn's."""
-        return self.text != self._original
+        """Whether the text or the attachments differ from the turn's."""
+        return self.text != self._original or self._removed > 0
+
+    def _show_files(self) -> None:
+        """Name the attachments on the frame, and how to remove them."""
+        names = sanitize_line(", ".join(self._files), _LONGEST_NAMES)
+        how = "Backspace at the start removes the last attachment"
+        self.border_title = Content(f"Edit · {names} · {how}" if self._files else "Edit")
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "backspace" and self._files and self.selection == Selection.cursor((0, 0)):
+            event.stop()
+            event.prevent_default()
+            self._files.pop()
+            self._removed += 1
+            self._show_files()
+            return
+        await super()._on_key(event)
 
     def action_submit(self) -> None:
         """Finish the edit, and have the turn answered."""
@@ -107,4 +147,4 @@ class TurnEditor(Composer):
         if not self.is_changed and not answer:
             self.post_message(self.Left())
         else:
-            self.post_message(self.Edited(self.turn_id, self.text, answer))
+            self.post_message(self.Edited(self.turn_id, self.text, answer, self._removed))

@@ -13,9 +13,10 @@ from tui.chat.outbox import Outgoing
 from tui.chat.ui import Ui
 from tui.errors import UserError
 from tui.files import is_file, typed_path
+from tui.screens.path_offers import unquoted
 from tui.settings.history import Attachment
 
-_AT_NAMES: Final = re.compile(r"(?:^|(?<=\s))@([^\s@]+)")
+_AT_NAMES: Final = re.compile(r'(?:^|(?<=\s))@("[^"\n]+"|[^\s@]+)')
 
 
 class Attaching:
@@ -37,7 +38,7 @@ class Attaching:
         if is_second_try:
             return []
         there = {one.name for one in outgoing.attachments}
-        names = dict.fromkeys(_AT_NAMES.findall(outgoing.typed))
+        names = dict.fromkeys(map(unquoted, _AT_NAMES.findall(outgoing.typed)))
         return [one for one in names if attachment_name(one) not in there]
 
     async def with_files(self, outgoing: Outgoing, names: list[str]) -> Outgoing | None:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from tui.chat.settings import ChatSettings
 from tui.chat.ui import Ui
 from tui.chat.undoing import Undoing
+from tui.parameters import parameter
 from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.model_actions import ModelActions
@@ -65,7 +66,7 @@ class Body(Row):
 
     @on(ParameterField.Changed)
     def _parameter_changed(self, event: ParameterField.Changed) -> None:
-        label = f"Set {event.name}" if event.value is not None else f"Reset {event.name}"
+        label = parameter(event.name).label
         # A reset is a step of its own, so that undoing it restores the value that was reset.
         setting = event.name if event.value is not None else ""
         with self._undoing.step(label, setting):

@@ -96,7 +96,7 @@ class ChatActions:
         """List the saved chats, and open the chosen one."""
         session, writer = self._core.session, self._core.writer
         chosen = await self._ui.show(
-            SessionList(writer, session.conversation.id, session.take_facts)
+            SessionList(writer, session.conversation.id, session.take_facts, self.begin)
         )
         if chosen is None:
             return

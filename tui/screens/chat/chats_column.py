@@ -28,7 +28,7 @@ class ChatsColumn(Vertical):
 
     DEFAULT_CSS = """
     ChatsColumn {
-        width: 32; height: 1fr; padding: 1 0 0 1; background: $surface;
+        width: 32; height: 1fr; padding: 0 0 0 1; background: $surface;
         & > Label { width: 1fr; height: 1; padding: 0 1; color: $text-muted; text-style: bold; }
     }
     """
@@ -37,6 +37,7 @@ class ChatsColumn(Vertical):
         self,
         core: Core,
         open_chat: Callable[[str], object],
+        begin_chat: Callable[[], object],
         *,
         id: str | None = None,  # noqa: A002
     ) -> None:
@@ -45,11 +46,13 @@ class ChatsColumn(Vertical):
         Args:
             core: owns the chats.
             open_chat: opens the chat with a given ID.
+            begin_chat: starts a new chat, for example because the open one is moved to the trash.
             id: the widget's ID.
         """
         super().__init__(id=id)
         self._core = core
         self._open = open_chat
+        self._begin_new = begin_chat
         self._list = ChatList()
         self._timer: Timer | None = None
         self._trashed: list[tuple[str, str]] = []
@@ -105,12 +108,8 @@ class ChatsColumn(Vertical):
     def _unwanted(self, event: ChatList.Unwanted) -> None:
         event.stop()
         if event.chat_id == self._core.session.conversation.id:
-            self._core.ui.tell(
-                "This chat is open. Open another one first, then move it to the trash.",
-                severity="warning",
-            )
-        else:
-            self._core.ui.start(self._trash(event.chat_id, event.title))
+            self._begin_new()
+        self._core.ui.start(self._trash(event.chat_id, event.title))
 
     async def _trash(self, chat_id: str, title: str) -> None:
         ui = self._core.ui

@@ -9,12 +9,12 @@ from typing import Final
 
 from tui.chat.ui import Ui
 from tui.commands import COMMANDS, completions
-from tui.screens.path_offers import path_offers
+from tui.screens.path_offers import path_offers, quoted, unquoted
 from tui.widgets.bindings import way_to
 from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
 
-_AT_WORD: Final = re.compile(r"(?:^|\s)@([^\s@]*)$")
+_AT_WORD: Final = re.compile(r'(?:^|\s)@("[^"]*|[^\s@"]*)$')
 _ARGUMENT: Final = re.compile(r"[/!]([\w-]+)\s+(.*)")
 _TAKES_FILE: Final = "[FILE]"
 _FOLDER: Final = "folder"
@@ -68,7 +68,7 @@ class Completing:
         path = _path_behind_command(text) if column == len(text) else None
         self._looks += 1
         if path is not None:
-            self._ui.start(self._offer_files(self._looks, path, column, row, with_blanks=True))
+            self._ui.start(self._offer_files(self._looks, path, column, row, is_argument=True))
         elif at_word is not None:
             self._ui.start(self._offer_files(self._looks, at_word[1], column, row))
 
@@ -78,11 +78,12 @@ class Completing:
         self._composer.menu_open = self._menu.is_open
 
     async def _offer_files(
-        self, look: int, typed: str, column: int, row: int, *, with_blanks: bool = False
+        self, look: int, typed: str, column: int, row: int, *, is_argument: bool = False
     ) -> None:
         """Offer files whose paths start with what was typed after an @ or a command."""
-        found = await asyncio.to_thread(path_offers, typed, with_blanks=with_blanks)
-        if with_blanks and found == [typed]:
+        path = typed if is_argument else unquoted(typed)
+        found = await asyncio.to_thread(path_offers, path)
+        if is_argument and found == [typed]:
             # The path is complete: Enter runs the command.
             found = []
         start = column - len(typed)
@@ -92,7 +93,7 @@ class Completing:
             kinds = [_FOLDER if path.endswith("/") else _FILE for path in found]
             self.show(
                 [
-                    Offer(path, path, kind, start=start)
+                    Offer(path if is_argument else quoted(path), path, kind, start=start)
                     for path, kind in zip(found, kinds, strict=True)
                 ]
             )
@@ -128,7 +129,7 @@ class Completing:
         self._composer.replace(offer.text, (row, offer.start), (row, column))
         if not offer.text.endswith("/") and not is_argument:
             self._composer.insert(" ")
-            self._attach(offer.text)
+            self._attach(unquoted(offer.text))
 
 
 def _path_behind_command(text: str) -> str | None:

@@ -132,7 +132,11 @@ class ComposerArea(Middle):
             self.composer.take_back(event.text)
             self._choose_model("Choose a model to send this to; your text stays in the composer.")
         else:
-            self._send(self._core.sender.outgoing(event.text, self.attachments))
+            outgoing = self._core.sender.outgoing(event.text, self.attachments)
+            if self._core.counting.refuses(outgoing.message):
+                self.composer.take_back(event.text)
+            else:
+                self._send(outgoing)
 
     def _send(self, outgoing: Outgoing) -> None:
         self.set_attachments(())

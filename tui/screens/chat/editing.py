@@ -13,7 +13,8 @@ from typing import Final
 
 from tui.chat.core import Core
 from tui.chat.replies import ReplyOrder
-from tui.conversation import USER
+from tui.conversation import USER, Turn
+from tui.conversation.parts import FilePart
 from tui.sanitize import sanitize
 from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
@@ -44,7 +45,9 @@ class Editing:
         region = transcript.turn_region(turn.id) if turn else None
         if turn is None or region is None or screen.query(TurnEditor):
             return
-        editor = TurnEditor(turn.id, turn.text, is_user=turn.role == USER)
+        editor = TurnEditor(
+            turn.id, turn.text, is_user=turn.role == USER, files=[one.name for one in _files(turn)]
+        )
         if (kept := self._view.area.edits.pop(turn.id, None)) is not None:
             editor.set_text(kept)
         editor.place(region, transcript.region)
@@ -87,25 +90,28 @@ class Editing:
                 "The turn can't be changed now; your text is in the composer.", severity="warning"
             )
             return
-        self._apply(event.turn_id, event.text, answer=event.answer)
+        self._apply(event.turn_id, event.text, answer=event.answer, removed=event.removed)
 
-    def _apply(self, turn_id: str, text: str, *, answer: bool) -> None:
+    def _apply(self, turn_id: str, text: str, *, answer: bool, removed: int = 0) -> None:
         """Add a variant of a turn with another text.
 
         Args:
             turn_id: the ID of the turn.
             text: the new text.
             answer: whether to generate a reply to a user turn.
+            removed: how many attachments to leave out, the last ones.
         """
         session, replies = self._core.session, self._core.replies
         turn = session.conversation.turn(turn_id)
-        if not text.strip() and not turn.others:
+        gone = _files(turn)[-removed:] if removed else []
+        parts = [part for part in turn.parts if not any(part is one for one in gone)]
+        if not text.strip() and len(turn.others) == len(gone):
             key = key_name(self._view.screen.app, "turn.delete")
             way = f" To delete it, select it and press {key}." if key else ""
             self._ui.tell(f"A turn can't be empty.{way}", severity="warning")
             return
-        if text != sanitize(turn.text):
-            session.change(lambda chat: chat.edit(turn_id, text))
+        if text != sanitize(turn.text) or gone:
+            session.change(lambda chat: chat.edit(turn_id, text, parts=parts))
             turn_id = session.conversation.variants(turn_id)[-1].id
         if answer and turn.role == USER:
             if session.conversation.path[-1].id == turn_id:
@@ -175,6 +181,10 @@ class Editing:
                 with contextlib.suppress(OSError):
                     path.unlink()
         return changed if text.endswith("\n") else changed.removesuffix("\n")
+
+
+def _files(turn: Turn) -> list[FilePart]:
+    return [part for part in turn.parts if isinstance(part, FilePart)]
 
 
 def _run(command: list[str], file_name: str) -> int | OSError:

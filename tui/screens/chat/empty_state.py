@@ -15,7 +15,8 @@ from tui.parameters import parameter
 from tui.sanitize import sanitize, sanitize_line
 from tui.settings.examples import STARTERS
 from tui.settings.schema import GENERATION
-from tui.widgets.figures import bar_text, bytes_text, context_text, count_text
+from tui.widgets.figures import bar_text, bytes_text, count_text
+from tui.widgets.parameter_field import Defaults
 
 MARK: Final = (
     "┏━╸╻ ╻┏━┓╺┳╸   ╺┳╸╻ ╻╻",
@@ -23,6 +24,10 @@ MARK: Final = (
     "┗━╸╹ ╹╹ ╹ ╹     ╹ ┗━┛╹",
 )
 NO_MODEL: Final = "No model is loaded."
+_COLUMN: Final = 64
+"""Cells of the block, whatever is in it, so that the logo keeps its place. The suggestions fit."""
+_LINES: Final = 13
+"""Lines of the block where it has no more, for the same reason."""
 _BAR: Final = 24
 _BETWEEN: Final = " · "
 _WIDE: Final = 60
@@ -67,6 +72,13 @@ class EmptyState:
         if size.height >= max(_TALL, needed + len(MARK)) and self._draws():
             blocks.insert(0, [Content.styled(line, "$primary") for line in MARK])
         lines = [line for block in blocks for line in (*block, Content(""))][:-1]
+        # The last line is never blank, because blank lines at the end would not count.
+        lines += [Content("")] * (min(_LINES, size.height) - len(lines))
+        lines = (
+            [line.pad_right(_COLUMN - line.cell_length) for line in lines]
+            if size.width >= _COLUMN
+            else lines
+        )
         return Content("\n").join(lines[: max(1, size.height)])
 
     def begun(self) -> None:
@@ -88,8 +100,9 @@ class EmptyState:
             key = self._keys("model.choose")
             choose = f"Press {key} to choose one." if key else "Type /model to choose one."
             return [*map(Content, said), Content(f"{NO_MODEL} {choose}")]
+        where = f" on {sanitize_line(info.server, 40)}" if info.server else ""
         return [
-            Content.assemble((sanitize_line(info.name, 60), "bold"), " is ready"),
+            Content.assemble(("Ready", "bold"), where),
             *(
                 Content.styled(line, "$text-muted")
                 for line in _in_lines(self._facts(info), size.width)
@@ -109,20 +122,12 @@ class EmptyState:
         return lines
 
     def _facts(self, info: ModelInfo) -> list[str]:
-        """Return key facts of a model: size, dtype and device, memory, context, and speed on this machine."""
-        if info.server:
-            known = [f"on {sanitize_line(info.server, 40)}"]
-        else:
-            quantization = "" if info.quantization == "none" else f" {info.quantization}"
-            known = [f"{info.dtype}{quantization} on {info.device}"]
-            if info.parameters:
-                known.insert(0, f"{count_text(info.parameters)} parameters")
+        """Return what the status bar doesn't say of a model: size, memory, and speed on this machine."""
+        known = [f"{count_text(info.parameters)} parameters"] if info.parameters else []
         measured: Mapping[str, tuple[int, float]] = self._core.measuring.figures(info.model)
         weight, speed = measured.get(info.quantization, (0, 0.0))
         if taken := weight or info.weights_bytes:
             known.append(bytes_text(taken))
-        if info.context_tokens:
-            known.append(f"{context_text(info.context_tokens)} context")
         if speed:
             known.append(f"{speed:.0f} tok/s here")
         return [sanitize_line(one, 60) for one in known]
@@ -144,11 +149,7 @@ class EmptyState:
 
     def _how(self) -> list[Content]:
         keys = self._keys
-        rows = (
-            (("message.send", "send"), ("text.newline", "new line"), ("reply.stop", "stop")),
-            (("app.help", "all keys"), ("app.palette", "commands"), ("sidebar.toggle", "settings")),
-            (("turn.previous", "go to a turn to edit or regenerate it"),),
-        )
+        rows = ((("reply.stop", "stop a reply"), ("turn.previous", "edit or regenerate a turn")),)
         lines = []
         for row in rows:
             known = [(keys(action), text) for action, text in row]
@@ -163,13 +164,15 @@ class EmptyState:
     def _inherited(self) -> list[Content]:
         """Return what a new chat keeps from before, and how to reset it; empty if nothing is kept."""
         settings = self._core.settings
+        defaults = Defaults.of(self._core.loader.info)
         prompt = sanitize(settings.system_prompt).replace("\n", " ")
         is_kept = prompt.strip() and not settings.is_said("chat.system_prompt")
         parts = [f"system prompt “{sanitize_line(prompt, 60)}”"] if is_kept else []
         parts += [
             f"{parameter(name).label.lower()} {sanitize_line(parameter(name).shown(value), 40)}"
             for name, value in settings.parameters.items()
-            if value is not None and not settings.is_said(f"{GENERATION}{name}")
+            if defaults.differs(parameter(name), value)
+            and not settings.is_said(f"{GENERATION}{name}")
         ]
         if not parts:
             return []

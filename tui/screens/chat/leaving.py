@@ -64,18 +64,18 @@ class Leaving:
         """Keep the text of a reply in progress, and quit. If a chat is not saved, ask first."""
         if not self._is_leaving:
             self._set_leaving(is_leaving=True)
-            self._keep_all()
+            self._keep_all("you quit.")
             self._ui.start(self._quit())
 
     def quit_at_once(self) -> None:
         """Keep the text of a reply in progress, and quit without asking, since nobody may be there to answer."""
         self._set_leaving(is_leaving=True)
-        self._keep_all()
+        self._keep_all("the app was closed.")
         self._ui.start(self._quit_unasked())
 
-    def _keep_all(self) -> None:
-        """Save everything that is being written."""
-        self._core.replies.end_now()
+    def _keep_all(self, why: str) -> None:
+        """Save everything that is being written; the reply says why it ended."""
+        self._core.replies.end_now(why)
         self._core.session.keep_prompt()
         self._core.sender.take_back_waiting()
         self._view.area.take_back_being_read()

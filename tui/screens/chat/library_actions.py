@@ -171,7 +171,7 @@ class LibraryActions:
     def apply(self, preset: Preset, *, with_model: bool = True) -> None:
         """Apply a preset to the chat, and load its model if another one is loaded."""
         settings, loader = self._core.settings, self._core.loader
-        with self._core.undoing.step(f"Preset {preset.name}"):
+        with self._core.undoing.step(f"Preset “{sanitize_line(preset.name, 60)}”"):
             settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
             settings.set_template(preset.template)
             if preset.system_prompt is not None:

@@ -52,6 +52,8 @@ from tui.widgets.turn_editor import TurnEditor
 MEMORY_S: Final = 2.0
 """How often memory use is read, in seconds."""
 _TALL: Final = 16
+_HIGH: Final = 30
+"""The least height, in lines, for a blank line above the columns."""
 
 
 class ChatScreen(Screen[None]):
@@ -61,7 +63,7 @@ class ChatScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(Scope.CHAT)
     render_lines = ground
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (SIDEBAR_WIDTH, "-wide")]  # noqa: RUF012 - Textual's type
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall")]  # noqa: RUF012 - Textual's type
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL, "-tall"), (_HIGH, "-high")]  # noqa: RUF012 - Textual's type
 
     @dataclass
     class StateChanged(Message):
@@ -134,7 +136,10 @@ class ChatScreen(Screen[None]):
             history_file=paths.history if paths is not None else None,
         )
         self._chats = ChatsColumn(
-            core, lambda chat_id: ui.start(self.handlers.chats.open_saved(chat_id)), id="chats"
+            core,
+            lambda chat_id: ui.start(self.handlers.chats.open_saved(chat_id)),
+            lambda: self.handlers.chats.begin(),
+            id="chats",
         )
         self._area = ComposerArea(
             core,
@@ -228,7 +233,8 @@ class ChatScreen(Screen[None]):
         width, height = self.app.size
         self._focus_control.fit(width, update=False)
         self.set_class(True, "-wide" if width >= SIDEBAR_WIDTH else "-narrow", update=False)
-        self.set_class(True, "-tall" if height >= _TALL else "-short", update=False)
+        height_class = "-high" if height >= _HIGH else "-tall" if height >= _TALL else "-short"
+        self.set_class(True, height_class, update=False)
         yield Body(
             self._chats,
             ChatColumn(self.view, self.handlers, self.ui),

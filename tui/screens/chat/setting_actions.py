@@ -56,7 +56,7 @@ class SettingActions:
         except ParameterError as error:
             self._ui.tell(str(error), severity="warning")
             return
-        with self._core.undoing.step("Reset"):
+        with self._core.undoing.step("Parameters"):
             settings.set(values)
             if not names:
                 self._reset_prompt()
@@ -94,7 +94,7 @@ class SettingActions:
         except ParameterError as error:
             self._ui.tell(str(error), title="Nothing was set", severity="warning")
             return
-        with self._core.undoing.step("Set parameters"):
+        with self._core.undoing.step("Parameters"):
             self._core.settings.set(values)
         said = (
             f"{name} = {parameter(name).shown(value) or 'default'}"

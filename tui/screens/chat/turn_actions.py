@@ -8,7 +8,7 @@ from tui.chat.core import Core
 from tui.chat.loader import short_name
 from tui.chat.replies import ReplyOrder
 from tui.chat.server_consent import ServerConsent
-from tui.conversation import ASSISTANT, USER, Turn
+from tui.conversation import ASSISTANT, SEND, USER, Turn
 from tui.engine.base import LoadRequest
 from tui.engine.catalog import ModelKind, ModelSource, local_models
 from tui.engine.remote.address import is_server, parse
@@ -208,9 +208,9 @@ class TurnActions:
         undone = self._core.undoing.undo()
         after = self._core.session.conversation
         gone = [turn for turn in before.path if turn.id not in after.turns and turn.role == USER]
-        is_back = undone == "Send" and len(gone) == 1 and self._give_back(gone[0])
+        is_back = undone == SEND and len(gone) == 1 and self._give_back(gone[0])
         more = ". Your message is in the message box." if is_back else ""
-        self._ui.tell(f"Undone: {undone}{more}" if undone else "There is nothing to undo.")
+        self._ui.tell(f"Undone: {_named(undone)}{more}" if undone else "There is nothing to undo.")
 
     def _give_back(self, turn: Turn) -> bool:
         """Put an undone message back into the composer, unless another message is being written there."""
@@ -223,10 +223,10 @@ class TurnActions:
     def redo(self) -> None:
         """Redo the change that was undone last."""
         done = self._core.undoing.redo()
-        if done == "Send":
+        if done == SEND:
             # Otherwise the message would appear twice.
             self._view.area.withdraw()
-        self._ui.tell(f"Redone: {done}" if done else "There is nothing to redo.")
+        self._ui.tell(f"Redone: {_named(done)}" if done else "There is nothing to redo.")
 
     # -- how it is shown
 
@@ -263,3 +263,8 @@ def _passing(request: LoadRequest) -> LoadRequest:
     loaded.
     """
     return replace(request, keeps_former=True) if is_server(request.model) else request
+
+
+def _named(label: str) -> str:
+    """Return what a step is called within a sentence."""
+    return label[:1].lower() + label[1:]

@@ -329,9 +329,9 @@ class ModelLists(Finder[LoadRequest]):
         served = self._servers.options(wanted, self._current, self._state.favorites)
         exact = "/" in self._words or not (sources or served)
         made = list(typed) if exact else []
-        top = groups.pop("FAVORITES AND RECENT", [])
+        top = groups.pop("PINNED AND RECENT", [])
         for title, members in (
-            ("FAVORITES AND RECENT", sorted(top, key=lambda one: first.index(one.model))),
+            ("PINNED AND RECENT", sorted(top, key=lambda one: first.index(one.model))),
             *groups.items(),
         ):
             if members:
@@ -353,7 +353,7 @@ class ModelLists(Finder[LoadRequest]):
 
     def _group(self, source: ModelSource, first: Sequence[str]) -> str:
         if source.model in first:
-            return "FAVORITES AND RECENT"
+            return "PINNED AND RECENT"
         if source.kind is ModelKind.DEMO:
             return "DEMO"
         if source.kind is ModelKind.HUB:
@@ -434,12 +434,9 @@ class ModelLists(Finder[LoadRequest]):
         what = "Choose an assistant model" if self._assistant else "Choose a model"
         self.query_one("#title", Label).update(f"{what} · {place}")
         in_list = isinstance(self.focused, PickList)
-        hints = [
-            Hint("Enter", "get" if self._in_hub else "load", "accept"),
-            Hint("models.switch", "this machine" if self._in_hub else "the Hub", "switch"),
-            Hint("models.options", "load with …", "options"),
-        ]
-        hints += [Hint("models.favorite", "favorite", "favorite")]
+        hints = self._hints_on(self._chosen())
+        to_other = Hint("models.switch", "this machine" if self._in_hub else "the Hub", "switch")
+        hints.insert(1, to_other)
         if self._in_hub:
             hints += [Hint("models.sort", "sort", "sort")]
         else:
@@ -452,7 +449,22 @@ class ModelLists(Finder[LoadRequest]):
             hints += [Hint("finder.to_field", "find", "to_field")]
         else:
             hints += [Hint("finder.to_list", "list", "to_list")]
-        self.query_one("#keys", KeyHints).show([*hints, Hint("Esc", "close", "close")])
+        leave = Hint("Esc", "back" if self._in_hub else "close", "close")
+        self.query_one("#keys", KeyHints).show([*hints, leave])
+
+    def _hints_on(self, chosen: str) -> list[Hint]:
+        """Return the hints for the keys that act on the highlighted entry."""
+        if not chosen:
+            return []
+        if chosen == ASK_HUB:
+            return [Hint("Enter", "search the Hub", "accept")]
+        hints = [
+            Hint("Enter", "get" if self._in_hub else "load", "accept"),
+            Hint("models.options", "load with …", "options"),
+        ]
+        if chosen != TYPED:
+            hints += [Hint("models.favorite", "pin", "favorite")]
+        return hints
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """List the keys that are available now."""
@@ -485,6 +497,7 @@ class ModelLists(Finder[LoadRequest]):
     def _highlighted(self, event: PickList.OptionHighlighted) -> None:
         event.stop()
         self._show_details()
+        self._show_keys()
         model = self._chosen()
         if self._details_timer is not None:
             self._details_timer.stop()

@@ -190,6 +190,13 @@ class ModelPicker(ModelLists):
             self._search(self._words, self._sort)
         self._show()
 
+    def action_close(self) -> None:
+        """Go back from the Hub to this machine, or else close the dialog."""
+        if self._in_hub:
+            self.action_switch()
+        else:
+            self.dismiss(None)
+
     def action_sort(self) -> None:
         """Sort the Hub's models in another order."""
         if self._in_hub:

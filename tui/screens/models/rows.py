@@ -211,28 +211,32 @@ def verdict_line(one: Verdict, free_bytes: int = 0) -> Content:
         (f"{sign} ", style),
         label,
         (f"{one.grade.value:<8}", style),
-        measured_text(one),
+        total_text(one),
         (need_text(one, free_bytes), "$text-muted"),
     )
 
 
-def measured_text(one: Verdict) -> str:
-    """Return what was measured on this machine, for example `here 24 tok/s, 163 MB · `; empty if nothing was."""
-    figures = [f"{one.tokens_per_s:.0f} tok/s"] if one.tokens_per_s else []
-    figures += [bytes_text(one.measured_bytes)] if one.measured_bytes else []
-    return f"here {', '.join(figures)} · " if figures else ""
+def total_text(one: Verdict) -> str:
+    """Return what matters most, for example `371 MB · 24 tok/s here`: the memory that is needed, and the measured speed."""
+    total = bytes_text(one.needed.total_bytes) if one.needed is not None else ""
+    speed = f"{one.tokens_per_s:.0f} tok/s here" if one.tokens_per_s else ""
+    return " · ".join(filter(None, (total, speed)))
 
 
 def need_text(one: Verdict, free_bytes: int = 0) -> str:
-    """Return how much memory a model needs and what for, with the free memory if that is given."""
+    """Return what the memory is needed for, after `total_text`, with the free memory if that is given."""
     if one.needed is None:
-        return "unknown until it is loaded"
+        return (
+            " · memory unknown until it is loaded"
+            if one.tokens_per_s
+            else "unknown until it is loaded"
+        )
     needed = one.needed
-    free = f"; {bytes_text(free_bytes)} free" if free_bytes else ""
+    free = f" · {bytes_text(free_bytes)} free" if free_bytes else ""
     return (
-        f"{bytes_text(needed.total_bytes)}: weights {bytes_text(needed.weights_bytes)}, "
+        f"{free} · weights {bytes_text(needed.weights_bytes)}, "
         f"cache {bytes_text(needed.cache_bytes)} at {context_text(needed.context_tokens)}, "
-        f"other {bytes_text(needed.other_bytes)}{free}"
+        f"other {bytes_text(needed.other_bytes)}"
     )
 
 
