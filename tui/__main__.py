@@ -1,7 +1,22 @@
-"""`python -m tui` is the same as `chat-tui`."""
+"""Where the program starts: `chat-tui`, and `python -m tui`."""
+
+from __future__ import annotations
 
 import sys
+from typing import Final
 
-from tui.cli import main
+_INTERRUPTED: Final = 130
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line; return the exit code. Ctrl+C ends it silently, even during the imports."""
+    try:
+        from tui.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -164,7 +164,10 @@ class OptionParser(Parser):
         options = [option for action in self._actions for option in action.option_strings]
         name = word.partition("=")[0]
         known = [one.lstrip("-") for one in options if one[:2] == "--"]
-        near = did_you_mean(name.lstrip("-"), known, "--")
+        begun = [one for one in known if one.startswith(name.lstrip("-"))]
+        near = did_you_mean(name.lstrip("-"), begun or known, "--") or did_you_mean(
+            min(begun, key=len, default=""), begun, "--"
+        )
         self.error(
             f"There is no option {name}. {near}".rstrip()
             if word.startswith("-")
@@ -201,7 +204,7 @@ def parser() -> OptionParser:
     result.add_argument("--dry-run", action="store_true", help=_OWN_SWITCHES["dry-run"])
     result.add_argument("--log-path", action="store_true", help=_OWN_SWITCHES["log-path"])
     result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
-    result.add_argument("--model", **_NAMES_MODEL)
+    result.add_argument("-m", "--model", **_NAMES_MODEL)
     result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
     for name in _IGNORED:
         result.add_argument(f"--{name}", nargs="?", help=argparse.SUPPRESS)
@@ -212,11 +215,12 @@ def add_chat(result: argparse.ArgumentParser) -> None:
     """Add the options that name a saved chat."""
     chat = result.add_mutually_exclusive_group()
     chat.add_argument(
-        "--continue", dest="resume", action="store_true", help=_OWN_SWITCHES["continue"]
+        "-c", "--continue", dest="resume", action="store_true", help=_OWN_SWITCHES["continue"]
     )
     chat.add_argument(
         "--session",
-        default="",
+        type=not_empty,
+        default=None,
         metavar="ID_OR_FILE",
         help="open a saved chat: its ID, the first part of its ID, or a chat file",
     )
@@ -261,6 +265,13 @@ def add_settings(result: argparse.ArgumentParser, *, without: Collection[str] = 
             f"--{known.replace('_', '-')}", dest=GENERATION + known, help=argparse.SUPPRESS
         )
     result.add_argument("--eos-token-ids", dest=f"{GENERATION}eos_token_id", help=argparse.SUPPRESS)
+
+
+def not_empty(text: str) -> str:
+    """Return the value of an option; an empty one is refused, since it is most likely a shell variable that isn't set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the value is empty; check your shell variables")
+    return text
 
 
 def parse(words: Sequence[str]) -> Arguments:
@@ -322,7 +333,7 @@ def common_arguments(given: argparse.Namespace, model: str, server: str) -> Argu
         settings=_without_none(settings),
         trust_remote_code=_is_on(given.trust_remote_code),
         resume=given.resume,
-        session=given.session,
+        session=given.session or "",
         config=given.config,
         generation_config=given.generation_config,
     )

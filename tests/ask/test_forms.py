@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -111,3 +112,26 @@ def test_events_say_when_text_was_reasoning():
         "end",
     ]
     assert kinds[-1]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{'  ' * depth}- item{depth}\n" for depth in range(60)),
+        f"{'> ' * 40}deep\n",
+        "|" + "|".join(f"h{n}" for n in range(60)) + "|\n|" + "-|" * 60 + "\n|" + "|".join(f"c{n}" for n in range(60)) + "|\n",
+        "1. one\n2. two\n\n```python\nx = 1\n```\n",
+    ],
+)  # fmt: skip
+def test_nothing_is_lost_by_the_layout(text):
+    shown = printed(Form.RENDERED, text)
+    flat = "".join(shown.split())
+    assert not [word for word in re.findall(r"(?:item|h|c)\d+|deep|one|two|x", text) if word not in flat]  # fmt: skip
+
+
+def test_a_rule_parts_variants_that_are_laid_out_too():
+    assert "\n---\n" in printed(Form.RENDERED, "One.\n", "Two.\n")
+
+
+def test_lines_that_are_laid_out_for_a_file_end_with_their_text():
+    assert not [line for line in printed(Form.RENDERED, "Some text.\n\n- a\n").splitlines() if line != line.rstrip()]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -316,3 +317,50 @@ def _says_more_until_left(talk):
             talk.event(delta(content="word "))
     except OSError:
         talk.server.left.set()
+
+
+@pytest.mark.parametrize("option", ["--session", "--schema", "-m", "-f", "-p"])
+def test_an_empty_variable_of_the_shell_is_no_option(shell, server, option):
+    done = shell(f'chat-tui ask {option} "$nothing" x')
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert "the value is empty" in done.stderr
+    assert not server.replies_asked
+
+
+def test_a_schema_that_can_not_be_used_is_refused_before_anything_is_loaded(shell, server):
+    for schema in ('{"type":"foo"}', '{"enum":[]}', "a, a"):
+        done = shell(f"chat-tui ask x --schema '{schema}'")
+        assert done.returncode == 2
+    assert not server.requests
+
+
+def test_a_chat_that_can_not_be_saved_is_not_said_to_be(shell, server):
+    done = shell("chat-tui ask x --save", CHAT_TUI_HOME="/proc/nope")
+    assert (done.stdout, done.returncode) == (REPLY, 1)
+    assert "Saved" not in done.stderr
+    assert done.stderr.count("not saved") == 1
+    made = json.loads(shell("chat-tui ask x --save --json", CHAT_TUI_HOME="/proc/nope").stdout)
+    assert made["chat"] is None
+
+
+def test_the_same_warning_is_said_once(shell, server):
+    server.told = Told(reason="length")
+    assert shell("chat-tui ask x -n 3").stderr.count("cut off") == 1
+
+
+def test_a_reader_that_is_gone_before_the_first_word(shell, server):
+    server.answers[server.column.chat] = _begins_and_waits
+    done = shell("chat-tui ask x --json | true")
+    assert done.returncode == 0
+
+
+def test_ctrl_c_during_the_imports(shell, server):
+    for wait_s in (0.02, 0.1, 0.2):
+        process = shell.begin("exec chat-tui ask x")
+        time.sleep(wait_s)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        # Before the program's first line, Python itself has the word.
+        assert b"tui/cli.py" not in err
+        assert process.returncode in (130, 1, -signal.SIGINT)
+        assert out == b""

@@ -68,3 +68,13 @@ def test_a_reply_that_is_no_json_has_failed(shell, server):
     done = shell("chat-tui ask x --schema name")
     assert (done.returncode, done.stdout) == (1, "The sky.\n")
     assert "not valid JSON" in done.stderr
+
+
+def test_choices():
+    schema = schema_of("kind positive|negative, tags [a|b]: some")
+    assert schema["properties"] == {
+        "kind": {"enum": ["positive", "negative"]},
+        "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "description": "some"},
+    }
+    with pytest.raises(UserError, match="two fields"):
+        schema_of("a, b, a")

@@ -8,6 +8,7 @@ from typing import Final
 
 from tui.ask.forms import Printer, Reply
 from tui.ask.notes import Notes
+from tui.ask.stdout import Stdout
 from tui.chat.core import Core
 from tui.chat.live_reply import LiveReply
 from tui.chat.outbox import Outgoing
@@ -31,7 +32,7 @@ class Answering:
     """Makes the replies to one question."""
 
     def __init__(
-        self, core: Core, notes: Notes, printer: Printer, *, shows_reasoning: bool
+        self, core: Core, notes: Notes, printer: Printer, out: Stdout, *, shows_reasoning: bool
     ) -> None:
         """Make it.
 
@@ -39,11 +40,13 @@ class Answering:
             core: the chat.
             notes: is told what is being done.
             printer: prints the replies.
+            out: where they go.
             shows_reasoning: whether the model's reasoning goes to stderr.
         """
         self._core = core
         self._notes = notes
         self._printer = printer
+        self._out = out
         self._shows_reasoning = shows_reasoning
         core.replies.said.listen(self._said)
 
@@ -55,6 +58,7 @@ class Answering:
             progress = loader.progress or (replies.live.progress if replies.live else None)
             if progress is not None:
                 self._notes.show(progress)
+            self._out.look()
             await asyncio.sleep(LOOK_S)
 
     async def load(self, request: LoadRequest) -> None:
@@ -118,11 +122,12 @@ class Answering:
         self._notes.clear()
         if live is None:
             raise AskError
+        await self._core.session.settled()
         chat = self._core.session.conversation
-        is_saved = not self._core.session.temporary
+        is_saved = not (self._core.session.temporary or self._core.session.is_unsaved)
         return Reply(
             live.text, live.reasoning, live.status or Status.STOPPED, live.error, live.generation,
-            chat.id if is_saved else "",
+            chat.id if is_saved else "", is_explained=live.overflow is not None,
         )  # fmt: skip
 
     def _said(self, said: Said) -> None:

@@ -32,8 +32,10 @@ from tui.engine.base import Failed, LoadRequest
 from tui.engine.client import EngineClient
 from tui.engine.engines import Engines
 from tui.engine.local.engine import LocalEngine
+from tui.engine.local.held_to_schema import problem_of
 from tui.engine.worker import EngineWorker
 from tui.errors import UserError
+from tui.json_types import Json
 from tui.sessions import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.history import Attachment
@@ -81,6 +83,20 @@ def run(words: Sequence[str]) -> int:
     return code
 
 
+def _schema_of(question: Question) -> Json:
+    """Return the schema that the replies have to fit; None for none.
+
+    Raises:
+        UserError: it can't be used.
+    """
+    if not question.schema:
+        return None
+    schema = schema_of(question.schema)
+    if problem := problem_of(schema):
+        raise UserError(f"The JSON Schema can't be used ({problem}).", "Correct or simplify it.")
+    return schema
+
+
 class _NoWaysOut:
     """Takes the place of somebody who could choose what to do when memory runs out."""
 
@@ -98,7 +114,7 @@ class _Run:
         self._paths = paths
         self._streams = streams
         self._notes = Notes(streams.err, is_quiet=question.is_quiet)
-        self._schema = schema_of(question.schema) if question.schema else None
+        self._schema = _schema_of(question)
         self._signal = 0
         self._core: Core | None = None
         self._worker: EngineWorker | None = None
@@ -106,7 +122,9 @@ class _Run:
     async def work(self) -> tuple[int, bool]:
         """Answer it; return the exit code, and whether everything that was begun has ended."""
         loop = asyncio.get_running_loop()
-        out = Stdout(self._streams.out, self._streams.encoding, self._stop)
+        out = Stdout(
+            self._streams.out, self._streams.encoding, lambda: self._stop() or answering.cancel()
+        )
         answering = asyncio.ensure_future(self._answer(out))
         for number in _SIGNALS:
             # Not in a thread other than the main one, as in some tests.
@@ -117,7 +135,8 @@ class _Run:
         except AskError:
             code = FAILED
         except asyncio.CancelledError:
-            code = FAILED
+            # By a signal, or since the reader had gone before there was anything to read.
+            code = DONE if out.has_ended else FAILED
         except UserError as error:
             self._notes.fail(str(error))
             code = USAGE_ERROR
@@ -178,7 +197,9 @@ class _Run:
         reading = _on_thread(lambda: read(question, self._notes.tell))
         core, request = self._begin()
         printer = printer_for(question.form, out, variants=question.variants)
-        answering = Answering(core, self._notes, printer, shows_reasoning=question.shows_reasoning)
+        answering = Answering(
+            core, self._notes, printer, out, shows_reasoning=question.shows_reasoning
+        )
         following = asyncio.ensure_future(answering.follow())
         try:
             # While something is piped in, the model is loaded.
@@ -195,7 +216,8 @@ class _Run:
             await self._notes.finished()
         finally:
             following.cancel()
-        if not core.session.temporary and core.session.conversation.turns:
+        is_saved = not (core.session.temporary or core.session.is_unsaved)
+        if is_saved and core.session.conversation.turns:
             chat_id = core.session.conversation.id[:_ID_DIGITS]
             self._notes.tell(f"Saved. To continue this chat: chat-tui ask --session {chat_id}")
         return code
@@ -252,7 +274,8 @@ class _Run:
             case Status.STOPPED:
                 # By a signal, or by a reader that has had enough.
                 return DONE
-        self._notes.fail(reply.error or "The reply failed.")
+        if not reply.is_explained:
+            self._notes.fail(reply.error or "The reply failed.")
         return FAILED
 
     async def _read(self, reading: asyncio.Future[_Texts]) -> _Texts:
@@ -260,7 +283,7 @@ class _Run:
         done, _ = await asyncio.wait([reading], timeout=_SILENCE_S)
         if not done:
             self._notes.tell(
-                "Waiting for input from stdin…"
+                "Waiting for input…"
                 if stdin_is_piped()
                 else "Type the question, then press Ctrl+D on a line of its own."
             )
@@ -285,7 +308,8 @@ class _Run:
             )
         store = SessionStore(paths.sessions, paths.index)
         opened = opened_chat(arguments, store)
-        for problem in opened.problems if opened is not None else ():
+        # That a read-only chat goes on as a copy is said when that happens.
+        for problem in opened.problems if opened is not None and not opened.read_only else ():
             self._notes.tell(problem, severity="warning")
         writer = SessionWriter(store)
         worker = EngineWorker(Engines(LocalEngine(paths.cache), lambda: remote_engine(servers)))

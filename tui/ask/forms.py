@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +25,10 @@ _REASONS: Final = {
     Status.STOPPED: "interrupted",
 }
 _FAILED: Final = "error"
+_FENCE: Final = re.compile(r"^[ \t>]*(?:`{3,}|~{3,}).*$", re.MULTILINE)
+_MARKER: Final = re.compile(r"^[ \t>]*\d{1,9}[.)]", re.MULTILINE)
+_WORD: Final = re.compile(r"[^\W_]+")
+_SEQUENCE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _MOST_COLUMNS: Final = 100
 _GROWTH: Final = 1.1
 """A block that is not whole yet is looked at again when the text has grown by this factor, so that long ones stay cheap."""
@@ -39,6 +44,7 @@ class Reply:
         error: why it is not whole, as sentences; empty where it is.
         generation: what it was made with, and what it cost.
         chat_id: the chat that it is saved in; empty where it is not.
+        is_explained: whether the user was told why there is none.
         value: what the text is as JSON, where it was held to a schema.
     """
 
@@ -48,6 +54,7 @@ class Reply:
     error: str
     generation: Generation
     chat_id: str = ""
+    is_explained: bool = False
     value: Json = None
 
     def facts(self) -> dict[str, Json]:
@@ -61,7 +68,8 @@ class Reply:
             "text": self.text,
             "reasoning": self.reasoning,
             "finish_reason": _REASONS.get(self.status, _FAILED),
-            "error": self.error or None,
+            "error": (self.error or None) if self.status not in _REASONS else None,
+            "detail": self.error or None,
             "model": made.model,
             "quantization": made.quantization,
             "parameters": {
@@ -143,6 +151,9 @@ class Rendered:
         self._text = ""
         self._look_at = 0
         self._is_first = True
+        self._ended = 0
+        """How many replies have ended."""
+        self._begun = False
 
     def take(self, event: Event) -> None:
         """Print the blocks that are whole."""
@@ -151,6 +162,10 @@ class Rendered:
         if not isinstance(event, TextDelta):
             return
         # Made safe before it is laid out, since what comes out holds sequences of our own.
+        if self._ended and not self._begun:
+            self._out.write_safe(_BETWEEN)
+            self._is_first = True
+        self._begun = True
         self._text += sanitize(event.text.replace("\r", ""))
         if "\n" in event.text and len(self._text) >= self._look_at:
             whole = _whole_blocks(self._text)
@@ -163,6 +178,8 @@ class Rendered:
         del reply
         self._print(self._text)
         self._text, self._look_at = "", 0
+        self._ended += self._begun
+        self._begun = False
 
     def finish(self) -> None:
         """Do nothing: all is printed."""
@@ -258,4 +275,17 @@ def _laid_out(text: str, *, is_terminal: bool) -> str:
     # A link that hides its address could lead the reader astray.
     with console.capture() as capture:
         console.print(Markdown(text, hyperlinks=False))
-    return capture.get()
+    laid_out = capture.get()
+    if _lacks_words(laid_out, text):
+        # Deep lists and quotes, and tables wider than the screen, lose text when they are laid out.
+        return text if text.endswith("\n") else f"{text}\n"
+    if not is_terminal:
+        laid_out = "".join(f"{line.rstrip()}\n" for line in laid_out.splitlines())
+    return laid_out
+
+
+def _lacks_words(laid_out: str, text: str) -> bool:
+    """Return whether a word of a text is missing from what was made of it. Marks and the languages of code blocks are no words."""
+    said = _FENCE.sub("", text)
+    shown = "".join(_WORD.findall(_SEQUENCE.sub("", laid_out)))
+    return any(word not in shown for word in _WORD.findall(_MARKER.sub("", said)))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TextIO
 
 from tui.actions import action
+from tui.chat.session import NOT_SAVED_YET
 from tui.chat.ui import Answer
 from tui.engine.base import Progress
 from tui.sanitize import sanitize, sanitize_line
@@ -16,6 +18,8 @@ _NAME: Final = "chat-tui ask"
 _STOP: Final = "reply.stop"
 _CLEAR: Final = "\r\x1b[K"
 _LONGEST_LINE: Final = 76
+_LONG_S: Final = 5.0
+"""From here on, a step is said where a line can't be overwritten."""
 
 
 class Notes:
@@ -31,6 +35,9 @@ class Notes:
         self._err = err
         self._is_quiet = is_quiet
         self._is_shown = False
+        self._last = ""
+        self._waits_since_s = 0.0
+        self._said_stages: set[str] = set()
         self._can_overwrite = err is not None and err.isatty()
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -44,6 +51,10 @@ class Notes:
     ) -> None:
         """Write whole sentences; see `Ui.tell`."""
         del is_shown
+        if title == NOT_SAVED_YET or text == self._last:
+            # What became of a save is said at the end, and nothing twice in a row.
+            return
+        self._last = text
         if severity == "error" or not self._is_quiet:
             self.clear()
             said = f"{title}. {text}" if title else text
@@ -89,12 +100,23 @@ class Notes:
 
     def show(self, progress: Progress) -> None:
         """Say on a terminal what is being done, in place of what was said so before."""
-        if self._is_quiet or not self._can_overwrite:
+        if self._is_quiet:
+            return
+        if not self._can_overwrite:
+            self._say_what_takes_long(progress)
             return
         share = f" {100 * progress.done // progress.total}%" if progress.total > 0 else ""
         line = sanitize_line(f"{progress.stage}…{share}", _LONGEST_LINE)
         self._put(f"{_CLEAR}{line}")
         self._is_shown = True
+
+    def _say_what_takes_long(self, progress: Progress) -> None:
+        """Write once, into a log or the like, what a script waits for."""
+        now = time.monotonic()
+        self._waits_since_s = self._waits_since_s or now
+        if now - self._waits_since_s > _LONG_S and progress.stage not in self._said_stages:
+            self._said_stages.add(progress.stage)
+            self.tell(f"{progress.stage}…")
 
     def clear(self) -> None:
         """Take that line away."""

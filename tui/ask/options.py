@@ -9,7 +9,14 @@ from enum import StrEnum
 from typing import Final
 
 from tui.errors import UserError
-from tui.options import Arguments, OptionParser, add_chat, add_settings, common_arguments
+from tui.options import (
+    Arguments,
+    OptionParser,
+    add_chat,
+    add_settings,
+    common_arguments,
+    not_empty,
+)
 
 STDIN: Final = "-"
 _MOST_VARIANTS: Final = 100
@@ -75,7 +82,7 @@ def parser() -> OptionParser:
         description="Ask a model one question and print the reply. Piped input is attached to the question; without a question, "
         "it is the question.",
         epilog="Generation parameters are options too, such as --temperature 0.2 or --max-new-tokens 200; 'chat-tui config "
-        "--explain' lists them. Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 cut off at the token limit, 130 interrupted.",
+        "--explain' lists them. Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 cut off at the token limit, 130 interrupted with Ctrl+C, 129 and 143 ended by SIGHUP and SIGTERM.",
         allow_abbrev=False,
     )
     result.add_argument(
@@ -84,6 +91,7 @@ def parser() -> OptionParser:
     result.add_argument(
         "-f",
         "--file",
+        type=not_empty,
         dest="files",
         action="append",
         default=[],
@@ -93,16 +101,18 @@ def parser() -> OptionParser:
     result.add_argument(
         "-p",
         "--prompt",
+        type=not_empty,
         dest="prompt_file",
-        default="",
+        default=None,
         metavar="FILE",
         help="read the question from a file",
     )
     result.add_argument(
         "-m",
         "--model",
+        type=not_empty,
         dest="model",
-        default="",
+        default=None,
         metavar="MODEL",
         help="a Hub ID, a folder, a .gguf file, demo, or a server's address; default: the last used model",
     )
@@ -144,7 +154,8 @@ def parser() -> OptionParser:
     )
     result.add_argument(
         "--schema",
-        default="",
+        type=not_empty,
+        default=None,
         metavar="SCHEMA",
         help="make the reply follow a JSON Schema: a file, the schema itself, or a short form such as 'name, age int, tags [str]'",
     )
@@ -182,7 +193,7 @@ def parse(words: Sequence[str]) -> Question:
 
 
 def _question(given: argparse.Namespace) -> Question:
-    text, prompt_file = " ".join(given.words), given.prompt_file
+    text, prompt_file = " ".join(given.words), given.prompt_file or ""
     if text == STDIN:
         text = ""
         if prompt_file not in ("", STDIN):
@@ -199,8 +210,8 @@ def _question(given: argparse.Namespace) -> Question:
         saves=given.saves,
         is_quiet=given.quiet,
         shows_reasoning=given.show_reasoning,
-        schema=given.schema,
-        arguments=common_arguments(given, given.model, given.base_url),
+        schema=given.schema or "",
+        arguments=common_arguments(given, given.model or "", given.base_url),
     )
 
 

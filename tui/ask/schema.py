@@ -20,7 +20,9 @@ _TYPES: Final = {
     "bool": "boolean",
     "boolean": "boolean",
 }
-_FIELD: Final = re.compile(r"(?P<name>[\w-]+)(?:\s+(?P<type>\[?\w+\]?))?\s*(?::\s*(?P<about>.+))?")
+_FIELD: Final = re.compile(
+    r"(?P<name>[\w-]+)(?:\s+(?P<type>\[?[\w|-]+\]?))?\s*(?::\s*(?P<about>.+))?"
+)
 _HINT: Final = (
     "Give a file, a JSON Schema, or fields with types such as 'name, age int, tags [str]'."
 )
@@ -31,7 +33,7 @@ def schema_of(given: str) -> Json:
     """Return the JSON Schema that was given.
 
     The short form names fields, parted by commas or lines: each a name, then a type unless it is a text (`str`, `int`, `float`,
-    `bool`, or one of them in brackets for a list), then perhaps a colon and a description for the model.
+    `bool`, choices such as `yes|no`, or one of them in brackets for a list), then perhaps a colon and a description for the model.
 
     Raises:
         UserError: it is none.
@@ -53,10 +55,14 @@ def _parsed(text: str, name: str) -> Json:
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{name} is not valid JSON ({error}).", _HINT) from error
+        raise UserError(f"{name} is not valid JSON ({_why(error)}).", _HINT) from error
     if not isinstance(schema, dict):
         raise UserError(f"{name} is not a JSON Schema: it must be an object.", _HINT)
     return schema
+
+
+def _why(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _from_fields(given: str) -> Json:
@@ -68,6 +74,8 @@ def _from_fields(given: str) -> Json:
             raise UserError(
                 f"{field!r} is not a field with a type, and no such file exists.", _HINT
             )
+        if found["name"] in properties:
+            raise UserError(f"The schema has two fields named {found['name']!r}.", _HINT)
         properties[found["name"]] = _property(found["type"] or "str", found["about"])
     if not properties:
         raise UserError("The schema is empty.", _HINT)
@@ -81,9 +89,15 @@ def _from_fields(given: str) -> Json:
 
 def _property(named: str, about: str | None) -> dict[str, Json]:
     bare = named.strip("[]")
+    choices = [one for one in bare.split("|") if one]
+    if "|" in bare and named in (bare, f"[{bare}]") and len(choices) > 1:
+        made: dict[str, Json] = {"enum": list(choices)}
+        return _listed(made, is_list=named != bare, about=about)
     if bare not in _TYPES or named not in (bare, f"[{bare}]"):
         raise UserError(f"Unknown type in the schema: {named!r}.", f"Types: {', '.join(_TYPES)}.")
-    made: dict[str, Json] = {"type": _TYPES[bare]}
-    if named != bare:
-        made = {"type": "array", "items": made}
-    return {**made, "description": about.strip()} if about else made
+    return _listed({"type": _TYPES[bare]}, is_list=named != bare, about=about)
+
+
+def _listed(made: dict[str, Json], *, is_list: bool, about: str | None) -> dict[str, Json]:
+    whole: dict[str, Json] = {"type": "array", "items": made} if is_list else made
+    return {**whole, "description": about.strip()} if about else whole

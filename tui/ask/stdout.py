@@ -104,6 +104,16 @@ class Stdout:
         if text:
             self._waiting.put(text.encode(self._encoding, "replace"))
 
+    def look(self) -> None:
+        """Notice a reader that has gone, also where nothing is written yet."""
+        if self.has_ended or not hasattr(select, "poll"):
+            return
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        if any(flags & (select.POLLERR | select.POLLNVAL) for _, flags in poll.poll(0)):
+            self.has_ended = True
+            self._on_end()
+
     async def written(self) -> None:
         """Wait until all that was asked for is written, or never can be."""
         done: Future[None] = Future()

@@ -20,6 +20,8 @@ from tui.sanitize import sanitize_line
 from tui.sessions import Loaded, SessionConflictError, SessionError
 from tui.sessions.writer import SessionWriter
 
+NOT_SAVED_YET = "The chat is not saved yet"
+"""The title of the message that a save has failed and will be tried again."""
 _LONGEST_TITLE = 200
 Operation = Callable[[Conversation], Conversation]
 
@@ -264,7 +266,7 @@ class ChatSession:
         except SessionConflictError as error:
             return await self._save_as_copy(chat, str(error))
         except SessionError as error:
-            self._ui.tell(str(error), title="The chat is not saved yet", severity="error")
+            self._ui.tell(str(error), title=NOT_SAVED_YET, severity="error")
             return False
         was_remade, kept = await self._writer.do(
             lambda store: (store.take_remade(), store.take_kept())

@@ -29,6 +29,22 @@ def is_possible(tokenizer: PreTrainedTokenizerBase) -> bool:
     return is_fast and importlib.util.find_spec(_LIBRARY) is not None
 
 
+def problem_of(schema: Json) -> str:
+    """Return why a schema can't be used, as far as that can be told without a model; empty where nothing is wrong."""
+    if importlib.util.find_spec(_LIBRARY) is None:
+        return ""
+    from llguidance import LLMatcher
+
+    try:
+        text = json.dumps(schema, allow_nan=False).encode("utf-8").decode()
+        problem = LLMatcher.validate_grammar(
+            LLMatcher.grammar_from_json_schema(text, defaults=_STYLE), None
+        )
+    except (ValueError, TypeError, RuntimeError, RecursionError) as error:
+        return _lines(error)
+    return _lines(problem)
+
+
 class Grammars:
     """Builds the masks that constrain a model's replies to schemas; caches the expensive parts."""
 
@@ -133,6 +149,10 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase, ends: Collection[int], rows:
 
     size = max(rows, len(tokenizer))
     return from_tokenizer(cast("Any", tokenizer), n_vocab=size, eos_token=sorted(ends) or None)
+
+
+def _lines(error: object) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _first_line(error: object) -> str:
