@@ -68,7 +68,7 @@ def test_ctrl_q_in_the_middle_of_a_load(start_app, home):
 @pytest.mark.model
 def test_ctrl_q_in_the_first_frame(start_app):
     app = start_app("demo")
-    app.wait_for("Message")
+    app.wait_for("message")
     app.press("ctrl+q")
     assert app.wait_for_exit(SOON_S) == 0
     assert app.unrestored() == []

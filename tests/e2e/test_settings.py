@@ -59,7 +59,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
 ):
     environment |= {"EDITOR": "no-such-editor", "VISUAL": ""}
     app = start_app("demo", "temperature=0", 'stop_strings=["Japan", "Tokyo"]')
-    app.wait_for("Ctrl+P commands")
+    app.wait_for("edit or regenerate a turn")
     app.wait_for(is_ready)
     app.type("What is the capital of Japan?")
     app.press("enter")
@@ -74,7 +74,7 @@ def test_a_first_start_with_stop_texts_and_a_second_one_without_an_editor(
 
     again = start_app("demo", script=program())
     again.wait_for(is_ready)
-    assert "Ctrl+P commands" not in again.text
+    assert "edit or regenerate a turn" not in again.text
     again.type("/editor")
     again.press("enter")
     again.wait_for("no-such-editor could not be run")

@@ -385,7 +385,7 @@ async def test_quitting_in_the_middle_of_a_reply_keeps_what_was_said(desk: Desk)
         await until(pilot, lambda: not app.is_running)
     app.close()
     turn = desk.files()[0]["tree"]["turns"][-1]
-    assert turn["status"] == "interrupted"
+    assert turn["status"] == "stopped"
     assert turn["content"].strip() == "kept words"
 
 

@@ -70,7 +70,7 @@ async def test_enter_that_overtakes_the_list_of_completions_still_runs_the_comma
         ("/reset temprature", "Did you mean temperature?"),
         ("/theme nope", "There is no theme nope"),
         ("/preset nope", "There is no preset 'nope'"),
-        ("/prompt nope", "There is no prompt 'nope'"),
+        ("/prompt nope", "There is no system prompt 'nope'"),
         ("/example nope", "There is no example nope"),
         ("/attach nope.txt", "nope.txt can't be attached"),
         ("/save", "There is nothing to save yet"),

@@ -93,7 +93,7 @@ async def test_what_is_kept_from_before_leaves_out_defaults(desk: Desk):
     state = AppState(toured=True, parameters={"temperature": 0.7, "top_k": 9})
     async with desk.app(state=state).run_test(size=ROOMY) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: "Kept from before: top-k 9." in shown(pilot))
+        await until(pilot, lambda: "Remembered from last time: top-k 9." in shown(pilot))
 
 
 async def test_the_hint_in_the_message_is_never_cut(desk: Desk):

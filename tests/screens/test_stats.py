@@ -54,9 +54,11 @@ async def test_the_panel_shows_the_last_reply_the_chat_and_the_session(desk: Des
         await until(pilot, lambda: isinstance(pilot.app.screen, StatsScreen))
         await pilot.pause()
         text = screen_text(pilot.app)
-        line = next(line for line in text.splitlines() if "replies" in line and "cost" not in line)
+        line = next(
+            line for line in text.splitlines() if "replies" in line and "for each" not in line
+        )
         assert line.split()[-3:-1] == ["1", "1"] or line.split()[-4:-1] == ["1", "1", "2"]
-        assert "tokens/s, reply by reply" in text
+        assert "tokens/s for each reply" in text
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is screen)
 

@@ -38,7 +38,7 @@ def test_all_that_is_known_of_a_reply_is_told(chat):
     assert known["loaded as"] == "org/some-model"
     assert known["quantization"] == "4bit"
     assert (known["Temperature"], known["Min-p"], known["Seed"]) == ("0.7", "off", "4711")
-    assert known["prompt"] == "512 tokens: 480 cached, 32 new"
+    assert known["prompt"] == "512 tokens: 480 reused, 32 read"
     assert known["reply"] == "88 tokens"
     assert known["first token after"] == "0.31 s"
     assert known["decoding"] == "8.70 s, 10.0 tokens/s"
@@ -53,7 +53,7 @@ def test_what_the_cache_and_the_drafts_did_is_told(chat):
     )  # fmt: skip
     turn = replace(chat.path[1], generation=replace(GENERATION, stats=stats))
     known = {fact.name: fact.value for fact in facts(turn, chat)}
-    assert known["prompt"] == "512 tokens: 300 cached, 212 new, 40 dropped"
+    assert known["prompt"] == "512 tokens: 300 reused, 212 read, 40 dropped"
     assert "chat template" in known["read again because"]
     assert "38 tokens" in known["read again because"]
     assert known["reading the prompt"] == "0.50 s, 424 tokens/s"

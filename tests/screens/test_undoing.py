@@ -19,7 +19,7 @@ async def test_undo_takes_back_what_was_changed_in_the_settings_and_no_reply(des
         await pilot.press("f2", *["up"] * 3)
         await until(pilot, lambda: settings.parameters.get("temperature"))
         await pilot.press("f8")
-        await until(pilot, lambda: "Undone: Set temperature" in shown(pilot))
+        await until(pilot, lambda: "Undone: temperature" in shown(pilot))
         assert settings.parameters.get("temperature") is None
         assert screen.query_one("#parameter-temperature Input").value == ""
         assert len(screen.conversation.path) == 2

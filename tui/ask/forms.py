@@ -168,7 +168,8 @@ class Rendered:
         self._begun = True
         self._text += sanitize(event.text.replace("\r", ""))
         if "\n" in event.text and len(self._text) >= self._look_at:
-            whole = _whole_blocks(self._text)
+            # A line that has only begun could turn out to belong to the block before it.
+            whole = _whole_blocks(self._text[: self._text.rfind("\n") + 1])
             self._print(self._text[:whole])
             self._text = self._text[whole:]
             self._look_at = int(len(self._text) * _GROWTH)
