@@ -46,9 +46,23 @@ def llama_server(tmp_path_factory):
         yield url
 
 
+_SERVERS = {"transformers_serve", "llama_server"}
+
+
+def _needs_servers(item):
+    """Whether a test needs a real server, by a fixture or by the name of one as a parameter."""
+    asked = set(item.fixturenames)
+    if (call := getattr(item, "callspec", None)) is not None:
+        asked |= {value for value in call.params.values() if isinstance(value, str)}
+    return bool(asked & _SERVERS)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    # Two real models at a time would fight for cores and memory; one worker runs them all, one after another.
+    # Each real server is started by one worker alone, and two real models at a time would fight for cores and memory: one worker
+    # runs all tests of a kind, one after another.
     for item in items:
-        if item.get_closest_marker("model"):
+        if _needs_servers(item):
+            item.add_marker(pytest.mark.xdist_group("servers"))
+        elif item.get_closest_marker("model"):
             item.add_marker(pytest.mark.xdist_group("model"))
