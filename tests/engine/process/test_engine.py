@@ -161,14 +161,20 @@ def test_what_does_not_stop_when_it_is_told_to_is_ended(engine, monkeypatch):
 
 
 def test_a_hang_is_noticed(engine, monkeypatch):
+    load(engine, "scripted")
     monkeypatch.setattr(process_engine, "HANG_S", 0.5)
     monkeypatch.setattr(process_engine, "_PING_S", 0.1)
-    load(engine, "scripted")
     pid = engine.pid
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(GenerationError, match="did not answer"):
         reply(engine)
     wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+def test_silence_without_a_job_is_no_hang(engine, monkeypatch):
+    load(engine, "scripted")
+    monkeypatch.setattr(engine._process, "_heard_s", time.monotonic() - 10 * process_engine.HANG_S)
+    assert reply(engine).text.endswith("Hello there.")
 
 
 def test_a_slow_listener_loses_nothing(engine):

@@ -101,6 +101,8 @@ class _Process:
         answers: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
         with self._lock:
             self._answers[job_id] = answers
+            # Nobody has listened for signs of life while there was no job.
+            self._heard_s = time.monotonic()
             if self.has_ended:
                 answers.put(None)
         return answers
