@@ -171,6 +171,19 @@ def test_a_hang_is_noticed(engine, monkeypatch):
     wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 
 
+def test_modules_of_the_folder_that_the_app_is_started_in_are_not_run(tmp_path, monkeypatch):
+    mark = tmp_path / "ran"
+    for name in ("tui", "psutil", "torch", "json", "filelock"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    command = process_engine._command(tmp_path / "cache")[:-1]
+    engine = ProcessEngine(tmp_path / "cache", command)
+    with pytest.raises(GenerationError, match="No model"):
+        engine.describe(GenerateRequest(chat("x")))
+    engine.close()
+    assert not mark.exists()
+
+
 def test_silence_without_a_job_is_no_hang(engine, monkeypatch):
     load(engine, "scripted")
     monkeypatch.setattr(engine._process, "_heard_s", time.monotonic() - 10 * process_engine.HANG_S)

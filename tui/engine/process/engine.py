@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import signal
+import site
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from typing import IO, Any, Final
 
 import psutil
 
+import tui
 from tui.conversation.turn import ReplyStats
 from tui.engine.base import (
     Cancelled,
@@ -80,6 +82,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env=_environment(),
             # The keys that end or stop the app are not meant for it.
             start_new_session=True,
         )
@@ -409,7 +412,18 @@ _PROCESS: Final = psutil.Process()
 
 
 def _command(cache_folder: Path) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tui.engine.process.serving", str(cache_folder), "--warm")
+    # -P: modules of the folder that the app was started in are not those that it wants.
+    python = (sys.executable, "-P", "-m", "tui.engine.process.serving")
+    return (*python, str(cache_folder), "--warm")
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the process, in which it finds this package also where that is not installed."""
+    root = str(Path(tui.__file__).parent.parent)
+    if root in map(os.path.realpath, site.getsitepackages()):
+        return dict(os.environ)
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _never() -> bool:
