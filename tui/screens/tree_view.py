@@ -69,7 +69,7 @@ class TreeView(ReadingDialog[str]):
         )
         facts = f"  {count:,} turn{'' if count == 1 else 's'}"
         if leaves > 1:
-            facts += f", {leaves:,} ends"
+            facts += f", {leaves:,} branches"
         title = sanitize_line(self._conversation.title, 60) or "Branches"
         with Vertical(id="dialog"):
             yield Label(
