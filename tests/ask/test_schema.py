@@ -70,6 +70,13 @@ def test_a_reply_that_is_no_json_has_failed(shell, server):
     assert "not valid JSON" in done.stderr
 
 
+def test_a_reply_of_nothing_but_reasoning_has_failed(shell, server):
+    server.told = Told((("Which sky?", True),))
+    done = shell("chat-tui ask x --schema name")
+    assert done.returncode == 1
+    assert "no answer after its reasoning" in done.stderr
+
+
 def test_choices():
     schema = schema_of("kind positive|negative, tags [a|b]: some")
     assert schema["properties"] == {

@@ -261,7 +261,14 @@ class _Run:
         try:
             return replace(reply, value=json.loads(reply.text))
         except (ValueError, RecursionError):
-            return replace(reply, status=Status.FAILED, error="The reply is not valid JSON.")
+            problem = (
+                "The reply is not valid JSON."
+                if reply.text.strip()
+                else "The model gave no answer after its reasoning."
+                if reply.reasoning
+                else "The reply is empty."
+            )
+            return replace(reply, status=Status.FAILED, error=problem)
 
     def _code_of(self, reply: Reply) -> int:
         """Return the exit code for a reply, having said why it is not whole."""
