@@ -207,7 +207,7 @@ def parser() -> OptionParser:
         "--version",
         action=PrintVersion,
         version=f"chat-tui {__version__}",
-        help=_OWN_SWITCHES["version"],
+        help="show program's version number and exit",
     )
     result.add_argument("-m", "--model", **_NAMES_MODEL)
     result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
