@@ -7,11 +7,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from tui.errors import UserError
 from tui.files import reason
 from tui.sanitize import sanitize
+
+_FEWEST_COLORS: Final = 8
+_STDERR: Final = 2
 
 
 class OutputError(UserError):
@@ -65,6 +68,25 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and exit with code 2."""
         super().error(sanitize(message))
+
+
+def obeys_sequences() -> bool:
+    """Return whether a terminal does more than print characters: TERM is set, and not to `dumb`."""
+    return os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown") or os.name == "nt"
+
+
+def has_colors() -> bool:
+    """Return whether the terminal has colors, as far as terminfo knows it; `vt100`, for one, has none."""
+    try:
+        import curses
+    except ImportError:
+        return True
+    try:
+        curses.setupterm(fd=_STDERR)
+    except (OSError, curses.error):
+        # A terminal that terminfo doesn't know is most likely a new one.
+        return True
+    return curses.tigetnum("colors") >= _FEWEST_COLORS
 
 
 def complain(sentence: str) -> None:
