@@ -302,7 +302,7 @@ class ParameterField(Widget):
             value = self.parameter.parse(event.value)
         except ParameterError as error:
             why = str(error).removeprefix(f"{self.parameter.label}: ")
-            self._show(f"{why} {self._in_use()}")
+            self._show(f"{why}\n{self._in_use()}")
             return
         self._show(None, is_set=self._is_changed(value))
 
