@@ -166,6 +166,9 @@ class TurnActions:
     async def show_tree(self) -> None:
         """Show all branches of the chat, and jump to the chosen turn."""
         chat = self._core.session.conversation
+        if not chat.turns:
+            self._ui.tell("This chat has no turns yet.")
+            return
         chosen = await self._ui.show(TreeView(chat, self._view.transcript.cursor))
         if chosen is not None and self._core.replies.live is None:
             self.go_to(chosen)
