@@ -11,6 +11,7 @@ from tui.conversation.context import OverflowPolicy
 from tui.engine.base import ModelLoadError
 from tui.screens.picker import Picker
 from tui.screens.settings_screen import SettingsScreen
+from tui.settings.presets import Preset
 
 
 async def test_undo_takes_back_what_was_changed_in_the_settings_and_no_reply(desk: Desk):
@@ -113,3 +114,16 @@ async def test_what_is_changed_in_the_list_of_all_settings_is_undone(desk: Desk)
         await until(pilot, lambda: settings.overflow is not before)
         await pilot.press("escape", "f8")
         await until(pilot, lambda: settings.overflow is before)
+
+
+async def test_a_preset_with_another_quantization_of_the_same_model_is_one_step(desk: Desk):
+    async with desk.app(ScriptedEngine(["one"])).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        settings = screen.core.settings
+        preset = Preset("small", screen.model.model, "int8", None, {"temperature": 0.2}, {})
+        screen.handlers.library.apply(preset)
+        await until(pilot, lambda: screen.model.ready and screen.model.info.quantization == "int8")
+        await pilot.press("f8")
+        await until(pilot, lambda: screen.model.ready and screen.model.info.quantization == "none")
+        assert settings.parameters.get("temperature") is None
+        assert not screen.core.undoing.can_undo
