@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tui.console import Parser, complain
+from tui.console import Parser, complain, write_out
 from tui.conversation import Message, ReplyStats
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
@@ -258,9 +258,9 @@ def run(
     except KeyboardInterrupt:
         _tell("stopped", end="\n")
         if measured:
-            print(table(measured), flush=True)
+            write_out(table(measured))
         return STOPPED
-    print(table(measured), flush=True)
+    write_out(table(measured))
     best = fastest(measured)
     if best is None:
         complain(f"chat-tui bench: {model} can't be measured.")
@@ -292,7 +292,7 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
     except UserError as error:
         complain(f"chat-tui bench: {error}")
         return FAILED
-    print(f"Saved: chat-tui will start with {sanitize_line(request.model)}, {choice.name}.")
+    write_out(f"Saved: chat-tui will start with {sanitize_line(request.model)}, {choice.name}.")
     return 0
 
 
@@ -350,5 +350,5 @@ def _wants(best: Measured, ask: Callable[[str], str]) -> bool:
     try:
         return ask(question).strip().lower() in ("y", "yes")
     except (EOFError, KeyboardInterrupt):
-        print()
+        _tell("", end="\n")
         return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tui import __version__
-from tui.console import Parser
+from tui.console import Parser, PrintVersion
 from tui.engine.quantization import QUANTIZATIONS
 from tui.engine.remote.address import is_server
 from tui.engine.remote.address import parse as parse_address
@@ -203,7 +203,12 @@ def parser() -> OptionParser:
     add_settings(result)
     result.add_argument("--dry-run", action="store_true", help=_OWN_SWITCHES["dry-run"])
     result.add_argument("--log-path", action="store_true", help=_OWN_SWITCHES["log-path"])
-    result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
+    result.add_argument(
+        "--version",
+        action=PrintVersion,
+        version=f"chat-tui {__version__}",
+        help="show program's version number and exit",
+    )
     result.add_argument("-m", "--model", **_NAMES_MODEL)
     result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
     for name in _IGNORED:

@@ -125,7 +125,7 @@ class Sender:
         if last is None or not is_newest or reply.sent[-1:] != (last[0],):
             return
         self._last = None
-        self._session.undo()
+        self._session.withdraw()
         self.returned.emit(last[1])
 
     def _reply_ended(self, reply: LiveReply) -> None:

@@ -150,6 +150,11 @@ class ChatSession:
         self._step(Conversation.undo)
         return label
 
+    def withdraw(self) -> None:
+        """Take the last change back for good, since its words are elsewhere now: redo does not bring it again."""
+        self.keep_prompt()
+        self._step(Conversation.withdraw)
+
     def redo(self) -> str:
         """Redo what was undone last; return what it is, empty where there is nothing."""
         self.keep_prompt()

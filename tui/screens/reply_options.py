@@ -23,7 +23,7 @@ from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
 from tui.widgets.bindings import key_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
-from tui.widgets.parameter_field import Defaults, ParameterField
+from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +185,9 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         event.stop()
 
     def action_accept(self) -> None:
-        """Return the options; stay open if a field has an invalid value."""
-        if self.query("ParameterField.-invalid"):
+        """Return the options; if a field has an invalid value, go there instead."""
+        for invalid in self.query("ParameterField.-invalid"):
+            self.set_focus(invalid.query_one(ValueInput))
             return
         typed = self.query_one("#model", Input).value.strip()
         listed = (one.model for one in self._models if sanitize_line(one.model) == typed)

@@ -170,7 +170,8 @@ class SettingsScreen(ListDialog[None]):
         is_slim = self.has_class("-slim")
         title, source = _TITLE_CELLS - 4 * is_slim, _SOURCE_CELLS - 2 * is_slim
         width = self.query_one(OptionList).size.width - _AROUND
-        value = max(8, width - title - source - 2)
+        # A property of the model comes from nowhere, so it has that room too.
+        value = max(8, width - title - (source + 2 if row.source else 1))
         is_dim = row.refusal or (row.setting is not None and not row.is_set)
         style = "$text-muted" if is_dim else "bold" if row.is_set else ""
         return Content.assemble(

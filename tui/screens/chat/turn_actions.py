@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tui.chat.core import Core
-from tui.chat.loader import short_name
+from tui.chat.loader import ModelLoader, short_name
 from tui.chat.replies import ReplyOrder
 from tui.chat.server_consent import ServerConsent
 from tui.conversation import ASSISTANT, SEND, USER, Turn
@@ -166,6 +166,9 @@ class TurnActions:
     async def show_tree(self) -> None:
         """Show all branches of the chat, and jump to the chosen turn."""
         chat = self._core.session.conversation
+        if not chat.turns:
+            self._ui.tell("This chat has no turns yet.")
+            return
         chosen = await self._ui.show(TreeView(chat, self._view.transcript.cursor))
         if chosen is not None and self._core.replies.live is None:
             self.go_to(chosen)
@@ -204,12 +207,14 @@ class TurnActions:
 
     def undo(self) -> None:
         """Undo the last change, to the chat or to its settings."""
-        before = self._core.session.conversation
+        before, loader = self._core.session.conversation, self._core.loader
+        load = loader.wanted
         undone = self._core.undoing.undo()
         after = self._core.session.conversation
         gone = [turn for turn in before.path if turn.id not in after.turns and turn.role == USER]
         is_back = undone == SEND and len(gone) == 1 and self._give_back(gone[0])
         more = ". Your message is in the message box." if is_back else ""
+        more = more or _reloading(loader, load)
         self._ui.tell(f"Undone: {_named(undone)}{more}" if undone else "There is nothing to undo.")
 
     def _give_back(self, turn: Turn) -> bool:
@@ -222,11 +227,13 @@ class TurnActions:
 
     def redo(self) -> None:
         """Redo the change that was undone last."""
+        load = self._core.loader.wanted
         done = self._core.undoing.redo()
         if done == SEND:
             # Otherwise the message would appear twice.
             self._view.area.withdraw()
-        self._ui.tell(f"Redone: {_named(done)}" if done else "There is nothing to redo.")
+        more = _reloading(self._core.loader, load)
+        self._ui.tell(f"Redone: {_named(done)}{more}" if done else "There is nothing to redo.")
 
     # -- how it is shown
 
@@ -263,6 +270,12 @@ def _passing(request: LoadRequest) -> LoadRequest:
     loaded.
     """
     return replace(request, keeps_former=True) if is_server(request.model) else request
+
+
+def _reloading(loader: ModelLoader, before: LoadRequest | None) -> str:
+    """Return the end of a sentence about a step that loads the model again; empty if it doesn't."""
+    is_loading = loader.loading and loader.wanted is not before
+    return ". The model is loading again." if is_loading else ""
 
 
 def _named(label: str) -> str:
