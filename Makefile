@@ -21,6 +21,9 @@ DEV_STAMP   := $(VENV)/.dev-$(FINGERPRINT)
 CHAT_TUI_TEST_CACHE ?= $(abspath $(VENV))/test-cache
 export CHAT_TUI_TEST_CACHE
 
+# Tests and tools start Python hundreds of times: without stored bytecode each start would compile the app again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install chat test lint format screenshots animation docs bench
 .DEFAULT_GOAL := help
 
