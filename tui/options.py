@@ -203,7 +203,12 @@ def parser() -> OptionParser:
     add_settings(result)
     result.add_argument("--dry-run", action="store_true", help=_OWN_SWITCHES["dry-run"])
     result.add_argument("--log-path", action="store_true", help=_OWN_SWITCHES["log-path"])
-    result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
+    result.add_argument(
+        "--version",
+        action="version",
+        version=f"chat-tui {__version__}",
+        help=_OWN_SWITCHES["version"],
+    )
     result.add_argument("-m", "--model", **_NAMES_MODEL)
     result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
     for name in _IGNORED:

@@ -247,7 +247,7 @@ class EngineWorker:
             if job.when_cancelled is not None:
                 return job.when_cancelled()
             failures.log(_log, logging.ERROR, f"job {job.id} can't be cancelled", error)
-            return self._failed("The job was cancelled.", "")
+            return self._failed("The job was canceled.", "")
         except EngineError as error:
             failures.log(_log, logging.WARNING, f"job {job.id} failed", error)
             return self._explained(error)
