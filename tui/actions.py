@@ -172,7 +172,7 @@ ACTIONS: Final = (
         priority=True,
     ),
     Action(
-        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Go to the next turn, or from the last one to the message box.", Scope.CHAT,
+        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Select the next turn, or go from the last one to the message box.", Scope.CHAT,
         priority=True,
     ),
     Action(

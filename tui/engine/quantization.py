@@ -159,7 +159,7 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         ),
         Quantization(
             "torchao-int4", "int4 weight-only (torchao)", 4,
-            "One scale per 32 weights: the same memory as 4-bit; on a CPU also faster than bfloat16.",
+            "One scale per 32 weights: the same memory as 4-bit; on a CPU, also faster than bfloat16.",
             _torchao_int4, "torchao", ("cuda", "xpu", "cpu"), tiles={"cuda": (8, 1024)},
         ),
     )

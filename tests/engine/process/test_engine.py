@@ -118,7 +118,7 @@ def test_a_fall_in_a_reply_costs_the_model_and_nothing_else(engine, fall, said):
 
 @pytest.mark.parametrize("fall", ["segfault", "kill", "exit"])
 def test_a_fall_while_loading(engine, fall):
-    with pytest.raises(ModelLoadError, match="ended while it loaded"):
+    with pytest.raises(ModelLoadError, match="stopped while loading"):
         load(engine, fall)
     assert load(engine, "scripted").name == "Scripted-1B"
 
