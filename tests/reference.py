@@ -226,8 +226,8 @@ THEIR_BEHAVIOR = {
     "Ctrl+C ends the program, and the chat is lost": "Ctrl+C copies the selection or stops the reply; every chat is saved",
     "`!save NAME` is refused": "`/save NAME` writes the same JSON",
     "reasoning is shown as text with escaped tags": "reasoning is folded, with its time and token count",
-    "every message computes the whole chat again": "what is in the KV cache is reused",
-    "a wrong flag ends in a Python error": "a wrong flag gets a clear message, often with the name you meant",
+    "every message recomputes the whole chat": "what is in the KV cache is reused",
+    "a wrong flag causes a Python error": "a wrong flag gets a clear message, often with the name you meant",
     "samples, with at most 256 new tokens": "the model's own defaults, with at most 1024 new tokens",
 }
 THEIR_COMMANDS = ("help", "status", "clear", "set", "example", "save", "exit")

@@ -150,7 +150,7 @@ ACTIONS: Final = (
         slash=("see-all",),
     ),
     Action("chat.export", "Export the chat", (), "Export the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
-    Action("chat.import", "Import chats", (), "Import chats from a file of another tool.", Scope.CHAT, slash=("import",)),
+    Action("chat.import", "Import chats", (), "Import chats from another tool.", Scope.CHAT, slash=("import",)),
     Action("chat.copy", "Copy the chat", (), "Copy the whole chat as Markdown.", Scope.CHAT, slash=("copy",)),
     Action(
         "transcript.line_numbers", "Toggle line numbers", ("ctrl+l",), "Show or hide line numbers in code.", Scope.CHAT,
@@ -300,7 +300,7 @@ ACTIONS: Final = (
     *(
         Action(
             f"composer.suggestion_{number}", f"Use suggestion {number}", (f"alt+{number}",),
-            "Put a suggested question into the message of an empty chat.", when=When.EMPTY, listed=False,
+            "Put a suggested question into the message box of an empty chat.", when=When.EMPTY, listed=False,
         )
         for number in (1, 2, 3)
     ),
@@ -440,7 +440,7 @@ ACTIONS: Final = (
         Scope.MODELS,
     ),
     Action("models.favorite", "Pin", ("ctrl+b",), "Pin the model to the top of the list, or unpin it.", Scope.MODELS),
-    Action("models.sort", "Sort", ("ctrl+s",), "Sort the models on the Hub differently.", Scope.MODELS),
+    Action("models.sort", "Sort", ("ctrl+s",), "Change how the models on the Hub are sorted.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("ctrl+n",), "Add a folder to look for models in.", Scope.MODELS),
     Action(
         "models.remove", "Delete", ("delete",), "Delete the model from the cache, or remove its folder from the list; asks first.",

@@ -87,11 +87,11 @@ class ScreenSection:
     """How the app looks."""
 
     theme: str = setting("", "Theme", "The color theme. Empty keeps the last used one.", blank="last used")
-    sidebar: bool = setting(True, "Sidebar", "Show the sidebar where there is room for it.")
+    sidebar: bool = setting(True, "Sidebar", "Show the sidebar if there is room for it.")
     reduced_motion: bool = setting(False, "Reduced motion", "Turn off animations and the blinking cursor.")
     plain: bool = setting(False, "Plain screen", "Draw no lines and keep everything in one column, for screen readers.")
     ascii: bool = setting(False, "ASCII only", "Draw lines and symbols in ASCII. Terminals without UTF-8 always use ASCII.")
-    title: bool = setting(True, "Terminal title", "Show the title of the chat as the title of the terminal.")
+    title: bool = setting(True, "Terminal title", "Show the chat's title in the title of the terminal.")
     tour: bool = setting(True, "First-start tips", "Show a few tips at the first start.")
 
 
@@ -148,7 +148,7 @@ class Values:
     composer: ComposerSection = field(default_factory=ComposerSection, metadata={"group": "Input"})
     alerts: AlertsSection = field(default_factory=AlertsSection, metadata={"group": "Alerts"})
     presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models and presets", example='"org/model" = "careful"', about="The preset to apply for each model.")
-    servers: Mapping[str, ServerEntry] = table("Servers", "Servers under names of your choice, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="server names and addresses", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models you use.", group="Model", entry=ServerEntry)
+    servers: Mapping[str, ServerEntry] = table("Servers", "Named servers, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="server names and addresses", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models you use.", group="Model", entry=ServerEntry)
     ask: AskSection = field(default_factory=AskSection, metadata={"group": "Command line"})
     keys: KeysSection = field(default_factory=KeysSection, metadata={"group": "Input"})
 # fmt: on
