@@ -20,7 +20,7 @@ def question(plan: DownloadPlan) -> Ask:
     if here:
         parts.append(f"{bytes_text(here)} is on this machine already")
     parts.append(f"{bytes_text(plan.free_bytes)} is free on the disk")
-    text = "; ".join(parts) + ". You can keep chatting meanwhile."
+    text = "; ".join(parts) + ". You can keep chatting in the meantime."
     answers = (
         Answer(LOAD, "Download and load", "l", "primary"),
         Answer(GET, "Download only", "d"),
