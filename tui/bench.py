@@ -84,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
             "chat-tui bench Qwen/Qwen3-4B --only none,4bit",
             "chat-tui bench demo --keep",
         ),
-        description="Measure how fast a model runs on this machine in each quantization that is available here; on a GPU also "
-        "compiled, on a CPU also with other data types and thread counts.",
+        description="Measure how fast a model runs on this machine in each quantization available here. On a GPU, compiled "
+        "decoding is measured too; on a CPU, other data types and thread counts.",
     )
     made.add_argument(
         "model",
@@ -246,7 +246,7 @@ def run(
     only = [name for name in given.only.split(",") if name]
     if unknown := [name for name in only if name not in QUANTIZATIONS]:
         complain(
-            f"chat-tui bench: There is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}."
+            f"chat-tui bench: There is no quantization {unknown[0]!r}. Choose from: {', '.join(QUANTIZATIONS)}."
         )
         return FAILED
     engine = (make_engine or _engine)(paths)

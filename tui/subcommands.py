@@ -102,7 +102,7 @@ def import_parser() -> argparse.ArgumentParser:
             "chat-tui import ~/Downloads/export.zip",
             "chat-tui import ~/.lmstudio/conversations",
         ),
-        description="Import chats from files of other tools, ZIP archives and folders. Chats that were imported before are skipped.",
+        description="Import chats from files of other tools, ZIP archives and folders. Chats that are already imported are skipped.",
         epilog=f"The format is detected from the content of each file. Known formats: {labels}.",
     )
     parser.add_argument(
@@ -217,7 +217,7 @@ def models_parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--server",
         metavar="NAME",
-        help="list the models of a server instead: its address, or its name in the configuration file",
+        help="list the models on a server instead: its address, or its name in the configuration file",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

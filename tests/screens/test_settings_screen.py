@@ -174,7 +174,7 @@ async def test_the_sidebar_comes_and_goes_with_its_setting(desk: Desk):
 async def test_the_model_is_chosen_from_the_list_of_models(desk: Desk):
     async with settings_of(desk.app()) as (pilot, _, dialog):
         await find(pilot, dialog, "model.name")
-        assert line(pilot, "Press Enter to open the list of models.")
+        assert line(pilot, "Press Enter to open the model list.")
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "This setting has no default." in shown(pilot))
         await pilot.press("enter")

@@ -282,8 +282,7 @@ class ChatSession:
     def _tell_of_file(self, *, was_remade: bool, kept: str) -> None:
         if was_remade:
             self._ui.tell(
-                "The folder with your chats was missing. It was created again with this chat in it; other chats that were "
-                "there are not.",
+                "The folder with your chats was missing. It was created again, but contains only this chat.",
                 severity="warning",
             )
         if kept:

@@ -92,7 +92,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             placeholder = (
                 f"The reply starts with this text, and the model continues it{self._newline_key()}"
             )
-            refused = f"{self._defaults.server} can't start a reply with given words."
+            refused = f"{self._defaults.server} can't start a reply with given text."
             start = TextField(
                 self._start_text if continues else "",
                 placeholder=placeholder if continues else sanitize_line(refused),

@@ -228,7 +228,7 @@ class SettingsScreen(ListDialog[None]):
 
     def _destination(self, row: Row) -> str:
         if row.setting is not None and row.setting.key == "model.name":
-            return "Press Enter to open the list of models."
+            return "Press Enter to open the model list."
         file = self._editor.file or "the configuration file"
         match row.keeper:
             case Keeper.CHAT:

@@ -39,7 +39,7 @@ from tui.widgets.switch_field import SwitchField
 _POLICIES: Final = {
     OverflowPolicy.ASK: "stop and ask",
     OverflowPolicy.DROP_OLDEST: "leave out the oldest turns",
-    OverflowPolicy.KEEP_ENDS: "keep the first and the last",
+    OverflowPolicy.KEEP_ENDS: "keep first and last turns",
     OverflowPolicy.SUMMARIZE: "summarize the oldest turns",
 }
 

@@ -113,7 +113,8 @@ class ModelActions:
         if not found.ok:
             remedy = f" Install it with: {found.command}" if found.command else ""
             self._ui.tell(
-                f"This quantization can't be used here: {found.reason}.{remedy}", severity="warning"
+                f"This quantization can't be used here: it {found.reason}.{remedy}",
+                severity="warning",
             )
             self._view.sidebar.show_quantization(loader.quantization)
             return
