@@ -16,7 +16,7 @@ from tui.engine import plausibility
 from tui.engine.base import ModelLoadError
 from tui.engine.local import progress
 
-LIGHT, HEAVY = 200, 16
+LIGHT, HEAVY = 100, 16
 
 
 @pytest.fixture(scope="module")

@@ -360,22 +360,23 @@ def test_a_recurrent_assistant_is_refused(engine, tmp_path):
         load(engine, folder, dtype="float32", assistant=str(other))
 
 
-@pytest.mark.parametrize(("temperature", "tasks"), [(0.0, 2), (0.8, 1)])
-def test_drafts_change_no_token_of_the_real_model(demo, temperature, tasks):
+@pytest.mark.parametrize(
+    ("temperature", "task"),
+    [
+        (0.0, "Repeat this word by word: The old mill stands by the river, and it runs to the sea."),
+        (0.8, "Write the numbers from one to ten as words, and then again."),
+    ],
+)
+def test_drafts_change_no_token_of_the_real_model(demo, temperature, task):
     """In bfloat16, where several tokens at once are usually rounded otherwise than one alone."""
     if demo._loaded.installed is None or not demo._loaded.installed.native:
         pytest.skip("there are no products compiled here, and others round otherwise")
-    both = (
-        "Repeat this word by word: The old mill stands by the river, and the river runs to the sea.",
-        "Write the numbers from one to twenty as words, and then again.",
-    )
-    for task in both[:tasks]:
-        settings = {"temperature": temperature, "seed": 5, "max_new_tokens": 40}
-        demo._loaded.cache.drop()
-        plain = ask(demo, chat(task), Speculation.OFF, **settings)
-        demo._loaded.cache.drop()
-        drafted = ask(demo, chat(task), Speculation.LOOKUP, **settings)
-        assert drafted.text == plain.text
-        assert drafted.finished.stats.new_tokens == plain.finished.stats.new_tokens
-        if not temperature:
-            assert drafted.finished.stats.accepted_tokens > 0
+    settings = {"temperature": temperature, "seed": 5, "max_new_tokens": 32}
+    demo._loaded.cache.drop()
+    plain = ask(demo, chat(task), Speculation.OFF, **settings)
+    demo._loaded.cache.drop()
+    drafted = ask(demo, chat(task), Speculation.LOOKUP, **settings)
+    assert drafted.text == plain.text
+    assert drafted.finished.stats.new_tokens == plain.finished.stats.new_tokens
+    if not temperature:
+        assert drafted.finished.stats.accepted_tokens > 0

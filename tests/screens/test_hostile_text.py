@@ -148,7 +148,7 @@ async def look(text: str, chat: Conversation, cut: int) -> None:
 
 
 # Each example paints a dozen screens: searching for a smaller one that fails would take minutes.
-@settings(max_examples=5, deadline=None, phases=(Phase.reuse, Phase.generate))
+@settings(max_examples=3, deadline=None, phases=(Phase.reuse, Phase.generate))
 @given(TEXTS, WRITTEN, st.lists(TEXTS, min_size=1, max_size=5), st.integers(0, 60))
 def test_nothing_but_text_is_painted(text, place, texts, cut):
     asyncio.run(look(text, made_chat(text, place.write(texts)), cut))
