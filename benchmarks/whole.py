@@ -1,15 +1,15 @@
 """The cost of the whole app compared with its parts: the bare engine, a bare Textual app, a script that loads the model.
 
-    python -m benchmarks.whole [--rounds 3] [--json FILE]
+    python -m benchmarks.whole [--rounds 5] [--json FILE] [--anyway]
 
 In a round, the app and the programs it is compared with take turns. The app runs in a pseudo-terminal of 120x40 that this process
-emulates, on the same cores. Figures are medians over the rounds; ratios are of medians.
+emulates, on the same cores, so that the emulator takes from the model too. Figures are medians over the rounds with their ranges;
+ratios are of what was measured in the same round. Nothing is published from a machine that isn't quiet.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,13 +17,14 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._contestants import ROOT, App, Child, Model
+from benchmarks._quiet import Publisher, add_options
+from benchmarks._tables import whole_markdown
 from benchmarks.engines import demo, surroundings, user
 
 LIMIT = 128
@@ -151,17 +152,18 @@ def script(model: Model) -> float:
     return time.perf_counter() - began
 
 
-def run(rounds: int) -> dict[str, float]:
-    """Measure all figures."""
+def run(rounds: int, publisher: Publisher) -> dict[str, dict[int, float]]:
+    """Measure all figures, by round."""
     model = demo()
-    found: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, dict[int, float]] = defaultdict(dict)
     for number in range(rounds):
         first, answer, worst = opening(model)
-        found["first frame, s"].append(first)
-        found["bare Textual app, first frame, s"].append(first_frame_of_bare_app())
-        found["start to first words, s"].append(answer)
-        found["script to first token, s"].append(script(model))
-        found["slowest key while loading, ms"].append(worst)
+        found["first frame, s"][number] = first
+        found["bare Textual app, first frame, s"][number] = first_frame_of_bare_app()
+        found["start to first words, s"][number] = answer
+        found["script to first token, s"][number] = script(model)
+        found["slowest key while loading, ms"][number] = worst
+        publisher.between()
         app = TypedApp(model, LIMIT)
         engine = Child("engine", "engine", model.name, str(model.cache), "none")
         for typing in (False, True):
@@ -170,33 +172,29 @@ def run(rounds: int) -> dict[str, float]:
             in_app = app.decode(text, typing=typing)
             again = engine.ask([user(f"{text}!")], LIMIT).tokens_per_s
             name = "while one types" if typing else "while nobody types"
-            found[f"app, tokens/s {name}"].append(in_app)
-            found[f"engine, tokens/s beside it ({name})"].append((speed + again) / 2)
-        found["app, memory, MB"].append(app.memory_mb)
-        found["engine, memory, MB"].append(engine.memory_mb)
+            found[f"app, tokens/s {name}"][number] = in_app
+            found[f"engine, tokens/s beside it ({name})"][number] = (speed + again) / 2
+        found["app, memory, MB"][number] = app.memory_mb
+        found["engine, memory, MB"][number] = engine.memory_mb
         engine.close()
-        found["idle, share of a core"].append(app.idle_share())
+        found["idle, share of a core"][number] = app.idle_share()
         app.close()
+        publisher.between()
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-    return {name: median(values) for name, values in found.items()}
+    return found
 
 
-def main() -> None:
+def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--rounds", type=int, default=5)
+    add_options(parser)
     given = parser.parse_args()
-    before = surroundings()
-    figures = run(given.rounds)
-    print("| | |\n|---|--:|")
-    for name, value in figures.items():
-        print(f"| {name} | {value:.3f} |")
-    print(f"\nload average before the run: {before['load_average']}")
-    if given.json is not None:
-        made = {"surroundings": before, "figures": figures}
-        given.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    publisher = Publisher(path=given.json, anyway=given.anyway)
+    publisher.begin()
+    figures = {"surroundings": surroundings(), "figures": run(given.rounds, publisher)}
+    return publisher.end(whole_markdown(figures), figures)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
