@@ -147,7 +147,8 @@ def gave_up(error: BaseException) -> bool:
 
 
 def _gave_up_words(error: BaseException) -> str:
-    return f"The GPU failed and can't be used until chat-tui is restarted ({failures.words(error, first_line=True)})."
+    # What is to be done is the hint's to say: it depends on whether this process is the app's.
+    return f"The GPU failed ({failures.words(error, first_line=True)})."
 
 
 def release(error: BaseException) -> None:
