@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -209,8 +210,11 @@ class Stock:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         began = time.perf_counter()
-        # What is loaded is an untyped class of many.
-        made: Any = AutoModelForCausalLM.from_pretrained(bench.folder, dtype=torch.bfloat16)
+        options: dict[str, Any] = {"dtype": torch.bfloat16}
+        if importlib.util.find_spec("accelerate") is not None:
+            # Straight to the device, as people load a model that fits.
+            options["device_map"] = {"": bench.device}
+        made: Any = AutoModelForCausalLM.from_pretrained(bench.folder, **options)
         self._model = made.to(bench.device).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(bench.folder)
         self.load_s = time.perf_counter() - began

@@ -32,12 +32,15 @@ from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 SHORT_TOKENS: Final = 64
 LONG_TOKENS: Final = 2000
 NEW_TOKENS: Final = 64
-ROUNDS: Final = 5
+FEWER_NEW_TOKENS: Final = 32
+ROUNDS: Final = 4
 FEWER_ROUNDS: Final = 3
 TURNS: Final = 6
 TURN_TOKENS: Final = 400
 _LEAVE_BYTES: Final = 256 << 20
 _TOO_LONG_TOKENS: Final = 40_000
+_TRIED: Final = tuple(name for name in QUANTIZATIONS if name not in (NONE, "4bit-fp4"))
+"""The quantizations; fp4 costs what nf4 costs."""
 _NEEDED_S: Final = 20.0
 """A quantization isn't tried with less time than that."""
 _SPEED, _SECONDS, _BYTES = "tokens/s", "s", "bytes"
@@ -89,7 +92,8 @@ def decode(bench: Bench) -> None:
     _, load_s = bench.load(engine, bench.request())
     bench.row("load, transformers", stock.load_s, unit=_SECONDS)
     bench.row("load, engine", load_s, unit=_SECONDS)
-    _pairs(bench, "transformers generate", stock.ask, "engine", _asker(engine), ROUNDS)
+    asks = {"transformers generate": stock.ask, "engine": _asker(engine)}
+    _pairs(bench, asks, ROUNDS, NEW_TOKENS)
 
 
 def _asker(engine: Engine) -> Ask:
@@ -98,41 +102,40 @@ def _asker(engine: Engine) -> Ask:
 
 
 def _pairs(
-    bench: Bench, first: str, ask_first: Ask, second: str, ask_second: Ask, rounds: int
+    bench: Bench, asks: Mapping[str, Ask], rounds: int = FEWER_ROUNDS, limit: int = FEWER_NEW_TOKENS
 ) -> None:
-    """Have two contestants reply in turn, and say the figures of both and their ratio."""
-    asks = {first: ask_first, second: ask_second}
-    short: dict[str, list[Times]] = {name: [] for name in asks}
-    long: dict[str, list[Times]] = {name: [] for name in asks}
-    for one in asks.values():
-        # What is made at the first use belongs to neither.
-        one(user(prompt(SHORT_TOKENS, 9999)), 8)
-        one(user(prompt(LONG_TOKENS, 9998)), 8)
-    for number in range(rounds):
-        if number and bench.left_s < _NEEDED_S / 2:
-            break
-        order = list(asks)[:: -1 if number % 2 else 1]
-        for name in order:
-            short[name].append(asks[name](user(prompt(SHORT_TOKENS, number)), NEW_TOKENS))
-        for name in order:
-            long[name].append(asks[name](user(prompt(LONG_TOKENS, 100 + number)), NEW_TOKENS))
-    for what, unit, figure, of_all in (
-        (f"decode at {SHORT_TOKENS} tokens", _SPEED, "tokens_per_s", short),
-        (f"decode at {LONG_TOKENS:,} tokens", _SPEED, "tokens_per_s", long),
-        (f"first token of {SHORT_TOKENS}", _SECONDS, "ttft_s", short),
-        (f"first token of {LONG_TOKENS:,}", _SECONDS, "ttft_s", long),
-    ):
-        theirs, ours = ([getattr(one, figure) for one in of_all[name]] for name in asks)
-        bench.row(f"{second}: {what}", *ours, unit=unit, other=first, beside=tuple(theirs))
+    """Have two contestants reply in turn, and say the figures of the second beside those of the first.
+
+    Args:
+        bench: takes the rows.
+        asks: the contestants by name.
+        rounds: how many replies of each length; fewer where the time runs out.
+        limit: tokens of a reply.
+    """
+    first, second = asks
+    for tokens, start in ((SHORT_TOKENS, 0), (LONG_TOKENS, 100)):
+        for one in asks.values():
+            # What is made at the first use belongs to neither.
+            one(user(prompt(tokens, 9999 - start)), 8)
+        found: dict[str, list[Times]] = {name: [] for name in asks}
+        for number in range(rounds):
+            if number and bench.left_s < _NEEDED_S / 2:
+                break
+            for name in (first, second) if number % 2 == 0 else (second, first):
+                found[name].append(asks[name](user(prompt(tokens, start + number)), limit))
+        for what, unit, figure in (
+            (f"decode at {tokens:,} tokens", _SPEED, "tokens_per_s"),
+            (f"first token of {tokens:,}", _SECONDS, "ttft_s"),
+        ):
+            theirs, ours = ([getattr(one, figure) for one in found[name]] for name in asks)
+            bench.row(f"{second}: {what}", *ours, unit=unit, other=first, beside=tuple(theirs))
 
 
 def quantized(bench: Bench) -> None:
     """Each quantization that runs here, in turn with the engine without one."""
     reference = bench.engine()
     bench.load(reference, bench.request())
-    for name in QUANTIZATIONS:
-        if name == NONE:
-            continue
+    for name in _TRIED:
         found = availability(name, bench.device)
         if not found.ok:
             bench.row(name, note=f"left out: {found.reason}")
@@ -157,7 +160,7 @@ def _quantized(bench: Bench, name: str, reference: Engine) -> None:
         if bench.is_cuda:
             estimated += f"; allocated by torch {held / 2**20:,.0f} MiB"
         bench.row(f"{name}: weights, as shown", info.weights_bytes, unit=_BYTES, note=estimated)
-        _pairs(bench, NONE, _asker(reference), name, _asker(engine), FEWER_ROUNDS)
+        _pairs(bench, {NONE: _asker(reference), name: _asker(engine)})
     except EngineError as error:
         bench.row(name, note=f"failed: {error.message}")
     finally:
@@ -170,7 +173,7 @@ def compiled(bench: Bench) -> None:
     bench.load(reference, bench.request())
     info, first_s = bench.load(engine, bench.request(compile=True))
     bench.row("load and compile", first_s, unit=_SECONDS, note=" ".join(info.notes))
-    _pairs(bench, "engine", _asker(reference), "engine, compiled", _asker(engine), FEWER_ROUNDS)
+    _pairs(bench, {"engine": _asker(reference), "engine, compiled": _asker(engine)})
     engine.unload()
     if bench.left_s > first_s / 2:
         _, again_s = bench.load(engine, bench.request(compile=True))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks import _gpu_report, _gpu_sections, gpu
+from benchmarks import _gpu_sections, gpu
 from benchmarks._gpu_report import BUDGETS, Outcome, Row, Section, allowed_s, markdown, plan
 
 ABOUT = {"card": "A Card, 80 GiB", "torch": "2.11"}
@@ -18,11 +18,17 @@ def of(*kinds):
     return [Section(kind, "1b", 10.0) for kind in kinds]
 
 
-def test_all_kinds_are_measured_with_the_smallest_shape_and_some_with_the_largest():
+def test_all_kinds_are_measured_with_the_smallest_shape_and_speed_with_the_largest():
     found = plan(["1b", "8b"])
     assert [one.kind for one in found if one.shape == "1b"] == list(BUDGETS)
-    assert [one.kind for one in found if one.shape == "8b"] == list(_gpu_report.LARGE)
+    assert [one.kind for one in found if one.shape == "8b"] == ["decode", "quantized"]
     assert [one.title for one in plan(["tiny"], ["prefix"])] == ["prefix, tiny"]
+
+
+def test_a_large_model_gets_more_time_and_what_may_be_cut_off_comes_last():
+    found = plan(["1b", "8b"])
+    assert [one.title for one in found[-3:]] == ["decode, 8b", "compiled, 1b", "quantized, 8b"]
+    assert found[-1].budget_s > BUDGETS["quantized"]
 
 
 def test_each_kind_has_a_measurement():
