@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from tui.engine.local.engine import LocalEngine
 
 PACKAGES: Final = ("torch", "transformers", "bitsandbytes", "torchao", "accelerate", "textual")
 _SMI_S: Final = 10.0
+_ROOM: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,15 @@ class Bench:
         self.say(Row(what, values, **more))
 
     def prepare(self) -> None:
-        """Write the checkpoint, so that what follows measures nothing of that."""
+        """Write the checkpoint, so that what follows measures nothing of that.
+
+        Raises:
+            OSError: there is no room for it.
+        """
+        free = shutil.disk_usage(self.work).free
+        if not self.folder.exists() and free < self.shape.weights_bytes * _ROOM:
+            needed = f"{self.shape.weights_bytes / 1e9:.0f} GB"
+            raise OSError(f"{self.work} has no room for {needed}; name another folder with --work")
         _shapes.write(self.shape, self.folder, self.device)
         self.settle()
 

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -43,6 +43,7 @@ MINUTES: Final = 7.5
 NO_GPU: Final = 2
 _ABOUT_S: Final = 60.0
 _LEFT_FOR_END_S: Final = 5.0
+_LOOK_S: Final = 0.5
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -88,6 +89,7 @@ def run_section(given: argparse.Namespace) -> None:
 
     from benchmarks import _gpu_bench
 
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     kind, shape = given.section
     if kind == "about":
         write(json.dumps({"about": _gpu_bench.about(given.device)}))
@@ -105,6 +107,13 @@ def run_section(given: argparse.Namespace) -> None:
     )
     bench.prepare()
     SECTIONS[kind](bench)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that has started it is gone, however that has ended."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
 
 
 # -- in the process that starts them
@@ -147,12 +156,20 @@ def _lines(
         start_new_session=True,
     )
     assert process.stdout is not None
-    return _followed(process, process.stdout, limit_s, lambda: _last_words(log, before))
+    try:
+        lines, problem = _said(process, process.stdout, limit_s)
+    finally:
+        # What it has started ends with it, too.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    if code and not problem:
+        problem = _last_words(log, before) or f"it ended with status {code}"
+    return lines, problem
 
 
-def _followed(
-    process: subprocess.Popen[str], stdout: IO[str], limit_s: float, last_words: Any
-) -> tuple[list[str], str]:
+def _said(process: subprocess.Popen[str], stdout: IO[str], limit_s: float) -> tuple[list[str], str]:
+    """Return the lines of a process until it ends or its time is over, and why it has to be ended."""
     said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
@@ -161,27 +178,20 @@ def _followed(
         said.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    until, lines, problem = time.monotonic() + limit_s, [], ""
+    until, lines = time.monotonic() + limit_s, []
     while True:
         try:
             line = said.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            problem = f"it took longer than {limit_s:.0f} s"
-            break
+            return lines, f"it took longer than {limit_s:.0f} s"
         if line is None:
             break
         lines.append(line)
     try:
-        process.wait(0 if problem else _LEFT_FOR_END_S)
+        process.wait(_LEFT_FOR_END_S)
     except subprocess.TimeoutExpired:
-        problem = problem or "it didn't end"
-    # What it has started ends with it, too.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    code = process.wait()
-    if code and not problem:
-        problem = last_words() or f"it ended with status {code}"
-    return lines, problem
+        return lines, "it didn't end"
+    return lines, ""
 
 
 def _last_words(log: IO[bytes], start: int) -> str:

@@ -1,10 +1,10 @@
 """The cost of the whole app compared with its parts: the bare engine, a bare Textual app, a script that loads the model.
 
-    python -m benchmarks.whole [--rounds 5] [--json FILE] [--anyway]
+    python -m benchmarks.whole [--rounds 8] [--json FILE] [--anyway]
 
-In a round, the app and the programs it is compared with take turns. The app runs in a pseudo-terminal of 120x40 that this process
-emulates, on the same cores, so that the emulator takes from the model too. Figures are medians over the rounds with their ranges;
-ratios are of what was measured in the same round. Nothing is published from a machine that isn't quiet.
+In a round, the app and the programs it is compared with take turns. The app runs in a pseudo-terminal of 120x40. This process reads what it
+writes, but draws that only where it looks at the screen: not while a reply is timed. Figures are medians over the rounds with their
+ranges; ratios are of what was measured in the same round. Nothing is published from a machine that isn't quiet.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def run(rounds: int, publisher: Publisher) -> dict[str, dict[int, float]]:
 def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=8)
     add_options(parser)
     given = parser.parse_args()
     publisher = Publisher(path=given.json, anyway=given.anyway)

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from benchmarks import _gpu_sections, gpu
+from benchmarks import _gpu_bench, _gpu_sections, gpu
 from benchmarks._gpu_report import BUDGETS, Outcome, Row, Section, allowed_s, markdown, plan
+from benchmarks._shapes import SHAPES
 
 ABOUT = {"card": "A Card, 80 GiB", "torch": "2.11"}
 
@@ -193,3 +194,13 @@ def test_without_the_device_the_run_says_how_to_try_it(monkeypatch, tmp_path, ca
 def test_the_last_words_are_those_of_this_process():
     log = io.BytesIO(b"an older error\nTraceback\nValueError: it.\n")
     assert gpu._last_words(log, 15) == "ValueError: it"
+
+
+def test_a_model_that_the_disk_has_no_room_for_is_not_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        _gpu_bench.shutil, "disk_usage", lambda _folder: argparse.Namespace(free=2**30)
+    )
+    bench = _gpu_bench.Bench(SHAPES["8b"], "cpu", tmp_path, lambda _row: None, 0.0)
+    with pytest.raises(OSError, match="no room for 16 GB; name another folder"):
+        bench.prepare()
+    assert not bench.folder.exists()
