@@ -61,14 +61,16 @@ def memory(bench: Bench) -> None:
     bench.row("weights, estimated before the load", needed.weights_bytes, unit=_BYTES)
     bench.row("weights, as shown", engine.memory().weights, unit=_BYTES)
     allocated, reserved = bench.torch_bytes()
-    bench.row("weights, allocated by torch", allocated, unit=_BYTES, note=_reserved(reserved))
+    if bench.is_cuda:
+        bench.row("weights, allocated by torch", allocated, unit=_BYTES, note=_reserved(reserved))
     ask(engine, user(prompt(LONG_TOKENS)), NEW_TOKENS)
     bench.settle()
     shown = engine.memory()
     now, _ = bench.torch_bytes()
     bench.row("cache of a chat, estimated", needed.cache_bytes, unit=_BYTES)
     bench.row("cache of a chat, as shown", shown.cache, unit=_BYTES)
-    bench.row("cache of a chat, allocated by torch", max(0, now - allocated), unit=_BYTES)
+    if bench.is_cuda:
+        bench.row("cache of a chat, allocated by torch", max(0, now - allocated), unit=_BYTES)
     bench.row("used, as shown", shown.used - before, unit=_BYTES, note="more than before the load")
     bench.row("used, by the driver", bench.used_bytes() - before, unit=_BYTES, note="the same")
     if smi := bench.smi_bytes():
@@ -78,7 +80,8 @@ def memory(bench: Bench) -> None:
     engine.unload()
     bench.settle()
     allocated, reserved = bench.torch_bytes()
-    bench.row("left after unloading, torch", allocated, unit=_BYTES, note=_reserved(reserved))
+    if bench.is_cuda:
+        bench.row("left after unloading, torch", allocated, unit=_BYTES, note=_reserved(reserved))
     bench.row("left after unloading, by the driver", bench.used_bytes() - before, unit=_BYTES)
 
 
@@ -237,7 +240,8 @@ def out_of_memory(bench: Bench) -> None:
         except ModelLoadError as error:
             _offers(bench, "load without room", engine, error, in_reply=False)
     bench.settle()
-    bench.row("left by the failed load, torch", bench.torch_bytes()[0], unit=_BYTES)
+    if bench.is_cuda:
+        bench.row("left by the failed load, torch", bench.torch_bytes()[0], unit=_BYTES)
     _, load_s = bench.load(engine, bench.request())
     bench.row("load with room again", load_s, unit=_SECONDS)
     ask(engine, user(prompt(SHORT_TOKENS, 9999)), 8)
