@@ -228,7 +228,8 @@ class App(Contestant):
         self._terminal = Terminal(command, env=environment, columns=120, rows=40)
         self._terminal.wait_for("New chat", READY_S)
         self.first_frame_s = time.perf_counter() - began
-        self._terminal.wait_for("is ready", READY_S)
+        # As the empty chat says, once the model is loaded.
+        self._terminal.wait_for("Ready", READY_S)
         self._asked = 0
         self._seen: set[str] = set()
 
@@ -297,11 +298,15 @@ class App(Contestant):
         self._asked = 1
         return found
 
+    def processes(self) -> list[psutil.Process]:
+        """Return the app's process and those that it has started, of which one is the engine."""
+        return [psutil.Process(self._terminal._process.pid), *self._terminal.children()]  # noqa: SLF001 - of the tests
+
     @property
     def memory_mb(self) -> float:
-        """Memory in use now."""
+        """Memory in use now, the engine's included."""
         with contextlib.suppress(psutil.Error):
-            return float(psutil.Process(self._terminal._process.pid).memory_info().rss / 1e6)  # noqa: SLF001 - of the tests
+            return sum(one.memory_info().rss for one in self.processes()) / 1e6
         return 0.0
 
     def close(self) -> None:

@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-Format = Callable[[float], str]
+from benchmarks._ranges import Comparison, Range
 
+ByRound = Mapping[int, float]
+"""The measurements of one figure; those of a round were made in turn with the other contestants'."""
 
-def _speed(value: float) -> str:
-    return f"{value:.1f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-COLUMNS: Final[Mapping[str, tuple[str, Format]]] = {
-    "decode_64": ("tokens/s, short chat", _speed),
-    "decode_2048": ("tokens/s at 2,000 tokens", _speed),
-    "ttft_2048": ("first token of a new 2,000-token prompt, s", _seconds),
-    "ttft_turn_2": ("first token, turn 2, s", _seconds),
-    "ttft_turn_10": ("first token, turn 10, s", _seconds),
-    "ttft_edit": ("after an edit of the last message, s", _seconds),
-    "ttft_edit_middle": ("after an edit in the middle, s", _seconds),
-    "stop_prefill": ("stop while reading, s", _seconds),
-    "stop_decode": ("stop while writing, s", _seconds),
-    "memory_mb": ("memory, MB", _whole),
+COLUMNS: Final[Mapping[str, tuple[str, int]]] = {
+    "decode_64": ("tokens/s, short chat", 1),
+    "decode_2048": ("tokens/s at 2,000 tokens", 1),
+    "ttft_2048": ("first token of a new 2,000-token prompt, s", 2),
+    "ttft_turn_2": ("first token, turn 2, s", 2),
+    "ttft_turn_10": ("first token, turn 10, s", 2),
+    "ttft_edit": ("after an edit of the last message, s", 2),
+    "ttft_edit_middle": ("after an edit in the middle, s", 2),
+    "stop_prefill": ("stop while reading, s", 2),
+    "stop_decode": ("stop while writing, s", 2),
+    "memory_mb": ("memory, MB", 0),
 }
+"""By figure: its title, and its decimals."""
+COMPARED: Final = (
+    ("chat-tui engine, int4", "llama.cpp, Q4_1"),
+    ("chat-tui engine, bf16", "transformers generate, bf16"),
+    ("chat-tui engine, int4", "chat-tui engine, bf16"),
+)
+"""Contestants that are compared pair by pair."""
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """Return the table, and a line about the machine and the model."""
-    results: Mapping[str, Mapping[str, float]] = figures["results"]
+    """Return the figures of `engines`, how contestants compare, and a line about the machine and the model."""
+    results: Mapping[str, Mapping[str, ByRound]] = figures["results"]
     shown = [name for name in COLUMNS if any(name in of_one for of_one in results.values())]
-    rows = ["| | " + " | ".join(COLUMNS[name][0] for name in shown) + " |"]
-    rows.append("|---|" + "--:|" * len(shown))
+    rows = _head("median (lowest to highest)", [COLUMNS[name][0] for name in shown])
     for contestant, of_one in results.items():
-        cells = (COLUMNS[name][1](of_one[name]) if name in of_one else "" for name in shown)
+        cells = (
+            Range.of([*of_one[name].values()]).text(COLUMNS[name][1]) if name in of_one else ""
+            for name in shown
+        )
         rows.append(f"| {contestant} | {' | '.join(cells)} |")
-    rows += ["", *_of_the_app(results), _about(figures["surroundings"])]
+    rows += ["", *_compared(results, shown)]
+    rows += [*_of_the_app(results), _about(figures["surroundings"])]
     rows += [f"Left out: {why}." for why in figures["missing"].values()]
     return "\n".join(rows)
+
+
+def _head(corner: str, titles: Sequence[str]) -> list[str]:
+    return [f"| {corner} | {' | '.join(titles)} |", "|---|" + "--:|" * len(titles)]
+
+
+def _compared(results: Mapping[str, Mapping[str, ByRound]], shown: Sequence[str]) -> list[str]:
+    """Return the ratios of the contestants that are compared, as a table."""
+    rows = []
+    for first, second in COMPARED:
+        if first not in results or second not in results:
+            continue
+        found = (
+            compared(results[first].get(name, {}), results[second].get(name, {})) for name in shown
+        )
+        cells = (one.text() if one is not None else "" for one in found)
+        rows.append(f"| {first} / {second} | {' | '.join(cells)} |")
+    if not rows:
+        return []
+    return [*_head("ratio, by pairs", [COLUMNS[name][0] for name in shown]), *rows, ""]
+
+
+def compared(first: ByRound, second: ByRound) -> Comparison | None:
+    """Compare what was measured in the same rounds; None where there is no such round."""
+    both = [number for number in first if number in second]
+    return Comparison.of([first[one] for one in both], [second[one] for one in both])
 
 
 def quality_markdown(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
@@ -81,28 +107,29 @@ WHOLE: Final = (
 
 
 def whole_markdown(figures: Mapping[str, Any]) -> str:
-    """Return the figures of `whole` as a table: the app, what it is compared with, and the ratio."""
-    found: Mapping[str, float] = figures["figures"]
-    rows = ["| the whole app | | compared with | | ratio |", "|---|--:|---|--:|--:|"]
+    """Return the figures of `whole` as a table: the app, what it is compared with, and the ratio of the pairs."""
+    found: Mapping[str, ByRound] = figures["figures"]
+    rows = ["| the whole app | | compared with | | ratio, by pairs |", "|---|--:|---|--:|--:|"]
     for name, other, of_other in WHOLE:
-        beside = found.get(of_other, 0.0)
-        ratio = f"{found[name] / beside:.2f}" if beside else ""
-        shown = _plain(beside) if beside else ""
-        rows.append(
-            f"| {name.removeprefix('app, ')} | {_plain(found[name])} | {other} | {shown} | {ratio} |"
+        if name not in found:
+            continue
+        beside = found.get(of_other, {})
+        ratio = compared(found[name], beside)
+        cells = (
+            name.removeprefix("app, "),
+            Range.of([*found[name].values()]).text(),
+            other,
+            Range.of([*beside.values()]).text() if beside else "",
+            ratio.text() if ratio is not None else "",
         )
-    load = figures["surroundings"]["load_average"]
-    return "\n".join((*rows, "", f"On the same machine; load average before the run: {load}."))
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join((*rows, "", _about(figures["surroundings"])))
 
 
-def _plain(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _of_the_app(results: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _of_the_app(results: Mapping[str, Mapping[str, ByRound]]) -> list[str]:
     return [
-        f"The app: first frame after {of_one['first_frame']:.2f} s; a key typed while a reply streams appears after "
-        f"{of_one['key_p99_ms']:.0f} ms (99th percentile)."
+        f"The app: first frame after {Range.of([*of_one['first_frame'].values()]).text(2)} s; a key typed while a reply streams "
+        f"appears after {Range.of([*of_one['key_p99_ms'].values()]).text(0)} ms (99th percentile)."
         for of_one in results.values()
         if "first_frame" in of_one and "key_p99_ms" in of_one
     ]

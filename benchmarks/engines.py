@@ -1,24 +1,23 @@
 """Compares engines on the same weights: plain transformers, this program's engine and app, `transformers serve`, llama.cpp.
 
-    python -m benchmarks.engines [--rounds 3] [--quick] [--only NAME,NAME] [--json FILE]
+    python -m benchmarks.engines [--rounds 3] [--quick] [--only NAME,NAME] [--json FILE] [--anyway]
 
-Every figure is the median over the rounds. In a round, the contestants take turns, so that other load on the machine affects
-all of them. A contestant that isn't available is left out with a notice.
+In a round, the contestants take turns. Every figure is the median over the rounds with its range, and contestants are compared round
+by round. A contestant that isn't available is left out with a notice. Nothing is published from a machine that isn't quiet.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import _environments
 from benchmarks._contestants import App, Child, Contestant, Model, Server
 from benchmarks._environments import Missing
+from benchmarks._quiet import Publisher, add_options
 from benchmarks._tables import markdown
 
 SENTENCE = "The river runs past the old mill, and the children of the village play there all day. "
@@ -170,15 +170,15 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one round")
+    parser.add_argument("--quick", action="store_true", help="one round, which compares nothing")
     parser.add_argument("--only", default="", help="contestants by name, with commas between them")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    add_options(parser)
     return parser.parse_args()
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace, publisher: Publisher) -> dict[str, Any]:
     """Measure all figures; return them with what they depend on."""
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     missing: dict[str, str] = {}
     before = surroundings()
     wanted = makers(demo())
@@ -197,9 +197,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 continue
             figures = found[contestant.name]
 
-            def note(figure: str, value: float, figures: dict[str, list[float]] = figures) -> None:
+            def note(
+                figure: str,
+                value: float,
+                figures: dict[str, dict[int, float]] = figures,
+                number: int = number,
+            ) -> None:
                 if value > 0:
-                    figures[figure].append(value)
+                    figures[figure][number] = value
                     print(f"  {figure}: {value:.3f}", file=sys.stderr, flush=True)
 
             print(f"round {number + 1}: {contestant.name}", file=sys.stderr, flush=True)
@@ -210,27 +215,18 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 print(f"interrupted: {missing[name]}", file=sys.stderr, flush=True)
             finally:
                 contestant.close()
-            made = {"surroundings": before, "missing": missing, "results": _medians(found)}
-            if options.json is not None:
-                # After each, so that an interrupted run still leaves results.
-                options.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    return {"surroundings": before, "missing": missing, "results": _medians(found)}
+            publisher.between()
+    return {"surroundings": before, "missing": missing, "results": found}
 
 
-def _medians(found: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, float]]:
-    return {
-        name: {figure: median(values) for figure, values in figures.items()}
-        for name, figures in found.items()
-        if figures
-    }
-
-
-def main() -> None:
-    """Measure, print the table, and write the figures to a file."""
+def main() -> int:
+    """Measure, print the tables, and write the figures to a file."""
     options = arguments()
-    figures = run(options)
-    print(markdown(figures))
+    publisher = Publisher(path=options.json, anyway=options.anyway)
+    publisher.begin()
+    figures = run(options, publisher)
+    return publisher.end(markdown(figures), figures)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,33 +1,35 @@
 """The overhead of the app with a server: first token and decoding speed through chat-tui, compared with a bare client of the
 same server.
 
-    python -m benchmarks.servers [--pairs 8] [--tokens 128] [--url URL]
+    python -m benchmarks.servers [--pairs 8] [--tokens 128] [--url URL] [--json FILE] [--anyway]
 
 Without an address, it starts a llama-server with the demo model on one core (`pip install xllamacpp`). The contestants take turns
 with different prompts of the same length, so that the server can't use its cache. The figures are each pair's ratio of app to
-client; 1 means equal.
+client; 1 means equal. Nothing is published from a machine that isn't quiet.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks._quiet import Publisher, add_options
+from benchmarks._ranges import Comparison, Range
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
 from tui.engine.catalog import demo_model
@@ -136,7 +138,7 @@ async def pairs(url: str, count: int, tokens: int) -> list[tuple[Times, Times]]:
                 ours = await through_app(screen, 2 * number + 1, tokens)
                 if number:
                     found.append((ours, client))
-                    print(f"  app {ours}  client {client}", flush=True)
+                    print(f"pair {number} of {count}", file=sys.stderr, flush=True)
         app.close()
         return found
 
@@ -164,27 +166,44 @@ def llama_server() -> Iterator[str]:
         process.wait()
 
 
-def report(name: str, ratios: list[float]) -> None:
-    """Print a figure's median and range."""
-    low, high = min(ratios), max(ratios)
-    print(f"{name}: {statistics.median(ratios):.3f} ({low:.3f} to {high:.3f}, {len(ratios)} pairs)")
+def table(found: list[tuple[Times, Times]]) -> str:
+    """Return the figures of all pairs as a table."""
+    rows = ["| | app | client | ratio, by pairs |", "|---|--:|--:|--:|"]
+    for title, figure in (("first token, s", "ttft_s"), ("tokens/s", "tokens_per_s")):
+        ours, theirs = ([getattr(pair[place], figure) for pair in found] for place in (0, 1))
+        ratio = Comparison.of(ours, theirs)
+        cells = (
+            title,
+            Range.of(ours).text(),
+            Range.of(theirs).text(),
+            ratio.text() if ratio else "",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--url", default="")
+    add_options(parser)
     given = parser.parse_args()
+    if not given.url and importlib.util.find_spec("xllamacpp") is None:
+        parser.exit(
+            1, "There is no server to measure: pip install xllamacpp, or name one with --url.\n"
+        )
+    publisher = Publisher(path=given.json, anyway=given.anyway)
+    publisher.begin()
     if given.url:
         found = asyncio.run(pairs(given.url, given.pairs, given.tokens))
     else:
         with llama_server() as url:
             found = asyncio.run(pairs(url, given.pairs, given.tokens))
-    report("time to the first token, app to client", [a.ttft_s / b.ttft_s for a, b in found])
-    report("tokens per second, app to client", [a.tokens_per_s / b.tokens_per_s for a, b in found])
+    figures = [{"app": asdict(ours), "client": asdict(client)} for ours, client in found]
+    return publisher.end(table(found), {"pairs": figures})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,13 +1,15 @@
 """The cost of showing a reply while it streams, compared with Textual's own MarkdownStream.
 
     python -m benchmarks.streaming [--quick] [--seconds 3] [--rates 20,100,400,2000] [--kinds mixed,fence,list,table]
-                                   [--depths 500,20000] [--ways transcript,MarkdownStream] [--json FILE]
+                                   [--depths 500,20000] [--ways transcript,MarkdownStream] [--rounds 3] [--json FILE] [--anyway]
 
 For every kind of text, depth (tokens shown before) and rate (tokens per second), it streams for some
 seconds into a headless screen of 100x40 and reports CPU seconds per 1,000 tokens above those of an idle screen, the
 99th percentile of how late a 10 ms timer fires, and how long after the last token everything is shown. A token
-is four characters. A contestant that can't keep up is not tested at higher rates. `--quick` takes less than two minutes:
-one rate, short streams, and MarkdownStream on short texts only.
+is four characters. A contestant that can't keep up is not tested at higher rates. `--quick` takes about two minutes: one round at one
+rate, short streams, and MarkdownStream on short texts only. In a round, the contestants take turns with each text. Figures are medians
+over the rounds with their ranges, and ratios are of what was measured in the same round. Nothing is published from a machine that isn't
+quiet.
 """
 
 from __future__ import annotations
@@ -15,12 +17,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import cycle, islice
@@ -34,6 +35,8 @@ from textual.widgets import Markdown
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks._quiet import Publisher, add_options
+from benchmarks._ranges import Comparison, Range
 from tui.conversation import Status
 from tui.widgets.transcript import ShownTurn, Transcript
 
@@ -263,66 +266,105 @@ async def measure(case: Case, seconds: float, patience_s: float) -> Result:
     return case.result(cpu / max(1, given) * 1000, p99, lag)
 
 
-def markdown_table(results: list[Result]) -> str:
+Text = tuple[str, str, int, int]
+"""A contestant, a kind of text, a depth and a rate."""
+
+
+def by_case(results: Sequence[Result]) -> dict[Text, list[Result]]:
+    """Return the results of each case in the order of the rounds."""
+    found: dict[Text, list[Result]] = {}
+    for one in results:
+        case = (one.way, one.kind, one.depth_tokens, one.rate_tokens_per_s)
+        found.setdefault(case, []).append(one)
+    return found
+
+
+def markdown_table(results: Sequence[Result]) -> str:
     """Return the figures as a Markdown table."""
     rows = [
-        "| way | text | depth | tokens/s | CPU s per 1,000 tokens | tick p99 ms | lag s |",
+        "| way | text | depth | tokens/s | CPU s per 1,000 tokens | tick p99, ms | lag, s |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
-    for result in results:
+    for (way, kind, depth, rate), rounds in by_case(results).items():
         figures = "gave up | | |"
-        if result.lag_s >= 0:
-            figures = f"{result.cpu_s_per_1000_tokens:.2f} | {result.tick_p99_ms:.1f} | {result.lag_s:.2f} |"
-        rows.append(
-            f"| {result.way} | {result.kind} | {result.depth_tokens:,} | {result.rate_tokens_per_s:,} "
-            f"| {figures}"
-        )
+        if all(one.lag_s >= 0 for one in rounds):
+            cpu = Range.of([one.cpu_s_per_1000_tokens for one in rounds]).text(2)
+            late = Range.of([one.tick_p99_ms for one in rounds]).text(1)
+            figures = f"{cpu} | {late} | {Range.of([one.lag_s for one in rounds]).text(2)} |"
+        rows.append(f"| {way} | {kind} | {depth:,} | {rate:,} | {figures}")
     return "\n".join(rows)
 
 
-def growth(results: list[Result]) -> str:
+def _costs(results: Sequence[Result]) -> dict[Text, list[float]]:
+    """Return the CPU seconds of each case that was never given up."""
+    return {
+        case: [one.cpu_s_per_1000_tokens for one in rounds]
+        for case, rounds in by_case(results).items()
+        if all(one.lag_s >= 0 for one in rounds)
+    }
+
+
+def ratios(results: Sequence[Result]) -> str:
+    """Return what the contestants' CPU times are to one another in each case that both can do."""
+    costs, rows = _costs(results), []
+    for (way, kind, depth, rate), ours in costs.items():
+        theirs = costs.get(("MarkdownStream", kind, depth, rate))
+        found = Comparison.of(ours, theirs) if way == "transcript" and theirs else None
+        if found is not None:
+            rows.append(f"| {kind} | {depth:,} | {rate:,} | {found.text()} |")
+    if not rows:
+        return ""
+    head = "| text | depth | tokens/s | CPU time, transcript / MarkdownStream |"
+    return "\n".join((head, "|---|--:|--:|--:|", *rows))
+
+
+def growth(results: Sequence[Result]) -> str:
     """Return how much more a token costs in the longest text than in the shortest, for every contestant and kind of text."""
-    rows = []
-    done = [result for result in results if result.lag_s >= 0]
-    for way, kind, rate in dict.fromkeys((r.way, r.kind, r.rate_tokens_per_s) for r in done):
-        costs = {
-            r.depth_tokens: r.cpu_s_per_1000_tokens
-            for r in done
-            if (r.way, r.kind, r.rate_tokens_per_s) == (way, kind, rate)
-        }
-        first, last = min(costs), max(costs)
-        if first < last and costs[first] > 0:
-            ratio = costs[last] / costs[first]
-            rows.append(
-                f"{way}, {kind}, {rate:,} tokens/s: {ratio:.2f}x from {first:,} to {last:,}"
-            )
-    return "\n".join(rows)
+    costs, rows = _costs(results), []
+    for way, kind, rate in dict.fromkeys((one[0], one[1], one[3]) for one in costs):
+        depths = sorted(one[2] for one in costs if (one[0], one[1], one[3]) == (way, kind, rate))
+        first, last = depths[0], depths[-1]
+        found = Comparison.of(costs[way, kind, last, rate], costs[way, kind, first, rate])
+        if first < last and found is not None:
+            where = f"{first:,} to {last:,} tokens"
+            rows.append(f"| {way} | {kind} | {rate:,} | {where} | {found.text()} |")
+    if not rows:
+        return ""
+    head = "| way | text | tokens/s | depth | growth of CPU time |"
+    return "\n".join((head, "|---|---|--:|---|--:|", *rows))
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="take less than two minutes")
+    parser.add_argument("--quick", action="store_true", help="take about two minutes")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each text streams")
     parser.add_argument("--rates", default="20,100,400,2000")
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--depths", default="500,20000")
     parser.add_argument("--ways", default=",".join(WAYS))
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    add_options(parser)
     return parser.parse_args()
 
 
-def cases(options: argparse.Namespace) -> list[Case]:
-    """Return the cases that the command line selects."""
+def cases(options: argparse.Namespace, *, swapped: bool = False) -> list[Case]:
+    """Return the cases that the command line selects, the contestants of each text beside each other.
+
+    Args:
+        options: the command line.
+        swapped: the other contestant first.
+    """
+    ways = options.ways.split(",")[:: -1 if swapped else 1]
     if options.quick:
         found = [Case("transcript", kind, depth, 400) for kind in KINDS for depth in (500, 20_000)]
         return found + [Case("MarkdownStream", kind, 500, 400) for kind in KINDS]
     return [
         Case(way, kind, int(depth), int(rate))
-        for way in options.ways.split(",")
         for kind in options.kinds.split(",")
         for depth in options.depths.split(",")
         for rate in sorted(options.rates.split(","), key=int)
+        for way in ways
     ]
 
 
@@ -332,35 +374,47 @@ def surroundings() -> dict[str, object]:
         "python": platform.python_version(),
         "textual": version("textual"),
         "cores": os.cpu_count(),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "load_average": round(os.getloadavg()[0], 1),
     }
 
 
-def main() -> None:
-    """Measure the cases that the command line selects."""
-    options = arguments()
+def run(options: argparse.Namespace, publisher: Publisher) -> list[Result]:
+    """Measure the cases that the command line selects, round by round."""
     seconds = min(options.seconds, 1.5) if options.quick else options.seconds
     patience_s = QUICK_PATIENCE_S if options.quick else PATIENCE_S
-    before = surroundings()
     results: list[Result] = []
     hopeless: set[tuple[str, str, int]] = set()
-    for case in cases(options):
-        text = (case.way, case.kind, case.depth_tokens)
-        result = case.given_up()
-        if text not in hopeless:
-            result = asyncio.run(measure(case, seconds, patience_s))
-        if result.lag_s < 0:
-            hopeless.add(text)
-        results.append(result)
-        print(markdown_table([result]).splitlines()[-1], file=sys.stderr, flush=True)
-    print(markdown_table(results))
-    print()
-    print(growth(results))
-    print(f"\nbefore: {before}\nafter: {surroundings()}")
-    if options.json is not None:
-        figures = {"surroundings": before, "results": [asdict(result) for result in results]}
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for number in range(1 if options.quick else options.rounds):
+        for case in cases(options, swapped=bool(number % 2)):
+            text = (case.way, case.kind, case.depth_tokens)
+            result = case.given_up()
+            if text not in hopeless:
+                result = asyncio.run(measure(case, seconds, patience_s))
+            if result.lag_s < 0:
+                hopeless.add(text)
+            results.append(result)
+            print(markdown_table([result]).splitlines()[-1], file=sys.stderr, flush=True)
+        publisher.between()
+    return results
+
+
+def main() -> int:
+    """Measure the cases that the command line selects."""
+    options = arguments()
+    publisher = Publisher(path=options.json, anyway=options.anyway)
+    publisher.begin()
+    before = surroundings()
+    results = run(options, publisher)
+    about = (
+        f"Python {before['python']}, Textual {before['textual']}, {before['cores']} cores; "
+        f"load average before the run: {before['load_average']}."
+    )
+    tables = (markdown_table(results), ratios(results), growth(results), about)
+    return publisher.end(
+        "\n\n".join(filter(None, tables)),
+        {"surroundings": before, "results": [asdict(result) for result in results]},
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -129,12 +129,12 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         Quantization(NONE, "none", 16, "Unquantized weights in 16 or 32 bits."),
         Quantization(
             INT8, "int8 weight-only (CPU)", 8,
-            "One scale per row, computed on load: linear layers in half the memory of bfloat16, with nearly the same replies, as fast or faster.",
+            "One scale per row, computed on load: linear layers in half the memory of bfloat16, with nearly the same replies.",
             _own_int8, devices=("cpu",),
         ),
         Quantization(
             INT4, "int4 weight-only (CPU)", 4,
-            "One scale and offset per 32 weights, computed on load: the least memory, somewhat different replies, often the fastest.",
+            "One scale and offset per 32 weights, computed on load: linear layers in a third of the memory of bfloat16, with somewhat different replies.",
             _own_int4, devices=("cpu",),
         ),
         Quantization(
@@ -159,7 +159,7 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         ),
         Quantization(
             "torchao-int4", "int4 weight-only (torchao)", 4,
-            "One scale per 32 weights: the same memory as 4-bit; on a CPU, also faster than bfloat16.",
+            "One scale and offset per 32 weights: somewhat more memory than 4-bit.",
             _torchao_int4, "torchao", ("cuda", "xpu", "cpu"), tiles={"cuda": (8, 1024)},
         ),
     )

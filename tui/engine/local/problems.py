@@ -147,6 +147,7 @@ def gave_up(error: BaseException) -> bool:
 
 
 def _gave_up_words(error: BaseException) -> str:
+    # The hint says what to do: it depends on whether this process is the app's.
     return f"The GPU failed ({failures.words(error, first_line=True)})."
 
 
