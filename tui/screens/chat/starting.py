@@ -83,6 +83,9 @@ class Starting:
         self._ui.start(self._view.area.read_kept())
         # Imports would delay what is still to be painted.
         self._worker.hold()
+        # Asked for at once, so that a message sent before the first frame waits for the model.
+        if self._begin_with.request is not None:
+            self._core.loader.load(self._begin_with.request)
         if has_sidebar:
             self._view.sidebar.when_filled("release", self._worker.release)
         else:
@@ -97,9 +100,7 @@ class Starting:
             self._tell(start.notices)
         if start.opened is not None:
             self._chats.tell_opened(start.opened)
-        if start.request is not None:
-            self._core.loader.load(start.request)
-        else:
+        if start.request is None:
             self._ask_for_model("Welcome. Choose a model to chat with.")
         self._painter.read_memory()
 
