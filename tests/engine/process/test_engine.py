@@ -259,10 +259,27 @@ def kill(engine):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_kills_at_random_moments_leave_a_sentence_and_no_process(engine, seed):
+    """Moments in a load, while a prompt is read, in a reply, while nothing is asked, and in an unload."""
     import random
 
     chance = random.Random(seed)
     seen, problems = set(), []
+
+    def one_step():
+        match chance.choice(("reply", "prepare", "split", "nothing", "unload")):
+            case "reply":
+                assert reply(engine).text.endswith("Hello there.")
+            case "prepare":
+                engine.prepare(GenerateRequest(chat("x")), never)
+            case "split":
+                engine.split("a b")
+            case "nothing":
+                time.sleep(0.02)
+            case "unload":
+                engine.unload()
+                load(engine, "scripted")
+                seen.add(engine.pid)
+
     for _ in range(3):
         killer = threading.Timer(chance.uniform(0, 0.4), kill, (engine,))
         killer.start()
@@ -270,15 +287,46 @@ def test_kills_at_random_moments_leave_a_sentence_and_no_process(engine, seed):
             load(engine, "scripted")
             seen.add(engine.pid)
             while killer.is_alive():
-                assert reply(engine).text.endswith("Hello there.")
-                engine.prepare(GenerateRequest(chat("x")), never)
-                engine.split("a b")
+                one_step()
         except EngineError as error:
             problems.append(str(error))
         killer.join()
     engine.close()
     assert all(one.endswith((".", ")")) for one in problems)
     assert not [pid for pid in seen if psutil.pid_exists(pid)]
+
+
+def test_a_kill_while_nothing_is_asked_is_told_by_the_next_job(engine):
+    load(engine, "scripted")
+    pid = engine.pid
+    kill(engine)
+    wait_until(lambda: engine.loaded is None)
+    assert not engine.split("a b")
+    with pytest.raises(GenerationError):
+        reply(engine)
+    load(engine, "scripted")
+    assert engine.pid not in (0, pid)
+    assert reply(engine).text.endswith("Hello there.")
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.001, 0.01])
+def test_a_kill_while_it_unloads_changes_nothing(engine, later_s):
+    load(engine, "scripted")
+    child = psutil.Process(engine.pid)
+
+    def kill_child():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+    killer = threading.Timer(later_s, kill_child)
+    killer.start()
+    engine.unload()
+    killer.cancel()
+    killer.join()
+    assert engine.loaded is None
+    assert not child.is_running()
+    load(engine, "scripted")
+    assert reply(engine).text.endswith("Hello there.")
 
 
 def test_after_unloading_the_app_has_the_memory_that_it_had_before(tmp_path):
