@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -22,6 +22,7 @@ from textual.worker import WorkerFailed
 from tui.appearance import Appearance
 from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
+from tui.dataclass import dataclass
 from tui.engine.base import Engine
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub

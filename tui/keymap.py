@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
 from tui.actions import ACTIONS, Action
+from tui.dataclass import dataclass
 from tui.parameters import did_you_mean
 from tui.scopes import Scope, When
 

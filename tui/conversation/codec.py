@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ from tui.conversation.turn import (
     Message,
     Turn,
 )
+from tui.dataclass import dataclass
 
 FORMAT: Final = 2
 """The format number that this version writes. A file with a higher number can be read but must not be overwritten.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation.content import (
@@ -26,6 +26,7 @@ from tui.conversation.conversation import ROOT, Conversation, title_from
 from tui.conversation.history import Patch
 from tui.conversation.messages import REASONING_KEYS, plain_message
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message, Status, Turn
+from tui.dataclass import dataclass
 
 LABEL: Final = "Changes by another program"
 

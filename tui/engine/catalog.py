@@ -12,12 +12,13 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine import (
     elsewhere,
     folder_files,

@@ -5,7 +5,6 @@ moves the highlight, and the end of a form. It contains no dialog itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from textual import events, on
@@ -20,6 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
 from tui.actions import action
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.closed_once import ClosedOnce, Result

@@ -6,10 +6,11 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.files import (
     make_private_folder,
     open_own,

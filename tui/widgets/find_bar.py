@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -12,6 +11,7 @@ from textual.containers import HorizontalGroup
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings

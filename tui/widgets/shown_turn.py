@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from tui.conversation import Status
+from tui.dataclass import dataclass
 from tui.widgets.other_parts import ShownPart
 
 MEASURE: Final = 100

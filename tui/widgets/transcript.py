@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from textual.app import RenderResult
@@ -21,6 +21,7 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from tui.conversation import USER
+from tui.dataclass import dataclass
 from tui.widgets.markdown import warm_up
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css

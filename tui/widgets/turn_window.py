@@ -7,7 +7,7 @@ the search are handled elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from textual import events
@@ -18,6 +18,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.dataclass import dataclass
 from tui.widgets.ground import ground
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import Palette

@@ -10,11 +10,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import Cancelled, ModelLoadError, Progress
 from tui.engine.hub.hub import Hub

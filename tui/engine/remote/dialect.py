@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
+from tui.dataclass import dataclass
 from tui.engine.base import GenerateRequest, Progress, StopReason, TemplateSwitch
 from tui.engine.remote.link import Link
 from tui.json_types import Json

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from textual.screen import Screen
 
 from tui.chat.core import Core
 from tui.chat.server_consent import ServerConsent
 from tui.chat.servers import Servers
+from tui.dataclass import dataclass
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub
 from tui.screens.chat.chat_actions import ChatActions

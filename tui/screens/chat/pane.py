@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import events
@@ -12,6 +11,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from tui.actions import actions
+from tui.dataclass import dataclass
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
 from tui.widgets.key_burst import BURST_S, KeyBurst, KeyKind, Verdict

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import events, on
@@ -18,6 +17,7 @@ from tui.chat.loader import ModelLoader
 from tui.chat.servers import Servers
 from tui.chat.settings import ChatSettings
 from tui.conversation import Conversation
+from tui.dataclass import dataclass
 from tui.engine.client import EngineClient
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub

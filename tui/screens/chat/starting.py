@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tui.chat.core import Core
+from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.chat_actions import ChatActions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -15,6 +15,7 @@ from textual.screen import Screen
 
 from tui.actions import action
 from tui.chat.ui import Answer
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from textual.content import Content
 
+from tui.dataclass import dataclass
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import AUTO, Grade, Need, grade, need
