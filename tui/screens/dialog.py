@@ -23,7 +23,6 @@ from tui.dataclass import dataclass
 from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.closed_once import ClosedOnce, Result
-from tui.screens.help import HelpScreen
 from tui.widgets.bindings import binding_for, bindings, is_ascii, keys_in_force, pair_text
 from tui.widgets.editor import Editor
 
@@ -90,6 +89,8 @@ class Dialog(ClosedOnce[Result]):
 
     def action_app_help(self) -> None:
         """Show the keys, those of this dialog first."""
+        from tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(place=self.PLACE))
 
 

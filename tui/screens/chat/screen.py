@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -19,8 +20,6 @@ from tui.chat.settings import ChatSettings
 from tui.conversation import Conversation
 from tui.dataclass import dataclass
 from tui.engine.client import EngineClient
-from tui.engine.hub.downloads import Downloads
-from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.scopes import Scope
 from tui.screens.chat.body import Body
@@ -48,6 +47,10 @@ from tui.widgets.composer import Composer
 from tui.widgets.footer import Footer
 from tui.widgets.ground import ground
 from tui.widgets.turn_editor import TurnEditor
+
+if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
+    from tui.engine.hub.hub import Hub
 
 MEMORY_S: Final = 2.0
 """How often memory use is read, in seconds."""
@@ -89,7 +92,7 @@ class ChatScreen(Screen[None]):
         sessions: SessionWriter,
         preferences: Preferences,
         *,
-        hub: Hub,
+        hub: Callable[[], Hub],
         downloads: Downloads,
         measurements: Measurements,
         servers: Servers,
@@ -102,7 +105,8 @@ class ChatScreen(Screen[None]):
             worker: runs the engine's jobs.
             sessions: accesses the chat files.
             preferences: the settings in force.
-            hub, downloads: the Hub, and the downloads from it.
+            hub: returns what asks the Hub; called when that is needed.
+            downloads: the downloads from it.
             measurements: figures measured on this machine.
             servers: the servers in the settings.
             start: what the app starts with.
