@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
-from tui.engine.catalog import demo_model
+from tui.engine.demo import demo_model
 from tui.engine.engines import Engines
 from tui.engine.local.engine import LocalEngine
 from tui.engine.remote.engine import RemoteEngine
