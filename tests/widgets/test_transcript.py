@@ -17,7 +17,7 @@ from textual.selection import Selection
 from tui.conversation import Status
 from tui.highlighting.lexers import Lexers
 from tui.widgets import transcript, turn_hits
-from tui.widgets.markdown import LiveDocument
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.other_parts import ShownPart
 from tui.widgets.transcript import ShownTurn, Transcript
 from tui.widgets.turn_view import TurnView

@@ -10,7 +10,6 @@ Reading is lenient about parts (a broken turn is left out and named in `problems
 from __future__ import annotations
 
 import codecs
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -297,6 +296,8 @@ def _has_turns(history: Any) -> bool:
 
 def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
     """Read a file saved by another tool, or a file of this app that lost its tree."""
+    import hashlib
+
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     problems = _count_problem(
         len(history) - len(entries), "entry in chat_history", "entries in chat_history"

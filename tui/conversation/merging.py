@@ -7,7 +7,6 @@ up: taking it over is one step of the undo history. It reads no file, and report
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -267,6 +266,8 @@ class _Walk:
 
     def _new_id(self, parent: str | None, role: str, text: str) -> str:
         """Return an id that is the same whenever the same file is read: a search leads to it."""
+        import hashlib
+
         chat = self._chat
         parts = [chat.id, str(chat.updated_at), str(len(self._turns)), parent or "", role, text]
         while True:

@@ -8,7 +8,7 @@ the search are handled elsewhere.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual import events
 from textual.containers import VerticalScroll
@@ -20,10 +20,12 @@ from textual.widget import Widget
 
 from tui.dataclass import dataclass
 from tui.widgets.ground import ground
-from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.palette import Palette
 from tui.widgets.shown_turn import ShownTurn, ViewState
-from tui.widgets.turn_view import TurnView
+
+if TYPE_CHECKING:
+    from tui.widgets.markdown.highlight import CodeColors
+    from tui.widgets.turn_view import TurnView
 
 _FIRST: Final = 4
 """The number of views mounted at once when a chat is shown."""
@@ -71,11 +73,10 @@ class TurnWindow(VerticalScroll):
         name: str | None = None,
         id: str | None = None,  # noqa: A002 - the name that every Textual widget has
         classes: str | None = None,
-        colors: CodeColors | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._palette = Palette(self)
-        self._colors = colors or CodeColors()
+        self._colors: CodeColors | None = None
         self._entries: list[Entry] = []
         self._positions: dict[str, int] = {}
         self._views: list[TurnView] = []
@@ -86,6 +87,12 @@ class TurnWindow(VerticalScroll):
         self._fill_planned = False
 
     # Hooks for subclasses
+
+    def make_colors(self) -> CodeColors:
+        """Return what colors the code in the turns; called before the first one is shown."""
+        from tui.widgets.markdown.highlight import CodeColors
+
+        return CodeColors()
 
     def prepare_view(self, view: TurnView) -> None:
         """Set up a view that is about to be mounted."""
@@ -226,8 +233,15 @@ class TurnWindow(VerticalScroll):
         return self._views[position - self._low] if self._low <= position < self._high else None
 
     def _new_views(self, low: int, high: int) -> list[TurnView]:
+        entries = self._entries[low:high]
+        if not entries:
+            return []
+        from tui.widgets.turn_view import TurnView
+
+        if self._colors is None:
+            self._colors = self.make_colors()
         views = []
-        for entry in self._entries[low:high]:
+        for entry in entries:
             view = TurnView(entry.turn, self._palette, entry.state, self._colors)
             self.prepare_view(view)
             views.append(view)

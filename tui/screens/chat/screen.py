@@ -113,6 +113,7 @@ class ChatScreen(Screen[None]):
             paths: the app's folders; None to store nothing.
         """
         super().__init__()
+        self._was_shown = False
         opened, request = start.opened, start.request
         self.ui = ui = ScreenUi(self, lambda text: self.composer.take_typed(text))
         settings = ChatSettings(
@@ -273,8 +274,11 @@ class ChatScreen(Screen[None]):
         self.query("ToastRack").set(display=False)
         self.query(Footer).set(visible=False)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show notifications and keys again."""
+        # When it is shown first, all widgets have just got their styles.
+        event.refresh_styles = self._was_shown
+        self._was_shown = True
         self.query("ToastRack").set(display=True)
         self.query(Footer).set(visible=True)
         # A dialog may have renamed chats or moved them to the trash.

@@ -88,7 +88,6 @@ class Starting:
         else:
             screen.call_after_refresh(self._worker.release)
         screen.set_timer(HOLD_S, self._worker.release)
-        self._core.writer.index_texts()
         screen.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -102,6 +101,7 @@ class Starting:
         else:
             self._ask_for_model("Welcome. Choose a model to chat with.")
         self._painter.read_memory()
+        self._core.writer.index_texts()
 
     def _tell(self, notices: Sequence[str]) -> None:
         """Show the problems found at the start in one notification. The log has all of them."""
