@@ -49,6 +49,7 @@ CLOSE_S: Final = 2.0
 """How long leaving waits for the engine to notice that it was cancelled."""
 SAVE_S: Final = 10.0
 """How long leaving waits for a slow disk."""
+_PLAIN_CSS: Final = Path(__file__).parent / "screens" / "chat" / "plain.tcss"
 _EARLY_S: Final = 2.0
 """How long keys that were pressed before the first frame wait at most for something that takes them."""
 
@@ -123,7 +124,7 @@ class ChatApp(Appearance):
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
             on_signal: called when the system or a closed terminal asks the app to end.
         """
-        super().__init__(preferences or Preferences(state=state), paths)
+        super().__init__(preferences or Preferences(state=state), paths, plain_css=_PLAIN_CSS)
         self.servers = servers or Servers(lambda: self.preferences.values.servers, {})
         self._typed_early: list[events.Key | events.Paste] | None = []
         self.worker = EngineWorker(engine)

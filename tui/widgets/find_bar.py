@@ -33,6 +33,9 @@ class FindBar(HorizontalGroup):
     }
     """
 
+    _awaited: str | None = None
+    """The words to open the bar with."""
+
     @dataclass
     class Wanted(Message):
         """Search for `query`; empty to clear the search."""
@@ -60,6 +63,17 @@ class FindBar(HorizontalGroup):
         Args:
             words: what to search for; empty to keep what is in the field.
         """
+        self._awaited = words
+        if self.is_mounted:
+            self._open()
+
+    def on_mount(self) -> None:
+        """Open now if that was wanted before there was a field."""
+        if self._awaited is not None:
+            self._open()
+
+    def _open(self) -> None:
+        words, self._awaited = self._awaited, None
         self.add_class("-open")
         field = self.query_one(Input)
         if words:

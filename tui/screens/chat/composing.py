@@ -88,8 +88,11 @@ class ComposerArea(Middle):
         """Lay out the composer and the widgets above it."""
         yield self._waiting
         yield self._chips
-        yield self._menu
         yield self.composer
+
+    def on_mount(self) -> None:
+        """Add the menu, which is hidden at first, after the first frame."""
+        self.call_after_refresh(self.mount, self._menu, before=self.composer)
 
     def take_configuration(self) -> None:
         """Apply the current setting for folding pastes."""
