@@ -184,6 +184,14 @@ class Appearance(App[None]):
                 screen.refresh()
                 screen.refresh_bindings()
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Take the colors of the theme. Before there is a screen, what is there is not parsed twice for that."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+            self.stylesheet.update(self, animate=animate)
+
     def _read_plain_css(self) -> None:
         """Read the styles of a plain screen: most never need them, and the first frame waits for all that is parsed."""
         wanted, self._plain_css = self._plain_css, None

@@ -22,7 +22,6 @@ from textual.timer import Timer
 
 from tui.conversation import USER
 from tui.dataclass import dataclass
-from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
 from tui.widgets.shown_turn import ShownTurn, ViewState
 from tui.widgets.turn_window import Entry, TurnWindow
 
@@ -62,10 +61,9 @@ class _Search:
 class Transcript(TurnWindow, can_focus=True):
     """Shows the turns of a chat."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(COMPONENT_CLASSES)
     DEFAULT_CSS = """
     Transcript.-empty { content-align: center middle; }
-    """ + component_css("Transcript")
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
 
     cursor: reactive[str | None] = reactive(None, init=False)

@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from tui.dataclass import dataclass
 from tui.widgets.ground import ground
-from tui.widgets.markdown.palette import Palette
+from tui.widgets.markdown.palette import Palette, TextColors
 from tui.widgets.shown_turn import ShownTurn, ViewState
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class TurnWindow(VerticalScroll):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._palette = Palette(self)
+        self._text_colors = TextColors()
+        self._palette = Palette(self._text_colors)
         self._colors: CodeColors | None = None
         self._entries: list[Entry] = []
         self._positions: dict[str, int] = {}
@@ -238,6 +239,7 @@ class TurnWindow(VerticalScroll):
             return []
         from tui.widgets.turn_view import TurnView
 
+        self._mount_colors()
         if self._colors is None:
             self._colors = self.make_colors()
         views = []
@@ -246,6 +248,11 @@ class TurnWindow(VerticalScroll):
             self.prepare_view(view)
             views.append(view)
         return views
+
+    def _mount_colors(self) -> None:
+        """Mount what the turns take their colors from, as soon as there are any."""
+        if self._entries and self.is_attached and not self._text_colors.is_attached:
+            self.mount(self._text_colors)
 
     def _drop_views(self, first: int, last: int | None = None) -> None:
         dropped = self._views[first:last]
@@ -309,6 +316,7 @@ class TurnWindow(VerticalScroll):
 
     def on_mount(self) -> None:
         """Mount what was shown before there was a screen."""
+        self._mount_colors()
         if self._views:
             self.mount_all(self._views)
         self._plan_fill()
