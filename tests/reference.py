@@ -1,4 +1,4 @@
-"""The pages in docs/reference, which are made from the code: command line, keys, commands, parameters, settings, themes, what
+"""The pages in docs/reference, which are generated from the code: command line, keys, commands, parameters, settings, themes, what
 becomes of everything that `transformers chat` has, and the quality of quantizations.
 
 `make docs` writes them; a test checks that they are up to date.
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "reference"
 _HELP_COLUMNS = "82"
 """argparse leaves two of them free."""
-_NOTE = "<!-- Made from the code by `make docs`. Changes by hand are lost. -->"
+_NOTE = "<!-- Generated from the code by `make docs`. Manual changes are lost. -->"
 
 
 def pages() -> dict[str, str]:
@@ -36,7 +36,7 @@ def pages() -> dict[str, str]:
 
 
 def write() -> None:
-    """Write every page, and remove those that there are no more."""
+    """Write every page, and remove those that no longer exist."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     made = pages()
     for old in FOLDER.glob("*.md"):
@@ -206,8 +206,8 @@ def _about(theme: str) -> str:
 
 THEIR_FLAGS = {
     "MODEL": "`MODEL`: also a folder, a `.gguf` file or `demo`",
-    "BASE_URL": "the address of a server, before or after `MODEL`; without one, the model runs in the app's own process",
-    "name=value ...": "`name=value ...`: the same values, and also `.9`, `1e-3`, quoted texts with spaces, and lists of texts",
+    "BASE_URL": "the address of a server, before or after `MODEL`; without one, chat-tui runs the model itself",
+    "name=value ...": "`name=value ...`: the same values, plus `.9`, `1e-3`, quoted strings with spaces, and lists of strings",
     "--generation-config": "`--generation-config`",
     "--model_name_or_path": "`MODEL`, or the old name",
     "--torch_dtype": "`--dtype`, or the old name",
@@ -217,8 +217,8 @@ THEIR_FLAGS = {
     "--bnb_4bit_quant_type": "`--bnb-4bit-quant-type nf4` or `fp4`",
     "--use_bnb_nested_quant": "`--use-bnb-nested-quant`; on by default",
     "--trust_remote_code": "`--trust-remote-code`",
-    "--temperature 0.7 and the like": "the same, for every parameter",
-    "--host, --port, --verbose": "accepted and ignored: chat-tui starts no server",
+    "`--temperature 0.7` and the like": "the same, for every parameter",
+    "`--host`, `--port`, `--verbose`": "accepted and ignored: chat-tui doesn't start a server",
 }
 """What became of the flags of `transformers chat`; the others have their own row under the same name."""
 THEIR_BEHAVIOR = {
@@ -226,8 +226,8 @@ THEIR_BEHAVIOR = {
     "Ctrl+C ends the program, and the chat is lost": "Ctrl+C copies the selection or stops the reply; every chat is saved",
     "`!save NAME` is refused": "`/save NAME` writes the same JSON",
     "reasoning is shown as text with escaped tags": "reasoning is folded, with its time and token count",
-    "every message computes the whole chat again": "what is in the KV cache is reused",
-    "a wrong flag ends in a Python error": "a wrong flag ends in a sentence, often with the name you meant",
+    "every message recomputes the whole chat": "what is in the KV cache is reused",
+    "a wrong flag causes a Python error": "a wrong flag gets a clear message, often with the name you meant",
     "samples, with at most 256 new tokens": "the model's own defaults, with at most 1024 new tokens",
 }
 THEIR_COMMANDS = ("help", "status", "clear", "set", "example", "save", "exit")
@@ -244,7 +244,9 @@ def _theirs() -> str:
             "# From `transformers chat`",
             "For a guided tour, see [Coming from another tool](../coming-from.md#transformers-chat).",
             "## Command line",
-            table(head, ((f"`{flag}`", text) for flag, text in named.items())),
+            table(
+                head, ((flag if "`" in flag else f"`{flag}`", text) for flag, text in named.items())
+            ),
             "## Commands",
             table(
                 head,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,6 @@ from tui.startup import UsageError, opened_chat
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "tui", *arguments],
         capture_output=True,
@@ -191,3 +190,56 @@ def test_an_error_that_nobody_thought_of_is_printed_where_there_can_be_no_log(
     said = capsys.readouterr().err
     assert "Unexpected error (ValueError: no)" in said
     assert "Logging is off" in said
+
+
+_WRITTEN = [
+    "--help",
+    "--version",
+    "--log-path",
+    "--dry-run",
+    "config",
+    "ask --help",
+    "completion bash",
+]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    ("words", "buffering"),
+    [*((words, "") for words in _WRITTEN), ("--help", "1"), ("--version", "1")],
+)
+def test_a_full_disk_behind_stdout_is_told_in_a_sentence(words, buffering, tmp_path):
+    name = f"chat-tui {words.split()[0]}" if words[0] != "-" else "chat-tui"
+    env = {**os.environ, "CHAT_TUI_HOME": str(tmp_path), "PYTHONUNBUFFERED": buffering}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tui", *words.split()],
+            stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=env,
+            timeout=60, check=False,
+        )  # fmt: skip
+    told = [line for line in done.stderr.splitlines() if "can't be written" in line]
+    assert told == [f"{name}: The output can't be written (no space left on device)."]
+    assert "Traceback" not in done.stderr
+    assert "ignored" not in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "config --explain"])
+def test_a_reader_that_has_gone_is_no_failure(words, tmp_path):
+    command = f"{sys.executable} -m tui {words}; echo code $? >&2"
+    done = subprocess.run(
+        ["sh", "-c", f"(sleep 0.5; {command}) | true"],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "CHAT_TUI_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stderr == "code 0\n"
+
+
+def test_a_closed_stdout_is_told(tmp_path):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m tui --version >&-"],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "CHAT_TUI_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stderr == "chat-tui: Nothing can be printed: stdout is closed.\n"
+    assert done.returncode == 1

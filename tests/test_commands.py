@@ -74,8 +74,11 @@ def test_a_message_is_no_command(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("/hlep", "There is no command /hlep. Did you mean /help? // sends"),
-        ("!xyzzy", "There is no command !xyzzy. !! sends"),
+        (
+            "/hlep",
+            "There is no command /hlep. Did you mean /help? To send it as text, start it with //.",
+        ),
+        ("!xyzzy", "There is no command !xyzzy. To send it as text, start it with !!."),
         ("/copy that", "/copy takes no argument"),
     ],
 )

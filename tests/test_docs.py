@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -9,6 +10,7 @@ import shlex
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,71 @@ def test_the_readme_is_short():
     assert len(README.read_text("utf-8").splitlines()) <= MOST_README_LINES
 
 
+# -- messages of the app
+
+
+_QUOTED = re.compile(r"“([^”]+)”")
+_MAKE_VARIABLES = {"$(PYTHON)": "python3", "$(VENV)": ".venv"}
+
+
+def quoted(page: Path) -> list[str]:
+    """Return the messages that the tables of a page quote; `…` stands for what differs."""
+    rows = (line for line in prose(page).splitlines() if line.startswith("|"))
+    return [message for row in rows for message in _QUOTED.findall(row.split("|")[1])]
+
+
+@cache
+def app_texts() -> frozenset[str]:
+    """Return every string of the app and of the Makefile, with `…` for each value that is filled in."""
+    found = set()
+    for path in (ROOT / "tui").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                pieces = (
+                    str(piece.value) if isinstance(piece, ast.Constant) else "…"
+                    for piece in node.values
+                )
+                found.add("".join(pieces))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name, value in _MAKE_VARIABLES.items():
+        makefile = makefile.replace(name, value)
+    return frozenset((*found, makefile))
+
+
+def is_in_the_app(message: str) -> bool:
+    """Return whether the app has a text with this message, or one with a place for a text that it also has."""
+    texts = app_texts()
+    inner = {text for text in texts if " " in text and text in message and text != message}
+    return any(
+        re.search(r".+?".join(re.escape(part) for part in form.split("…")), text)
+        for form in (message, *(message.replace(one, "…") for one in inner))
+        if len(form.replace("…", " ").split()) > 1
+        for text in texts
+    )
+
+
+@pytest.mark.parametrize(("name", "least"), [("troubleshooting", 20), ("servers", 6)])
+def test_every_message_that_a_page_quotes_is_one_of_the_app(name, least):
+    messages = quoted(DOCS / f"{name}.md")
+    assert len(messages) >= least
+    assert [message for message in messages if not is_in_the_app(message)] == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "There is no model … on the Hugging Face Hub, or it is private",
+        "wants a key",
+        "The GPU failed and can't be used until chat-tui is restarted",
+        "Your message alone has more tokens than the model's context",
+    ],
+)
+def test_a_message_that_the_app_no_longer_has_is_noticed(message):
+    assert not is_in_the_app(message)
+
+
 # -- data
 
 
@@ -239,7 +306,7 @@ def _keys(value: object, within: str = "") -> Iterator[str]:
             yield from _keys(inner, within)
 
 
-# -- what is made from the code
+# -- what is generated from the code
 
 
 def test_the_reference_is_up_to_date():

@@ -150,7 +150,7 @@ ACTIONS: Final = (
         slash=("see-all",),
     ),
     Action("chat.export", "Export the chat", (), "Export the chat to a file, in one of many formats.", Scope.CHAT, slash=("export",)),
-    Action("chat.import", "Import chats", (), "Import chats from a file of another tool.", Scope.CHAT, slash=("import",)),
+    Action("chat.import", "Import chats", (), "Import chats from another tool.", Scope.CHAT, slash=("import",)),
     Action("chat.copy", "Copy the chat", (), "Copy the whole chat as Markdown.", Scope.CHAT, slash=("copy",)),
     Action(
         "transcript.line_numbers", "Toggle line numbers", ("ctrl+l",), "Show or hide line numbers in code.", Scope.CHAT,
@@ -168,11 +168,11 @@ ACTIONS: Final = (
         Scope.CHAT, priority=True,
     ),
     Action(
-        "turn.previous", "Go to the previous turn", ("alt+up", "ctrl+up"), "Go to the previous turn, where single keys act on it.", Scope.CHAT, "Turns",
+        "turn.previous", "Go to the previous turn", ("alt+up", "ctrl+up"), "Select the previous turn; single keys then act on it.", Scope.CHAT, "Turns",
         priority=True,
     ),
     Action(
-        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Go to the next turn, or from the last one to the message box.", Scope.CHAT,
+        "turn.next", "Go to the next turn", ("alt+down", "ctrl+down"), "Select the next turn, or go from the last one to the message box.", Scope.CHAT,
         priority=True,
     ),
     Action(
@@ -191,7 +191,7 @@ ACTIONS: Final = (
         "Regenerate", when=When.STILL, slash=("regenerate",)),
     Action(
         "turn.regenerate_with", "Regenerate with options …", ("R",),
-        "Regenerate once with other parameters, model or first words.", Scope.TURN,
+        "Regenerate once with other parameters, another model, or first words of your choice.", Scope.TURN,
         when=When.STILL,
     ),
     Action(
@@ -300,7 +300,7 @@ ACTIONS: Final = (
     *(
         Action(
             f"composer.suggestion_{number}", f"Use suggestion {number}", (f"alt+{number}",),
-            "Put a suggested question into the message of an empty chat.", when=When.EMPTY, listed=False,
+            "Put a suggested question into the message box of an empty chat.", when=When.EMPTY, listed=False,
         )
         for number in (1, 2, 3)
     ),
@@ -342,7 +342,7 @@ ACTIONS: Final = (
         Scope.MESSAGE, "Send", fixed=True,
     ),
     Action(
-        "message.command", "Run a command", ("/",), "At the start of a message, list the commands (! does too). Type // to send text that starts with /.",
+        "message.command", "Run a command", ("/",), "At the start of a message, list the commands (! works too). Type // to send text that starts with /.",
         Scope.MESSAGE, "Commands", fixed=True, bound=False,
     ),
     Action(
@@ -387,10 +387,10 @@ ACTIONS: Final = (
         Scope.FIND, "Previous", priority=True,
     ),
     Action("find.close", "Close", ("escape",), "Close the search bar.", Scope.FIND, "Close", priority=True, fixed=True),
-    Action("parameter.increase", "Increase", ("up",), "Go one step up.", Scope.PARAMETER, "Change"),
-    Action("parameter.decrease", "Decrease", ("down",), "Go one step down.", Scope.PARAMETER),
-    Action("parameter.increase_much", "Increase a lot", ("shift+up",), "Go ten steps up.", Scope.PARAMETER),
-    Action("parameter.decrease_much", "Decrease a lot", ("shift+down",), "Go ten steps down.", Scope.PARAMETER),
+    Action("parameter.increase", "Increase", ("up",), "Increase the value by one step.", Scope.PARAMETER, "Change"),
+    Action("parameter.decrease", "Decrease", ("down",), "Decrease the value by one step.", Scope.PARAMETER),
+    Action("parameter.increase_much", "Increase a lot", ("shift+up",), "Increase the value by ten steps.", Scope.PARAMETER),
+    Action("parameter.decrease_much", "Decrease a lot", ("shift+down",), "Decrease the value by ten steps.", Scope.PARAMETER),
     Action("parameter.reset", "Reset to the default", ("ctrl+r",), "Reset the parameter to its default.", Scope.PARAMETER, "Default"),
     Action(
         "parameter.next", "Next field", ("tab", "shift+tab"), "Go to the next field of the sidebar, or to the previous one.",
@@ -419,7 +419,7 @@ ACTIONS: Final = (
         "finder.to_list", "Go to the list", ("down",), "Go from the field to the list, where Del works too.",
         Scope.FINDER,
     ),
-    Action("finder.to_field", "Find", ("ctrl+f",), "Go from the list to the field; typing does so, too.", Scope.FINDER),
+    Action("finder.to_field", "Find", ("ctrl+f",), "Go from the list to the field; typing does this too.", Scope.FINDER),
     Action("chats.rename", "Rename", ("f2", "ctrl+r"), "Rename the chat.", Scope.CHATS),
     Action("chats.pin", "Pin", ("ctrl+b",), "Pin the chat to the top of the list, or unpin it.", Scope.CHATS),
     Action("chats.tag", "Edit tags", ("ctrl+g",), "Edit the tags of the chat.", Scope.CHATS),
@@ -428,7 +428,7 @@ ACTIONS: Final = (
     Action("chats.untrash", "Undo", ("f8", "ctrl+z"), "Restore the chat that was moved to the trash last.", Scope.CHATS),
     Action("chats.switch", "Show the trash", ("ctrl+t",), "Show the trash, or the chats again.", Scope.CHATS),
     Action(
-        "chats.empty", "Empty the trash", ("shift+delete",), "Delete everything in the trash for good; asks first.",
+        "chats.empty", "Empty the trash", ("shift+delete",), "Permanently delete everything in the trash; asks first.",
         Scope.CHATS,
     ),
     Action(
@@ -440,10 +440,10 @@ ACTIONS: Final = (
         Scope.MODELS,
     ),
     Action("models.favorite", "Pin", ("ctrl+b",), "Pin the model to the top of the list, or unpin it.", Scope.MODELS),
-    Action("models.sort", "Sort", ("ctrl+s",), "Sort the models on the Hub differently.", Scope.MODELS),
+    Action("models.sort", "Sort", ("ctrl+s",), "Change how the models on the Hub are sorted.", Scope.MODELS),
     Action("models.add_folder", "Add a folder", ("ctrl+n",), "Add a folder to look for models in.", Scope.MODELS),
     Action(
-        "models.remove", "Delete", ("delete",), "Delete the model from the cache, or forget its folder; asks first.",
+        "models.remove", "Delete", ("delete",), "Delete the model from the cache, or remove its folder from the list; asks first.",
         Scope.MODELS,
     ),
     Action(

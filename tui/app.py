@@ -316,7 +316,7 @@ class ChatApp(Appearance):
         # coroutines, whose errors come wrapped.
         cause = error.error if isinstance(error, WorkerFailed) else error
         if (self._exit or not self.is_running) and isinstance(cause, NoMatches):
-            _log.info("a widget was looked for while the app was left", exc_info=cause)
+            _log.info("a widget was looked up while the app was closing", exc_info=cause)
         else:
             super()._handle_exception(error)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from tui.console import Parser, complain
+from tui.console import Parser, complain, write_out
 from tui.conversation import Message, ReplyStats
 from tui.dataclass import dataclass
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
@@ -85,8 +85,8 @@ def parser() -> argparse.ArgumentParser:
             "chat-tui bench Qwen/Qwen3-4B --only none,4bit",
             "chat-tui bench demo --keep",
         ),
-        description="Measure how fast a model runs on this machine in each quantization that is available here; on a GPU also "
-        "compiled, on a CPU also with other data types and thread counts.",
+        description="Measure how fast a model runs on this machine in each quantization available here. On a GPU, compiled "
+        "decoding is measured too; on a CPU, other data types and thread counts.",
     )
     made.add_argument(
         "model",
@@ -247,7 +247,7 @@ def run(
     only = [name for name in given.only.split(",") if name]
     if unknown := [name for name in only if name not in QUANTIZATIONS]:
         complain(
-            f"chat-tui bench: There is no quantization {unknown[0]!r}. There are: {', '.join(QUANTIZATIONS)}."
+            f"chat-tui bench: There is no quantization {unknown[0]!r}. Choose from: {', '.join(QUANTIZATIONS)}."
         )
         return FAILED
     engine = (make_engine or _engine)(paths)
@@ -259,9 +259,9 @@ def run(
     except KeyboardInterrupt:
         _tell("stopped", end="\n")
         if measured:
-            print(table(measured), flush=True)
+            write_out(table(measured))
         return STOPPED
-    print(table(measured), flush=True)
+    write_out(table(measured))
     best = fastest(measured)
     if best is None:
         complain(f"chat-tui bench: {model} can't be measured.")
@@ -293,7 +293,7 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
     except UserError as error:
         complain(f"chat-tui bench: {error}")
         return FAILED
-    print(f"Saved: chat-tui will start with {sanitize_line(request.model)}, {choice.name}.")
+    write_out(f"Saved: chat-tui will start with {sanitize_line(request.model)}, {choice.name}.")
     return 0
 
 
@@ -351,5 +351,5 @@ def _wants(best: Measured, ask: Callable[[str], str]) -> bool:
     try:
         return ask(question).strip().lower() in ("y", "yes")
     except (EOFError, KeyboardInterrupt):
-        print()
+        _tell("", end="\n")
         return False

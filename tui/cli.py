@@ -14,7 +14,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from tui.console import complain, write_out
+from tui.console import (
+    OutputError,
+    ReaderGoneError,
+    complain,
+    discard_out,
+    flush_out,
+    write_out,
+)
 from tui.errors import UserError
 from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
@@ -50,27 +57,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `chat-tui`.
 
     Returns:
-        the exit code: 0; 1 when the app failed or a chat could not be saved; 2 when it could not start.
+        the exit code: 0; 1 when the app failed, a chat could not be saved or the output not be written; 2 when it could not start.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     is_subcommand = bool(given) and given[0] in SUBCOMMANDS
     name = f"chat-tui {given[0]}" if is_subcommand else "chat-tui"
 
     try:
-        if name == "chat-tui ask":
-            from tui.ask.command import run as answer
-
-            return answer(given[1:])
-        if is_subcommand:
-            from tui.subcommands import run
-
-            return run(given)
-        return _run(parse(given))
+        code = _run_subcommand(given) if is_subcommand else _run(parse(given))
+        flush_out()
+    except ReaderGoneError:
+        discard_out()
+        return 0
+    except OutputError as error:
+        discard_out()
+        complain(f"{name}: {error}")
+        return CRASHED
     except UserError as error:
         complain(f"{name}: {error}")
         return USAGE_ERROR
     except Exception as error:  # noqa: BLE001 - once a log is kept, nobody else would say anything of it
         return _unexpected(name, error)
+    return code
+
+
+def _run_subcommand(given: Sequence[str]) -> int:
+    if given[0] == "ask":
+        from tui.ask.command import run as answer
+
+        return answer(given[1:])
+    from tui.subcommands import run
+
+    return run(given)
 
 
 def _unexpected(name: str, error: Exception) -> int:
@@ -98,7 +116,7 @@ def _run(arguments: Arguments) -> int:
 
     paths = AppPaths.default()
     if arguments.log_path:
-        print(logs.log_path(paths.logs))
+        write_out(str(logs.log_path(paths.logs)))
         return 0
     if arguments.dry_run:
         return _dry_run(arguments, paths)

@@ -62,7 +62,7 @@ def parse_command(text: str) -> Command | None:
         found[1].lower().replace("_", "-"),
         (found[2] or "").strip(),
     )
-    literally = f"{2 * sign} sends the text as it is."
+    literally = f"To send it as text, start it with {2 * sign}."
     action = COMMANDS.get(name)
     if action is None:
         near = did_you_mean(name, COMMANDS, sign)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tui import __version__
-from tui.console import Parser
+from tui.console import Parser, PrintVersion
 from tui.dataclass import dataclass
 from tui.engine.quantization import QUANTIZATIONS
 from tui.engine.remote.address import is_server
@@ -62,7 +62,7 @@ OPTIONS: Final = (
     Option("save-folder", "chat.save_folder", "the folder that /save writes to"),
     Option("examples-path", "chat.examples", "a YAML file with examples for /example"),
     Option("dtype", "model.dtype", "the data type of the weights", aliases=("torch-dtype",)),
-    Option("device", "model.device", "auto, balanced, sequential, cpu, cuda, cuda:1, mps and so on"),
+    Option("device", "model.device", "where the model runs: auto, balanced, sequential, cpu, cuda, cuda:1, mps and so on"),
     Option("attn-implementation", "model.attention", "the attention implementation, such as sdpa"),
     Option("revision", "model.revision", "the branch, tag or commit of the model on the Hub", False, aliases=("model-revision",)),
     Option(
@@ -79,9 +79,9 @@ _SWITCHES: Final = {
 }
 _OWN_SWITCHES: Final = {
     "continue": "continue the newest chat",
-    "dry-run": "print, as JSON, the settings in effect and where each comes from, and exit",
-    "log-path": "print the path of the log file, and exit",
-    "version": "print the version, and exit",
+    "dry-run": "print the settings in effect and where each comes from as JSON, and exit",
+    "log-path": "print the path of the log file and exit",
+    "version": "print the version and exit",
 }
 SUBCOMMANDS: Final[Mapping[str, str]] = {
     "ask": "ask one question and print the reply",
@@ -204,7 +204,12 @@ def parser() -> OptionParser:
     add_settings(result)
     result.add_argument("--dry-run", action="store_true", help=_OWN_SWITCHES["dry-run"])
     result.add_argument("--log-path", action="store_true", help=_OWN_SWITCHES["log-path"])
-    result.add_argument("--version", action="version", version=f"chat-tui {__version__}")
+    result.add_argument(
+        "--version",
+        action=PrintVersion,
+        version=f"chat-tui {__version__}",
+        help=_OWN_SWITCHES["version"],
+    )
     result.add_argument("-m", "--model", **_NAMES_MODEL)
     result.add_argument("--base-url", default="", help=argparse.SUPPRESS)
     for name in _IGNORED:

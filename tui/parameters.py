@@ -313,7 +313,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
     for known in (
         _number(
             "temperature", "Temperature", float, 0.0, 100.0, 0.1, 0.7, SAMPLING,
-            "Randomness of the next token: 0 always picks the most likely token, higher values vary more. Above 2, the text becomes incoherent.",
+            "Randomness of the next token: 0 always picks the most likely token; higher values vary more. Above 2, the text becomes incoherent.",
             is_common=True,
             scale=(0.0, 2.0),
         ),
@@ -331,7 +331,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
         ),
         _switch(
             "do_sample", "Sample", SAMPLING,
-            "False always picks the most likely token, regardless of the temperature. Empty decides by the temperature.", blank="automatic",
+            "False always picks the most likely token, regardless of the temperature. If empty, the temperature decides.", blank="automatic",
         ),
         _number(
             "seed", "Seed", int, 0, 2**32 - 1, 1, None, SAMPLING,

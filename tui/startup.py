@@ -127,7 +127,7 @@ def load_request(
     notices = []
     if quantization not in QUANTIZATIONS:
         notices.append(
-            f"There is no quantization {quantization!r} (there are: {', '.join(QUANTIZATIONS)})."
+            f"There is no quantization {quantization!r} (choose from: {', '.join(QUANTIZATIONS)})."
         )
         quantization = "none"
     request = LoadRequest(

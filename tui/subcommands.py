@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from tui.conversation.formats import FORMATS, export_text
 from tui.engine.remote.address import is_server
 from tui.engine.remote.address import parse as parse_address
 from tui.engine.remote.servers import Server, server_of
-from tui.errors import UserError
 from tui.files import exists, is_file, is_folder, typed_path
 from tui.json_types import Json
 from tui.options import SUBCOMMANDS
@@ -55,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         the exit code: 0, or 2 with a sentence on stderr.
 
     Raises:
-        PathsError: the user has no home folder.
+        UserError: it can't be done.
     """
     name, *rest = arguments
     if name == "bench":
@@ -65,16 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     store = SessionStore(paths.sessions, paths.index)
     try:
         paths.ensure()
-        code = _COMMANDS[name](given, store)
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        complain(f"chat-tui {name}: {error}")
-        return FAILED
-    except BrokenPipeError:
-        # Whoever reads has had enough, as `head` has. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _COMMANDS[name](given, store)
     finally:
         store.close()
 
@@ -113,7 +102,7 @@ def import_parser() -> argparse.ArgumentParser:
             "chat-tui import ~/Downloads/export.zip",
             "chat-tui import ~/.lmstudio/conversations",
         ),
-        description="Import chats from files of other tools, ZIP archives and folders. Chats that were imported before are skipped.",
+        description="Import chats from files of other tools, ZIP archives and folders. Chats that are already imported are skipped.",
         epilog=f"The format is detected from the content of each file. Known formats: {labels}.",
     )
     parser.add_argument(
@@ -148,7 +137,7 @@ def _list(_given: argparse.Namespace, store: SessionStore) -> int:
         plural = " " if one.turns == 1 else "s"
         mark = f"  [{sanitize_line(one.problem, 80)}]" if one.problem else ""
         title = sanitize_line(one.title, 60)
-        print(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {title}{mark}")
+        write_out(f"{one.id}  {when}  {one.turns:>4} turn{plural}  {title}{mark}")
     return 0
 
 
@@ -162,7 +151,7 @@ def _export(given: argparse.Namespace, store: SessionStore) -> int:
     else:
         opened = store.load(whole_id(store, chat_id), lock=False)
     for problem in opened.problems:
-        print(sanitize_line(problem), file=sys.stderr)
+        complain(sanitize_line(problem))
     name = given.to or (format_for(given.output) if given.output else "markdown")
     if given.output is None:
         write_out(export_text([opened.conversation], EXPORTS[name]))
@@ -183,7 +172,7 @@ def _import(given: argparse.Namespace, store: SessionStore) -> int:
             _keep(source, tally, store)
     finally:
         # Also where a full disk ends it: what was imported until then is there.
-        print(tally.summary(), file=sys.stderr)
+        complain(tally.summary())
     return 0 if tally.is_whole else FAILED
 
 
@@ -201,9 +190,9 @@ def _keep(source: Source, tally: Tally, store: SessionStore) -> None:
         turns = len(chat.path)
         plural = " " if turns == 1 else "s"
         mark = "" if is_new else "  [already imported]"
-        print(f"{chat.id}  {turns:>4} turn{plural}  {_title(chat)}{mark}")
+        write_out(f"{chat.id}  {turns:>4} turn{plural}  {_title(chat)}{mark}")
     for problem in source.imported.problems:
-        print(f"{name}: {sanitize_line(problem)}", file=sys.stderr)
+        complain(f"{name}: {sanitize_line(problem)}")
 
 
 def _title(chat: Conversation) -> str:
@@ -228,7 +217,7 @@ def models_parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--server",
         metavar="NAME",
-        help="list the models of a server instead: its address, or its name in the configuration file",
+        help="list the models on a server instead: its address, or its name in the configuration file",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -174,3 +174,26 @@ async def test_a_task_that_is_waited_for_ends_with_what_came_of_the_load(tmp_pat
 )
 def test_short_names(model, name):
     assert short_name(model) == name
+
+
+async def test_a_quantization_chosen_without_a_model_holds_for_the_next_load(tmp_path):
+    async with desk(tmp_path) as one:
+        loader = one.core.loader
+        loader.requantize("8bit")
+        assert loader.quantization == "8bit"
+        one.engine.load_error = ModelLoadError("It is broken.")
+        loader.load(LoadRequest("good", "8bit"))
+        await settled(one)
+        loader.requantize("4bit")
+        assert loader.quantization == "4bit"
+        assert loader.wanted == LoadRequest("good", "4bit")
+        assert one.states[-1].quantization == "4bit"
+
+
+async def test_a_quantization_does_not_load_a_model_that_takes_none(tmp_path):
+    async with desk(tmp_path) as one:
+        one.engine.info = replace(one.engine.info, quantization_locked="It is quantized already.")
+        await one.load()
+        one.core.loader.requantize("8bit")
+        assert not one.core.loader.loading
+        assert one.core.settings.quantization == "8bit"

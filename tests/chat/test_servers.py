@@ -49,9 +49,13 @@ def test_a_named_server_has_its_key_from_the_environment():
         (
             ServerEntry("http://x", "K"),
             {},
-            "K is not set or holds no valid key, so requests to home are sent without a key",
+            "K is not set or doesn't contain a valid key, so requests to home are sent without a key",
         ),
-        (ServerEntry("http://x", "K"), {"K": "a\x1bb"}, "K is not set or holds no valid key"),
+        (
+            ServerEntry("http://x", "K"),
+            {"K": "a\x1bb"},
+            "K is not set or doesn't contain a valid key",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_server_is_said(entry, environment, said):

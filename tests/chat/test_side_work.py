@@ -48,11 +48,11 @@ async def begun(side: SideWork) -> None:
 
 async def test_what_is_written_comes_whole_and_is_named_while_it_lasts():
     async with at_work(ScriptedEngine(["A good title"])) as (side, changes):
-        written = await side.write(REQUEST, label="finding a title")
+        written = await side.write(REQUEST, label="generating a title")
         assert written.text == "A good title"
         assert written.is_whole
         assert not side.is_writing
-        assert changes == ["finding a title", ""]
+        assert changes == ["generating a title", ""]
 
 
 async def test_a_message_waits_for_what_blocks():

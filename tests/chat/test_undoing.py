@@ -90,7 +90,7 @@ class Clock:
 async def test_quick_changes_of_one_setting_are_one_step(tmp_path):
     async with desk(tmp_path) as one:
         settings, clock = one.core.settings, Clock()
-        undoing = Undoing(one.core.session, settings, clock=clock)
+        undoing = Undoing(one.core.session, settings, one.core.loader, clock=clock)
         settings.set({"temperature": 1.0})
 
         def change(value: float, name: str = "temperature") -> None:

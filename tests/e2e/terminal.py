@@ -165,19 +165,22 @@ class Terminal:
         return self.text
 
     def wait_until(self, happened: Callable[[], object], timeout_s: float = 30.0) -> None:
-        """Read on until something outside the screen is so, such as a file being there.
+        """Read on until something outside the screen is so, such as a file being there; also after the program has ended.
 
         Raises:
-            ScreenTimeoutError: it was not in time, or the program ended first.
+            ScreenTimeoutError: it was not in time, or the program ended while it was waited for.
         """
         deadline = time.monotonic() + timeout_s
+        was_running = self._process.isalive()
         while not happened():
             ended = not self._pump(0.05)
             if happened():
                 break
-            if ended or time.monotonic() > deadline:
+            if (ended and was_running) or time.monotonic() > deadline:
                 why = "the program ended" if ended else f"nothing after {timeout_s:.0f} s"
                 raise ScreenTimeoutError(f"waited for something outside: {why}\n{self.text}")
+            if ended:
+                time.sleep(0.05)
 
     # -- the end
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -68,3 +69,36 @@ def test_a_question_is_typed_and_ended_with_ctrl_d(ask):
         app.type("Why?\n\x04")
         app.wait_for("The sky.")
         assert server.replies_asked[-1].body["messages"][0]["content"].strip() == "Why?"
+
+
+_SGR = re.compile(rb"\x1b\[([0-9;]*)m")
+_REPLY = "# Sky\n\n**Blue** and `x`.\n\n- one\n\n```python\nx = 1\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_colored", "is_styled"),
+    [
+        ({"TERM": "xterm-256color"}, True, True),
+        ({"TERM": "vt100"}, False, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, False, False),
+        ({"TERM": ""}, False, False),
+    ],
+)
+def test_a_rendered_reply_uses_only_what_the_terminal_can_do(
+    environment, more, is_colored, is_styled
+):
+    with serving() as server:
+        server.told = Told(((_REPLY, False),))
+        env = {**environment, "CHAT_TUI_MODEL_NAME": server.url, "PYTHONPATH": str(ROOT), **more}
+        env.pop("COLORTERM", None)
+        app = Terminal([*ASK, "Why?", "--render", "--no-save"], env=env, columns=60, rows=20)
+        app.wait_for_exit()
+        written = bytes(app.raw)
+        assert "Blue and x." in app.text
+        assert "• one" in app.text
+        app.close()
+    numbers = {int(one) for found in _SGR.findall(written) for one in found.split(b";") if one}
+    assert any(one >= 30 for one in numbers) is is_colored
+    assert bool(numbers) is is_styled
+    assert is_styled or b"\x1b" not in written

@@ -165,7 +165,7 @@ def test_an_adapter_alone_is_told_where_it_can_be_named(tmp_path):
     inside = _incomplete({"a"}, 1, {"layers.0.q_proj.lora_A.weight"}, "m")
     for said in (refusal(tmp_path), inside.hint):
         assert "--adapter" not in said
-        assert "F2 (load with …), and enter the adapter there" in said
+        assert "F2 (Load with options), and enter the adapter there" in said
 
 
 BROKEN = {

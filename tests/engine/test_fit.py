@@ -393,7 +393,7 @@ def test_what_can_not_run_here_says_why_and_what_would_help(monkeypatch):
     import importlib.util
 
     assert availability("none", "cpu").ok
-    assert "does not run on mps" in availability("8bit", "mps").reason
+    assert "doesn't run on mps" in availability("8bit", "mps").reason
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     missing = availability("torchao-int8", "cpu")
     assert (missing.reason, missing.command) == ("needs the package torchao", "pip install torchao")

@@ -253,7 +253,7 @@ def test_a_broken_folder_is_refused_before_the_former_model_is_freed(
     ("options", "message"),
     [
         ({"quantization": "3bit"}, "isn't a valid quantization"),
-        ({"dtype": "int4"}, "isn't a valid dtype"),
+        ({"dtype": "int4"}, "isn't a valid data type"),
         ({"device": "cuda:7"}, "isn't available"),
         ({"device": "toaster"}, "isn't available"),
     ],

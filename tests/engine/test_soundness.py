@@ -153,15 +153,15 @@ def test_an_assistant_of_no_numbers_drafts_nothing_and_spoils_nothing(engine, tm
 @pytest.mark.parametrize(
     ("info", "hint"),
     [
-        ({"dtype": "float16"}, "Load it again with the dtype bfloat16 or float32."),
-        ({"dtype": "bfloat16"}, "Load it again with the dtype float32."),
+        ({"dtype": "float16"}, "Load it again with the data type bfloat16 or float32."),
+        ({"dtype": "bfloat16"}, "Load it again with the data type float32."),
         (
             {"dtype": "bfloat16", "quantization": "int4"},
-            "Load it again without a quantization or with the dtype float32.",
+            "Load it again without a quantization or with the data type float32.",
         ),
         (
             {"dtype": "float16", "quantization": "gptq", "quantization_locked": "it is"},
-            "Load it again with the dtype bfloat16 or float32.",
+            "Load it again with the data type bfloat16 or float32.",
         ),
         ({"dtype": "float32", "quantization": "int8"}, "Load it again without a quantization."),
     ],

@@ -235,7 +235,7 @@ async def test_another_quantization_loads_the_model_again(desk: Desk) -> None:
         screen.query_one("#quantization").value = "4bit"
         await until(pilot, lambda: len(engine.load_requests) == 2 and screen.model.ready)
         assert engine.load_requests[-1].quantization == "4bit"
-        assert "4bit" in shown(pilot)
+        assert "Quantization  4-bit nf4" in shown(pilot)
 
 
 async def test_escape_cancels_a_load(desk: Desk) -> None:
@@ -570,3 +570,19 @@ def test_a_screen_that_is_not_shown_yet_knows_its_state(desk: Desk) -> None:
     assert not screen.core.sender.must_wait
     assert screen.core.replies.stats == []
     assert screen.core.side.label == ""
+
+
+async def test_the_model_is_named_once_whether_the_settings_are_shown_or_not(desk: Desk):
+    async with desk.app(ScriptedEngine(["one"])).run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "Scripted-1B ▾" in shown(pilot))
+        await until(pilot, lambda: shown(pilot).count("Scripted-1B") == 1)
+        assert "● ready" in shown(pilot)
+        for width, named in ((80, "● Scripted-1B"), (120, "Scripted-1B ▾"), (200, "Scripted-1B ▾")):
+            await pilot.resize_terminal(width, 40)
+            await until(pilot, lambda named=named: named in shown(pilot))
+            await until(pilot, lambda: shown(pilot).count("Scripted-1B") == 1)
+        screen.do("sidebar.toggle")
+        screen.do("sidebar.toggle")
+        await until(pilot, lambda: "● Scripted-1B" in shown(pilot))
+        assert shown(pilot).count("Scripted-1B") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from textual import events
+from textual.widgets import Button, Label
 
 from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.screens.test_commanding import typed
@@ -68,7 +69,7 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
         screen = await ready(pilot)
         field(screen, "temperature").query_one(ValueInput).focus()
         await pilot.press(*"900")
-        words = "900 is not from 0 to 100. Still 0.7."
+        words = "900 is not from 0 to 100. In use: 0.7."
         await until(pilot, lambda: words in " ".join(sidebar(pilot).split()))
         await pilot.press("enter")
         assert screen.core.settings.parameters == {}
@@ -273,6 +274,15 @@ async def test_on_a_low_screen_the_setting_that_has_the_focus_is_shown(desk: Des
         await until(pilot, lambda: isinstance(screen.focused, ValueInput))
         await until(pilot, lambda: "Temperature" in shown(pilot))
         assert screen.view.sidebar.region.contains_region(screen.focused.region)
+
+
+async def test_the_sidebar_names_the_model_from_its_first_frame_on(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.do("sidebar.toggle")
+        await until(pilot, lambda: screen.query("#model"))
+        assert str(screen.query_one("#model", Button).label) == "Scripted-1B ▾"
+        assert "2,048 tokens" in str(screen.query_one("#model-note", Label).visual)
 
 
 async def test_nothing_moves_in_the_sidebar_when_a_value_is_changed(desk: Desk):

@@ -127,6 +127,11 @@ async def test_a_message_that_alone_is_too_long_is_never_cut(desk: Desk):
         await until(pilot, lambda: screen.composer.text == text)
         assert not screen.conversation.path
         assert screen.reply is None
+        # It is in the message box, so redo has nothing to add it from.
+        await pilot.press("f9")
+        await until(pilot, lambda: "There is nothing to redo." in shown(pilot))
+        assert not screen.conversation.path
+        assert screen.composer.text == text
 
 
 async def test_a_message_that_is_known_to_be_too_long_is_not_sent(desk: Desk):

@@ -98,3 +98,17 @@ async def test_what_the_app_itself_says_stays_when_the_screens_messages_go(desk:
         await pilot.press("a")
         await until(pilot, lambda: told(screen) == ["a theme is wrong"])
         await until(pilot, lambda: len(screen.query(Toast)) == 1)
+
+
+async def test_no_line_of_a_notification_is_hidden_however_its_words_wrap(desk: Desk):
+    async with desk.app().run_test(size=(80, 24), notifications=True) as pilot:
+        screen = await ready(pilot)
+
+        def stands_above(text: str) -> bool:
+            found = [one for one in screen.query(Toast) if text in str(one.render())]
+            return any(0 < one.region.bottom <= screen.composer.region.y for one in found)
+
+        for letters in range(68, 80):
+            text = "x" * (letters - 5) + " end."
+            screen.ui.tell(text, title="Title", severity="error")
+            await until(pilot, lambda text=text: stands_above(text))

@@ -174,7 +174,7 @@ async def test_the_sidebar_comes_and_goes_with_its_setting(desk: Desk):
 async def test_the_model_is_chosen_from_the_list_of_models(desk: Desk):
     async with settings_of(desk.app()) as (pilot, _, dialog):
         await find(pilot, dialog, "model.name")
-        assert line(pilot, "Press Enter to open the list of models.")
+        assert line(pilot, "Press Enter to open the model list.")
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "This setting has no default." in shown(pilot))
         await pilot.press("enter")
@@ -273,3 +273,10 @@ async def test_the_settings_screen_says_when_nothing_has_the_words(desk: Desk):
         await pilot.press("ctrl+u", *"theme")
         await until(pilot, lambda: "screen.theme" in shown(pilot))
         await until(pilot, lambda: "No setting matches." not in shown(pilot))
+
+
+async def test_a_property_of_the_model_has_the_room_of_its_missing_source(desk: Desk):
+    async with desk.app().run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f10")
+        await until(pilot, lambda: "bfloat16 on cpu, quantization none" in shown(pilot))

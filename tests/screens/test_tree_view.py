@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from rich.cells import cell_len
 
+from tests.screens.conftest import ROOMY, Desk, ready, shown
 from tests.screens.host import Host, screen_text, until
 from tui.conversation import Conversation, Generation, Status, Turn
 from tui.screens.branch_map import branch_from, map_rows
@@ -258,13 +259,12 @@ async def test_a_branch_is_folded_and_unfolded(chat):
         assert "I go on" in screen_text(pilot)
 
 
-async def test_an_empty_chat_says_so():
-    app = Host(TreeView(Conversation()))
-    async with app.run_test() as pilot:
-        assert "This chat has no turns yet." in screen_text(pilot)
-        await pilot.press("enter", "n", "left", "escape")
-        await pilot.pause()
-        assert app.result is None
+async def test_an_empty_chat_has_no_tree_and_says_so(desk: Desk):
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await pilot.press("f6")
+        await until(pilot, lambda: "This chat has no turns yet." in shown(pilot))
+        assert pilot.app.screen is screen
 
 
 async def test_thousands_of_turns_are_drawn_row_by_row():

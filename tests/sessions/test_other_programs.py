@@ -78,7 +78,7 @@ def test_an_appended_turn_goes_on_with_the_chat(store, folder, chat) -> None:
         ("user", "Thanks!"),
     ]
     assert loaded.problems == (
-        "Another program changed chat_history in this chat's file: 2 turns were added. Undo reverts that.",
+        "Another program changed chat_history in this chat's file: 2 turns were added. Undo takes that back.",
     )
     assert loaded.conversation.undo().path == chat.path
     assert chat.turns.items() <= loaded.conversation.turns.items()

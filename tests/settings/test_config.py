@@ -231,7 +231,7 @@ def test_servers_are_tables_with_names_of_the_users_own():
         ("servers = 3", "'3' is not a table of server names and addresses"),
         ('[servers]\nhome = "http://x"', "[servers.home] is not a table"),
         ('[servers."a b"]\nurl = "http://x"', "[servers.a b] is not a table with a plain name"),
-        ('[servers.home]\nurll = "http://x"', "has no 'urll'. Did you mean url?"),
+        ('[servers.home]\nurll = "http://x"', "'urll' is not a known key. Did you mean url?"),
         ("[servers.home]\nurl = 3", "'3' is not a string"),
         ('[servers.home]\ndialect = "x"', "'x' is not one of transformers, vllm"),
         ("[servers.home]\ncontext = -1", "'-1' is not a number from 0"),

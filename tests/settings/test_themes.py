@@ -152,7 +152,7 @@ def test_a_good_file_is_a_theme() -> None:
         (('"#aabbcc"', "7"), "not a color"),
         (('panel = "#222222"', ""), "`panel` is missing"),
         (("panel =", "pannel ="), "'pannel' is not known"),
-        (("[colors]", "[colorz]"), r"no table \[colors\]"),
+        (("[colors]", "[colorz]"), r"table \[colors\] is missing"),
         (("bold reverse", "$x; }"), "block-cursor-text-style"),
         (('"bold reverse"', '"#12"'), "not a style"),
         (('"bold reverse"', '"zzz"'), "not a style"),

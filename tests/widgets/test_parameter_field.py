@@ -36,13 +36,18 @@ async def test_what_is_refused_stays_with_the_reason_until_it_is_mended():
         await pilot.pause()
         assert app.input.value == "1.9x"
         assert app.field.has_class("-invalid")
-        assert "Still 0.5." in app.problem
+        assert app.problem == "'1.9x' is not a number.\nIn use: 0.5."
+        # Nothing but the message looks as if it were in force.
+        assert app.input.share is None
+        assert app.input.styles.text_style.strike
         assert app.field.value == 0.5
         app.input.focus()
         await pilot.press("end", "backspace", "tab")
         await pilot.pause()
         assert app.field.value == 1.9
         assert not app.field.has_class("-invalid")
+        assert app.input.share is not None
+        assert not app.input.styles.text_style.strike
 
 
 async def test_escape_takes_a_refused_value_back():

@@ -72,7 +72,7 @@ async def test_variants_are_counted_in_the_head() -> None:
 
 async def test_a_turn_out_of_the_context_says_so() -> None:
     head = (await rows_of(ShownTurn("a", "user", "Hi", in_context=False)))[0]
-    assert "out of the context" in head
+    assert "left out of the context" in head
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,9 @@ class _Run:
         if self._schema is None or info is None or info.capabilities.holds_schema:
             return
         hint = "Use another server." if info.server else "Install chat-tui[schema]."
-        self._notes.fail(f"{info.name} can't be held to a JSON Schema here. {hint}")
+        self._notes.fail(
+            f"Replies of {info.name} can't be constrained to a JSON Schema here. {hint}"
+        )
         raise AskError
 
     async def _print(
@@ -276,7 +278,7 @@ class _Run:
             case Status.COMPLETE:
                 return DONE
             case Status.TRUNCATED:
-                self._notes.tell(f"The reply was cut off: {reply.error or 'a limit is reached.'}")
+                self._notes.tell(f"The reply was cut off: {reply.error or 'a limit was reached.'}")
                 return CUT_OFF
             case Status.STOPPED:
                 # By a signal, or by a reader that has had enough.

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from tui.ask.options import Form
 from tui.ask.stdout import Stdout
+from tui.console import has_colors, obeys_sequences
 from tui.conversation import Generation, Status
 from tui.dataclass import dataclass
 from tui.engine.base import Event, ReasoningDelta, ReasoningFound, TextDelta
@@ -269,7 +270,8 @@ def _laid_out(text: str, *, is_terminal: bool) -> str:
 
     console = Console(
         file=io.StringIO(),
-        force_terminal=is_terminal,
+        force_terminal=is_terminal and obeys_sequences(),
+        no_color=True if is_terminal and not has_colors() else None,
         width=min(_MOST_COLUMNS, shutil.get_terminal_size().columns),
         highlight=False,
         emoji=False,

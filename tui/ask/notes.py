@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 from tui.actions import action
 from tui.chat.session import NOT_SAVED_YET
 from tui.chat.ui import Answer
+from tui.console import obeys_sequences
 from tui.engine.base import Progress
 from tui.sanitize import sanitize, sanitize_line
 
@@ -38,7 +39,8 @@ class Notes:
         self._last = ""
         self._waits_since_s = 0.0
         self._said_stages: set[str] = set()
-        self._can_overwrite = err is not None and err.isatty()
+        self._is_terminal = err is not None and err.isatty()
+        self._can_overwrite = self._is_terminal and obeys_sequences()
         self._tasks: set[asyncio.Task[object]] = set()
 
     def tell(
@@ -62,7 +64,7 @@ class Notes:
 
     def remark(self, text: str) -> None:
         """Write what is of use to a person only: nothing where stderr is no terminal."""
-        if self._can_overwrite:
+        if self._is_terminal:
             self.tell(text)
 
     def way(self, action_id: str) -> str:

@@ -91,7 +91,7 @@ class ContextRoom:
     ) -> OverflowPolicy | None:
         text = (
             f"The chat has {overflow.prompt_tokens:,} tokens, but the model's context is limited to {overflow.context_tokens:,}, "
-            "reply included. Turns that are left out stay in the chat, dimmed. Undo brings them back."
+            "including the reply. Turns that are left out stay in the chat, dimmed. Undo brings them back."
         )
         offered = [answer for answer in _ANSWERS if OverflowPolicy(answer.id) in ways]
         answer = await self._ui.ask(_TITLE, text, [_CANCEL_ANSWER, *offered])
@@ -136,7 +136,9 @@ class ContextRoom:
             written = await self._side.write(request, blocks=True, label=f"summarizing{place}")
             summary = written.text.strip()
             if not written.is_whole or not summary:
-                self._ui.tell("No summary was made, and nothing was left out.", severity="error")
+                self._ui.tell(
+                    "No summary was generated, and nothing was left out.", severity="error"
+                )
                 return False
         self._leave_out([turn for turn, _ in turns], summary)
         return True

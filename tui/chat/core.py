@@ -97,6 +97,6 @@ def make_core(
         drafts=drafts,
         sent=sent,
         sender=Sender(session, loader, replies, side, drafts, sent, ui),
-        undoing=Undoing(session, settings),
+        undoing=Undoing(session, settings, loader),
         ui=ui,
     )

@@ -201,10 +201,10 @@ class LiveReply:
         """Return which limit ended it; empty when that is not known."""
         most = self.context_tokens_at_most
         if most and stats.prompt_tokens and stats.prompt_tokens + stats.new_tokens >= most:
-            return f"the context of {most:,} tokens is full."
+            return f"the context of {most:,} tokens was full."
         limit = self.generation.parameters.get("max_new_tokens")
         if limit and stats.new_tokens >= int(limit):
-            return f"the limit of {int(limit):,} new tokens is reached."
+            return f"the limit of {int(limit):,} new tokens was reached."
         return ""
 
     def take_unsaved(self) -> tuple[str, str] | None:

@@ -99,7 +99,7 @@ class ModelLoader:
         """The quantization that is in force, or asked for."""
         if self.wanted is not None:
             return self.wanted.quantization
-        return self.info.quantization if self.info else "none"
+        return self.info.quantization if self.info else self._settings.quantization
 
     @property
     def assistant(self) -> str:
@@ -107,11 +107,23 @@ class ModelLoader:
         return self.wanted.assistant if self.wanted is not None else ""
 
     def requantized(self, quantization: str) -> LoadRequest | None:
-        """Return the request for the current model with another quantization; None without a model."""
-        if not self.model or not (self.info or self.loading):
+        """Return the request for the current model with another quantization; None without one that can have another."""
+        is_locked = self.info is not None and bool(
+            self.info.server or self.info.quantization_locked
+        )
+        if not self.model or not (self.info or self.loading) or is_locked:
             return None
         request = self.wanted or LoadRequest(self.model)
         return replace(request, model=self.model, quantization=quantization)
+
+    def requantize(self, quantization: str) -> None:
+        """Choose another quantization, and load the model with it; without one that can have another, it holds for the next."""
+        request = self.requantized(quantization)
+        if request is None and self.wanted is not None and self.info is None:
+            self.wanted = replace(self.wanted, quantization=quantization)
+        self._settings.set_quantization(quantization, remembers=request is None)
+        if request is not None:
+            self.load(request)
 
     # -- loading
 

@@ -21,7 +21,7 @@ SUMMARY_TOKENS: Final = 1000
 """Enough for 200 words, and for what a model thinks before them."""
 _ASK_FOR_TITLE: Final = "Give this conversation a title of at most six words. Answer with the title alone, without quotes."
 _ASK_FOR_SUMMARY: Final = (
-    "Summarize the conversation so far in at most 200 words, for somebody who has to carry it on. Keep names, numbers, "
+    "Summarize the conversation so far in at most 200 words, for someone who will continue it. Keep names, numbers, "
     "decisions and open questions. Answer with the summary alone."
 )
 

@@ -102,7 +102,7 @@ class Sender:
         elif outgoing.draft_key:
             self._drafts.put_in_front(outgoing.draft_key, outgoing)
             self._ui.tell(
-                "You opened another chat before your message was sent. It is kept as a draft in its own chat."
+                "You opened another chat before your message was sent. It is kept as a draft in the chat where you wrote it."
             )
         else:
             self.returned.emit(outgoing)
@@ -125,7 +125,7 @@ class Sender:
         if last is None or not is_newest or reply.sent[-1:] != (last[0],):
             return
         self._last = None
-        self._session.undo()
+        self._session.withdraw()
         self.returned.emit(last[1])
 
     def _reply_ended(self, reply: LiveReply) -> None:

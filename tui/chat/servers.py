@@ -85,7 +85,7 @@ class Servers:
             # It may be the key itself, which is not to be shown.
             return f"[servers.{name}]: key_env must be the name of an environment variable, not the key itself."
         if entry.key_env and not self._key(entry):
-            return f"[servers.{name}]: {entry.key_env} is not set or holds no valid key, so requests to {name} are sent without a key."
+            return f"[servers.{name}]: {entry.key_env} is not set or doesn't contain a valid key, so requests to {name} are sent without a key."
         if name not in [one.name for one in self.named()]:
             return f"[servers.{name}] has the same address as another server and is ignored."
         return ""

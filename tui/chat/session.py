@@ -151,6 +151,11 @@ class ChatSession:
         self._step(Conversation.undo)
         return label
 
+    def withdraw(self) -> None:
+        """Take the last change back for good, since its words are elsewhere now: redo does not bring it again."""
+        self.keep_prompt()
+        self._step(Conversation.withdraw)
+
     def redo(self) -> str:
         """Redo what was undone last; return what it is, empty where there is nothing."""
         self.keep_prompt()
@@ -278,8 +283,7 @@ class ChatSession:
     def _tell_of_file(self, *, was_remade: bool, kept: str) -> None:
         if was_remade:
             self._ui.tell(
-                "The folder with your chats was missing. It was created again with this chat in it; other chats that were "
-                "there are not.",
+                "The folder with your chats was missing. It was created again, but contains only this chat.",
                 severity="warning",
             )
         if kept:

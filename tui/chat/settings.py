@@ -62,6 +62,7 @@ class Held:
         system_prompt: its text.
         overflow: what happens when the chat no longer fits the context.
         speculation: how tokens are drafted.
+        quantization: what models are loaded with.
     """
 
     parameters: Mapping[str, Value]
@@ -70,6 +71,7 @@ class Held:
     system_prompt: str
     overflow: OverflowPolicy
     speculation: Speculation
+    quantization: str
 
 
 class ChatSettings:
@@ -219,10 +221,14 @@ class ChatSettings:
             self.system_prompt,
             self.overflow,
             self.speculation,
+            self.quantization,
         )
 
     def go_back(self, now: Held, before: Held) -> None:
-        """Undo a change that led from one state to another; what was set otherwise since then stays."""
+        """Undo a change that led from one state to another; what was set otherwise since then stays.
+
+        The quantization stays too: going back to it loads a model, which is the loader's.
+        """
         self._parameters = _gone_back(self._parameters, now.parameters, before.parameters)
         self._origins = _gone_back(self._origins, now.origins, before.origins)
         self._template = _gone_back(self._template, now.template, before.template)

@@ -1,7 +1,7 @@
 """Undo and redo over all that a chat is: its turns, which the chat itself keeps the history of, and what it is set to.
 
 A change of settings, from one value in the sidebar to a whole preset, is a step between two operations on the chat. Steps last as
-long as the chat is open.
+long as the chat is open. Which model is loaded, what the configuration file says and how the app looks are no settings of a chat.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
+from tui.chat.loader import ModelLoader
 from tui.chat.session import Change, Changed, ChatSession
 from tui.chat.settings import ChatSettings, Held
 from tui.dataclass import dataclass
@@ -47,6 +48,7 @@ class Undoing:
         self,
         session: ChatSession,
         settings: ChatSettings,
+        loader: ModelLoader,
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -55,14 +57,17 @@ class Undoing:
         Args:
             session: the open chat.
             settings: what it is set to.
+            loader: loads the model as it was, where its quantization was changed.
             clock: tells the time, in seconds, to find changes that belong together.
         """
         self._clock = clock
         self._session = session
         self._settings = settings
+        self._loader = loader
         self._undo: list[_Step] = []
         self._redo: list[_Step] = []
         self._is_stepping = False
+        self._is_in_step = False
         session.changed.listen(self._chat_changed)
 
     @contextmanager
@@ -74,8 +79,16 @@ class Undoing:
             setting: the name of the one setting that is changed. Quick changes of one setting, such as by a key that is held
                 down, are one step. Empty for a step of its own.
         """
+        if self._is_in_step:
+            # It is a part of that one.
+            yield
+            return
         before = self._settings.held()
-        yield
+        self._is_in_step = True
+        try:
+            yield
+        finally:
+            self._is_in_step = False
         after = self._settings.held()
         if after == before:
             return
@@ -108,7 +121,7 @@ class Undoing:
         while self._undo and self._depth <= self._undo[-1].depth:
             step = self._undo.pop()
             before = self._settings.held()
-            self._settings.go_back(step.after, step.before)
+            self._go_back(step.after, step.before)
             if self._settings.held() != before:
                 # Changing it again, even at once, is another step.
                 self._redo.append(replace(step, depth=self._depth, setting=""))
@@ -120,10 +133,15 @@ class Undoing:
         """Redo what was undone last; return what it is, empty where there is nothing."""
         if self._redo_is_next:
             step = self._redo.pop()
-            self._settings.go_back(step.before, step.after)
+            self._go_back(step.before, step.after)
             self._undo.append(step)
             return step.label
         return self._stepped(self._session.redo)
+
+    def _go_back(self, now: Held, before: Held) -> None:
+        self._settings.go_back(now, before)
+        if self._settings.quantization == now.quantization != before.quantization:
+            self._loader.requantize(before.quantization)
 
     @property
     def _depth(self) -> int:

@@ -354,6 +354,13 @@ class Conversation:
         history = History(self.history.undo[:-1], (*self.history.redo, inverse))
         return changed._with(history=history)  # noqa: SLF001 - the same class
 
+    def withdraw(self) -> Conversation:
+        """Return the chat before its newest operation, which can't be redone: its words have gone elsewhere."""
+        undone = self.undo()
+        if undone is self:
+            return self
+        return undone._with(history=History(undone.history.undo, self.history.redo))  # noqa: SLF001 - the same class
+
     def redo(self) -> Conversation:
         """Return the chat with the last undone operation redone, or the same chat if there is none."""
         if not self.history.redo:

@@ -311,7 +311,7 @@ class _Walk:
         if not parts and not patch.turns and not patch.selected:
             return ""
         what = ", ".join(parts) or "turns were moved"
-        undo = " Undo reverts that." if patch.turns or patch.selected or patch.fields else ""
+        undo = " Undo takes that back." if patch.turns or patch.selected or patch.fields else ""
         return f"Another program changed chat_history in this chat's file: {what}.{undo}"
 
 

@@ -26,7 +26,7 @@ class Foreign:
     hint: str = _HERE
 
 
-ADAPTER_HINT: Final = "In the list of models (F4), select its base model, press F2 (load with …), and enter the adapter there."
+ADAPTER_HINT: Final = "In the model list (F4), select its base model, press F2 (Load with options), and enter the adapter there."
 """What to do with an adapter alone: that dialog is the only place where one is named."""
 TRAINING: Final = Foreign(
     "files left by a training run but no weights", "Use the folder that the model was saved to."

@@ -46,7 +46,7 @@ def check(folder: Path, config: Mapping[str, Any], name: str) -> None:
     if is_mlx(config) and not (isinstance(stored, Mapping) and "quant_method" in stored):
         raise ModelLoadError(
             f"{name} is quantized for MLX, Apple's framework, which transformers can't read.",
-            "Choose an unquantized version of the model, or another quantization of it, such as a .gguf file.",
+            "Choose an unquantized version of the model, or one quantized differently, such as a .gguf file.",
         )
 
 

@@ -130,22 +130,22 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         Quantization(NONE, "none", 16, "Unquantized weights in 16 or 32 bits."),
         Quantization(
             INT8, "int8 weight-only (CPU)", 8,
-            "One scale per row, computed on load: linear layers in half the memory of bf16, with nearly the same answers, as fast or faster.",
+            "One scale per row, computed on load: linear layers in half the memory of bfloat16, with nearly the same replies, as fast or faster.",
             _own_int8, devices=("cpu",),
         ),
         Quantization(
             INT4, "int4 weight-only (CPU)", 4,
-            "One scale and offset per 32 weights, computed on load: the least memory, somewhat different answers, often the fastest.",
+            "One scale and offset per 32 weights, computed on load: the least memory, somewhat different replies, often the fastest.",
             _own_int4, devices=("cpu",),
         ),
         Quantization(
             "8bit", "8-bit (bitsandbytes)", 8,
-            "LLM.int8(): about 60% of the memory of bf16, and usually slower.",
+            "LLM.int8(): about 60% of the memory of bfloat16, and usually slower.",
             _int8_rows, "bitsandbytes", ("cuda", "xpu", "cpu"),
         ),
         Quantization(
             "4bit", "4-bit nf4 (bitsandbytes)", 4,
-            "NF4 with double quantization: about 40% of the memory of bf16 for a small model, less for a large one.",
+            "NF4 with double quantization: about 40% of the memory of bfloat16 for a small model, less for a large one.",
             _bnb_4bit, "bitsandbytes", ("cuda", "xpu", "cpu"), _bnb_4bit_odd,
         ),
         Quantization(
@@ -155,12 +155,12 @@ QUANTIZATIONS: Final[Mapping[str, Quantization]] = {
         ),
         Quantization(
             "torchao-int8", "int8 weight-only (torchao)", 8,
-            "One scale per row: the same memory as 8-bit, and nearly the same answers as bf16.",
+            "One scale per row: the same memory as 8-bit, and nearly the same replies as bfloat16.",
             _torchao_int8, "torchao",
         ),
         Quantization(
             "torchao-int4", "int4 weight-only (torchao)", 4,
-            "One scale per 32 weights: the same memory as 4-bit; on a CPU also faster than bf16.",
+            "One scale per 32 weights: the same memory as 4-bit; on a CPU, also faster than bfloat16.",
             _torchao_int4, "torchao", ("cuda", "xpu", "cpu"), tiles={"cuda": (8, 1024)},
         ),
     )
@@ -198,7 +198,7 @@ def availability(name: str, device: str) -> Availability:
     entry = QUANTIZATIONS[name]
     kind = device.partition(":")[0]
     if kind and kind not in entry.devices:
-        return Availability(f"{entry.label} does not run on {kind}")
+        return Availability(f"doesn't run on {kind}")
     if entry.package and not _is_installed(entry.package):
         return Availability(f"needs the package {entry.package}", f"pip install {entry.package}")
     return Availability()

@@ -52,7 +52,7 @@ class _Job:
     id: JobId
     run: Callable[[_Job], Event]
     when_cancelled: Callable[[], Event] | None
-    """Its end event when it was cancelled before it started or raised `Cancelled`; None if it can't be cancelled."""
+    """Its end event when it was cancelled before it started or raised `Cancelled`; None if it can't be canceled."""
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -247,8 +247,8 @@ class EngineWorker:
         except Cancelled as error:
             if job.when_cancelled is not None:
                 return job.when_cancelled()
-            failures.log(_log, logging.ERROR, f"job {job.id} can't be cancelled", error)
-            return self._failed("The job was cancelled.", "")
+            failures.log(_log, logging.ERROR, f"job {job.id} can't be canceled", error)
+            return self._failed("The job was canceled.", "")
         except EngineError as error:
             failures.log(_log, logging.WARNING, f"job {job.id} failed", error)
             return self._explained(error)

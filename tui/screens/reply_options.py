@@ -24,7 +24,7 @@ from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
 from tui.widgets.bindings import key_name
 from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
-from tui.widgets.parameter_field import Defaults, ParameterField
+from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class ReplyOptions(FormDialog[ChosenOptions]):
             placeholder = (
                 f"The reply starts with this text, and the model continues it{self._newline_key()}"
             )
-            refused = f"{self._defaults.server} can't start a reply with given words."
+            refused = f"{self._defaults.server} can't start a reply with given text."
             start = TextField(
                 self._start_text if continues else "",
                 placeholder=placeholder if continues else sanitize_line(refused),
@@ -186,8 +186,9 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         event.stop()
 
     def action_accept(self) -> None:
-        """Return the options; stay open if a field has an invalid value."""
-        if self.query("ParameterField.-invalid"):
+        """Return the options; if a field has an invalid value, go there instead."""
+        for invalid in self.query("ParameterField.-invalid"):
+            self.set_focus(invalid.query_one(ValueInput))
             return
         typed = self.query_one("#model", Input).value.strip()
         listed = (one.model for one in self._models if sanitize_line(one.model) == typed)

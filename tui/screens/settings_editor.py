@@ -153,12 +153,12 @@ class SettingsEditor:
         return "none" if key == "model.quantization" else SETTINGS[key].default
 
     def _have(self, key: str, value: Json) -> None:
-        if key.startswith(GENERATION):
-            name = key.removeprefix(GENERATION)
-            with self._core.undoing.step(parameter(name).label):
+        with self._core.undoing.step(SETTINGS[key].title):
+            if key.startswith(GENERATION):
+                name = key.removeprefix(GENERATION)
                 self._core.settings.set({name: parameter(name).check(value)})
-        elif (put := self._put.get(key)) is not None:
-            put(self._without(key) if value is None else value)
+            elif (put := self._put.get(key)) is not None:
+                put(self._without(key) if value is None else value)
 
     async def _write(self, key: str, value: Json) -> str:
         await asyncio.to_thread(self._preferences.write, {key: value})

@@ -170,7 +170,8 @@ class SettingsScreen(ListDialog[None]):
         is_slim = self.has_class("-slim")
         title, source = _TITLE_CELLS - 4 * is_slim, _SOURCE_CELLS - 2 * is_slim
         width = self.query_one(OptionList).size.width - _AROUND
-        value = max(8, width - title - source - 2)
+        # A property of the model comes from nowhere, so it has that room too.
+        value = max(8, width - title - (source + 2 if row.source else 1))
         is_dim = row.refusal or (row.setting is not None and not row.is_set)
         style = "$text-muted" if is_dim else "bold" if row.is_set else ""
         return Content.assemble(
@@ -227,7 +228,7 @@ class SettingsScreen(ListDialog[None]):
 
     def _destination(self, row: Row) -> str:
         if row.setting is not None and row.setting.key == "model.name":
-            return "Press Enter to open the list of models."
+            return "Press Enter to open the model list."
         file = self._editor.file or "the configuration file"
         match row.keeper:
             case Keeper.CHAT:

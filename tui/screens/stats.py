@@ -137,7 +137,7 @@ class StatsScreen(ReadingDialog[None]):
     def _figures(self) -> ComposeResult:
         newest = (self._session or self._chat)[-1:]
         with Grid(id="figures"):
-            for heading in ("", "last reply", "this chat", "since the start"):
+            for heading in ("", "last reply", "this chat", "since app start"):
                 yield Label(heading, classes="heading")
             for row in rows((newest, self._chat, self._session)):
                 yield Label(row.name, classes="name")

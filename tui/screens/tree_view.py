@@ -78,8 +78,6 @@ class TreeView(ReadingDialog[str]):
             with Horizontal(id="map"):
                 yield TurnTree(self._conversation, self._cursor)
                 yield LongText(mark=_HEADING)
-            if not count:
-                yield Label("This chat has no turns yet.", classes="note")
             yield KeyHints(
                 [
                     Hint("Enter", "go there", "jump"),

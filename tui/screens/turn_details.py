@@ -39,7 +39,7 @@ _STATUSES: Final = {
     Status.STOPPED: "stopped",
     Status.TRUNCATED: "cut off at the limit of new tokens, or at the end of the context",
     Status.FAILED: "failed",
-    Status.INTERRUPTED: "interrupted while it was written",
+    Status.INTERRUPTED: "interrupted while being written",
 }
 _REASONS: Final = {
     Status.TRUNCATED: "cut off because",

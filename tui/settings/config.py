@@ -211,7 +211,7 @@ def explain(values: Mapping[str, Json], origins: Mapping[str, str]) -> str:
 
     What a file sets stands in it as it is; all other keys are commented out, so that the text is a file to begin with.
     """
-    lines = ["# chat-tui settings. Lines that start with # show the defaults."]
+    lines = ["# chat-tui settings. To set a value, remove the # before it."]
     for section, meaning in SECTIONS.items():
         lines += ["", f"# {meaning}", f"[{section}]"]
         for setting in settings_of(section):

@@ -69,7 +69,7 @@ def parse_preset(name: str, text: str) -> Preset:
     for key in document:
         if key not in _KEYS:
             raise PresetError(
-                f"Preset {name}: there is no {key[:40]!r} in a preset.", did_you_mean(key, _KEYS)
+                f"Preset {name}: {key[:40]!r} is not a known key.", did_you_mean(key, _KEYS)
             )
     for key in ("model", "quantization", "system_prompt"):
         if not isinstance(document.get(key, ""), str):
@@ -147,7 +147,11 @@ class Library:
         if given.suffix == ".toml" and is_file(given):
             return read_preset_file(given)
         known = self.preset_names()
-        listed = f"There are: {', '.join(known)}." if known else "Save one with /preset-save NAME."
+        listed = (
+            f"Available presets: {', '.join(known)}."
+            if known
+            else "Save one with /preset-save NAME."
+        )
         raise PresetError(f"There is no preset {name[:60]!r}.", did_you_mean(name, known) or listed)
 
     def prompt(self, name: str) -> str:

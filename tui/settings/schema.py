@@ -167,7 +167,9 @@ class Setting:
         known = {one.name: _setting(f"{key}.{one.name}", one) for one in fields(self.entry or Values)}  # fmt: skip
         for one in table:
             if one not in known:
-                raise self._refused(f"[{key}] has no {one[:40]!r}.", did_you_mean(one, known))
+                raise self._refused(
+                    f"[{key}]: {one[:40]!r} is not a known key.", did_you_mean(one, known)
+                )
         return {one: known[one].check(given) for one, given in table.items()}
 
     def _is_allowed(self, value: Any) -> bool:

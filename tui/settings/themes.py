@@ -90,7 +90,7 @@ def parse_theme(text: str) -> ThemeColors:
     if not isinstance(dark, bool):
         raise ThemeError("`dark` must be true or false.")
     if not isinstance(colors, dict):
-        raise ThemeError("There is no table [colors].")
+        raise ThemeError("The table [colors] is missing.")
     if not isinstance(variables, dict):
         raise ThemeError("`variables` must be a table.")
     _refuse_unknown(document, ("name", "dark", "colors", "variables"), "the file")
@@ -167,7 +167,7 @@ def user_themes(folder: Path) -> tuple[tuple[ThemeColors, ...], tuple[str, ...]]
             continue
         if theme.name in themes:
             problems.append(
-                f"Theme {path.name} is not used: there is another one named {theme.name!r}."
+                f"Theme {path.name} is not used: another theme is also named {theme.name!r}."
             )
         else:
             themes[theme.name] = theme

@@ -57,10 +57,10 @@ class ModelSection:
     attention: str = setting("", "Attention", "The attention implementation, such as sdpa or eager. Empty picks the best one for this machine.", blank="auto")
     double_quant: bool = setting(True, "Double quantization", "Quantize the scales of 4-bit weights too.")
     kernels: bool = setting(True, "Fast CPU kernels", "On a CPU, use chat-tui's own linear layers and attention where they are faster than PyTorch's.")
-    compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU. The first load of a model takes a minute or two longer, later loads a few seconds. On a CPU, chat-tui's own kernels are faster.")
+    compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU. The first load of a model takes a minute or two longer; later loads, a few seconds. On a CPU, chat-tui's own kernels are faster.")
     threads: int = setting(0, "CPU threads", "The number of threads to compute with on a CPU; 0 uses one per core.", blank="one per core", minimum=0, maximum=1024)
     compute_dtype: str = setting("auto", "4-bit compute type", "The data type to compute with when weights have 4 bits.", choices=_DTYPES)
-    process: bool = setting(True, "Separate process", "Run the engine in a separate process, so that a crash in it costs the model and not the chat.")
+    process: bool = setting(True, "Separate process", "Run the engine in a separate process, so that a crash ends only the engine, not the app.")
     max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices and sizes", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
 
 
@@ -88,11 +88,11 @@ class ScreenSection:
     """How the app looks."""
 
     theme: str = setting("", "Theme", "The color theme. Empty keeps the last used one.", blank="last used")
-    sidebar: bool = setting(True, "Sidebar", "Show the sidebar where there is room for it.")
+    sidebar: bool = setting(True, "Sidebar", "Show the sidebar if there is room for it.")
     reduced_motion: bool = setting(False, "Reduced motion", "Turn off animations and the blinking cursor.")
     plain: bool = setting(False, "Plain screen", "Draw no lines and keep everything in one column, for screen readers.")
     ascii: bool = setting(False, "ASCII only", "Draw lines and symbols in ASCII. Terminals without UTF-8 always use ASCII.")
-    title: bool = setting(True, "Terminal title", "Show the title of the chat as the title of the terminal.")
+    title: bool = setting(True, "Terminal title", "Show the chat's title in the title of the terminal.")
     tour: bool = setting(True, "First-start tips", "Show a few tips at the first start.")
 
 
@@ -100,7 +100,7 @@ class ScreenSection:
 class ComposerSection:
     """The box that messages are written in."""
 
-    fold_lines: int = setting(40, "Fold long pastes", "Attach a paste with more lines than this instead of inserting it; 0 turns this off.", blank="never", minimum=0, maximum=100_000)
+    fold_lines: int = setting(40, "Attach long pastes", "Attach a paste with more lines than this instead of inserting it; 0 turns this off.", blank="never", minimum=0, maximum=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Values:
     composer: ComposerSection = field(default_factory=ComposerSection, metadata={"group": "Input"})
     alerts: AlertsSection = field(default_factory=AlertsSection, metadata={"group": "Alerts"})
     presets: Mapping[str, str] = table("Presets by model", "The preset to apply when a model is loaded.", group="Model", keys="models and presets", example='"org/model" = "careful"', about="The preset to apply for each model.")
-    servers: Mapping[str, ServerEntry] = table("Servers", "Servers under names of your choice, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="server names and addresses", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models you use.", group="Model", entry=ServerEntry)
+    servers: Mapping[str, ServerEntry] = table("Servers", "Named servers, each a table [servers.NAME] with url and, if needed, key_env, dialect and context.", keys="server names and addresses", example='home = { url = "http://localhost:8000", key_env = "HOME_KEY" }', about="Servers whose models you use.", group="Model", entry=ServerEntry)
     ask: AskSection = field(default_factory=AskSection, metadata={"group": "Command line"})
     keys: KeysSection = field(default_factory=KeysSection, metadata={"group": "Input"})
 # fmt: on

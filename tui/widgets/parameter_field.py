@@ -199,6 +199,8 @@ class ParameterField(Widget):
         & .problem { display: none; color: $text-error; width: 1fr; height: auto; padding-left: 2; }
         &.-changed .name { text-style: bold; color: $text-primary; }
         &.-invalid .problem { display: block; }
+        &.-invalid ValueInput { color: $text-error; }
+        &.-invalid ValueInput:blur { text-style: strike; }
         &.-refused .name { color: $text-disabled; text-style: none; }
     }
     """
@@ -290,7 +292,8 @@ class ParameterField(Widget):
 
     def _show_bar(self) -> None:
         holds = self.value if self.value is not None else self._defaults.value(self.parameter)
-        has_effect = not self._defaults.refusal(self.parameter)
+        # A bar behind a rejected value would be that of another.
+        has_effect = not (self._defaults.refusal(self.parameter) or self.has_class("-invalid"))
         self.query_one(ValueInput).share = self.parameter.share(holds) if has_effect else None
 
     @on(Input.Changed)
@@ -299,7 +302,8 @@ class ParameterField(Widget):
         try:
             value = self.parameter.parse(event.value)
         except ParameterError as error:
-            self._show(f"{error} {self._kept()}")
+            why = str(error).removeprefix(f"{self.parameter.label}: ")
+            self._show(f"{why}\n{self._in_use()}")
             return
         self._show(None, is_set=self._is_changed(value))
 
@@ -317,10 +321,10 @@ class ParameterField(Widget):
         self.query_one(ValueInput).value = ""
         self.enter()
 
-    def _kept(self) -> str:
+    def _in_use(self) -> str:
         if self.value is None:
-            return f"Still {self._defaults.text(self.parameter)}."
-        return f"Still {self._shown(self.value) or self.parameter.blank}."
+            return f"In use: {self._defaults.text(self.parameter)}."
+        return f"In use: {self._shown(self.value) or self.parameter.blank}."
 
     @on(ValueInput.Stepped)
     def _stepped(self, event: ValueInput.Stepped) -> None:
@@ -337,8 +341,8 @@ class ParameterField(Widget):
         self.enter()
 
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
-        """Enter the typed value. A rejected value stays in the field, with the reason, until it is corrected, or
-        Escape takes it back.
+        """Enter the typed value. A rejected value stays in the field, struck out, with the reason and the value in use, until
+        it is corrected, or Escape takes it back.
         """
         self.enter()
 

@@ -39,7 +39,7 @@ from tui.widgets.switch_field import SwitchField
 _POLICIES: Final = {
     OverflowPolicy.ASK: "stop and ask",
     OverflowPolicy.DROP_OLDEST: "leave out the oldest turns",
-    OverflowPolicy.KEEP_ENDS: "keep the first and the last",
+    OverflowPolicy.KEEP_ENDS: "keep first and last turns",
     OverflowPolicy.SUMMARIZE: "summarize the oldest turns",
 }
 
@@ -141,6 +141,8 @@ class Sidebar(VerticalScroll):
         self._parameters = dict(parameters or {})
         self._overflow = overflow
         self._speculation = speculation
+        self._model = self._facts = ""
+        """The name of the model, and how it is loaded."""
         self._measured: Mapping[str, tuple[int, float]] = {}
         self._switches: tuple[tuple[TemplateSwitch, ...], dict[str, Json]] = ((), {})
         self._is_begun = False
@@ -196,8 +198,8 @@ class Sidebar(VerticalScroll):
 
     def _groups(self) -> Iterator[Widget]:
         yield Vertical(
-            SettingRow("", Button("none", id="model", compact=True), id="model-row"),
-            Label("", id="model-note", markup=False),
+            SettingRow("", Button(_named(self._model), id="model", compact=True), id="model-row"),
+            Label(self._facts, id="model-note", markup=False),
             SettingRow(
                 "Quantization",
                 Select(
@@ -251,17 +253,16 @@ class Sidebar(VerticalScroll):
 
     def show_model(self, name: str, info: ModelInfo | None) -> None:
         """Show the loaded or requested model, and its defaults."""
+        self._model, self._facts = name, _facts(info)
         self.when_filled("model", partial(self._show_model, name, info))
 
     def _show_model(self, name: str, info: ModelInfo | None) -> None:
-        self.query_one("#model", Button).label = Content(f"{sanitize_line(name) or 'choose…'} ▾")
-        facts, explanation = "", "The model that replies. Press Enter to choose another."
+        self.query_one("#model", Button).label = _named(name)
+        explanation = "The model that replies. Press Enter to choose another."
         if info is not None:
-            limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
-            facts = " · ".join(filter(None, (info.dtype, info.device, limit)))
             said = (explanation, info.quantization_locked, *info.notes)
             explanation = "\n".join(filter(None, said))
-        self.query_one("#model-note", Label).update(sanitize_line(facts))
+        self.query_one("#model-note", Label).update(_facts(info))
         self._say("model-row", explanation)
         for group in self.query(ParameterGroup):
             group.show_defaults(Defaults.of(info))
@@ -465,3 +466,16 @@ class Sidebar(VerticalScroll):
         if text != sanitize(self._system_prompt):
             self._system_prompt = text
             self.post_message(self.SystemPromptChanged(text))
+
+
+def _named(model: str) -> Content:
+    """Return the label of the button that chooses a model."""
+    return Content(f"{sanitize_line(model) or 'choose…'} ▾")
+
+
+def _facts(info: ModelInfo | None) -> str:
+    """Return how a model is loaded, and its context."""
+    if info is None:
+        return ""
+    limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
+    return sanitize_line(" · ".join(filter(None, (info.dtype, info.device, limit))))

@@ -80,6 +80,7 @@ class StatusValues:
     """All values in the status bar.
 
     Attributes:
+        model, detail: its name, and how it is loaded; empty where they are shown elsewhere.
         context_used, context_total: tokens; a total of 0 means unknown.
         tokens_per_s, ttft_s: of the newest reply; 0 means unknown.
         speeds: for intervals of equal length, in tokens per second, oldest first; empty means unknown.
@@ -173,7 +174,8 @@ class StatusBar(Widget):
         values = self.values
         sign, style = _SIGNS[values.state]
         name = sanitize_line(values.model, 40)
-        state = "" if values.state is ModelState.READY else f" {values.state.value}"
+        is_plain = bool(name) and values.state is ModelState.READY
+        state = "" if is_plain else f" {values.state.value}"
         return Content.assemble(
             (sign, style),
             " ",

@@ -21,11 +21,11 @@ _ENDINGS: Final = {
     Status.STOPPED: ("status-quiet", "■ Stopped by you. What was written is kept."),
     Status.TRUNCATED: (
         "status-warning",
-        "… Cut off: the limit of new tokens or the context was reached.",
+        "… Cut off: the limit of new tokens or the end of the context was reached.",
     ),
     Status.INTERRUPTED: (
         "status-warning",
-        "⚠ Interrupted: the app ended while this was being written.",
+        "⚠ Interrupted: the app closed while this was being written.",
     ),
 }
 
@@ -53,7 +53,7 @@ def head_line(turn: ShownTurn, width: int, caption: str, *, is_degraded: bool) -
     if turn.change:
         spans.append(Span(f"  ⇄ {sanitize_line(turn.change, 60)}", "status-warning"))
     if not turn.in_context:
-        spans.append(Span("  out of the context", "status-quiet"))
+        spans.append(Span("  left out of the context", "status-quiet"))
     if is_degraded:
         spans.append(Span("  ⚠ partly unformatted", "status-warning"))
     used = sum(cell_len(span.text) for span in spans)

@@ -97,16 +97,16 @@ def test_what_the_engine_prints_is_no_answer(engine):
     [
         ("segfault", "it crashed (SIGSEGV)"),
         ("abort", "it crashed (SIGABRT)"),
-        ("exit", "it ended by itself (status 3)"),
+        ("exit", "it exited unexpectedly (status 3)"),
         ("kill", "it was killed"),
-        ("garbage", "can't be understood"),
-        ("nonsense", "can't be understood"),
+        ("garbage", "it sent invalid data"),
+        ("nonsense", "it sent invalid data"),
     ],
 )
 def test_a_fall_in_a_reply_costs_the_model_and_nothing_else(engine, fall, said):
     load(engine, "scripted")
     heard = Heard()
-    with pytest.raises(GenerationError, match=r"ended in the middle") as caught:
+    with pytest.raises(GenerationError, match=r"stopped in the middle") as caught:
         engine.generate(GenerateRequest(chat(f"one {fall}")), heard.events.append, never)
     assert said in str(caught.value)
     assert engine.loaded is None
@@ -118,7 +118,7 @@ def test_a_fall_in_a_reply_costs_the_model_and_nothing_else(engine, fall, said):
 
 @pytest.mark.parametrize("fall", ["segfault", "kill", "exit"])
 def test_a_fall_while_loading(engine, fall):
-    with pytest.raises(ModelLoadError, match="ended while it loaded"):
+    with pytest.raises(ModelLoadError, match="stopped while loading"):
         load(engine, fall)
     assert load(engine, "scripted").name == "Scripted-1B"
 
@@ -166,7 +166,7 @@ def test_a_hang_is_noticed(engine, monkeypatch):
     monkeypatch.setattr(process_engine, "_PING_S", 0.1)
     pid = engine.pid
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(GenerationError, match="did not answer"):
+    with pytest.raises(GenerationError, match="stopped responding"):
         reply(engine)
     wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 

@@ -171,7 +171,7 @@ class HubClient:
             with self._opened("GET", address, wanted, patience) as answer:
                 skipped = 0 if answer.status_code == PARTIAL_CONTENT else start
                 if not skipped and range_start(answer.headers) not in (start, None):
-                    raise bad_answer("it sent a different part of a file than the one requested")
+                    raise bad_answer("it sent a different part of the file than was requested")
                 return self._body(answer, skipped + limit_bytes, cut=True)[skipped:]
 
         return self.again(lambda: self._in_time(ask, patience), patience)

@@ -166,7 +166,7 @@ class Fetch:
             self._restart(growing)
             if answer.status_code == PARTIAL_CONTENT:
                 raise ConnectionError(
-                    f"the server sent a different part of {file.name} than the one requested"
+                    f"the server sent a different part of {file.name} than was requested"
                 )
         growing.etag = etag_of(answer.headers.get("etag", ""))
         pace = _Pace(self._client.limits.pace_bytes, self._client.limits.pace_s)

@@ -155,7 +155,7 @@ def no_model(repo_id: str, names: Iterable[str] = ()) -> ModelLoadError:
     if ggufs:
         return ModelLoadError(
             f"{repo_id} contains only GGUF files ({len(ggufs)}), and none of them is on this machine.",
-            f"Download the file you want (for example with: hf download {repo_id} FILE.gguf). It then appears in the list of models.",
+            f"Download the file you want (for example with: hf download {repo_id} FILE.gguf). It then appears in the model list.",
         )
     return ModelLoadError(
         f"{repo_id} has no folder with both config.json and weights, so transformers can't load it.",

@@ -148,7 +148,7 @@ def check_library() -> None:
         culprits = [one for one in named if repr(os.environ[one]) in text]
         raise ModelLoadError(
             f"huggingface_hub can't be used ({text}).",
-            f"Correct {culprits[0]}, or unset it." if culprits else "Install chat-tui again.",
+            f"Correct {culprits[0]}, or unset it." if culprits else "Reinstall chat-tui.",
         ) from error
 
 

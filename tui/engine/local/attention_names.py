@@ -41,7 +41,7 @@ def check(named: str, device: str) -> None:
     available: Any = getattr(import_utils, f"is_flash_attn_{named[-1]}_available", None)
     if not device.startswith("cuda") or available is None or not available():
         raise ModelLoadError(
-            f"The attention implementation {shown} requires its own package and an Nvidia GPU, so it can't run on this machine.",
+            f"The attention implementation {shown} requires its own package and an NVIDIA GPU, so it can't run on this machine.",
             _HINT,
         )
 

@@ -139,7 +139,7 @@ def _check_room(folder: Path, whole: Whole) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ModelLoadError(
-            f"Unpacking this GGUF file takes {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free.",
+            f"Unpacking this GGUF file takes {needed / 1e9:.1f} GB in {folder}, but only {free / 1e9:.1f} GB is free there.",
             "Free some space there.",
         )
 

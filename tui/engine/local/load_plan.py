@@ -81,7 +81,7 @@ def _in_float32(plan: Plan, error: BaseException, request: LoadRequest, name: st
     shown = str(plan.dtype).removeprefix("torch.")
     if request.dtype != _AUTO:
         raise ModelLoadError(
-            f"The code of {name} doesn't support {shown}.", "Choose the dtype float32, or auto."
+            f"The code of {name} doesn't support {shown}.", "Choose the data type float32, or auto."
         ) from error
     note = f"Converted to float32, which doubles the memory: the code of this model doesn't support {shown}."
     return replace(plan, dtype=torch.float32, notes=(*plan.notes, note))

@@ -57,7 +57,8 @@ def choose_dtype(wanted: str, device: str, config: PreTrainedConfig) -> torch.dt
     if wanted != "auto":
         if wanted not in _DTYPES:
             raise ModelLoadError(
-                f"{wanted!r} isn't a valid dtype.", f"Choose auto or one of: {', '.join(_DTYPES)}."
+                f"{wanted!r} isn't a valid data type.",
+                f"Choose auto or one of: {', '.join(_DTYPES)}.",
             )
         named: torch.dtype = getattr(torch, wanted)
         return named

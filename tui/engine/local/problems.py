@@ -147,7 +147,7 @@ def gave_up(error: BaseException) -> bool:
 
 
 def _gave_up_words(error: BaseException) -> str:
-    return f"The GPU failed and can't be used until chat-tui is restarted ({failures.words(error, first_line=True)})."
+    return f"The GPU failed ({failures.words(error, first_line=True)})."
 
 
 def release(error: BaseException) -> None:

@@ -36,9 +36,7 @@ def check(name: str, device: str = "") -> None:
     if not found.ok:
         remedy = f"Install it ({found.command}), or choose" if found.command else "Choose"
         raise ModelLoadError(
-            f"The quantization {QUANTIZATIONS[name].label} can't be used here: it {found.reason}."
-            if found.command
-            else f"The quantization can't be used here: {found.reason}.",
+            f"The quantization {QUANTIZATIONS[name].label} can't be used here: it {found.reason}.",
             f"{remedy} another quantization or none.",
         )
 
@@ -125,7 +123,7 @@ def _torchao_int4(_request: LoadRequest, dtype: torch.dtype, device: str) -> Tor
     if dtype is not torch.bfloat16:
         raise ModelLoadError(
             "On a GPU, torchao's 4-bit weights only support bfloat16.",
-            "Choose the dtype bfloat16 or auto, or another quantization.",
+            "Choose the data type bfloat16 or auto, or another quantization.",
         )
     if device.startswith("xpu"):
         return _torchao(_int4_on_xpu)

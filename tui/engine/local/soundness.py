@@ -130,14 +130,14 @@ def generation_error(info: ModelInfo, stats: ReplyStats) -> GenerationError:
     if info.quantization != NONE and not info.quantization_locked:
         tries.append("without a quantization")
     if wider:
-        tries.append(f"with the dtype {wider}")
+        tries.append(f"with the data type {wider}")
     hint = (
         f"Load it again {' or '.join(tries)}."
         if tries
         else "Its weights may be damaged. Download or copy them again, or choose another model."
     )
     return GenerationError(
-        f"The model's outputs are out of range in {info.dtype or 'its dtype'} (NaN or infinite), so its reply ends here.",
+        f"The model's outputs are out of range in {info.dtype or 'its data type'} (NaN or infinite), so its reply ends here.",
         hint,
         stats,
     )

@@ -14,7 +14,7 @@ from tui.json_types import Json
 
 _log = logging.getLogger(__name__)
 
-_ANOTHER: Final = "Choose an unquantized version of the model, or another quantization of it, such as a .gguf file."
+_ANOTHER: Final = "Choose an unquantized version of the model, or one quantized differently, such as a .gguf file."
 _LONGEST: Final = 200
 _PACKED: Final = (
     ".qweight", ".qzeros", ".q_weight", ".q_invperm", ".weight_packed", ".quant_state.bitsandbytes__nf4", ".absmax", ".weight_scale_inv",

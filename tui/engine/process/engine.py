@@ -124,7 +124,7 @@ class _Process:
         """Ask for a sign of life where there was none for a while; end it where none came."""
         now = time.monotonic()
         if now - self._heard_s > HANG_S:
-            self.kill("it did not answer any more")
+            self.kill("it stopped responding")
         elif now - max(self._heard_s, self._asked_s) > _PING_S:
             self._asked_s = now
             self.send({"do": "ping"})
@@ -155,7 +155,7 @@ class _Process:
             self._process.wait(_END_S)
         code = self._process.returncode
         if code is None or code >= 0:
-            return f"it ended by itself (status {code})"
+            return f"it exited unexpectedly (status {code})"
         if code == -signal.SIGKILL:
             return "it was killed, perhaps because memory ran out"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
@@ -171,7 +171,7 @@ class _Process:
         except OSError:
             pass
         except (wire.WireError, TypeError) as error:
-            self.kill(f"it sent something that can't be understood ({error})")
+            self.kill(f"it sent invalid data ({error})")
         self._note_end()
 
     def _note_end(self) -> None:
@@ -187,7 +187,7 @@ class _Process:
                 self._take_memory(wire.decode(MemoryReading, message.get("reading")))
             case "ready":
                 if message.get("version") != wire.VERSION:
-                    raise wire.WireError("it is of another version of chat-tui")
+                    raise wire.WireError("it is from a different version of chat-tui")
             case "events" | "done" | "failed":
                 with self._lock:
                     answers = self._answers.get(message.get("id", 0))
@@ -265,8 +265,8 @@ class ProcessEngine:
             return info
         except _Died as died:
             raise ModelLoadError(
-                f"The engine ended while it loaded the model: {died}.",
-                "The chat is safe. Load the model again, a smaller one, or another quantization.",
+                f"The engine stopped while loading the model: {died}.",
+                "The chat is safe. Load the model again, or try a smaller model or another quantization.",
                 cause=FailureCause.ENGINE,
             ) from None
 
@@ -330,7 +330,7 @@ class ProcessEngine:
             found = self._job({"do": "target_memory"})
             return str(found["device"]), wire.decode(MemoryReading, found["reading"])
         except (_Died, KeyError, TypeError) as error:
-            raise EngineError(f"The memory is not known: {error}.") from None
+            raise EngineError(f"The memory use is unknown: {error}.") from None
 
     # -- one job
 
@@ -378,7 +378,7 @@ class ProcessEngine:
                 cancelled_s = time.monotonic()
                 process.send({"do": "cancel", "id": job_id})
             if cancelled_s and time.monotonic() - cancelled_s > _CANCEL_S:
-                process.kill("it did not stop when it was told to")
+                process.kill("it did not stop when asked to")
             match message.get("is"):
                 case "events":
                     for event in message.get("events", ()):
@@ -438,7 +438,7 @@ def _told_as_generation() -> Any:
         yield
     except _Died as died:
         raise GenerationError(
-            f"The engine ended in the middle of the reply: {died}. What was written is kept.",
+            f"The engine stopped in the middle of the reply: {died}. What was written is kept.",
             _AGAIN,
             cause=FailureCause.ENGINE,
         ) from None
@@ -453,7 +453,7 @@ def _decoded(kind: Any, data: Any, process: _Process) -> Any:
     try:
         return wire.decode(kind, data)
     except wire.WireError as error:
-        process.kill(f"it sent something that can't be understood ({error})")
+        process.kill(f"it sent invalid data ({error})")
         raise _Died(process.why) from error
 
 

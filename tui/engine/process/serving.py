@@ -170,7 +170,7 @@ class Serving:
             case "target_memory":
                 device, reading = engine.target_memory()
                 return {"device": device, "reading": wire.encode(reading)}
-        raise wire.WireError(f"there is no job {job.do!r}")
+        raise wire.WireError(f"the job {job.do!r} is unknown")
 
     def _emitter(self, job: _Job) -> Callable[[Event], None]:
         return lambda event: self._say(job, event)

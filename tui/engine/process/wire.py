@@ -52,7 +52,7 @@ def pack(message: Mapping[str, Any]) -> bytes:
     """
     body = json.dumps(message, separators=(",", ":")).encode()
     if len(body) > MOST_BYTES:
-        raise WireError(f"a message has {len(body):,} bytes")
+        raise WireError(f"a message is too long ({len(body):,} bytes)")
     return _LENGTH.pack(len(body)) + body
 
 
@@ -73,7 +73,7 @@ class Frames:
         while len(self._bytes) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._bytes)
             if length > MOST_BYTES:
-                raise WireError(f"a message of {length:,} bytes is announced")
+                raise WireError(f"a message is too long ({length:,} bytes)")
             end = _LENGTH.size + length
             if len(self._bytes) < end:
                 break
@@ -86,9 +86,9 @@ def _message(body: bytes) -> dict[str, Any]:
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise WireError("a message is not valid JSON") from error
+        raise WireError("a message isn't valid JSON") from error
     if not isinstance(message, dict):
-        raise WireError("a message is no object")
+        raise WireError("a message isn't an object")
     return message
 
 
@@ -124,7 +124,9 @@ def decode(kind: Any, data: Any) -> Any:
     try:
         return _decoded(kind, data, 0)
     except (TypeError, ValueError, KeyError) as error:
-        raise WireError(f"a value is no {getattr(kind, '__name__', kind)} ({error})") from error
+        raise WireError(
+            f"a value isn't a valid {getattr(kind, '__name__', kind)} ({error})"
+        ) from error
 
 
 def _decoded(kind: Any, data: Any, depth: int) -> Any:
@@ -156,7 +158,7 @@ def _plain(kind: Any, data: Any) -> Any:
     if kind is None or kind is type(None):
         kind = type(None)
     if not isinstance(kind, type) or type(data) is not kind:
-        raise WireError(f"{type(data).__name__} in place of {getattr(kind, '__name__', kind)}")
+        raise WireError(f"{type(data).__name__} instead of {getattr(kind, '__name__', kind)}")
     return data
 
 
@@ -171,16 +173,16 @@ def _of_union(kinds: Sequence[Any], data: Any, depth: int) -> Any:
             return _decoded(kind, data, depth)
         except (WireError, TypeError, ValueError):
             continue
-    raise WireError(f"{type(data).__name__} fits none of its types")
+    raise WireError(f"{type(data).__name__} doesn't match any of the expected types")
 
 
 def _record(kind: type, data: Mapping[str, Any], depth: int) -> Any:
     if data.get(_TAG) != kind.__name__:
-        raise WireError(f"no {kind.__name__}")
+        raise WireError(f"it isn't a valid {kind.__name__}")
     hints = _hints(kind)
     unknown = data.keys() - hints.keys() - {_TAG}
     if unknown:
-        raise WireError(f"a {kind.__name__} has no {min(unknown)}")
+        raise WireError(f"a {kind.__name__} has the unknown field {min(unknown)}")
     return kind(
         **{
             name: _decoded(hints[name], one, depth + 1)
@@ -203,11 +205,11 @@ class _JSON:
 
 def _listed(data: Any) -> list[Any]:
     if not isinstance(data, list):
-        raise WireError(f"{type(data).__name__} in place of a list")
+        raise WireError(f"{type(data).__name__} instead of a list")
     return data
 
 
 def _object(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise WireError(f"{type(data).__name__} in place of an object")
+        raise WireError(f"{type(data).__name__} instead of an object")
     return data

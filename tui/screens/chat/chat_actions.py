@@ -217,7 +217,9 @@ class ChatActions:
             self._ui.tell("There is nothing to name yet.")
         elif self._core.replies.may_begin():
             request = requests.for_title(chat, self._core.settings.snapshot())
-            written = await self._core.side.write(request, one_line=True, label="finding a title")
+            written = await self._core.side.write(
+                request, one_line=True, label="generating a title"
+            )
             title = sanitize_line(written.text.strip().partition("\n")[0], 80).strip(" \"'*#.`")
             if isinstance(written.end, Finished) and title:
                 self._core.session.rename(title)

@@ -135,7 +135,9 @@ class ComposerArea(Middle):
             self._run(command)
         elif not self._core.sender.can_send:
             self.composer.take_back(event.text)
-            self._choose_model("Choose a model to send this to; your text stays in the composer.")
+            self._choose_model(
+                "Choose a model to send this to; your text stays in the message box."
+            )
         else:
             outgoing = self._core.sender.outgoing(event.text, self.attachments)
             if self._core.counting.refuses(outgoing.message):

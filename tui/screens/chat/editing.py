@@ -85,7 +85,8 @@ class Editing:
         if not is_there or self._core.replies.live is not None:
             self._view.composer.take_back(event.text)
             self._ui.tell(
-                "The turn can't be changed now; your text is in the composer.", severity="warning"
+                "The turn can't be changed now; your text is in the message box.",
+                severity="warning",
             )
             return
         self._apply(event.turn_id, event.text, answer=event.answer, removed=event.removed)

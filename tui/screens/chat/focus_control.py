@@ -10,6 +10,7 @@ from textual.widgets._select import SelectOverlay
 
 from tui.chat.session import ChatSession
 from tui.chat.settings import ChatSettings
+from tui.chat.signal import Signal
 from tui.chat.ui import Ui
 from tui.conversation import USER, Turn
 from tui.screens.chat.pane import TurnPane
@@ -33,6 +34,8 @@ class FocusControl:
         self._session = session
         self._settings = settings
         self._ui = ui
+        self.sidebar_changed: Signal[None] = Signal()
+        """The sidebar was shown or hidden."""
         self._has_room = False
         self._blanks = ""
         """Blanks that were typed into a widget that takes no text, just before other text."""
@@ -53,12 +56,12 @@ class FocusControl:
         """Hide the sidebar if it covers the chat."""
         screen = self._view.screen
         if screen.size.width < SIDEBAR_WIDTH or self._is_plain:
-            screen.remove_class("-sidebar")
+            self._show_sidebar(is_shown=False)
 
     def close_open(self) -> bool:
         """Close what Escape closes first: settings over the chat, or the search. Return whether anything was open."""
         screen = self._view.screen
-        if screen.size.width < SIDEBAR_WIDTH and screen.has_class("-sidebar"):
+        if screen.size.width < SIDEBAR_WIDTH and self.has_sidebar:
             self.to_composer()
         elif self._view.find_bar.has_class("-open"):
             self._view.find_bar.action_close()
@@ -198,17 +201,20 @@ class FocusControl:
         screen.set_class(width >= BROAD and not self._is_plain, "-broad", update=update)
         if wide != self._has_room:
             self._has_room = wide
-            screen.set_class(self.shows_sidebar, "-sidebar", update=update)
+            if update:
+                self._show_sidebar(is_shown=self.shows_sidebar)
+            else:
+                screen.set_class(self.shows_sidebar, "-sidebar", update=False)
 
     def toggle_sidebar(self) -> None:
         """Focus the settings, showing them if needed; if they have the focus, hide them."""
         screen = self._view.screen
         is_there = self._view.sidebar.has_focus_within
-        if screen.has_class("-sidebar") and not is_there:
+        if self.has_sidebar and not is_there:
             self._view.sidebar.focus_on("temperature")
             return
-        screen.toggle_class("-sidebar")
-        shown = screen.has_class("-sidebar")
+        shown = not self.has_sidebar
+        self._show_sidebar(is_shown=shown)
         if screen.size.width >= SIDEBAR_WIDTH:
             self._sidebar_wanted = shown
             self._settings.remember(sidebar=shown)
@@ -226,10 +232,20 @@ class FocusControl:
         """Show or hide the sidebar from now on, where there is room for it."""
         self._sidebar_wanted = is_wanted
         self._settings.remember(sidebar=is_wanted)
-        self._view.screen.set_class(self.shows_sidebar, "-sidebar")
+        self._show_sidebar(is_shown=self.shows_sidebar)
+
+    @property
+    def has_sidebar(self) -> bool:
+        """Whether the sidebar is shown, beside the chat or over it."""
+        return self._view.screen.has_class("-sidebar")
+
+    def _show_sidebar(self, *, is_shown: bool) -> None:
+        if is_shown != self.has_sidebar:
+            self._view.screen.set_class(is_shown, "-sidebar")
+            self.sidebar_changed.emit(None)
 
     def to_setting(self, name: str) -> None:
         """Focus a setting: `system-prompt`, or a parameter by name."""
-        if not self._view.screen.has_class("-sidebar"):
+        if not self.has_sidebar:
             self.toggle_sidebar()
         self._view.sidebar.focus_on(name)

@@ -133,6 +133,6 @@ class Leaving:
         count = len({*failures, *writer.unsaved})
         chats = f"The latest changes in {count} chats" if count > 1 else "The latest changes"
         return (
-            f"{' '.join(reasons) or 'The disk is not responding.'}\n\n{chats} are not on the disk and would be lost. "
-            "A copy is saved to your home folder, or else to the temporary folder. Its path is shown after you quit."
+            f"{' '.join(reasons) or 'The disk is not responding.'}\n\n{chats} have not been saved and would be lost. "
+            "You can quit and save a copy to your home folder or, if that fails, to the temporary folder. Its path is shown after you quit."
         )

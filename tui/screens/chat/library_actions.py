@@ -173,19 +173,23 @@ class LibraryActions:
     def apply(self, preset: Preset, *, with_model: bool = True) -> None:
         """Apply a preset to the chat, and load its model if another one is loaded."""
         settings, loader = self._core.settings, self._core.loader
+        quantization = preset.quantization or settings.quantization
+        wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
+        is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
+        loads = with_model and bool(preset.model) and is_other
+        is_there = loader.info is not None or loader.loading
+        requantizes = loads and is_there and preset.model == loader.model
         with self._core.undoing.step(f"Preset “{sanitize_line(preset.name, 60)}”"):
             settings.set({**dict.fromkeys(PARAMETERS), **preset.parameters})
             settings.set_template(preset.template)
             if preset.system_prompt is not None:
                 self._core.session.replace_prompt(preset.system_prompt)
-        quantization = preset.quantization or settings.quantization
-        wanted, have = (preset.model, quantization), (loader.model, loader.quantization)
-        is_other = preset.model != loader.model if is_server(preset.model) else wanted != have
-        loads = with_model and bool(preset.model) and is_other
-        if loads:
+            if requantizes:
+                loader.requantize(quantization)
+        if loads and not requantizes:
             self._ui.start(self._load(preset, quantization))
         # Undo would not bring the previous model back.
-        way = "" if loads else f" {self._ui.way('chat.undo')} to undo."
+        way = "" if loads and not requantizes else f" {self._ui.way('chat.undo')} to undo."
         self._ui.tell(f"The preset {preset.name} applies from the next reply.{way}")
 
     async def _load(self, preset: Preset, quantization: str) -> None:

@@ -115,19 +115,18 @@ class ModelActions:
 
     def requantize(self, name: str) -> None:
         """Load the model with another quantization."""
-        loader, settings = self._core.loader, self._core.settings
+        loader = self._core.loader
         found = availability(name, loader.info.device if loader.info else "")
         if not found.ok:
             remedy = f" Install it with: {found.command}" if found.command else ""
             self._ui.tell(
-                f"This quantization can't be used here: {found.reason}.{remedy}", severity="warning"
+                f"This quantization can't be used here: it {found.reason}.{remedy}",
+                severity="warning",
             )
             self._view.sidebar.show_quantization(loader.quantization)
             return
-        request = loader.requantized(name)
-        settings.set_quantization(name, remembers=request is None)
-        if request is not None:
-            loader.load(request)
+        with self._core.undoing.step("Quantization", "quantization"):
+            loader.requantize(name)
 
     def show_memory(self) -> None:
         """Show what uses memory."""
@@ -188,10 +187,10 @@ class ModelActions:
 
     def _load_ended(self, ended: LoadEnded) -> None:
         settings = self._core.settings
+        self._follow_quantization()
         match ended.event:
             case ModelReady(info):
                 if not info.server:
-                    settings.set_quantization(self._core.loader.quantization, remembers=False)
                     self._core.measuring.note_load(info)
                 if not ended.is_passing:
                     recent = settings.state.with_recent(info.model).recent_models
@@ -210,6 +209,12 @@ class ModelActions:
                 self._ui.tell("Loading was stopped.")
             case Unloaded():
                 self._ui.tell("The model was unloaded, and its memory is free.")
+
+    def _follow_quantization(self) -> None:
+        """Have the quantization of the model that is there in force, also where another one could not be loaded."""
+        loader = self._core.loader
+        if loader.info is not None and not loader.info.server:
+            self._core.settings.set_quantization(loader.quantization, remembers=False)
 
     def _tell_failed(self, failed: Failed) -> None:
         kept = " The previous model is still loaded." if failed.keeps_model else ""

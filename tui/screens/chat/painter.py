@@ -77,6 +77,7 @@ class ChatPainter:
         core.replies.ended.listen(self._reply_ended)
         core.side.changed.listen(lambda _none: self.show_activity())
         core.counting.changed.listen(lambda _none: self.show_status())
+        focus_control.sidebar_changed.listen(lambda _none: self.show_activity())
 
     # -- the chat
 
@@ -271,8 +272,9 @@ class ChatPainter:
         tells_cache = info is None or not info.server or stats.cached_tokens > 0
         self._view.status.values = StatusValues(
             state=state,
-            model=loader.name,
-            detail="" if loader.loading else model_detail(info),
+            # The sidebar names the model, and how it is loaded.
+            model="" if self._focus_control.has_sidebar else loader.name,
+            detail="" if loader.loading or self._focus_control.has_sidebar else model_detail(info),
             progress=progress,
             memory=self._memory,
             context_used=self._context_used(stats),

@@ -18,9 +18,9 @@ def question(plan: DownloadPlan) -> Ask:
     here = plan.total_bytes - plan.missing_bytes
     parts = [f"{bytes_text(plan.missing_bytes)} in {plan.files} files"]
     if here:
-        parts.append(f"{bytes_text(here)} are on this machine already")
-    parts.append(f"{bytes_text(plan.free_bytes)} are free on the disk")
-    text = "; ".join(parts) + ". You can keep chatting meanwhile."
+        parts.append(f"{bytes_text(here)} is on this machine already")
+    parts.append(f"{bytes_text(plan.free_bytes)} is free on the disk")
+    text = "; ".join(parts) + ". You can keep chatting in the meantime."
     answers = (
         Answer(LOAD, "Download and load", "l", "primary"),
         Answer(GET, "Download only", "d"),
@@ -32,6 +32,6 @@ def question(plan: DownloadPlan) -> Ask:
 def no_room(plan: DownloadPlan) -> str:
     """Return why a download can't start, and what to do."""
     return (
-        f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, and {bytes_text(plan.free_bytes)} are free on the "
+        f"{plan.repo_id} takes {bytes_text(plan.missing_bytes)}, but only {bytes_text(plan.free_bytes)} is free on the "
         "disk of the Hugging Face cache. Free some space there, or set HF_HOME to another disk."
     )

@@ -416,7 +416,7 @@ class ModelLists(Finder[LoadRequest]):
             note.update("Looking for models on this machine…")
         elif not self._known.sources:
             key = key_name(self.app, "models.switch")
-            lists = f"Press {key} to list the models of the Hub, or type" if key else "Type"
+            lists = f"Press {key} to list the models on the Hub, or type" if key else "Type"
             note.update(
                 f"There are no models on this machine yet. {lists} a Hub ID such as "
                 "HuggingFaceTB/SmolLM2-360M-Instruct, or the path of a model folder or .gguf file."
@@ -479,7 +479,7 @@ class ModelLists(Finder[LoadRequest]):
         if facts is not None and (facts.parameters or facts.stored_bytes):
             lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._memory)]
             if facts.method:
-                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}), so you can't choose one."
+                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}), so you can't choose another quantization."
                 lines.append(Content.styled(text, "$text-muted"))
         elif self._in_hub and model in self._hub_problems:
             lines = [Content.styled(sanitize(self._hub_problems[model]), "$text-warning")]

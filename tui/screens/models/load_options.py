@@ -164,7 +164,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         one = rows.verdict(self._request.model, self._facts, name, self._memory, dtype)
         line = rows.verdict_line(one, self._memory.free_bytes)
         if self._facts.method:
-            locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}), so you can't choose one."
+            locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}), so you can't choose another quantization."
             line = Content("\n").join((line, Content.styled(locked, "$text-muted")))
         self.query_one("#fit", Label).update(line)
 
@@ -185,7 +185,7 @@ class LoadOptions(FormDialog[LoadRequest]):
         found = availability(quantization, self._memory.device)
         if not found.ok:
             remedy = f" Install it with: {found.command}" if found.command else ""
-            show_problem(self, f"This quantization can't be used here: {found.reason}.{remedy}")
+            show_problem(self, f"This quantization can't be used here: it {found.reason}.{remedy}")
             return
         self.dismiss(
             replace(

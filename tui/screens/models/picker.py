@@ -135,14 +135,14 @@ class ModelPicker(ModelLists):
                 self.dismiss(request)
 
         text = (
-            f"It needs about {bytes_text(one.needed.total_bytes)}, and {bytes_text(self._memory.free_bytes)} would be free. "
+            f"It needs about {bytes_text(one.needed.total_bytes)}, but only {bytes_text(self._memory.free_bytes)} would be free. "
             "The current model is unloaded first, and stays unloaded if this one doesn't fit."
         )
         answers = (
             Answer("no", "Keep the current model", "k"),
             Answer("load", "Load it anyway"),
         )
-        title = f"{sanitize_line(request.model)} is too big"
+        title = f"{sanitize_line(request.model)} is too large"
         self.app.push_screen(Ask(title, text, answers), answered)
 
     def _take_plan(self, request: LoadRequest, plan: DownloadPlan | None, problem: str) -> None:
@@ -297,7 +297,7 @@ class ModelPicker(ModelLists):
         self.app.call_from_thread(
             self._deleted,
             "",
-            f"{source.full_name} was deleted. {bytes_text(freed)} were freed.",
+            f"{source.full_name} was deleted. This freed {bytes_text(freed)}.",
         )
 
     def _deleted(self, problem: str, done: str) -> None:
