@@ -115,7 +115,7 @@ def demo() -> Model:
     Raises:
         Missing: it is not installed.
     """
-    from tui.engine.catalog import demo_model
+    from tui.engine.demo import demo_model
     from tui.engine.local import gguf
     from tui.engine.local.heavy import import_heavy
     from tui.engine.local.progress import Reporter

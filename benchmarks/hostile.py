@@ -6,7 +6,7 @@ import argparse
 from time import thread_time
 
 from tests.widgets.hostile_markdown import KINDS
-from tui.widgets.markdown import LiveDocument
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.parser import warm_up
 
 _SLICE_S = 0.03

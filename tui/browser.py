@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -83,6 +82,8 @@ def open_address(url: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def _runs(command: list[str]) -> bool:
+    import shutil
+
     if shutil.which(command[0]) is None:
         return False
     try:

@@ -165,7 +165,7 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _open(arguments: Arguments, paths: AppPaths) -> int:
+def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
     from tui import logs
     from tui.chat.servers import Servers
     from tui.sessions import SessionStore
@@ -186,14 +186,13 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     request, more = load_request(arguments, preferences)
     # Its imports run beside those of the screen.
     engine = local_engine(preferences, paths, request)
-    with _uncollected():
-        from tui.app import ChatApp
-        from tui.engine.engines import Engines
-        from tui.screens.chat import Start
-        from tui.sessions.writer import SessionWriter
-        from tui.settings.measurements import Measurements
-        from tui.settings.state import save_state
-        from tui.settings.themes import shipped_themes, user_themes
+    from tui.app import ChatApp
+    from tui.engine.engines import Engines
+    from tui.screens.chat import Start
+    from tui.sessions.writer import SessionWriter
+    from tui.settings.measurements import Measurements
+    from tui.settings.state import save_state
+    from tui.settings.themes import shipped_themes, user_themes
 
     themes, broken = user_themes(paths.themes)
     app = ChatApp(
@@ -210,10 +209,18 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
         paths=paths,
         on_signal=lambda: _end_in_time(app),
     )
+    return app
+
+
+def _open(arguments: Arguments, paths: AppPaths) -> int:
+    with _uncollected():
+        app = _made_app(arguments, paths)
     app.run()
     ending = app.close()
     code = CRASHED if app.crash is not None or ending.problems else app.return_code or 0
     if app.crash is not None:
+        from tui import logs
+
         name = type(app.crash).__name__
         where = logs.log_path(paths.logs)
         complain(f"chat-tui: The app failed ({name}). The details are in {where}.")

@@ -10,8 +10,6 @@ import logging
 from pathlib import Path
 from typing import Final
 
-import pyperclip
-
 from tui.files import make_private_folder, write_atomic
 
 _log = logging.getLogger(__name__)
@@ -29,6 +27,8 @@ def copy_natively(text: str, last_resort: Path | None) -> Path | None:
     Returns:
         The file, if it had to be written.
     """
+    import pyperclip
+
     try:
         pyperclip.copy(text)
     except (pyperclip.PyperclipException, OSError) as error:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tui.actions import Action, actions
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.parameters import did_you_mean
 from tui.scopes import MAIN

@@ -6,10 +6,10 @@ import argparse
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.options import parser
 from tui.parameters import PARAMETERS
 from tui.sanitize import sanitize_line

@@ -11,9 +11,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from tui.dataclass import dataclass
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700

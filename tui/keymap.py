@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
 from tui.actions import ACTIONS, Action
+from tui.dataclass import dataclass
 from tui.parameters import did_you_mean
 from tui.scopes import Scope, When
 
@@ -124,7 +124,9 @@ def keymap(name: str = "default", bindings: Mapping[str, str] | None = None) -> 
             )
         else:
             keys[action_id] = () if chosen == (_NONE,) else chosen
-    clashes = list(_clashes(keys))
+    # A test sees to it that the defaults don't clash; at the start, looking would take longer than all else here.
+    is_default = all(keys[one.id] == one.keys for one in ACTIONS)
+    clashes = [] if is_default else list(_clashes(keys))
     if clashes:
         problems += [*clashes, "The default keys are used."]
         keys = {one.id: one.keys for one in ACTIONS}

@@ -9,12 +9,13 @@ import argparse
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tui import __version__
 from tui.console import Parser, PrintVersion
+from tui.dataclass import dataclass
 from tui.engine.quantization import QUANTIZATIONS
 from tui.engine.remote.address import is_server
 from tui.engine.remote.address import parse as parse_address

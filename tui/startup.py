@@ -107,7 +107,7 @@ def load_request(
     """Return the model to load, None where there is none to begin with, and sentences about what is not used."""
     from tui.chat.servers import Servers
     from tui.engine.base import LoadRequest
-    from tui.engine.catalog import demo_model
+    from tui.engine.demo import demo_model
     from tui.engine.quantization import QUANTIZATIONS
     from tui.engine.remote.address import is_server
     from tui.settings.preferences import Origin

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -30,6 +30,7 @@ from tui.conversation.formats.jan import MESSAGES_FILE, THREAD_FILE
 from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.reading import may_be_chats
 from tui.conversation.formats.signs import HEAD_BYTES, Holds, is_media, sign_of
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.export_html import HTML
 from tui.files import FILE_MODE, is_folder, open_regular, read_regular, reason, write_atomic

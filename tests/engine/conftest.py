@@ -17,7 +17,7 @@ from tui.engine.base import (
     ReasoningFound,
     TextDelta,
 )
-from tui.engine.catalog import demo_model
+from tui.engine.demo import demo_model
 from tui.engine.local import template
 from tui.engine.local.engine import LocalEngine
 from tui.engine.local.helper import Helper

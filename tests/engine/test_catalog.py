@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from tests.engine.test_model_files import make_trap
-from tui.engine import catalog
+from tui.engine import catalog, demo
 from tui.engine.base import ModelLoadError
-from tui.engine.catalog import ModelKind, demo_model, local_models, resolve
+from tui.engine.catalog import ModelKind, local_models, resolve
+from tui.engine.demo import demo_model
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_the_demo_model_is_found_without_importing_its_package():
 
 
 def test_a_missing_demo_model_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(catalog, "_DEMO_PACKAGE", "no_such_package_here")
+    monkeypatch.setattr(demo, "PACKAGE", "no_such_package_here")
     assert demo_model() is None
     with pytest.raises(ModelLoadError, match="isn't installed") as raised:
         resolve("demo")
@@ -202,7 +203,7 @@ def test_importing_the_engine_loads_nothing_heavy():
     code = (
         "import sys; import tui.engine.local.engine, tui.engine.catalog, tui.engine.memory, tui.engine.worker;"
         "from pathlib import Path; e = tui.engine.local.engine.LocalEngine(Path('x')); e.memory(); e.unload();"
-        "tui.engine.catalog.demo_model();"
+        "tui.engine.demo.demo_model();"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'tokenizers', 'numpy', 'textual'} & set(sys.modules);"
         "sys.exit(f'{heavy} imported' if heavy else 0)"
     )

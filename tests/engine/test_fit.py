@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tests.engine.test_gguf import write_gguf
-from tui.engine import catalog, instructions, safetensors_header
+from tui.engine import catalog, demo, instructions, safetensors_header
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts, facts_of, folder_facts, gguf_facts
 from tui.engine.fit import Grade, Need, cache_bytes, grade, need, weights_bytes
@@ -169,7 +169,7 @@ def quantized_demo(demo):
 
 
 def test_a_gguf_file_and_its_conversion_say_the_same():
-    path = catalog.demo_model()
+    path = demo.demo_model()
     if path is None:
         pytest.skip("the demo model is not installed")
     facts = gguf_facts(path)

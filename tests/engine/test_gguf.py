@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.conftest import ask, chat, load, never
 from tui.engine.base import Cancelled, LoadRequest, ModelLoadError, Progress
-from tui.engine.catalog import demo_model
+from tui.engine.demo import demo_model
 from tui.engine.facts import gguf_facts
 from tui.engine.gguf_header import Vocabulary, read_header, read_vocabulary
 from tui.engine.local import gguf, manifest

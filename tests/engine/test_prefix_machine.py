@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from transformers import AutoModelForCausalLM
 
 from tests.engine import tiny
-from tui.engine.catalog import demo_model
+from tui.engine.demo import demo_model
 from tui.engine.local import cache_layers, footprint, gguf
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.prefill import Forward, Prefill

@@ -9,7 +9,7 @@ import pytest
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.base import LoadRequest
-from tui.engine.catalog import demo_model
+from tui.engine.demo import demo_model
 
 _ROUNDS = """
 import os, sys

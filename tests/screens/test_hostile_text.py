@@ -112,7 +112,7 @@ def dialogs(text: str, chat: Conversation, sessions: SessionWriter) -> Iterator[
     hub = Hub("http://127.0.0.1:9")
     state = AppState(favorites=(text,), model_folders=(text,))
     desk = ModelDesk(
-        hub, Downloads(hub), state, lambda: FreeMemory(text, text, 1), lambda _state: None
+        hub, Downloads(lambda: hub), state, lambda: FreeMemory(text, text, 1), lambda _state: None
     )
     yield ModelPicker(desk, message=text, current=text)
     yield LoadOptions(

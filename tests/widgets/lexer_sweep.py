@@ -12,8 +12,9 @@ from pygments.lexers import get_all_lexers
 
 from tui.highlighting.lexers import Lexers
 from tui.highlighting.process import Limits
-from tui.widgets.markdown import LiveDocument, warm_up
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.highlight import CodeColors
+from tui.widgets.markdown.parser import warm_up
 
 T = TypeVar("T")
 _WIDTH: Final = 80

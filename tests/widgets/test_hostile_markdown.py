@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from textual.style import Style
 
 from tests.widgets.hostile_markdown import KINDS, mixtures
-from tui.widgets.markdown import LiveDocument, document, inline, parser, pieces, search
+from tui.widgets.markdown import document, inline, parser, pieces, search
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.formulas import readable
 from tui.widgets.markdown.lines import Line, Span
 from tui.widgets.markdown.painting import Mark, _pieces

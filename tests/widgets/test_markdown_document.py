@@ -16,8 +16,9 @@ from tests.widgets.markdown_examples import EXAMPLES
 from tui.highlighting import stretches
 from tui.highlighting.lexers import kinds
 from tui.sanitize import sanitize
-from tui.widgets.markdown import LiveDocument, document, highlight, raw, table_layout
+from tui.widgets.markdown import document, highlight, raw, table_layout
 from tui.widgets.markdown import lines as lines_module
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.layout import lay_out
 from tui.widgets.markdown.lines import Line, Span, copied_text, wrap

@@ -17,7 +17,7 @@ from textual.selection import Selection
 from tui.conversation import Status
 from tui.highlighting.lexers import Lexers
 from tui.widgets import transcript, turn_hits
-from tui.widgets.markdown import LiveDocument
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.other_parts import ShownPart
 from tui.widgets.transcript import ShownTurn, Transcript
 from tui.widgets.turn_view import TurnView
@@ -696,9 +696,9 @@ async def test_code_that_is_written_gets_its_colors_when_the_reply_pauses() -> N
 async def test_no_process_is_started_before_there_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
     app = TranscriptApp()
     async with app.run_test(size=(60, 20)) as pilot:
-        highlighter = app.transcript._colors._highlighter
         app.transcript.show(chat(5))
         await settle(pilot)
+        highlighter = app.transcript._colors._highlighter
         assert highlighter._thread is None
         code = ShownTurn("code", "assistant", "```python\nclass Thing: ...\n```")
         app.transcript.show([*chat(5), code])

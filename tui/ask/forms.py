@@ -7,13 +7,14 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final, Protocol
 
 from tui.ask.options import Form
 from tui.ask.stdout import Stdout
 from tui.console import has_colors, obeys_sequences
 from tui.conversation import Generation, Status
+from tui.dataclass import dataclass
 from tui.engine.base import Event, ReasoningDelta, ReasoningFound, TextDelta
 from tui.json_types import Json
 from tui.sanitize import sanitize

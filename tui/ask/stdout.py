@@ -13,9 +13,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TextIO
 
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.files import reason
 from tui.sanitize import sanitize

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from tui.chat.context_room import ContextRoom
@@ -19,6 +18,7 @@ from tui.chat.settings import ChatSettings
 from tui.chat.side_work import SideWork
 from tui.chat.ui import Ui
 from tui.chat.undoing import Undoing
+from tui.dataclass import dataclass
 from tui.engine.client import EngineClient
 from tui.sessions import Loaded
 from tui.sessions.writer import SessionWriter

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from tui.conversation import Generation, ReplyStats, Status
+from tui.dataclass import dataclass
 from tui.engine.base import (
     Event,
     Failed,

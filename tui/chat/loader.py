@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.chat.settings import ChatSettings
 from tui.chat.signal import Signal
+from tui.dataclass import dataclass
 from tui.engine.base import (
     Event,
     Failed,

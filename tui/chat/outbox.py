@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.commands import message_text
 from tui.conversation.parts import FilePart, fenced
+from tui.dataclass import dataclass
 from tui.settings.history import Attachment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from tui.chat import requests
@@ -17,6 +17,7 @@ from tui.chat.settings import ChatSettings
 from tui.chat.signal import Signal
 from tui.chat.ui import Ui
 from tui.conversation import Conversation, Generation, ReplyStats, Status
+from tui.dataclass import dataclass
 from tui.engine.base import (
     Event,
     Failed,

@@ -6,10 +6,11 @@ Each is made from copies, so that nothing that is changed on the screen changes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from tui.conversation import ASSISTANT, SYSTEM, USER, Conversation, Message, ReplyStats, Turn
+from tui.dataclass import dataclass
 from tui.engine.base import GenerateRequest, Speculation
 from tui.json_types import Json
 from tui.parameters import Value

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 
 from tui.chat.settings import Area, ChatSettings
 from tui.chat.signal import Signal
 from tui.chat.ui import Ui
 from tui.conversation import Conversation, new_id
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.sessions import Loaded, SessionConflictError, SessionError
 from tui.sessions.writer import SessionWriter

@@ -7,7 +7,7 @@ next start should know goes into the remembered state.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from tui.chat.requests import ReplySettings
 from tui.chat.signal import Signal
 from tui.conversation import Conversation
 from tui.conversation.context import OverflowPolicy
+from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest, ModelInfo, Speculation
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, Value, readable

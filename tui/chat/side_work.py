@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from tui.chat.signal import Signal
+from tui.dataclass import dataclass
 from tui.engine.base import (
     Event,
     Failed,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from tui.dataclass import dataclass
 
 AnswerStyle = Literal["default", "primary", "success", "warning", "error"]
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
 from tui.chat.loader import ModelLoader
 from tui.chat.session import Change, Changed, ChatSession
 from tui.chat.settings import ChatSettings, Held
+from tui.dataclass import dataclass
 
 TOGETHER_S: Final = 2.0
 """Changes of one setting with no longer pause than this between them, in seconds, are one step."""

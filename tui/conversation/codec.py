@@ -10,11 +10,10 @@ Reading is lenient about parts (a broken turn is left out and named in `problems
 from __future__ import annotations
 
 import codecs
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -48,6 +47,7 @@ from tui.conversation.turn import (
     Message,
     Turn,
 )
+from tui.dataclass import dataclass
 
 FORMAT: Final = 2
 """The format number that this version writes. A file with a higher number can be read but must not be overwritten.
@@ -296,6 +296,8 @@ def _has_turns(history: Any) -> bool:
 
 def _decode_history(document: Mapping[str, Any], history: list[Any]) -> Decoded:
     """Read a file saved by another tool, or a file of this app that lost its tree."""
+    import hashlib
+
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     problems = _count_problem(
         len(history) - len(entries), "entry in chat_history", "entries in chat_history"

@@ -7,7 +7,7 @@ regenerating add a sibling, so no operation destroys what was said; whatever tak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -27,6 +27,7 @@ from tui.conversation.turn import (
     now,
     part_fields,
 )
+from tui.dataclass import dataclass
 
 ROOT: Final = ""
 """Represents "no parent" where a parent's ID is a key."""

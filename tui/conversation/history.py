@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from tui.conversation.turn import Status, Turn
+from tui.dataclass import dataclass
 
 HISTORY_LIMIT: Final = 500
 """The maximum number of patches kept per chat; the oldest are dropped first."""

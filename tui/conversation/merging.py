@@ -7,10 +7,9 @@ up: taking it over is one step of the undo history. It reads no file, and report
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation.content import (
@@ -26,6 +25,7 @@ from tui.conversation.conversation import ROOT, Conversation, title_from
 from tui.conversation.history import Patch
 from tui.conversation.messages import REASONING_KEYS, plain_message
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message, Status, Turn
+from tui.dataclass import dataclass
 
 LABEL: Final = "Changes by another program"
 
@@ -266,6 +266,8 @@ class _Walk:
 
     def _new_id(self, parent: str | None, role: str, text: str) -> str:
         """Return an id that is the same whenever the same file is read: a search leads to it."""
+        import hashlib
+
         chat = self._chat
         parts = [chat.id, str(chat.updated_at), str(len(self._turns)), parent or "", role, text]
         while True:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any, Final
+
+from tui.dataclass import dataclass
 
 _FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
 _SHOWN_ARGUMENTS: Final = 200

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from tui.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
 from tui.conversation.reasoning_marks import ANY, PLAIN, Marks
+from tui.dataclass import dataclass
 
 _JOINT: Final = "\n\n"
 """What stands between two parts of the reasoning, or of the answer."""

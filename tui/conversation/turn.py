@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from tui.conversation.parts import (
     text_of,
     told_text,
 )
+from tui.dataclass import dataclass
 
 USER: Final = "user"
 ASSISTANT: Final = "assistant"

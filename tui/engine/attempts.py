@@ -6,7 +6,6 @@ of the process. What would hold up every thread, or fill the memory, belongs int
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +31,8 @@ def ask_to_end(thread: threading.Thread) -> None:
 
     Nothing else may run on that thread, so that it does no harm wherever it gets there.
     """
+    import ctypes
+
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
     )

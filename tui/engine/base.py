@@ -7,11 +7,12 @@ An engine knows nothing of screens, chats on disk or settings files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from tui.conversation.turn import Message, ReplyStats
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.json_types import Json
 from tui.parameters import Value

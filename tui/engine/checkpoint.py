@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import limits, model_files, stand_ins
 from tui.engine.base import ModelLoadError
 from tui.engine.foreign import foreign_format

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine.base import Event, Progress, ReasoningDelta, TextDelta
 
 _MOST_CHARACTERS: Final = 1_000_000

@@ -9,10 +9,11 @@ import contextlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import (
     checkpoint,
     config_values,

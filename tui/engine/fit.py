@@ -7,10 +7,10 @@ now. They leave out what a backend takes for itself, which is why `tight` begins
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine.facts import ModelFacts
 from tui.engine.quantization import QUANTIZATIONS
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
+
+from tui.dataclass import dataclass
 
 _HERE: Final = "Download the model in Hugging Face format, with config.json and model.safetensors."
 

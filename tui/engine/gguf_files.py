@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import limits, model_files, stand_ins
 from tui.engine.base import ModelLoadError
 from tui.engine.gguf_header import TOKENIZER, Header, read_first_values, read_header

@@ -10,10 +10,11 @@ import math
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from tui.dataclass import dataclass
 from tui.engine import limits
 from tui.engine.base import ModelLoadError
 from tui.engine.limits import Shape

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine import instructions
 
 NONE: Final = "none"

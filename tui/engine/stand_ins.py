@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine.base import ModelLoadError
 from tui.files import open_regular
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import model_files, stand_ins
 from tui.engine.base import ModelLoadError
 from tui.engine.folder_files import TEMPLATE_BYTES, wrong

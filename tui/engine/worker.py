@@ -12,10 +12,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from tui.conversation.turn import ReplyStats
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import (
     Cancelled,

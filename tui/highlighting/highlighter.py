@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from threading import Condition, Thread
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from tui.dataclass import dataclass
 from tui.highlighting.lexers import Lexers, Rows
 
 T = TypeVar("T")

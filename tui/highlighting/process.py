@@ -11,11 +11,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 from typing import IO, Any, Final
 
+from tui.dataclass import dataclass
 from tui.highlighting import lexing
 
 _MOST_BYTES: Final = 1_000_000

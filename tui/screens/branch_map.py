@@ -9,10 +9,10 @@ first lane.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tui.conversation import Conversation, Turn
+from tui.dataclass import dataclass
 
 _FREE: Final = "  "
 _TAKEN: Final = " │"

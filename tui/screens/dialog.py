@@ -5,7 +5,6 @@ moves the highlight, and the end of a form. It contains no dialog itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from textual import events, on
@@ -20,10 +19,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
 from tui.actions import action
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.screens.closed_once import ClosedOnce, Result
-from tui.screens.help import HelpScreen
 from tui.widgets.bindings import binding_for, bindings, is_ascii, keys_in_force, pair_text
 from tui.widgets.editor import Editor
 
@@ -90,6 +89,8 @@ class Dialog(ClosedOnce[Result]):
 
     def action_app_help(self) -> None:
         """Show the keys, those of this dialog first."""
+        from tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen(place=self.PLACE))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -19,6 +18,7 @@ from textual.widgets import Checkbox, Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.chat.ui import Answer
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask

@@ -5,7 +5,6 @@ filters the list.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import ClassVar, Final
 
@@ -17,6 +16,7 @@ from textual.content import Content
 from textual.widgets import Input, Label
 
 from tui.actions import Action, action, actions
+from tui.dataclass import dataclass
 from tui.scopes import MAIN, PLACES, Scope, around
 from tui.screens.closed_once import ClosedOnce
 from tui.widgets.bindings import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Final
 
@@ -17,6 +16,7 @@ from textual.message import Message
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.screens.closed_once import Result

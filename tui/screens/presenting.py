@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tui.chat.loader import short_name
 from tui.conversation import (
@@ -20,8 +20,10 @@ from tui.conversation import (
 )
 from tui.conversation.parts import label_of
 from tui.widgets.figures import seconds_text, speed_text
-from tui.widgets.other_parts import ShownPart
 from tui.widgets.shown_turn import ShownTurn
+
+if TYPE_CHECKING:
+    from tui.widgets.other_parts import ShownPart
 
 
 class Presenter:
@@ -82,6 +84,8 @@ class Presenter:
 
 def _shown_parts(turn: Turn) -> Iterator[ShownPart]:
     """Yield the parts of a turn that are neither text nor reasoning."""
+    from tui.widgets.other_parts import ShownPart
+
     is_above = bool(turn.text)
     for part in turn.parts:
         if isinstance(part, FilePart):

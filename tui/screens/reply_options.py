@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,6 +13,7 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.chat.loader import short_name
+from tui.dataclass import dataclass
 from tui.engine.base import ModelInfo, ModelLoadError
 from tui.engine.catalog import ModelSource, resolve
 from tui.engine.remote.address import AddressError, is_server

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import events, on, work
@@ -21,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from tui.chat.ui import Answer
 from tui.conversation import Conversation
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.screens.ask import Ask, AskText

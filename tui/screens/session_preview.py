@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from textual.content import Content
 
 from tui.conversation import ASSISTANT, USER, Conversation, Turn
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize, sanitize_line
 from tui.sessions import SessionError, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter

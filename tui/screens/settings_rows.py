@@ -6,12 +6,12 @@ The settings screen and `/status` show these rows. No other code determines what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from tui.chat.loader import ModelLoader
 from tui.chat.settings import ChatSettings
+from tui.dataclass import dataclass
 from tui.engine.base import ModelInfo
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, Parameter, in_force

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from textual.containers import Grid, Vertical
 from textual.widgets import Label
 
 from tui.conversation import ReplyStats
+from tui.dataclass import dataclass
 from tui.engine.base import MemoryReading
 from tui.screens.dialog import Hint, KeyHints
 from tui.screens.reading_dialog import ReadingDialog

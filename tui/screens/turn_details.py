@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual import on
@@ -16,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Label, TabbedContent, TabPane
 
 from tui.conversation import ASSISTANT, USER, Conversation, Generation, ReplyStats, Status, Turn
+from tui.dataclass import dataclass
 from tui.engine.remote.address import is_server
 from tui.parameters import PARAMETERS, format_value
 from tui.sanitize import sanitize, sanitize_line

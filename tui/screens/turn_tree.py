@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
@@ -18,6 +17,7 @@ from textual.strip import Strip
 
 from tui.chat.loader import short_name
 from tui.conversation import ASSISTANT, USER, Conversation, Status, Turn
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.screens.branch_map import BranchMap, MapRow

@@ -20,11 +20,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from tui.conversation import ChatFormatError, Conversation, Decoded, Status, codec, new_id
+from tui.dataclass import dataclass
 from tui.files import (
     StagedFile,
     Stamp,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,8 @@ def keep_original(path: Path, mark: str) -> Path:
     Raises:
         OSError: it can't be kept.
     """
+    import shutil
+
     if not path.exists():
         return path
     for other in sorted(path.parent.glob(f"{path.name}.{mark}-*")):

@@ -16,12 +16,13 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tui.conversation import Conversation, Status, Turn
 from tui.conversation.thoughts import parted
+from tui.dataclass import dataclass
 from tui.files import fsync_folder, open_own, write_all
 
 

@@ -6,7 +6,6 @@ A copy is a chat file like any other: `chat-tui --session FILE` opens it.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +28,8 @@ def write_copy(conversation: Conversation, folders: Iterable[Path] | None = None
     Raises:
         SessionWriteError: none of the folders takes it.
     """
+    import tempfile
+
     data = codec.dumps(conversation)
     failed: list[str] = []
     for folder in _default_folders() if folders is None else folders:
@@ -53,6 +54,8 @@ def write_copy(conversation: Conversation, folders: Iterable[Path] | None = None
 
 
 def _default_folders() -> list[Path]:
+    import tempfile
+
     folders = []
     with suppress(RuntimeError):
         folders.append(Path.home())

@@ -13,17 +13,20 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.conversation import Conversation, new_id
 from tui.files import Stamp, fsync_folder, make_private_folder, set_aside, stamp
 from tui.sessions.chats import CHAT_ID, ChatFiles, checked_id, writing
 from tui.sessions.errors import SessionConflictError, SessionFileError
-from tui.sessions.index import SessionIndex, summarize_file
 from tui.sessions.locks import Taken
 from tui.sessions.originals import MARKS
 from tui.sessions.summary import SearchHit, SessionSummary, read_tags
+
+if TYPE_CHECKING:
+    from tui.sessions.index import SessionIndex
 
 TRASH: Final = "trash"
 _STALE_S: Final = 3600.0
@@ -44,9 +47,15 @@ class SessionStore(ChatFiles):
             index: the file of the search index, which can be deleted at any time; by default it is in `folder`.
         """
         super().__init__(folder)
-        self._index = SessionIndex(folder, index or folder / "index.sqlite3")
+        self._index_file = index or folder / "index.sqlite3"
         self._is_tidied = False
         self._trashed: dict[tuple[str, Stamp], SessionSummary] = {}
+
+    @cached_property
+    def _index(self) -> SessionIndex:
+        from tui.sessions.index import SessionIndex
+
+        return SessionIndex(self.folder, self._index_file)
 
     # -- lists
 
@@ -245,6 +254,8 @@ class SessionStore(ChatFiles):
                     continue
                 summary = known.get((path.name, found_stamp))
                 if summary is None:
+                    from tui.sessions.index import summarize_file
+
                     summary = summarize_file(path, found_stamp.size_bytes)[0]
                 self._trashed[path.name, found_stamp] = summary
                 found.append(summary)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from tui.conversation import USER, Conversation
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 
 _FIRST_WORDS_LIMIT: Final = 120

@@ -12,10 +12,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeVar
 
 from tui.conversation import Conversation, Status
+from tui.dataclass import dataclass
 from tui.sessions.errors import SessionError, SessionWriteError
 from tui.sessions.store import SessionStore
 

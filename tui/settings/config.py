@@ -7,10 +7,11 @@ is never overwritten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.files import make_private_folder, read_regular, reason, write_atomic
 from tui.json_types import Json

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.files import (
     make_private_folder,
     open_own,
@@ -243,7 +243,7 @@ class DraftFile:
         if not theirs.is_empty and not _is_same(theirs, known) and not _is_same(theirs, draft):
             if draft.is_empty:
                 return
-            name = self._names[key] = f"{key}{APART}{secrets.token_hex(4)}"
+            name = self._names[key] = f"{key}{APART}{os.urandom(4).hex()}"
         _put(self._path, there, {name: draft})
         if self._seen is not None:
             self._seen[name] = draft

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 from tui.files import make_private_folder, read_regular, write_atomic
@@ -40,6 +39,8 @@ class Measurements:
     @property
     def figures(self) -> Figures:
         """What is known, speeds as medians."""
+        from statistics import median
+
         return {
             model: {
                 name: (_count(entry.get("memory_bytes")), median(_speeds(entry) or [0.0]))

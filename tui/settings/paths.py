@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import platformdirs
 
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.files import FOLDER_MODE, absolute, make_private_folder, reason
 

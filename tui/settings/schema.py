@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.flags import read_value
 from tui.json_types import Json

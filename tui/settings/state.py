@@ -9,10 +9,11 @@ import errno
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.files import free_name, make_private_folder, read_regular, reason, write_atomic
 from tui.json_types import Json

@@ -7,10 +7,11 @@ the same fields by `schema`. What can be set of generation is the table of param
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeVar
 
 from tui.conversation.context import OverflowPolicy
+from tui.dataclass import dataclass
 from tui.parameters import Value
 
 _T = TypeVar("_T")

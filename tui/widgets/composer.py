@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
@@ -11,6 +10,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import var
 
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings, is_ascii, key_name, keys_in_force, keys_text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from textual import on
@@ -11,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Button, Select
 
 from tui.conversation import ReplyStats
+from tui.dataclass import dataclass
 from tui.engine.base import ModelInfo, Speculation
 from tui.sanitize import sanitize_line
 from tui.widgets.parameter_group import Group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -12,6 +11,7 @@ from textual.containers import HorizontalGroup
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
@@ -32,6 +32,9 @@ class FindBar(HorizontalGroup):
         & Input { width: 1fr; background: $surface; }
     }
     """
+
+    _awaited: str | None = None
+    """The words to open the bar with."""
 
     @dataclass
     class Wanted(Message):
@@ -60,6 +63,17 @@ class FindBar(HorizontalGroup):
         Args:
             words: what to search for; empty to keep what is in the field.
         """
+        self._awaited = words
+        if self.is_mounted:
+            self._open()
+
+    def on_mount(self) -> None:
+        """Open now if that was wanted before there was a field."""
+        if self._awaited is not None:
+            self._open()
+
+    def _open(self) -> None:
+        words, self._awaited = self._awaited, None
         self.add_class("-open")
         field = self.query_one(Input)
         if words:

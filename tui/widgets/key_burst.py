@@ -6,9 +6,10 @@ more than move is delayed for a moment: if another letter follows, both are pros
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+from tui.dataclass import dataclass
 
 BURST_S: Final = 0.3
 """Two letters in less than this time, in seconds, are prose. Slow typists take about as long for each letter."""

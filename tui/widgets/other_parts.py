@@ -5,10 +5,10 @@ a file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tui.conversation.parts import code_block
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.highlight import CodeColors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Final
 
 from rich.segment import Segment
@@ -20,6 +20,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from tui.dataclass import dataclass
 from tui.engine.base import Capabilities, ModelInfo
 from tui.parameters import Parameter, ParameterError, Value
 from tui.sanitize import sanitize, sanitize_line

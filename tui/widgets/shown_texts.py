@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from tui.conversation import ASSISTANT
 from tui.sanitize import sanitize
-from tui.widgets.markdown import LiveDocument
+from tui.widgets.markdown.document import LiveDocument
 from tui.widgets.markdown.search import fold, shown_text
 from tui.widgets.shown_turn import ShownTurn, ViewState, text_widths
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.conversation import Status
-from tui.widgets.other_parts import ShownPart
+from tui.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from tui.widgets.other_parts import ShownPart
 
 MEASURE: Final = 100
 """The most cells of text on a line. Longer lines are hard to read."""

@@ -8,7 +8,6 @@ as soon as the groups exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final
 
@@ -23,6 +22,7 @@ from textual.widgets import Button, Label, Select, TextArea
 
 from tui.conversation import ReplyStats
 from tui.conversation.context import OverflowPolicy
+from tui.dataclass import dataclass
 from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
 from tui.engine.quantization import QUANTIZATIONS, availability
 from tui.json_types import Json

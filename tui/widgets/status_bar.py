@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum, auto
 from typing import ClassVar, Final, NamedTuple
 
@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tui.dataclass import dataclass
 from tui.engine.base import MemoryReading, Progress
 from tui.sanitize import sanitize_line
 from tui.widgets.figures import (

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import RenderResult
 from textual.binding import BindingType
@@ -21,13 +21,14 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from tui.conversation import USER
-from tui.widgets.markdown import warm_up
-from tui.widgets.markdown.highlight import CodeColors
-from tui.widgets.markdown.palette import COMPONENT_CLASSES, component_css
-from tui.widgets.shown_texts import ShownTexts
+from tui.dataclass import dataclass
 from tui.widgets.shown_turn import ShownTurn, ViewState
-from tui.widgets.turn_view import TurnView
 from tui.widgets.turn_window import Entry, TurnWindow
+
+if TYPE_CHECKING:
+    from tui.widgets.markdown.highlight import CodeColors
+    from tui.widgets.shown_texts import ShownTexts
+    from tui.widgets.turn_view import TurnView
 
 __all__ = ["ShownTurn", "Transcript"]
 
@@ -60,10 +61,9 @@ class _Search:
 class Transcript(TurnWindow, can_focus=True):
     """Shows the turns of a chat."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(COMPONENT_CLASSES)
     DEFAULT_CSS = """
     Transcript.-empty { content-align: center middle; }
-    """ + component_css("Transcript")
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
 
     cursor: reactive[str | None] = reactive(None, init=False)
@@ -112,17 +112,31 @@ class Transcript(TurnWindow, can_focus=True):
         id: str | None = None,  # noqa: A002 - the name that every Textual widget has
         classes: str | None = None,
     ) -> None:
-        colors = CodeColors(self._colors_known)
-        super().__init__(name=name, id=id, classes=classes, colors=colors)
+        super().__init__(name=name, id=id, classes=classes)
         self._coloring: Timer | None = None
         self.empty = empty
         """Returns the text in the middle if there are no turns, for an area of a given size."""
         self._last_cost_s = 0.0
         self._streamed_at = -math.inf
         self._search: _Search | None = None
-        self._texts = ShownTexts()
+        self._known_texts: ShownTexts | None = None
         self._counting: Timer | None = None
         self._line_numbers = False
+        self.set_class(True, "-empty", update=False)
+
+    @property
+    def _texts(self) -> ShownTexts:
+        if self._known_texts is None:
+            from tui.widgets.shown_texts import ShownTexts
+
+            self._known_texts = ShownTexts()
+        return self._known_texts
+
+    def make_colors(self) -> CodeColors:
+        """Return what colors the code in the turns, and tells when colors have arrived."""
+        from tui.widgets.markdown.highlight import CodeColors
+
+        return CodeColors(self._colors_known)
 
     def prepare_view(self, view: TurnView) -> None:
         """Set up the cursor, caret, matches and line numbers of a new view."""
@@ -143,7 +157,8 @@ class Transcript(TurnWindow, can_focus=True):
 
     def on_unmount(self) -> None:
         """Stop the process that colors code."""
-        self._colors.close()
+        if self._colors is not None:
+            self._colors.close()
 
     def _colors_known(self) -> None:
         # Called in another thread, which may outlive the app.
@@ -169,7 +184,7 @@ class Transcript(TurnWindow, can_focus=True):
             self._plan_coloring()
 
     def _warm_up(self) -> None:
-        self.run_worker(warm_up, thread=True, exit_on_error=False)
+        self.run_worker(_warm_up, thread=True, exit_on_error=False)
 
     # Contents
 
@@ -197,7 +212,8 @@ class Transcript(TurnWindow, can_focus=True):
         before = self._entries
         self._entries = [Entry(turn, states.get(turn.id) or ViewState()) for turn in turns]
         self._positions = {turn.id: number for number, turn in enumerate(turns)}
-        self._texts.keep(self._positions)
+        if self._known_texts is not None:
+            self._known_texts.keep(self._positions)
         self._drop_views(max(0, kept - self._low))
         for view, entry in zip(self._views, self._entries[self._low :], strict=False):
             if entry.turn != before[self._positions[entry.turn.id]].turn:
@@ -555,3 +571,11 @@ class Transcript(TurnWindow, can_focus=True):
         """Fold or unfold the clicked file."""
         event.stop()
         self.toggle_file(event.turn_id, event.place)
+
+
+def _warm_up() -> None:
+    """Import and create what the first turn needs; called in a thread."""
+    from tui.widgets import turn_view  # noqa: F401 - imported for later
+    from tui.widgets.markdown.parser import warm_up
+
+    warm_up()

@@ -7,7 +7,6 @@ the transcript sets what it shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
@@ -21,6 +20,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from tui.conversation import ASSISTANT, Status
+from tui.dataclass import dataclass
 from tui.widgets.markdown.highlight import CodeColors
 from tui.widgets.markdown.lines import EMPTY_LINE, Line, span_at
 from tui.widgets.markdown.painting import Mark

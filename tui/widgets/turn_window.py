@@ -7,8 +7,8 @@ the search are handled elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import field
+from typing import TYPE_CHECKING, Final
 
 from textual import events
 from textual.containers import VerticalScroll
@@ -18,11 +18,14 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.dataclass import dataclass
 from tui.widgets.ground import ground
-from tui.widgets.markdown.highlight import CodeColors
-from tui.widgets.markdown.palette import Palette
+from tui.widgets.markdown.palette import Palette, TextColors
 from tui.widgets.shown_turn import ShownTurn, ViewState
-from tui.widgets.turn_view import TurnView
+
+if TYPE_CHECKING:
+    from tui.widgets.markdown.highlight import CodeColors
+    from tui.widgets.turn_view import TurnView
 
 _FIRST: Final = 4
 """The number of views mounted at once when a chat is shown."""
@@ -70,11 +73,11 @@ class TurnWindow(VerticalScroll):
         name: str | None = None,
         id: str | None = None,  # noqa: A002 - the name that every Textual widget has
         classes: str | None = None,
-        colors: CodeColors | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._palette = Palette(self)
-        self._colors = colors or CodeColors()
+        self._text_colors = TextColors()
+        self._palette = Palette(self._text_colors)
+        self._colors: CodeColors | None = None
         self._entries: list[Entry] = []
         self._positions: dict[str, int] = {}
         self._views: list[TurnView] = []
@@ -85,6 +88,12 @@ class TurnWindow(VerticalScroll):
         self._fill_planned = False
 
     # Hooks for subclasses
+
+    def make_colors(self) -> CodeColors:
+        """Return what colors the code in the turns; called before the first one is shown."""
+        from tui.widgets.markdown.highlight import CodeColors
+
+        return CodeColors()
 
     def prepare_view(self, view: TurnView) -> None:
         """Set up a view that is about to be mounted."""
@@ -225,12 +234,25 @@ class TurnWindow(VerticalScroll):
         return self._views[position - self._low] if self._low <= position < self._high else None
 
     def _new_views(self, low: int, high: int) -> list[TurnView]:
+        entries = self._entries[low:high]
+        if not entries:
+            return []
+        from tui.widgets.turn_view import TurnView
+
+        self._mount_colors()
+        if self._colors is None:
+            self._colors = self.make_colors()
         views = []
-        for entry in self._entries[low:high]:
+        for entry in entries:
             view = TurnView(entry.turn, self._palette, entry.state, self._colors)
             self.prepare_view(view)
             views.append(view)
         return views
+
+    def _mount_colors(self) -> None:
+        """Mount what the turns take their colors from, as soon as there are any."""
+        if self._entries and self.is_attached and not self._text_colors.is_attached:
+            self.mount(self._text_colors)
 
     def _drop_views(self, first: int, last: int | None = None) -> None:
         dropped = self._views[first:last]
@@ -294,6 +316,7 @@ class TurnWindow(VerticalScroll):
 
     def on_mount(self) -> None:
         """Mount what was shown before there was a screen."""
+        self._mount_colors()
         if self._views:
             self.mount_all(self._views)
         self._plan_fill()

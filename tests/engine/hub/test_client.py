@@ -212,7 +212,7 @@ def test_waiting_for_the_hub_can_be_cancelled(hub_server, hub_cache):
 def test_a_download_says_that_it_waits_and_can_be_cancelled(hub_server, hub_cache):
     model(hub_server)
     hub_server.fault = busy(1, "250", is_wanted=lambda path: "model.safetensors" in path)
-    downloads = Downloads(hub(hub_server))
+    downloads = Downloads(lambda: hub(hub_server))
     downloads.start(ID)
     deadline = time.monotonic() + 20
     while not downloads.all[0].waiting:

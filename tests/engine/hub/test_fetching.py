@@ -80,7 +80,7 @@ def stop_at(downloads, count):
 
 def test_a_stopped_download_asks_only_for_the_rest(server):
     big = repo(server, piece_s=0.01)
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/big")
     held = stop_at(downloads, len(WEIGHTS) // 2)
     assert held >= len(WEIGHTS) // 2
@@ -132,7 +132,7 @@ def test_a_part_that_was_complete_needs_nothing_of_the_server(server):
 def test_a_server_without_ranges_sends_the_whole(server):
     repo(server, ranges=False)
     leave_a_part(WEIGHTS[:300_000])
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/big")
     ended = wait(downloads, "org/big")
     assert (ended.status, ended.done_bytes) == (DownloadStatus.DONE, len(WEIGHTS) + len(CONFIG))
@@ -157,7 +157,7 @@ def test_a_connection_that_breaks_goes_on_in_the_same_download(server):
 
 def test_a_slow_download_moves_with_every_piece(server):
     repo(server, piece_s=0.01)
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/big")
     counts, speeds = set(), []
     deadline = time.monotonic() + 30

@@ -144,7 +144,7 @@ def test_a_download_is_counted_in_one_bar_and_leaves_a_model_that_loads(
     server, cache, folder, tmp_path, own_cache
 ):
     server.add_folder("org/tiny", folder, piece_s=0.001)
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/tiny", load=True)
     ended = wait(downloads, "org/tiny")
     assert (ended.status, ended.load) == (DownloadStatus.DONE, True)
@@ -165,7 +165,7 @@ def test_a_cancelled_download_counts_as_stopped_at_once_and_goes_on_where_it_was
     server, cache, folder
 ):
     repo = server.add_folder("org/slow", folder, piece_s=0.02)
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/slow")
     deadline = time.monotonic() + 20
     while not any(one.done_bytes > 20_000 for one in downloads.all):
@@ -184,7 +184,7 @@ def test_a_cancelled_download_counts_as_stopped_at_once_and_goes_on_where_it_was
 
 def test_a_connection_that_breaks_in_the_middle_is_taken_up_again_or_said(server, cache, folder):
     server.add_folder("org/broken", folder, breaks_after=40_000)
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/broken")
     ended = wait(downloads, "org/broken", 60)
     if ended.status is DownloadStatus.FAILED:
@@ -209,7 +209,7 @@ def test_what_the_hub_refuses_is_a_sentence(
         server.add_folder(repo_id, folder, **options)
     hub = Hub(server.url)
     if what == "download":
-        downloads = Downloads(hub)
+        downloads = Downloads(lambda: hub)
         downloads.start(repo_id)
         ended = wait(downloads, repo_id)
         assert ended.status is DownloadStatus.FAILED
@@ -263,7 +263,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_half_is_taken_for_whole(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(fetching._Growing, "add", full)
-    downloads = Downloads(Hub(server.url))
+    downloads = Downloads(lambda: Hub(server.url))
     downloads.start("org/tiny")
     ended = wait(downloads, "org/tiny")
     assert ended.status is DownloadStatus.FAILED

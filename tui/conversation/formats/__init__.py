@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from tui.conversation.formats.reading import parsed
 from tui.conversation.formats.sharegpt import SHAREGPT
 from tui.conversation.formats.silly_tavern import SILLY_TAVERN
 from tui.conversation.formats.text_generation_webui import TEXT_GENERATION_WEBUI
+from tui.dataclass import dataclass
 
 __all__ = [
     "FORMATS",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation.conversation import ROOT, Conversation, title_from
@@ -18,6 +18,7 @@ from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import KNOWN_ROLES, each
 from tui.conversation.parts import Part, TextPart, others
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Generation, Turn, new_id, now
+from tui.dataclass import dataclass
 
 _MOST_REPEATS: Final = 20
 """So many replies take over the same reasoning, so that what is made of a file doesn't grow with the square of its size."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import mapping_of, text_of
 from tui.conversation.messages import REASONING_KEYS
 from tui.conversation.parts import Part, TextPart, others
+from tui.dataclass import dataclass
 
 WRAPPERS: Final = (
     "content",

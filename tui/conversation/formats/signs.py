@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Final
+
+from tui.dataclass import dataclass
 
 HEAD_BYTES: Final = 1 << 12
 """So much of a file's beginning is enough to know it."""

@@ -13,10 +13,11 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeVar
 from urllib.parse import urljoin
 
+from tui.dataclass import dataclass
 from tui.engine.base import Cancelled, ModelLoadError
 from tui.engine.hub.guard import is_web_address, origin, redirect_target
 from tui.engine.hub.problems import (

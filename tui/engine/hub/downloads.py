@@ -10,16 +10,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import Cancelled, ModelLoadError, Progress
-from tui.engine.hub.hub import Hub
-from tui.engine.hub.problems import problem
-from tui.engine.local.progress import Reporter
+
+if TYPE_CHECKING:
+    from tui.engine.hub.hub import Hub
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,12 @@ class Download:
 class Downloads:
     """Starts, cancels, and lists downloads. All methods are fast and thread-safe."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Callable[[], Hub]) -> None:
+        """Make it.
+
+        Args:
+            hub: returns what downloads; called when the first download begins.
+        """
         self._hub = hub
         self._lock = threading.Lock()
         self._downloads: dict[str, Download] = {}
@@ -131,12 +137,14 @@ class Downloads:
         return tuple(one for one in self.all if not one.status.has_ended)
 
     def _run(self, repo_id: str, revision: str, flag: threading.Event) -> None:
+        from tui.engine.local.progress import Reporter
+
         counter = _Counter(
             lambda done, total, speed: self._count(flag, repo_id, done, total, speed)
         )
         reporter = Reporter(counter.take, flag.is_set)
         try:
-            folder = self._hub.snapshot(
+            folder = self._hub().snapshot(
                 repo_id,
                 revision,
                 tqdm_class=reporter.download_bar("Downloading"),
@@ -200,6 +208,8 @@ class _Counter:
 
 
 def _sentence(error: Exception, repo_id: str) -> str:
+    from tui.engine.hub.problems import problem
+
     found = error if isinstance(error, ModelLoadError) else problem(error, repo_id)
     if found is None:
         return f"{repo_id} could not be downloaded ({failures.words(error)}). Restart the download to resume it."

@@ -12,12 +12,13 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from tui.dataclass import dataclass
 from tui.engine.facts import ModelFacts, facts_of
 from tui.engine.hub import guard
 from tui.engine.hub.cache import RepoCache, cache_folder

@@ -6,10 +6,10 @@ What the list says of a file's content (its hash) is what the file has to be in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from tui.dataclass import dataclass
 from tui.engine.base import ModelLoadError
 from tui.engine.hub.client import HubClient, Patience
 from tui.engine.hub.values import (

@@ -11,11 +11,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine.model_files import read_start
 
 _PREFIX: Final = "models--"

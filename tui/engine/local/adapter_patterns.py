@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Final
+
+from tui.dataclass import dataclass
 
 _FIELD: Final = re.compile(r"(modules|pattern|patterns|parameters|to_save|to_tie|indices)$")
 """Names of the fields that hold names of layers; peft gets new ones now and then."""

@@ -6,9 +6,10 @@ Drafts are greedy, so that the model's own choice of each token decides alone; s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine.local import cache_layers
 from tui.engine.local.cache_layers import CacheKind
 from tui.engine.local.prefill import Forward, Pass

@@ -6,10 +6,11 @@ Whatever is done is said in a note. What a template takes is found out in `templ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Literal
 
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
+from tui.dataclass import dataclass
 from tui.json_types import Json
 
 TOOL: Final = "tool"

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tui.dataclass import dataclass
 
 _KEPT_BYTES: Final = 4096
 _CHUNK_BYTES: Final = 1 << 16

@@ -9,10 +9,10 @@ was looked at, whatever becomes of the folder, the Hub or the cache meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine import trust
 from tui.engine.base import FailureCause, LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource

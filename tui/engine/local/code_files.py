@@ -11,11 +11,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine.base import ModelLoadError
 from tui.files import FILE_MODE, make_own_folder, read_regular
 

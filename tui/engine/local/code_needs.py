@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine.base import ModelLoadError
 from tui.engine.local import model_classes
 from tui.json_types import Json

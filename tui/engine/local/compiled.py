@@ -14,12 +14,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from transformers import CompileConfig, StaticCache
 
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.local import cache_layers, footprint
 from tui.engine.local.cache_layers import CacheKind

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tui.dataclass import dataclass
 from tui.engine.local import cache_layers, soundness
 from tui.engine.local.prefill import Pass, settle
 from tui.engine.local.rotary import Rotary

@@ -6,11 +6,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from tui.conversation.thoughts import ThinkSplitter
 from tui.conversation.turn import ReplyStats
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import (
     Cancelled,

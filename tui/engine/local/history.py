@@ -6,10 +6,10 @@ What comes after such a place has to be computed again each turn, and the user s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tui.conversation.turn import ASSISTANT, Message
+from tui.dataclass import dataclass
 from tui.engine.local.prefix_cache import common_prefix
 
 _SLACK_TOKENS: Final = 2

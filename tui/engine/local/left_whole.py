@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tui.dataclass import dataclass
 from tui.engine.local import footprint
 from tui.engine.local.cpu.linear import DenseLinear, FastLinear
 from tui.engine.local.placement import input_device

@@ -7,9 +7,10 @@ shows when it is made or computes its first token, and the load goes on with the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.local import problems

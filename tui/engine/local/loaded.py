@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest, ModelInfo
 from tui.engine.catalog import ModelSource
 from tui.engine.local.code import Code

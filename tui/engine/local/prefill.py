@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tui.dataclass import dataclass
 from tui.engine.base import Cancelled, IsCancelled
 from tui.engine.local import cache_layers, habits
 from tui.engine.local.cache_layers import CacheKind

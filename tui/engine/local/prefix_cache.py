@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
+from tui.dataclass import dataclass
 from tui.engine import limits, memory
 from tui.engine.local import cache_layers, footprint, habits
 from tui.engine.local.cache_layers import CacheKind

@@ -11,12 +11,13 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tui.conversation.reasoning_marks import THINK, Marks, is_over_after, opened_by
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
+from tui.dataclass import dataclass
 from tui.engine import template_files
 from tui.engine.attempts import never
 from tui.engine.base import Cancelled, GenerationError, IsCancelled

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tui.dataclass import dataclass
 from tui.engine.local.encoding import token_id
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ nothing that it computed is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tui.conversation.turn import ReplyStats
+from tui.dataclass import dataclass
 from tui.engine.base import GenerationError, ModelInfo
 from tui.engine.quantization import NONE
 

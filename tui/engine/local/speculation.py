@@ -8,9 +8,10 @@ right. Drafting goes on only as long as that makes more tokens per second than d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
+from tui.dataclass import dataclass
 from tui.engine.base import Speculation
 from tui.engine.local.decoding import Drafter, NoDrafter
 

@@ -7,10 +7,11 @@ makes of it, and each stands where a turn of its role stands elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tui.conversation.turn import ASSISTANT, SYSTEM, USER, Message
+from tui.dataclass import dataclass
 from tui.engine.local.chat_shape import DEVELOPER, LEAD, PARTS, TEXT, TOOL, Ability, Form, entries
 from tui.json_types import Json
 

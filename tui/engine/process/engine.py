@@ -21,8 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-import psutil
-
 import tui
 from tui.conversation.turn import ReplyStats
 from tui.engine.base import (
@@ -313,8 +311,11 @@ class ProcessEngine:
 
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use, as the process said last; the app's own is counted too."""
+        # Takes 10 ms to import, and nobody asks before the first frame.
+        import psutil
+
         reading = self._reading if self.pid else MemoryReading()
-        own = _PROCESS.memory_info().rss
+        own = psutil.Process().memory_info().rss
         if not self.pid or not reading.total:
             machine = psutil.virtual_memory()
             used = machine.total - machine.available
@@ -406,9 +407,6 @@ class ProcessEngine:
 
     def _note_memory(self, reading: MemoryReading) -> None:
         self._reading = reading
-
-
-_PROCESS: Final = psutil.Process()
 
 
 def _command(cache_folder: Path) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import (
     Cancelled,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.sanitize import sanitize_line
 

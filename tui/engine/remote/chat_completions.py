@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from tui.conversation.turn import ASSISTANT
+from tui.dataclass import dataclass
 from tui.engine.base import GenerateRequest, StopReason, TemplateSwitch
 from tui.engine.remote.dialect import (
     THINKING,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import field
+from typing import TYPE_CHECKING, Final, Protocol
 
+from tui.dataclass import dataclass
 from tui.engine.base import GenerateRequest, Progress, StopReason, TemplateSwitch
-from tui.engine.remote.link import Link
 from tui.json_types import Json
 from tui.parameters import Value
+
+if TYPE_CHECKING:
+    from tui.engine.remote.link import Link
 
 THINKING: Final = "enable_thinking"
 """The switch of chat templates that turns reasoning on and off; what other servers have in its place is called so too."""

@@ -7,12 +7,13 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from tui.conversation.reasoning_marks import PLAIN
 from tui.conversation.thoughts import Piece, ThinkSplitter
 from tui.conversation.turn import USER, Message, ReplyStats
+from tui.dataclass import dataclass
 from tui.engine.base import (
     Cancelled,
     Capabilities,

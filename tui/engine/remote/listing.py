@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
+from tui.dataclass import dataclass
 from tui.engine.remote.dialect import Served
 from tui.engine.remote.link import Link
 from tui.engine.remote.probing import probe

@@ -23,9 +23,6 @@ from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.turn_actions import TurnActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.export_dialog import ExportDialog
-from tui.screens.picker import Entry, Picker
-from tui.screens.session_list import SessionList
 from tui.sessions import Loaded, SessionError
 from tui.settings.examples import ExamplesError
 
@@ -94,6 +91,8 @@ class ChatActions:
 
     async def choose(self) -> None:
         """List the saved chats, and open the chosen one."""
+        from tui.screens.session_list import SessionList
+
         session, writer = self._core.session, self._core.writer
         chosen = await self._ui.show(
             SessionList(writer, session.conversation.id, session.take_facts, self.begin)
@@ -151,6 +150,8 @@ class ChatActions:
 
     async def begin_example(self, name: str = "") -> None:
         """Start a chat with the named example; without a name, ask for one."""
+        from tui.screens.picker import Entry, Picker
+
         try:
             examples = await asyncio.to_thread(self._core.settings.preferences.examples)
         except ExamplesError as error:
@@ -237,6 +238,8 @@ class ChatActions:
 
     async def export(self) -> None:
         """Write the chat to a file in one of the export formats."""
+        from tui.screens.export_dialog import ExportDialog
+
         chat = self._core.session.conversation
         if not chat.path:
             self._ui.tell("There is nothing to export yet.")

@@ -33,6 +33,7 @@ class ChatColumn(Column):
         self._reading = handlers.reading
         self._turns = handlers.turns
         self._ui = ui
+        self._below = Middle()
 
     def compose(self) -> ComposeResult:
         """Lay out the chat."""
@@ -40,10 +41,13 @@ class ChatColumn(Column):
         with Middle():
             yield view.title
         yield view.transcript
-        with Middle():
+        with self._below:
             yield view.unseen
-            yield view.find_bar
         yield view.area
+
+    def on_mount(self) -> None:
+        """Add the search bar, which is hidden at first, after the first frame."""
+        self.call_after_refresh(self._below.mount, self._view.find_bar)
 
     # -- the turns
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from textual import on
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widgets import Label
@@ -60,10 +59,9 @@ class ChatsColumn(Vertical):
         core.session.changed.listen(self._chat_changed)
         core.replies.ended.listen(self._reply_ended)
 
-    def compose(self) -> ComposeResult:
-        """Lay out the heading and the list."""
-        yield Label("Chats")
-        yield self._list
+    def on_mount(self) -> None:
+        """Lay out the heading and the list after the first frame: on most terminals, the column is hidden at first."""
+        self.call_after_refresh(self.mount, Label("Chats"), self._list)
 
     def on_show(self) -> None:
         """List the chats now that the column is visible."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,7 +24,6 @@ from tui.sanitize import sanitize, sanitize_line
 from tui.screens.chat.attaching import Attaching
 from tui.screens.chat.completing import Completing
 from tui.screens.chat.ui import ScreenUi
-from tui.screens.picker import Entry, Picker
 from tui.settings.history import Attachment, Draft, Sent
 from tui.widgets.attachment_bar import AttachmentBar, Chip
 from tui.widgets.command_menu import CommandMenu
@@ -32,6 +31,9 @@ from tui.widgets.composer import Composer
 from tui.widgets.find_bar import FindBar
 from tui.widgets.ground import Middle
 from tui.widgets.waiting_message import WaitingMessage
+
+if TYPE_CHECKING:
+    from tui.screens.picker import Entry
 
 _DRAFT_S: Final = 0.5
 """How long typing has to pause, in seconds, before the draft is saved to disk."""
@@ -86,8 +88,11 @@ class ComposerArea(Middle):
         """Lay out the composer and the widgets above it."""
         yield self._waiting
         yield self._chips
-        yield self._menu
         yield self.composer
+
+    def on_mount(self) -> None:
+        """Add the menu, which is hidden at first, after the first frame."""
+        self.call_after_refresh(self.mount, self._menu, before=self.composer)
 
     def take_configuration(self) -> None:
         """Apply the current setting for folding pastes."""
@@ -310,6 +315,8 @@ class ComposerArea(Middle):
 
     async def search_sent(self) -> None:
         """Search the messages sent earlier."""
+        from tui.screens.picker import Entry, Picker
+
         chat = self._core.session.conversation
         texts: dict[str, Entry] = {}
         for one in reversed(self._core.sent.for_chat(chat)):

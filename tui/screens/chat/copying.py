@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui.chat.ui import Answer
 from tui.conversation import ASSISTANT, Turn
 from tui.files import absolute, is_file, typed_path
-from tui.highlighting.languages import extension_of
 from tui.sanitize import sanitize
-from tui.screens.ask import AskText
 from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.widgets.markdown.pieces import CodeText, code_texts
+
+if TYPE_CHECKING:
+    from tui.widgets.markdown.pieces import CodeText
 
 
 class Copying:
@@ -86,6 +87,9 @@ class Copying:
 
     async def save_code(self) -> None:
         """Write a code block of the turn under the cursor to a file: the one copied last, or else the last one."""
+        from tui.highlighting.languages import extension_of
+        from tui.screens.ask import AskText
+
         turn = self._focus_control.acted_turn(ASSISTANT)
         blocks = _code_of(turn) if turn else ()
         if turn is None or not blocks:
@@ -130,4 +134,6 @@ class Copying:
 
 
 def _code_of(turn: Turn) -> tuple[CodeText, ...]:
+    from tui.widgets.markdown.pieces import code_texts
+
     return code_texts(turn.text, verbatim=turn.role != ASSISTANT)

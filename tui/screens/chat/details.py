@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tui.chat import requests
 from tui.chat.core import Core
 from tui.conversation import ASSISTANT, Generation, Turn
@@ -9,7 +11,9 @@ from tui.engine.base import Failed
 from tui.screens.chat.copying import Copying
 from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
-from tui.screens.turn_details import TurnDetails
+
+if TYPE_CHECKING:
+    from tui.screens.turn_details import TurnDetails
 
 
 class Details:
@@ -32,6 +36,8 @@ class Details:
         await self._show("tokens")
 
     async def _show(self, start: str) -> None:
+        from tui.screens.turn_details import TurnDetails
+
         turn = self._focus_control.acted_turn(ASSISTANT)
         if turn is None:
             return

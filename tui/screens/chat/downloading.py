@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.screen import Screen
 from textual.timer import Timer
 
 from tui.chat.loader import ModelLoader
 from tui.chat.settings import ChatSettings
-from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
-from tui.engine.catalog import ModelKind
-from tui.engine.hub.downloads import Download, Downloads, DownloadStatus
-from tui.engine.hub.hub import DownloadPlan, Hub
-from tui.engine.hub.problems import is_network_problem
 from tui.screens.chat.ui import ScreenUi
-from tui.screens.models.download_question import GET, LOAD, no_room, question
-from tui.screens.models.rows import download_text, downloads_text
+
+if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Download, Downloads
+    from tui.engine.hub.hub import DownloadPlan, Hub
 
 DOWNLOADS_S: Final = 0.5
 """How often the progress of downloads is read, in seconds."""
@@ -33,7 +30,7 @@ class Downloading:
     def __init__(
         self,
         screen: Screen[None],
-        hub: Hub,
+        hub: Callable[[], Hub],
         downloads: Downloads,
         loader: ModelLoader,
         settings: ChatSettings,
@@ -44,7 +41,8 @@ class Downloading:
 
         Args:
             screen: runs the timer.
-            hub, downloads: the Hub, and the downloads from it.
+            hub: returns what asks the Hub; called when that is needed.
+            downloads: the downloads from it.
             loader: loads the models.
             settings: how models are loaded.
             ui: shows questions and notifications.
@@ -63,6 +61,9 @@ class Downloading:
 
     async def get(self, request: LoadRequest) -> None:
         """Load a model. If it has to be downloaded, ask first."""
+        from tui.engine.hub.problems import is_network_problem
+        from tui.screens.models.download_question import GET, LOAD, no_room, question
+
         try:
             plan = await asyncio.to_thread(self._plan, request)
         except ModelLoadError as error:
@@ -86,6 +87,9 @@ class Downloading:
 
     def _plan(self, request: LoadRequest) -> DownloadPlan | None:
         """Return what has to be downloaded; None if the model is on this machine."""
+        from tui.engine import catalog
+        from tui.engine.catalog import ModelKind
+
         try:
             source = catalog.resolve(request.model)
         except ModelLoadError:
@@ -96,7 +100,7 @@ class Downloading:
         cached = {one.model: one for one in catalog.local_models()}.get(source.model)
         if cached is not None and catalog.is_complete(cached):
             return None
-        return self._hub.plan(request.model, request.revision)
+        return self._hub().plan(request.model, request.revision)
 
     def watch(self) -> None:
         """Read the progress of downloads regularly while there are any."""
@@ -110,6 +114,8 @@ class Downloading:
         self._look()
 
     def _look(self) -> None:
+        from tui.screens.models.rows import download_text, downloads_text
+
         for one in self._downloads.all:
             if one.status.has_ended:
                 self._downloads.forget(one.repo_id)
@@ -122,6 +128,8 @@ class Downloading:
             self._timer = None
 
     def _ended(self, one: Download) -> None:
+        from tui.engine.hub.downloads import DownloadStatus
+
         match one.status:
             case DownloadStatus.FAILED:
                 self._ui.tell(one.problem, title="The download failed", severity="error")

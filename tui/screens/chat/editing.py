@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -147,6 +145,9 @@ class Editing:
 
     def edit_outside(self, text: str) -> str | None:
         """Open a text in $VISUAL or $EDITOR while the app is suspended. Return the new text, or None if nothing was changed."""
+        import shutil
+        import tempfile
+
         name = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
         usual = next((one for one in _EDITORS if shutil.which(one)), _EDITORS[0])
         handle, file_name = tempfile.mkstemp(suffix=".md", prefix="chat-tui-")

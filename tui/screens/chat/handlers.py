@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
 from tui.chat.core import Core
 from tui.chat.server_consent import ServerConsent
 from tui.chat.servers import Servers
-from tui.engine.hub.downloads import Downloads
-from tui.engine.hub.hub import Hub
+from tui.dataclass import dataclass
 from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.copying import Copying
@@ -31,6 +30,10 @@ from tui.screens.chat.stopping import Stopping
 from tui.screens.chat.turn_actions import TurnActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
+
+if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
+    from tui.engine.hub.hub import Hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def make_handlers(
     rescue: ModelRescue,
     ui: ScreenUi,
     *,
-    hub: Hub,
+    hub: Callable[[], Hub],
     downloads: Downloads,
     servers: Servers,
     show_downloads: Callable[[str, str], object],
@@ -81,7 +84,8 @@ def make_handlers(
         focus_control: moves the focus.
         rescue: offers solutions when a model can't be loaded.
         ui: shows notifications and questions.
-        hub, downloads: the Hub, and the downloads from it.
+        hub: returns what asks the Hub; called when that is needed.
+            downloads: the downloads from it.
         servers: the servers in the settings.
         show_downloads: shows the progress of downloads, as a long and a short text.
         show_activity: shows what is in progress.

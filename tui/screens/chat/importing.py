@@ -14,7 +14,6 @@ from tui.files import is_file, is_folder, typed_path
 from tui.sanitize import sanitize_line
 from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.ui import ScreenUi
-from tui.screens.report import Report
 from tui.sessions import SessionError, SessionStore
 
 if TYPE_CHECKING:
@@ -195,6 +194,8 @@ class Importing:
 
     def _report(self, summary: str, said: list[str], *, is_whole: bool) -> None:
         """Report the result of an import: in a notification if it is short, otherwise in a dialog."""
+        from tui.screens.report import Report
+
         if len(said) > _SHOWN_PROBLEMS:
             more = "`chat-tui import` prints all notes."
             self._ui.open(Report("About this import", summary, said, more))

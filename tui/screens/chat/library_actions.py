@@ -22,8 +22,6 @@ from tui.parameters import PARAMETERS
 from tui.sanitize import sanitize_line
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.library_entries import preset_entries, prompt_entries
-from tui.screens.picker import Entry, Picker
 from tui.settings.preferences import Origin
 from tui.settings.presets import Preset, PresetError, export_preset
 from tui.settings.schema import GENERATION
@@ -98,6 +96,8 @@ class LibraryActions:
 
     async def choose_prompt(self, argument: str = "") -> None:
         """Use the named system prompt; without a name, ask for one."""
+        from tui.screens.library_entries import prompt_entries
+
         name = argument
         if not name:
             entries = await asyncio.to_thread(prompt_entries, self._library)
@@ -158,6 +158,8 @@ class LibraryActions:
         )
 
     async def _choose_preset(self, title: str) -> str:
+        from tui.screens.library_entries import preset_entries
+
         entries = await asyncio.to_thread(preset_entries, self._library)
         empty = "No presets are saved yet. Use /preset-save NAME to save the current settings."
         return await self._ui.choose(title, entries, empty=empty)
@@ -206,6 +208,9 @@ class LibraryActions:
 
     async def choose_default_preset(self, argument: str = "") -> None:
         """Apply the named preset whenever this model is loaded; `none` removes the default."""
+        from tui.screens.library_entries import preset_entries
+        from tui.screens.picker import Entry
+
         info = self._core.loader.info
         if info is None:
             self._ui.tell(
@@ -257,6 +262,8 @@ class LibraryActions:
 
     async def choose_theme(self, argument: str = "") -> None:
         """Use the named theme; without a name, show the list with a live preview."""
+        from tui.screens.picker import Entry, Picker
+
         app, settings = self._view.screen.app, self._core.settings
         before, themes = app.theme, app.available_themes
         names = sorted(themes, key=lambda name: (name in BUILTIN_THEMES, name))

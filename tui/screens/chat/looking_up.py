@@ -11,8 +11,6 @@ from tui.scopes import MAIN, Scope
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.help import HelpScreen
-from tui.screens.stats import StatsScreen
 from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
 from tui.widgets.sidebar import SystemPrompt
@@ -56,6 +54,8 @@ class LookingUp:
 
     def show_help(self) -> None:
         """Show help."""
+        from tui.screens.help import HelpScreen
+
         focused = self._view.screen.focused
         place = next((at for kind, at in _PLACES.items() if isinstance(focused, kind)), None)
         self._view.screen.app.push_screen(HelpScreen(place=place))
@@ -87,6 +87,8 @@ class LookingUp:
 
     def show_figures(self) -> None:
         """Show the cost of the replies."""
+        from tui.screens.stats import StatsScreen
+
         path = self._core.session.conversation.path
         chat = [turn.generation.stats for turn in path if turn.generation]
         memory = self._core.client.memory()

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tui.chat.core import Core
 from tui.chat.loader import LoadEnded, short_name
 from tui.chat.servers import Servers
 from tui.chat.ui import Answer
 from tui.engine.base import Failed, FailureCause, LoadCancelled, ModelReady, Unloaded
-from tui.engine.hub.downloads import Downloads
-from tui.engine.hub.hub import Hub
 from tui.engine.quantization import availability
 from tui.screens.chat.downloading import Downloading
 from tui.screens.chat.model_rescue import ModelRescue
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.models.memory_view import MemoryView
-from tui.screens.models.picker import ModelDesk, ModelPicker
 from tui.settings.state import AppState
+
+if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
+    from tui.engine.hub.hub import Hub
+    from tui.screens.models.picker import ModelDesk
 
 
 class ModelActions:
@@ -28,7 +31,7 @@ class ModelActions:
         self,
         core: Core,
         view: View,
-        hub: Hub,
+        hub: Callable[[], Hub],
         downloads: Downloads,
         servers: Servers,
         downloading: Downloading,
@@ -61,6 +64,8 @@ class ModelActions:
         Args:
             message: the reason, shown in the dialog.
         """
+        from tui.screens.models.picker import ModelPicker
+
         settings, loader = self._core.settings, self._core.loader
         request = await self._ui.show(
             ModelPicker(
@@ -76,10 +81,12 @@ class ModelActions:
 
     def _desk(self) -> ModelDesk:
         """Return what the model picker needs."""
+        from tui.screens.models.picker import ModelDesk
+
         state = self._core.settings.state
         models = (*state.favorites, *state.recent_models, self._core.loader.model)
         return ModelDesk(
-            self._hub,
+            self._hub(),
             self._downloads,
             state,
             self._rescue.measure_memory,
@@ -123,6 +130,8 @@ class ModelActions:
 
     def show_memory(self) -> None:
         """Show what uses memory."""
+        from tui.screens.models.memory_view import MemoryView
+
         view = MemoryView(self._core.client.memory, self._core.loader.info)
         self._ui.open(view)
 
@@ -148,6 +157,8 @@ class ModelActions:
             loader.load(replace(wanted, assistant=name))
 
     async def _ask_for_assistant(self) -> None:
+        from tui.screens.models.picker import ModelPicker
+
         loader = self._core.loader
         answer: str | None = "other"
         if loader.assistant:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.loader import ModelLoader
 from tui.chat.settings import ChatSettings
 from tui.chat.ui import Answer
-from tui.engine import catalog, trust
 from tui.engine.base import EngineError, Failed, LoadRequest, ModelLoadError
-from tui.engine.facts import ModelFacts
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.ui import ScreenUi
-from tui.screens.models.rescue import PICKER, SHORTER, ways_out
-from tui.screens.models.rows import FreeMemory
 from tui.settings.measurements import Measurements
+
+if TYPE_CHECKING:
+    from tui.engine.facts import ModelFacts
+    from tui.screens.models.rows import FreeMemory
 
 _TRUST_ANSWERS: Final = (
     Answer("no", "Don't run it", "n"),
@@ -60,6 +60,8 @@ class ModelRescue:
 
     def measure_memory(self) -> FreeMemory:
         """Measure the free memory. Call this on a thread, because it may import torch."""
+        from tui.screens.models.rows import FreeMemory
+
         try:
             device, reading = self._worker.target_memory()
         except EngineError:
@@ -86,6 +88,8 @@ class ModelRescue:
         Returns:
             Whether the user chose to leave out part of the chat.
         """
+        from tui.screens.models.rescue import PICKER, SHORTER, ways_out
+
         facts, memory = await asyncio.to_thread(self._look_at, request)
         ways = ways_out(request, facts, memory, in_reply=in_reply)
         answers = [Answer("no", "Do nothing", "n"), *(way.answer for way in ways)]
@@ -98,6 +102,8 @@ class ModelRescue:
         return answer == SHORTER
 
     def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, FreeMemory]:
+        from tui.engine import catalog
+
         memory = self.measure_memory()
         try:
             folders = self._settings.state.model_folders
@@ -115,6 +121,8 @@ class ModelRescue:
         """Ask whether some code may run. The answer applies to this version only; other code that the model needs is asked about
         when it is needed.
         """
+        from tui.engine import trust
+
         text = (
             f"{failed.message}\n\nThis code can do anything on this machine that you can. If you agree, this version of it runs "
             f"without asking from now on. You are asked again about any other version."

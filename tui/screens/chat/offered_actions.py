@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.dom import DOMNode
 
 from tui.actions import Action, action
 from tui.chat.core import Core
 from tui.conversation import ASSISTANT, USER, Turn
-from tui.engine.hub.downloads import Downloads
 from tui.scopes import Scope
 from tui.screens.chat.view import View
 from tui.widgets.chat_list import ChatList
 from tui.widgets.find_bar import FindBar
 from tui.widgets.parameter_field import ParameterField
 from tui.widgets.turn_editor import TurnEditor
+
+if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
 
 _OF_TURNS: Final = (
     "chat.title",

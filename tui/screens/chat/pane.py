@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events
 from textual.binding import ActiveBinding, BindingType
@@ -12,12 +11,15 @@ from textual.message import Message
 from textual.timer import Timer
 
 from tui.actions import actions
+from tui.dataclass import dataclass
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
 from tui.widgets.key_burst import BURST_S, KeyBurst, KeyKind, Verdict
-from tui.widgets.markdown.pieces import Piece
 from tui.widgets.transcript import Transcript
-from tui.widgets.turn_view import TurnView
+
+if TYPE_CHECKING:
+    from tui.widgets.markdown.pieces import Piece
+    from tui.widgets.turn_view import TurnView
 
 _MOVES: Final = frozenset((None, *(one.id for one in actions(Scope.TURNS))))
 _REPEATS: Final = ("turn.undo", "turn.redo", "turn.copy_code", "turn.older", "turn.newer")
@@ -191,6 +193,8 @@ class TurnPane(Transcript):
         self.screen.refresh_bindings()
 
     def _view_of(self, turn_id: str) -> TurnView | None:
+        from tui.widgets.turn_view import TurnView
+
         return next((view for view in self.query(TurnView) if view.turn.id == turn_id), None)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -18,9 +18,8 @@ from tui.chat.loader import ModelLoader
 from tui.chat.servers import Servers
 from tui.chat.settings import ChatSettings
 from tui.conversation import Conversation
+from tui.dataclass import dataclass
 from tui.engine.client import EngineClient
-from tui.engine.hub.downloads import Downloads
-from tui.engine.hub.hub import Hub
 from tui.engine.worker import EngineWorker
 from tui.scopes import Scope
 from tui.screens.chat.body import Body
@@ -48,6 +47,10 @@ from tui.widgets.composer import Composer
 from tui.widgets.footer import Footer
 from tui.widgets.ground import ground
 from tui.widgets.turn_editor import TurnEditor
+
+if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
+    from tui.engine.hub.hub import Hub
 
 MEMORY_S: Final = 2.0
 """How often memory use is read, in seconds."""
@@ -89,7 +92,7 @@ class ChatScreen(Screen[None]):
         sessions: SessionWriter,
         preferences: Preferences,
         *,
-        hub: Hub,
+        hub: Callable[[], Hub],
         downloads: Downloads,
         measurements: Measurements,
         servers: Servers,
@@ -102,13 +105,15 @@ class ChatScreen(Screen[None]):
             worker: runs the engine's jobs.
             sessions: accesses the chat files.
             preferences: the settings in force.
-            hub, downloads: the Hub, and the downloads from it.
+            hub: returns what asks the Hub; called when that is needed.
+            downloads: the downloads from it.
             measurements: figures measured on this machine.
             servers: the servers in the settings.
             start: what the app starts with.
             paths: the app's folders; None to store nothing.
         """
         super().__init__()
+        self._was_shown = False
         opened, request = start.opened, start.request
         self.ui = ui = ScreenUi(self, lambda text: self.composer.take_typed(text))
         settings = ChatSettings(
@@ -269,8 +274,11 @@ class ChatScreen(Screen[None]):
         self.query("ToastRack").set(display=False)
         self.query(Footer).set(visible=False)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show notifications and keys again."""
+        # When it is shown first, all widgets have just got their styles.
+        event.refresh_styles = self._was_shown
+        self._was_shown = True
         self.query("ToastRack").set(display=True)
         self.query(Footer).set(visible=True)
         # A dialog may have renamed chats or moved them to the trash.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.core import Core
 from tui.engine.quantization import QUANTIZATIONS, availability
@@ -21,10 +21,10 @@ from tui.screens.chat.library_actions import LibraryActions
 from tui.screens.chat.model_actions import ModelActions
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.picker import Entry
-from tui.screens.settings_editor import SettingsEditor
-from tui.screens.settings_rows import SettingRows
-from tui.screens.settings_screen import SettingsScreen
+
+if TYPE_CHECKING:
+    from tui.screens.settings_editor import SettingsEditor
+    from tui.screens.settings_rows import SettingRows
 
 _SENSIBLE_TEMPERATURE: Final = 2
 
@@ -119,15 +119,21 @@ class SettingActions:
 
     async def show_all(self) -> None:
         """Show every setting."""
+        from tui.screens.settings_screen import SettingsScreen
+
         await self._ui.show(SettingsScreen(await self._editor()))
 
     async def show_status(self) -> None:
         """Show what differs from the defaults, and where each value comes from."""
+        from tui.screens.settings_screen import SettingsScreen
+
         await self._ui.show(SettingsScreen(await self._editor(), only_set=True))
 
     @property
     def rows(self) -> SettingRows:
         """The settings in force."""
+        from tui.screens.settings_rows import SettingRows
+
         app, focus_control = self._view.screen.app, self._focus_control
         held: dict[str, Callable[[], Json]] = {
             "screen.theme": lambda: app.theme,
@@ -136,6 +142,9 @@ class SettingActions:
         return SettingRows(self._core.settings, self._core.loader, held)
 
     async def _editor(self) -> SettingsEditor:
+        from tui.screens.picker import Entry
+        from tui.screens.settings_editor import SettingsEditor
+
         library = self._core.settings.preferences.library
         names = await asyncio.to_thread(library.preset_names)
         device = self._core.loader.info.device if self._core.loader.info else ""

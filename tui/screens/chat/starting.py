@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tui.chat.core import Core
+from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.chat_actions import ChatActions
@@ -91,7 +91,6 @@ class Starting:
         else:
             screen.call_after_refresh(self._worker.release)
         screen.set_timer(HOLD_S, self._worker.release)
-        self._core.writer.index_texts()
         screen.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -103,6 +102,7 @@ class Starting:
         if start.request is None:
             self._ask_for_model("Welcome. Choose a model to chat with.")
         self._painter.read_memory()
+        self._core.writer.index_texts()
 
     def _tell(self, notices: Sequence[str]) -> None:
         """Show the problems found at the start in one notification. The log has all of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tui.chat.core import Core
 from tui.chat.loader import ModelLoader, short_name
@@ -10,15 +11,15 @@ from tui.chat.replies import ReplyOrder
 from tui.chat.server_consent import ServerConsent
 from tui.conversation import ASSISTANT, SEND, USER, Turn
 from tui.engine.base import LoadRequest
-from tui.engine.catalog import ModelKind, ModelSource, local_models
 from tui.engine.remote.address import is_server, parse
 from tui.parameters import readable
 from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
-from tui.screens.reply_options import ReplyOptions
-from tui.screens.tree_view import TreeView
 from tui.widgets.turn_editor import TurnEditor
+
+if TYPE_CHECKING:
+    from tui.engine.catalog import ModelSource
 
 
 class TurnActions:
@@ -61,6 +62,8 @@ class TurnActions:
 
     async def regenerate_with(self) -> None:
         """Generate another reply with other parameters, another model or given first words, just this once."""
+        from tui.screens.reply_options import ReplyOptions
+
         turn = self._turn_to_answer()
         if turn is None:
             return
@@ -84,6 +87,8 @@ class TurnActions:
 
     def _models_to_choose_from(self) -> list[ModelSource]:
         """Return the models on this machine, and those of servers that were used recently or are favorites."""
+        from tui.engine.catalog import ModelKind, ModelSource, local_models
+
         state = self._core.settings.state
         names = dict.fromkeys((*state.favorites, *state.recent_models))
         served = [
@@ -165,6 +170,8 @@ class TurnActions:
 
     async def show_tree(self) -> None:
         """Show all branches of the chat, and jump to the chosen turn."""
+        from tui.screens.tree_view import TreeView
+
         chat = self._core.session.conversation
         if not chat.turns:
             self._ui.tell("This chat has no turns yet.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from textual.geometry import Region
 from textual.notifications import Notification, Notify
@@ -15,13 +15,13 @@ from textual.screen import Screen
 
 from tui.actions import action
 from tui.chat.ui import Answer
+from tui.dataclass import dataclass
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.ask import Ask, AskText
 from tui.screens.closed_once import ClosedOnce
-from tui.screens.path_dialog import PathDialog
-from tui.screens.picker import Entry, Picker
-from tui.screens.reading_dialog import ReadingDialog
 from tui.widgets.bindings import way_of
+
+if TYPE_CHECKING:
+    from tui.screens.picker import Entry
 
 Result = TypeVar("Result")
 
@@ -173,19 +173,27 @@ class ScreenUi:
         self._screen.app.push_screen(dialog)
 
     def _have_typed_on(self, dialog: Screen[Any]) -> None:
+        from tui.screens.reading_dialog import ReadingDialog
+
         if isinstance(dialog, ReadingDialog):
             dialog.type_on = self._type_on
 
     async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
         """Return the ID of the answer to a question; None if the user leaves it unanswered."""
+        from tui.screens.ask import Ask
+
         return await self.show(Ask(title, text, answers, type_on=self._type_on))
 
     async def text(self, title: str, value: str = "", **options: Any) -> str:
         """Return a text that the user enters; empty if none. The options are those of `AskText`."""
+        from tui.screens.ask import AskText
+
         return await self.show(AskText(title, value, **options)) or ""
 
     async def path(self, title: str, value: str = "", **options: Any) -> str:
         """Return a path that the user enters; empty if none. The options are those of `PathDialog`."""
+        from tui.screens.path_dialog import PathDialog
+
         return await self.show(PathDialog(title, value, **options)) or ""
 
     async def choose(self, title: str, entries: Sequence[Entry], *, empty: str = "") -> str:
@@ -196,6 +204,8 @@ class ScreenUi:
             entries: in the order in which they are shown.
             empty: the sentence to show if there are none.
         """
+        from tui.screens.picker import Picker
+
         picker = Picker(title, entries, empty=empty) if empty else Picker(title, entries)
         return await self.show(picker) or ""
 

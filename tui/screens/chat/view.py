@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.screen import Screen
 from textual.widgets import Label, Static
 
 from tui.chat.settings import ChatSettings
+from tui.dataclass import dataclass
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.pane import TurnPane
 from tui.widgets.composer import Composer

@@ -6,7 +6,7 @@ Everything that reads files or uses the network runs on threads, and its result 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from textual import events, on, work
@@ -17,6 +17,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Label, Static
 from textual.widgets.option_list import Option
 
+from tui.dataclass import dataclass
 from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
 from tui.engine.catalog import ModelKind, ModelSource

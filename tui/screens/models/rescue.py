@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tui.chat.ui import Answer
+from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import Grade

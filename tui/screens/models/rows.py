@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import field
+from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from tui.dataclass import dataclass
 from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.facts import ModelFacts
 from tui.engine.fit import AUTO, Grade, Need, grade, need
 from tui.engine.hub.downloads import Download, DownloadStatus
 from tui.engine.hub.hub import HubModel
 from tui.engine.quantization import QUANTIZATIONS, availability
-from tui.engine.remote.dialect import Served
 from tui.sanitize import sanitize_line
 from tui.widgets.figures import bytes_text, context_text, count_text, seconds_text
+
+if TYPE_CHECKING:
+    from tui.engine.remote.dialect import Served
 
 SIGNS: Final[Mapping[Grade, tuple[str, str]]] = {
     Grade.FITS: ("✓", "$text-success"),

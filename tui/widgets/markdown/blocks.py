@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rich.cells import cell_len
 
+from tui.dataclass import dataclass
 from tui.widgets.markdown.lines import Span
 
 Spans = tuple[Span, ...]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len, split_graphemes
+
+from tui.dataclass import dataclass
 
 _TABS: Final = re.compile(r"(\t)")
 _TOKENS: Final = re.compile(r"[^\S\n]+|[^\s]+")

@@ -6,7 +6,7 @@ widget is restyled when the theme changes.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from rich.style import Style as RichStyle
 from textual.style import Style
@@ -76,6 +76,13 @@ def component_css(widget_type: str) -> str:
     return "\n".join(
         f"{widget_type} > .{_PREFIX}{name} {{ {rules} }}" for name, rules in _RULES.items()
     )
+
+
+class TextColors(Widget):
+    """Has the colors, and is never shown. A transcript gets it with its first turn: fifty styles take a while to be parsed."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(COMPONENT_CLASSES)
+    DEFAULT_CSS: ClassVar[str] = "TextColors { display: none; }\n" + component_css("TextColors")
 
 
 class Palette:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tui.dataclass import dataclass
 from tui.highlighting.stretches import stretches
 from tui.sanitize import sanitize
 from tui.widgets.markdown.blocks import (

@@ -10,13 +10,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
 
+from tui.dataclass import dataclass
 from tui.engine.local import usage
 from tui.engine.local.cpu import attention, linear, norms
 from tui.engine.local.cpu.linear import FastLinear, Weights

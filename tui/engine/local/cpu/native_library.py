@@ -18,11 +18,11 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from tui.dataclass import dataclass
 from tui.engine.local import child
 from tui.engine.local.cpu import native_trial
 from tui.engine.local.scratch import clear, scratch

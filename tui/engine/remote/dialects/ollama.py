@@ -6,10 +6,11 @@ https://docs.ollama.com/api.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from tui.conversation.turn import ASSISTANT
+from tui.dataclass import dataclass
 from tui.engine.base import GenerateRequest, StopReason, TemplateSwitch
 from tui.engine.remote.chat_completions import listed_model, sampled
 from tui.engine.remote.dialect import THINKING, Ask, Ended, Reader, Said, Served, Tell, Usage, Words
