@@ -1,5 +1,6 @@
 """The products for CPUs give the numbers of plain arithmetic, and go into a model and out of it without a trace."""
 
+import platform
 import threading
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.local import cache_layers
-from tui.engine.local.cpu import attention, kernels, linear, native, norms
+from tui.engine.local.cpu import attention, kernels, linear, native, native_library, norms
 from tui.engine.quantization import QUANTIZATIONS
 
 
@@ -22,6 +23,19 @@ def compiled(tmp_path_factory):
     if made is None:
         pytest.skip("there is no C compiler here, or no Linux")
     return made
+
+
+@pytest.fixture(scope="session", params=["all", "AVX2", "none"])
+def of_each_width(request, compiled, tmp_path_factory):
+    """What is compiled for all vector instructions of this CPU, for those of older ones, and for none of them."""
+    without = {"all": None, "AVX2": "-mno-avx512f", "none": "-mno-avx"}[request.param]
+    if without is None:
+        return compiled
+    if platform.machine() != "x86_64":
+        pytest.skip("vectors have one width on this CPU")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_library, "_FLAGS", (*native_library._FLAGS, without))
+        return native.build(tmp_path_factory.mktemp("kernels"))
 
 
 @pytest.fixture(params=[True, False], ids=["compiled here", "torch's"])
@@ -45,9 +59,9 @@ SHAPES = [(1, 32), (7, 64), (48, 96), (130, 416)]
 
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
-def test_products_with_weights_as_they_are(compiled, rows, outputs, inputs):
+def test_products_with_weights_as_they_are(of_each_width, rows, outputs, inputs):
     weight, x = layer(outputs, inputs).weight, numbers(rows, inputs)
-    found = linear.Dense(weight, compiled).few(x)
+    found = linear.Dense(weight, of_each_width).few(x)
     assert torch.allclose(found, x @ weight.float().T, atol=1e-4)
 
 
@@ -55,9 +69,9 @@ def test_products_with_weights_as_they_are(compiled, rows, outputs, inputs):
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
 @pytest.mark.parametrize("form", [linear.Int8, linear.Int4])
 def test_products_with_fewer_bits_are_those_of_the_unpacked_weights(
-    compiled, form, rows, outputs, inputs
+    of_each_width, form, rows, outputs, inputs
 ):
-    weights, x = form(layer(outputs, inputs).weight, compiled), numbers(rows, inputs)
+    weights, x = form(layer(outputs, inputs).weight, of_each_width), numbers(rows, inputs)
     unpacked = weights.unpacked(0, outputs)
     assert torch.allclose(weights.few(x), x @ unpacked.T, atol=1e-4)
 
@@ -113,14 +127,14 @@ def test_weights_of_many_blocks_are_multiplied_one_by_one(monkeypatch):
     ("heads", "key_heads", "dimensions"),
     [(4, 2, 16), (9, 3, 64), (3, 3, 24), (8, 1, 256), (10, 2, 8), (4, 1, 328)],
 )
-def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions):
+def test_attention_is_that_of_torch(of_each_width, keys, heads, key_heads, dimensions):
     query = numbers(1, heads, 1, dimensions).bfloat16()
     # As the growing layers have them: a view on the start of more room.
     key, value = (
         numbers(1, key_heads, keys + 30 + place, dimensions).bfloat16()[:, :, :keys]
         for place in (0, 1)
     )
-    found = compiled.attention(query, key, value, 0.3).float()
+    found = of_each_width.attention(query, key, value, 0.3).float()
     groups = heads // key_heads
     expected = functional.scaled_dot_product_attention(
         query.float(),
@@ -135,9 +149,9 @@ def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions
 @pytest.mark.parametrize("form", [linear.Dense, linear.Int8, linear.Int4])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_a_row_gives_the_same_numbers_alone_and_among_others(
-    compiled, form, outputs, inputs, dtype
+    of_each_width, form, outputs, inputs, dtype
 ):
-    weights, x = form(layer(outputs, inputs).weight, compiled), numbers(31, inputs).to(dtype)
+    weights, x = form(layer(outputs, inputs).weight, of_each_width), numbers(31, inputs).to(dtype)
     alone = torch.cat([weights.few(x[row : row + 1]) for row in range(31)])
     for rows in range(2, 32):
         assert torch.equal(weights.few(x[:rows]), alone[:rows]), f"{rows} rows"
@@ -149,16 +163,16 @@ def test_a_row_gives_the_same_numbers_alone_and_among_others(
     ("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24), (10, 2, 8)]
 )
 def test_tokens_attend_together_as_they_would_one_after_another(
-    compiled, keys, queries, heads, key_heads, dimensions
+    of_each_width, keys, queries, heads, key_heads, dimensions
 ):
     query = numbers(1, queries, heads, dimensions).bfloat16().transpose(1, 2)
     key, value = (
         numbers(1, key_heads, keys + place, dimensions).bfloat16()[:, :, :keys] for place in (0, 1)
     )
-    together = compiled.attention(query, key, value, 0.3)
+    together = of_each_width.attention(query, key, value, 0.3)
     for at in range(max(0, queries - keys), queries):
         seen = keys - queries + at + 1
-        one = compiled.attention(
+        one = of_each_width.attention(
             query[:, :, at : at + 1], key[:, :, :seen], value[:, :, :seen], 0.3
         )
         assert torch.equal(together[:, at : at + 1], one)

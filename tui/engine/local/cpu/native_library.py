@@ -1,4 +1,4 @@
-"""Compiles `native.c`, tries what came out in a process of its own, and keeps it for the next start.
+"""Compiles `native.c` and what it includes, tries what came out in a process of its own, and keeps it for the next start.
 
 A file that is kept holds a digest, the verdict of the trial, and the library; anything wrong with it, and it is rebuilt. The digest
 tells damage from what was written. It does not protect from somebody who can write as this user: nothing in the user's own folder
@@ -31,6 +31,8 @@ from tui.files import fsync_folder, make_own_folder, read_own, read_regular, wri
 _log = logging.getLogger(__name__)
 
 _COMPILERS: Final = ("cc", "gcc", "clang")
+_SOURCES: Final = ("native.c", "native_attention.h", "native_threads.h", "native_vectors.h")
+"""The first one includes the others."""
 _FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
 _COMPILE_S: Final = 60
 _TRIAL_S: Final = 60
@@ -87,11 +89,11 @@ class LibraryStore:
             OSError: the compiler or this CPU's features can't be looked at.
         """
         code = resources.files(__package__)
-        self._source = code.joinpath("native.c").read_text("utf-8")
+        self._sources = {name: code.joinpath(name).read_text("utf-8") for name in _SOURCES}
         self._trial = code.joinpath("native_trial.py").read_text("utf-8")
         self._folder = folder
         self._compiler = compiler
-        self._key = _fingerprint(self._source, self._trial, compiler)
+        self._key = _fingerprint("".join(self._sources.values()), self._trial, compiler)
         self._path = folder / f"native-{self._key}"
 
     def take(self) -> int:
@@ -164,8 +166,9 @@ class LibraryStore:
             _NeverEndsError: the compiler doesn't end.
             LibraryError: it ended without a library.
         """
-        source, library = work / "native.c", work / "native.so"
-        source.write_text(self._source, "utf-8")
+        for name, text in self._sources.items():
+            (work / name).write_text(text, "utf-8")
+        source, library = work / _SOURCES[0], work / "native.so"
         step = [self._compiler, *_FLAGS, "-shared", str(source), "-o", str(library)]
         # Variables of the environment could have it read headers and load plug-ins from anywhere.
         env = {"PATH": search_path(), "TMPDIR": str(work), "LC_ALL": "C"}
