@@ -1,7 +1,10 @@
 """The products for CPUs give the numbers of plain arithmetic, and go into a model and out of it without a trace."""
 
+import os
 import platform
 import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +17,8 @@ from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.local import cache_layers
 from tui.engine.local.cpu import attention, kernels, linear, native, native_library, norms
+from tui.engine.local.cpu.choice import NEVER, Choice
+from tui.engine.local.cpu.timings import Timings
 from tui.engine.quantization import QUANTIZATIONS
 
 
@@ -212,6 +217,13 @@ def test_products_of_several_callers_do_not_get_mixed_up(compiled):
     assert not wrong
 
 
+def chooses_compiled(monkeypatch, many_from=NEVER):
+    def make(choice):
+        choice.chosen, choice.many_from = len(choice.samples) - 1, many_from
+
+    monkeypatch.setattr(Choice, "make", make)
+
+
 def model_of(make, folder, dtype=torch.bfloat16):
     return AutoModelForCausalLM.from_pretrained(make(folder), dtype=dtype).eval()
 
@@ -234,8 +246,7 @@ IDS = torch.randint(0, 200, (1, 60), generator=torch.Generator().manual_seed(3))
 def test_a_model_says_the_same_with_them_and_exactly_the_same_after_them(
     compiled, tmp_path, make, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
-    monkeypatch.setattr(kernels, "_many_from", lambda _weights: 32)
+    chooses_compiled(monkeypatch, many_from=32)
     model = model_of(make, tmp_path / "model")
     exact = log_probabilities(model_of(make, tmp_path / "model").float(), IDS)
     before = log_probabilities(model, IDS)
@@ -255,8 +266,7 @@ def test_a_model_says_the_same_with_them_and_exactly_the_same_after_them(
 def test_a_model_says_the_same_of_tokens_together_and_one_after_another(
     compiled, tmp_path, quantization, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
-    monkeypatch.setattr(kernels, "_many_from", lambda _weights: 32)
+    chooses_compiled(monkeypatch, many_from=32)
     sizes = {"hidden_size": 64, "intermediate_size": 128}
     model = model_of(lambda folder: tiny.llama(folder, sizes=tuple(sizes.items())), tmp_path / "m")
     kernels.install(model, quantization, compiled)
@@ -441,11 +451,11 @@ def test_nothing_times_something_is_nothing(compiled):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e4m3fn])
 def test_a_layer_of_another_type_among_others_stays_as_it_is(compiled, dtype, monkeypatch):
     """As a checkpoint may have it; read as bfloat16 it would be other numbers, or end too soon."""
-    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
+    chooses_compiled(monkeypatch)
     plain, other, empty = layer(64, 64), layer(64, 64), nn.Linear(0, 64).bfloat16()
     other.weight = nn.Parameter(other.weight.to(dtype), requires_grad=False)
     model = nn.ModuleDict({"first": plain, "other": other, "empty": empty})
-    made = kernels._as_they_are(list(kernels._plain_layers(model)), compiled)
+    made = kernels._as_they_are(list(kernels._plain_layers(model)), compiled, Timings())
     assert made.count == 1
     assert isinstance(model["first"], linear.FastLinear)
     assert model["other"] is other
@@ -552,3 +562,39 @@ def test_a_model_whose_parts_take_no_other_attention_keeps_its_own(compiled, tmp
     monkeypatch.setattr(type(model), "set_attn_implementation", choosy)
     assert not attention.use(model, compiled)
     assert model.config._attn_implementation == "sdpa"
+
+
+def helpers():
+    """The threads that help with products, which the system knows by a name."""
+    tasks = [path.parent for path in Path("/proc/self/task").glob("*/comm")]
+    return [int(task.name) for task in tasks if (task / "comm").read_text() == "kernel-helper\n"]
+
+
+def last_core(thread):
+    """The core that a thread ran on last."""
+    return int(Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()[36])
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+def test_a_helper_leaves_the_callers_core_and_stays_free_to_move(compiled):
+    """Bound to it, as a scheduler leaves it there, it frees itself when there is work: all cores that are allowed are its own again."""
+    weights, x = layer(4000, 416).weight, numbers(1, 416)
+    allowed = os.sched_getaffinity(0)
+    mine = min(allowed)
+    try:
+        compiled.use_threads(2)
+        bound = helpers()
+        assert bound
+        os.sched_setaffinity(threading.get_native_id(), {mine, max(allowed)})
+        for _ in range(3):
+            for helper in bound:
+                os.sched_setaffinity(helper, {last_core(threading.get_native_id())})
+            deadline = time.monotonic() + 60
+            while not any(len(os.sched_getaffinity(helper)) > 1 for helper in bound):
+                compiled.bfloat16(x, weights)
+                assert time.monotonic() < deadline
+    finally:
+        os.sched_setaffinity(threading.get_native_id(), allowed)
+        for helper in helpers():
+            os.sched_setaffinity(helper, allowed)
+        compiled.use_threads(torch.get_num_threads())

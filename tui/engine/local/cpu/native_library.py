@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -93,8 +94,9 @@ class LibraryStore:
         self._trial = code.joinpath("native_trial.py").read_text("utf-8")
         self._folder = folder
         self._compiler = compiler
-        self._key = _fingerprint("".join(self._sources.values()), self._trial, compiler)
-        self._path = folder / f"native-{self._key}"
+        self.key = _fingerprint("".join(self._sources.values()), self._trial, compiler)
+        """What tells this library from others."""
+        self._path = folder / f"native-{self.key}"
 
     def take(self) -> int:
         """Return a descriptor of a library that passed its trial; it is compiled if it is not there, or not as it was left.
@@ -133,7 +135,7 @@ class LibraryStore:
             self._remove()
             return None
         digest, _, rest = data.partition(b"\n")
-        if digest != _digest(self._key, rest):
+        if digest != _digest(self.key, rest):
             _log.warning("rebuilding the saved kernels: they changed since they were written")
             self._remove()
             return None
@@ -206,7 +208,7 @@ class LibraryStore:
         try:
             fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                write_all(fd, _digest(self._key, rest) + b"\n" + rest)
+                write_all(fd, _digest(self.key, rest) + b"\n" + rest)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -265,13 +267,23 @@ def _close(fd: int) -> None:
 
 def _fingerprint(source: str, trial: str, compiler: str) -> str:
     """Return what tells one library from another: the code, its trial, the compiler, and the CPU that it is made for."""
-    cpu = "".join(
+    real = os.path.realpath(compiler)
+    status = Path(real).stat()
+    version = f"{real} {status.st_size} {status.st_mtime_ns}"
+    whole = "\n".join((source, trial, *_FLAGS, version, cpu_description()))
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def cpu_description() -> str:
+    """Return what tells one kind of CPU from another, its instructions included.
+
+    Raises:
+        OSError: Linux does not say.
+    """
+    if sys.platform != "linux":
+        return f"{platform.machine()} {platform.processor()}"
+    return "".join(
         line
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
         if line.startswith(("flags", "Features", "model name"))
     )
-    real = os.path.realpath(compiler)
-    status = Path(real).stat()
-    version = f"{real} {status.st_size} {status.st_mtime_ns}"
-    whole = "\n".join((source, trial, *_FLAGS, version, cpu))
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
