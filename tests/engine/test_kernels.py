@@ -1,6 +1,10 @@
 """The products for CPUs give the numbers of plain arithmetic, and go into a model and out of it without a trace."""
 
+import os
+import platform
 import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +16,9 @@ from transformers import AutoModelForCausalLM
 from tests.engine import tiny
 from tests.engine.conftest import ask, chat, load
 from tui.engine.local import cache_layers
-from tui.engine.local.cpu import attention, kernels, linear, native, norms
+from tui.engine.local.cpu import attention, kernels, linear, native, native_library, norms
+from tui.engine.local.cpu.choice import NEVER, Choice
+from tui.engine.local.cpu.timings import Timings
 from tui.engine.quantization import QUANTIZATIONS
 
 
@@ -22,6 +28,19 @@ def compiled(tmp_path_factory):
     if made is None:
         pytest.skip("there is no C compiler here, or no Linux")
     return made
+
+
+@pytest.fixture(scope="session", params=["all", "AVX2", "none"])
+def of_each_width(request, compiled, tmp_path_factory):
+    """What is compiled for all vector instructions of this CPU, for those of older ones, and for none of them."""
+    without = {"all": None, "AVX2": "-mno-avx512f", "none": "-mno-avx"}[request.param]
+    if without is None:
+        return compiled
+    if platform.machine() != "x86_64":
+        pytest.skip("vectors have one width on this CPU")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_library, "_FLAGS", (*native_library._FLAGS, without))
+        return native.build(tmp_path_factory.mktemp("kernels"))
 
 
 @pytest.fixture(params=[True, False], ids=["compiled here", "torch's"])
@@ -45,9 +64,9 @@ SHAPES = [(1, 32), (7, 64), (48, 96), (130, 416)]
 
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
-def test_products_with_weights_as_they_are(compiled, rows, outputs, inputs):
+def test_products_with_weights_as_they_are(of_each_width, rows, outputs, inputs):
     weight, x = layer(outputs, inputs).weight, numbers(rows, inputs)
-    found = linear.Dense(weight, compiled).few(x)
+    found = linear.Dense(weight, of_each_width).few(x)
     assert torch.allclose(found, x @ weight.float().T, atol=1e-4)
 
 
@@ -55,9 +74,9 @@ def test_products_with_weights_as_they_are(compiled, rows, outputs, inputs):
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
 @pytest.mark.parametrize("form", [linear.Int8, linear.Int4])
 def test_products_with_fewer_bits_are_those_of_the_unpacked_weights(
-    compiled, form, rows, outputs, inputs
+    of_each_width, form, rows, outputs, inputs
 ):
-    weights, x = form(layer(outputs, inputs).weight, compiled), numbers(rows, inputs)
+    weights, x = form(layer(outputs, inputs).weight, of_each_width), numbers(rows, inputs)
     unpacked = weights.unpacked(0, outputs)
     assert torch.allclose(weights.few(x), x @ unpacked.T, atol=1e-4)
 
@@ -113,14 +132,14 @@ def test_weights_of_many_blocks_are_multiplied_one_by_one(monkeypatch):
     ("heads", "key_heads", "dimensions"),
     [(4, 2, 16), (9, 3, 64), (3, 3, 24), (8, 1, 256), (10, 2, 8), (4, 1, 328)],
 )
-def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions):
+def test_attention_is_that_of_torch(of_each_width, keys, heads, key_heads, dimensions):
     query = numbers(1, heads, 1, dimensions).bfloat16()
     # As the growing layers have them: a view on the start of more room.
     key, value = (
         numbers(1, key_heads, keys + 30 + place, dimensions).bfloat16()[:, :, :keys]
         for place in (0, 1)
     )
-    found = compiled.attention(query, key, value, 0.3).float()
+    found = of_each_width.attention(query, key, value, 0.3).float()
     groups = heads // key_heads
     expected = functional.scaled_dot_product_attention(
         query.float(),
@@ -135,9 +154,9 @@ def test_attention_is_that_of_torch(compiled, keys, heads, key_heads, dimensions
 @pytest.mark.parametrize("form", [linear.Dense, linear.Int8, linear.Int4])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_a_row_gives_the_same_numbers_alone_and_among_others(
-    compiled, form, outputs, inputs, dtype
+    of_each_width, form, outputs, inputs, dtype
 ):
-    weights, x = form(layer(outputs, inputs).weight, compiled), numbers(31, inputs).to(dtype)
+    weights, x = form(layer(outputs, inputs).weight, of_each_width), numbers(31, inputs).to(dtype)
     alone = torch.cat([weights.few(x[row : row + 1]) for row in range(31)])
     for rows in range(2, 32):
         assert torch.equal(weights.few(x[:rows]), alone[:rows]), f"{rows} rows"
@@ -149,16 +168,16 @@ def test_a_row_gives_the_same_numbers_alone_and_among_others(
     ("heads", "key_heads", "dimensions"), [(4, 2, 16), (9, 3, 64), (3, 3, 24), (10, 2, 8)]
 )
 def test_tokens_attend_together_as_they_would_one_after_another(
-    compiled, keys, queries, heads, key_heads, dimensions
+    of_each_width, keys, queries, heads, key_heads, dimensions
 ):
     query = numbers(1, queries, heads, dimensions).bfloat16().transpose(1, 2)
     key, value = (
         numbers(1, key_heads, keys + place, dimensions).bfloat16()[:, :, :keys] for place in (0, 1)
     )
-    together = compiled.attention(query, key, value, 0.3)
+    together = of_each_width.attention(query, key, value, 0.3)
     for at in range(max(0, queries - keys), queries):
         seen = keys - queries + at + 1
-        one = compiled.attention(
+        one = of_each_width.attention(
             query[:, :, at : at + 1], key[:, :, :seen], value[:, :, :seen], 0.3
         )
         assert torch.equal(together[:, at : at + 1], one)
@@ -198,6 +217,13 @@ def test_products_of_several_callers_do_not_get_mixed_up(compiled):
     assert not wrong
 
 
+def chooses_compiled(monkeypatch, many_from=NEVER):
+    def make(choice):
+        choice.chosen, choice.many_from = len(choice.samples) - 1, many_from
+
+    monkeypatch.setattr(Choice, "make", make)
+
+
 def model_of(make, folder, dtype=torch.bfloat16):
     return AutoModelForCausalLM.from_pretrained(make(folder), dtype=dtype).eval()
 
@@ -220,8 +246,7 @@ IDS = torch.randint(0, 200, (1, 60), generator=torch.Generator().manual_seed(3))
 def test_a_model_says_the_same_with_them_and_exactly_the_same_after_them(
     compiled, tmp_path, make, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
-    monkeypatch.setattr(kernels, "_many_from", lambda _weights: 32)
+    chooses_compiled(monkeypatch, many_from=32)
     model = model_of(make, tmp_path / "model")
     exact = log_probabilities(model_of(make, tmp_path / "model").float(), IDS)
     before = log_probabilities(model, IDS)
@@ -241,8 +266,7 @@ def test_a_model_says_the_same_with_them_and_exactly_the_same_after_them(
 def test_a_model_says_the_same_of_tokens_together_and_one_after_another(
     compiled, tmp_path, quantization, monkeypatch
 ):
-    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
-    monkeypatch.setattr(kernels, "_many_from", lambda _weights: 32)
+    chooses_compiled(monkeypatch, many_from=32)
     sizes = {"hidden_size": 64, "intermediate_size": 128}
     model = model_of(lambda folder: tiny.llama(folder, sizes=tuple(sizes.items())), tmp_path / "m")
     kernels.install(model, quantization, compiled)
@@ -427,11 +451,11 @@ def test_nothing_times_something_is_nothing(compiled):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e4m3fn])
 def test_a_layer_of_another_type_among_others_stays_as_it_is(compiled, dtype, monkeypatch):
     """As a checkpoint may have it; read as bfloat16 it would be other numbers, or end too soon."""
-    monkeypatch.setattr(kernels, "_is_faster", lambda *_args: True)
+    chooses_compiled(monkeypatch)
     plain, other, empty = layer(64, 64), layer(64, 64), nn.Linear(0, 64).bfloat16()
     other.weight = nn.Parameter(other.weight.to(dtype), requires_grad=False)
     model = nn.ModuleDict({"first": plain, "other": other, "empty": empty})
-    made = kernels._as_they_are(list(kernels._plain_layers(model)), compiled)
+    made = kernels._as_they_are(list(kernels._plain_layers(model)), compiled, Timings())
     assert made.count == 1
     assert isinstance(model["first"], linear.FastLinear)
     assert model["other"] is other
@@ -538,3 +562,39 @@ def test_a_model_whose_parts_take_no_other_attention_keeps_its_own(compiled, tmp
     monkeypatch.setattr(type(model), "set_attn_implementation", choosy)
     assert not attention.use(model, compiled)
     assert model.config._attn_implementation == "sdpa"
+
+
+def helpers():
+    """The threads that help with products, which the system knows by a name."""
+    tasks = [path.parent for path in Path("/proc/self/task").glob("*/comm")]
+    return [int(task.name) for task in tasks if (task / "comm").read_text() == "kernel-helper\n"]
+
+
+def last_core(thread):
+    """The core that a thread ran on last."""
+    return int(Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()[36])
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+def test_a_helper_leaves_the_callers_core_and_stays_free_to_move(compiled):
+    """Bound to it, as a scheduler leaves it there, it frees itself when there is work: all cores that are allowed are its own again."""
+    weights, x = layer(4000, 416).weight, numbers(1, 416)
+    allowed = os.sched_getaffinity(0)
+    mine = min(allowed)
+    try:
+        compiled.use_threads(2)
+        bound = helpers()
+        assert bound
+        os.sched_setaffinity(threading.get_native_id(), {mine, max(allowed)})
+        for _ in range(3):
+            for helper in bound:
+                os.sched_setaffinity(helper, {last_core(threading.get_native_id())})
+            deadline = time.monotonic() + 60
+            while not any(len(os.sched_getaffinity(helper)) > 1 for helper in bound):
+                compiled.bfloat16(x, weights)
+                assert time.monotonic() < deadline
+    finally:
+        os.sched_setaffinity(threading.get_native_id(), allowed)
+        for helper in helpers():
+            os.sched_setaffinity(helper, allowed)
+        compiled.use_threads(torch.get_num_threads())

@@ -333,9 +333,9 @@ def test_each_function_that_python_calls_is_in_the_trial():
         assert rest.split(None, 1)[0].rstrip(",)") in trial
 
 
-@pytest.mark.parametrize("line", ["w[part] * scale + offset", "put(p, m + i, n, out[i] * SCALE)"])
+@pytest.mark.parametrize("line", ["w[part] * scale + offset", "* SCALE(n + o * apart)"])
 def test_numbers_that_are_a_little_off_are_found(compiler, folder, line, caplog):
-    changed = line.replace("offset", "offset * 1.02f").replace("* SCALE", "* SCALE + 0.01f")
+    changed = line.replace("offset", "offset * 1.02f").replace("apart)", "apart) + 0.01f")
     compiler.does(
         f"{sys.executable} - \"$@\" <<'END'\nimport sys\nfrom pathlib import Path\n"
         f"path = next(Path(one) for one in sys.argv if one.endswith('.c'))\n"

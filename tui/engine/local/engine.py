@@ -34,6 +34,7 @@ from tui.files import is_folder, typed_path
 
 if TYPE_CHECKING:
     from tui.engine.local.cpu.native import Native
+    from tui.engine.local.cpu.timings import Timings
     from tui.engine.local.loaded import LoadedModel, Preparation
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,9 @@ class LocalEngine:
         self._device = "cpu"
         self._native_made: Native | None = None
         self._native_tried = False
+        self._timings: Timings | None = None
+        self._token_s = 0.0
+        """How long each token of the last reply took; 0 when that is not known."""
         self._code = CodeCache(cache_folder / "compiled")
 
     @property
@@ -203,7 +207,11 @@ class LocalEngine:
     def _read(self, prepared: Preparation, reporter: Reporter) -> LoadedModel:
         from tui.engine.local import loading
 
-        return loading.load(prepared, reporter, self._native, self._code)
+        if self._timings is None:
+            from tui.engine.local.cpu.timings import Timings
+
+            self._timings = Timings(self._cache_folder / "kernels")
+        return loading.load(prepared, reporter, self._native, self._code, self._timings)
 
     def _native(self) -> Native | None:
         """Return the products that are compiled for this CPU; compiled at the first call."""
@@ -216,6 +224,7 @@ class LocalEngine:
 
     def _take(self, key: LoadRequest, model: LoadedModel) -> None:
         self._loaded, self._request, self._device = model, key, model.info.device
+        self._token_s = 0.0
 
     def _keep_current(self) -> None:
         if self._loaded is not None and self._request is not None:
@@ -307,8 +316,14 @@ class LocalEngine:
             raise GenerationError("No model is loaded.", "Choose a model first.")
         from tui.engine.local import generation, problems
 
+        if loaded.installed is not None:
+            loaded.installed.heard(self._token_s)
+        self._token_s = 0.0
         try:
-            return generation.reply(loaded, request, emit, cancelled)
+            finished = generation.reply(loaded, request, emit, cancelled)
+            speed = finished.stats.tokens_per_s
+            self._token_s = 1 / speed if speed else 0.0
+            return finished
         except GenerationError as error:
             failure = error
         problems.release(failure)

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from tui.engine.local.cpu.kernels import Installed
     from tui.engine.local.cpu.native import Native
+    from tui.engine.local.cpu.timings import Timings
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +133,7 @@ def load(
     reporter: Reporter,
     native: Callable[[], Native | None],
     code: CodeCache,
+    timings: Timings | None = None,
     *,
     keeps_towers: bool = False,
 ) -> LoadedModel:
@@ -142,6 +144,7 @@ def load(
         reporter: takes the progress.
         native: returns the products that were compiled for this CPU, if there are any; called when they are of use.
         code: keeps what torch compiles.
+        timings: keeps how long kernels take on this machine.
         keeps_towers: whether to keep what a model sees and hears with, which a chat of text has no use for.
 
     Raises:
@@ -157,7 +160,7 @@ def load(
         # Reading changes a config.
         tried = replace(prepared, config=copy.deepcopy(prepared.config), dtype=plan.dtype)
         try:
-            loaded = _read(tried, plan, reporter, native)
+            loaded = _read(tried, plan, reporter, native, timings)
             break
         except Exception as error:
             other = load_plan.after(plan, error, request, prepared.parts.source.name)
@@ -174,7 +177,7 @@ def load(
         _compile(loaded, reporter, code)
         if loaded.compiled is None and loaded.installed is None:
             as_it_is = replace(tried, request=replace(request, compile=False))
-            loaded.installed = _with_kernels(as_it_is, loaded.model, reporter, native)
+            loaded.installed = _with_kernels(as_it_is, loaded.model, reporter, native, timings)
     return loaded
 
 
@@ -183,6 +186,7 @@ def _read(
     plan: load_plan.Plan,
     reporter: Reporter,
     native: Callable[[], Native | None],
+    timings: Timings | None,
 ) -> LoadedModel:
     """Read the weights as a plan says, and compute a first token."""
     request, device, name = prepared.request, prepared.device, prepared.parts.source.name
@@ -224,7 +228,7 @@ def _read(
     if prepared.parts.adapter is not None:
         model = adapter.attach(model, request.adapter, prepared.parts.adapter, reporter)
     model.eval()
-    installed = _with_kernels(prepared, model, reporter, native)
+    installed = _with_kernels(prepared, model, reporter, native, timings)
     loaded = assembling.assembled(prepared, model, plan)
     loaded.installed = installed
     with problems.blamed_on("config.json", prepared.parts.source.name):
@@ -309,6 +313,7 @@ def _with_kernels(
     model: PreTrainedModel,
     reporter: Reporter,
     native: Callable[[], Native | None],
+    timings: Timings | None,
 ) -> Installed | None:
     """Put faster linear layers into a model on the CPU, in fewer bits where that was asked for; return None elsewhere."""
     from tui.engine.local.cpu import kernels
@@ -320,7 +325,7 @@ def _with_kernels(
     reporter.step("Choosing kernels")
     made = native() if prepared.request.kernels else None
     tell = partial(reporter.step, "Quantizing the weights", unit="layers")
-    return kernels.install(model, name, made, tell)
+    return kernels.install(model, name, made, tell, timings)
 
 
 def _warm_up(loaded: LoadedModel, reporter: Reporter) -> None:

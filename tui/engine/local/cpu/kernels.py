@@ -1,13 +1,12 @@
 """Installs faster layers into a model on a CPU when it is loaded, and removes them again.
 
-Which kernel is faster for how many rows is measured here, on the model's own shapes: they rank differently on each kind of
+Which kernel is faster for how many rows is measured on the model's own shapes, see `choice`: they rank differently on each kind of
 CPU. A model that is not of plain layers, or not on the CPU alone, stays as it is. Imports torch.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import field
@@ -20,8 +19,10 @@ from torch import nn
 from tui.dataclass import dataclass
 from tui.engine.local import usage
 from tui.engine.local.cpu import attention, linear, norms
+from tui.engine.local.cpu.choice import NEVER, Choice
 from tui.engine.local.cpu.linear import FastLinear, Weights
 from tui.engine.local.cpu.native import GROUP, Native, can_multiply
+from tui.engine.local.cpu.timings import Timings
 from tui.engine.local.text_model import input_weights
 from tui.engine.quantization import INT4, INT8
 
@@ -30,15 +31,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-"""Numbers of rows at which kernels are compared, up to the longest chunk of a prompt."""
-_LEAST_MANY: Final = 32
-"""Fewer rows are always multiplied one like the other, so that drafts change nothing."""
 _SAMPLE_WEIGHTS: Final = 2**20
 """So many weights of a layer are enough to compare kernels on; all of a large one would take seconds."""
-_NEVER: Final = 2**31
 _SOME: Final = 32
-_REPEATS: Final = 3
 Tell = Callable[[int, int], None]
 _KEPT_WHOLE: Final = ("lm_head",)
 """Layers whose errors would reach the choice of every token, kept as they are by the quantizations."""
@@ -54,9 +49,11 @@ class Installed:
     """
 
     native: bool = False
-    many_from: int = _NEVER
+    many_from: int = NEVER
     attends_to: Any = None
     """The model whose attention is done here; None for none."""
+    choice: Choice | None = None
+    """What the layers' kernels were chosen by; None where there was nothing to choose."""
     _places: list[tuple[nn.Module, str, nn.Module]] = field(default_factory=list)
 
     @property
@@ -68,6 +65,33 @@ class Installed:
         """Replace a layer with another."""
         self._places.append((parent, name, getattr(parent, name)))
         setattr(parent, name, layer)
+
+    def heard(self, token_s: float) -> None:
+        """Choose again if a reply was slow.
+
+        Args:
+            token_s: how long each of its tokens took; 0 when that is not known.
+        """
+        if self.choice is None or not self.choice.is_doubtful(token_s):
+            return
+        form = self.choice.samples[self.choice.chosen].form
+        self.choice.make_again()
+        self.take(self.choice)
+        is_other = self.choice.samples[self.choice.chosen].form != form
+        kernels = self.choice.kernels if self.native else None
+        for parent, name, _ in self._places:
+            layer = getattr(parent, name)
+            if not isinstance(layer, FastLinear) or layer.weights.form != form:
+                continue
+            layer.many_from = self.many_from
+            if is_other and isinstance(layer.weights, linear.Dense):
+                layer.weights.use(kernels)
+
+    def take(self, choice: Choice) -> None:
+        """Note what was chosen."""
+        self.choice, self.many_from = choice, choice.many_from
+        if len(choice.samples) > 1:
+            self.native = choice.chosen > 0
 
     def undo(self) -> None:
         """Restore the original layers, except quantized ones, whose originals no longer exist."""
@@ -85,6 +109,7 @@ def install(
     quantization: str,
     kernels: Native | None,
     tell: Tell = lambda _done, _total: None,
+    timings: Timings | None = None,
 ) -> Installed:
     """Install faster linear layers, norms, and attention into a model.
 
@@ -93,13 +118,16 @@ def install(
         quantization: `int8` or `int4` to hold the weights in fewer bits; anything else leaves them as they are.
         kernels: the products that were compiled here; None for torch's own.
         tell: told how many layers of how many are quantized; may raise, and the model is of no use then.
+        timings: how long kernels take on this machine, as far as that is known; None for not at all.
     """
+    timings = timings or Timings()
+    timings.use(kernels)
     if kernels is not None:
         kernels.use_threads(torch.get_num_threads())
     if quantization in (INT8, INT4):
-        made = _quantized(model, quantization, kernels, tell)
+        made = _quantized(model, quantization, kernels, tell, timings)
     else:
-        made = _as_they_are(list(_plain_layers(model)), kernels)
+        made = _as_they_are(list(_plain_layers(model)), kernels, timings)
     is_16_bit = input_weights(model).dtype is torch.bfloat16
     if kernels is not None and is_16_bit:
         for parent, name, norm in norms.faster(model, kernels):
@@ -110,26 +138,30 @@ def install(
 
 
 def _as_they_are(
-    layers: list[tuple[nn.Module, str, nn.Linear]], kernels: Native | None
+    layers: list[tuple[nn.Module, str, nn.Linear]], kernels: Native | None, timings: Timings
 ) -> Installed:
     # All kernels are fastest in float32. A model may store some layers in it, or in 8 bits.
     layers = [entry for entry in layers if entry[2].weight.dtype is torch.bfloat16]
     if not layers:
         return Installed()
-    weight = _most_common(layers).weight
+    sample = _sample(_most_common(layers).weight)
     fits = all(can_multiply(layer.weight) for _, _, layer in layers)
-    chosen = kernels if kernels is not None and fits and _is_faster(weight, kernels) else None
-    many_from = _many_from(linear.Dense(_sample(weight), chosen))
-    made = Installed(chosen is not None, many_from)
-    if chosen is None and many_from == _NEVER:
+    forms = (None, kernels) if kernels is not None and fits else (None,)
+    samples = [linear.Dense(sample, form) for form in forms]
+    weights = sum(layer.weight.numel() for _, _, layer in layers)
+    choice = Choice(timings, samples, kernels, weights)
+    choice.make()
+    made = Installed()
+    made.take(choice)
+    if len(forms) == 1 and made.many_from == NEVER:
         return made
     for parent, name, layer in layers:
-        made.put(parent, name, linear.DenseLinear(layer, many_from, chosen))
+        made.put(parent, name, linear.DenseLinear(layer, made.many_from, forms[choice.chosen]))
     _log.info(
         "linear layers: %d, compiled locally: %s, float32 from %d rows",
         made.count,
         made.native,
-        many_from,
+        made.many_from,
     )
     return made
 
@@ -158,10 +190,13 @@ def _most_common(layers: list[tuple[nn.Module, str, nn.Linear]]) -> nn.Linear:
 
 
 def _quantized(
-    model: PreTrainedModel, quantization: str, kernels: Native | None, tell: Tell
+    model: PreTrainedModel,
+    quantization: str,
+    kernels: Native | None,
+    tell: Tell,
+    timings: Timings,
 ) -> Installed:
     made = Installed(kernels is not None)
-    many_from: int | None = None
     used = usage.of(model)
     output = model.get_output_embeddings()
     # Layers may share their weights, and go on to.
@@ -181,12 +216,14 @@ def _quantized(
             weight = usage.matrix(layer)
             outputs, inputs = weight.shape
             is_int8 = quantization == INT8 or not linear.takes_int4(outputs, inputs, kernels)
-            if many_from is None:
+            if made.choice is None:
                 some = _rounded(_sample(weight), is_int8, kernels, check)
-                many_from = made.many_from = _many_from(some)
+                made.choice = Choice(timings, [some], kernels, 0)
+                made.choice.make()
+                made.take(made.choice)
             known[place] = _rounded(weight, is_int8, kernels, check)
-        assert many_from is not None
-        made.put(parent, name, FastLinear(known[place], layer.bias, many_from))
+            made.choice.weights += weight.numel()
+        made.put(parent, name, FastLinear(known[place], layer.bias, made.many_from))
         # Freed one by one: the whole model in both forms may not fit.
         layer.weight = None
     return made
@@ -213,33 +250,3 @@ def _rounded(
 def _sample(weight: torch.Tensor) -> torch.Tensor:
     """Return some rows of a layer's weights, as many as kernels are compared on."""
     return weight[: max(GROUP, _SAMPLE_WEIGHTS // weight.shape[1] // GROUP * GROUP)]
-
-
-def _is_faster(weight: torch.Tensor, kernels: Native) -> bool:
-    x = torch.randn(1, weight.shape[1], dtype=weight.dtype)
-    plain, compiled = linear.Dense(weight, None), linear.Dense(weight, kernels)
-    return _seconds(partial(compiled.few, x)) < _seconds(partial(plain.few, x))
-
-
-def _many_from(weights: Weights) -> int:
-    """Return from how many rows on a product in float32 is faster; never, where it is not."""
-    if weights.unpacked(0, 1) is None:
-        return _NEVER
-    found = _NEVER
-    for rows in reversed(_ROWS[_ROWS.index(_LEAST_MANY) :]):
-        x = torch.randn(rows, weights.columns, dtype=torch.bfloat16)
-        if _seconds(partial(linear.in_float32, weights, x)) > _seconds(partial(weights.few, x)):
-            break
-        found = rows
-    return found
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    """Return the shortest time of several; the others were disturbed."""
-    run()
-    times = []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return min(times)

@@ -37,6 +37,11 @@ class Weights(Protocol):
     rows: int
     columns: int
 
+    @property
+    def form(self) -> str:
+        """What tells this form, with its kernel, from others."""
+        ...
+
     def few(self, x: Tensor) -> Tensor:
         """Return the product for a few rows of inputs, of shape `(rows, columns)`."""
         ...
@@ -98,6 +103,15 @@ class Dense:
         self._kernels = kernels
         self.rows, self.columns = weight.shape
 
+    @property
+    def form(self) -> str:
+        """What tells this form from others."""
+        return _form("bfloat16", self._kernels)
+
+    def use(self, kernels: Native | None) -> None:
+        """Multiply with other kernels from now on; None for torch's own."""
+        self._kernels = kernels
+
     def few(self, x: Tensor) -> Tensor:
         """Return the product for a few rows of inputs."""
         if self._kernels is not None:
@@ -121,6 +135,11 @@ class Int8:
         scales = (whole.abs().amax(1, keepdim=True) / 127).clamp_min(1e-12).bfloat16()
         self.q = (whole / scales.float()).round().clamp(-127, 127).to(torch.int8)
         self.scales = scales.flatten()
+
+    @property
+    def form(self) -> str:
+        """What tells this form from others."""
+        return _form("int8", self._kernels)
 
     def few(self, x: Tensor) -> Tensor:
         """Return the product for a few rows of inputs."""
@@ -150,6 +169,11 @@ class Int4:
         self.q = packed.to(torch.int16).contiguous()
         self.scales = torch.stack((scales, offsets), dim=-1).contiguous()
 
+    @property
+    def form(self) -> str:
+        """What tells this form from others."""
+        return _form("int4", self._kernels)
+
     def few(self, x: Tensor) -> Tensor:
         """Return the product for a few rows of inputs."""
         made: Tensor = self._kernels.int4(x, self.q, self.scales)
@@ -175,6 +199,11 @@ class TorchInt4:
         both = torch.stack((scales, middle.bfloat16()), dim=-1)
         self.scales = both.transpose(0, 1).contiguous()
 
+    @property
+    def form(self) -> str:
+        """What tells this form from others."""
+        return _form("int4", None)
+
     def few(self, x: Tensor) -> Tensor:
         """Return the product for any number of rows."""
         product = torch.ops.aten._weight_int4pack_mm_for_cpu  # noqa: SLF001 - torch has no other name for it
@@ -184,6 +213,10 @@ class TorchInt4:
     def unpacked(self, start: int, stop: int) -> None:  # noqa: ARG002 - the protocol's
         """Return nothing: the layout is the kernel's own."""
         return
+
+
+def _form(name: str, kernels: Native | None) -> str:
+    return f"{name} {'torch' if kernels is None else 'compiled'}"
 
 
 def takes_int4(outputs: int, inputs: int, kernels: Native | None) -> bool:

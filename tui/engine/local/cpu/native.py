@@ -38,7 +38,9 @@ class _UnloadableError(Exception):
 class Native:
     """The compiled matrix products. All accept inputs of any floating type and return the same as PyTorch's."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, name: str = "") -> None:
+        """Take a library; its name tells it from others."""
+        self.name = name
         self._bfloat16 = library.product_bfloat16
         self._int8 = library.product_int8
         self._int4 = library.product_int4
@@ -217,20 +219,20 @@ def build(folder: Path) -> Native | None:
     try:
         store = LibraryStore(folder, compiler)
         try:
-            return _loaded(store.take())
+            return _loaded(store.take(), store.key)
         except _UnloadableError as error:
             # As it was written, but made for another system: its C library is older, say.
             _log.warning("rebuilding the saved kernels: %s", error)
-            return _loaded(store.make_anew())
+            return _loaded(store.make_anew(), store.key)
     except (LibraryError, OSError, _UnloadableError) as error:
         _log.warning("not using the kernels for this CPU: %s", error)
     return None
 
 
-def _loaded(fd: int) -> Native:
+def _loaded(fd: int, name: str) -> Native:
     """Load a library. Its descriptor stays open, as the library does: the system's loader tells libraries by these names."""
     try:
-        return Native(ctypes.CDLL(f"/proc/self/fd/{fd}"))
+        return Native(ctypes.CDLL(f"/proc/self/fd/{fd}"), name)
     except (OSError, AttributeError) as error:
         os.close(fd)
         raise _UnloadableError(str(error)) from error

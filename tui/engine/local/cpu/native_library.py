@@ -1,4 +1,4 @@
-"""Compiles `native.c`, tries what came out in a process of its own, and keeps it for the next start.
+"""Compiles `native.c` and what it includes, tries what came out in a process of its own, and keeps it for the next start.
 
 A file that is kept holds a digest, the verdict of the trial, and the library; anything wrong with it, and it is rebuilt. The digest
 tells damage from what was written. It does not protect from somebody who can write as this user: nothing in the user's own folder
@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -31,6 +32,8 @@ from tui.files import fsync_folder, make_own_folder, read_own, read_regular, wri
 _log = logging.getLogger(__name__)
 
 _COMPILERS: Final = ("cc", "gcc", "clang")
+_SOURCES: Final = ("native.c", "native_attention.h", "native_threads.h", "native_vectors.h")
+"""The first one includes the others."""
 _FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
 _COMPILE_S: Final = 60
 _TRIAL_S: Final = 60
@@ -87,12 +90,13 @@ class LibraryStore:
             OSError: the compiler or this CPU's features can't be looked at.
         """
         code = resources.files(__package__)
-        self._source = code.joinpath("native.c").read_text("utf-8")
+        self._sources = {name: code.joinpath(name).read_text("utf-8") for name in _SOURCES}
         self._trial = code.joinpath("native_trial.py").read_text("utf-8")
         self._folder = folder
         self._compiler = compiler
-        self._key = _fingerprint(self._source, self._trial, compiler)
-        self._path = folder / f"native-{self._key}"
+        self.key = _fingerprint("".join(self._sources.values()), self._trial, compiler)
+        """What tells this library from others."""
+        self._path = folder / f"native-{self.key}"
 
     def take(self) -> int:
         """Return a descriptor of a library that passed its trial; it is compiled if it is not there, or not as it was left.
@@ -131,7 +135,7 @@ class LibraryStore:
             self._remove()
             return None
         digest, _, rest = data.partition(b"\n")
-        if digest != _digest(self._key, rest):
+        if digest != _digest(self.key, rest):
             _log.warning("rebuilding the saved kernels: they changed since they were written")
             self._remove()
             return None
@@ -164,8 +168,9 @@ class LibraryStore:
             _NeverEndsError: the compiler doesn't end.
             LibraryError: it ended without a library.
         """
-        source, library = work / "native.c", work / "native.so"
-        source.write_text(self._source, "utf-8")
+        for name, text in self._sources.items():
+            (work / name).write_text(text, "utf-8")
+        source, library = work / _SOURCES[0], work / "native.so"
         step = [self._compiler, *_FLAGS, "-shared", str(source), "-o", str(library)]
         # Variables of the environment could have it read headers and load plug-ins from anywhere.
         env = {"PATH": search_path(), "TMPDIR": str(work), "LC_ALL": "C"}
@@ -203,7 +208,7 @@ class LibraryStore:
         try:
             fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                write_all(fd, _digest(self._key, rest) + b"\n" + rest)
+                write_all(fd, _digest(self.key, rest) + b"\n" + rest)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -262,13 +267,23 @@ def _close(fd: int) -> None:
 
 def _fingerprint(source: str, trial: str, compiler: str) -> str:
     """Return what tells one library from another: the code, its trial, the compiler, and the CPU that it is made for."""
-    cpu = "".join(
+    real = os.path.realpath(compiler)
+    status = Path(real).stat()
+    version = f"{real} {status.st_size} {status.st_mtime_ns}"
+    whole = "\n".join((source, trial, *_FLAGS, version, cpu_description()))
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def cpu_description() -> str:
+    """Return what tells one kind of CPU from another, its instructions included.
+
+    Raises:
+        OSError: Linux does not say.
+    """
+    if sys.platform != "linux":
+        return f"{platform.machine()} {platform.processor()}"
+    return "".join(
         line
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
         if line.startswith(("flags", "Features", "model name"))
     )
-    real = os.path.realpath(compiler)
-    status = Path(real).stat()
-    version = f"{real} {status.st_size} {status.st_mtime_ns}"
-    whole = "\n".join((source, trial, *_FLAGS, version, cpu))
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
