@@ -19,6 +19,7 @@ from tui.errors import UserError
 from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
     UsageError,
+    llama_engine,
     load_request,
     local_engine,
     opened_chat,
@@ -179,7 +180,7 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
 
     themes, broken = user_themes(paths.themes)
     app = ChatApp(
-        Engines(engine, lambda: remote_engine(servers)),
+        Engines(engine, lambda: remote_engine(servers), lambda: llama_engine(paths)),
         SessionWriter(store),
         preferences.state(),
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),

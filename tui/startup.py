@@ -219,9 +219,26 @@ def local_engine(preferences: Preferences, paths: AppPaths, request: LoadRequest
     from tui.engine.remote.address import is_server
 
     engine = ProcessEngine(paths.cache)
-    if request is not None and not is_server(request.model):
+    if request is not None and not is_server(request.model) and not _is_for_llama(request):
         engine.start()
     return engine
+
+
+def llama_engine(paths: AppPaths) -> Engine:
+    """Return what has GGUF files in llama.cpp. It is always in a process of its own, since native code that fails ends its process."""
+    from tui.engine.llama.process import LlamaProcess
+
+    return LlamaProcess(paths.cache)
+
+
+def _is_for_llama(request: LoadRequest) -> bool:
+    from tui.engine.llama import choice
+
+    try:
+        return choice.takes(request)
+    except UserError:
+        # The load says why.
+        return True
 
 
 def remote_engine(servers: Servers) -> Engine:
