@@ -12,6 +12,7 @@ from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.hub import Hub
+from tui.engine.llama import choice
 from tui.engine.local.engine import LocalEngine
 from tui.engine.remote.servers import Server
 from tui.logs import LogError, start_logging
@@ -96,7 +97,7 @@ def _local(paths: AppPaths, free: FreeMemory) -> list[dict[str, Any]]:
         problem = ""
         facts = ModelFacts()
         try:
-            facts = catalog.facts(source)
+            facts = choice.facts(source, choice.AUTO)
         except ModelLoadError as error:
             problem = str(error)
         size = bytes_text(source.size_bytes) if source.size_bytes else ""
@@ -147,6 +148,7 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
         "parameters": facts.parameters,
         "dtype": facts.dtype,
         "method": facts.method,
+        "engine": facts.engine or choice.TRANSFORMERS,
         "context_tokens": facts.context_tokens,
         "has_template": facts.has_template,
         "is_mixture": facts.is_mixture,

@@ -78,6 +78,7 @@ def need(
     context_tokens: int = 0,
     double_quant: bool = True,
     device: str = "",
+    free_bytes: int = 0,
 ) -> Need | None:
     """Return what a model needs; None when its files don't tell.
 
@@ -89,7 +90,10 @@ def need(
         context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
         double_quant: whether 4-bit scales are quantized too.
         device: that it goes to, as torch names it; empty when that is not known.
+        free_bytes: of memory, by which llama.cpp's context is chosen.
     """
+    if facts.engine:
+        return llama_need(facts, free_bytes, context_tokens)
     if not facts.parameters and not facts.stored_bytes:
         return None
     wanted = context_tokens or DEFAULT_CONTEXT_TOKENS

@@ -218,7 +218,8 @@ class SettingRows:
         if info.server:
             yield Row("Runs on", group, f"the server {sanitize_line(info.server, 200)}")
         else:
-            facts = f"{info.dtype} on {info.device}, quantization {info.quantization}"
+            how = f"in {info.engine}" if info.engine else f"quantization {info.quantization}"
+            facts = f"{info.dtype} on {info.device}, {how}"
             yield Row("Loaded as", group, sanitize_line(facts, 200))
         yield Row("Context", group, _context(info))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import Final
 
 from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
-from tui.engine.catalog import ModelKind
-from tui.engine.quantization import NONE
+from tui.engine.catalog import ModelKind, ModelSource
+from tui.engine.facts import ModelFacts
 
 AUTO: Final = "auto"
 LLAMA_CPP: Final = "llama.cpp"
@@ -36,11 +37,33 @@ def prefers(engine: str) -> bool:
     return engine == LLAMA_CPP or (engine == AUTO and is_installed())
 
 
+def facts(source: ModelSource, engine: str) -> ModelFacts:
+    """Return what is known of a model on this machine, and of a GGUF file also what runs it.
+
+    Args:
+        source: the model.
+        engine: for GGUF files; one of `ENGINES`.
+
+    Raises:
+        ModelLoadError: its files are broken.
+    """
+    found = catalog.facts(source)
+    return in_engine(found, engine)
+
+
+def in_engine(known: ModelFacts, engine: str) -> ModelFacts:
+    """Return facts as they are with what runs GGUF files: in llama.cpp they are as quantized as their file is."""
+    if not known.is_gguf:
+        return known
+    if not prefers(engine):
+        return replace(known, engine="", method="")
+    return replace(known, engine=LLAMA_CPP, method=known.dtype.partition(" ")[2])
+
+
 def takes(request: LoadRequest) -> bool:
     """Return whether a model is for llama.cpp.
 
-    A GGUF file is, unless transformers is chosen for it, or what only transformers can do with it: another quantization, an adapter, an
-    assistant model.
+    A GGUF file is, unless transformers is chosen for it, or an adapter or an assistant model is asked for, which only transformers has.
 
     Raises:
         ModelLoadError: llama.cpp is chosen and not installed.
@@ -48,7 +71,7 @@ def takes(request: LoadRequest) -> bool:
     wants_more = request.adapter or request.assistant
     if request.gguf == TRANSFORMERS or wants_more:
         return False
-    if request.gguf == AUTO and (request.quantization != NONE or not is_installed()):
+    if not prefers(request.gguf):
         return False
     try:
         source = catalog.resolve(request.model)

@@ -37,7 +37,9 @@ _ENDS_WITHIN_S: Final = 0.3
 """How long a load that was cancelled may go on before its process is ended."""
 _REASONS: Final = (
     re.compile(r"GGML_ASSERT\(.*\) failed"),
-    re.compile(r"error loading model: (.+)"),
+    re.compile(r"error loading model: (?:error loading model hyperparameters: )?(.+)"),
+    re.compile(r"parser: (Parser Error.+)"),
+    re.compile(r"Error: (Jinja Exception: .+)"),
     re.compile(r"(?:failed to allocate|unable to allocate|out of memory).*", re.IGNORECASE),
     re.compile(r"error: (.+)"),
 )

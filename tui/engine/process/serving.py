@@ -249,7 +249,8 @@ def _transformers(folder: Path) -> tuple[Engine, Callable[[], object], str]:
 
 
 def _llama(folder: Path) -> tuple[Engine, Callable[[], object], str]:
-    from tui.engine.llama.engine import LlamaEngine, import_llama
+    from tui.engine.llama.engine import LlamaEngine
+    from tui.engine.llama.loading import import_llama
     from tui.engine.llama.server import NAME
 
     return LlamaEngine(folder / "llama"), import_llama, NAME

@@ -12,6 +12,7 @@ from tui.chat.ui import Answer
 from tui.engine import catalog, trust
 from tui.engine.base import EngineError, Failed, LoadRequest, ModelLoadError
 from tui.engine.facts import ModelFacts
+from tui.engine.llama import choice
 from tui.engine.worker import EngineWorker
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.models.rescue import PICKER, SHORTER, ways_out
@@ -73,6 +74,7 @@ class ModelRescue:
             reading.free + freed,
             measured=self._measurements.figures,
             half_dtype=reading.half_dtype,
+            context_tokens=self._settings.preferences.values.model.context,
         )
 
     async def offer_ways_out(self, request: LoadRequest, failed: Failed, *, in_reply: bool) -> bool:
@@ -103,7 +105,7 @@ class ModelRescue:
             folders = self._settings.state.model_folders
             sources = {one.model: one for one in catalog.local_models(folders)}
             source = sources.get(request.model) or catalog.resolve(request.model)
-            return catalog.facts(source), memory
+            return choice.facts(source, request.gguf), memory
         except ModelLoadError:
             return None, memory
 
