@@ -93,6 +93,8 @@ class LlamaEngine:
             for piece in self._last.pieces(cancelled):
                 for said in reader.read(piece):
                     telling.take(said)
+                if telling.has_stopped:
+                    self._last.stop()
         except Cancelled:
             return telling.finished(StopReason.CANCELLED)
         except ContextOverflowError as error:

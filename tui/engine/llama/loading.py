@@ -134,7 +134,7 @@ def load(request: LoadRequest, folder: Path, emit: Emit, cancelled: IsCancelled)
         parameters=facts.parameters,
         defaults=defaults(table(settings, "params")),
     )
-    info = _info(request, source, facts, served, server, _switches(template))
+    info = _info(request, source, facts, served, server, switches(template))
     cache = fit.cache_bytes(facts, served.context_tokens, dtype="float16")
     _log.info("loaded %s", info)
     return Loaded(server, _dialect(served.context_tokens), served, info, control_tokens, cache)
@@ -153,7 +153,7 @@ def _served(plan: Plan, folder: Path) -> LlamaServer:
     except (RuntimeError, ValueError) as error:
         if plan.parses:
             return _served(replace(plan, parses=False), folder)
-        raise ModelLoadError(f"{NAME} can't load {plan.path.name} ({words(error)}).") from error
+        raise ModelLoadError(f"{NAME} can't load {plan.path.name}.") from error
 
 
 def _dialect(context_tokens: int = 0) -> ChatCompletions:
@@ -195,12 +195,13 @@ def _read_ahead(parts: tuple[Path, ...], emit: Emit, cancelled: IsCancelled) -> 
         ) from error
 
 
-def _switches(template: str) -> tuple[TemplateSwitch, ...]:
-    found = []
-    for name in (THINKING, "thinking"):
-        if re.search(rf"\b{name}\b", template) and "thinking" in template:
-            found.append(TemplateSwitch(name, (True, False)))
-            break
+def switches(template: str) -> tuple[TemplateSwitch, ...]:
+    """Return the switches of reasoning that a chat template has."""
+    found = [
+        TemplateSwitch(name, (True, False))
+        for name in (THINKING, "thinking")
+        if re.search(rf"\b{name}\b", template)
+    ][:1]
     if "reasoning_effort" in template:
         found.append(TemplateSwitch("reasoning_effort", _EFFORTS))
     return tuple(found)
@@ -212,7 +213,7 @@ def _info(
     facts: ModelFacts,
     served: Served,
     server: LlamaServer,
-    switches: tuple[TemplateSwitch, ...],
+    found: tuple[TemplateSwitch, ...],
 ) -> ModelInfo:
     return ModelInfo(
         model=source.model,
@@ -225,7 +226,7 @@ def _info(
         defaults=dict(served.defaults),
         has_chat_template=facts.has_template is not False,
         notes=(*_quantization_note(request), *_context_note(facts, served)),
-        template_switches=switches,
+        template_switches=found,
         parameters=facts.parameters,
         is_mixture=facts.is_mixture,
         engine=NAME,

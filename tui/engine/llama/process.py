@@ -13,6 +13,7 @@ from tui.engine import catalog, gguf_files
 from tui.engine.base import (
     Cancelled,
     Emit,
+    FailureCause,
     Finished,
     GenerateRequest,
     IsCancelled,
@@ -124,12 +125,11 @@ class LlamaProcess:
             ),
             "",
         )
-        if not reason:
+        if not reason or (error.hint and error.cause is FailureCause.OTHER):
             return error
-        message = error.message.partition(" (")[0].rstrip(".") if not error.hint else error.message
         hint = error.hint or (_NEWER if _UNKNOWN.search(reason) else _OTHER)
-        joint = f"{message.rstrip('.')} ({reason.rstrip('.')})."
-        return ModelLoadError(joint, hint, cause=error.cause, subject=error.subject)
+        said = f"{error.message} It says: {reason.rstrip('.')}."
+        return ModelLoadError(said, hint, cause=error.cause, subject=error.subject)
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         """Make a reply; see `Engine.generate`."""

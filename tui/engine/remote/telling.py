@@ -100,6 +100,11 @@ class Telling:
         return self._pieces > 0
 
     @property
+    def has_stopped(self) -> bool:
+        """Whether a text was said that ends the reply, whatever the server has to say of that."""
+        return self._stops.found
+
+    @property
     def stats(self) -> ReplyStats:
         """What it cost, as the server says, and where it doesn't, as it was measured here."""
         usage = self._usage
@@ -153,7 +158,7 @@ class Telling:
                     self._emit(
                         Progress("Reading the chat", done - cached, total - cached, "tokens")
                     )
-            case Ended():
+            case Ended() if not self.has_stopped:
                 self.ended = said
 
     def _hear(self, words: Words) -> None:
