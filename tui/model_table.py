@@ -158,6 +158,7 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
 def _verdict(one: Verdict) -> dict[str, Any]:
     return {
         "quantization": one.quantization,
+        "label": one.label,
         "grade": one.grade.value,
         "weights_bytes": one.needed.weights_bytes if one.needed else None,
         "cache_bytes": one.needed.cache_bytes if one.needed else None,
@@ -184,4 +185,4 @@ def _lines(entry: dict[str, Any]) -> list[str]:
 def _fit_text(one: dict[str, Any]) -> str:
     note = f"  ({one['unavailable']})" if one["unavailable"] else ""
     speed = f"  {one['tokens_per_s']:.0f} tok/s here" if one["tokens_per_s"] else ""
-    return f"{one['quantization']:<13}{one['grade']:<8}{bytes_text(one['total_bytes']):>9}{speed}{note}"
+    return f"{one['label'] or one['quantization']:<13}{one['grade']:<8}{bytes_text(one['total_bytes']):>9}{speed}{note}"
