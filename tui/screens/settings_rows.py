@@ -232,6 +232,8 @@ def _context(info: ModelInfo) -> str:
 
 def _default_source(defaults: Defaults, known: Parameter) -> str:
     if defaults.is_own(known):
+        if defaults.engine:
+            return f"{defaults.engine}'s default"
         return _SOURCES[Origin.MODEL]
     is_servers = bool(defaults.server) and defaults.text(known) == UNKNOWN
     return "server's default" if is_servers else _SOURCES[Origin.DEFAULT]

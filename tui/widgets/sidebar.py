@@ -258,7 +258,9 @@ class Sidebar(VerticalScroll):
         facts, explanation = "", "The model that replies. Press Enter to choose another."
         if info is not None:
             limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
-            facts = " · ".join(filter(None, (info.dtype, info.device, limit)))
+            # There is no room for more than that; the status bar has the context, too.
+            end = (info.engine, info.device) if info.engine else (info.device, limit)
+            facts = " · ".join(filter(None, (info.dtype, *end)))
             said = (explanation, info.quantization_locked, *info.notes)
             explanation = "\n".join(filter(None, said))
         self.query_one("#model-note", Label).update(sanitize_line(facts))

@@ -37,6 +37,7 @@ from tui.engine.remote.dialects.llama_server import LLAMA_SERVER, defaults
 from tui.engine.remote.telling import fitting
 from tui.engine.remote.values import table, text, whole
 from tui.json_types import Json
+from tui.parameters import PARAMETERS
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ _ENVIRONMENT: Final = {
     # It would start a debugger.
     "GGML_NO_BACKTRACE": "1",
 }
+_LIMIT: Final = PARAMETERS["max_new_tokens"]
 _EFFORTS: Final = ("low", "medium", "high")
 
 
@@ -82,7 +84,9 @@ class Loaded:
     def fitting(self, request: GenerateRequest) -> tuple[GenerateRequest, list[str]]:
         """Return a request as it is sent, and the names of the parameters that were left out."""
         messages = tuple(map(self.control_tokens.as_text, request.messages))
-        return fitting(replace(request, messages=messages), self.dialect)
+        # It would write to the end of the context.
+        values = {_LIMIT.name: _LIMIT.default, **request.parameters}
+        return fitting(replace(request, messages=messages, parameters=values), self.dialect)
 
     def body(self, request: GenerateRequest, limit: int = 0) -> dict[str, Json]:
         """Return what is sent for a reply of so many tokens at most; 0 for any number."""

@@ -35,7 +35,7 @@ _PLAIN_TEMPLATE: Final = (
 """For models without a chat template: the messages, with blank lines between them."""
 _ALIAS: Final = "model"
 _ANSWER_S: Final = 60.0
-_CPU_BATCH: Final = 256
+_CPU_BATCH: Final = 128
 """Tokens of a prompt that are computed at once on a CPU. More are not faster there, and a cancel waits for them."""
 _OTHER_CHATS_MIB: Final = 512
 """For the computed prompts of chats that were left."""
