@@ -169,6 +169,7 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     request, more = load_request(arguments, preferences)
     # Its imports run beside those of the screen.
     engine = local_engine(preferences, paths, request)
+    make_llama = llama_engine(paths, request)
     with _uncollected():
         from tui.app import ChatApp
         from tui.engine.engines import Engines
@@ -180,7 +181,7 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
 
     themes, broken = user_themes(paths.themes)
     app = ChatApp(
-        Engines(engine, lambda: remote_engine(servers), lambda: llama_engine(paths)),
+        Engines(engine, lambda: remote_engine(servers), make_llama),
         SessionWriter(store),
         preferences.state(),
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),

@@ -327,7 +327,7 @@ class _Run:
             self._notes.tell(problem, severity="warning")
         writer = SessionWriter(store)
         engines = Engines(
-            LocalEngine(paths.cache), lambda: remote_engine(servers), lambda: llama_engine(paths)
+            LocalEngine(paths.cache), lambda: remote_engine(servers), llama_engine(paths, request)
         )
         worker = EngineWorker(engines)
         client = EngineClient(worker, lambda: None)
