@@ -11,6 +11,7 @@ import pytest
 from tests.engine.conftest import Heard, ask, chat, load, never
 from tests.engine.contract import CONTRACT, Subject
 from tests.engine.llama import tiny_gguf
+from tui.conversation.turn import Message
 from tui.engine.base import (
     Cancelled,
     ContextOverflowError,
@@ -23,6 +24,7 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
+from tui.engine.llama.process import LlamaProcess
 
 SAID = "one two three"
 
@@ -125,6 +127,14 @@ def test_without_a_template_messages_are_joined(tiny, tmp_path):
     assert shown.text == "one\n\ntwo\n\nthree"
 
 
+def test_what_a_template_rejects_is_told_in_a_sentence(tiny, tmp_path):
+    strict = "{% if messages[0].role != 'user' %}{{ raise_exception('Users begin') }}{% endif %}"
+    load(tiny, str(tiny_gguf.make(tmp_path / "strict.gguf", template=strict + tiny_gguf.TEMPLATE)))
+    assert ask(tiny, chat(SAID), max_new_tokens=4).text
+    with pytest.raises(GenerationError, match=r"rejects this chat \(Users begin\)\."):
+        ask(tiny, (Message("assistant", "one"), *chat(SAID)), max_new_tokens=4)
+
+
 def test_the_context_that_is_asked_for(tiny, model):
     load(tiny, str(model), context=256)
     assert tiny.loaded.context_tokens == 256
@@ -135,8 +145,6 @@ def test_the_context_that_is_asked_for(tiny, model):
     ("changes", "said"),
     [
         ({"architecture": "unheard"}, "unknown model architecture"),
-        ({"values": {"feed_forward_length": 32}}, "wrong shape"),
-        ({"template": "{% for m in messages %}{{ m.content "}, "Parser Error"),
         ({"values": {"block_count": 0}}, "GGML_ASSERT"),
     ],
 )
@@ -151,6 +159,27 @@ def test_a_file_that_it_can_not_load_is_told_in_a_sentence(llama, tmp_path, chan
     )
     assert llama.loaded is None
     assert llama.pid == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "hint"),
+    [
+        ("E llama_model_load: error loading model: error loading model hyperparameters: invalid n_rot: 12", "invalid n_rot: 12", "Set model.gguf"),
+        ("E llama_model_load: error loading model: unknown model architecture: 'x'", "unknown model architecture: 'x'", "A newer version"),
+        ("E common_chat_templates_init: error: parser: Parser Error: Expected }}", "Parser Error: Expected }}", "Set model.gguf"),
+        ("E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9", "failed to allocate buffer of size 9", "Set model.gguf"),
+        ("/x/ggml.c:3: GGML_ASSERT(a > b) failed", "GGML_ASSERT(a > b) failed", "Set model.gguf"),
+    ],
+)  # fmt: skip
+def test_what_the_library_writes_explains_a_failed_load(tmp_path, line, said, hint):
+    engine = LlamaProcess(tmp_path)
+    engine._note("something else")
+    engine._note(line)
+    error = engine._explained(ModelLoadError("llama.cpp can't load x.gguf."))
+    assert error.message == f"llama.cpp can't load x.gguf. It says: {said}."
+    assert error.hint.startswith(hint)
+    whole = ModelLoadError("The file is damaged.", "Download it again.")
+    assert engine._explained(whole) is whole
 
 
 def test_an_abort_in_a_reply_costs_the_model(tiny, model):
@@ -215,7 +244,7 @@ def test_the_demo_model_and_a_prompt_that_is_left(llama):
     assert "Japan" in second.text
     assert second.finished.stats.cached_tokens > 30
     events = []
-    request = GenerateRequest(chat("two three " * 1500), {"temperature": 0.0})
+    request = GenerateRequest(chat("two three " * 400), {"temperature": 0.0})
     left = llama.generate(
         request, events.append, lambda: any(isinstance(one, Progress) for one in events)
     )

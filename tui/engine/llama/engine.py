@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -33,12 +34,15 @@ from tui.engine.llama.stream import Stream
 from tui.engine.remote import overflow
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.telling import Telling
-from tui.engine.remote.values import tables
+from tui.engine.remote.values import table, tables, text
 from tui.json_types import Json
 from tui.parameters import whole
+from tui.sanitize import sanitize_line
 
 _log = logging.getLogger(__name__)
 
+_REFUSED: Final = re.compile(r"Jinja Exception: ([^\n]+)")
+_LONGEST: Final = 200
 _NEXT: Final = ("zqfirst", "qzsecond")
 """Words that stand for the user's next message."""
 
@@ -195,6 +199,13 @@ def _in_tokens(held: Loaded, request: GenerateRequest, found: Overflow) -> Overf
 
 def _failed(error: Exception, telling: Telling | None = None) -> GenerationError:
     stats = telling.stats if telling is not None else None
+    said = text(table(getattr(error, "body", None), "error").get("message")) or str(error)
+    if (refused := _REFUSED.search(said)) is not None:
+        return GenerationError(
+            f"The model's chat template rejects this chat ({sanitize_line(refused[1], _LONGEST)}).",
+            "Change the part that it rejects, or set model.gguf to transformers, which adapts chats to templates.",
+            stats,
+        )
     if isinstance(error, ServerError):
         return GenerationError(error.message, error.hint, stats)
     return GenerationError(
