@@ -167,7 +167,6 @@ def test_a_file_that_it_can_not_load_is_told_in_a_sentence(llama, tmp_path, chan
         ("E llama_model_load: error loading model: error loading model hyperparameters: invalid n_rot: 12", "invalid n_rot: 12", "Set model.gguf"),
         ("E llama_model_load: error loading model: unknown model architecture: 'x'", "unknown model architecture: 'x'", "A newer version"),
         ("E common_chat_templates_init: error: parser: Parser Error: Expected }}", "Parser Error: Expected }}", "Set model.gguf"),
-        ("E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9", "failed to allocate buffer of size 9", "Set model.gguf"),
         ("/x/ggml.c:3: GGML_ASSERT(a > b) failed", "GGML_ASSERT(a > b) failed", "Set model.gguf"),
     ],
 )  # fmt: skip
@@ -178,8 +177,17 @@ def test_what_the_library_writes_explains_a_failed_load(tmp_path, line, said, hi
     error = engine._explained(ModelLoadError("llama.cpp can't load x.gguf."))
     assert error.message == f"llama.cpp can't load x.gguf. It says: {said}."
     assert error.hint.startswith(hint)
+    engine._note("E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9")
     whole = ModelLoadError("The file is damaged.", "Download it again.")
     assert engine._explained(whole) is whole
+
+
+def test_a_load_without_enough_memory_is_told_as_such(tmp_path):
+    engine = LlamaProcess(tmp_path)
+    engine._note("E alloc_tensor_range: failed to allocate CPU buffer of size 9")
+    error = engine._explained(ModelLoadError("llama.cpp can't load x.gguf."))
+    assert error.cause is FailureCause.MEMORY
+    assert "failed to allocate CPU buffer of size 9" in error.message
 
 
 def test_an_abort_in_a_reply_costs_the_model(tiny, model):

@@ -36,12 +36,15 @@ _HANG_S: Final = 900.0
 """How long a load may be silent: the library holds the interpreter as long as it loads."""
 _ENDS_WITHIN_S: Final = 0.3
 """How long a load that was cancelled may go on before its process is ended."""
+_NO_MEMORY: Final = re.compile(
+    r"(?:failed to allocate|unable to allocate|out of memory).*", re.IGNORECASE
+)
 _REASONS: Final = (
     re.compile(r"GGML_ASSERT\(.*\) failed"),
     re.compile(r"error loading model: (?:error loading model hyperparameters: )?(.+)"),
     re.compile(r"parser: (Parser Error.+)"),
     re.compile(r"Error: (Jinja Exception: .+)"),
-    re.compile(r"(?:failed to allocate|unable to allocate|out of memory).*", re.IGNORECASE),
+    _NO_MEMORY,
     re.compile(r"error: (.+)"),
 )
 """What in its log says why a load failed, the most telling first."""
@@ -127,6 +130,12 @@ class LlamaProcess:
         )
         if not reason or (error.hint and error.cause is FailureCause.OTHER):
             return error
+        if _NO_MEMORY.match(reason):
+            return ModelLoadError(
+                f"There isn't enough memory to load the file in llama.cpp ({reason.rstrip('.')}).",
+                "Set model.context to fewer tokens, or choose a smaller file of the model.",
+                cause=FailureCause.MEMORY,
+            )
         hint = error.hint or (_NEWER if _UNKNOWN.search(reason) else _OTHER)
         said = f"{error.message} It says: {reason.rstrip('.')}."
         return ModelLoadError(said, hint, cause=error.cause, subject=error.subject)
