@@ -84,14 +84,22 @@ def stock(folder: str, dtype: str = "bfloat16") -> Ask:
 
 
 def engine(name: str, cache: str, quantization: str) -> Ask:
-    """Return this program's engine."""
+    """Return this program's engine, with a quantization, or with the GGUF file in llama.cpp."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from tui.conversation.turn import Message
-    from tui.engine.base import GenerateRequest, LoadRequest, TextDelta
-    from tui.engine.local.engine import LocalEngine
+    from tui.engine.base import Engine, GenerateRequest, LoadRequest, TextDelta
 
-    made = LocalEngine(Path(cache))
-    made.load(LoadRequest(name, quantization), lambda _event: None, lambda: False)
+    made: Engine
+    if quantization == "llama.cpp":
+        from tui.engine.llama.engine import LlamaEngine
+
+        made = LlamaEngine(Path(cache) / "llama")
+        made.load(LoadRequest(name), lambda _event: None, lambda: False)
+    else:
+        from tui.engine.local.engine import LocalEngine
+
+        made = LocalEngine(Path(cache))
+        made.load(LoadRequest(name, quantization), lambda _event: None, lambda: False)
 
     def ask(messages: list[dict[str, str]], limit: int, stop_after_s: float) -> dict[str, Any]:
         began = time.perf_counter()

@@ -61,6 +61,7 @@ def makers(model: Model) -> dict[str, Callable[[], Contestant]]:
         "engine": ours("chat-tui engine, bf16", "none"),
         "int8": ours("chat-tui engine, int8", "int8"),
         "int4": ours("chat-tui engine, int4", "int4"),
+        "gguf": ours("chat-tui engine, Q4_1 in llama.cpp", "llama.cpp"),
         "app": lambda: App(model, SHORT_LIMIT),
         "serve": lambda: Server(model),
         "llama": lambda: Child(

@@ -6,10 +6,13 @@ import json
 
 import pytest
 
+from tests.engine.llama import tiny_gguf
 from tests.scripted import ScriptedEngine
 from tui import bench
 from tui.conversation import ReplyStats
 from tui.engine.base import Finished, LoadRequest, ModelInfo, ModelLoadError
+from tui.engine.llama import choice as llama_choice
+from tui.settings.config import read_config
 from tui.settings.paths import AppPaths
 from tui.settings.state import AppState, StateError, save_state
 
@@ -185,3 +188,24 @@ def test_choices_are_those_of_the_device():
     assert not any(one.quantization == "int4" for one in on_gpu)
     assert LoadRequest("m", "none") in on_gpu
     assert LoadRequest("m", "none", compile=True) in on_gpu
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setattr(llama_choice, "is_installed", lambda: True)
+    return str(tiny_gguf.make(tmp_path / "tiny.gguf"))
+
+
+def test_a_gguf_file_is_measured_in_both_engines(file):
+    requests = [one.request for one in bench.choices(file, "cpu")]
+    assert LoadRequest(file, gguf=llama_choice.LLAMA_CPP) in requests
+    assert LoadRequest(file, "int4", gguf=llama_choice.TRANSFORMERS) in requests
+    assert llama_choice.AUTO not in {one.gguf for one in requests}
+    only = [one.request for one in bench.choices(file, "cpu", ("int4",))]
+    assert only == [LoadRequest(file, "int4", gguf=llama_choice.TRANSFORMERS)]
+
+
+def test_the_engine_of_a_gguf_file_is_kept(engine, state, file):
+    assert run(engine, file, "--only", "int4", "--keep") == 0
+    kept = read_config(AppPaths.default().config_file).values
+    assert kept["model.gguf"] == llama_choice.TRANSFORMERS

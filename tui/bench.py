@@ -14,6 +14,7 @@ from tui.console import Parser, complain, write_out
 from tui.conversation import Message, ReplyStats
 from tui.dataclass import dataclass
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
+from tui.engine.llama import choice as engines
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.errors import UserError
 from tui.json_types import Json
@@ -117,17 +118,29 @@ def choices(model: str, device: str, only: Sequence[str] = ()) -> list[Choice]:
         device: as torch names it.
         only: quantizations to restrict them to; all that can be used without any.
     """
+    here = _in_transformers(model)
     found = [
-        Choice(name, LoadRequest(model, name))
+        Choice(name, replace(here, quantization=name))
         for name in QUANTIZATIONS
         if availability(name, device).ok and (not only or name in only)
     ]
     if device != "cpu" and (not only or NONE in only):
-        found.insert(1, Choice("none, compiled", LoadRequest(model, NONE, compile=True)))
+        found.insert(1, Choice("none, compiled", replace(here, compile=True)))
     if device == "cpu" and (not only or NONE in only):
-        found.insert(0, Choice("none, PyTorch's kernels", LoadRequest(model, NONE, kernels=False)))
-        found.append(Choice("none, float32", LoadRequest(model, NONE, dtype="float32")))
+        found.insert(0, Choice("none, PyTorch's kernels", replace(here, kernels=False)))
+        found.append(Choice("none, float32", replace(here, dtype="float32")))
+    if not only and here.gguf == engines.TRANSFORMERS and engines.is_installed():
+        found.append(Choice(engines.LLAMA_CPP, LoadRequest(model, gguf=engines.LLAMA_CPP)))
     return found
+
+
+def _in_transformers(model: str) -> LoadRequest:
+    """Return a request for a model, which names transformers where it could be another engine."""
+    in_llama = LoadRequest(model, gguf=engines.LLAMA_CPP)
+    with contextlib.suppress(UserError):
+        if engines.is_installed() and engines.takes(in_llama):
+            return LoadRequest(model, gguf=engines.TRANSFORMERS)
+    return LoadRequest(model)
 
 
 def thread_choices(best: Choice, cores: int) -> list[Choice]:
@@ -279,6 +292,8 @@ def _keep(choice: Choice, paths: AppPaths, state: AppState) -> int:
         "model.kernels": request.kernels,
         "model.compile": request.compile,
     }
+    if request.gguf != engines.AUTO:
+        wanted["model.gguf"] = request.gguf
     now = read_config(paths.config_file).values
     changes = {
         key: None if value == SETTINGS[key].default else value
@@ -309,7 +324,7 @@ def _measured(
         return known[-1]
 
     for name in only or (NONE,):
-        first = measured(Choice(name, LoadRequest(model, name)))
+        first = measured(Choice(name, replace(_in_transformers(model), quantization=name)))
         yield first
         if not first.problem:
             break
@@ -332,6 +347,8 @@ def _tell(text: str, end: str) -> None:
 
 
 def _engine(paths: AppPaths) -> Engine:
+    from tui.engine.engines import Engines
+    from tui.engine.llama.process import LlamaProcess
     from tui.engine.local.engine import LocalEngine
 
     # What libraries have to say would stand between the figures.
@@ -341,7 +358,11 @@ def _engine(paths: AppPaths) -> Engine:
         start_logging(paths.logs)
         # Unlike the app, it has a terminal to say on what nobody expected.
         sys.excepthook = hook
-    return LocalEngine(paths.cache)
+    return Engines(
+        LocalEngine(paths.cache),
+        lambda: LocalEngine(paths.cache),
+        lambda: LlamaProcess(paths.cache),
+    )
 
 
 def _wants(best: Measured, ask: Callable[[str], str]) -> bool:

@@ -26,6 +26,7 @@ from tui.errors import UserError
 from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
     UsageError,
+    llama_engine,
     load_request,
     local_engine,
     opened_chat,
@@ -186,6 +187,7 @@ def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
     request, more = load_request(arguments, preferences)
     # Its imports run beside those of the screen.
     engine = local_engine(preferences, paths, request)
+    make_llama = llama_engine(paths, request)
     from tui.app import ChatApp
     from tui.engine.engines import Engines
     from tui.screens.chat import Start
@@ -196,7 +198,7 @@ def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
 
     themes, broken = user_themes(paths.themes)
     app = ChatApp(
-        Engines(engine, lambda: remote_engine(servers)),
+        Engines(engine, lambda: remote_engine(servers), make_llama),
         SessionWriter(store),
         preferences.state(),
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),

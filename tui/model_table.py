@@ -12,6 +12,7 @@ from tui.engine import catalog
 from tui.engine.base import ModelLoadError
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.hub import Hub
+from tui.engine.llama import choice
 from tui.engine.local.engine import LocalEngine
 from tui.engine.remote.servers import Server
 from tui.logs import LogError, start_logging
@@ -96,7 +97,7 @@ def _local(paths: AppPaths, free: FreeMemory) -> list[dict[str, Any]]:
         problem = ""
         facts = ModelFacts()
         try:
-            facts = catalog.facts(source)
+            facts = choice.facts(source, choice.AUTO)
         except ModelLoadError as error:
             problem = str(error)
         size = bytes_text(source.size_bytes) if source.size_bytes else ""
@@ -147,6 +148,7 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
         "parameters": facts.parameters,
         "dtype": facts.dtype,
         "method": facts.method,
+        "engine": facts.engine or choice.TRANSFORMERS,
         "context_tokens": facts.context_tokens,
         "has_template": facts.has_template,
         "is_mixture": facts.is_mixture,
@@ -156,6 +158,7 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
 def _verdict(one: Verdict) -> dict[str, Any]:
     return {
         "quantization": one.quantization,
+        "label": one.label,
         "grade": one.grade.value,
         "weights_bytes": one.needed.weights_bytes if one.needed else None,
         "cache_bytes": one.needed.cache_bytes if one.needed else None,
@@ -182,4 +185,4 @@ def _lines(entry: dict[str, Any]) -> list[str]:
 def _fit_text(one: dict[str, Any]) -> str:
     note = f"  ({one['unavailable']})" if one["unavailable"] else ""
     speed = f"  {one['tokens_per_s']:.0f} tok/s here" if one["tokens_per_s"] else ""
-    return f"{one['quantization']:<13}{one['grade']:<8}{bytes_text(one['total_bytes']):>9}{speed}{note}"
+    return f"{one['label'] or one['quantization']:<13}{one['grade']:<8}{bytes_text(one['total_bytes']):>9}{speed}{note}"

@@ -15,8 +15,11 @@ from tui.json_types import Json
 from tui.options import Arguments, generation_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tui.chat.servers import Servers
     from tui.engine.base import Engine, LoadRequest
+    from tui.engine.llama.process import LlamaProcess
     from tui.sessions import Loaded, SessionStore
     from tui.settings.paths import AppPaths
     from tui.settings.preferences import Preferences
@@ -219,9 +222,41 @@ def local_engine(preferences: Preferences, paths: AppPaths, request: LoadRequest
     from tui.engine.remote.address import is_server
 
     engine = ProcessEngine(paths.cache)
-    if request is not None and not is_server(request.model):
+    if request is not None and not is_server(request.model) and not _is_for_llama(request):
         engine.start()
     return engine
+
+
+def llama_engine(paths: AppPaths, request: LoadRequest | None) -> Callable[[], Engine]:
+    """Return what makes the engine that has GGUF files in llama.cpp, and have it start where there is such a model to begin with.
+
+    It is always in a process of its own, since native code that fails ends its process.
+
+    Args:
+        paths: the app's folders.
+        request: the model to begin with; None for none.
+    """
+
+    def made() -> LlamaProcess:
+        from tui.engine.llama.process import LlamaProcess
+
+        return LlamaProcess(paths.cache)
+
+    if request is None or not _is_for_llama(request):
+        return made
+    engine = made()
+    engine.start()
+    return lambda: engine
+
+
+def _is_for_llama(request: LoadRequest) -> bool:
+    from tui.engine.llama import choice
+
+    try:
+        return choice.takes(request)
+    except UserError:
+        # The load says why.
+        return True
 
 
 def remote_engine(servers: Servers) -> Engine:

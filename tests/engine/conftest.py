@@ -56,7 +56,14 @@ def chat(*contents):
 
 
 def ask(
-    engine, messages, *, cancelled=never, continue_last=False, cached_at_most=None, **parameters
+    engine,
+    messages,
+    *,
+    cancelled=never,
+    continue_last=False,
+    cached_at_most=None,
+    schema=None,
+    **parameters,
 ):
     """One reply, greedy unless said otherwise."""
     heard = Heard()
@@ -65,6 +72,7 @@ def ask(
         {"temperature": 0.0, **parameters},
         continue_last,
         cached_at_most=cached_at_most,
+        schema=schema,
     )
     heard.finished = engine.generate(request, heard.events.append, cancelled)
     return heard

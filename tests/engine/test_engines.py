@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.engine.conftest import never
+from tests.engine.llama import tiny_gguf
 from tests.scripted import ScriptedEngine
 from tui.engine.base import GenerateRequest, LoadRequest, ModelLoadError, TextDelta
 from tui.engine.engines import Engines
+from tui.engine.llama import choice
 
 SERVED = "http://localhost:8000/#m"
 
@@ -172,3 +176,59 @@ def test_the_same_model_is_loaded_again_where_that_is_asked_for(engines, local):
     for _ in range(2):
         load(engines, "org/model")
     assert len(local.load_requests) == 2
+
+
+@pytest.fixture
+def llama():
+    return Counted(replies=["From the file."])
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setattr(choice, "is_installed", lambda: True)
+    return str(tiny_gguf.make(tmp_path / "tiny.gguf"))
+
+
+def test_a_gguf_file_goes_to_llama_cpp(local, remote, llama, file):
+    engines = Engines(local, lambda: remote, lambda: llama)
+    load(engines, "org/model")
+    load(engines, file)
+    assert said(engines) == "From the file."
+    assert local.loaded is None
+    load(engines, file, gguf=choice.TRANSFORMERS)
+    assert said(engines) == "From here."
+    assert llama.loaded is None
+    load(engines, SERVED)
+    load(engines, file)
+    assert remote.loaded is None
+    engines.unload()
+    assert llama.loaded is None
+
+
+def test_without_an_engine_for_it_a_gguf_file_stays_here(engines, local, file):
+    load(engines, file)
+    assert local.loaded is not None
+
+
+def test_one_engine_of_this_machine_makes_room_for_the_other(local, remote, llama, file):
+    engines = Engines(local, lambda: remote, lambda: llama)
+    load(engines, "org/model")
+    seen = []
+    engines.load(LoadRequest(file), lambda _event: seen.append(local.loaded), never)
+    assert set(seen) == {None}
+    load(engines, "org/model", keeps_former=True)
+    assert llama.loaded is not None
+    load(engines, file)
+    assert len(llama.load_requests) == 1
+    assert said(engines) == "From the file."
+
+
+@pytest.mark.parametrize("name", ["cut.gguf", "nowhere.gguf"])
+def test_a_file_that_can_not_be_used_costs_no_model(local, remote, llama, file, tmp_path, name):
+    engines = Engines(local, lambda: remote, lambda: llama)
+    (tmp_path / "cut.gguf").write_bytes(Path(file).read_bytes()[:-100])
+    load(engines, "org/model")
+    local.load_error = ModelLoadError("It isn't there.")
+    with pytest.raises(ModelLoadError):
+        load(engines, str(tmp_path / name))
+    assert engines.loaded is local.loaded is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine import tiny
+from tests.engine.llama import tiny_gguf
 from tests.hub_server import HubServer, Repo, serving
 from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
@@ -29,6 +30,7 @@ from tui.engine.base import (
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.downloads import Download
 from tui.engine.hub.hub import Hub
+from tui.engine.llama import choice
 from tui.errors import UserError
 from tui.screens.ask import Ask
 from tui.screens.chat import ChatScreen
@@ -343,6 +345,58 @@ async def test_a_cached_model_is_deleted_only_when_asked(desk: Desk, server: Hub
                 await until(pilot, lambda: "org/tiny-chat was deleted" in shown(pilot))
                 assert "This freed " in shown(pilot)
                 await until(pilot, lambda: "org/tiny-chat" not in {o.id for o in options.options})
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch) -> Path:
+    """A GGUF file where llama.cpp is installed."""
+    monkeypatch.setattr(choice, "is_installed", lambda: True)
+    (tmp_path / "files").mkdir()
+    return tiny_gguf.make(tmp_path / "files" / "small.gguf")
+
+
+async def test_a_gguf_file_says_what_runs_it(desk: Desk, file):
+    async with desk.app(state=state(file)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await picker(pilot)
+        await until(pilot, lambda: "F32 in llama.cpp" in shown(pilot))
+        await pilot.press("s", "m", "a", "l", "l")
+        await until(pilot, lambda: "llama.cpp runs the file as it is (F32)" in shown(pilot))
+        assert "at 512" in shown(pilot)
+        assert "4-bit nf4" not in shown(pilot)
+
+
+async def test_a_gguf_file_is_loaded_in_transformers(desk: Desk, file):
+    engine = ScriptedEngine()
+    async with desk.app(engine, state=state(file)).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        chosen = await picker(pilot)
+        await until(pilot, lambda: "F32 in llama.cpp" in shown(pilot))
+        chosen.query_one("#words").value = str(file)
+        await pilot.pause()
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LoadOptions))
+        options = pilot.app.screen
+        quantization = options.query_one("#quantization")
+        assert quantization.disabled
+        options.query_one("#gguf").value = choice.TRANSFORMERS
+        await until(pilot, lambda: not quantization.disabled)
+        quantization.value = "8bit"
+        options.query_one("#gguf").value = choice.LLAMA_CPP
+        await until(pilot, lambda: quantization.disabled)
+        assert quantization.value == "none"
+        options.query_one("#gguf").value = choice.TRANSFORMERS
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: screen.model.ready and len(engine.load_requests) == 2)
+        assert engine.load_requests[-1].gguf == choice.TRANSFORMERS
+
+
+async def test_the_status_bar_says_what_runs_a_model(desk: Desk):
+    info = ModelInfo("m.gguf", "m", dtype="GGUF Q4_K", engine="llama.cpp", context_tokens=4096)
+    async with desk.app(ScriptedEngine(info=info)).run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "GGUF Q4_K · llama.cpp · cpu" in shown(pilot))
 
 
 async def test_a_model_is_loaded_with_options(desk: Desk, model):

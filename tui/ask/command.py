@@ -41,7 +41,14 @@ from tui.sessions.writer import SessionWriter
 from tui.settings.history import Attachment
 from tui.settings.measurements import Measurements
 from tui.settings.paths import AppPaths
-from tui.startup import UsageError, load_request, opened_chat, preferences_for, remote_engine
+from tui.startup import (
+    UsageError,
+    llama_engine,
+    load_request,
+    opened_chat,
+    preferences_for,
+    remote_engine,
+)
 
 _Texts = tuple[str, tuple[Attachment, ...]]
 
@@ -321,7 +328,10 @@ class _Run:
         for problem in opened.problems if opened is not None and not opened.read_only else ():
             self._notes.tell(problem, severity="warning")
         writer = SessionWriter(store)
-        worker = EngineWorker(Engines(LocalEngine(paths.cache), lambda: remote_engine(servers)))
+        engines = Engines(
+            LocalEngine(paths.cache), lambda: remote_engine(servers), llama_engine(paths, request)
+        )
+        worker = EngineWorker(engines)
         client = EngineClient(worker, lambda: None)
         settings = ChatSettings(
             preferences,

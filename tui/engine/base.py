@@ -172,7 +172,9 @@ class LoadRequest:
         kernels: on a CPU, use this program's own linear layers where they are faster.
         compile: decode with a pass that torch compiles, where the model's code is made for that.
         keeps_former: keep the model that is loaded in memory, so that going back to it costs nothing.
-        threads: that compute on a CPU; 0 for torch's own choice.
+        threads: that compute on a CPU; 0 for the engine's own choice.
+        gguf: what runs a GGUF file: `auto`, `llama.cpp` or `transformers`; see `engine.llama.choice`.
+        context: tokens that llama.cpp makes room for; 0 for what fits well.
     """
 
     model: str
@@ -192,6 +194,8 @@ class LoadRequest:
     kernels: bool = True
     threads: int = 0
     compile: bool = False
+    gguf: str = "auto"
+    context: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +273,7 @@ class ModelInfo:
         parameters: how many numbers its weights are; 0 when not known.
         is_mixture: whether it is a mixture of experts.
         server: the name of the server that it is on; empty for this machine.
+        engine: what runs it, for people; empty for transformers.
         capabilities: what can be done with it.
     """
 
@@ -288,6 +293,7 @@ class ModelInfo:
     parameters: int = 0
     is_mixture: bool = False
     server: str = ""
+    engine: str = ""
     capabilities: Capabilities = Capabilities()
 
 

@@ -1,10 +1,11 @@
-"""The engine that the worker drives; it dispatches to the local or the remote engine by the model's name."""
+"""The engine that the worker drives; it dispatches to the engine that a model belongs to, by its name and what is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
+from tui.engine import catalog, gguf_files
 from tui.engine.base import (
     Emit,
     Engine,
@@ -16,25 +17,34 @@ from tui.engine.base import (
     ModelInfo,
     PromptDescribed,
 )
+from tui.engine.llama import choice
 from tui.engine.remote.address import is_server
 
 
 class Engines:
     """Has one model, here or on a server; implements `tui.engine.base.Engine`."""
 
-    def __init__(self, local: Engine, make_remote: Callable[[], Engine]) -> None:
+    def __init__(
+        self,
+        local: Engine,
+        make_remote: Callable[[], Engine],
+        make_llama: Callable[[], Engine] | None = None,
+    ) -> None:
         """Begin with the engine of this machine.
 
         Args:
             local: has the models of this machine.
             make_remote: makes the one that has those of servers; called on the worker's thread when the first is wanted, since what
                 it imports is not needed before.
+            make_llama: makes the one that has GGUF files in llama.cpp, likewise; None to leave these to `local`.
         """
         self._local = local
         self._make_remote = make_remote
+        self._make_llama = make_llama
         self._remote: Engine | None = None
-        self._local_request: LoadRequest | None = None
-        """What the model of this machine was loaded by."""
+        self._llama: Engine | None = None
+        self._requests: dict[int, LoadRequest] = {}
+        """What the models of this machine were loaded by, by their engines' identities."""
         self._current = local
 
     @property
@@ -44,30 +54,51 @@ class Engines:
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model and replace the loaded one, on the engine it belongs to; see `Engine.load`."""
-        wanted, former = self._engine_for(request.model), self._current
-        info = self._still_there(wanted, request) or wanted.load(request, emit, cancelled)
+        wanted, former = self._engine_for(request), self._current
+        info = self._still_there(wanted, request)
+        if info is None:
+            self._make_room(wanted, request)
+            info = wanted.load(request, emit, cancelled)
         self._current = wanted
-        if wanted is self._local:
-            self._local_request = _key(request, info)
+        if wanted is not self._remote:
+            self._requests[id(wanted)] = _key(request, info)
         if wanted is not former and not request.keeps_former:
             former.unload()
         return info
 
     def _still_there(self, wanted: Engine, request: LoadRequest) -> ModelInfo | None:
-        """Return the model of this machine that was kept while a server's was in use, if it is the one that is asked for."""
+        """Return the model of this machine that was kept while another engine's was in use, if it is the one that is asked for."""
         info = wanted.loaded
-        is_back = wanted is self._local and self._current is not wanted
-        if not is_back or info is None or _key(request, info) != self._local_request:
+        is_back = wanted is not self._remote and self._current is not wanted
+        if not is_back or info is None or _key(request, info) != self._requests.get(id(wanted)):
             return None
         is_it = (request.model, request.quantization) == (info.model, info.quantization)
         return info if is_it else None
 
-    def _engine_for(self, model: str) -> Engine:
-        if not is_server(model):
+    def _make_room(self, wanted: Engine, request: LoadRequest) -> None:
+        """Unload the model of the other engine of this machine, whose memory the new one needs.
+
+        Raises:
+            ModelLoadError: there is no model of that name, or its file can't be used; nothing is unloaded.
+        """
+        former = self._current
+        are_here = self._remote not in (wanted, former)
+        if wanted is not former and are_here and not request.keeps_former:
+            source = catalog.resolve(request.model)
+            if wanted is self._llama:
+                gguf_files.read_whole(source.path)
+            former.unload()
+
+    def _engine_for(self, request: LoadRequest) -> Engine:
+        if is_server(request.model):
+            if self._remote is None:
+                self._remote = self._make_remote()
+            return self._remote
+        if self._make_llama is None or not choice.takes(request):
             return self._local
-        if self._remote is None:
-            self._remote = self._make_remote()
-        return self._remote
+        if self._llama is None:
+            self._llama = self._make_llama()
+        return self._llama
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         """Make a reply; see `Engine.generate`."""
@@ -88,8 +119,9 @@ class Engines:
     def unload(self) -> None:
         """Forget the models of all engines and free their memory."""
         self._local.unload()
-        if self._remote is not None:
-            self._remote.unload()
+        for other in (self._remote, self._llama):
+            if other is not None:
+                other.unload()
 
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use; see `Engine.memory`."""

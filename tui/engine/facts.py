@@ -53,6 +53,7 @@ _KEEPS_TYPE: Final = ("F32", "I64", "I32", "I16", "I8", "U8", "BOOL")
 _EXPERT_COUNTS: Final = ("num_local_experts", "num_experts", "n_routed_experts")
 _STATELESS: Final = ("linear_attention", "recurrent", "mamba", "conv", "mlp", "moe")
 _LONGEST_NAME: Final = 100
+_GGUF: Final = "GGUF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class ModelFacts:
         context_tokens: the longest context.
         has_template: whether there is a chat template; None when that is not known.
         is_mixture: whether it is a mixture of experts.
+        engine: what runs it; empty for transformers.
     """
 
     architecture: str = ""
@@ -100,6 +102,12 @@ class ModelFacts:
     context_tokens: int = 0
     has_template: bool | None = None
     is_mixture: bool = False
+    engine: str = ""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is in GGUF files."""
+        return self.dtype.startswith(_GGUF)
 
 
 def folder_facts(folder: Path) -> ModelFacts:
@@ -184,7 +192,7 @@ def gguf_facts(path: Path) -> ModelFacts:
         linears=linears,
         other_weights=header.parameters - quantized,
         stored_bytes=model_files.total_bytes(whole.parts),
-        dtype=f"GGUF {kind}".strip(),
+        dtype=f"{_GGUF} {kind}".strip(),
         config_dtype="bfloat16",
         layers=header.number("block_count", limits.LAYERS),
         kv_heads=header.number("attention.head_count_kv", limits.HEADS) or heads,

@@ -20,6 +20,13 @@ DEFAULT_CONTEXT_TOKENS: Final = 4096
 _TIGHT_SHARE: Final = 0.85
 _WORKSPACE_BYTES: Final = 128 * 2**20
 """What activations and the backend take beside weights and cache, roughly, for a prompt computed in chunks."""
+_LLAMA_CACHE: Final = "float16"
+"""What llama.cpp keeps keys and values in."""
+_LLAMA_MOST_TOKENS: Final = 32_768
+_LLAMA_CACHE_PART: Final = 4
+"""Which part of the memory beside the weights the cache may take by itself: this is divided by it."""
+_LLAMA_STEP: Final = 256
+"""llama.cpp rounds to so many tokens."""
 _LEFT_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "falcon": ("bitsandbytes", "torchao"),
     **dict.fromkeys(("gpt2", "openai-gpt", "imagegpt"), ("torchao",)),
@@ -71,6 +78,7 @@ def need(
     context_tokens: int = 0,
     double_quant: bool = True,
     device: str = "",
+    free_bytes: int = 0,
 ) -> Need | None:
     """Return what a model needs; None when its files don't tell.
 
@@ -82,7 +90,10 @@ def need(
         context_tokens: the context to make room for; 0 for `DEFAULT_CONTEXT_TOKENS`, or less where the model takes less.
         double_quant: whether 4-bit scales are quantized too.
         device: that it goes to, as torch names it; empty when that is not known.
+        free_bytes: of memory, by which llama.cpp's context is chosen.
     """
+    if facts.engine:
+        return llama_need(facts, free_bytes, context_tokens)
     if not facts.parameters and not facts.stored_bytes:
         return None
     wanted = context_tokens or DEFAULT_CONTEXT_TOKENS
@@ -92,6 +103,37 @@ def need(
         facts, quantization, dtype=held, double_quant=double_quant, device=device
     )
     return Need(weights, cache_bytes(facts, context, dtype=held), context)
+
+
+def llama_context(facts: ModelFacts, free_bytes: int, wanted: int = 0) -> int:
+    """Return how many tokens llama.cpp makes room for, which it does when it loads a model.
+
+    Args:
+        facts: what is known of the model.
+        free_bytes: of memory, before it is loaded.
+        wanted: what the user wants; 0 for as many as the model takes, but not so many that they take much of the memory.
+    """
+    most = facts.context_tokens or DEFAULT_CONTEXT_TOKENS
+    if wanted:
+        return min(wanted, most)
+    each = cache_bytes(facts, 1, dtype=_LLAMA_CACHE)
+    room = max(0, free_bytes - facts.stored_bytes) // _LLAMA_CACHE_PART
+    fitting = room // each if each else most
+    tokens = max(DEFAULT_CONTEXT_TOKENS, min(fitting, _LLAMA_MOST_TOKENS))
+    return min(most, tokens // _LLAMA_STEP * _LLAMA_STEP)
+
+
+def llama_need(facts: ModelFacts, free_bytes: int, context_tokens: int = 0) -> Need | None:
+    """Return what a GGUF file needs in llama.cpp: its weights as they are in the file, and room for the whole context.
+
+    Args:
+        facts, free_bytes: as for `llama_context`.
+        context_tokens: that the user wants; 0 for those of `llama_context`.
+    """
+    if not facts.stored_bytes:
+        return None
+    context = llama_context(facts, free_bytes, context_tokens)
+    return Need(facts.stored_bytes, cache_bytes(facts, context, dtype=_LLAMA_CACHE), context)
 
 
 def held_dtype(stored: str, half_dtype: str) -> str:

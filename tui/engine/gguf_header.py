@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -28,7 +28,8 @@ _SCALARS: Final = {
 }  # fmt: skip
 _STRING_TYPE: Final = 8
 _ARRAY_TYPE: Final = 9
-_ADDED: Final = (3, 4)
+_CONTROL: Final = 3
+_ADDED: Final = (_CONTROL, 4)
 """The types of tokens that are kept whole in a text."""
 _MOST_DEPTH: Final = 4
 _MOST_VALUES: Final = 10_000
@@ -209,6 +210,33 @@ def read_vocabulary(path: Path, header: Header) -> Vocabulary:
     return Vocabulary(sum(lengths), len(added), sum(added))
 
 
+def read_control_tokens(path: Path, header: Header) -> tuple[str, ...]:
+    """Return the texts of the tokens that steer a model, such as the end of a turn, of a file whose header was read before.
+
+    Raises:
+        ModelLoadError: the file can't be read, or was changed meanwhile.
+    """
+    tokens, types = (
+        header.values.get(f"tokenizer.ggml.{name}") for name in ("tokens", "token_type")
+    )
+    if not isinstance(tokens, Array) or not isinstance(types, Array):
+        return ()
+    if tokens.kind != _STRING_TYPE or types.kind not in _SCALARS:
+        return ()
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            kinds = _Reader(file, size).numbers(types)
+            wanted = {at for at, kind in enumerate(kinds) if kind == _CONTROL}
+            return _Reader(file, size).texts(tokens, wanted)
+    except OSError as error:
+        raise ModelLoadError(
+            f"The file {path} can't be read ({error.strerror or error}).", "Check its permissions."
+        ) from error
+    except ValueError as error:
+        raise ModelLoadError(f"{path} isn't a complete GGUF file ({error}).", _AGAIN) from error
+
+
 class _Reader:
     """Reads a header from its file; what long arrays and arrays of texts hold is skipped over."""
 
@@ -270,6 +298,18 @@ class _Reader:
             found.append(self._take("<Q"))
             self._advance(found[-1])
         return found
+
+    def texts(self, texts: Array, wanted: Collection[int]) -> tuple[str, ...]:
+        """Return those texts of an array whose numbers are wanted."""
+        self._file.seek(texts.start)
+        self._at = texts.start
+        found = []
+        for number in range(texts.length):
+            if number in wanted:
+                found.append(self._text(_LONGEST_TEXT))
+            else:
+                self._advance(self._take("<Q"))
+        return tuple(found)
 
     def numbers(self, numbers: Array) -> list[Any]:
         """Return the entries of an array of any length."""

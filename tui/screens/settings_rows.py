@@ -218,7 +218,8 @@ class SettingRows:
         if info.server:
             yield Row("Runs on", group, f"the server {sanitize_line(info.server, 200)}")
         else:
-            facts = f"{info.dtype} on {info.device}, quantization {info.quantization}"
+            how = f"in {info.engine}" if info.engine else f"quantization {info.quantization}"
+            facts = f"{info.dtype} on {info.device}, {how}"
             yield Row("Loaded as", group, sanitize_line(facts, 200))
         yield Row("Context", group, _context(info))
 
@@ -231,6 +232,8 @@ def _context(info: ModelInfo) -> str:
 
 def _default_source(defaults: Defaults, known: Parameter) -> str:
     if defaults.is_own(known):
+        if defaults.engine:
+            return f"{defaults.engine}'s default"
         return _SOURCES[Origin.MODEL]
     is_servers = bool(defaults.server) and defaults.text(known) == UNKNOWN
     return "server's default" if is_servers else _SOURCES[Origin.DEFAULT]

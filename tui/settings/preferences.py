@@ -24,7 +24,7 @@ from tui.settings.state import AppState
 from tui.settings.values import Values
 
 _LOAD_OPTIONS: Final = (
-    "dtype", "device", "attention", "max_memory", "double_quant", "kernels", "compile", "threads", "compute_dtype",
+    "dtype", "device", "attention", "max_memory", "double_quant", "kernels", "compile", "threads", "compute_dtype", "gguf", "context",
 )  # fmt: skip
 
 _LOOK: Final = ("screen.theme", "screen.sidebar")

@@ -60,6 +60,8 @@ class ModelSection:
     compile: bool = setting(False, "Compile decoding", "Compile decoding with PyTorch, for a GPU. The first load of a model takes a minute or two longer; later loads, a few seconds. On a CPU, chat-tui's own kernels are faster.")
     threads: int = setting(0, "CPU threads", "The number of threads to compute with on a CPU; 0 uses one per core.", blank="one per core", minimum=0, maximum=1024)
     compute_dtype: str = setting("auto", "4-bit compute type", "The data type to compute with when weights have 4 bits.", choices=_DTYPES)
+    gguf: str = setting("auto", "GGUF engine", "What runs GGUF files. llama.cpp keeps the weights as they are in the file; transformers unpacks them to 16 bits. Auto uses llama.cpp if it is installed.", choices=("auto", "llama.cpp", "transformers"))
+    context: int = setting(0, "GGUF context", "The context in tokens to reserve memory for when llama.cpp loads a GGUF file; 0 picks what fits.", blank="what fits", minimum=0, maximum=100_000_000)
     process: bool = setting(True, "Separate process", "Run the engine in a separate process, so that a crash ends only the engine, not the app.")
     max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices and sizes", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
 

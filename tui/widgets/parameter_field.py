@@ -29,8 +29,8 @@ from tui.widgets.bindings import bindings
 from tui.widgets.editor import LineInput
 from tui.widgets.ground import has_styles
 
-_SHORT: Final = 6
-"""If the default has fewer characters than this, its origin fits too."""
+_ROOM: Final = 9
+"""If the default and the word for its origin have at most this many characters together, the origin fits too."""
 UNKNOWN: Final = "server's own"
 """The placeholder for a value that only the server knows."""
 _DRAWN_HERE: Final = ("seed",)
@@ -42,19 +42,23 @@ class Defaults:
     """The values that apply if nothing is set, and the parameters that have an effect.
 
     Attributes:
-        own: the defaults of the model or its server.
+        own: the defaults of the model, of what runs it, or of its server.
         server: the model's server; empty for this machine.
         capabilities: which parameters can be set.
+        engine: what runs the model and has defaults of its own; empty for transformers.
     """
 
     own: Mapping[str, Value] = field(default_factory=dict)
     server: str = ""
     capabilities: Capabilities = field(default_factory=Capabilities)
+    engine: str = ""
 
     @classmethod
     def of(cls, info: ModelInfo | None) -> Defaults:
         """Return the defaults of a model; without a model, the app's own."""
-        return cls() if info is None else cls(info.defaults, info.server, info.capabilities)
+        if info is None:
+            return cls()
+        return cls(info.defaults, info.server, info.capabilities, info.engine)
 
     def value(self, parameter: Parameter) -> Value:
         """Return the default; None if only the server knows it, or if there is none."""
@@ -80,7 +84,7 @@ class Defaults:
         """Return why a parameter has no effect; empty if it has."""
         if self.capabilities.takes(parameter.name):
             return ""
-        return f"{self.server or 'The model'} doesn't support this parameter."
+        return f"{self.server or self.engine or 'The model'} doesn't support this parameter."
 
 
 class ValueInput(LineInput):
@@ -260,9 +264,10 @@ class ParameterField(Widget):
 
     def _placeholder(self) -> str:
         default = self._defaults.text(self.parameter)
-        is_own = self._defaults.is_own(self.parameter) and len(default) < _SHORT
-        mark = " (server)" if self._defaults.server else " (model)"
-        return default + (mark if is_own else "")
+        defaults = self._defaults
+        mark = "server" if defaults.server else "engine" if defaults.engine else "model"
+        fits = len(default) + len(mark) <= _ROOM
+        return f"{default} ({mark})" if defaults.is_own(self.parameter) and fits else default
 
     @property
     def explanation(self) -> str:
@@ -270,7 +275,11 @@ class ParameterField(Widget):
         known = self.parameter
         if refusal := self._defaults.refusal(known):
             return f"{known.help}\n{refusal}"
-        whose = "Model's default" if self._defaults.is_own(known) else "Default"
+        whose = (
+            f"{self._defaults.engine or 'Model'}'s default"
+            if self._defaults.is_own(known)
+            else "Default"
+        )
         return f"{known.help}\n{whose}: {self._defaults.text(known)} · {known.range_text}"
 
     def _shown(self, value: Value) -> str:

@@ -478,4 +478,6 @@ def _facts(info: ModelInfo | None) -> str:
     if info is None:
         return ""
     limit = f"{info.context_tokens:,} tokens" if info.context_tokens else ""
-    return sanitize_line(" · ".join(filter(None, (info.dtype, info.device, limit))))
+    # There is no room for more than that; the status bar has the context, too.
+    end = (info.engine, info.device) if info.engine else (info.device, limit)
+    return sanitize_line(" · ".join(filter(None, (info.dtype, *end))))

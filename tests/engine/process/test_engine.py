@@ -29,6 +29,7 @@ from tui.engine.base import (
     StopReason,
 )
 from tui.engine.process import engine as process_engine
+from tui.engine.process import program
 from tui.engine.process.engine import ProcessEngine
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -176,7 +177,7 @@ def test_modules_of_the_folder_that_the_app_is_started_in_are_not_run(tmp_path, 
     for name in ("tui", "psutil", "torch", "json", "filelock"):
         (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     monkeypatch.chdir(tmp_path)
-    command = process_engine._command(tmp_path / "cache")[:-1]
+    command = program.command(tmp_path / "cache")
     engine = ProcessEngine(tmp_path / "cache", command)
     with pytest.raises(GenerationError, match="No model"):
         engine.describe(GenerateRequest(chat("x")))

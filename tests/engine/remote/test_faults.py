@@ -29,6 +29,7 @@ from tui.engine.base import (
 )
 from tui.engine.remote import engine as engine_module
 from tui.engine.remote import link as link_module
+from tui.engine.remote import telling
 from tui.engine.remote.address import parse
 from tui.sanitize import sanitize_line
 
@@ -42,7 +43,7 @@ def test_there_are_enough_faults():
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """A bound that a test can reach."""
-    monkeypatch.setattr(engine_module, "MOST_CHARACTERS", 200_000)
+    monkeypatch.setattr(telling, "MOST_CHARACTERS", 200_000)
 
 
 def impatient(monkeypatch):

@@ -8,9 +8,9 @@ from tui.conversation.turn import Message
 from tui.engine.base import ModelLoadError
 from tui.engine.remote import probing
 from tui.engine.remote.address import parse
-from tui.engine.remote.engine import joined
 from tui.engine.remote.listing import list_models
 from tui.engine.remote.servers import Server
+from tui.engine.remote.telling import joined
 
 KEY = "sk-0123456789abcdef"
 

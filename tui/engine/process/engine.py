@@ -11,9 +11,7 @@ import logging
 import os
 import queue
 import signal
-import site
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-import tui
-from tui.conversation.turn import ReplyStats
 from tui.engine.base import (
-    Cancelled,
-    ContextOverflowError,
     Emit,
     EngineError,
     Event,
@@ -38,10 +32,12 @@ from tui.engine.base import (
     MemoryReading,
     ModelInfo,
     ModelLoadError,
-    Overflow,
     PromptDescribed,
 )
 from tui.engine.process import wire
+from tui.engine.process.errors import raised
+from tui.engine.process.program import WARM, environment
+from tui.engine.process.program import command as command_of
 from tui.sanitize import sanitize_line
 
 _log = logging.getLogger(__name__)
@@ -68,8 +64,18 @@ class _Died(Exception):  # noqa: N818 - it is made into an `EngineError`
 class _Process:
     """One process, from its start to its end. Any thread may use it."""
 
-    def __init__(self, command: Sequence[str], memory: Callable[[MemoryReading], object]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        memory: Callable[[MemoryReading], object],
+        log: Callable[[str], object],
+    ) -> None:
         """Start it.
+
+        Args:
+            command: the program.
+            memory: takes what it says of its memory.
+            log: takes each line that it writes to stderr.
 
         Raises:
             OSError: it can't be started.
@@ -80,18 +86,20 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=_environment(),
+            env=environment(),
             # The keys that end or stop the app are not meant for it.
             start_new_session=True,
         )
         self._take_memory = memory
+        self._take_line = log
         self._lock = threading.Lock()
         self._answers: dict[int, queue.Queue[dict[str, Any] | None]] = {}
         self._heard_s = self._asked_s = time.monotonic()
         self._why = ""
         self.has_ended = False
-        for work in (self._read, self._read_log):
-            threading.Thread(target=work, name="engine process", daemon=True).start()
+        threading.Thread(target=self._read, name="engine process", daemon=True).start()
+        self._logs = threading.Thread(target=self._read_log, name="engine log", daemon=True)
+        self._logs.start()
 
     @property
     def pid(self) -> int:
@@ -120,10 +128,10 @@ class _Process:
             while data:
                 data = data[stdin.write(data) :]
 
-    def look(self) -> None:
-        """Ask for a sign of life where there was none for a while; end it where none came."""
+    def look(self, hang_s: float) -> None:
+        """Ask for a sign of life where there was none for a while; end it where none came within so many seconds."""
         now = time.monotonic()
-        if now - self._heard_s > HANG_S:
+        if now - self._heard_s > hang_s:
             self.kill("it stopped responding")
         elif now - max(self._heard_s, self._asked_s) > _PING_S:
             self._asked_s = now
@@ -145,6 +153,7 @@ class _Process:
             self.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_S)
+        self._logs.join(_END_S)
 
     @property
     def why(self) -> str:
@@ -210,20 +219,29 @@ class _Process:
         stderr = _pipe(self._process.stderr)
         with contextlib.suppress(OSError, ValueError):
             for line in iter(lambda: stderr.readline(_LOG_BYTES), b""):
-                _log.info("engine: %s", sanitize_line(line.decode("utf-8", "replace")))
+                self._take_line(sanitize_line(line.decode("utf-8", "replace")))
 
 
 class ProcessEngine:
     """Runs the engine of this machine in a process of its own; implements `tui.engine.base.Engine`."""
 
-    def __init__(self, cache_folder: Path, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        cache_folder: Path,
+        command: Sequence[str] = (),
+        log: Callable[[str], object] = lambda line: _log.info("engine: %s", line),
+        hang_s: float = 0.0,
+    ) -> None:
         """Start nothing yet; see `start`.
 
         Args:
             cache_folder: as `LocalEngine` takes it.
             command: the program to run in place of the usual one.
+            log: takes what the process writes to stderr, line by line.
+            hang_s: in place of `HANG_S`; 0 for that.
         """
-        self._command = tuple(command) or _command(cache_folder)
+        self._log, self._hang_s = log, hang_s
+        self._command = tuple(command) or command_of(cache_folder, WARM)
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._process: _Process | None = None
@@ -244,6 +262,11 @@ class ProcessEngine:
             process, self._process, self._loaded = self._process, None, None
         if process is not None:
             process.end()
+
+    def kill(self) -> None:
+        """End the process in the middle of its job, which fails."""
+        if (process := self._process) is not None:
+            process.kill()
 
     @property
     def pid(self) -> int:
@@ -369,7 +392,7 @@ class ProcessEngine:
             try:
                 message = answers.get(timeout=_LOOK_S)
             except queue.Empty:
-                process.look()
+                process.look(self._hang_s or HANG_S)
                 message = {}
             if message is None:
                 self._loaded = None
@@ -391,7 +414,7 @@ class ProcessEngine:
                     raise self._failure(message.get("error"))
 
     def _failure(self, said: Any) -> BaseException:
-        error = _raised(said)
+        error = raised(said)
         if isinstance(error, EngineError) and error.cause is FailureCause.DEVICE:
             # Only another process can use the device again.
             error.cause, error.hint = FailureCause.ENGINE, _AGAIN
@@ -402,26 +425,11 @@ class ProcessEngine:
         with self._lock:
             if self._process is None or self._process.has_ended:
                 self._loaded = None
-                self._process = _Process(self._command, self._note_memory)
+                self._process = _Process(self._command, self._note_memory, self._log)
             return self._process
 
     def _note_memory(self, reading: MemoryReading) -> None:
         self._reading = reading
-
-
-def _command(cache_folder: Path) -> tuple[str, ...]:
-    # -P: modules of the folder that the app was started in are not those that it wants.
-    python = (sys.executable, "-P", "-m", "tui.engine.process.serving")
-    return (*python, str(cache_folder), "--warm")
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the process, in which it finds this package also where that is not installed."""
-    root = str(Path(tui.__file__).parent.parent)
-    if root in map(os.path.realpath, site.getsitepackages()):
-        return dict(os.environ)
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _never() -> bool:
@@ -455,33 +463,6 @@ def _decoded(kind: Any, data: Any, process: _Process) -> Any:
     except wire.WireError as error:
         process.kill(f"it sent invalid data ({error})")
         raise _Died(process.why) from error
-
-
-def _raised(said: Any) -> BaseException:
-    """Return the error that the engine has raised."""
-    told: dict[str, Any] = said if isinstance(said, dict) else {}
-    message = str(told.get("message") or "It failed.")
-    hint = str(told.get("hint") or "")
-    try:
-        cause = FailureCause(told.get("cause", FailureCause.OTHER))
-        subject = str(told.get("subject") or "")
-        match told.get("kind"):
-            case "cancelled":
-                return Cancelled()
-            case "memory":
-                return MemoryError(message)
-            case "load":
-                return ModelLoadError(message, hint, cause=cause, subject=subject)
-            case "overflow":
-                return ContextOverflowError(wire.decode(Overflow, told.get("overflow")))
-            case "generation":
-                stats = wire.decode(ReplyStats, told.get("stats"))
-                return GenerationError(message, hint, stats, cause=cause)
-            case "engine":
-                return EngineError(message, hint, cause=cause, subject=subject)
-    except (wire.WireError, ValueError):
-        pass
-    return EngineError(message, hint or "The log has the details (chat-tui --log-path).")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -23,19 +23,16 @@ from typing import Any, Final
 from tui.dataclass import dataclass
 from tui.engine import failures
 from tui.engine.base import (
-    Cancelled,
-    ContextOverflowError,
     Engine,
-    EngineError,
     Event,
     GenerateRequest,
-    GenerationError,
     LoadRequest,
-    ModelLoadError,
     Progress,
 )
 from tui.engine.event_buffer import EventBuffer
 from tui.engine.process import wire
+from tui.engine.process.errors import told
+from tui.engine.process.program import LLAMA, WARM
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +43,6 @@ _CHUNK_BYTES: Final = 1 << 16
 _GONE: Final = 0
 _SET_DEATH_SIGNAL: Final = 1
 """PR_SET_PDEATHSIG of Linux."""
-_IMPORTING: Final = Progress("Importing torch")
 
 
 @dataclass(slots=True)
@@ -78,13 +74,16 @@ class Serving:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._is_warming = False
+        self._importing = Progress("")
 
-    def run(self, warm: Callable[[], object] | None) -> None:
+    def run(self, warm: Callable[[], object] | None, library: str = "torch") -> None:
         """Do what is asked for; returns never.
 
         Args:
             warm: imports what every load needs; None to leave that to the first load.
+            library: what that is, for people.
         """
+        self._importing = Progress(f"Importing {library}")
         self._aside({"is": "ready", "version": wire.VERSION})
         self._is_warming = warm is not None
         for work in (self._read, self._write, self._watch_memory):
@@ -133,7 +132,7 @@ class Serving:
             with self._lock:
                 self._open[job_id] = job
             if self._is_warming and do == "load":
-                self._say(job, _IMPORTING)
+                self._say(job, self._importing)
             self._jobs.put(job)
 
     # -- the jobs
@@ -143,7 +142,7 @@ class Serving:
             result = {"is": "done", "id": job.id, "result": wire.encode(self._result(job))}
         except BaseException as error:  # noqa: BLE001 - the app is told, whatever a model's code raises
             failures.log(_log, logging.WARNING, f"{job.do} failed", error)
-            result = {"is": "failed", "id": job.id, "error": _told(error)}
+            result = {"is": "failed", "id": job.id, "error": told(error)}
         with self._lock:
             self._open.pop(job.id, None)
             self._ends[job.id] = {**result, "loaded": wire.encode(self._engine.loaded)}
@@ -223,33 +222,6 @@ class Serving:
             waiter.wait(_MEMORY_S)
 
 
-def _told(error: BaseException) -> dict[str, Any]:
-    """Return what the app needs to raise an error again."""
-    said: dict[str, Any] = {"kind": "other", "message": _sentence(error), "hint": ""}
-    if isinstance(error, Cancelled):
-        said["kind"] = "cancelled"
-    elif isinstance(error, MemoryError):
-        said["kind"] = "memory"
-    elif isinstance(error, EngineError):
-        said |= {
-            "kind": "load" if isinstance(error, ModelLoadError) else "engine",
-            "message": error.message,
-            "hint": error.hint,
-            "cause": error.cause.value,
-            "subject": error.subject,
-        }
-    if isinstance(error, GenerationError):
-        said |= {"kind": "generation", "stats": wire.encode(error.stats)}
-    if isinstance(error, ContextOverflowError):
-        said |= {"kind": "overflow", "overflow": wire.encode(error.overflow)}
-    return said
-
-
-def _sentence(error: BaseException) -> str:
-    name, said = failures.type_name(error), failures.words(error)
-    return name if said == name else f"{name}: {said}"
-
-
 def main() -> None:
     """Run the engine of this machine for the app that has started this process."""
     requests, answers = os.dup(0), os.dup(1)
@@ -265,11 +237,24 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
+    folder, options = Path(sys.argv[1]), sys.argv[2:]
+    engine, warm, library = _llama(folder) if LLAMA in options else _transformers(folder)
+    Serving(engine, requests, answers).run(warm if WARM in options else None, library)
+
+
+def _transformers(folder: Path) -> tuple[Engine, Callable[[], object], str]:
     from tui.engine.local.engine import LocalEngine
     from tui.engine.local.heavy import import_heavy
 
-    folder, warms = Path(sys.argv[1]), "--warm" in sys.argv[2:]
-    Serving(LocalEngine(folder), requests, answers).run(import_heavy if warms else None)
+    return LocalEngine(folder), import_heavy, "torch"
+
+
+def _llama(folder: Path) -> tuple[Engine, Callable[[], object], str]:
+    from tui.engine.llama.engine import LlamaEngine
+    from tui.engine.llama.loading import import_llama
+    from tui.engine.llama.server import NAME
+
+    return LlamaEngine(folder / "llama"), import_llama, NAME
 
 
 def _end_with(parent: int) -> None:

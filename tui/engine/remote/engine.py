@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from tui.conversation.reasoning_marks import PLAIN
-from tui.conversation.thoughts import Piece, ThinkSplitter
-from tui.conversation.turn import USER, Message, ReplyStats
+from tui.conversation.turn import ReplyStats
 from tui.dataclass import dataclass
 from tui.engine.base import (
     Cancelled,
@@ -30,32 +26,24 @@ from tui.engine.base import (
     ModelLoadError,
     Progress,
     PromptDescribed,
-    PromptReady,
-    ReasoningDelta,
-    ReasoningFound,
     StopReason,
-    TextDelta,
 )
 from tui.engine.remote import overflow
 from tui.engine.remote.address import Address, AddressError, parse
 from tui.engine.remote.chat_completions import DONE
-from tui.engine.remote.dialect import Dialect, Ended, Reading, Said, Served, Tell, Usage, Words
+from tui.engine.remote.dialect import Dialect, Served, Tell
 from tui.engine.remote.link import Link, Stream
 from tui.engine.remote.probing import probe
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.servers import Server, server_of
-from tui.engine.stop_texts import StopTexts
-from tui.parameters import Value, whole
+from tui.engine.remote.telling import Telling, fitting
+from tui.parameters import whole
 from tui.sanitize import sanitize_line
 
 LOOK_S: Final = 0.05
 """How often a wait looks whether it was cancelled."""
 AFTER_END_S: Final = 3.0
 """How long a server may take for what comes behind the last word."""
-MOST_CHARACTERS: Final = 20_000_000
-"""Of a reply."""
-_GREATEST_SEED: Final = 2**31 - 1
-_LEAST_ROOM_TOKENS: Final = 16
 _T = TypeVar("_T")
 
 
@@ -278,19 +266,6 @@ def _info(server: Server, dialect: Dialect, model: Served) -> ModelInfo:
     )
 
 
-def joined(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Return messages of which no two in a row are the user's, as when a reply failed: many chat templates refuse that."""
-    found: list[Message] = []
-    for message in messages:
-        before = found[-1] if found else None
-        if before is not None and before.role == message.role == USER:
-            content = f"{before.content}\n\n{message.content}"
-            found[-1] = replace(before, content=content, parts=(*before.parts, *message.parts))
-        else:
-            found.append(message)
-    return tuple(found)
-
-
 def _cannot(dialect: Dialect, what: str) -> str:
     return f"{dialect.name} can't {what}."
 
@@ -299,80 +274,43 @@ class _Reply:
     """One reply, from the request to its last word."""
 
     def __init__(self, request: GenerateRequest, emit: Emit, connected: _Connected) -> None:
-        values = {
-            name: value
-            for name, value in request.parameters.items()
-            if value is not None and name in connected.dialect.parameters
-        }
-        if "seed" in connected.dialect.parameters and "seed" not in values:
-            # So that the reply can be made again.
-            values["seed"] = random.SystemRandom().randint(0, _GREATEST_SEED)
-        self._dropped = [
-            name
-            for name, value in request.parameters.items()
-            if value is not None and name not in connected.dialect.parameters
-        ]
-        messages = joined(request.messages)
-        self._request = replace(request, messages=messages, parameters=values)
-        self._values: Mapping[str, Value] = values
-        self._emit = emit
         self._on = connected
-        said = request.messages[-1].content if request.continue_last else ""
-        self._splitter: ThinkSplitter | None = ThinkSplitter(marks=PLAIN, said=said)
-        # Some servers leave the text that ended a reply in it, and some know of no such texts.
-        self._stops = StopTexts(_texts(values.get("stop_strings")), emit)
-        self._usage = Usage()
-        self._prompt_tokens = -1
-        self._pieces = self._thoughts = self._characters = 0
-        self._ended: Ended | None = None
-        self._start = self._first = self._last = 0.0
+        self._request, dropped = fitting(request, connected.dialect)
+        self._telling = Telling(self._request, emit, _notes(connected.server.label, dropped))
+        self._telling.start()
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was said."""
-        return self._pieces > 0
+        return self._telling.has_begun
 
     @property
     def stats(self) -> ReplyStats:
-        """What it cost, as the server says, and where it doesn't, as it was measured here."""
-        usage = self._usage
-        return ReplyStats(
-            prompt_tokens=usage.prompt_tokens or max(0, self._prompt_tokens),
-            cached_tokens=usage.cached_tokens,
-            new_tokens=usage.new_tokens or self._pieces,
-            reasoning_tokens=usage.reasoning_tokens or self._thoughts,
-            drafted_tokens=usage.drafted_tokens,
-            accepted_tokens=usage.accepted_tokens,
-            ttft_s=max(0.0, self._first - self._start),
-            prefill_s=usage.prefill_s,
-            decode_s=usage.decode_s or max(0.0, self._last - self._first),
-        )
+        """What it cost."""
+        return self._telling.stats
 
     def tell_rest(self) -> None:
         """Emit what was held back, as nothing more comes."""
-        self._tell(self._splitter.finish() if self._splitter else [])
-        self._stops.finish()
+        self._telling.tell_rest()
 
     def finished(self, reason: StopReason) -> Finished:
         """Return the end of the reply."""
-        self.tell_rest()
-        return Finished(self.stats, reason)
+        return self._telling.finished(reason)
 
     async def run(self) -> Finished:
         """Ask for the reply and hand on what comes of it."""
-        self._start = time.monotonic()
         limit = await self._limit()
         ask = self._on.dialect.ask(self._on.model, self._request, limit)
         async with self._on.link.stream(ask.path, ask.body) as stream:
-            self._tell_prompt(max(0, self._prompt_tokens))
+            self._telling.tell_prompt()
             await self._hear_all(stream)
-        if self._ended is None:
+        if self._telling.ended is None:
             raise ServerError(
                 f"{self._on.link.name} closed the connection in the middle of the reply.",
                 "Check that the server is still running.",
                 is_lost=True,
             )
-        return self.finished(self._ended.reason)
+        return self.finished(self._telling.ended.reason)
 
     async def _hear_all(self, stream: Stream) -> None:
         """Take all that comes, and behind the last word only what comes soon: the figures, and from some servers nothing."""
@@ -381,16 +319,16 @@ class _Reply:
             async with asyncio.timeout(None) as patience, aclosing(aiter(stream)) as pieces:
                 async for piece in pieces:
                     for said in reader.read(self._on.link.hidden(piece)):
-                        self._take(said)
+                        self._telling.take(said)
                     if piece.strip() == DONE:
                         return
-                    if self._ended is not None and patience.when() is None:
+                    if self._telling.ended is not None and patience.when() is None:
                         patience.reschedule(asyncio.get_running_loop().time() + AFTER_END_S)
         except TimeoutError:
             return
         except ServerError:
             # Nothing of a reply that has ended is lost with the connection.
-            if self._ended is None:
+            if self._telling.ended is None:
                 raise
 
     async def _limit(self) -> int:
@@ -400,7 +338,7 @@ class _Reply:
             ContextOverflowError: the prompt leaves no room.
         """
         context, messages = self._on.model.context_tokens, self._request.messages
-        wanted = whole(self._values, "max_new_tokens") or 0
+        wanted = whole(self._request.parameters, "max_new_tokens") or 0
         if not context or overflow.most_tokens(messages) + wanted <= context:
             return 0
         try:
@@ -411,73 +349,13 @@ class _Reply:
             return 0
         if not counted:
             return 0
-        self._prompt_tokens = counted
-        room = context - counted
-        if room < min(_LEAST_ROOM_TOKENS, wanted or _LEAST_ROOM_TOKENS):
-            raise ContextOverflowError(overflow.overflow_of(messages, counted, context))
-        return room if wanted > room else 0
-
-    def _take(self, said: Said) -> None:
-        match said:
-            case Words():
-                self._hear(said)
-            case Usage():
-                self._usage = said
-                if said.prompt_tokens and said.prompt_tokens != self._prompt_tokens:
-                    self._tell_prompt(said.prompt_tokens, said.cached_tokens)
-            case Reading(done, total, cached):
-                if done < total:
-                    self._emit(
-                        Progress("Reading the chat", done - cached, total - cached, "tokens")
-                    )
-            case Ended():
-                self._ended = said
-
-    def _tell_prompt(self, tokens: int, cached: int = 0) -> None:
-        self._prompt_tokens = tokens
-        self._emit(PromptReady(tokens, cached, dict(self._values), notes=self._notes()))
-
-    def _notes(self) -> tuple[str, ...]:
-        """Return a sentence about unsupported parameters, for example when regenerating a reply of another engine."""
-        if not self._dropped:
-            return ()
-        names = ", ".join(self._dropped)
-        return (
-            f"{self._on.server.label} doesn't support {names}; the reply is generated without it.",
-        )
-
-    def _hear(self, words: Words) -> None:
-        self._characters += len(words.text)
-        if self._characters > MOST_CHARACTERS:
-            raise ServerError(
-                f"The reply was stopped because it exceeded {MOST_CHARACTERS:,} characters."
-            )
-        self._pieces += 1
-        self._last = time.monotonic()
-        self._first = self._first or self._last
-        if words.is_reasoning:
-            # Where the server parts the reply, the marks in the answer are words that are spoken about.
-            self._tell(self._splitter.finish() if self._splitter else [])
-            self._splitter = None
-            self._thoughts += 1
-            self._stops.take(ReasoningDelta(words.text))
-        elif self._splitter is not None:
-            self._thoughts += self._splitter.in_reasoning
-            self._tell(self._splitter.feed(words.text))
-        else:
-            self._stops.take(TextDelta(words.text))
-        if self._stops.found and self._ended is None:
-            self._ended = Ended(StopReason.END)
-
-    def _tell(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            if piece.tag:
-                self._thoughts = self._pieces
-                self._stops.take(ReasoningFound(piece.text, piece.tag))
-            elif piece.text:
-                made = ReasoningDelta if piece.is_reasoning else TextDelta
-                self._stops.take(made(piece.text))
+        self._telling.prompt_tokens = counted
+        return overflow.limit(messages, counted, context, wanted)
 
 
-def _texts(value: Value) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+def _notes(server: str, dropped: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence about unsupported parameters, for example when regenerating a reply of another engine."""
+    if not dropped:
+        return ()
+    names = ", ".join(dropped)
+    return (f"{server} doesn't support {names}; the reply is generated without it.",)

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from tui.conversation.turn import Message
-from tui.engine.base import Overflow
+from tui.engine.base import ContextOverflowError, Overflow
 from tui.engine.remote.problems import ServerError, error_code, figures
 
 _TOO_LONG: Final = re.compile(
@@ -28,6 +28,8 @@ _PROMPTS: Final = (
     r"(?:input|prompt|request)[^\d\n]{0,20}\(?(\d[\d,]*)\s*tokens",
 )
 """The words that figures stand beside, the ones first that say the most surely what they are."""
+_LEAST_ROOM_TOKENS: Final = 16
+"""What a reply needs at least."""
 _BYTES_A_TOKEN: Final = 3
 _AROUND: Final = 8
 """Tokens that a template puts around a message, about."""
@@ -49,6 +51,26 @@ def overflow_of(messages: tuple[Message, ...], prompt_tokens: int, context_token
     total = sum(guessed) or 1
     each = tuple(max(1, prompt_tokens * one // total) for one in guessed)
     return Overflow(prompt_tokens, context_tokens, each)
+
+
+def limit(
+    messages: tuple[Message, ...], prompt_tokens: int, context_tokens: int, wanted: int
+) -> int:
+    """Return how many tokens a reply may have, where that is less than what was asked for; 0 for no other limit.
+
+    Args:
+        messages: of the chat.
+        prompt_tokens: that it takes.
+        context_tokens: that there are.
+        wanted: tokens that were asked for; 0 for any number.
+
+    Raises:
+        ContextOverflowError: the chat leaves no room.
+    """
+    room = context_tokens - prompt_tokens
+    if room < min(_LEAST_ROOM_TOKENS, wanted or _LEAST_ROOM_TOKENS):
+        raise ContextOverflowError(overflow_of(messages, prompt_tokens, context_tokens))
+    return room if wanted > room else 0
 
 
 def told_by(

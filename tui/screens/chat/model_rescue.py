@@ -75,6 +75,7 @@ class ModelRescue:
             reading.free + freed,
             measured=self._measurements.figures,
             half_dtype=reading.half_dtype,
+            context_tokens=self._settings.preferences.values.model.context,
         )
 
     async def offer_ways_out(self, request: LoadRequest, failed: Failed, *, in_reply: bool) -> bool:
@@ -103,13 +104,14 @@ class ModelRescue:
 
     def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, FreeMemory]:
         from tui.engine import catalog
+        from tui.engine.llama import choice
 
         memory = self.measure_memory()
         try:
             folders = self._settings.state.model_folders
             sources = {one.model: one for one in catalog.local_models(folders)}
             source = sources.get(request.model) or catalog.resolve(request.model)
-            return catalog.facts(source), memory
+            return choice.facts(source, request.gguf), memory
         except ModelLoadError:
             return None, memory
 

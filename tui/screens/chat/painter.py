@@ -343,5 +343,7 @@ def model_detail(info: ModelInfo | None) -> str:
         return ""
     if info.server:
         return info.dtype
+    if info.engine:
+        return f"{info.dtype} · {info.engine} · {info.device}"
     quantization = "" if info.quantization == "none" else f" {info.quantization}"
     return f"{info.dtype}{quantization} · {info.device}"

@@ -24,6 +24,7 @@ from tui.engine.catalog import ModelKind, ModelSource
 from tui.engine.facts import ModelFacts
 from tui.engine.hub.downloads import Downloads
 from tui.engine.hub.hub import Hub, HubModel, HubSort
+from tui.engine.llama import choice
 from tui.engine.remote.address import AddressError, is_server
 from tui.engine.remote.address import parse as parse_address
 from tui.engine.remote.servers import Server
@@ -113,6 +114,8 @@ class ModelLists(Finder[LoadRequest]):
         self._message = message
         self._current = current
         self._request = request or LoadRequest("")
+        # A model that drafts is in transformers, as the one is that it drafts for.
+        self._gguf = choice.TRANSFORMERS if assistant else self._request.gguf
         self._assistant = assistant
         self._memory = FreeMemory()
         self._known = _Known()
@@ -170,7 +173,7 @@ class ModelLists(Finder[LoadRequest]):
         for model, source in known.sources.items():
             known.complete[model] = catalog.is_complete(source)
             try:
-                known.facts[model] = catalog.facts(source)
+                known.facts[model] = choice.facts(source, self._gguf)
             except ModelLoadError as error:
                 known.problems[model] = str(error)
             except OSError as error:
@@ -479,8 +482,7 @@ class ModelLists(Finder[LoadRequest]):
         if facts is not None and (facts.parameters or facts.stored_bytes):
             lines = [rows.verdict_line(one) for one in rows.verdicts(model, facts, self._memory)]
             if facts.method:
-                text = f"The checkpoint is already quantized ({sanitize_line(facts.method)}), so you can't choose another quantization."
-                lines.append(Content.styled(text, "$text-muted"))
+                lines.append(Content.styled(rows.locked_text(facts), "$text-muted"))
         elif self._in_hub and model in self._hub_problems:
             lines = [Content.styled(sanitize(self._hub_problems[model]), "$text-warning")]
         elif self._in_hub and model in self._hub_facts:

@@ -14,6 +14,7 @@ from textual.widgets import Input, Label, Select
 
 from tui.engine.base import LoadRequest
 from tui.engine.facts import ModelFacts
+from tui.engine.llama.choice import ENGINES, in_engine
 from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.errors import UserError
 from tui.sanitize import sanitize_line
@@ -68,11 +69,14 @@ class LoadOptions(FormDialog[LoadRequest]):
     def compose(self) -> ComposeResult:
         """Lay out the fields."""
         request = self._request
-        locked = bool(self._facts and self._facts.method)
+        facts = self._facts_in(request.gguf)
+        locked = bool(facts and facts.method)
         with Vertical(id="dialog"):
             yield Label(f"Load {sanitize_line(request.model, 60)}", classes="title", markup=False)
             yield Label("", id="fit", markup=False)
             with VerticalScroll(id="fields", can_focus=False):
+                if facts is not None and facts.is_gguf:
+                    yield from self._plain_choice("GGUF engine", "gguf", ENGINES, request.gguf)
                 yield from self._choice(
                     "Quantization",
                     "quantization",
@@ -156,22 +160,42 @@ class LoadOptions(FormDialog[LoadRequest]):
         """Show whether the model fits."""
         self._show_fit()
 
+    def _facts_in(self, engine: str) -> ModelFacts | None:
+        """Return the facts with what is chosen to run GGUF files."""
+        return in_engine(self._facts, engine) if self._facts is not None else None
+
+    @property
+    def _engine(self) -> str:
+        chosen = self.query("#gguf").results(Select)
+        return str(next((one.value for one in chosen), self._request.gguf))
+
     def _show_fit(self) -> None:
-        if self._facts is None:
+        facts = self._facts_in(self._engine)
+        if facts is None:
             return
         name = str(self.query_one("#quantization", Select).value)
         dtype = str(self.query_one("#dtype", Select).value)
-        one = rows.verdict(self._request.model, self._facts, name, self._memory, dtype)
+        one = rows.verdict(self._request.model, facts, name, self._memory, dtype)
         line = rows.verdict_line(one, self._memory.free_bytes)
-        if self._facts.method:
-            locked = f"The checkpoint is already quantized ({sanitize_line(self._facts.method)}), so you can't choose another quantization."
-            line = Content("\n").join((line, Content.styled(locked, "$text-muted")))
+        if facts.method:
+            locked = Content.styled(rows.locked_text(facts), "$text-muted")
+            line = Content("\n").join((line, locked))
         self.query_one("#fit", Label).update(line)
 
     @on(Select.Changed, "#quantization")
     @on(Select.Changed, "#dtype")
     def _quantization_changed(self, event: Select.Changed) -> None:
         event.stop()
+        self._show_fit()
+
+    @on(Select.Changed, "#gguf")
+    def _engine_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        facts = self._facts_in(self._engine)
+        select = self.query_one("#quantization", Select)
+        select.disabled = bool(facts and facts.method)
+        if select.disabled:
+            select.value = NONE
         self._show_fit()
 
     def action_accept(self) -> None:
@@ -191,6 +215,7 @@ class LoadOptions(FormDialog[LoadRequest]):
             replace(
                 self._request,
                 quantization=quantization,
+                gguf=self._engine,
                 double_quant=self.query_one("#double", Tick).value,
                 compute_dtype=self._value("compute"),
                 dtype=self._value("dtype"),

@@ -43,6 +43,7 @@ class Verdict:
         unavailable: why the quantization can't be used here; empty if it can.
         command: what to run to make it available.
         measured_bytes, tokens_per_s: the latest measurements; 0 if it never ran here.
+        label: in place of the quantization's; empty for that.
     """
 
     quantization: str
@@ -52,6 +53,7 @@ class Verdict:
     command: str = ""
     measured_bytes: int = 0
     tokens_per_s: float = 0.0
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def verdict(
         half_dtype=memory.half_dtype,
         context_tokens=memory.context_tokens,
         device=memory.device,
+        free_bytes=memory.free_bytes,
     )
     found = availability(quantization, memory.device)
     weight, speed = memory.measured.get(model, {}).get(quantization, (0, 0.0))
@@ -103,6 +106,7 @@ def verdict(
         found.command,
         weight,
         speed,
+        f"{facts.method} in {facts.engine}" if facts.engine else "",
     )
 
 
@@ -193,7 +197,7 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
     template = {True: "chat template", False: "no chat template", None: ""}[facts.has_template]
     return [
         count_text(facts.parameters),
-        f"already {facts.method}" if facts.method else facts.dtype,
+        _weights_text(facts),
         f"{size} on disk" if size else "",
         f"{context_text(facts.context_tokens)} context" if facts.context_tokens else "",
         template,
@@ -202,10 +206,26 @@ def facts_parts(facts: ModelFacts, size: str = "") -> list[str]:
     ]
 
 
+def _weights_text(facts: ModelFacts) -> str:
+    if facts.engine:
+        return f"{facts.method} in {facts.engine}"
+    return f"already {facts.method}" if facts.method else facts.dtype
+
+
+def locked_text(facts: ModelFacts) -> str:
+    """Return why no quantization can be chosen for a model that has its own."""
+    method = sanitize_line(facts.method)
+    if facts.engine:
+        return f"{facts.engine} runs the file as it is ({method}). For other quantizations, run it in transformers."
+    return (
+        f"The checkpoint is already quantized ({method}), so you can't choose another quantization."
+    )
+
+
 def verdict_line(one: Verdict, free_bytes: int = 0) -> Content:
     """Return one line of the table of quantizations, with the free memory if that is given."""
     sign, style = SIGNS[one.grade]
-    label = f"{QUANTIZATIONS[one.quantization].label:<27}"
+    label = f"{sanitize_line(one.label) or QUANTIZATIONS[one.quantization].label:<27}"
     if one.unavailable:
         remedy = f": {one.command}" if one.command else ""
         why = sanitize_line(f"{one.unavailable}{remedy}")

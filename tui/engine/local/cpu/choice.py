@@ -6,12 +6,12 @@ Imports torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import torch
 
+from tui.dataclass import dataclass
 from tui.engine.local.cpu import linear
 from tui.engine.local.cpu.linear import Weights
 from tui.engine.local.cpu.native import Native

@@ -13,12 +13,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import torch
 
+from tui.dataclass import dataclass
 from tui.engine.local.cpu.native import Native
 from tui.engine.local.cpu.native_library import cpu_description
 from tui.files import make_own_folder, read_own, write_atomic

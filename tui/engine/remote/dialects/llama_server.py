@@ -55,7 +55,7 @@ async def _told(link: Link, model: Served, _tell: Tell) -> Served:
         images=kinds.get("vision") is True if kinds else None,
         thinks=None if not (template := text(props.get("chat_template"))) else _thinks(template),
         is_loaded=True,
-        defaults=_defaults(table(settings, "params") or settings),
+        defaults=defaults(table(settings, "params") or settings),
     )
 
 
@@ -63,7 +63,7 @@ def _thinks(template: str) -> bool:
     return "enable_thinking" in template or "reasoning_effort" in template
 
 
-def _defaults(params: Mapping[str, Any]) -> dict[str, Value]:
+def defaults(params: Mapping[str, Any]) -> dict[str, Value]:
     """Return the server's own parameters that are of the kind that ours are."""
     found: dict[str, Value] = {}
     for ours, theirs in _NAMES.items():
