@@ -363,7 +363,10 @@ def test_a_recurrent_assistant_is_refused(engine, tmp_path):
 @pytest.mark.parametrize(
     ("temperature", "task"),
     [
-        (0.0, "Repeat this word by word: The old mill stands by the river, and it runs to the sea."),
+        (
+            0.0,
+            "Repeat this word by word: The old mill stands by the river, and it runs to the sea.",
+        ),
         (0.8, "Write the numbers from one to ten as words, and then again."),
     ],
 )
