@@ -69,7 +69,7 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
         screen = await ready(pilot)
         field(screen, "temperature").query_one(ValueInput).focus()
         await pilot.press(*"900")
-        words = "900 is not from 0 to 100. In use: 0.7."
+        words = "Must be from 0 to 100, not 900. In use: 0.7."
         await until(pilot, lambda: words in " ".join(sidebar(pilot).split()))
         await pilot.press("enter")
         assert screen.core.settings.parameters == {}

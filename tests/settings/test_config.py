@@ -61,7 +61,7 @@ def test_a_file_is_read():
         ("[screen]\nthem = 'x'", "There is no setting 'screen.them'. Did you mean screen.theme?"),
         ("theme = 'x'", "There is no setting 'theme'"),
         ("[screen]\nplain = 1", "screen.plain: '1' is not true or false"),
-        ("[generation]\ntemperature = 900", "900 is not from 0 to 100"),
+        ("[generation]\ntemperature = 900", "must be from 0 to 100, not 900"),
         ("[keys]\nmap = 'nano'", "'nano' is not one of default, vim, emacs"),
         ("[keys.bindings]\n'chat.new' = 5", "is not a table of actions and keys"),
         ("screen = 1", "There is no setting 'screen'"),

@@ -44,6 +44,7 @@ from tui.engine.remote.probing import probe
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.servers import Server, server_of
 from tui.engine.stop_texts import StopTexts
+from tui.errors import listed
 from tui.parameters import Value, whole
 from tui.sanitize import sanitize_line
 
@@ -108,8 +109,8 @@ class RemoteEngine:
         server = server_of(address, self._servers())
         if address.is_readable_by_others and unencrypted_subject(address) not in request.trusted:
             raise ModelLoadError(
-                f"Messages to {server.label} could be read in transit: the address starts with http and isn't in a "
-                "private network.",
+                f"Messages to {server.label} could be read in transit: the address starts with http:// "
+                "rather than https:// and isn't on a private network.",
                 "Use https if the server supports it.",
                 cause=FailureCause.UNENCRYPTED,
                 subject=unencrypted_subject(address),
@@ -440,9 +441,9 @@ class _Reply:
         """Return a sentence about unsupported parameters, for example when regenerating a reply of another engine."""
         if not self._dropped:
             return ()
-        names = ", ".join(self._dropped)
+        dropped, it = listed(self._dropped), "it" if len(self._dropped) == 1 else "them"
         return (
-            f"{self._on.server.label} doesn't support {names}; the reply is generated without it.",
+            f"{self._on.server.label} doesn't support {dropped}; the reply is generated without {it}.",
         )
 
     def _hear(self, words: Words) -> None:
