@@ -62,6 +62,8 @@ def test_a_file_is_read():
         ("theme = 'x'", "There is no setting 'theme'"),
         ("[screen]\nplain = 1", "screen.plain: '1' is not true or false"),
         ("[generation]\ntemperature = 900", "must be from 0 to 100, not 900"),
+        (f"[composer]\nfold_lines = {2**63}", "the number is not between 0 and 100000."),
+        (f"[keys]\nmap = {2**63}", "a number is not one of default, vim, emacs."),
         ("[keys]\nmap = 'nano'", "'nano' is not one of default, vim, emacs"),
         ("[keys.bindings]\n'chat.new' = 5", "is not a table of actions and keys"),
         ("screen = 1", "There is no setting 'screen'"),

@@ -412,3 +412,11 @@ def test_lines_that_name_their_chats_are_taken_apart():
 def test_a_header_alone_is_refused_in_a_sentence():
     with pytest.raises(ChatFormatError, match="contains no messages"):
         read(LINES[0])
+
+
+def test_what_was_left_out_of_a_file_without_messages_is_listed_after_that():
+    with pytest.raises(ChatFormatError) as raised:
+        read([{"role": "user", "content": ""}, {"role": "user", "content": ""}])
+    assert raised.value.message.endswith(
+        "but contains no messages. Left out: messages without text (2)."
+    )
