@@ -139,7 +139,7 @@ def test_a_refusal_says_what_is_allowed(name, typed, words):
 
 
 def test_a_boolean_is_no_number():
-    with pytest.raises(ParameterError, match="not a number"):
+    with pytest.raises(ParameterError, match=r"Temperature must be a number, not True\."):
         parameter("temperature").check(True)
 
 
@@ -240,7 +240,7 @@ def test_switches_texts_and_lists_as_people_type_them(name, typed, value):
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [
-        ("do_sample", "maybe", "Sample: 'maybe' is neither true nor false"),
+        ("do_sample", "maybe", "Sample must be true or false, not 'maybe'"),
         (
             "eos_token_id",
             "[-1]",

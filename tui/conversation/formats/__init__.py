@@ -118,13 +118,13 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
     except RecursionError as error:
         raise ChatFormatError("It is nested too deeply.") from error
     found = [chat for chat in chats if chat.turns or chat.system_prompt]
-    problems.note("chats without messages", len(chats) - len(found))
     if not found:
         first = (
             f"It looks like {known.label}, but contains no messages",
             *problems.sentences()[:5],
         )
         raise ChatFormatError(" ".join(f"{one}." for one in first))
+    problems.note("chats without messages", len(chats) - len(found))
     by_id = {content_id(chat): chat for chat in found}
     problems.note("duplicate chats", len(found) - len(by_id))
     return Imported(
