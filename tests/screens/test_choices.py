@@ -202,8 +202,8 @@ async def test_a_model_brings_its_default_preset_along(desk: Desk):
         await typed(pilot, "/preset-save cold")
         await until(pilot, (desk.paths.presets / "cold.toml").exists)
         await typed(pilot, "/preset-default cold")
-        words = "The preset cold now applies whenever scripted is loaded."
-        await until(pilot, lambda: words in " ".join(shown(pilot).split()))
+        words = "The preset cold now applies whenever Scripted-1B is loaded."
+        await until(pilot, lambda: words in [one.message for one in pilot.app._notifications])
         await until(
             pilot,
             lambda: read_config(desk.paths.config_file).values == {"presets": {"scripted": "cold"}},
@@ -214,7 +214,8 @@ async def test_a_model_brings_its_default_preset_along(desk: Desk):
         await typed(pilot, "/model scripted")
         await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
         await typed(pilot, "/preset-default none")
-        await until(pilot, lambda: "scripted no longer has a preset." in shown(pilot))
+        words = f"{screen.model.info.name} no longer has a preset."
+        await until(pilot, lambda: words in [one.message for one in pilot.app._notifications])
         assert not read_config(desk.paths.config_file).values.get("presets")
 
 
