@@ -209,9 +209,9 @@ THEIR_FLAGS = {
     "BASE_URL": "the address of a server, before or after `MODEL`; without one, chat-tui runs the model itself",
     "name=value ...": "`name=value ...`: the same values, plus `.9`, `1e-3`, quoted strings with spaces, and lists of strings",
     "--generation-config": "`--generation-config`",
-    "--model_name_or_path": "`MODEL`, or the old name",
-    "--torch_dtype": "`--dtype`, or the old name",
-    "--model_revision": "`--revision`, or the old name",
+    "--model_name_or_path": "`MODEL`, or the old option, which still works",
+    "--torch_dtype": "`--dtype`, or the old option, which still works",
+    "--model_revision": "`--revision`, or the old option, which still works",
     "--load_in_4bit": "`--load-in-4bit`, or `--quantization 4bit`",
     "--load_in_8bit": "`--load-in-8bit`, or `--quantization 8bit`",
     "--bnb_4bit_quant_type": "`--bnb-4bit-quant-type nf4` or `fp4`",
@@ -242,7 +242,7 @@ def _theirs() -> str:
     return "\n\n".join(
         (
             "# From `transformers chat`",
-            "For a guided tour, see [Coming from another tool](../coming-from.md#transformers-chat).",
+            "For the main differences, see [Coming from another tool](../coming-from.md#transformers-chat).",
             "## Command line",
             table(
                 head, ((flag if "`" in flag else f"`{flag}`", text) for flag, text in named.items())

@@ -20,7 +20,7 @@ from tui.conversation.formats import FORMATS, export_text, import_text
 from tui.conversation.formats.archive import Archive
 from tui.engine.base import Overflow
 from tui.engine.catalog import resolve
-from tui.errors import UserError
+from tui.errors import UserError, listed
 from tui.flags import read_flags, split_words
 from tui.options import generation_settings
 from tui.parameters import PARAMETERS, UNUSED, parameter
@@ -135,6 +135,13 @@ def test_a_class_that_makes_its_words_itself_says_what_to_do_too(name):
     assert_sentences(error.message)
     assert_sentences(error.hint)
     assert str(error) == f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b, and c"), ("", "")]
+)
+def test_names_are_listed_as_in_a_sentence(names, words):
+    assert listed(names) == words
 
 
 def test_an_error_can_go_to_another_process():

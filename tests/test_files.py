@@ -203,11 +203,11 @@ def test_a_file_is_read_only_if_nobody_else_can_have_written_it(tmp_path):
         read_own(path, 6)
     for mode in (0o620, 0o602):
         path.chmod(mode)
-        with pytest.raises(PermissionError):
+        with pytest.raises(PermissionError, match="another user owns it or can change it"):
             read_own(path, 7)
     path.chmod(0o600)
     os.link(path, tmp_path / "second")
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match="more than one hard link"):
         read_own(path, 7)
     (tmp_path / "second").unlink()
     (tmp_path / "link").symlink_to(path)
@@ -218,7 +218,7 @@ def test_a_file_is_read_only_if_nobody_else_can_have_written_it(tmp_path):
             read_own(tmp_path / name, 7)
     if not os.geteuid():
         os.chown(path, 12345, -1)
-        with pytest.raises(PermissionError):
+        with pytest.raises(PermissionError, match="another user owns it or can change it"):
             read_own(path, 7)
 
 

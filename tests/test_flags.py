@@ -86,12 +86,12 @@ def test_a_flag_becomes_its_parameters_kind(flag, value):
     ("flag", "words"),
     [
         ("temprature=1", "Did you mean temperature"),
-        ("temperature=hot", "'hot' is not a number"),
-        ("temperature=900", "not from 0 to 100"),
+        ("temperature=hot", "must be a number, not 'hot'"),
+        ("temperature=900", "must be from 0 to 100, not 900"),
         ("num_beams=4", "can't be set in a chat"),
         ("temperature", "has no '='"),
-        ("eos_token_id=[1,", "not a list of token IDs"),
-        ("top_k=true", "is not a number"),
+        ("eos_token_id=[1,", "must be a list of token IDs"),
+        ("top_k=true", "must be a number, not True"),
     ],
 )
 def test_a_flag_that_can_not_be_taken_is_refused_in_a_sentence(flag, words):

@@ -75,7 +75,7 @@ def test_every_option_is_a_setting():
         (["--temprature", "1"], "There is no option --temprature. Did you mean --temperature?"),
         (["--contine"], "Did you mean --continue?"),
         (["temprature=1"], "Did you mean temperature?"),
-        (["temperature=900"], "900 is not from 0 to 100"),
+        (["temperature=900"], "must be from 0 to 100, not 900"),
         (["a", "b"], "'b' is not a name=value parameter"),
         (["--load-in-4bit", "--load-in-8bit"], "can't be combined"),
         (["--dtype", "int3"], "invalid choice"),
@@ -324,6 +324,8 @@ def test_a_server_is_started_with_by_its_name(tmp_path):
     assert report("home", home=tmp_path)["model"] == "http://localhost:8000"
     told = report("home", "--quantization", "4bit", home=tmp_path)["notices"]
     assert told == ["--quantization has no effect on a model on a server."]
+    told = report("home", "--quantization", "4bit", "--dtype", "float32", home=tmp_path)["notices"]
+    assert told == ["--quantization and --dtype have no effect on a model on a server."]
 
 
 def test_a_preset_does_not_lead_to_a_server_of_its_own(tmp_path):

@@ -126,11 +126,11 @@ def test_numbers_as_people_type_them(name, typed, value):
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [
-        ("temperature", "hot", "Temperature: 'hot' is not a number."),
-        ("temperature", "300", "Temperature: 300 is not from 0 to 100."),
-        ("temperature", "inf", "Temperature: inf is not a finite number."),
-        ("top_k", "1.5", "Top-k: '1.5' is not a whole number."),
-        ("max_new_tokens", "0", "Max new tokens: 0 is not from 1 to 1000000."),
+        ("temperature", "hot", "Temperature must be a number, not 'hot'."),
+        ("temperature", "300", "Temperature must be from 0 to 100, not 300."),
+        ("temperature", "inf", "Temperature must be a finite number, not inf."),
+        ("top_k", "1.5", "Top-k must be a whole number, not '1.5'."),
+        ("max_new_tokens", "0", "Max new tokens must be from 1 to 1000000, not 0."),
     ],
 )
 def test_a_refusal_says_what_is_allowed(name, typed, words):
@@ -139,7 +139,7 @@ def test_a_refusal_says_what_is_allowed(name, typed, words):
 
 
 def test_a_boolean_is_no_number():
-    with pytest.raises(ParameterError, match="not a number"):
+    with pytest.raises(ParameterError, match=r"Temperature must be a number, not True\."):
         parameter("temperature").check(True)
 
 
@@ -240,10 +240,22 @@ def test_switches_texts_and_lists_as_people_type_them(name, typed, value):
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [
-        ("do_sample", "maybe", "Sample: 'maybe' is neither true nor false"),
-        ("eos_token_id", "[-1]", r"End tokens: \[-1\] is not a list of token IDs"),
-        ("eos_token_id", "x", "End tokens: 'x' is not a list of token IDs"),
-        ("num_assistant_tokens_schedule", "x", "Draft schedule: 'x' is not one of constant, "),
+        ("do_sample", "maybe", "Sample must be true or false, not 'maybe'"),
+        (
+            "eos_token_id",
+            "[-1]",
+            r"End tokens must be a list of token IDs \(for example \[1, 2\]\), not \[-1\]",
+        ),
+        (
+            "eos_token_id",
+            "x",
+            r"End tokens must be a list of token IDs \(for example \[1, 2\]\), not 'x'",
+        ),
+        (
+            "num_assistant_tokens_schedule",
+            "x",
+            "Draft schedule must be one of constant, .*, not 'x'",
+        ),
     ],
 )
 def test_other_kinds_say_what_is_allowed_too(name, typed, words):

@@ -111,7 +111,7 @@ def test_files_that_are_no_chats_are_answered_for_and_do_not_stop_the_others(
     assert shown.out.count("1 turn") == 1
     assert "a.json can't be imported. It doesn't contain a chat" in shown.err
     assert ".json can't be imported. It isn't valid JSON" in shown.err
-    assert "c.json: 1 × the content of an image was left out" in shown.err
+    assert "c.json: Left out: image contents (1)" in shown.err
     assert shown.err.endswith("1 chat imported (OpenAI messages); 2 files not imported.\n")
     assert "\x1b" not in shown.err
 

@@ -200,7 +200,7 @@ def test_an_account_also_says_what_was_left_out():
     )
     tally = Tally()
     tally.add(Source("a", found))
-    assert tally.account() == "0 chats imported. 1 × the content of an image was left out."
+    assert tally.account() == "0 chats imported. Left out: image contents (1)."
 
 
 def test_a_thread_of_jan_is_joined_with_what_describes_it(tmp_path):

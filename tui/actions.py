@@ -91,7 +91,7 @@ ACTIONS: Final = (
         Scope.CHAT, slash=("stats",)),
     Action(
         "sidebar.toggle", "Go to settings", ("f2",),
-        "Go to the settings in the sidebar; press again to hide them.", Scope.CHAT, "Settings", slash=("sidebar",)),
+        "Go to the settings in the sidebar; if they have the focus, hide them.", Scope.CHAT, "Settings", slash=("sidebar",)),
     Action("chat.open", "Open a chat", ("f3", "ctrl+o"), "Open a saved chat.", Scope.CHAT, "Chats", slash=("chats", "open")),
     Action("chat.new", "New chat", ("ctrl+n",), "Start a new chat; the current one is saved.", Scope.CHAT, "New", slash=("new", "clear")),
     Action(
@@ -109,7 +109,7 @@ ACTIONS: Final = (
         slash=("stop-download",)),
     Action("model.reload", "Reload the model", (), "Load the current model again.", Scope.CHAT, slash=("reload",)),
     Action(
-        "reply.stop", "Stop the reply", ("escape",), "Stop the reply and keep what was written; press twice to stop loading.",
+        "reply.stop", "Stop the reply", ("escape",), "Stop the reply and keep what was written; repeat to stop loading.",
         Scope.CHAT, "Stop", when=When.BUSY, slash=("stop",)),
     Action(
         "composer.focus", "Write a message", ("escape", "ctrl+g"), "Go to the message box.", Scope.CHAT, "Write", when=When.IDLE, listed=False,
@@ -191,7 +191,7 @@ ACTIONS: Final = (
         "Regenerate", when=When.STILL, slash=("regenerate",)),
     Action(
         "turn.regenerate_with", "Regenerate with options …", ("R",),
-        "Regenerate once with other parameters, another model, or first words of your choice.", Scope.TURN,
+        "Regenerate once with other parameters, another model, or an opening that you write.", Scope.TURN,
         when=When.STILL,
     ),
     Action(
@@ -220,7 +220,7 @@ ACTIONS: Final = (
         "turn.mark_block", "Select a block", ("v",),
         "Select a paragraph, list, table or code block of the turn.", Scope.TURN,
     ),
-    Action("turn.copy_code", "Copy code", ("b",), "Copy the last code block. Press again for the one before it.", Scope.TURN),
+    Action("turn.copy_code", "Copy code", ("b",), "Copy the last code block. Repeat for the previous one.", Scope.TURN),
     Action("turn.save_code", "Save code to a file", ("w",), "Save the code block you copied last, or the last one in the turn.", Scope.TURN),
     Action("turn.quote", "Quote the turn", ("q",), "Quote a turn in your message.", Scope.TURN),
     Action("turn.details", "Show turn details", ("i",), "Show the exact prompt, tokens, parameters and times.", Scope.TURN, "Details"),
@@ -416,7 +416,7 @@ ACTIONS: Final = (
         Scope.FINDER, fixed=True, bound=False,
     ),
     Action(
-        "finder.to_list", "Go to the list", ("down",), "Go from the field to the list, where Del works too.",
+        "finder.to_list", "Go to the list", ("down",), "Go from the field to the list, where Del acts on the highlighted entry.",
         Scope.FINDER,
     ),
     Action("finder.to_field", "Find", ("ctrl+f",), "Go from the list to the field; typing does this too.", Scope.FINDER),
@@ -472,7 +472,7 @@ ACTIONS: Final = (
     Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
     Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(
-        "question.answer", "Answer", ("enter",), "Choose the focused answer, or press the letter beside an answer.",
+        "question.answer", "Answer", ("enter",), "Choose the focused answer. The letter beside an answer chooses it directly.",
         Scope.QUESTION, fixed=True, bound=False,
     ),
     Action(

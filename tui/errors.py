@@ -5,6 +5,8 @@ Whoever raises it writes whole sentences, so that whoever catches it can show th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Something that could not be done, in words for the person who wanted it.
@@ -23,3 +25,10 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them, for example "a", "a and b" or "a, b, and c"."""
+    if len(names) < 3:
+        return " and ".join(names)
+    return f"{', '.join(names[:-1])}, and {names[-1]}"

@@ -176,8 +176,11 @@ def read_own(path: Path, most_bytes: int) -> bytes:
     """
     with open_regular(path, follow_links=False) as file:
         found = os.fstat(file.fileno())
-        if not is_users_alone(found) or found.st_nlink != 1:
-            raise PermissionError(errno.EPERM, "it is not a file of the user's alone", str(path))
+        if not is_users_alone(found):
+            why = "another user owns it or can change it"
+            raise PermissionError(errno.EPERM, why, str(path))
+        if found.st_nlink != 1:
+            raise PermissionError(errno.EPERM, "it has more than one hard link", str(path))
         return _limited(file, path, most_bytes)
 
 

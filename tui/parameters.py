@@ -103,7 +103,7 @@ class Parameter:
             return None
         if self.kind is bool:
             if word not in _WORDS:
-                raise ParameterError(f"{self.label}: {_brief(typed)!r} is neither true nor false.")
+                raise self._refused("true or false", repr(_brief(typed)))
             return _WORDS[word]
         if self.kind is list:
             return self.check(self._list(typed))
@@ -113,7 +113,7 @@ class Parameter:
             number: float = int(typed) if self.kind is int else float(typed)
         except ValueError:
             what = "a whole number" if self.kind is int else "a number"
-            raise ParameterError(f"{self.label}: {_brief(typed)!r} is not {what}.") from None
+            raise self._refused(what, repr(_brief(typed))) from None
         return self.check(number)
 
     def _list(self, typed: str) -> list[Json]:
@@ -122,18 +122,14 @@ class Parameter:
             try:
                 found = json.loads(typed)
             except (ValueError, RecursionError):
-                raise ParameterError(
-                    f"{self.label}: {_brief(typed)!r} is not {self.range_text}."
-                ) from None
+                raise self._refused(self.range_text, repr(_brief(typed))) from None
             return list(found)
         if self.items is str:
             return [typed]
         try:
             return [int(part) for part in typed.split(",")]
         except ValueError:
-            raise ParameterError(
-                f"{self.label}: {_brief(typed)!r} is not {self.range_text}."
-            ) from None
+            raise self._refused(self.range_text, repr(_brief(typed))) from None
 
     def check(self, value: object) -> Value:
         """Return `value` as this parameter's kind.
@@ -145,7 +141,7 @@ class Parameter:
             return None
         if self.kind is bool:
             if not isinstance(value, bool):
-                raise ParameterError(f"{self.label}: {_shown(value)} is neither true nor false.")
+                raise self._refused("true or false", _shown(value))
             return value
         if self.kind is str:
             return self._checked_text(value)
@@ -155,20 +151,19 @@ class Parameter:
 
     def _checked_number(self, value: object) -> Value:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ParameterError(f"{self.label}: {_shown(value)} is not a number.")
+            raise self._refused("a number", _shown(value))
         if isinstance(value, float) and not math.isfinite(value):
-            raise ParameterError(f"{self.label}: {value} is not a finite number.")
+            raise self._refused("a finite number", str(value))
         if self.kind is int and value != int(value):
-            raise ParameterError(f"{self.label}: {value} is not a whole number.")
+            raise self._refused("a whole number", str(value))
         low, high = self.minimum, self.maximum
         if (low is not None and value < low) or (high is not None and value > high):
-            shown = _brief(format_value(value))
-            raise ParameterError(f"{self.label}: {shown} is not {self.range_text}.")
+            raise self._refused(self.range_text, _brief(format_value(value)))
         return int(value) if self.kind is int else float(value)
 
     def _checked_text(self, value: object) -> Value:
         if not isinstance(value, str) or (self.choices and value not in self.choices):
-            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}.")
+            raise self._refused(self.range_text, _shown(value))
         return value
 
     def _checked_list(self, value: Any) -> Value:
@@ -177,7 +172,7 @@ class Parameter:
             value = [value]
         is_list = isinstance(value, list | tuple) and 0 < len(value) <= _MAX_ITEMS
         if not is_list or not all(self._is_item(one) for one in value):
-            raise ParameterError(f"{self.label}: {_shown(value)} is not {self.range_text}.")
+            raise self._refused(self.range_text, _shown(value))
         return [_plain(one) for one in value]
 
     def _is_item(self, value: object) -> bool:
@@ -187,6 +182,9 @@ class Parameter:
         if self.items is str:
             return isinstance(value, str) and bool(value)
         return _is_json(value)
+
+    def _refused(self, expected: str, shown: str) -> ParameterError:
+        return ParameterError(f"{self.label} must be {expected}, not {shown}.")
 
     @property
     def range_text(self) -> str:
@@ -227,8 +225,8 @@ class Parameter:
 
 
 _LISTS: Final = {
-    int: "a list of token IDs, for example [1, 2]",
-    str: 'a list of strings, for example ["a", "b"]',
+    int: "a list of token IDs (for example [1, 2])",
+    str: 'a list of strings (for example ["a", "b"])',
     list: "a list",
 }
 

@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tui.errors import UserError
+from tui.errors import UserError, listed
 from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
 from tui.json_types import Json
 from tui.options import Arguments, generation_settings
@@ -164,7 +164,8 @@ def _server_request(
         for key in ("model.quantization", "model.dtype", "model.device")
         if preferences.origin(key) is Origin.COMMAND_LINE
     ]
-    notices = [f"{', '.join(unused)} has no effect on a model on a server."] if unused else []
+    has = "has" if len(unused) == 1 else "have"
+    notices = [f"{listed(unused)} {has} no effect on a model on a server."] if unused else []
     return LoadRequest(model, **preferences.load_options), notices
 
 

@@ -102,7 +102,7 @@ def import_parser() -> argparse.ArgumentParser:
             "chat-tui import ~/Downloads/export.zip",
             "chat-tui import ~/.lmstudio/conversations",
         ),
-        description="Import chats from files of other tools, ZIP archives and folders. Chats that are already imported are skipped.",
+        description="Import chats from other tools' files, from ZIP archives, or from folders. Chats that are already imported are skipped.",
         epilog=f"The format is detected from the content of each file. Known formats: {labels}.",
     )
     parser.add_argument(

@@ -172,7 +172,7 @@ def test_a_template_that_writes_no_start_of_a_reply_is_helped(name):
     made = prompts.build([*chat, reply("So, ")], continue_last=True)
     assert prompts.text(made.ids) == written + start + (" " if name == "Vicuna" else "") + "So, "
     assert prompts.notes[-1] == (
-        "This model's chat template doesn't write the start of a reply: the start of earlier replies is sent instead."
+        "This model's chat template doesn't add the marker that starts a reply; the marker from earlier replies is used instead."
     )
 
 

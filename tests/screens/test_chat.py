@@ -158,11 +158,11 @@ async def test_an_invalid_parameter_is_refused_in_place_with_the_reason(desk: De
         screen.query_one("#parameter-top_p Input").focus()
         await pilot.press(*"7")
         await pilot.pause()
-        assert "is not from 0 to 1" in " ".join(shown(pilot).split())
+        assert "Must be from 0 to 1, not 7." in " ".join(shown(pilot).split())
         await say(pilot, "x")
         await answered(pilot, screen, 2)
         # It stays, with what was typed, until it is mended.
-        assert "is not from 0 to 1" in " ".join(shown(pilot).split())
+        assert "Must be from 0 to 1, not 7." in " ".join(shown(pilot).split())
     assert engine.requests[0].parameters == {}
 
 

@@ -69,7 +69,7 @@ async def test_an_invalid_value_is_refused_in_place_with_the_reason(desk: Desk):
         screen = await ready(pilot)
         field(screen, "temperature").query_one(ValueInput).focus()
         await pilot.press(*"900")
-        words = "900 is not from 0 to 100. In use: 0.7."
+        words = "Must be from 0 to 100, not 900. In use: 0.7."
         await until(pilot, lambda: words in " ".join(sidebar(pilot).split()))
         await pilot.press("enter")
         assert screen.core.settings.parameters == {}
@@ -196,12 +196,14 @@ async def test_what_is_saved_under_a_name_is_replaced_only_when_that_is_agreed_t
 
 
 async def test_a_model_brings_its_default_preset_along(desk: Desk):
-    async with desk.app().run_test(size=ROOMY) as pilot:
+    async with desk.app().run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)
         await typed(pilot, "/set temperature=0.1")
         await typed(pilot, "/preset-save cold")
         await until(pilot, (desk.paths.presets / "cold.toml").exists)
         await typed(pilot, "/preset-default cold")
+        words = "The preset cold now applies whenever Scripted-1B is loaded."
+        await until(pilot, lambda: words in [one.message for one in pilot.app._notifications])
         await until(
             pilot,
             lambda: read_config(desk.paths.config_file).values == {"presets": {"scripted": "cold"}},
@@ -211,6 +213,10 @@ async def test_a_model_brings_its_default_preset_along(desk: Desk):
         await typed(pilot, "/reset")
         await typed(pilot, "/model scripted")
         await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.1})
+        await typed(pilot, "/preset-default none")
+        words = f"{screen.model.info.name} no longer has a preset."
+        await until(pilot, lambda: words in [one.message for one in pilot.app._notifications])
+        assert not read_config(desk.paths.config_file).values.get("presets")
 
 
 async def test_the_preset_that_a_model_brings_ranks_below_the_file(desk: Desk):

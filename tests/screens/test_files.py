@@ -138,7 +138,7 @@ async def test_an_archive_is_imported_and_what_was_left_out_is_shown(desk: Desk,
             pilot.app.screen.query_one(Input).value = str(file)
             await pilot.press("enter")
             await until(pilot, lambda words=words: words in shown(pilot))
-            await until(pilot, lambda: "the content of an image was left out" in shown(pilot))
+            await until(pilot, lambda: "Left out: image contents (1)" in shown(pilot))
             assert "broken.json" in shown(pilot)
     assert len(desk.files()) == 1
 

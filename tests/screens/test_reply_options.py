@@ -66,7 +66,7 @@ async def test_a_value_out_of_range_is_refused_in_place(dialog):
         field(dialog, "temperature").value = "900"
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: "900 is not from 0 to 100" in screen_text(pilot))
+        await until(pilot, lambda: "Must be from 0 to 100, not 900" in screen_text(pilot))
         assert app.result is OPEN
 
 

@@ -87,7 +87,7 @@ async def test_a_parameter_is_saved_as_a_default(desk: Desk):
         await until(pilot, lambda: line(pilot, "Top-k", "12", "configuration file"))
         assert read_config(desk.paths.config_file).values == {"generation.top_k": 12}
         screen.core.settings.set({"top_k": 5})
-        await until(pilot, lambda: "Resetting gives 12 (configuration file)." in shown(pilot))
+        await until(pilot, lambda: "Resetting restores 12 (configuration file)." in shown(pilot))
         await pilot.press("ctrl+r")
         await until(pilot, lambda: line(pilot, "Top-k", "12", "configuration file"))
         await pilot.press("ctrl+r")

@@ -321,6 +321,7 @@ async def test_v_marks_a_block_that_keys_move_over_and_copy(desk, monkeypatch):
 
         await cursor_on(pilot, screen, 1)
         await pilot.press("v", "y", "Y")
+        await until(pilot, lambda: "The block was copied as plain text." in shown(pilot))
         assert copied == ["first **words**", "first words"]
         await until(pilot, lambda: [row[:11] for row in marked()] == ["first words"])
         await pilot.press("down", "y", "j", "y", "Y", "up", "Y")

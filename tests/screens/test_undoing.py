@@ -102,6 +102,21 @@ async def test_a_quantization_that_could_not_be_loaded_is_no_step(desk: Desk):
         assert len(engine.load_requests) == 2
 
 
+async def test_the_undo_of_an_undo_is_named_in_words(desk: Desk):
+    async with desk.app(ScriptedEngine(["one"])).run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        await pilot.press("f8")
+        await until(pilot, lambda: "Undone: reply" in shown(pilot))
+        screen.core.session.rename("Other")
+        await pilot.press("f8")
+        await until(pilot, lambda: "Undone: rename" in shown(pilot))
+        await pilot.press("f8")
+        await until(pilot, lambda: "Undone: the undo of “Reply”" in shown(pilot))
+        assert [turn.text for turn in screen.conversation.path] == ["hi", "one"]
+
+
 async def test_what_is_changed_in_the_list_of_all_settings_is_undone(desk: Desk):
     async with desk.app(ScriptedEngine(["one"])).run_test(size=WIDE) as pilot:
         screen = await ready(pilot)

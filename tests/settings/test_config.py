@@ -32,6 +32,21 @@ temperature = 0.5
 """
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("composer.fold_lines", "the number is not between 0 and 100000."),
+        ("alerts.after_s", "the number is not between 0 and 86400."),
+        ("keys.map", "a number is not one of default, vim, emacs."),
+    ],
+)
+def test_a_number_that_is_too_large_to_show_is_refused_without_it(key, words):
+    for number in (2**63 + 1, 10**5_000):
+        with pytest.raises(SettingError) as raised:
+            SETTINGS[key].check(number)
+        assert raised.value.message == f"Setting {key}: {words}"
+
+
 def test_every_setting_stands_in_a_section_and_explains_itself():
     for key, setting in SETTINGS.items():
         assert key.partition(".")[0] in SECTIONS
@@ -61,7 +76,7 @@ def test_a_file_is_read():
         ("[screen]\nthem = 'x'", "There is no setting 'screen.them'. Did you mean screen.theme?"),
         ("theme = 'x'", "There is no setting 'theme'"),
         ("[screen]\nplain = 1", "screen.plain: '1' is not true or false"),
-        ("[generation]\ntemperature = 900", "900 is not from 0 to 100"),
+        ("[generation]\ntemperature = 900", "must be from 0 to 100, not 900"),
         ("[keys]\nmap = 'nano'", "'nano' is not one of default, vim, emacs"),
         ("[keys.bindings]\n'chat.new' = 5", "is not a table of actions and keys"),
         ("screen = 1", "There is no setting 'screen'"),

@@ -66,7 +66,7 @@ def test_an_unknown_name_gets_the_nearest_one(library):
         ("modl = 'x'", "Did you mean model"),
         ("model = 5", "model is not text"),
         ("parameters = 5", "parameters is not a table"),
-        ("[parameters]\ntemperature = 900", "900 is not from 0 to 100"),
+        ("[parameters]\ntemperature = 900", "must be from 0 to 100, not 900"),
         ("[parameters]\nheat = 9", "no generation parameter 'heat'"),
         ("model = ", "not valid TOML"),
     ],

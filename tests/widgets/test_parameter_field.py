@@ -36,7 +36,7 @@ async def test_what_is_refused_stays_with_the_reason_until_it_is_mended():
         await pilot.pause()
         assert app.input.value == "1.9x"
         assert app.field.has_class("-invalid")
-        assert app.problem == "'1.9x' is not a number.\nIn use: 0.5."
+        assert app.problem == "Must be a number, not '1.9x'.\nIn use: 0.5."
         # Nothing but the message looks as if it were in force.
         assert app.input.share is None
         assert app.input.styles.text_style.strike

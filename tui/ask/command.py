@@ -240,7 +240,7 @@ class _Run:
             return
         hint = "Use another server." if info.server else "Install chat-tui[schema]."
         self._notes.fail(
-            f"Replies of {info.name} can't be constrained to a JSON Schema here. {hint}"
+            f"Replies from {info.name} can't be constrained to a JSON Schema here. {hint}"
         )
         raise AskError
 

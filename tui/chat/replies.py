@@ -254,7 +254,7 @@ class ReplyRunner:
             return None
         if (order.continues or order.start_text) and not info.capabilities.continues:
             self._ui.tell(
-                f"{info.name} can't continue a reply or start one with given text. "
+                f"{info.name} can't continue a reply or start one with text that you provide. "
                 f"{self._ui.way('turn.regenerate')} for a new reply.",
                 severity="warning",
             )

@@ -88,12 +88,12 @@ class ReplyOptions(FormDialog[ChosenOptions]):
         """Lay out the fields."""
         with Vertical(id="dialog"):
             yield Label("This reply only", classes="title")
-            yield Label("FIRST WORDS", classes="heading")
+            yield Label("OPENING", classes="heading")
             continues = self._defaults.capabilities.continues
             placeholder = (
                 f"The reply starts with this text, and the model continues it{self._newline_key()}"
             )
-            refused = f"{self._defaults.server} can't start a reply with given text."
+            refused = f"{self._defaults.server} can't start a reply with text that you provide."
             start = TextField(
                 self._start_text if continues else "",
                 placeholder=placeholder if continues else sanitize_line(refused),

@@ -217,7 +217,7 @@ class SettingsScreen(ListDialog[None]):
             return "This is a property of the loaded model and can't be changed."
         where = self._destination(row)
         if row.below is not None:
-            where += " Resetting gives {} ({}).".format(*row.below)
+            where += " Resetting restores {} ({}).".format(*row.below)
         facts = (setting.key, setting.range_text.removeprefix("a string"), setting.variable)
         lines = (
             f"{setting.help} {row.refusal}".rstrip(),

@@ -104,7 +104,7 @@ def _model_facts(generation: Generation) -> Iterator[Fact]:
     if not is_server(generation.model):
         yield Fact("quantization", generation.quantization)
     if generation.start_text:
-        yield Fact("first words", generation.start_text)
+        yield Fact("opening", generation.start_text)
 
 
 def _parameter_facts(generation: Generation) -> Iterator[Fact]:
@@ -135,7 +135,7 @@ def _stats_facts(stats: ReplyStats) -> Iterator[Fact]:
         yield Fact("reading the prompt", f"{seconds_text(stats.prefill_s)}{speed}")
     yield Fact("reply", f"{stats.new_tokens:,} tokens")
     if stats.context_tokens:
-        yield Fact("context after it", f"{stats.context_tokens:,} tokens")
+        yield Fact("context after reply", f"{stats.context_tokens:,} tokens")
     if stats.ttft_s:
         yield Fact("first token after", seconds_text(stats.ttft_s))
     if stats.decode_s:

@@ -134,7 +134,10 @@ class Setting:
         if self.choices and isinstance(value, str):
             value = FORMER_CHOICES.get(value, value)
         if type(value) is int and abs(value) > _MOST_NUMBER:
-            raise self._refused(f"the number is not {self.range_text}.")
+            if self.kind in (int, float):
+                low, high = format_value(self.minimum), format_value(self.maximum)
+                raise self._refused(f"the number is not between {low} and {high}.")
+            raise self._refused(f"a number is not {self.range_text}.")
         if self.kind is float and type(value) is int:
             value = float(value)
         is_right = type(value) is self.kind or (self.kind is dict and isinstance(value, Mapping))

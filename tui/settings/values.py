@@ -110,14 +110,14 @@ class AlertsSection:
     """What happens when a long reply ends while the window is not in front."""
 
     kind: str = setting("bell", "Alert", "What to do when a long reply is done.", choices=("off", "bell", "notification", "both"))
-    after_s: float = setting(10.0, "Alert after", "A reply counts as long after this many seconds.", minimum=0, maximum=86_400)
+    after_s: float = setting(10.0, "Alert after", "A reply that takes at least this many seconds counts as long.", minimum=0, maximum=86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class AskSection:
     """One question in a shell: chat-tui ask."""
 
-    save: str = setting("terminal", "Save ask chats", "When chat-tui ask saves the chat: only if stdin and stdout are both terminals, always, or never.", choices=("terminal", "always", "never"))
+    save: str = setting("terminal", "Save chats from ask", "When chat-tui ask saves the chat: only if stdin and stdout are both terminals, always, or never.", choices=("terminal", "always", "never"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,8 +311,9 @@ class ParameterField(Widget):
         try:
             value = self.parameter.parse(event.value)
         except ParameterError as error:
-            why = str(error).removeprefix(f"{self.parameter.label}: ")
-            self._show(f"{why}\n{self._in_use()}")
+            # The label is above the message.
+            why = str(error).removeprefix(f"{self.parameter.label} ")
+            self._show(f"{why[:1].upper()}{why[1:]}\n{self._in_use()}")
             return
         self._show(None, is_set=self._is_changed(value))
 

@@ -76,7 +76,7 @@ def test_what_was_never_sent_to_gemini_is_no_turn():
     chunks = [{"text": "Q", "role": "user"}, {"text": "A", "role": "model"}]
     imported = read({"chunkedPrompt": {"chunks": chunks, "pendingInputs": pending}})
     assert said(imported) == [("u", "Q"), ("a", "A")]
-    assert imported.problems == ("1 × an unsent message was left out",)
+    assert imported.problems == ("Left out: unsent messages (1)",)
 
 
 # -- SillyTavern
@@ -115,7 +115,7 @@ def test_the_places_for_names_get_the_names(header, user, character):
 
 def test_the_authors_note_is_counted():
     header = {"character_name": "Eve", "chat_metadata": {"note_prompt": "Be dark."}}
-    assert tavern(header).problems == ("1 × an author's note was left out",)
+    assert tavern(header).problems == ("Left out: author's notes (1)",)
 
 
 # -- marks of sources
@@ -133,7 +133,7 @@ def test_open_webui_keeps_no_marks_of_sources_that_are_left_out(field):
     asked = {"id": "1", "parentId": None, "role": "user", "content": "Q [1]", "sources": SOURCES}
     imported = read({"chat": {"history": {"messages": {"1": asked, "2": reply}, "currentId": "2"}}})
     assert said(imported) == [("u", "Q [1]"), ("a", "Quack. Not [4].")]
-    assert imported.problems == ("4 × a source was left out",)
+    assert imported.problems == ("Left out: sources (4)",)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_broken_line_does_not_lose_the_others():
     data = (EXAMPLES / "openai.jsonl").read_bytes() + b'{"messages": [{"ro\n'
     imported = import_text(data)
     assert len(imported.conversations) == 2
-    assert imported.problems == ("1 × a line that isn't valid JSON was left out",)
+    assert imported.problems == ("Left out: lines that aren't valid JSON (1)",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -95,21 +95,21 @@ def test_reasoning_is_found_in_any_wrapping(message):
 @pytest.mark.parametrize(
     ("part", "what"),
     [
-        ({"type": "input_audio", "input_audio": {}}, "an attachment"),
-        ({"type": "file", "file": {}}, "an attachment"),
-        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "x"}}, "an attachment"),
-        ({"type": "tool_use", "input": {}}, "a tool call"),
-        ({"type": "web_search_call", "id": "w"}, "a tool call"),
-        ({"type": "tool_result", "content": []}, "the result of a tool"),
-        ({"type": "redacted_thinking", "data": "x"}, "encrypted or hidden reasoning"),
-        ({"type": "hologram", "data": "x"}, "a part of type 'hologram'"),
-        (3, "a part that can't be read"),
+        ({"type": "input_audio", "input_audio": {}}, "attachments"),
+        ({"type": "file", "file": {}}, "attachments"),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "x"}}, "attachments"),
+        ({"type": "tool_use", "input": {}}, "tool calls"),
+        ({"type": "web_search_call", "id": "w"}, "tool calls"),
+        ({"type": "tool_result", "content": []}, "tool results"),
+        ({"type": "redacted_thinking", "data": "x"}, "blocks of encrypted or hidden reasoning"),
+        ({"type": "hologram", "data": "x"}, "parts of type 'hologram'"),
+        (3, "parts that can't be read"),
     ],
 )
 def test_a_part_that_is_no_text_is_named(part, what):
     imported = read(user([part, {"type": "text", "text": "hi"}]))
     assert imported.conversations[0].path[0].text == "hi"
-    assert imported.problems == (f"1 × {what} was left out",)
+    assert imported.problems == (f"Left out: {what} (1)",)
 
 
 PIXEL = "data:image/png;base64,AAAA"
@@ -169,7 +169,7 @@ def test_a_part_that_is_no_text_is_kept_in_its_place(part, kept):
         expected = [TextPart("hi") if one is not part else kept for one in content]
         assert [*turn.parts] == expected
         lost = isinstance(kept, ImagePart) and kept.media_type and not kept.extra
-        assert imported.problems == (("1 × the content of an image was left out",) if lost else ())
+        assert imported.problems == (("Left out: image contents (1)",) if lost else ())
 
 
 def test_a_turn_keeps_the_order_of_its_words_and_tools():
@@ -231,17 +231,17 @@ def test_what_stands_beside_a_text_is_kept_behind_it(beside, kept):
 @pytest.mark.parametrize(
     ("beside", "what"),
     [
-        ({"tool_calls": [{}, {}]}, "2 × a tool call"),
+        ({"tool_calls": [{}, {}]}, "tool calls (2)"),
         ({"toolCalls": "[]"}, ""),
-        ({"images": ["AAAA", "BBBB"]}, "2 × the content of an image"),
-        ({"images": [7]}, "1 × an image"),
-        ({"attachments": [{}]}, "1 × an attachment"),
-        ({"files": [{}]}, "1 × an attachment"),
+        ({"images": ["AAAA", "BBBB"]}, "image contents (2)"),
+        ({"images": [7]}, "images (1)"),
+        ({"attachments": [{}]}, "attachments (1)"),
+        ({"files": [{}]}, "attachments (1)"),
     ],
 )
 def test_what_stands_beside_a_text_is_counted(beside, what):
     imported = read([{"role": "assistant", "content": "hi", **beside}])
-    assert imported.problems == ((f"{what} was left out",) if what else ())
+    assert imported.problems == ((f"Left out: {what}",) if what else ())
 
 
 @pytest.mark.parametrize("content", ["", None, [], " \n", [{"type": "text", "text": ""}], {}])
@@ -249,7 +249,7 @@ def test_a_message_that_says_nothing_is_left_out_and_counted(content):
     messages = [*user("a"), {"role": "assistant", "content": content}, *user("b")]
     imported = read({"messages": messages})
     assert [turn.text for turn in imported.conversations[0].path] == ["a", "b"]
-    assert imported.problems == ("1 × a message without text was left out",)
+    assert imported.problems == ("Left out: messages without text (1)",)
 
 
 def test_a_reply_that_was_stopped_in_its_thoughts_keeps_them():
@@ -282,8 +282,8 @@ def test_items_that_are_no_messages_are_counted_and_reasoning_goes_to_the_reply(
         TextPart("Two."),
     )
     assert imported.problems == (
-        "1 × an item of type 'wholly_new' was left out",
-        "1 × an item that isn't a message was left out",
+        "Left out: items of type 'wholly_new' (1)",
+        "Left out: items that aren't messages (1)",
     )
 
 
@@ -302,7 +302,9 @@ def test_a_thought_that_the_answer_repeats_stays_one():
 
 def test_reasoning_that_is_kept_secret_is_counted():
     items = [*user("a"), {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}]
-    assert read({"messages": items}).problems == ("1 × encrypted or hidden reasoning was left out",)
+    assert read({"messages": items}).problems == (
+        "Left out: blocks of encrypted or hidden reasoning (1)",
+    )
 
 
 def test_a_role_that_is_not_known_is_kept_and_said_and_a_missing_one_too():
@@ -310,8 +312,8 @@ def test_a_role_that_is_not_known_is_kept_and_said_and_a_missing_one_too():
     imported = read({"messages": messages})
     assert [turn.role for turn in imported.conversations[0].path] == ["user", "critic", "user"]
     assert set(imported.problems) == {
-        "1 × a message has the unknown role 'critic'",
-        "1 × a message has no role and was imported as the user's",
+        "Imported with the unknown role 'critic': messages (1)",
+        "Imported as yours because they have no role: messages (1)",
     }
 
 
@@ -335,7 +337,9 @@ def test_ids_that_are_there_twice_lose_nothing():
     imported = read({"messages": nodes})
     texts = sorted(turn.text for turn in imported.conversations[0].turns.values())
     assert texts == ["one", "three", "two"] or texts == ["one", "three", "two", "two"]
-    assert "a message has the ID of another message" in " ".join(imported.problems)
+    assert "Imported with a new ID because theirs was taken: messages (1)" in " ".join(
+        imported.problems
+    )
 
 
 def test_a_second_wording_of_a_reply_is_counted():
@@ -344,7 +348,7 @@ def test_a_second_wording_of_a_reply_is_counted():
     chat = [{"chat": {"history": {"currentId": "a", "messages": {"a": message}}}}]
     imported = read(chat)
     assert imported.conversations[0].path[0].text == "As it was edited."
-    assert imported.problems == ("1 × an alternative version of a message was left out",)
+    assert imported.problems == ("Left out: alternative versions of messages (1)",)
 
 
 LINES = [
@@ -364,7 +368,7 @@ def test_lines_below_a_header_are_one_chat_with_its_variants():
     assert [turn.text for turn in chat.path] == ["Why?", "Thus."]
     other = chat.variants(chat.path[1].id)[0]
     assert other.parts == (ReasoningPart("Moon."), TextPart("So."), ToolCallPart("", "f"))
-    assert imported.problems == ("1 × a shortened history was left out",)
+    assert imported.problems == ("Left out: shortened histories (1)",)
 
 
 def test_lines_of_an_agent_are_a_chat_too():
@@ -375,7 +379,7 @@ def test_lines_of_an_agent_are_a_chat_too():
     ]  # fmt: skip
     imported = import_text("\n".join(map(json.dumps, lines)).encode())
     assert [turn.text for turn in imported.conversations[0].path] == ["Why?", "So."]
-    assert imported.problems == ("1 × a line that isn't a message was left out",)
+    assert imported.problems == ("Left out: lines that aren't messages (1)",)
 
 
 @pytest.mark.parametrize(
@@ -408,3 +412,11 @@ def test_lines_that_name_their_chats_are_taken_apart():
 def test_a_header_alone_is_refused_in_a_sentence():
     with pytest.raises(ChatFormatError, match="contains no messages"):
         read(LINES[0])
+
+
+def test_what_was_left_out_of_a_file_without_messages_is_listed_after_that():
+    with pytest.raises(ChatFormatError) as raised:
+        read([{"role": "user", "content": ""}, {"role": "user", "content": ""}])
+    assert raised.value.message.endswith(
+        "but contains no messages. Left out: messages without text (2)."
+    )

@@ -162,7 +162,7 @@ def test_openai_messages():
     assert chat.path[-1].reasoning == "It is a cat."
     assert chat.settings == {"model_id": "some-model"}
     assert set(imported.problems) == {
-        "1 × the content of an image was left out",
+        "Left out: image contents (1)",
     }
     assert chat.path[1].parts == (ToolCallPart("call_1", "look", "{}"),)
 
@@ -217,7 +217,7 @@ def test_open_webui_keeps_the_tree():
     assert [t.generation.model for t in chat.variants(chat.path[1].id)] == ["llama3:8b", "qwen3:4b"]
     assert (chat.title, chat.system_prompt) == ("Jokes 😀", "Be funny.")
     assert (chat.created_at, chat.updated_at) == (1750000000, 1750000030)
-    assert imported.problems == ("1 × an attachment was left out",)
+    assert imported.problems == ("Left out: attachments (1)",)
 
 
 def test_open_webui_without_the_wrapper_shows_its_current_message():
@@ -274,8 +274,8 @@ def test_chatgpt_keeps_the_tree_and_skips_hidden_nodes_without_breaking_it():
     assert chat.path[4].parts == (ToolResultPart("", "", "o"), TextPart("Done: o"))
     assert (chat.title, chat.created_at) == ("Planets", 1730000000.1)
     assert set(imported.problems) == {
-        "1 × a custom instruction was left out",
-        "1 × a chat without messages was left out",
+        "Left out: custom instructions (1)",
+        "Left out: chats without messages (1)",
     }
 
 
@@ -294,8 +294,8 @@ def test_claude_keeps_the_tree_with_tools_and_pasted_texts():
     assert chat.variants(chat.path[1].id)[0].text == "First idea."
     assert (chat.title, chat.created_at) == ("Bees", 1767323045.679)
     assert imported.problems == (
-        "1 × an attachment was left out",
-        "1 × a chat without messages was left out",
+        "Left out: attachments (1)",
+        "Left out: chats without messages (1)",
     )
 
 
@@ -309,7 +309,7 @@ def test_a_thread_of_jan():
         ("a", "Any time."),
     ]
     assert [turn.reasoning for turn in chat.path] == ["", "A bird.", "", "polite"]
-    assert imported.problems == ("1 × the content of an image was left out",)
+    assert imported.problems == ("Left out: image contents (1)",)
 
 
 def test_swipes_of_silly_tavern_become_variants():
@@ -320,8 +320,8 @@ def test_swipes_of_silly_tavern_become_variants():
     assert [turn.text for turn in chat.variants(chat.path[2].id)][:2] == ["North.", "South."]
     assert (chat.title, chat.created_at) == ("Captain", 1767349230)
     assert imported.problems == (
-        "1 × an image was left out",
-        "1 × a hidden message was left out",
+        "Left out: images (1)",
+        "Left out: hidden messages (1)",
     )
 
 
@@ -341,7 +341,7 @@ def test_a_prompt_of_ai_studio():
     ]
     assert chat.path[2].reasoning == "Water falls."
     assert chat.settings == {"model_id": "gemini-2.5-pro"}
-    assert imported.problems == ("1 × the content of an image was left out",)
+    assert imported.problems == ("Left out: image contents (1)",)
 
 
 def test_questions_of_one_sitting_become_a_chat_of_gemini():
@@ -356,9 +356,9 @@ def test_questions_of_one_sitting_become_a_chat_of_gemini():
     ]
     assert "half an hour" in imported.problems[0]
     assert set(imported.problems[1:]) == {
-        "1 × an attachment was left out",
-        "1 × an activity that isn't a question was left out",
-        "1 × an activity outside Gemini was left out",
+        "Left out: attachments (1)",
+        "Left out: activities that aren't questions (1)",
+        "Left out: activities outside Gemini (1)",
     }
 
 
@@ -399,7 +399,7 @@ def test_open_webui_of_today_keeps_replies_in_their_output():
         ("a", "At 70 degrees."),
     ]
     assert chat.path[1].reasoning == "Physics."
-    assert imported.problems == ("1 × code run by a tool was left out",)
+    assert imported.problems == ("Left out: code blocks run by tools (1)",)
     assert chat.path[3].parts == (
         ToolCallPart("c", "height", "{}"),
         ToolResultPart("c", "", "8849"),
@@ -414,8 +414,8 @@ def test_items_of_the_responses_api():
     assert said(chat) == [("u", "Who founded the firm?"), ("a", "Two sisters did.")]
     assert chat.path[1].reasoning == "Looking it up.\n\nTwo names."
     assert imported.problems == (
-        "1 × the content of an image was left out",
-        "1 × a tool call was left out",
+        "Left out: image contents (1)",
+        "Left out: tool calls (1)",
     )
     assert chat.path[1].others == (
         ToolCallPart("c", "lookup", "{}"),

@@ -29,7 +29,7 @@ def test_tools_are_left_out_and_counted():
     assert read(text) == (
         "",
         "Twelve.",
-        ("1 × a tool call was left out", "1 × code run by a tool was left out"),
+        ("Left out: tool calls (1)", "Left out: code blocks run by tools (1)"),
     )
 
 
@@ -37,7 +37,7 @@ def test_a_block_of_a_tool_that_is_not_known_is_counted_too():
     assert read(block("search", "x") + "y") == (
         "",
         "y",
-        ("1 × a collapsed block from another tool was left out",),
+        ("Left out: collapsed blocks from other tools (1)",),
     )
 
 
@@ -75,13 +75,13 @@ def test_marks_of_chatgpt_are_taken_out_and_words_among_them_kept():
     assert read(text) == (
         "",
         "Rome is in Italy, see its page.",
-        ("2 × a citation was left out",),
+        ("Left out: citations (2)",),
     )
 
 
 def test_brackets_of_sources_are_taken_out_but_not_other_brackets():
     text = "Rome【12†source】is old 【4:0†a.pdf】, they say【注】."
-    assert read(text) == ("", "Romeis old, they say【注】.", ("2 × a citation was left out",))
+    assert read(text) == ("", "Romeis old, they say【注】.", ("Left out: citations (2)",))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_brackets_of_sources_are_taken_out_but_not_other_brackets():
     ],
 )
 def test_marks_of_older_and_other_tools_are_citations_too(text, rest, count):
-    assert read(text) == ("", rest, ("1 × a citation was left out",) * count)
+    assert read(text) == ("", rest, ("Left out: citations (1)",) * count)
 
 
 def test_reasoning_between_marks_in_mid_text_is_taken_out_where_it_begins_a_line():
@@ -109,7 +109,7 @@ def test_what_a_model_wrote_to_a_tool_is_left_out_and_counted():
     assert read(text) == (
         "",
         "Look.\n\nOne.",
-        ("1 × a tool call was left out", "1 × the result of a tool was left out"),
+        ("Left out: tool calls (1)", "Left out: tool results (1)"),
     )
 
 
@@ -178,4 +178,4 @@ def test_a_message_to_a_tool_among_channels_is_counted():
         "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=functions.f "
         '<|constrain|>json<|message|>{"x": 1}<|call|><|start|>assistant<|channel|>final<|message|>b'
     )
-    assert read(text) == ("a", "b", ("1 × a tool call was left out",))
+    assert read(text) == ("a", "b", ("Left out: tool calls (1)",))

@@ -184,7 +184,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             "savedsettings": {"opmode": 3, "chatname": "Me", "chatopponent": "Ann||$||Bob"},
         },
         [*BOTH, "u Q2", "a A2"],
-        ("1 × the story's memory was left out",),
+        ("Left out: story memories (1)",),
     ),
     "LangChain, serialized": (
         [
@@ -259,7 +259,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             ],
         },
         BOTH,
-        ("the messages were listed from newest to oldest and were reversed",),
+        ("The messages were listed from newest to oldest and were reversed",),
     ),
     "rows of the Hub's viewer": ({"rows": [{"row": {"messages": [USER, REPLY]}}]}, BOTH, ()),
     "Alpaca": (
@@ -322,7 +322,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
     "a part of a kind that nobody knows": (
         [USER, {"role": "assistant", "content": [{"text": "A"}, {"hologram": {"words": "B"}}]}],
         BOTH,
-        ("1 × a part that can't be read was left out",),
+        ("Left out: parts that can't be read (1)",),
     ),
     "messages by their ids": (
         {
@@ -340,7 +340,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             {"role": "assistant", "content": None, "audio": {"id": "x", "transcript": "A"}},
         ],
         BOTH,
-        ("1 × an attachment was left out",),
+        ("Left out: attachments (1)",),
     ),
     "OpenRouter, reasoning in two fields": (
         [
@@ -355,7 +355,7 @@ WORLD: dict[str, tuple[Any, list[str], tuple[str, ...]]] = {
             },
         ],
         ["u Q", "a A [hm]"],
-        ("1 × encrypted or hidden reasoning was left out",),
+        ("Left out: blocks of encrypted or hidden reasoning (1)",),
     ),
     "Cohere, the newest message apart": (
         {
@@ -580,7 +580,7 @@ def test_what_is_read_alone_is_also_read_within_what_an_app_saves(name):
 
 def test_what_is_no_chat_among_what_is_one_is_counted():
     imported = read([{"row": {"messages": [USER, REPLY]}}, {"row": {"error": "x"}}])
-    assert imported.problems == ("1 × an entry that isn't a chat was left out",)
+    assert imported.problems == ("Left out: entries that aren't chats (1)",)
 
 
 def test_a_document_without_any_chat_is_refused():

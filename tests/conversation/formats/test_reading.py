@@ -75,7 +75,7 @@ def test_what_is_cut_off_after_whole_values_is_said():
     imported = read_many(
         json.dumps(ONE, indent=1).encode() + json.dumps(TWO, indent=1).encode() + b'{"me'
     )
-    assert imported.problems == ("1 × the rest, which isn't valid JSON was left out",)
+    assert imported.problems == ("Left out: the rest of the file, which isn't valid JSON",)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_of_a_table_with_an_open_quote_the_rows_before_it_are_read():
     (chat,) = imported.conversations
     assert [turn.text for turn in chat.path] == ["Q\n1", "A1"]
     assert imported.problems == (
-        "a quote is not closed in the row that starts on line 4; the table was read up to that row",
+        "A quote is not closed in the row that starts on line 4; the table was read up to that row",
     )
 
 

@@ -146,7 +146,7 @@ def test_a_hub_that_asks_to_wait_is_waited_for_and_that_is_said(
     hub_server.fault = busy(2, "1", status, lambda path: place in path)
     said = []
     assert is_whole(hub(hub_server).snapshot(ID, tell=said.append))
-    assert "The Hugging Face Hub requires a wait of 1 s" in said
+    assert "The Hugging Face Hub asks you to wait 1 s" in said
     assert said[-1] == ""
 
 
@@ -156,11 +156,11 @@ def test_a_search_waits_a_moment_but_not_for_minutes(hub_server, hub_cache):
     hub_server.fault = busy(1, "1")
     assert len(asked.search()) == 1
     hub_server.fault = busy(1, "30")
-    with pytest.raises(ModelLoadError, match="requires a wait of 30 s"):
+    with pytest.raises(ModelLoadError, match="asks you to wait 30 s"):
         asked.search()
     # What it asked for holds for whatever comes next.
     before = len(hub_server.requests)
-    with pytest.raises(ModelLoadError, match=r"requires a wait of (30|29) s"):
+    with pytest.raises(ModelLoadError, match=r"asks you to wait (30|29) s"):
         asked.facts(ID)
     assert len(hub_server.requests) == before
 
@@ -170,7 +170,7 @@ def test_a_limit_of_requests_is_waited_for(hub_server, hub_cache):
     hub_server.fault = lambda request: (
         request.reply(429, b"", {"RateLimit": '"api";r=0;t=40'}) or True
     )
-    with pytest.raises(ModelLoadError, match="requires a wait of 40 s"):
+    with pytest.raises(ModelLoadError, match="asks you to wait 40 s"):
         hub(hub_server).plan(ID)
 
 
@@ -191,7 +191,7 @@ def test_too_many_requests_without_a_time_are_tried_a_few_times(hub_server, hub_
 def test_a_hub_that_is_always_busy_is_given_up(hub_server, hub_cache, value):
     model(hub_server)
     hub_server.fault = busy(10**9, value)
-    with pytest.raises(ModelLoadError, match=r"requires a wait of|returned an error"):
+    with pytest.raises(ModelLoadError, match=r"asks you to wait|returned an error"):
         hub(hub_server, type(QUICK)(answer_s=1, again_s=0.01, wait_at_most_s=0.05)).snapshot(ID)
     assert len(hub_server.requests) < 10
 
@@ -218,7 +218,7 @@ def test_a_download_says_that_it_waits_and_can_be_cancelled(hub_server, hub_cach
     while not downloads.all[0].waiting:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert "requires a wait of 250 s" in downloads.all[0].waiting
+    assert "asks you to wait 250 s" in downloads.all[0].waiting
     downloads.cancel(ID)
     assert wait(downloads, ID).status is DownloadStatus.CANCELLED
     assert downloads.all[0].waiting == ""

@@ -174,8 +174,8 @@ def test_what_the_library_writes_explains_a_failed_load(tmp_path, line, said, hi
     engine = LlamaProcess(tmp_path)
     engine._note("something else")
     engine._note(line)
-    error = engine._explained(ModelLoadError("llama.cpp can't load x.gguf."))
-    assert error.message == f"llama.cpp can't load x.gguf. It says: {said}."
+    error = engine._explained(ModelLoadError("The file x.gguf can't be loaded by llama.cpp."))
+    assert error.message == f"The file x.gguf can't be loaded by llama.cpp. It says: {said}."
     assert error.hint.startswith(hint)
     engine._note("E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9")
     whole = ModelLoadError("The file is damaged.", "Download it again.")
@@ -185,7 +185,7 @@ def test_what_the_library_writes_explains_a_failed_load(tmp_path, line, said, hi
 def test_a_load_without_enough_memory_is_told_as_such(tmp_path):
     engine = LlamaProcess(tmp_path)
     engine._note("E alloc_tensor_range: failed to allocate CPU buffer of size 9")
-    error = engine._explained(ModelLoadError("llama.cpp can't load x.gguf."))
+    error = engine._explained(ModelLoadError("The file x.gguf can't be loaded by llama.cpp."))
     assert error.cause is FailureCause.MEMORY
     assert "failed to allocate CPU buffer of size 9" in error.message
 

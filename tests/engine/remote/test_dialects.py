@@ -336,6 +336,10 @@ def test_what_is_not_passed_on_is_said_with_the_reply(server, asker):
     assert notes == (
         f"{info.server} doesn't support prompt_lookup_num_tokens; the reply is generated without it.",
     )
+    both = {"prompt_lookup_num_tokens": 3, "max_matching_ngram_size": 2}
+    assert asker.ask(parameters=both).prompt.notes == (
+        f"{info.server} doesn't support {' and '.join(both)}; the reply is generated without them.",
+    )
     assert asker.ask(parameters={"temperature": 0.5}).prompt.notes == ()
 
 

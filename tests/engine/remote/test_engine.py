@@ -51,6 +51,9 @@ def load(asker, model, *trusted):
 def test_nothing_goes_unencrypted_through_the_internet_unasked(asker):
     with pytest.raises(ModelLoadError, match="could be read in transit") as raised:
         asker.load(f"{FAR}/#m")
+    assert "starts with http:// rather than https:// and isn't on a private network." in str(
+        raised.value
+    )
     assert raised.value.cause is FailureCause.UNENCRYPTED
     assert raised.value.subject == unencrypted_subject(parse(FAR))
 

@@ -119,15 +119,15 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
     except RecursionError as error:
         raise ChatFormatError("It is nested too deeply.") from error
     found = [chat for chat in chats if chat.turns or chat.system_prompt]
-    problems.note("a chat without messages", len(chats) - len(found))
     if not found:
-        left_out = "; ".join(problems.sentences()[:5])
-        raise ChatFormatError(
-            f"It looks like {known.label}, but contains no messages"
-            + (f" ({left_out})." if left_out else ".")
+        first = (
+            f"It looks like {known.label}, but contains no messages",
+            *problems.sentences()[:5],
         )
+        raise ChatFormatError(" ".join(f"{one}." for one in first))
+    problems.note("chats without messages", len(chats) - len(found))
     by_id = {content_id(chat): chat for chat in found}
-    problems.note("a duplicate chat", len(found) - len(by_id))
+    problems.note("duplicate chats", len(found) - len(by_id))
     return Imported(
         tuple(replace(chat, id=chat_id) for chat_id, chat in by_id.items()),
         known,
@@ -153,7 +153,7 @@ def _chats(document: Any, problems: Problems) -> tuple[Format, list[Conversation
     chats: list[Conversation] = []
     for found, value in found_inside(document, _known):
         if found is None or found.read is None:
-            problems.note("an entry that isn't a chat")
+            problems.note("entries that aren't chats")
             continue
         first = first or found
         chats += found.read(value, problems)

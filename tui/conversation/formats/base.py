@@ -57,7 +57,7 @@ class Node:
         created_at: Unix time in seconds; 0 for unknown.
         children: the order of what follows, where the file has one.
         hidden: not a turn itself; what follows it follows its parent instead, and a reply takes over its reasoning and its parts.
-        passed_over: what a hidden message is called that has a text, for example "a hidden message".
+        passed_over: what hidden messages with a text are called, in the plural.
         parts: what it is made of where that is more than text; `text` is what is said.
     """
 
@@ -70,7 +70,7 @@ class Node:
     model: str = ""
     children: Sequence[str] = ()
     hidden: bool = False
-    passed_over: str = "a hidden message"
+    passed_over: str = "hidden messages"
     parts: tuple[Part, ...] = ()
 
 
@@ -86,7 +86,7 @@ def chats_in(
         if isinstance(entry, Mapping) and is_chat(entry):
             chats.append(read_chat(entry, problems))
         else:
-            problems.note("an entry that isn't a chat")
+            problems.note("entries that aren't chats")
     return chats
 
 
@@ -125,7 +125,7 @@ def grow(
         above = _shown_above(known)
     for role, count in Counter(node.role for node in known.values() if not node.hidden).items():
         if role not in KNOWN_ROLES:
-            problems.tell(f"a message has the unknown role {role[:40]!r}", count)
+            problems.tell(f"Imported with the unknown role {role[:40]!r}: messages", count)
     turns = _turns(known, above)
     selected: dict[str, str] = {}
     at = current if current in known else None
@@ -163,10 +163,10 @@ def _by_id(nodes: Iterable[Node], problems: Problems) -> dict[str, Node]:
     for node in nodes:
         key = node.id
         if key and node == known.get(key):
-            problems.note("a duplicate message")
+            problems.note("duplicate messages")
             continue
         if key in known:
-            problems.tell("a message has the ID of another message")
+            problems.tell("Imported with a new ID because theirs was taken: messages")
         while not key or key in known:
             key = new_id()
         known[key] = replace(node, id=key)
@@ -184,7 +184,7 @@ def _read(node: Node, problems: Problems) -> Node:
         node = replace(node, text=text, reasoning=reasoning)
     if not node.text.strip() and not node.reasoning.strip():
         has_parts = bool(others(node.parts))
-        problems.note("a message without text", not has_parts)
+        problems.note("messages without text", not has_parts)
         # The reply that follows the tool call includes it.
         return replace(node, hidden=not has_parts or node.role == ASSISTANT)
     return node
@@ -217,7 +217,7 @@ def _unlooped(nodes: dict[str, Node], problems: Problems) -> dict[str, Node]:
     for key, node in nodes.items():
         if node.parent is not None and node.parent not in nodes:
             result[key] = replace(node, parent=None)
-            problems.note("the position of a message in the chat")
+            problems.note("positions of messages in the chat")
     settled: set[str] = set()
     for key in nodes:
         way: set[str] = set()
@@ -225,7 +225,7 @@ def _unlooped(nodes: dict[str, Node], problems: Problems) -> dict[str, Node]:
         while at is not None and at not in settled:
             if at in way:
                 result[at] = replace(result[at], parent=None)
-                problems.note("the position of a message in the chat")
+                problems.note("positions of messages in the chat")
                 break
             way.add(at)
             at = result[at].parent

@@ -29,9 +29,9 @@ from tui.conversation.parts import ImagePart, Part, ToolCallPart, ToolResultPart
 from tui.conversation.turn import ASSISTANT, USER
 
 _HIDDEN_KINDS: Final = {
-    "user_editable_context": "a custom instruction",
-    "model_editable_context": "what the tool remembered from other chats",
-    "reasoning_recap": "how long the model reasoned about a reply",
+    "user_editable_context": "custom instructions",
+    "model_editable_context": "memories from other chats",
+    "reasoning_recap": "notes on how long the model reasoned",
 }
 """Kinds of content that are no turns, and what they are called where they say something."""
 _CONTEXT_KEYS: Final = ("user_profile", "user_instructions", "model_set_context")
@@ -54,7 +54,7 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         if isinstance(node, Mapping):
             nodes.append(_node(key, node, problems))
         else:
-            problems.note("a message that can't be read")
+            problems.note("messages that can't be read")
     model = text_of(entry.get("default_model_slug"))
     return grow(
         nodes,
@@ -102,7 +102,7 @@ def _node(key: str, node: Mapping[str, Any], problems: Problems) -> Node:
         children=keys_of(node.get("children")),
         # The next reply takes the reasoning and the step of a tool over.
         hidden=is_structure or is_kept_away or bool(step) or bool(reasoning and not text),
-        passed_over=_HIDDEN_KINDS.get(kind) or step or "a hidden message",
+        passed_over=_HIDDEN_KINDS.get(kind) or step or "hidden messages",
         parts=() if is_kept_away else parts,
     )
 
@@ -166,7 +166,7 @@ def _with_fragment(
         return ASSISTANT, text, f"{reasoning}\n\n{words}".strip()
     if kind in ("REQUEST", "RESPONSE"):
         return USER if kind == "REQUEST" else ASSISTANT, f"{text}\n\n{words}".strip(), reasoning
-    problems.note("a step of a reply")
+    problems.note("steps of replies")
     return message
 
 

@@ -18,7 +18,7 @@ def joined(document: Any, problems: Problems) -> Any:
     topics = [topic for topic in list_of(saved.get("topics")) if isinstance(topic, Mapping)]
     if not topics:
         return document
-    problems.note("an entry that isn't a chat", len(saved["topics"]) - len(topics))
+    problems.note("entries that aren't chats", len(saved["topics"]) - len(topics))
     listed = [mapping_of(block) for block in list_of(saved.get("message_blocks"))]
     blocks = {text_of(block.get("id")): block for block in listed}
     about = _about(mapping_of(document.get("localStorage")))
@@ -33,7 +33,9 @@ def joined(document: Any, problems: Problems) -> Any:
         }
         for topic in topics
     ]
-    problems.note("a missing part of a message", len(listed) - len(named & blocks.keys()))
+    problems.note(
+        "parts of messages that are missing from the file", len(listed) - len(named & blocks.keys())
+    )
     return chats
 
 

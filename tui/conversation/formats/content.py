@@ -186,7 +186,7 @@ def _collect(value: Any, result: Said, problems: Problems, *, is_thought: bool) 
     elif isinstance(value, Mapping):
         _collect_part(value, result, problems, is_thought=is_thought)
     elif value is not None and not isinstance(value, bool):
-        problems.note("a part that can't be read")
+        problems.note("parts that can't be read")
 
 
 def _collect_part(
@@ -223,12 +223,12 @@ def _collect_part(
     if len(result.pieces) + len(result.thoughts) > before:
         return
     if part.get("encrypted_content") not in EMPTY:
-        problems.note("encrypted or hidden reasoning")
+        problems.note("blocks of encrypted or hidden reasoning")
     elif not kind:
         is_unread = problems.count == noted_before and _holds_more(part)
-        problems.note("a part that can't be read", 1 if is_unread else 0)
+        problems.note("parts that can't be read", 1 if is_unread else 0)
     elif kind not in (*TEXT_KINDS, *THOUGHT_KINDS):
-        problems.note(f"a part of type {kind[:40]!r}")
+        problems.note(f"parts of type {kind[:40]!r}")
 
 
 def _holds_more(part: Mapping[str, Any]) -> bool:
@@ -308,8 +308,8 @@ def called(kind: str) -> str:
 
 
 _KINDS: Final = (
-    ("encrypted", "encrypted or hidden reasoning"),
-    ("redacted_thinking", "encrypted or hidden reasoning"),
+    ("encrypted", "blocks of encrypted or hidden reasoning"),
+    ("redacted_thinking", "blocks of encrypted or hidden reasoning"),
     ("call_output", RESULT),
     ("result", RESULT),
     ("tool_response", RESULT),
@@ -319,7 +319,7 @@ _KINDS: Final = (
     ("function", CALL),
     ("executablecode", CALL),
     ("_call", CALL),
-    ("code_interpreter", "code run by a tool"),
+    ("code_interpreter", "code blocks run by tools"),
     ("mcp_", CALL),
     ("image", IMAGE),
     ("inline", ATTACHMENT),
@@ -329,8 +329,8 @@ _KINDS: Final = (
     ("document", ATTACHMENT),
     ("attachment", ATTACHMENT),
     ("media", ATTACHMENT),
-    ("compaction", "a shortened history"),
-    ("item_reference", "a reference to another chat"),
+    ("compaction", "shortened histories"),
+    ("item_reference", "references to other chats"),
 )
 """Words in the types of parts and items, and what one is called that has them. The first that fits counts."""
 PART_KEYS: Final = (

@@ -87,7 +87,7 @@ def _prompt(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     prompt = mapping_of(entry.get("chunkedPrompt"))
     # The draft in the input field was never sent.
     pending = [one for one in list_of(prompt.get("pendingInputs")) if _says(one)]
-    problems.note("an unsent message", len(pending))
+    problems.note("unsent messages", len(pending))
     messages = [*list_of(prompt.get("chunks")), *list_of(entry.get("contents"))]
     model = text_of(mapping_of(entry.get("runSettings")).get("model"))
     system = entry.get("systemInstruction", entry.get("system_instruction"))
@@ -113,7 +113,7 @@ def _sittings(document: Any, problems: Problems) -> list[Conversation]:
     found: list[tuple[float, list[Node]]] = []
     for entry in each(document):
         if not isinstance(entry, Mapping) or not _is_activity(entry):
-            problems.note("an activity outside Gemini")
+            problems.note("activities outside Gemini")
         elif nodes := _activity(entry, problems):
             found.append((nodes[0].created_at, nodes))
     found.sort(key=lambda pair: pair[0])
@@ -127,7 +127,7 @@ def _sittings(document: Any, problems: Problems) -> list[Conversation]:
         last = at
     if found:
         problems.say(
-            "Google's file doesn't specify which questions belong to the same chat; questions less than half an hour apart were grouped into one chat"
+            "Google's file doesn't specify which questions belong to the same chat. Questions less than half an hour apart were grouped into one chat"
         )
     return [chain(nodes, problems) for nodes in chats]
 
@@ -143,12 +143,12 @@ def _activity(entry: Mapping[str, Any], problems: Problems) -> list[Node]:
     answer = "\n\n".join(text for text in answers if text)
     asked = _ASKED.match(title)
     if asked is None and (_NOT_SAID.match(title) or not answer):
-        problems.note("an activity that isn't a question")
+        problems.note("activities that aren't questions")
         return []
     files = list_of(entry.get("attachedFiles")) or list_of(entry.get("imageFile"))
     subtitles = [text_of(mapping_of(one).get("name")) for one in list_of(entry.get("subtitles"))]
     named = next((found for text in subtitles if (found := _ATTACHED.match(text))), None)
-    problems.note("an attachment", len(files) or (int(named[1]) if named else 0))
+    problems.note("attachments", len(files) or (int(named[1]) if named else 0))
     at = seconds(entry.get("time"))
     question = Node("", None, USER, title[asked.end() :] if asked else title, created_at=at)
     return [question, Node("", None, ASSISTANT, answer, created_at=at)] if answer else [question]

@@ -52,7 +52,7 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
                 thread = mapping_of(entry.get("thread")) or entry
                 chats.append(_chat(thread, list_of(entry["messages"]), problems))
             else:
-                problems.note("an entry that isn't a chat")
+                problems.note("entries that aren't chats")
         return chats
     threads: dict[str, list[Any]] = {}
     for entry in each(document):

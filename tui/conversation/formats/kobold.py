@@ -36,15 +36,15 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     settings = mapping_of(entry.get("savedsettings"))
     actions = [text_of(one) for one in list_of(entry.get("actions"))]
     problems.note(
-        "a part that can't be read",
+        "parts that can't be read",
         sum(not isinstance(one, str) for one in list_of(entry.get("actions"))),
     )
     for key, what in (
-        ("memory", "the story's memory"),
-        ("authorsnote", "an author's note"),
+        ("memory", "story memories"),
+        ("authorsnote", "author's notes"),
     ):
         problems.note(what, 1 if text_of(entry.get(key)).strip() else 0)
-    problems.note("a world info entry", len(list_of(entry.get("worldinfo"))))
+    problems.note("world info entries", len(list_of(entry.get("worldinfo"))))
     return chain(
         _nodes("".join((entry["prompt"], *actions)), settings),
         problems,

@@ -86,7 +86,7 @@ def _sessions(
     lines: list[Mapping[str, Any]] = []
     for entry in each(document):
         if not isinstance(entry, Mapping):
-            problems.note("a line that isn't a message")
+            problems.note("lines that aren't messages")
         elif _is_header(entry) or (not (header or lines) and _is_title(entry)):
             if header or lines:
                 yield header, lines
@@ -111,7 +111,7 @@ def _chat(conv: Mapping[str, Any], messages: Iterable[Any], problems: Problems) 
     nodes: list[Node] = []
     for place, message in enumerate(unfolded):
         if not isinstance(message, Mapping):
-            problems.note("a message that can't be read")
+            problems.note("messages that can't be read")
             continue
         node = _node(message, problems)
         is_step = goes_on[place] and bool(node.reasoning) and not node.text.strip()
@@ -157,7 +157,7 @@ def _node(message: Mapping[str, Any], problems: Problems) -> Node:
     if is_other and kind not in (*_MESSAGES, "reasoning", "text", "root", ""):
         says = said({key: message.get(key) for key in ("content", "text", "value")}, Problems())
         summary = said(message.get("summary"), Problems())
-        problems.note("a line that isn't a message", 1 if says.texts or summary.texts else 0)
+        problems.note("lines that aren't messages", 1 if says.texts or summary.texts else 0)
         parent = key_of(first_of(message, PARENT_KEYS))
         return Node(key_of(first_of(message, _ID_KEYS)) or "", parent, hidden=True)
     return node_of(message, problems)

@@ -48,7 +48,7 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         ]
         nodes += added
         at = added[shown].id
-    problems.note("an unsent draft", 1 if text_of(entry.get("clientInput")).strip() else 0)
+    problems.note("unsent drafts", 1 if text_of(entry.get("clientInput")).strip() else 0)
     model = text_of(mapping_of(entry.get("lastUsedModel")).get("identifier"))
     return grow(
         nodes,
@@ -72,15 +72,15 @@ def _system_prompt(entry: Mapping[str, Any]) -> str:
 def _versions(message: Any, problems: Problems) -> list[Mapping[str, Any]]:
     """Return the versions of a message, itself where it has none; notes those that can't be read."""
     if not isinstance(message, Mapping):
-        problems.note("a message that can't be read")
+        problems.note("messages that can't be read")
         return []
     if not isinstance(message.get("versions"), list):
         return [message]
     listed = message["versions"]
     found = [version for version in listed if isinstance(version, Mapping)]
-    problems.note("an alternative version of a message", len(listed) - len(found))
+    problems.note("alternative versions of messages", len(listed) - len(found))
     if not listed:
-        problems.note("a message without text")
+        problems.note("messages without text")
     return found
 
 
@@ -118,7 +118,7 @@ def _blocks(version: Mapping[str, Any], problems: Problems) -> Iterator[Mapping[
         if kind == "contentblock":
             yield step
         elif kind not in _SILENT_STEPS:
-            problems.note("a step of a reply")
+            problems.note("steps of replies")
 
 
 LM_STUDIO: Final = Format(

@@ -33,10 +33,10 @@ _TO_TOOL: Final = re.compile(
 )
 """A message to a tool among the channels of gpt-oss."""
 _TOOL_BLOCKS: Final = {
-    "tool_calls": "a tool call",
-    "tool_call": "a tool call",
-    "code_interpreter": "code run by a tool",
-    "code_execution": "code run by a tool",
+    "tool_calls": "tool calls",
+    "tool_call": "tool calls",
+    "code_interpreter": "code blocks run by tools",
+    "code_execution": "code blocks run by tools",
 }
 _REASONING_TYPES: Final = ("reasoning", "thinking")
 _MARK: Final = re.compile(
@@ -60,12 +60,12 @@ _INLINE: Final = (
     ("<think>", "</think>", ""),
     ("<thinking>", "</thinking>", ""),
     ("<antThinking>", "</antThinking>", ""),
-    ("<tool_call>", "</tool_call>", "a tool call"),
-    ("<function_calls>", "</function_calls>", "a tool call"),
-    ("<function_results>", "</function_results>", "the result of a tool"),
-    ("<tool_response>", "</tool_response>", "the result of a tool"),
-    ("[TOOL_REQUEST]", "[END_TOOL_REQUEST]", "a tool call"),
-    ("[TOOL_RESULT]", "[END_TOOL_RESULT]", "the result of a tool"),
+    ("<tool_call>", "</tool_call>", "tool calls"),
+    ("<function_calls>", "</function_calls>", "tool calls"),
+    ("<function_results>", "</function_results>", "tool results"),
+    ("<tool_response>", "</tool_response>", "tool results"),
+    ("[TOOL_REQUEST]", "[END_TOOL_REQUEST]", "tool calls"),
+    ("[TOOL_RESULT]", "[END_TOOL_RESULT]", "tool results"),
 )
 """Blocks that begin a line in mid-text: what is around them, and what they are called if they are no reasoning."""
 
@@ -74,7 +74,7 @@ def parted(text: str, problems: Problems) -> tuple[str, str]:
     """Return the reasoning and the rest of a reply as another tool has stored it, and note what was left out."""
     if "<|channel|>" in text:
         text, count = _TO_TOOL.subn("", text)
-        problems.note("a tool call", count)
+        problems.note("tool calls", count)
     inner, text = split_reasoning(text)
     folded, text = _without_blocks(text, problems)
     inline, text = _without_inline(text, problems)
@@ -100,7 +100,7 @@ def _without_blocks(text: str, problems: Problems) -> tuple[list[str], str]:
         if kind in _REASONING_TYPES:
             thoughts.append(_unquoted(body))
         else:
-            problems.note(_TOOL_BLOCKS.get(kind, "a collapsed block from another tool"))
+            problems.note(_TOOL_BLOCKS.get(kind, "collapsed blocks from other tools"))
     if not at:
         return [], text
     around.append(text[at:])
@@ -236,11 +236,11 @@ def _without_citations(text: str, problems: Problems) -> str:
             return words
 
         text = _LEFTOVERS.sub("", _MARK.sub(replaced, text))
-        problems.note("a citation", count)
+        problems.note("citations", count)
     if not any(sign in text for sign in _CITATION_SIGNS):
         return text
     text, count = _CITATIONS.subn("", text)
-    problems.note("a citation", count)
+    problems.note("citations", count)
     # Gemini marks where the words begin that a citation is for.
     return _CITE_START.sub("", text) if count else text
 

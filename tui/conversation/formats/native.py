@@ -38,13 +38,13 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
         except ChatFormatError:
             if not isinstance(document, list):
                 raise
-            problems.note("a chat that can't be read")
+            problems.note("chats that can't be read")
             continue
         for sentence in (*decoded.problems, *decoded.notes):
             problems.say(sentence)
         if decoded.is_newer:
             problems.say(
-                "it was written by a newer version of chat-tui, so parts of it may be missing"
+                "It was written by a newer version of chat-tui, so parts of it may be missing"
             )
         chats.append(decoded.conversation.recovered())
     return chats
@@ -54,7 +54,7 @@ def _read_transformers(document: Any, problems: Problems) -> list[Conversation]:
     chats = []
     for entry in each(document):
         if not isinstance(entry, Mapping) or not _has_history(entry):
-            problems.note("an entry that isn't a chat")
+            problems.note("entries that aren't chats")
         elif "format" in entry:
             # A file of this app that lost its tree.
             chats += _read(entry, problems)

@@ -214,13 +214,13 @@ def node_of(message: Mapping[str, Any], problems: Problems) -> Node:
         fields["thought"] = True
     result = said(fields, problems)
     if role is None and kind not in TEXT_KINDS:
-        problems.note(f"an item of type {kind[:40]!r}")
+        problems.note(f"items of type {kind[:40]!r}")
         return node
     if role is None and not (result.texts or result.thoughts):
-        problems.note("an item that isn't a message")
+        problems.note("items that aren't messages")
         return node
     if role is None:
-        problems.tell("a message has no role and was imported as the user's")
+        problems.tell("Imported as yours because they have no role: messages")
     if not result.text.strip():
         result.pieces += filter(None, [text_of(mapping_of(message.get("audio")).get("transcript"))])
     result.pieces += without_repeats(result.pieces, beside)
@@ -243,7 +243,7 @@ def _model_of(value: Any) -> str:
 def _parts_beside(message: Mapping[str, Any], problems: Problems) -> list[Part]:
     """Return what a message has beside its content: calls of tools, images, files; notes what can't be kept."""
     for key in _SOURCE_KEYS:
-        problems.note("a source", len(list_of(message.get(key))))
+        problems.note("sources", len(list_of(message.get(key))))
     calls = [message[key] for key in _CALL_KEYS if message.get(key) not in EMPTY]
     found = [(one, CALL) for call in calls for one in each(call)]
     found += [(one, IMAGE) for key in _IMAGE_KEYS for one in list_of(message.get(key))]
@@ -274,13 +274,13 @@ def nodes_of(messages: Any, problems: Problems, read: MessageReader | None = Non
     present = {key_of(first_of(one, _ID_KEYS)) for one in objects} - {None}
     is_tree = any(parent_of(one) in present for one in objects)
     if not is_tree and _is_newest_first(objects):
-        problems.say("the messages were listed from newest to oldest and were reversed")
+        problems.say("The messages were listed from newest to oldest and were reversed")
         listed = listed[::-1]
     nodes: list[Node] = []
     for place, message in enumerate(listed):
         before = nodes[-1].id if nodes else None
         if isinstance(message, str) and message.strip():
-            problems.tell("a message has no role and was imported as the user's")
+            problems.tell("Imported as yours because they have no role: messages")
             nodes.append(Node(f"#{place}", before, USER, message))
         elif isinstance(message, Mapping):
             node = (read or node_of)(message, problems)
@@ -292,7 +292,7 @@ def nodes_of(messages: Any, problems: Problems, read: MessageReader | None = Non
                 node = replace(node, parent=None)
             nodes.append(node if node.id else replace(node, id=f"#{place}"))
         else:
-            problems.note("a message that can't be read")
+            problems.note("messages that can't be read")
     return nodes
 
 
@@ -370,4 +370,4 @@ def steps_of(items: Any, problems: Problems) -> Said:
 def second_wording(wording: str, text: str, problems: Problems) -> None:
     """Note another wording of a text that is kept, unless it says no more."""
     if "".join(wording.split()) not in "".join(text.split()):
-        problems.note("an alternative version of a message")
+        problems.note("alternative versions of messages")

@@ -63,7 +63,7 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
             parent = key_of(message.get("parentId"))
             nodes.append(replace(_node(message, problems), id=key, parent=parent))
         else:
-            problems.note("a message that can't be read")
+            problems.note("messages that can't be read")
     return grow(nodes, problems, current=key_of(history.get("currentId")), **fields)
 
 

@@ -121,7 +121,7 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
         elif isinstance(entry, Mapping) and _is_message(entry):
             chats.append(_chat({"messages": [entry]}, problems))
         else:
-            problems.note("an entry that isn't a chat")
+            problems.note("entries that aren't chats")
     return chats
 
 

@@ -17,10 +17,10 @@ from tui.conversation.formats.problems import Problems
 from tui.conversation.formats.values import key_of, mapping_of, text_of
 from tui.conversation.parts import FilePart, ImagePart, Part, ToolCallPart, ToolResultPart
 
-IMAGE: Final = "an image"
-ATTACHMENT: Final = "an attachment"
-CALL: Final = "a tool call"
-RESULT: Final = "the result of a tool"
+IMAGE: Final = "images"
+ATTACHMENT: Final = "attachments"
+CALL: Final = "tool calls"
+RESULT: Final = "tool results"
 _LONGEST_URL: Final = 2_000
 _NAME_KEYS: Final = (
     "name",
@@ -179,7 +179,7 @@ def _image(value: Mapping[str, Any], problems: Problems) -> Part:
         data, link = link, ""
     file = PurePosixPath(link.partition("?")[0])
     name = name or (file.name if file.suffix else "")
-    problems.note("the content of an image", bool(data) or not (link or name))
+    problems.note("image contents", bool(data) or not (link or name))
     extra = {"url": link} if link else {}
     return ImagePart(media_type, _sha256(data), name, alt, extra)
 

@@ -173,7 +173,7 @@ def _matches(document: Any) -> bool:
 def _read(document: Any, problems: Problems) -> list[Conversation]:
     rows = document if isinstance(document, list) else [document]
     pairs = [row for row in rows if is_pair(row)]
-    problems.note("an entry that isn't a chat", len(rows) - len(pairs))
+    problems.note("entries that aren't chats", len(rows) - len(pairs))
     have_chats = [first_of(row, _GROUP_KEYS) is not None for row in pairs]
     groups = grouped(pairs) if all(have_chats) else [[row] for row in pairs]
     return [_chat(group, problems) for group in groups]

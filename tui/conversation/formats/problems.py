@@ -18,11 +18,14 @@ class Problems:
         return self._counts.total()
 
     def note(self, what: str, count: int = 1) -> None:
-        """Record `count` omitted parts, named for example "an image"."""
-        self.tell(f"{what} was left out", count)
+        """Record `count` omitted parts, named in the plural, for example "messages without text"."""
+        self.tell(f"Left out: {what}", count)
 
     def tell(self, what: str, count: int = 1) -> None:
-        """Record a problem that occurred `count` times, for example "a message has no role"."""
+        """Record what happened to `count` parts; the text ends with their name in the plural, before the count.
+
+        For example, "Left out: images" becomes "Left out: images (1)", which is right for one part and for many.
+        """
         if count > 0:
             self._counts[what] += count
 
@@ -37,5 +40,5 @@ class Problems:
 
     def sentences(self) -> tuple[str, ...]:
         """Return one sentence for each kind of part."""
-        counted = [f"{count} × {what}" for what, count in self._counts.items()]
+        counted = [f"{what} ({count:,})" for what, count in self._counts.items()]
         return (*self._said, *counted)

@@ -97,7 +97,7 @@ def _text(data: bytes, problems: Problems) -> str:
         if not text.lstrip().startswith(("{", "[")) and not is_table(text):
             raise ChatFormatError("It isn't a text file.") from error
         problems.say(
-            "it isn't UTF-8 and was read as Western European (Windows-1252); some characters may be wrong"
+            "It isn't UTF-8 and was read as Western European (Windows-1252); some characters may be wrong"
         )
     # A file may be cut off after a crash.
     return text.removeprefix("\ufeff").rstrip("\0 \t\r\n")
@@ -133,7 +133,7 @@ def _lines(text: str, problems: Problems) -> list[Any] | None:
             broken += 1
     if not values or not isinstance(values[0], dict | list):
         return None
-    problems.note("a line that isn't valid JSON", broken)
+    problems.note("lines that aren't valid JSON", broken)
     return values
 
 
@@ -149,7 +149,8 @@ def _values(text: str, problems: Problems) -> list[Any] | None:
         try:
             value, at = decoder.raw_decode(text, at)
         except ValueError:
-            problems.note("the rest, which isn't valid JSON", 1 if values else 0)
+            if values:
+                problems.say("Left out: the rest of the file, which isn't valid JSON")
             break
         values.append(value)
     return values if values and isinstance(values[0], dict | list) else None

@@ -39,7 +39,7 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
         if isinstance(entry, Mapping) and _is_header(entry):
             header = entry
         elif not isinstance(entry, Mapping) or not isinstance(entry.get("mes"), str):
-            problems.note("a message that can't be read")
+            problems.note("messages that can't be read")
         else:
             versions, shown = _versions(index, at, entry, problems)
             _note_beside(entry, problems)
@@ -50,12 +50,12 @@ def _read(document: Any, problems: Problems) -> list[Conversation]:
             elif versions[shown].role == USER:
                 users[text_of(entry.get("name"))] = None
     if len(names) > 1:
-        problems.say("it has several characters; their names were left out")
+        problems.say("It has several characters; their names were left out")
     title = _name_in(header, "character_name")
     character = title or next(iter(names), "")
     user = _name_in(header, "user_name") or next(iter(users), "")
     problems.note(
-        "an author's note",
+        "author's notes",
         bool(text_of(mapping_of(header.get("chat_metadata")).get("note_prompt")).strip()),
     )
     return [
@@ -128,11 +128,11 @@ def _versions(
 def _note_beside(entry: Mapping[str, Any], problems: Problems) -> None:
     extra = mapping_of(entry.get("extra"))
     images = list_of(extra.get("image_swipes")) or list_of(extra.get("media"))
-    problems.note("an image", len(images) or (1 if extra.get("image") else 0))
+    problems.note("images", len(images) or (1 if extra.get("image") else 0))
     problems.note(
-        "an attachment", len(list_of(extra.get("files"))) or (1 if extra.get("file") else 0)
+        "attachments", len(list_of(extra.get("files"))) or (1 if extra.get("file") else 0)
     )
-    problems.note("a tool call", len(list_of(extra.get("tool_invocations"))))
+    problems.note("tool calls", len(list_of(extra.get("tool_invocations"))))
 
 
 SILLY_TAVERN: Final = Format("silly-tavern", "SillyTavern chat", (".jsonl",), _matches, _read)

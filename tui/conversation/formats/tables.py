@@ -64,10 +64,10 @@ def _rows(
         return None
     last = rows.pop()
     if last != [_END]:
-        where = f"a quote is not closed in the row that starts on line {starts[-1]:,}"
+        row_text = f"quote is not closed in the row that starts on line {starts[-1]:,}"
         if len(rows) < 2:
-            raise ChatFormatError(f"It is a CSV table, but {where}.", "Close the quote first.")
-        problems.say(f"{where}; the table was read up to that row")
+            raise ChatFormatError(f"It is a CSV table, but a {row_text}.", "Close the quote first.")
+        problems.say(f"A {row_text}; the table was read up to that row")
     return [dict(zip(names, row, strict=False)) for row in rows[1:] if any(row)]
 
 

@@ -48,8 +48,8 @@ def _said(entry: Mapping[str, Any], index: int, row: list[Any], problems: Proble
         seen = text_of(beside[place]) if place < len(beside) else ""
         texts.append(said or unescaped(seen))
         if place < len(row) and not isinstance(row[place], str | None):
-            problems.note("a part that can't be read")
-    problems.note("a part that can't be read", max(0, len(row) - 2))
+            problems.note("parts that can't be read")
+    problems.note("parts that can't be read", max(0, len(row) - 2))
     return texts
 
 
@@ -63,11 +63,11 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
     at: str | None = None
     for index, row in enumerate(_rows(entry)):
         if not isinstance(row, list):
-            problems.note("a row that can't be read")
+            problems.note("rows that can't be read")
             continue
         for role, said in zip((USER, ASSISTANT), _said(entry, index, row, problems), strict=True):
             about = mapping_of(metadata.get(f"{role}_{index}"))
-            problems.note("an attachment", len(list_of(about.get("attachments"))))
+            problems.note("attachments", len(list_of(about.get("attachments"))))
             if role == USER and said == _GREETING:
                 continue
             versions, shown = _versions(about, said, problems)
@@ -85,7 +85,7 @@ def _chat(entry: Mapping[str, Any], problems: Problems) -> Conversation:
         place = key.rpartition("_")[2]
         if not (place.isdecimal() and len(place) < 10 and int(place) < rows):
             problems.note(
-                "an alternative version of a message",
+                "alternative versions of messages",
                 len(list_of(mapping_of(about).get("versions"))),
             )
     return grow(nodes, problems, current=at)

@@ -65,7 +65,7 @@ class sentences:  # noqa: N801 - used like a function
 
 def wait_text(wait_s: float) -> str:
     """Return how long the Hub asks to wait, in words."""
-    return f"The Hugging Face Hub requires a wait of {max(1, round(wait_s))} s"
+    return f"The Hugging Face Hub asks you to wait {max(1, round(wait_s))} s"
 
 
 def problem(error: Exception, name: str) -> ModelLoadError | None:

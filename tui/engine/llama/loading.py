@@ -158,7 +158,7 @@ def _served(plan: Plan, folder: Path) -> LlamaServer:
     except (RuntimeError, ValueError) as error:
         if plan.parses:
             return _served(replace(plan, parses=False), folder)
-        raise ModelLoadError(f"llama.cpp can't load {plan.path.name}.") from error
+        raise ModelLoadError(f"The file {plan.path.name} can't be loaded by llama.cpp.") from error
 
 
 def _dialect(context_tokens: int = 0) -> ChatCompletions:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LIBRARY: Final = "llguidance"
 _STYLE: Final[Any] = {"whitespace_pattern": r"( |\n {0,16})?"}
 """JSON allows blanks without end, and models that lose their way write them."""
-_NOT_HERE: Final = "Replies of this model can't be constrained to a JSON Schema"
+_NOT_HERE: Final = "Replies from this model can't be constrained to a JSON Schema"
 
 
 def is_possible(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -123,7 +123,7 @@ class PromptBuilder:
             )
         if self._ability.start:
             notes.append(
-                "This model's chat template doesn't write the start of a reply: the start of earlier replies is sent instead."
+                "This model's chat template doesn't add the marker that starts a reply; the marker from earlier replies is used instead."
             )
         return tuple(notes)
 

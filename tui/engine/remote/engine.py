@@ -37,6 +37,7 @@ from tui.engine.remote.probing import probe
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.servers import Server, server_of
 from tui.engine.remote.telling import Telling, fitting
+from tui.errors import listed
 from tui.parameters import whole
 from tui.sanitize import sanitize_line
 
@@ -97,8 +98,8 @@ class RemoteEngine:
         server = server_of(address, self._servers())
         if address.is_readable_by_others and unencrypted_subject(address) not in request.trusted:
             raise ModelLoadError(
-                f"Messages to {server.label} could be read in transit: the address starts with http and isn't in a "
-                "private network.",
+                f"Messages to {server.label} could be read in transit: the address starts with http:// "
+                "rather than https:// and isn't on a private network.",
                 "Use https if the server supports it.",
                 cause=FailureCause.UNENCRYPTED,
                 subject=unencrypted_subject(address),
@@ -357,5 +358,5 @@ def _notes(server: str, dropped: Sequence[str]) -> tuple[str, ...]:
     """Return a sentence about unsupported parameters, for example when regenerating a reply of another engine."""
     if not dropped:
         return ()
-    names = ", ".join(dropped)
-    return (f"{server} doesn't support {names}; the reply is generated without it.",)
+    it = "it" if len(dropped) == 1 else "them"
+    return (f"{server} doesn't support {listed(dropped)}; the reply is generated without {it}.",)

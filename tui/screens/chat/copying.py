@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.ui import Answer
 from tui.conversation import ASSISTANT, Turn
@@ -17,6 +17,8 @@ from tui.screens.chat.view import View
 if TYPE_CHECKING:
     from tui.widgets.markdown.pieces import CodeText
 
+_PLAIN: Final = " as plain text"
+
 
 class Copying:
     """Copies the turn under the cursor, or its selected block."""
@@ -28,10 +30,10 @@ class Copying:
         self._code_copied = ("", 0)
         """The turn whose code was copied last, and the number of that block, counted from the end."""
 
-    def copy(self, text: str, what: str) -> None:
-        """Copy a text, made safe to paste, and report it."""
+    def copy(self, text: str, what: str, how: str = "") -> None:
+        """Copy a text, made safe to paste, and report it, for example as " as plain text"."""
         self._view.screen.app.copy_to_clipboard(sanitize(text))
-        self._ui.tell(f"{what} was copied.")
+        self._ui.tell(f"{what} was copied{how}.")
 
     def copy_turn(self) -> None:
         """Copy the source of the turn under the cursor, or of its selected block."""
@@ -43,9 +45,9 @@ class Copying:
     def copy_shown(self) -> None:
         """Copy the turn under the cursor, or its selected block, as it is displayed."""
         if block := self._view.transcript.block:
-            self.copy(block.shown, "The block as shown")
+            self.copy(block.shown, "The block", _PLAIN)
         elif turn := self._focus_control.acted_turn(ASSISTANT):
-            self.copy(self._view.transcript.shown_text(turn.id), "The turn as shown")
+            self.copy(self._view.transcript.shown_text(turn.id), "The turn", _PLAIN)
 
     def mark_block(self) -> None:
         """Select a block of the turn under the cursor. Keys then move the selection and copy it."""

@@ -232,7 +232,11 @@ class LibraryActions:
                 return
             defaults[info.model] = name
         if await self._write_settings({"presets": defaults}):
-            self._ui.tell(f"{info.name}: {name}.")
+            self._ui.tell(
+                f"{info.name} no longer has a preset."
+                if name == "none"
+                else f"The preset {name} now applies whenever {info.name} is loaded."
+            )
 
     async def export_preset(self, argument: str = "") -> None:
         """Export the current settings as a preset file."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tui.chat.core import Core
 from tui.engine.quantization import QUANTIZATIONS, availability
+from tui.errors import listed
 from tui.flags import read_flags, split_words
 from tui.json_types import Json
 from tui.parameters import (
@@ -63,10 +64,10 @@ class SettingActions:
         way = f"{self._ui.way('chat.undo')} to undo."
         if names:
             are = "is" if len(values) == 1 else "are"
-            self._ui.tell(f"{', '.join(values)} {are} back to the default. {way}")
+            self._ui.tell(f"{listed([*values])} {are} back to the default. {way}")
             return
         kept = sorted(settings.parameters)
-        more = f" The configuration or command line sets {', '.join(kept)}." if kept else ""
+        more = f" The configuration or command line sets {listed(kept)}." if kept else ""
         self._ui.tell(
             f"All parameters and the system prompt are back to their defaults.{more} {way}"
         )

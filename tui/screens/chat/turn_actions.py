@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.core import Core
 from tui.chat.loader import ModelLoader, short_name
@@ -20,6 +20,9 @@ from tui.widgets.turn_editor import TurnEditor
 
 if TYPE_CHECKING:
     from tui.engine.catalog import ModelSource
+
+_UNDONE: Final = "Undo ("
+"""The start of the label of a step that takes back an undo; the label of what was undone follows, and a parenthesis."""
 
 
 class TurnActions:
@@ -61,7 +64,7 @@ class TurnActions:
         return path[-1] if is_unanswered else self._focus_control.acted_turn(ASSISTANT)
 
     async def regenerate_with(self) -> None:
-        """Generate another reply with other parameters, another model or given first words, just this once."""
+        """Generate another reply with other parameters, another model or a given opening, just this once."""
         from tui.screens.reply_options import ReplyOptions
 
         turn = self._turn_to_answer()
@@ -286,5 +289,7 @@ def _reloading(loader: ModelLoader, before: LoadRequest | None) -> str:
 
 
 def _named(label: str) -> str:
-    """Return what a step is called within a sentence."""
+    """Return what a step is called within a sentence, including one whose undo moved into the undo history."""
+    if label.startswith(_UNDONE) and label.endswith(")"):
+        return f"the undo of “{label.removeprefix(_UNDONE).removesuffix(')')}”"
     return label[:1].lower() + label[1:]
