@@ -176,9 +176,12 @@ class ScreenUi:
         if isinstance(dialog, ReadingDialog):
             dialog.type_on = self._type_on
 
-    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
-        """Return the ID of the answer to a question; None if the user leaves it unanswered."""
-        return await self.show(Ask(title, text, answers, type_on=self._type_on))
+    async def ask(
+        self, title: str, text: str, answers: Sequence[Answer], *, interrupts: bool = False
+    ) -> str | None:
+        """Return the ID of the answer to a question; None if the user leaves it unanswered. See `tui.chat.ui.Ui`."""
+        dialog = Ask(title, text, answers, type_on=self._type_on, interrupts=interrupts)
+        return await self.show(dialog)
 
     async def text(self, title: str, value: str = "", **options: Any) -> str:
         """Return a text that the user enters; empty if none. The options are those of `AskText`."""
