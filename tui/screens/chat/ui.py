@@ -140,7 +140,8 @@ class ScreenUi:
 
     def stand_above(self, region: Region) -> None:
         """Place notifications above a region of the screen, in its columns."""
-        for rack in self._screen.query("ToastRack"):
+        # A dialog has notifications of its own.
+        for rack in [one for on in self._screen.app.screen_stack for one in on.query("ToastRack")]:
             width = max(20, min(_WIDEST, region.width - 1))
             rack.styles.width = width
             below = self._screen.size.height - region.y
