@@ -460,6 +460,12 @@ ACTIONS: Final = (
         Scope.SETTINGS, priority=True,
     ),
     Action(
+        "setting.undo", "Undo", ("f8", "ctrl+z"), "Undo the last change to the chat's settings.", Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.redo", "Redo", ("f9", "ctrl+y"), "Redo the last undone change to the chat's settings.", Scope.SETTINGS, priority=True,
+    ),
+    Action(
         "setting.save", "Save as the default", ("ctrl+s",), "Write the value in effect to the configuration file.",
         Scope.SETTINGS, priority=True,
     ),

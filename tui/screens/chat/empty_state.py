@@ -166,13 +166,13 @@ class EmptyState:
         settings = self._core.settings
         defaults = Defaults.of(self._core.loader.info)
         prompt = sanitize(settings.system_prompt).replace("\n", " ")
-        is_kept = prompt.strip() and not settings.is_said("chat.system_prompt")
+        is_kept = prompt.strip() and self._is_from_before("chat.system_prompt")
         parts = [f"system prompt “{sanitize_line(prompt, 60)}”"] if is_kept else []
         parts += [
             f"{parameter(name).label.lower()} {sanitize_line(parameter(name).shown(value), 40)}"
             for name, value in settings.parameters.items()
             if defaults.differs(parameter(name), value)
-            and not settings.is_said(f"{GENERATION}{name}")
+            and self._is_from_before(f"{GENERATION}{name}")
         ]
         if not parts:
             return []
@@ -180,6 +180,11 @@ class EmptyState:
             Content.styled(f"Remembered from last time: {', '.join(parts)}.", "$text-warning"),
             Content.assemble(("/reset", "bold"), (" restores the defaults.", "$text-muted")),
         ]
+
+    def _is_from_before(self, key: str) -> bool:
+        """Return whether a value was set in the app, before this chat."""
+        settings = self._core.settings
+        return settings.is_inherited(key) and not settings.is_said(key)
 
 
 def _in_lines(facts: Sequence[str], width: int) -> list[str]:
