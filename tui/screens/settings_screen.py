@@ -237,10 +237,11 @@ class SettingsScreen(ListDialog[None]):
         return f"Saved in {file}."
 
     def _hints(self, row: Row | None) -> list[Hint]:
-        can_save = row is not None and row.setting is not None and row.keeper is not Keeper.FILE
+        can_change = row is not None and row.setting is not None
+        can_save = can_change and row is not None and row.keeper is not Keeper.FILE
+        change = [Hint("Enter", "change", "choose"), Hint("setting.unset", "reset", "reset")]
         return [
-            Hint("Enter", "change", "choose"),
-            Hint("setting.unset", "reset", "reset"),
+            *(change if can_change else []),
             *([Hint("setting.undo", "undo", "undo")] if self._editor.can_undo else []),
             *([Hint("setting.save", "save as default", "save")] if can_save else []),
             Hint(
