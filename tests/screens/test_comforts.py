@@ -135,6 +135,35 @@ async def test_what_is_written_in_a_new_chat_stays_there(desk: Desk):
         assert [one.name for one in screen.view.area.attachments] == ["a.txt"]
 
 
+async def test_the_chat_that_holds_a_draft_is_marked_and_named_by_a_new_chat(desk: Desk):
+    async with desk.app().run_test(size=(180, 40)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "How is bread baked?")
+        await answered(pilot, screen, 2)
+        screen.composer.set_text("half a thought")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not pilot.app.is_running)
+    desk.apps[-1].close()
+    async with desk.app().run_test(size=(180, 40)) as pilot:
+        screen = await ready(pilot)
+        assert screen.composer.text == ""
+        said = "“How is bread baked?” has a draft. F3 lists the chats."
+        await until(pilot, lambda: said in shown(pilot))
+        await until(pilot, lambda: "✎ How is bread baked?" in shown(pilot))
+        await pilot.press("f3")
+        await until(pilot, lambda: "· draft ·" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.composer.text == "half a thought")
+        # Here it is on the screen.
+        await until(pilot, lambda: "● How is bread baked?" in shown(pilot))
+        screen.composer.begin()
+        screen.view.area.keep_draft()
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: not screen.conversation.turns)
+        await until(pilot, lambda: "✎" not in shown(pilot))
+        assert "has a draft" not in shown(pilot)
+
+
 async def test_the_draft_of_a_temporary_chat_goes_with_it(desk: Desk):
     async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)

@@ -32,12 +32,14 @@ class ChatRow:
         title: the title, untrusted.
         at: the Unix time of its last change, in seconds; 0 if unknown.
         is_pinned: whether it stays at the top.
+        has_draft: whether something is written in it that was not sent.
     """
 
     id: str
     title: str
     at: float = 0.0
     is_pinned: bool = False
+    has_draft: bool = False
 
 
 class ChatList(OptionList):
@@ -143,7 +145,14 @@ def _options(rows: Iterable[ChatRow], current: str) -> Iterator[Option]:
             heading = named
         title = _title(row)
         is_open = row.id == current
-        mark = ("● ", "$text-success") if is_open else ("  ", "")
+        # The draft of the open chat is on the screen.
+        mark = (
+            ("● ", "$text-success")
+            if is_open
+            else ("✎ ", "$text-warning")
+            if row.has_draft
+            else ("  ", "")
+        )
         yield Option(Content.assemble(mark, (title, "bold" if is_open else "")), id=row.id)
 
 

@@ -102,8 +102,9 @@ class ChatActions:
     async def choose(self) -> None:
         """List the saved chats, and open the chosen one."""
         session, writer = self._core.session, self._core.writer
+        drafts = self._core.drafts.chats
         chosen = await self._ui.show(
-            SessionList(writer, session.conversation.id, session.take_facts, self.begin)
+            SessionList(writer, session.conversation.id, session.take_facts, self.begin, drafts)
         )
         if chosen is None:
             return
