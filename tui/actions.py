@@ -460,6 +460,12 @@ ACTIONS: Final = (
         Scope.SETTINGS, priority=True,
     ),
     Action(
+        "setting.undo", "Undo", ("f8", "ctrl+z"), "Undo the last change to the chat's settings.", Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.redo", "Redo", ("f9", "ctrl+y"), "Redo the last undone change to the chat's settings.", Scope.SETTINGS, priority=True,
+    ),
+    Action(
         "setting.save", "Save as the default", ("ctrl+s",), "Write the value in effect to the configuration file.",
         Scope.SETTINGS, priority=True,
     ),
@@ -472,7 +478,7 @@ ACTIONS: Final = (
     Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
     Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(
-        "question.answer", "Answer", ("enter",), "Choose the focused answer. The letter beside an answer chooses it directly.",
+        "question.answer", "Answer", ("enter",), "Choose the focused answer. The key beside an answer chooses it directly.",
         Scope.QUESTION, fixed=True, bound=False,
     ),
     Action(
