@@ -221,7 +221,12 @@ class App(Contestant):
                 (paths.cache / name).symlink_to(model.cache / name)
         self._sessions = paths.sessions
         environment = clean_environment(
-            CHAT_TUI_HOME=str(home), HOME=str(home), HF_HUB_OFFLINE="1", PYTHONPATH=str(ROOT)
+            CHAT_TUI_HOME=str(home),
+            HOME=str(home),
+            HF_HUB_OFFLINE="1",
+            PYTHONPATH=str(ROOT),
+            # Compared with chat-tui's own engine.
+            CHAT_TUI_MODEL_GGUF="transformers",
         )
         began = time.perf_counter()
         command = (sys.executable, "-m", "tui", model.name)

@@ -4,7 +4,8 @@ Textual's own waits look at the processor time of the whole process, so that eac
 thread is at work. What a test of a screen waits for is the event loop, which lives on one thread.
 
 An app lays itself out up to sixty times a second for whoever looks at it. In a test nobody looks but the test itself: the app lays out
-and paints whenever a wait finds that all else is done, so that what a test sees next is what a user would see.
+whenever a wait finds that all else is done, so that what a test sees next is what a user would see. What would go to a terminal that is
+not there is not drawn: the screen is drawn when a test looks at it, and once at the end.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 import textual.app
 import textual.pilot
 import textual.screen
+from textual._compositor import Compositor
 from textual._context import active_app
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
@@ -36,6 +38,8 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textual.pilot.Pilot, "_wait_for_screen", _wait_for_screen)
     monkeypatch.setattr(textual.screen, "UPDATE_PERIOD", FRAME_S)
     monkeypatch.setattr(Stylesheet, "_parse_rules", _parse_once)
+    monkeypatch.setattr(Compositor, "render_update", _draw_nothing)
+    monkeypatch.setattr(textual.app.App, "_shutdown", _draw_and_shut_down)
 
 
 _parsed: dict[tuple[object, ...], list[RuleSet]] = {}
@@ -51,6 +55,25 @@ def _parse_once(
     if key not in _parsed:
         _parsed[key] = _parse_rules(self, css, read_from, *place, **names)
     return _parsed[key]
+
+
+_render_update = Compositor.render_update
+_shutdown = textual.app.App._shutdown
+
+
+def _draw_nothing(self: Compositor, full: bool = False, *args: Any, **options: Any) -> Any:
+    if full:
+        return _render_update(self, full, *args, **options)
+    self._dirty_regions.clear()
+    return None
+
+
+async def _draw_and_shut_down(app: textual.app.App[Any]) -> None:
+    try:
+        if app.is_running and app._screen_stack:
+            app.screen._compositor.render_strips()
+    finally:
+        await _shutdown(app)
 
 
 async def wait_for_idle(min_sleep: float = STEP_S, max_sleep: float = 1) -> bool:

@@ -288,7 +288,7 @@ def _quality() -> str:
             "# Quality of quantizations",
             (
                 "Measured with `python -m benchmarks.quality` on two small checkpoints. *trained here* was trained for this purpose and never "
-                "quantized; the text is not from its training data. *demo* is the demo model, whose file is already stored in 4 bits, so its "
+                "quantized; the text used to measure it is not from its training data. *demo* is the demo model, whose file is already stored in 4 bits, so its "
                 "`int4` row shows little. Larger models usually lose less than small ones."
             ),
             quality_markdown(json.loads(path.read_text("utf-8"))),

@@ -227,7 +227,7 @@ ACTIONS: Final = (
     Action(
         "turn.tokens", "Show tokens", ("t",), "Show a turn split into the model's tokens.", Scope.TURN,
     ),
-    Action("turn.raw", "Toggle source", ("m",), "Show a turn as Markdown source, or rendered again.", Scope.TURN),
+    Action("turn.raw", "Toggle source", ("m",), "Show a turn as Markdown source, or return to the rendered view.", Scope.TURN),
     Action("turn.undo", "Undo", ("u",), "Undo the last change to the chat.", Scope.TURN, "Undo", when=When.STILL, listed=False),
     Action("turn.redo", "Redo", ("U", "ctrl+r"), "Redo the last undone change.", Scope.TURN, when=When.STILL, listed=False),
     Action(
@@ -426,13 +426,13 @@ ACTIONS: Final = (
     Action("chats.duplicate", "Duplicate", ("ctrl+d",), "Duplicate the chat.", Scope.CHATS, priority=True),
     Action("chats.trash", "Move to trash", ("delete",), "Move the chat to the trash.", Scope.CHATS),
     Action("chats.untrash", "Undo", ("f8", "ctrl+z"), "Restore the chat that was moved to the trash last.", Scope.CHATS),
-    Action("chats.switch", "Show the trash", ("ctrl+t",), "Show the trash, or the chats again.", Scope.CHATS),
+    Action("chats.switch", "Show the trash", ("ctrl+t",), "Show the trash, or return to the chats.", Scope.CHATS),
     Action(
         "chats.empty", "Empty the trash", ("shift+delete",), "Permanently delete everything in the trash; asks first.",
         Scope.CHATS,
     ),
     Action(
-        "models.switch", "Search the Hub", ("ctrl+t",), "Show the models on the Hub, or those on this machine again.",
+        "models.switch", "Search the Hub", ("ctrl+t",), "Show the models on the Hub, or return to those on this machine.",
         Scope.MODELS,
     ),
     Action(
@@ -460,11 +460,17 @@ ACTIONS: Final = (
         Scope.SETTINGS, priority=True,
     ),
     Action(
+        "setting.undo", "Undo", ("f8", "ctrl+z"), "Undo the last change to the chat's settings.", Scope.SETTINGS, priority=True,
+    ),
+    Action(
+        "setting.redo", "Redo", ("f9", "ctrl+y"), "Redo the last undone change to the chat's settings.", Scope.SETTINGS, priority=True,
+    ),
+    Action(
         "setting.save", "Save as the default", ("ctrl+s",), "Write the value in effect to the configuration file.",
         Scope.SETTINGS, priority=True,
     ),
     Action(
-        "setting.only_set", "Show changed settings only", ("ctrl+t",), "List only the settings that differ from the default, or all again.",
+        "setting.only_set", "Show changed settings only", ("ctrl+t",), "List only the settings that differ from the default, or list all of them again.",
         Scope.SETTINGS, priority=True,
     ),
     Action("form.enter", "Accept", ("enter",), "In a field, accept the form.", Scope.FORM, fixed=True, bound=False),
@@ -472,7 +478,7 @@ ACTIONS: Final = (
     Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
     Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(
-        "question.answer", "Answer", ("enter",), "Choose the focused answer. The letter beside an answer chooses it directly.",
+        "question.answer", "Answer", ("enter",), "Choose the focused answer. The key beside an answer chooses it directly.",
         Scope.QUESTION, fixed=True, bound=False,
     ),
     Action(

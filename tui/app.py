@@ -297,7 +297,7 @@ class ChatApp(Appearance):
         from tui.sessions.rescue import write_copy
 
         unsaved, failures = self.sessions.unsaved, self.sessions.failures
-        problems = dict.fromkeys(unsaved, "The chat isn't saved: the disk doesn't respond.")
+        problems = dict.fromkeys(unsaved, "The chat isn't saved: the disk isn't responding.")
         problems |= {chat_id: error.message for chat_id, error in failures.items()}
         copies: dict[str, Path] = {}
         for chat_id, chat in (

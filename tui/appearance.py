@@ -51,7 +51,7 @@ _ASCII: Final = {
     **dict.fromkeys(map(ord, "‘’"), "'"),
     **dict.fromkeys(map(ord, "–—"), "-"),
     **dict.fromkeys(map(ord, "░▒"), "."),
-    ord("⇄"): "=", ord("◐"): "*", ord("⚠"): "!", ord("✕"): "x", ord("…"): ".", ord("×"): "x", ord("✓"): "v", ord("✗"): "x", ord("⏎"): "<", ord("↺"): "@", ord("\u00a0"): " ",
+    ord("⇄"): "=", ord("✎"): "~", ord("◐"): "*", ord("⚠"): "!", ord("✕"): "x", ord("…"): ".", ord("×"): "x", ord("✓"): "v", ord("✗"): "x", ord("⏎"): "<", ord("↺"): "@", ord("\u00a0"): " ",
 }  # fmt: skip
 _BARE: Final = dict.fromkeys(map(ord, _LINES), " ")
 

@@ -43,7 +43,9 @@ class Person:
     def tell(self, text: str, **_how: Any) -> None:
         self.told.append(text)
 
-    async def ask(self, title: str, text: str, answers: Any) -> str | None:
+    async def ask(
+        self, title: str, text: str, answers: Any, *, interrupts: bool = False
+    ) -> str | None:
         self.asked.append(title)
         self.offered.append([one.id for one in answers])
         given = self.answers.pop(0)

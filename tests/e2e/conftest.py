@@ -74,6 +74,8 @@ def environment(home, tmp_path) -> dict[str, str]:
         HF_HUB_OFFLINE="1",
         # A bell after a long reply would be a control character among what the app writes.
         CHAT_TUI_ALERTS_KIND="off",
+        # The demo model is a GGUF file. Without the extra, as most have the app, it runs in transformers.
+        CHAT_TUI_MODEL_GGUF="transformers",
         PYTHONPATH=str(ROOT),
     )
 

@@ -36,6 +36,7 @@ _KEYS: Final = {
     "f4": "\x1bOS",
     "alt+up": "\x1b[1;3A",
     "alt+down": "\x1b[1;3B",
+    "alt+l": "\x1bl",
     "alt+1": "\x1b1",
     "alt+2": "\x1b2",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import psutil
 import pytest
 
 from tests.e2e.scripted_app import program, write_replies
@@ -19,6 +20,7 @@ from tests.e2e.seeing import (
     words_shown,
 )
 from tests.e2e.terminal import Terminal
+from tui.engine.llama import choice
 from tui.settings.examples import STARTERS
 
 # Narrow enough for the sidebar to hide, tall enough for the whole chat.
@@ -48,6 +50,21 @@ def _quit(app: Terminal) -> None:
     app.press("ctrl+q")
     assert app.wait_for_exit(SOON_S) == 0
     assert app.unrestored() == []
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not choice.is_installed(), reason="xllamacpp is not installed")
+def test_a_gguf_file_replies_in_llama_cpp_without_being_converted(start_app, environment, home):
+    environment["CHAT_TUI_MODEL_GGUF"] = "auto"
+    home.remember(parameters={"temperature": 0.0, "max_new_tokens": 40})
+    app = start_app("demo", **SIZE)
+    send(app, "What is the capital of Japan?")
+    app.wait_for("Tokyo", LOAD_S + REPLY_S)
+    [engine] = [one for one in app.children() if "--llama" in one.cmdline()]
+    _quit(app)
+    app.wait_until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE)
+    assert not list((home.folder / "cache").glob("gguf/*"))
+    assert "Tokyo" in _saved_replies(home, 1)[0]
 
 
 @pytest.mark.model

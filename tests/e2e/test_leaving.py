@@ -152,7 +152,7 @@ def test_when_the_engine_falls_the_chat_stays_and_one_key_loads_the_model_again(
     engine.kill()
     app.wait_for("The engine has stopped")
     app.rest()
-    app.act("l")
+    app.press("alt+l")
     app.wait_for(is_ready, LOAD_S)
     _assert_reply_kept(home)
     [again] = [one for one in app.children() if "process.serving" in " ".join(one.cmdline())]

@@ -39,7 +39,8 @@ def test_after_three_rounds_the_process_is_as_large_as_after_the_first(converted
         [sys.executable, "-c", _ROUNDS, str(converted)], capture_output=True, text=True, check=True
     )
     first, last = map(int, done.stdout.split())
-    assert last <= first * 1.03
+    # A model that stayed would be more than half as much again; what comes and goes between two rounds is less.
+    assert last <= first * 1.06
 
 
 def test_a_model_can_be_kept_beside_another_and_taken_up_again_at_once(engine, tmp_path):

@@ -153,3 +153,28 @@ async def test_the_line_of_keys_says_what_can_be_done_in_the_column(desk: Desk):
         await until(pilot, lambda: chats.highlighted is not None)
         await pilot.press("escape")
         assert screen.focused is screen.composer
+
+
+async def test_the_column_has_a_highlight_wherever_its_keys_act(desk: Desk):
+    app = desk.app(ScriptedEngine(["one"]))
+    async with app.run_test(size=BROAD) as pilot:
+        screen = await ready(pilot)
+        chats, line = screen.query_one(ChatList), screen.query_one(Footer)
+        screen.set_focus(chats)
+        await until(pilot, lambda: line.render().plain.strip().startswith("Esc Write"))
+        await pilot.press("escape")
+        await say(pilot, "first question")
+        await answered(pilot, screen, 2)
+        first = screen.conversation.id
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: listed(screen) == ["first question"])
+        assert chats.highlighted is None
+        screen.set_focus(chats)
+        await until(pilot, lambda: "Enter Open  Del Trash" in line.render().plain)
+        await pilot.press("delete")
+        await until(pilot, lambda: not listed(screen))
+        await until(pilot, lambda: "Open" not in line.render().plain and "F8 Restore" in line.render().plain)  # fmt: skip
+        await pilot.press("f8")
+        await until(pilot, lambda: listed(screen) == ["first question"])
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.conversation.id == first)

@@ -13,7 +13,7 @@ from tui.app import Start
 from tui.conversation import ReplyStats
 from tui.engine.base import Finished, LoadRequest, TextDelta
 from tui.sessions import Loaded
-from tui.settings.history import Draft, read_drafts, read_history, write_drafts
+from tui.settings.history import Attachment, Draft, read_drafts, read_history, write_drafts
 from tui.settings.presets import Preset
 
 
@@ -117,22 +117,85 @@ async def test_a_draft_is_shown_when_its_chat_is_opened_from_one_that_has_not_be
         await until(pilot, lambda: screen.composer.text == "of a new one")
 
 
-async def test_what_is_written_goes_along_to_a_chat_without_a_draft(desk: Desk):
+async def test_what_is_written_in_a_new_chat_stays_there(desk: Desk):
     async with desk.app().run_test(size=ROOMY) as pilot:
         screen = await ready(pilot)
         await say(pilot, "hi")
         await answered(pilot, screen, 2)
         chat = screen.conversation
         screen.do("chat.new")
-        screen.composer.set_text("for the first after all")
+        screen.composer.set_text("delta draft")
+        screen.view.area.set_attachments((Attachment("a.txt", "x"),))
         screen.handlers.chats.open(Loaded(chat))
-        assert screen.composer.text == "for the first after all"
-        screen.do("chat.new")
         assert screen.composer.text == ""
+        assert screen.view.area.attachments == ()
+        screen.view.area.keep_draft()
+        screen.do("chat.new")
+        assert screen.composer.text == "delta draft"
+        assert [one.name for one in screen.view.area.attachments] == ["a.txt"]
+
+
+async def test_the_chat_that_holds_a_draft_is_marked_and_named_by_a_new_chat(desk: Desk):
+    async with desk.app().run_test(size=(180, 40)) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "How is bread baked?")
+        await answered(pilot, screen, 2)
+        screen.composer.set_text("half a thought")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not pilot.app.is_running)
+    desk.apps[-1].close()
+    async with desk.app().run_test(size=(180, 40)) as pilot:
+        screen = await ready(pilot)
+        assert screen.composer.text == ""
+        said = "“How is bread baked?” has a draft. F3 lists the chats."
+        await until(pilot, lambda: said in shown(pilot))
+        await until(pilot, lambda: "✎ How is bread baked?" in shown(pilot))
+        await pilot.press("f3")
+        await until(pilot, lambda: "· draft ·" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.composer.text == "half a thought")
+        # Here it is on the screen.
+        await until(pilot, lambda: "● How is bread baked?" in shown(pilot))
+        screen.composer.begin()
+        screen.view.area.keep_draft()
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: not screen.conversation.turns)
+        await until(pilot, lambda: "✎" not in shown(pilot))
+        assert "has a draft" not in shown(pilot)
+
+
+async def test_the_draft_of_a_temporary_chat_goes_with_it(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        chat = screen.conversation
+        screen.do("chat.new")
+        screen.composer.set_text("for later")
         screen.do("chat.temporary")
+        assert screen.composer.text == ""
+        await say(pilot, "secret")
+        await answered(pilot, screen, 2)
         screen.composer.set_text("unkept")
+        # The copy replaces the original, so it takes over what is being written.
+        screen.do("chat.duplicate")
+        assert screen.composer.text == "unkept"
         screen.handlers.chats.open(Loaded(chat))
-        assert screen.composer.text == "for the first after all\nunkept"
+        assert screen.composer.text == ""
+        screen.do("chat.new")
+        assert screen.composer.text == "for later"
+
+
+async def test_an_example_leaves_the_draft_to_the_next_new_chat(desk: Desk):
+    async with desk.app().run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        screen.composer.set_text("for later")
+        screen.do("chat.example", "socks")
+        await answered(pilot, screen, 2)
+        assert screen.composer.text == ""
+        screen.view.area.keep_draft()
+        screen.do("chat.new")
+        assert screen.composer.text == "for later"
 
 
 async def test_a_draft_joins_what_was_typed_before_it_was_read(desk: Desk):

@@ -8,12 +8,30 @@ import pytest
 
 from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
+from tui.conversation import Conversation
 from tui.engine.base import Progress
 from tui.screens.chat.empty_state import MARK
 from tui.settings.examples import STARTERS
+from tui.settings.history import Draft, write_drafts
 from tui.settings.state import AppState
 
 OLD_HAND = AppState(toured=True)
+
+
+async def test_a_low_screen_has_everything_whatever_is_kept_from_before(desk: Desk):
+    state = AppState(parameters={"temperature": 0.5}, system_prompt="You are a pirate.")
+    chat = Conversation().add_user("Why?")
+    write_drafts(desk.paths.drafts, {chat.id: Draft("half")})
+    store = desk.store
+    store.save(chat)
+    store.close()
+    async with desk.app(state=state).run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "has a draft" in shown(pilot))
+        assert "Remembered from last time" in shown(pilot)
+        await until(pilot, lambda: "Suggest five names" in shown(pilot))
+        assert "edit or regenerate a turn" in shown(pilot)
+        assert "/reset" in shown(pilot)
 
 
 async def test_it_shows_the_mark_the_model_and_suggestions(desk: Desk):

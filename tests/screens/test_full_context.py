@@ -42,6 +42,25 @@ async def fill(pilot, screen, exchanges: int) -> None:
         await answered(pilot, screen, 2 * count + 2)
 
 
+async def test_letters_answer_no_question_that_comes_up_by_itself(desk: Desk):
+    # One at a time, as somebody types who is looking for the keys.
+    async with desk.app(engine()).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await fill(pilot, screen, 2)
+        send(screen, LONG)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        for letter in "sokl":
+            await pilot.press(letter)
+            await pilot.pause()
+        assert isinstance(pilot.app.screen, Ask)
+        assert screen.composer.text == "sokl"
+        assert "(o)" not in shown(pilot)
+        assert "(Alt+O)" in shown(pilot)
+        assert not screen.conversation.unseen
+        await pilot.press("alt+o")
+        await until(pilot, lambda: screen.conversation.unseen)
+
+
 async def test_a_full_context_stops_and_asks(desk: Desk):
     async with desk.app(engine()).run_test(size=ROOMY, notifications=True) as pilot:
         screen = await ready(pilot)

@@ -30,6 +30,20 @@ async def test_the_place_where_one_is_comes_first(desk: Desk):
             await until(pilot, lambda: pilot.app.screen is screen)
 
 
+async def test_it_lists_the_key_of_a_block_only_while_one_is_selected(desk: Desk):
+    async with desk.app(ScriptedEngine(["Hello."])).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        for keys, is_listed in ((["alt+up"], False), (["v"], True)):
+            await pilot.press(*keys, "f1")
+            await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+            await until(pilot, lambda: "On a turn" in screen_text(pilot))
+            assert ("End the selection" in screen_text(pilot)) is is_listed
+            await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is screen)
+
+
 async def test_typing_filters_and_says_more_of_what_is_left():
     app = Host(HelpScreen())
     async with app.run_test(size=(120, 40)) as pilot:

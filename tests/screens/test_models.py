@@ -435,7 +435,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
         engine.load_error = ModelLoadError(
             "own needs code.", "Allow it.", cause=FailureCause.CODE, subject="org/own@4f2a"
         )
-        for answer in (["n"], ["right", "enter"]):
+        for answer in (["enter"], ["right", "enter"]):
             screen.core.loader.load(LoadRequest("org/own"))
             await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
             await until(pilot, lambda: "Run code from org/own@4f2a?" in shown(pilot))
@@ -443,7 +443,7 @@ async def test_code_of_a_model_runs_only_after_a_question_that_names_it(desk: De
             engine.load_error = None if len(answer) > 1 else engine.load_error
             await pilot.press(*answer)
             await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-            if answer == ["n"]:
+            if answer == ["enter"]:
                 await still(pilot, screen)
                 assert len(engine.load_requests) == loads
         await until(pilot, lambda: screen.model.ready and screen.model.model == "org/own")
@@ -514,7 +514,7 @@ async def test_memory_that_runs_out_in_a_load_offers_what_would_fit(desk: Desk, 
         await until(pilot, lambda: "int8 weight-only (CPU): " in shown(pilot))
         assert "of 16.0 GB" in shown(pilot)
         engine.load_error = None
-        await pilot.press("4")
+        await pilot.press("alt+4")
         await until(pilot, lambda: screen.model.ready and screen.model.model == str(model))
         assert engine.load_requests[-1].quantization == "int4"
 
@@ -529,7 +529,7 @@ async def test_memory_that_runs_out_in_a_reply_keeps_its_text_and_can_shorten_th
         await say(pilot, "second")
         await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
         assert screen.conversation.path[-1].text == "half a "
-        await pilot.press("s")
+        await pilot.press("alt+s")
         await until(
             pilot, lambda: screen.conversation.path[-1].text == "whole" and not screen.reply
         )

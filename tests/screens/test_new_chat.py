@@ -30,6 +30,23 @@ async def test_a_new_chat_says_what_it_has_from_before_and_reset_drops_it(desk: 
         assert screen.conversation.system_prompt == ""
 
 
+async def test_what_is_set_in_a_new_chat_is_not_called_a_left_over(desk: Desk):
+    async with desk.app().run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        screen.do("settings.reset")
+        await say(pilot, "/set temperature=0.5")
+        screen.core.settings.set_prompt("You are a pirate.")
+        await until(pilot, lambda: screen.core.settings.parameters == {"temperature": 0.5})
+        await until(pilot, lambda: "Ready" in screen_text(pilot))
+        assert "Remembered" not in screen_text(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.do("chat.new")
+        await until(pilot, lambda: "Remembered from last time" in screen_text(pilot))
+        assert "temperature 0.5" in screen_text(pilot)
+        assert "You are a pirate." in screen_text(pilot)
+
+
 async def test_what_the_configuration_says_is_not_called_a_left_over(desk: Desk):
     said = {"chat.system_prompt": "Be brief.", "generation.top_k": 3}
     async with desk.app(command_line=said).run_test(size=SIZE) as pilot:

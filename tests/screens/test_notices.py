@@ -112,3 +112,15 @@ async def test_no_line_of_a_notification_is_hidden_however_its_words_wrap(desk: 
             text = "x" * (letters - 5) + " end."
             screen.ui.tell(text, title="Title", severity="error")
             await until(pilot, lambda text=text: stands_above(text))
+
+
+async def test_a_message_stays_where_it_is_when_a_dialog_opens(desk: Desk):
+    async with desk.app().run_test(size=WIDE, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.ui.tell("The preset was saved.")
+        await until(pilot, lambda: screen.query(Toast) and screen.query_one(Toast).region.height)
+        before = screen.query_one(Toast).region
+        screen.do("theme.choose")
+        await until(pilot, lambda: pilot.app.screen.query(Toast))
+        assert pilot.app.screen is not screen
+        await until(pilot, lambda: pilot.app.screen.query_one(Toast).region == before)

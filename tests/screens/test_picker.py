@@ -50,6 +50,21 @@ async def test_there_is_no_preview_where_there_is_no_room_or_nothing_to_show():
         assert not app.screen.query_one(PreviewPane).display
 
 
+async def test_an_empty_list_offers_no_key_that_does_nothing():
+    async with Host(Picker("Which?", [], empty="None yet.")).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Esc Close" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "Enter" not in text
+        assert "Move" not in text
+        rows = [line.strip(" │") for line in text.splitlines()]
+        assert rows[rows.index("None yet.") + 1] == ""
+    async with Host(Picker("Which?", ENTRIES)).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Enter Choose" in screen_text(pilot))
+        await type_text(pilot, "zzz")
+        await until(pilot, lambda: "Nothing matches." in screen_text(pilot))
+        await until(pilot, lambda: "Enter Choose" not in screen_text(pilot))
+
+
 async def test_words_are_found_in_what_an_entry_holds():
     app = Host(Picker("Which?", ENTRIES))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -235,7 +235,7 @@ async def test_a_chat_goes_unencrypted_through_the_internet_only_when_asked(desk
         screen.do("model.choose", "http://models.example.com/#m")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await until(pilot, lambda: "Send chats unencrypted?" in screen_text(pilot))
-        await pilot.press("n")
+        await pilot.press("enter")
         await until(pilot, lambda: app.screen is screen)
         assert screen.model.info.model == "scripted"
         assert desk.states == [] or desk.states[-1].trusted == ()

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from tests.screens.conftest import ROOMY, WIDE, Desk, ready, shown, until
+from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, until
 from tui.app import ChatApp
 from tui.screens.ask import AskText
 from tui.screens.chat import ChatScreen
@@ -71,11 +71,37 @@ async def test_a_change_of_a_parameter_holds_in_the_chat_at_once(desk: Desk):
         await until(pilot, lambda: line(pilot, "Top-k", "12", "this chat"))
         assert screen.core.settings.parameters == {"top_k": 12}
         assert screen.query_one("#parameter-top_k Input", Input).value == "12"
-        assert line(pilot, "Applies to this chat, from the next reply.")
+        assert line(pilot, "Applies to this chat and to new ones, from the next reply.")
         await pilot.press("ctrl+r")
         await until(pilot, lambda: not screen.core.settings.parameters)
         await until(pilot, lambda: line(pilot, "Top-k", "50", "default"))
     assert not desk.paths.config_file.exists()
+
+
+async def test_undo_takes_back_a_setting_and_nothing_of_the_chat(desk: Desk):
+    async with desk.app().run_test(size=WIDE) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "hi")
+        await answered(pilot, screen, 2)
+        screen.core.settings.set({"temperature": 0.5})
+        screen.do("settings.open")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SettingsScreen))
+        dialog = pilot.app.screen
+        await find(pilot, dialog, "temperature")
+        for key in ("f8", "ctrl+z"):
+            await pilot.press("ctrl+r")
+            await until(pilot, lambda: "temperature" not in screen.core.settings.parameters)
+            await until(pilot, lambda: "F8 Undo" in shown(pilot))
+            await pilot.press(key)
+            await until(pilot, lambda: "Undone: Temperature" in shown(pilot))
+            assert screen.core.settings.parameters == {"temperature": 0.5}
+        await pilot.press("f9")
+        await until(pilot, lambda: "Redone: Temperature" in shown(pilot))
+        assert "temperature" not in screen.core.settings.parameters
+        await pilot.press("f8", "f8")
+        await until(pilot, lambda: "There is no change to a setting to undo." in shown(pilot))
+        assert "F8 Undo" not in shown(pilot)
+        assert len(screen.conversation.path) == 2
 
 
 async def test_a_parameter_is_saved_as_a_default(desk: Desk):
@@ -87,7 +113,7 @@ async def test_a_parameter_is_saved_as_a_default(desk: Desk):
         await until(pilot, lambda: line(pilot, "Top-k", "12", "configuration file"))
         assert read_config(desk.paths.config_file).values == {"generation.top_k": 12}
         screen.core.settings.set({"top_k": 5})
-        await until(pilot, lambda: "Resetting restores 12 (configuration file)." in shown(pilot))
+        await until(pilot, lambda: "Resetting restores 12" in shown(pilot))
         await pilot.press("ctrl+r")
         await until(pilot, lambda: line(pilot, "Top-k", "12", "configuration file"))
         await pilot.press("ctrl+r")
@@ -280,3 +306,8 @@ async def test_a_property_of_the_model_has_the_room_of_its_missing_source(desk: 
         await ready(pilot)
         await pilot.press("f10")
         await until(pilot, lambda: "bfloat16 on cpu, quantization none" in shown(pilot))
+        facts = [
+            one for one in shown(pilot).splitlines() if "Loaded as" in one or "Context  " in one
+        ]
+        assert len(facts) == 2
+        assert "…" not in "".join(facts)

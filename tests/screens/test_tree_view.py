@@ -371,3 +371,11 @@ async def test_the_dialog_is_as_tall_as_the_map_needs_and_the_screen_allows(chat
             height = frame.region.height
             assert height <= size[1]
             assert height > 0.8 * size[1] if long else height < max(0.7 * size[1], 14)
+
+
+async def test_the_title_tells_all_turns_from_those_of_the_current_branch(chat):
+    app = Host(TreeView(chat))
+    async with app.run_test(size=(120, 40)) as pilot:
+        here = len(chat.path)
+        await until(pilot, lambda: f"{len(chat.turns)} turns in " in shown(pilot))
+        assert f"branches, {here} in the current one" in shown(pilot)

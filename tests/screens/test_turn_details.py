@@ -159,3 +159,11 @@ def test_the_words_that_a_reply_was_given_to_begin_with_are_told(chat):
     made = replace(chat.path[1].generation, start_text="Well,")
     told = facts(replace(chat.path[1], generation=made), chat)
     assert "Well," in {fact.value for fact in told}
+
+
+def test_a_reason_is_no_sentence_in_the_table():
+    chat = Conversation().add_user("hi")
+    chat = chat.begin_reply(chat.path[-1].id, Generation(model="m"))
+    chat = chat.finish(chat.path[-1].id, Status.STOPPED, text="", error="you quit.")
+    known = {fact.name: fact.value for fact in facts(chat.path[1], chat)}
+    assert known["stopped because"] == "you quit"

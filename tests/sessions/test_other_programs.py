@@ -134,7 +134,7 @@ def test_turns_that_were_taken_out_are_kept(store, chat) -> None:
     loaded = edited(store, chat, lambda d: d["chat_history"].pop())
     assert loaded.conversation.turns == chat.turns
     assert loaded.problems == (
-        "Another program changed chat_history in this chat's file: 1 turn was removed (the chat keeps them).",
+        "Another program changed chat_history in this chat's file: 1 turn was removed from it (still kept in the chat).",
     )
 
 

@@ -95,6 +95,17 @@ async def test_a_reply_that_ended_inside_its_reasoning_shows_it() -> None:
     assert rows[1:3] == ["   ▾ Thought", "   ┊ Hmm"]
 
 
+@pytest.mark.parametrize(("text", "is_kept"), [("", False), ("Hi", True)])
+async def test_a_reply_that_was_stopped_says_what_is_kept_only_where_something_is(
+    text: str, is_kept: bool
+) -> None:
+    for error in ("", "you quit."):
+        turn = ShownTurn("a", "assistant", text, status=Status.STOPPED, error=error)
+        rows = [row.strip() for row in await rows_of(turn)]
+        said = f"■ Stopped: {error}" if error else "■ Stopped by you."
+        assert said + " What was written is kept." * is_kept in rows
+
+
 async def test_text_is_never_wider_than_one_can_read() -> None:
     rows = await rows_of(ShownTurn("a", "assistant", "word " * 200), width=200)
     assert max(len(row.strip()) for row in rows[1:]) <= MEASURE

@@ -77,9 +77,11 @@ class Notes:
         """Write why there is no reply, or not all of one."""
         self.tell(text, severity="error")
 
-    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
+    async def ask(
+        self, title: str, text: str, answers: Sequence[Answer], *, interrupts: bool = False
+    ) -> str | None:
         """Leave a question without an answer: what is asked for is not done."""
-        del title, text, answers
+        del title, text, answers, interrupts
         return None
 
     def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:

@@ -94,7 +94,7 @@ class ContextRoom:
             "including the reply. Turns that are left out stay in the chat, dimmed. Undo brings them back."
         )
         offered = [answer for answer in _ANSWERS if OverflowPolicy(answer.id) in ways]
-        answer = await self._ui.ask(_TITLE, text, [_CANCEL_ANSWER, *offered])
+        answer = await self._ui.ask(_TITLE, text, [_CANCEL_ANSWER, *offered], interrupts=True)
         if answer in (None, _CANCEL):
             self._ui.tell(
                 "Nothing was left out. Delete turns, or load a model with a longer context."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tui.chat.outbox import Outgoing
+from tui.chat.signal import Signal
 from tui.commands import typed_text
 from tui.conversation import USER, Conversation
 from tui.settings.history import (
@@ -48,6 +49,18 @@ class Drafts:
         self._file = DraftFile(path) if path is not None else None
         self._run = run
         self._drafts: dict[str, Draft] = {}
+        self.changed: Signal[None] = Signal()
+        """Other chats hold drafts than before."""
+
+    @property
+    def chats(self) -> frozenset[str]:
+        """The IDs of the chats in which something is written but not sent."""
+        return frozenset(
+            name
+            for key, draft in self._drafts.items()
+            if (name := key.partition(APART)[0])
+            and (draft.text.strip() or draft.attachments or draft.edits)
+        )
 
     def read(self) -> tuple[dict[str, Draft], str]:
         """Return what is on the disk, and a sentence about what is wrong with it; on a thread that may wait."""
@@ -56,6 +69,7 @@ class Drafts:
     def add_read(self, drafts: Mapping[str, Draft]) -> None:
         """Take over what was read; what was written since goes before it."""
         self._drafts = {**drafts, **self._drafts}
+        self.changed.emit(None)
 
     def of(self, key: str) -> Draft | None:
         """Return the draft that is kept under a key, else one that another window left beside it; None without one."""
@@ -74,10 +88,13 @@ class Drafts:
         """Keep a draft in place of the one before; an empty one takes that away."""
         if draft == self._drafts.get(key, Draft()):
             return
+        before = self.chats
         self._drafts.pop(key, None)
         if not draft.is_empty:
             self._drafts[key] = draft
         self._write(key)
+        if self.chats != before:
+            self.changed.emit(None)
 
     def put_in_front(self, key: str, outgoing: Outgoing) -> None:
         """Keep a message that could not be sent, in front of what is written in its chat since."""

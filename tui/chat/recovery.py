@@ -41,6 +41,8 @@ class Recovery:
             self._ui.start(self._ask(request, failed))
 
     async def _ask(self, request: LoadRequest, failed: Failed) -> None:
-        answer = await self._ui.ask("The engine has stopped", failed.message, _ANSWERS)
+        answer = await self._ui.ask(
+            "The engine has stopped", failed.message, _ANSWERS, interrupts=True
+        )
         if answer == _LOAD and not self._loader.loading:
             self._loader.load(request)

@@ -90,9 +90,12 @@ class Sender:
 
     def _note_sent(self, outgoing: Outgoing) -> None:
         """Keep what is sent for the Up key and the search."""
+        if self._session.temporary:
+            # The draft of chats that have not begun is not this chat's.
+            return
         # Before the chat may go on as a copy, under another id.
         self._drafts.drop(draft_key(self._session.conversation))
-        if outgoing.typed.strip() and not self._session.temporary:
+        if outgoing.typed.strip():
             self._sent.add(Sent(outgoing.typed, outgoing.chat_id))
 
     def give_back(self, outgoing: Outgoing) -> None:

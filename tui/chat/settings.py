@@ -119,6 +119,7 @@ class ChatSettings:
             (one for one in Speculation if one.value == in_force.speculation), Speculation.AUTO
         )
         self._take_stored(stored, is_start=True)
+        self._note_inherited()
 
     # -- what is in force
 
@@ -139,6 +140,17 @@ class ChatSettings:
     def is_said(self, key: str) -> bool:
         """Return whether the file, the environment or the command line sets something, by its key as in the file."""
         return self.preferences.origin(key) in _SAID
+
+    def is_inherited(self, key: str) -> bool:
+        """Return whether a parameter or the system prompt, by its key as in the file, is still as it was when the chat was opened."""
+        return key in self._inherited and self._inherited[key] == self._own_values().get(key)
+
+    def _own_values(self) -> dict[str, Any]:
+        parameters = {f"{GENERATION}{name}": value for name, value in self._parameters.items()}
+        return {**parameters, "chat.system_prompt": self.system_prompt}
+
+    def _note_inherited(self) -> None:
+        self._inherited: Mapping[str, Any] = self._own_values()
 
     def snapshot(self, parameters: Mapping[str, Value] | None = None) -> ReplySettings:
         """Return what replies are made with now, or with other parameters, as copies."""
@@ -313,6 +325,7 @@ class ChatSettings:
         self.is_touched = False
         self.system_prompt = chat.system_prompt
         self._take_stored(chat.settings)
+        self._note_inherited()
         self.changed.emit(Area.ALL)
 
     def _take_stored(self, stored: Mapping[str, Any], *, is_start: bool = False) -> None:

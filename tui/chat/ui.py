@@ -55,8 +55,18 @@ class Ui(Protocol):
             is_shown: whether the screen says the same in another place, so that it may pass sooner.
         """
 
-    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
-        """Return the id of the answer to a question; None where it was left without one."""
+    async def ask(
+        self, title: str, text: str, answers: Sequence[Answer], *, interrupts: bool = False
+    ) -> str | None:
+        """Return the id of the answer to a question; None where it was left without one.
+
+        Args:
+            title: the question in a few words.
+            text: the consequences; may be empty.
+            answers: two to four; the safest first.
+            interrupts: whether it comes up by itself rather than after a key that asks for it. The user may be typing then, so
+                letters go on to the message, and answer only with Alt.
+        """
 
     def way(self, action_id: str) -> str:
         """Return how an action is done, to begin a sentence with: `Press F8`, with the key in force, else `Type /undo`."""

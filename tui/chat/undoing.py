@@ -116,9 +116,18 @@ class Undoing:
         """Whether there is anything to redo."""
         return self._redo_is_next or self._session.conversation.can_redo
 
+    @property
+    def can_undo_setting(self) -> bool:
+        """Whether the last change was one of settings, and can be undone."""
+        return bool(self._undo) and self._depth <= self._undo[-1].depth
+
     def undo(self) -> str:
         """Undo the last change; return what it was, empty where there is none."""
-        while self._undo and self._depth <= self._undo[-1].depth:
+        return self.undo_setting() or self._stepped(self._session.undo)
+
+    def undo_setting(self) -> str:
+        """Undo the last change if it was one of settings, but nothing in the chat; return what it was, empty where there is none."""
+        while self.can_undo_setting:
             step = self._undo.pop()
             before = self._settings.held()
             self._go_back(step.after, step.before)
@@ -127,16 +136,20 @@ class Undoing:
                 self._redo.append(replace(step, depth=self._depth, setting=""))
                 return step.label
             # Nothing was left of it, for example because the chat's own history holds the system prompt that was sent.
-        return self._stepped(self._session.undo)
+        return ""
 
     def redo(self) -> str:
         """Redo what was undone last; return what it is, empty where there is nothing."""
-        if self._redo_is_next:
-            step = self._redo.pop()
-            self._go_back(step.before, step.after)
-            self._undo.append(step)
-            return step.label
-        return self._stepped(self._session.redo)
+        return self.redo_setting() or self._stepped(self._session.redo)
+
+    def redo_setting(self) -> str:
+        """Redo what was undone last if it was a change of settings; return what it is, empty where there is nothing."""
+        if not self._redo_is_next:
+            return ""
+        step = self._redo.pop()
+        self._go_back(step.before, step.after)
+        self._undo.append(step)
+        return step.label
 
     def _go_back(self, now: Held, before: Held) -> None:
         self._settings.go_back(now, before)

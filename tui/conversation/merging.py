@@ -307,7 +307,7 @@ class _Walk:
         if self._prompt is not None:
             parts.append("the system prompt was changed")
         if self._left:
-            parts.append(f"{_turns(len(self._left))} removed (the chat keeps them)")
+            parts.append(f"{_turns(len(self._left))} removed from it (still kept in the chat)")
         if not parts and not patch.turns and not patch.selected:
             return ""
         what = ", ".join(parts) or "turns were moved"

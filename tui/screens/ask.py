@@ -56,6 +56,7 @@ class Ask(Dialog[str]):
         answers: Sequence[Answer],
         *,
         type_on: Callable[[str], object] | None = None,
+        interrupts: bool = False,
     ) -> None:
         """Create the dialog.
 
@@ -64,6 +65,8 @@ class Ask(Dialog[str]):
             text: the consequences; may be empty.
             answers: two to four; the safest first.
             type_on: receives letters typed by a user who has not noticed the question; None to drop them.
+            interrupts: whether the question comes up by itself, when the user may be typing. Then a letter is an answer
+                only together with Alt.
         """
         super().__init__()
         self._type_on = type_on
@@ -72,8 +75,9 @@ class Ask(Dialog[str]):
         self._typed_at = float("-inf")
         self._title_text = title
         self._text = text
+        self._interrupts = interrupts
         self._answers = {answer.id: answer for answer in answers}
-        self._keys = {answer.letter: answer.id for answer in answers if answer.letter}
+        self._keys = {self._key(one): one.id for one in answers if one.letter}
 
     def compose(self) -> ComposeResult:
         """Lay out the question and the answers."""
@@ -91,8 +95,10 @@ class Ask(Dialog[str]):
                         id=f"answer-{answer.id}",
                     )
             if self._answers:
-                # An answer that destroys something has no letter, so say how to reach it.
-                is_reached = any(one.style == "error" for one in self._answers.values())
+                # An answer that destroys something has no letter, and not every terminal has Alt, so say how to reach it.
+                is_reached = self._interrupts or any(
+                    one.style == "error" for one in self._answers.values()
+                )
                 way = Hint("question.previous/question.next", "choose", "app.focus_next")
                 leave = Hint("Esc", sanitize_line(self._left_with), "close")
                 yield KeyHints([way, leave] if is_reached else [leave])
@@ -103,9 +109,13 @@ class Ask(Dialog[str]):
         answers = list(self._answers.values())
         return next((one for one in answers if one.is_escape), answers[0]).label
 
-    @staticmethod
-    def _button_label(answer: Answer) -> Content:
-        key = f" ({answer.letter})" if answer.letter else ""
+    def _key(self, answer: Answer) -> str:
+        """Return the key that gives an answer that has a letter."""
+        return f"alt+{answer.letter}" if self._interrupts else answer.letter
+
+    def _button_label(self, answer: Answer) -> Content:
+        letter = f"Alt+{answer.letter.upper()}" if self._interrupts else answer.letter
+        key = f" ({letter})" if answer.letter else ""
         return Content(f"{sanitize_line(answer.label)}{key}")
 
     def on_resize(self, _event: events.Resize) -> None:
@@ -138,8 +148,8 @@ class Ask(Dialog[str]):
 
     def on_key(self, event: events.Key) -> None:
         """Give the answer that a key stands for. Letters in quick succession are prose, not an answer."""
-        given = self._keys.get(event.character or "") or self._keys.get(event.key)
-        letter = event.character if event.is_printable else None
+        given = self._keys.get(event.key) or self._keys.get(event.character or "")
+        letter = event.character if event.is_printable and "alt+" not in event.key else None
         if given is not None and (letter is None or self.burst_s <= 0):
             event.stop()
             self.dismiss(given)

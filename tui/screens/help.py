@@ -4,7 +4,7 @@ filters the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import ClassVar, Final
 
@@ -110,16 +110,19 @@ class HelpScreen(ClosedOnce[None]):
         keys: Mapping[str, tuple[str, ...]] | None = None,
         *,
         place: Scope | None = None,
+        left_out: Container[str] = (),
     ) -> None:
         """Create the screen.
 
         Args:
             keys: keys by action ID; None for those in force.
             place: the scope whose keys come first; None for the chat.
+            left_out: the IDs of actions of that place that are not possible now, so that their keys do something else.
         """
         super().__init__()
         self._keys = keys
         self._place = place
+        self._left_out = left_out
         self._groups: tuple[_Group, ...] = ()
         self._needed = 0
         """The width of a column in cells."""
@@ -167,7 +170,8 @@ class HelpScreen(ClosedOnce[None]):
         if self._place is Scope.TURNS:
             areas = {"Turns": None, **areas}
         for place in here:
-            yield PLACES[place], list(self._rows(actions(place)))
+            possible = (one for one in actions(place) if one.id not in self._left_out)
+            yield PLACES[place], list(self._rows(possible))
         for area in areas:
             yield area, list(self._rows(one for one in main if one.area == area))
         for place, name in PLACES.items():

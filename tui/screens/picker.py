@@ -113,6 +113,7 @@ class Picker(ListDialog[str]):
     Picker {
         & > #dialog { width: 76; height: auto; }
         & #body { height: auto; margin: 1 0; }
+        & #none { margin: 1 0; }
         & OptionList { width: 1fr; height: auto; max-height: 16; }
         & PreviewPane { display: none; }
         &.-tall Input { margin-top: 1; }
@@ -165,13 +166,7 @@ class Picker(ListDialog[str]):
                 yield OptionList(id="entries")
                 yield PreviewPane(id="preview")
             yield Label("", id="none", classes="note", markup=False)
-            yield KeyHints(
-                [
-                    Hint("Enter", "choose", "choose"),
-                    Hint("list.up/list.down", "move", "move(1)"),
-                    Hint("Esc", "close", "close"),
-                ]
-            )
+            yield KeyHints()
 
     def narrow(self, typed: str) -> None:
         """List the entries that contain the typed words."""
@@ -194,6 +189,9 @@ class Picker(ListDialog[str]):
         none = self.query_one("#none", Label)
         none.update(note)
         none.display = bool(note)
+        choose = [Hint("Enter", "choose", "choose"), Hint("list.up/list.down", "move", "move(1)")]
+        close = Hint("Esc", "close", "close")
+        self.query_one(KeyHints).show([*choose, close] if self._shown else [close])
         current = next((at for at, one in enumerate(self._shown) if one.is_current), 0)
         if self._shown:
             options.highlighted = 0 if typed else current

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import ClassVar, Final
 
 from textual import events, on, work
@@ -84,6 +84,7 @@ class SessionList(Finder[OpenChat]):
         current: str = "",
         on_current_changed: Callable[[Conversation], None] | None = None,
         leave_current: Callable[[], object] | None = None,
+        drafts: Container[str] = (),
     ) -> None:
         """Create the dialog.
 
@@ -93,6 +94,7 @@ class SessionList(Finder[OpenChat]):
             on_current_changed: called with that chat when its title, pin or tags were changed here, also if that happens
                 after the dialog was closed.
             leave_current: opens another chat, so that the open one can be moved to the trash.
+            drafts: the IDs of the chats that hold a draft.
         """
         super().__init__()
         self._sessions = sessions
@@ -101,7 +103,7 @@ class SessionList(Finder[OpenChat]):
         self._leave_current = leave_current
         self._chats: dict[str, SessionSummary] = {}
         self._trashed: dict[str, SessionSummary] = {}
-        self._options = SessionOptions(current)
+        self._options = SessionOptions(current, drafts)
         self._hits: Sequence[SearchHit] = ()
         self._hits_for = ""
         self._in_trash = False

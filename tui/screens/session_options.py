@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import Final
 
 from textual.content import Content
@@ -18,13 +18,15 @@ _HIT: Final = "hit-"
 class SessionOptions:
     """Creates options, and reuses each until its chat changes."""
 
-    def __init__(self, current: str) -> None:
+    def __init__(self, current: str, drafts: Container[str] = ()) -> None:
         """Create it.
 
         Args:
             current: the ID of the open chat.
+            drafts: the IDs of the chats that hold a draft. The draft of the open chat is on the screen, and not marked.
         """
         self._current = current
+        self._drafts = drafts
         self._width = 0
         self._rows: dict[SessionSummary, Option] = {}
 
@@ -49,7 +51,8 @@ class SessionOptions:
         row = self._rows.get(summary)
         if row is None:
             is_current = summary.id == self._current
-            prompt = chat_row(summary, self._width, is_current=is_current)
+            has_draft = not is_current and summary.id in self._drafts
+            prompt = chat_row(summary, self._width, is_current=is_current, has_draft=has_draft)
             row = self._rows[summary] = Option(prompt, id=summary.id)
         return row
 

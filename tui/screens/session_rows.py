@@ -21,8 +21,10 @@ _BEFORE_HIT: Final = 24
 """Characters of a snippet kept before its first match, so that the match is visible on a narrow screen."""
 
 
-def chat_row(summary: SessionSummary, width: int, *, is_current: bool) -> Content:
-    """Return two lines: the title; and date, tags, size, model and first words, or what is wrong with the file. Facts that don't
+def chat_row(
+    summary: SessionSummary, width: int, *, is_current: bool, has_draft: bool = False
+) -> Content:
+    """Return two lines: the title; and date, draft, tags, size, model and first words, or what is wrong with the file. Facts that don't
     fit `width` cells are left out whole, except for the first words, which may be cut.
     """
     title = sanitize_line(summary.title, _TITLE_LIMIT) or "(untitled)"
@@ -39,7 +41,8 @@ def chat_row(summary: SessionSummary, width: int, *, is_current: bool) -> Conten
     turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
     tags = " ".join(f"#{sanitize_line(tag)}" for tag in summary.tags)
     when = date_text(summary.updated_at)
-    room = width - 3 - sum(cell_len(one) + len(_BETWEEN) for one in (when, tags) if one)
+    draft = "draft" if has_draft else ""
+    room = width - 3 - sum(cell_len(one) + len(_BETWEEN) for one in (when, draft, tags) if one)
     kept: list[str] = []
     for part in filter(None, (turns, short_name(sanitize_line(summary.model)))):
         room -= cell_len(part) + len(_BETWEEN)
@@ -52,6 +55,8 @@ def chat_row(summary: SessionSummary, width: int, *, is_current: bool) -> Conten
     return Content.assemble(
         first,
         ("\n   " + (f"{when} · " if when else ""), "$text-muted"),
+        (draft, "$text-warning"),
+        (_BETWEEN if draft and (tags or facts) else "", "$text-muted"),
         (tags, "$text-accent"),
         (f" · {facts}" if tags and facts else facts, "$text-muted"),
     )

@@ -130,6 +130,21 @@ class SettingsEditor:
         now = self.rows.row(SETTINGS[key])
         return f"Now {now.value} ({now.source})." if now.is_set else ""
 
+    @property
+    def can_undo(self) -> bool:
+        """Whether the last change was one of the chat's settings."""
+        return self._core.undoing.can_undo_setting
+
+    def undo(self) -> str:
+        """Undo the last change to the chat's settings, and return a note for the user."""
+        undone = self._core.undoing.undo_setting()
+        return f"Undone: {undone}" if undone else "There is no change to a setting to undo."
+
+    def redo(self) -> str:
+        """Redo the change to the chat's settings that was undone last, and return a note for the user."""
+        done = self._core.undoing.redo_setting()
+        return f"Redone: {done}" if done else "There is no change to a setting to redo."
+
     async def save(self, row: Row) -> str:
         """Write the value in force to the configuration file, and return a note for the user.
 

@@ -178,8 +178,7 @@ class SettingsScreen(ListDialog[None]):
             fitted(row.title, title),
             " ",
             (fitted(row.value, value), style),
-            " ",
-            (cut(row.source, source), "$text-muted"),
+            (f" {cut(row.source, source)}" if row.source else "", "$text-muted"),
         )
 
     @property
@@ -232,16 +231,18 @@ class SettingsScreen(ListDialog[None]):
         file = self._editor.file or "the configuration file"
         match row.keeper:
             case Keeper.CHAT:
-                return "Applies to this chat, from the next reply."
+                return "Applies to this chat and to new ones, from the next reply."
             case Keeper.APP:
                 return "Applies at once and is remembered."
         return f"Saved in {file}."
 
     def _hints(self, row: Row | None) -> list[Hint]:
-        can_save = row is not None and row.setting is not None and row.keeper is not Keeper.FILE
+        can_change = row is not None and row.setting is not None
+        can_save = can_change and row is not None and row.keeper is not Keeper.FILE
+        change = [Hint("Enter", "change", "choose"), Hint("setting.unset", "reset", "reset")]
         return [
-            Hint("Enter", "change", "choose"),
-            Hint("setting.unset", "reset", "reset"),
+            *(change if can_change else []),
+            *([Hint("setting.undo", "undo", "undo")] if self._editor.can_undo else []),
             *([Hint("setting.save", "save as default", "save")] if can_save else []),
             Hint(
                 "setting.only_set", "all settings" if self._only_set else "changed only", "only_set"
@@ -310,6 +311,18 @@ class SettingsScreen(ListDialog[None]):
     async def action_reset(self) -> None:
         """Remove the topmost value of the setting."""
         await self._do(self._current, self._editor.reset)
+
+    def action_undo(self) -> None:
+        """Undo the last change to the chat's settings. What happened in the chat below stays."""
+        self._stepped(self._editor.undo())
+
+    def action_redo(self) -> None:
+        """Redo the change to the chat's settings that was undone last."""
+        self._stepped(self._editor.redo())
+
+    def _stepped(self, said: str) -> None:
+        show_problem(self, said)
+        self._refresh()
 
     @work(group="write")
     async def action_save(self) -> None:

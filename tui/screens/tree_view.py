@@ -69,7 +69,8 @@ class TreeView(ReadingDialog[str]):
         )
         facts = f"  {count:,} turn{'' if count == 1 else 's'}"
         if leaves > 1:
-            facts += f", {leaves:,} branches"
+            # Other places say how many turns the open branch has.
+            facts += f" in {leaves:,} branches, {len(self._conversation.path):,} in the current one"
         title = sanitize_line(self._conversation.title, 60) or "Branches"
         with Vertical(id="dialog"):
             yield Label(

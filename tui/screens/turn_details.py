@@ -75,7 +75,8 @@ def _turn_facts(turn: Turn, conversation: Conversation) -> Iterator[Fact]:
     yield Fact("role", _ROLES.get(turn.role, sanitize_line(turn.role)))
     yield Fact("status", _STATUSES[turn.status])
     if turn.error:
-        yield Fact(_REASONS.get(turn.status, "error"), turn.error)
+        because = _REASONS.get(turn.status)
+        yield Fact(because or "error", turn.error.removesuffix(".") if because else turn.error)
     yield Fact("written", _time_text(turn.created_at) or "unknown")
     place = len(conversation.ancestors(turn.id)) if turn.id in conversation.turns else 0
     if place:

@@ -32,12 +32,14 @@ class ChatRow:
         title: the title, untrusted.
         at: the Unix time of its last change, in seconds; 0 if unknown.
         is_pinned: whether it stays at the top.
+        has_draft: whether something is written in it that was not sent.
     """
 
     id: str
     title: str
     at: float = 0.0
     is_pinned: bool = False
+    has_draft: bool = False
 
 
 class ChatList(OptionList):
@@ -78,6 +80,9 @@ class ChatList(OptionList):
     can_restore: var[bool] = var(False, bindings=True)
     """Whether there is a chat to restore, which the line of keys says."""
 
+    has_highlight: var[bool] = var(False, bindings=True)
+    """Whether there is a chat for the keys to act on, which the line of keys says."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, markup=False)
         self._titles: dict[str, str] = {}
@@ -96,11 +101,21 @@ class ChatList(OptionList):
         self.set_options(_options(rows, current))
         if wanted and any(row.id == wanted for row in rows):
             self.highlighted = self.get_option_index(wanted)
-        elif self.has_focus and before is not None:
-            # The chat is gone. Highlight its neighbor.
+        elif self.has_focus:
+            # The chat is gone, or the list was empty. Highlight the neighbor, or else the first chat.
             places = [at for at, one in enumerate(self.options) if not one.disabled]
-            below = [at for at in places if at >= before]
+            below = [at for at in places if at >= (before or 0)]
             self.highlighted = next(iter([*below, *reversed(places)]), None)
+
+    def on_focus(self) -> None:
+        """Highlight the first chat if none is highlighted, so that the keys act on one."""
+        if self.highlighted is None:
+            self.action_first()
+
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        """Tell whether the keys act on a chat."""
+        super().watch_highlighted(highlighted)
+        self.has_highlight = highlighted is not None
 
     def action_trash(self) -> None:
         """Post `Unwanted` for the highlighted chat."""
@@ -130,7 +145,14 @@ def _options(rows: Iterable[ChatRow], current: str) -> Iterator[Option]:
             heading = named
         title = _title(row)
         is_open = row.id == current
-        mark = ("● ", "$text-success") if is_open else ("  ", "")
+        # The draft of the open chat is on the screen.
+        mark = (
+            ("● ", "$text-success")
+            if is_open
+            else ("✎ ", "$text-warning")
+            if row.has_draft
+            else ("  ", "")
+        )
         yield Option(Content.assemble(mark, (title, "bold" if is_open else "")), id=row.id)
 
 

@@ -17,8 +17,9 @@ from tui.widgets.shown_turn import ShownTurn
 
 _LABELS: Final = {USER: "You", ASSISTANT: "Assistant", SYSTEM: "System", "tool": "Tool"}
 _SILENT: Final = "The model returned an empty reply."
+_KEPT: Final = " What was written is kept."
 _ENDINGS: Final = {
-    Status.STOPPED: ("status-quiet", "■ Stopped by you. What was written is kept."),
+    Status.STOPPED: ("status-quiet", "■ Stopped by you."),
     Status.TRUNCATED: (
         "status-warning",
         "… Cut off: the limit of new tokens or the end of the context was reached.",
@@ -93,13 +94,14 @@ def ending_lines(turn: ShownTurn, width: int) -> Sequence[Line]:
         return wrap([Span(text, "status-error")], width)
     if turn.status in _ENDINGS:
         style, text = _ENDINGS[turn.status]
+        kept = _KEPT if turn.text or turn.reasoning else ""
         reason = sanitize_line(turn.error)
         if turn.status is Status.TRUNCATED and reason:
             text = f"… Cut off: {reason}"
         elif turn.status is Status.INTERRUPTED and reason:
-            text = f"⚠ Interrupted: {reason} What was written is kept."
-        elif turn.status is Status.STOPPED and reason:
-            text = f"■ Stopped: {reason} What was written is kept."
+            text = f"⚠ Interrupted: {reason}{kept}"
+        elif turn.status is Status.STOPPED:
+            text = f"■ Stopped: {reason}{kept}" if reason else f"{text}{kept}"
         return wrap([Span(text, style)], width)
     return []
 

@@ -312,8 +312,8 @@ def test_a_role_that_is_not_known_is_kept_and_said_and_a_missing_one_too():
     imported = read({"messages": messages})
     assert [turn.role for turn in imported.conversations[0].path] == ["user", "critic", "user"]
     assert set(imported.problems) == {
-        "Imported with the unknown role 'critic': messages (1)",
-        "Imported as yours because they have no role: messages (1)",
+        "Messages with the unknown role 'critic' (1)",
+        "Messages without a role, imported as yours (1)",
     }
 
 
@@ -337,9 +337,7 @@ def test_ids_that_are_there_twice_lose_nothing():
     imported = read({"messages": nodes})
     texts = sorted(turn.text for turn in imported.conversations[0].turns.values())
     assert texts == ["one", "three", "two"] or texts == ["one", "three", "two", "two"]
-    assert "Imported with a new ID because theirs was taken: messages (1)" in " ".join(
-        imported.problems
-    )
+    assert "Messages given a new ID because theirs was taken (1)" in " ".join(imported.problems)
 
 
 def test_a_second_wording_of_a_reply_is_counted():

@@ -138,7 +138,7 @@ def test_what_a_template_rejects_is_told_in_a_sentence(tiny, tmp_path):
 def test_the_context_that_is_asked_for(tiny, model):
     load(tiny, str(model), context=256)
     assert tiny.loaded.context_tokens == 256
-    assert "256 of 512" in tiny.loaded.notes[0]
+    assert "limited to 256 of the model's 512 tokens" in tiny.loaded.notes[0]
 
 
 @pytest.mark.parametrize(

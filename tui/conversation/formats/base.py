@@ -125,7 +125,7 @@ def grow(
         above = _shown_above(known)
     for role, count in Counter(node.role for node in known.values() if not node.hidden).items():
         if role not in KNOWN_ROLES:
-            problems.tell(f"Imported with the unknown role {role[:40]!r}: messages", count)
+            problems.tell(f"Messages with the unknown role {role[:40]!r}", count)
     turns = _turns(known, above)
     selected: dict[str, str] = {}
     at = current if current in known else None
@@ -166,7 +166,7 @@ def _by_id(nodes: Iterable[Node], problems: Problems) -> dict[str, Node]:
             problems.note("duplicate messages")
             continue
         if key in known:
-            problems.tell("Imported with a new ID because theirs was taken: messages")
+            problems.tell("Messages given a new ID because theirs was taken")
         while not key or key in known:
             key = new_id()
         known[key] = replace(node, id=key)

@@ -220,7 +220,7 @@ def node_of(message: Mapping[str, Any], problems: Problems) -> Node:
         problems.note("items that aren't messages")
         return node
     if role is None:
-        problems.tell("Imported as yours because they have no role: messages")
+        problems.tell("Messages without a role, imported as yours")
     if not result.text.strip():
         result.pieces += filter(None, [text_of(mapping_of(message.get("audio")).get("transcript"))])
     result.pieces += without_repeats(result.pieces, beside)
@@ -280,7 +280,7 @@ def nodes_of(messages: Any, problems: Problems, read: MessageReader | None = Non
     for place, message in enumerate(listed):
         before = nodes[-1].id if nodes else None
         if isinstance(message, str) and message.strip():
-            problems.tell("Imported as yours because they have no role: messages")
+            problems.tell("Messages without a role, imported as yours")
             nodes.append(Node(f"#{place}", before, USER, message))
         elif isinstance(message, Mapping):
             node = (read or node_of)(message, problems)

@@ -35,6 +35,7 @@ from tui.engine.remote import overflow
 from tui.engine.remote.problems import ServerError
 from tui.engine.remote.telling import Telling
 from tui.engine.remote.values import table, tables, text
+from tui.errors import listed
 from tui.json_types import Json
 from tui.parameters import whole
 from tui.sanitize import sanitize_line
@@ -218,5 +219,5 @@ def _failed(error: Exception, telling: Telling | None = None) -> GenerationError
 def _notes(dropped: list[str]) -> tuple[str, ...]:
     if not dropped:
         return ()
-    names = ", ".join(dropped)
-    return (f"{NAME} doesn't support {names}; the reply is generated without it.",)
+    it = "it" if len(dropped) == 1 else "them"
+    return (f"{NAME} doesn't support {listed(dropped)}; the reply is generated without {it}.",)

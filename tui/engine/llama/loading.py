@@ -255,7 +255,7 @@ def _context_note(facts: ModelFacts, served: Served) -> tuple[str, ...]:
     if served.context_tokens >= facts.context_tokens:
         return ()
     note = (
-        f"The context is {served.context_tokens:,} of {facts.context_tokens:,} tokens, because llama.cpp reserves its memory in advance. "
+        f"The context is limited to {served.context_tokens:,} of the model's {facts.context_tokens:,} tokens, because llama.cpp reserves the memory for it in advance. "
         "Set model.context to change it."
     )
     return (note,)

@@ -59,21 +59,28 @@ class ChatActions:
         self._wanted = ""
         """The id of the saved chat that is being opened."""
 
-    def open(self, opened: Loaded, *, temporary: bool = False) -> None:
-        """Continue with another chat. A reply in progress ends here and keeps its text; an unsent message stays with its chat."""
+    def open(self, opened: Loaded, *, temporary: bool = False, shows_draft: bool = True) -> None:
+        """Continue with another chat. A reply in progress ends here and keeps its text; an unsent message stays with its chat.
+
+        Args:
+            opened: the chat.
+            temporary: whether it is never written.
+            shows_draft: whether to put its draft into the message box. Otherwise the draft is left for the next new chat.
+        """
         core = self._core
         is_other = opened.conversation.id != core.session.conversation.id
         if is_other:
             self._ui.left_chat()
         core.sender.take_back_waiting()
         self._editing.take_back()
-        draft = self._view.area.leave(opened.conversation)
+        draft = self._view.area.leave(opened.conversation, temporary=temporary)
         core.replies.leave_chat()
         core.side.end()
         core.session.open(opened, temporary=temporary)
         self.tell_opened(opened)
         self._focus_control.to_composer()
-        self._view.area.arrive(draft, is_other=is_other)
+        if shows_draft:
+            self._view.area.arrive(draft, is_other=is_other)
 
     def tell_opened(self, opened: Loaded) -> None:
         """Show the notes about a chat that was opened."""
@@ -94,8 +101,9 @@ class ChatActions:
         from tui.screens.session_list import SessionList
 
         session, writer = self._core.session, self._core.writer
+        drafts = self._core.drafts.chats
         chosen = await self._ui.show(
-            SessionList(writer, session.conversation.id, session.take_facts, self.begin)
+            SessionList(writer, session.conversation.id, session.take_facts, self.begin, drafts)
         )
         if chosen is None:
             return
@@ -168,8 +176,8 @@ class ChatActions:
                 severity="warning",
             )
         elif self.may_leave():
-            self.open(self._new())
             sender = self._core.sender
+            self.open(self._new(), shows_draft=not sender.has_model)
             if sender.has_model:
                 sender.send(sender.outgoing(examples[name]))
             else:

@@ -58,6 +58,7 @@ class ChatsColumn(Vertical):
         """The IDs and titles of the chats that were moved to the trash here, the last one last."""
         core.session.changed.listen(self._chat_changed)
         core.replies.ended.listen(self._reply_ended)
+        core.drafts.changed.listen(lambda _none: self.look())
 
     def on_mount(self) -> None:
         """Lay out the heading and the list after the first frame: on most terminals, the column is hidden at first."""
@@ -89,8 +90,11 @@ class ChatsColumn(Vertical):
         except SessionError:
             # The dialog shows the error when the user opens the list of chats.
             return
+        drafts = self._core.drafts.chats
         rows = [
-            ChatRow(one.id, one.title or one.first_words, one.updated_at, one.pinned)
+            ChatRow(
+                one.id, one.title or one.first_words, one.updated_at, one.pinned, one.id in drafts
+            )
             for one in found[:MOST]
             if not one.problem
         ]

@@ -377,37 +377,29 @@ class ComposerArea(Middle):
             text, edits = self.composer.unsent, dict(self.edits)
             self._core.drafts.keep(key, Draft(text, self.attachments, settings, edits))
 
-    def leave(self, opened: Conversation) -> Draft | None:
+    def leave(self, opened: Conversation, *, temporary: bool = False) -> Draft | None:
         """Prepare to switch to another chat, and return that chat's draft.
 
-        The draft stays with the previous chat if that chat has anything to come back to, or if the opened chat has another
-        draft. Otherwise, the draft moves to the opened chat. Values that were set in a chat that has not begun stay only with
-        words, so that they don't replace newer ones when the user begins a chat.
+        A draft always stays with its chat; that of a temporary chat goes with it, like the chat, unless a temporary copy replaces
+        it. Values that were set in a chat that has not begun stay only with words, so that they don't replace newer ones when the
+        user begins a chat.
         """
         session, drafts = self._core.session, self._core.drafts
         if opened.id == session.conversation.id:
             return None
-        found = drafts.of(draft_key(opened))
-        may_stay = bool(session.conversation.path) or found is not None
-        if session.temporary:
-            self.edits.clear()
-            return found
-        self.keep_draft()
+        if session.temporary and temporary and opened.turns:
+            return Draft(self.composer.text, self.attachments, edits=dict(self.edits))
+        if not session.temporary:
+            self.keep_draft()
+            key = draft_key(session.conversation)
+            kept = drafts.of(key) or Draft()
+            has_words = bool(kept.text.strip() or kept.attachments)
+            if kept.settings and not (has_words or self._has_own_prompt):
+                drafts.keep(key, replace(kept, settings={}))
         self.edits.clear()
-        key = draft_key(session.conversation)
-        kept = drafts.of(key) or Draft()
-        has_words = bool(kept.text.strip() or kept.attachments) and may_stay
-        if kept.settings and not (has_words or self._has_own_prompt):
-            kept = replace(kept, settings={})
-            drafts.keep(key, kept)
-        # Settings move to another chat without turns, as the text does.
-        if not may_stay and not (kept.settings and draft_key(opened) == key):
-            drafts.keep(key, Draft(settings=kept.settings))
-            return found
-        found = drafts.of(draft_key(opened))
         self.composer.begin()
         self.set_attachments(())
-        return found
+        return None if temporary else drafts.of(draft_key(opened))
 
     @property
     def _has_own_prompt(self) -> bool:

@@ -86,5 +86,5 @@ def _changed_since(tokens: int, made: Generation) -> str:
         return ""
     return (
         f"This is the prompt as it would be built now, with {tokens:,} tokens. The reply was generated from a prompt of {then:,} tokens. "
-        "The system prompt, the earlier turns, or what is left out of the context have changed since."
+        "The system prompt, the earlier turns, or what is left out of the context has changed since."
     )

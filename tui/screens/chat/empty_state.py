@@ -13,8 +13,10 @@ from tui.chat.core import Core
 from tui.engine.base import ModelInfo
 from tui.parameters import parameter
 from tui.sanitize import sanitize, sanitize_line
+from tui.screens.chat.drafts_elsewhere import DraftsElsewhere
 from tui.settings.examples import STARTERS
 from tui.settings.schema import GENERATION
+from tui.widgets.columns import cut
 from tui.widgets.figures import bar_text, bytes_text, count_text
 from tui.widgets.parameter_field import Defaults
 
@@ -32,6 +34,10 @@ _BAR: Final = 24
 _BETWEEN: Final = " · "
 _WIDE: Final = 60
 """The least width, in cells, for suggestions and the model's figures in one line."""
+_WIDEST: Final = 90
+"""The longest line about drafts, in cells."""
+_SHORTEST_TITLE: Final = 12
+"""Cells that a chat's title has at least."""
 _TALL: Final = 14
 """The least height, in lines, for the logo."""
 
@@ -42,6 +48,7 @@ class EmptyState:
     def __init__(
         self,
         core: Core,
+        drafts: DraftsElsewhere,
         *,
         keys: Callable[[str], str],
         has_tour: bool,
@@ -51,24 +58,29 @@ class EmptyState:
 
         Args:
             core: owns the chat.
+            drafts: knows which other chats hold a draft.
             keys: returns the name of an action's key; empty if it has none.
             has_tour: whether to show an introduction at the first start.
             draws: whether the terminal can show line and block characters.
         """
         self._core = core
+        self.drafts = drafts
         self._keys = keys
         self._has_tour = has_tour
         self._draws = draws
 
     def __call__(self, size: Size) -> Content:
         """Return the content for an area of `size` cells. The caller crops the lines to it."""
-        blocks = [self._state(size), self._inherited()]
+        blocks = [self._state(size), self._inherited(size), self._drafts(size)]
         if self._core.loader.ready and size.width >= _WIDE:
             blocks.append(self._suggestions())
         if self._says_how:
             blocks.append(self._how())
         blocks = [block for block in blocks if block]
         needed = sum(len(block) + 1 for block in blocks)
+        if needed - 1 > size.height:
+            # Without blank lines, everything is in sight on a low screen.
+            blocks = [[line for block in blocks for line in block]]
         if size.height >= max(_TALL, needed + len(MARK)) and self._draws():
             blocks.insert(0, [Content.styled(line, "$primary") for line in MARK])
         lines = [line for block in blocks for line in (*block, Content(""))][:-1]
@@ -161,25 +173,50 @@ class EmptyState:
             lines.append(Content("   ").join(parts))
         return lines
 
-    def _inherited(self) -> list[Content]:
+    def _inherited(self, size: Size) -> list[Content]:
         """Return what a new chat keeps from before, and how to reset it; empty if nothing is kept."""
         settings = self._core.settings
         defaults = Defaults.of(self._core.loader.info)
         prompt = sanitize(settings.system_prompt).replace("\n", " ")
-        is_kept = prompt.strip() and not settings.is_said("chat.system_prompt")
+        is_kept = prompt.strip() and self._is_from_before("chat.system_prompt")
         parts = [f"system prompt “{sanitize_line(prompt, 60)}”"] if is_kept else []
         parts += [
             f"{parameter(name).label.lower()} {sanitize_line(parameter(name).shown(value), 40)}"
             for name, value in settings.parameters.items()
             if defaults.differs(parameter(name), value)
-            and not settings.is_said(f"{GENERATION}{name}")
+            and self._is_from_before(f"{GENERATION}{name}")
         ]
         if not parts:
             return []
-        return [
+        lines = [
             Content.styled(f"Remembered from last time: {', '.join(parts)}.", "$text-warning"),
             Content.assemble(("/reset", "bold"), (" restores the defaults.", "$text-muted")),
         ]
+        together = Content(" ").join(lines)
+        return [together] if together.cell_length <= size.width else lines
+
+    def _drafts(self, size: Size) -> list[Content]:
+        """Return a line about drafts in other chats; empty without any."""
+        others, key = self.drafts.count - 1, self._keys("chat.open")
+        if others < 0:
+            return []
+        more = f" and {others} other chat{'' if others == 1 else 's'}" if others else ""
+        said = f"{more} {'have drafts' if others else 'has a draft'}."
+        way = f"{key or '/open'} lists the chats."
+        room = min(size.width, _WIDEST) - Content(f"“”{said} {way}").cell_length
+        title = cut(self.drafts.title, max(_SHORTEST_TITLE, room))
+        return [
+            Content.assemble(
+                (f"“{title}”{said} ", "$text-warning"),
+                (key or "/open", "bold"),
+                (" lists the chats.", "$text-muted"),
+            )
+        ]
+
+    def _is_from_before(self, key: str) -> bool:
+        """Return whether a value was set in the app, before this chat."""
+        settings = self._core.settings
+        return settings.is_inherited(key) and not settings.is_said(key)
 
 
 def _in_lines(facts: Sequence[str], width: int) -> list[str]:

@@ -113,7 +113,7 @@ class LibraryActions:
             with self._core.undoing.step("System prompt"):
                 self._core.session.replace_prompt(prompt)
             way = self._ui.way("chat.undo")
-            self._ui.tell(f"The system prompt {name} applies from the next reply. {way} to undo.")
+            self._ui.tell(f"The system prompt “{name}” applies from the next reply. {way} to undo.")
 
     async def save_prompt(self, argument: str = "") -> None:
         """Save the system prompt under a name."""
@@ -130,7 +130,7 @@ class LibraryActions:
         if name not in await asyncio.to_thread(names):
             return True
         answers = (Answer("keep", "Keep", "k"), Answer("replace", "Replace", style="error"))
-        title = f"Replace the {what} {sanitize_line(name, 60)}?"
+        title = f"Replace the {what} “{sanitize_line(name, 60)}”?"
         text = f"There is already a {what} with this name. Replacing it can't be undone."
         return await self._ui.ask(title, text, answers) == "replace"
 
@@ -190,10 +190,10 @@ class LibraryActions:
             self._ui.start(self._load(preset, quantization))
         # Undo would not bring the previous model back.
         way = "" if loads and not requantizes else f" {self._ui.way('chat.undo')} to undo."
-        self._ui.tell(f"The preset {preset.name} applies from the next reply.{way}")
+        self._ui.tell(f"The preset “{preset.name}” applies from the next reply.{way}")
 
     async def _load(self, preset: Preset, quantization: str) -> None:
-        if await self._consent.may_use(preset.model, f"The preset {preset.name} names a server."):
+        if await self._consent.may_use(preset.model, f"The preset “{preset.name}” names a server."):
             request = self._core.settings.load_request(preset.model, quantization)
             self._core.loader.load(request)
 
@@ -228,7 +228,7 @@ class LibraryActions:
             return
         if name != "none":
             if name not in {one.id for one in entries}:
-                self._ui.tell(f"There is no preset {name}.", severity="warning")
+                self._ui.tell(f"There is no preset “{name}”.", severity="warning")
                 return
             defaults[info.model] = name
         if await self._write_settings({"presets": defaults}):
@@ -257,10 +257,10 @@ class LibraryActions:
         shown = sanitize_line(name, 80)
         answers = (Answer("keep", "Keep", "k"), Answer("delete", "Delete", style="error"))
         text = "This can't be undone."
-        if await self._ui.ask(f"Delete the preset {shown}?", text, answers) != "delete":
+        if await self._ui.ask(f"Delete the preset “{shown}”?", text, answers) != "delete":
             return
         if await self._kept(self._library.delete_preset, name):
-            self._ui.tell(f"The preset {shown} was deleted.")
+            self._ui.tell(f"The preset “{shown}” was deleted.")
 
     # -- colors and all other settings
 

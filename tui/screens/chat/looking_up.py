@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tui.actions import actions
+from tui.actions import ACTIONS, actions
 from tui.chat.core import Core
-from tui.scopes import MAIN, Scope
+from tui.scopes import MAIN, Scope, When
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -58,7 +58,9 @@ class LookingUp:
 
         focused = self._view.screen.focused
         place = next((at for kind, at in _PLACES.items() if isinstance(focused, kind)), None)
-        self._view.screen.app.push_screen(HelpScreen(place=place))
+        is_marked = self._view.transcript.marks_block
+        left_out = [one.id for one in ACTIONS if one.when is When.MARKED and not is_marked]
+        self._view.screen.app.push_screen(HelpScreen(place=place, left_out=left_out))
 
     def show_palette(self) -> None:
         """Open the command palette, and run the chosen action."""

@@ -94,7 +94,7 @@ class ModelRescue:
         facts, memory = await asyncio.to_thread(self._look_at, request)
         ways = ways_out(request, facts, memory, in_reply=in_reply)
         answers = [Answer("no", "Do nothing", "n"), *(way.answer for way in ways)]
-        answer = await self._ui.ask("Not enough memory", failed.message, answers)
+        answer = await self._ui.ask("Not enough memory", failed.message, answers, interrupts=True)
         if answer == PICKER:
             self._choose_model()
         for way in ways:
@@ -130,13 +130,14 @@ class ModelRescue:
             f"without asking from now on. You are asked again about any other version."
         )
         title = f"Run code from {trust.short(failed.subject)}?"
-        if await self._ui.ask(title, text, _TRUST_ANSWERS) == "yes":
+        if await self._ui.ask(title, text, _TRUST_ANSWERS, interrupts=True) == "yes":
             self._agree(request, failed.subject)
 
     async def ask_to_send_unencrypted(self, request: LoadRequest, failed: Failed) -> None:
         """Ask whether chats may be sent to a server without encryption. Asked once per server."""
         text = f"{failed.message} Anyone on the network in between could read your chats, and your API key if you use one."
-        if await self._ui.ask("Send chats unencrypted?", text, _UNENCRYPTED_ANSWERS) == "yes":
+        title = "Send chats unencrypted?"
+        if await self._ui.ask(title, text, _UNENCRYPTED_ANSWERS, interrupts=True) == "yes":
             self._agree(request, failed.subject)
 
     def _agree(self, request: LoadRequest, subject: str) -> None:

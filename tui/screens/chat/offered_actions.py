@@ -150,7 +150,8 @@ class OfferedActions:
             "app.palette": not is_beginning,
             "transcript.find": focused is None or not isinstance(focused.parent, FindBar),
             "edit.save": isinstance(focused, TurnEditor) and focused.is_user,
-            "column.open": isinstance(focused, ChatList),
+            "column.open": isinstance(focused, ChatList) and focused.has_highlight,
+            "column.trash": isinstance(focused, ChatList) and focused.has_highlight,
             "parameter.next": self._view.sidebar.has_focus_within,
             "parameter.reset": focused is not None and any(map(_is_changed, focused.ancestors)),
         }

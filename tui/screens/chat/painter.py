@@ -76,6 +76,7 @@ class ChatPainter:
         core.replies.said.listen(self._said)
         core.replies.ended.listen(self._reply_ended)
         core.side.changed.listen(lambda _none: self.show_activity())
+        empty.drafts.changed.listen(lambda _none: self._show_empty())
         core.counting.changed.listen(lambda _none: self.show_status())
         focus_control.sidebar_changed.listen(lambda _none: self.show_activity())
 
@@ -240,6 +241,10 @@ class ChatPainter:
     def _show_measured(self) -> None:
         """Show what was measured for the model on this machine."""
         self._view.sidebar.show_measured(self._core.measuring.figures(self._core.loader.model))
+        self._show_empty()
+
+    def _show_empty(self) -> None:
+        """Show what a chat without turns has to say."""
         if not self._view.transcript.turns:
             self._view.transcript.refresh()
 

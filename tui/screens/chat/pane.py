@@ -164,6 +164,11 @@ class TurnPane(Transcript):
         self._reveal(self._positions[view.turn.id], row)
         return True
 
+    @property
+    def marks_block(self) -> bool:
+        """Whether a block of the turn under the cursor is selected."""
+        return self._block_number is not None
+
     def action_end_block(self) -> None:
         """Clear the block selection."""
         self._block_number = None
@@ -173,7 +178,7 @@ class TurnPane(Transcript):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let Esc through if no block is selected."""
         if action == "end_block":
-            return self._block_number is not None
+            return self.marks_block
         return super().check_action(action, parameters)
 
     def prepare_view(self, view: TurnView) -> None:

@@ -27,6 +27,7 @@ from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
 from tui.screens.chat.commands import Commands
 from tui.screens.chat.composing import ComposerArea
+from tui.screens.chat.drafts_elsewhere import DraftsElsewhere
 from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.focus_control import SIDEBAR_WIDTH, FocusControl
 from tui.screens.chat.handlers import make_handlers
@@ -170,6 +171,7 @@ class ChatScreen(Screen[None]):
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
             empty=EmptyState(
                 core,
+                DraftsElsewhere(core),
                 keys=lambda action_id: key_name(self.app, action_id),
                 has_tour=(
                     paths is not None

@@ -140,7 +140,8 @@ class ScreenUi:
 
     def stand_above(self, region: Region) -> None:
         """Place notifications above a region of the screen, in its columns."""
-        for rack in self._screen.query("ToastRack"):
+        # A dialog has notifications of its own.
+        for rack in [one for on in self._screen.app.screen_stack for one in on.query("ToastRack")]:
             width = max(20, min(_WIDEST, region.width - 1))
             rack.styles.width = width
             below = self._screen.size.height - region.y
@@ -178,11 +179,14 @@ class ScreenUi:
         if isinstance(dialog, ReadingDialog):
             dialog.type_on = self._type_on
 
-    async def ask(self, title: str, text: str, answers: Sequence[Answer]) -> str | None:
-        """Return the ID of the answer to a question; None if the user leaves it unanswered."""
+    async def ask(
+        self, title: str, text: str, answers: Sequence[Answer], *, interrupts: bool = False
+    ) -> str | None:
+        """Return the ID of the answer to a question; None if the user leaves it unanswered. See `tui.chat.ui.Ui`."""
         from tui.screens.ask import Ask
 
-        return await self.show(Ask(title, text, answers, type_on=self._type_on))
+        dialog = Ask(title, text, answers, type_on=self._type_on, interrupts=interrupts)
+        return await self.show(dialog)
 
     async def text(self, title: str, value: str = "", **options: Any) -> str:
         """Return a text that the user enters; empty if none. The options are those of `AskText`."""

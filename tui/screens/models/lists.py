@@ -298,9 +298,10 @@ class ModelLists(Finder[LoadRequest]):
             if "/" in words or words.endswith(".gguf"):
                 return [Option(Content(f"   {sanitize_line(str(error))}"), disabled=True)]
             return []
-        what = "from the Hub" if source.kind is ModelKind.HUB else rows.kind_text(source)
+        is_on_hub = source.kind is ModelKind.HUB
+        what = "from the Hub" if is_on_hub else f"({rows.kind_text(source)})"
         prompt = Content.assemble(
-            "   Load ", (sanitize_line(words, 80), "bold"), (f"  {what}", "$text-muted")
+            "   Load ", (sanitize_line(words, 80), "bold"), (f" {what}", "$text-muted")
         )
         return [Option(prompt, id=TYPED)]
 
@@ -310,7 +311,7 @@ class ModelLists(Finder[LoadRequest]):
             address = parse_address(words)
         except AddressError as error:
             return Option(Content(f"   {sanitize_line(str(error))}"), disabled=True)
-        what = f"  for {address.model}" if address.model else "  and list its models"
+        what = f" for {address.model}" if address.model else " and list its models"
         prompt = Content.assemble(
             "   Connect to ",
             (sanitize_line(address.base, 80), "bold"),
