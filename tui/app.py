@@ -191,8 +191,11 @@ class ChatApp(Appearance):
         await self._take_early()
 
     async def _take_early(self) -> None:
-        early, self._typed_early = self._typed_early, None
-        for event in early or ():
+        early, self._typed_early = self._typed_early or [], None
+        if early and isinstance(early[-1], events.Key) and early[-1].key == "ctrl+j":
+            # A terminal that no app has taken over yet makes a line feed of Enter. Within the text, it may have been pasted.
+            early[-1] = events.Key("enter", "\r")
+        for event in early:
             await self.on_event(event)
 
     def _leave(self) -> None:

@@ -170,6 +170,20 @@ def test_turns_are_edited_made_again_paged_forked_and_found_again(start_app, hom
     _quit(app)
 
 
+def test_what_is_sent_before_the_first_frame_is_answered(start_app, tmp_path):
+    script = program(write_replies(tmp_path / "replies.json", [[("text", "Blue.")]]))
+    app = start_app("demo", script=script)
+    # The terminal is not the app's yet, and makes a line feed of Enter.
+    app.type("one")
+    app.press("ctrl+j")
+    app.type("two")
+    app.press("enter")
+    app.wait_for("Blue.")
+    assert "│ one" in app.text
+    assert "│ two" in app.text
+    _quit(app)
+
+
 def test_what_is_typed_before_the_first_frame_is_in_the_message(start_app):
     app = start_app()
     app.type("typed at once")
