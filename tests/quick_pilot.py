@@ -19,7 +19,7 @@ import textual.app
 import textual.pilot
 import textual.screen
 from textual._compositor import Compositor
-from textual._context import active_app
+from textual._context import active_app, visible_screen_stack
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.css.types import CSSLocation
@@ -61,9 +61,16 @@ _render_update = Compositor.render_update
 _shutdown = textual.app.App._shutdown
 
 
-def _draw_nothing(self: Compositor, full: bool = False, *args: Any, **options: Any) -> Any:
+def _draw_nothing(
+    self: Compositor,
+    full: bool = False,
+    screen_stack: list[Any] | None = None,
+    simplify: bool = False,
+) -> Any:
     if full:
-        return _render_update(self, full, *args, **options)
+        return _render_update(self, full, screen_stack, simplify)
+    # What is looked at shows the screens behind, too.
+    visible_screen_stack.set(screen_stack or [])
     self._dirty_regions.clear()
     return None
 

@@ -141,7 +141,7 @@ async def test_views_are_capped_and_every_turn_can_be_reached() -> None:
 
 
 class FramesApp(TranscriptApp):
-    """Keeps the rows of every frame that was painted."""
+    """Keeps the rows of every frame that would have been painted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class FramesApp(TranscriptApp):
 
     def _display(self, screen: Screen, renderable: object) -> None:
         super()._display(screen, renderable)
-        if renderable is not None and self.is_running and self.query(Transcript):
+        if self.is_running and self.query(Transcript):
             self.frames.append(screen_rows(self))
 
 
