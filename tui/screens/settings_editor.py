@@ -179,7 +179,9 @@ class SettingsEditor:
         await asyncio.to_thread(self._preferences.write, {key: value})
         over = self._preferences.origin(key)
         if over in _OVER_FILE and value is not None:
-            return f"Saved, but the {over.value} overrides it until the next start."
+            if over is Origin.ENVIRONMENT:
+                return "Saved, but an environment variable overrides it as long as it is set."
+            return "Saved, but the command line overrides it for this run."
         return ""
 
 

@@ -201,7 +201,7 @@ def test_a_load_that_fails_on_the_server_says_why(server, asker):
 @pytest.mark.parametrize("server", ["transformers"], indirect=True)
 def test_transformers_serve_that_can_not_list_loads_what_is_named(server, asker):
     server.answers["/v1/models"] = lambda talk: talk.answer(b"Internal Server Error", 500, "text/plain")  # fmt: skip
-    with pytest.raises(ModelLoadError, match="lists no model") as raised:
+    with pytest.raises(ModelLoadError, match="lists no models") as raised:
         asker.load(server.url)
     assert "Add a model after the address" in raised.value.hint
     assert asker.load(f"{server.url}/#{MODEL}").model == f"{server.url}/#{MODEL}"

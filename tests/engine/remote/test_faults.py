@@ -113,7 +113,7 @@ def test_whatever_a_server_lists(name):
     with serving() as server, asking() as asker:
         server.answers["/v1/models"] = lambda talk: talk.json(answer)
         if not ids:
-            with pytest.raises(ModelLoadError, match="lists no model") as raised:
+            with pytest.raises(ModelLoadError, match="lists no models") as raised:
                 asker.load(server.url)
             assert is_clear(raised.value)
             return

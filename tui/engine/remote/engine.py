@@ -224,7 +224,7 @@ def _chosen(models: list[Served], wanted: str, server: str, *, loads_any: bool) 
     if not models and not (wanted and loads_any):
         named = "Add a model after the address, for example http://localhost:8000/#org/model."
         hint = named if loads_any else "Load or pull a model there first."
-        raise ServerError(f"{server} lists no model.", hint)
+        raise ServerError(f"{server} lists no models.", hint)
     names = {model.id: model for model in models}
     if wanted:
         found = names.get(wanted) or names.get(f"{wanted}:latest")

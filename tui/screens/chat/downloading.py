@@ -138,7 +138,7 @@ class Downloading:
                     f"The download of {one.repo_id} was stopped. Start it again to resume it."
                 )
             case DownloadStatus.DONE if one.load and not self.is_leaving:
-                self._ui.tell(f"{one.repo_id} is downloaded and loading now.")
+                self._ui.tell(f"{one.repo_id} has been downloaded and is now loading.")
                 request = self._settings.load_request(one.repo_id)
                 self._loader.load(replace(request, revision=one.revision))
             case DownloadStatus.DONE:
