@@ -224,11 +224,11 @@ THEIR_FLAGS = {
 THEIR_BEHAVIOR = {
     "`Continue generating?` sends a new message": "`c` on a reply continues the same reply",
     "Ctrl+C ends the program, and the chat is lost": "Ctrl+C copies the selection or stops the reply; every chat is saved",
-    "`!save NAME` is refused": "`/save NAME` writes the same JSON",
+    "`!save NAME` is refused": "`/save NAME` works, and writes the JSON that `!save` writes",
     "reasoning is shown as text with escaped tags": "reasoning is folded, with its time and token count",
     "every message recomputes the whole chat": "what is in the KV cache is reused",
     "a wrong flag causes a Python error": "a wrong flag gets a clear message, often with the name you meant",
-    "samples, with at most 256 new tokens": "the model's own defaults, with at most 1024 new tokens",
+    "it samples, and generates at most 256 new tokens": "the model's own defaults, with at most 1024 new tokens",
 }
 THEIR_COMMANDS = ("help", "status", "clear", "set", "example", "save", "exit")
 
@@ -289,7 +289,7 @@ def _quality() -> str:
             (
                 "Measured with `python -m benchmarks.quality` on two small checkpoints. *trained here* was trained for this purpose and never "
                 "quantized; the text used to measure it is not from its training data. *demo* is the demo model, whose file is already stored in 4 bits, so its "
-                "`int4` row shows little. Larger models usually lose less than small ones."
+                "`int4` row says little about the loss. Larger models usually lose less than small ones."
             ),
             quality_markdown(json.loads(path.read_text("utf-8"))),
         )

@@ -667,7 +667,7 @@ def test_a_model_that_needs_a_kernel_of_the_hub_is_refused_in_a_sentence():
     with pytest.raises(ImportError) as raised:
         get_kernel("kernels-community/finegrained-fp8", version=1)
     error = problems.load_error(raised.value, "org/fp8")
-    assert "org/fp8 requires a Hub kernel" in error.message
+    assert "On this device, org/fp8 requires a Hub kernel" in error.message
     assert "pip install" not in f"{error.message} {error.hint}"
 
 

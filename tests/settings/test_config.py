@@ -244,8 +244,11 @@ def test_servers_are_tables_with_names_of_the_users_own():
     ("text", "said"),
     [
         ("servers = 3", "'3' is not a table of server names and addresses"),
-        ('[servers]\nhome = "http://x"', "[servers.home] is not a table"),
-        ('[servers."a b"]\nurl = "http://x"', "[servers.a b] is not a table with a plain name"),
+        ('[servers]\nhome = "http://x"', "[servers.home] must be a table"),
+        (
+            '[servers."a b"]\nurl = "http://x"',
+            "[servers.a b] must be a table, and its name may contain only letters",
+        ),
         ('[servers.home]\nurll = "http://x"', "'urll' is not a known key. Did you mean url?"),
         ("[servers.home]\nurl = 3", "'3' is not a string"),
         ('[servers.home]\ndialect = "x"', "'x' is not one of transformers, vllm"),

@@ -24,7 +24,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "numbers": "Count from 1 to 10, but leave out every number whose name ends with the letter e.",
     "birds": "Explain why birds are not real.",
     "socks": "Why should one eat one's socks after meditating?",
-    "numbers2": "Is 9.9 larger than 9.11, or is it the other way round?",
+    "numbers2": "Is 9.9 larger than 9.11, or is it the other way around?",
 }
 """Questions of nonsense, traps and small tasks, under the names that `transformers chat` uses."""
 

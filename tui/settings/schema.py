@@ -165,7 +165,9 @@ class Setting:
 
     def _checked_table(self, name: str, table: Any) -> dict[str, Json]:
         if not _TABLE_NAME.fullmatch(name) or not isinstance(table, Mapping):
-            raise self._refused(f"[{self.key}.{name[:40]}] is not a table with a plain name.")
+            raise self._refused(
+                f"[{self.key}.{name[:40]}] must be a table, and its name may contain only letters, digits, dots, hyphens and underscores."
+            )
         key = f"{self.key}.{name}"
         known = {one.name: _setting(f"{key}.{one.name}", one) for one in fields(self.entry or Values)}  # fmt: skip
         for one in table:

@@ -175,7 +175,7 @@ def test_what_the_library_writes_explains_a_failed_load(tmp_path, line, said, hi
     engine._note("something else")
     engine._note(line)
     error = engine._explained(ModelLoadError("The file x.gguf can't be loaded by llama.cpp."))
-    assert error.message == f"The file x.gguf can't be loaded by llama.cpp. It says: {said}."
+    assert error.message == f"The file x.gguf can't be loaded by llama.cpp. The reason: {said}."
     assert error.hint.startswith(hint)
     engine._note("E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9")
     whole = ModelLoadError("The file is damaged.", "Download it again.")

@@ -137,7 +137,7 @@ class LlamaProcess:
                 cause=FailureCause.MEMORY,
             )
         hint = error.hint or (_NEWER if _UNKNOWN.search(reason) else _OTHER)
-        said = f"{error.message} It says: {reason.rstrip('.')}."
+        said = f"{error.message} The reason: {reason.rstrip('.')}."
         return ModelLoadError(said, hint, cause=error.cause, subject=error.subject)
 
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:

@@ -195,7 +195,7 @@ def _model_problem(error: Exception, name: str) -> ModelLoadError | None:
         )
     if hub_kernels.is_missed(error):
         return ModelLoadError(
-            f"{name} requires a Hub kernel on this device, which is code that chat-tui doesn't download and run.",
+            f"On this device, {name} requires a Hub kernel. That is code from the Hub, which chat-tui doesn't download or run.",
             "Choose a model without that quantization, or another device.",
         )
     if re.search(r"does not recognize this architecture|Unrecognized model in", text):
