@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -199,6 +200,18 @@ def _pieces(lines: Any) -> Iterator[str]:
                 yield text
 
 
+def lay_caches(model: Model, cache: Path) -> None:
+    """Give the app a model that is converted already, and kernels that are compiled already.
+
+    The kernels are copied: the app refuses a folder of code that is a link, and would compute without them.
+    """
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if (model.cache / "gguf").is_dir():
+        (cache / "gguf").symlink_to(model.cache / "gguf")
+    if (model.cache / "kernels").is_dir():
+        shutil.copytree(model.cache / "kernels", cache / "kernels")
+
+
 class App(Contestant):
     """The whole app in a terminal. Its figures are read from the chat that it saves."""
 
@@ -215,10 +228,7 @@ class App(Contestant):
         paths = AppPaths.under(home)
         paths.ensure()
         save_state(paths.state, AppState(parameters={"temperature": 0.0, "max_new_tokens": limit}))
-        paths.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("gguf", "kernels"):
-            if (model.cache / name).is_dir():
-                (paths.cache / name).symlink_to(model.cache / name)
+        lay_caches(model, paths.cache)
         self._sessions = paths.sessions
         environment = clean_environment(
             CHAT_TUI_HOME=str(home),

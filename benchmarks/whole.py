@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks._contestants import ROOT, App, Child, Model
+from benchmarks._contestants import ROOT, App, Child, Model, lay_caches
 from benchmarks._quiet import Publisher, add_options
 from benchmarks._tables import whole_markdown
 from benchmarks.engines import demo, surroundings, user
@@ -113,9 +113,7 @@ def opening(model: Model) -> tuple[float, float, float]:
         paths = AppPaths.under(Path(folder))
         paths.ensure()
         save_state(paths.state, AppState(parameters={"temperature": 0.0}))
-        for name in ("gguf", "kernels"):
-            if (model.cache / name).is_dir():
-                (paths.cache / name).symlink_to(model.cache / name)
+        lay_caches(model, paths.cache)
         environment = clean_environment(
             CHAT_TUI_HOME=folder,
             HOME=folder,

@@ -19,7 +19,7 @@ import picture
 from textual.pilot import Pilot
 
 from tui.app import ChatApp, Start
-from tui.conversation import Conversation
+from tui.conversation import ASSISTANT, Conversation
 from tui.engine.base import LoadRequest
 from tui.engine.local.engine import LocalEngine
 from tui.parameters import Value
@@ -71,14 +71,20 @@ async def _talk(paths: AppPaths, cache: Path) -> None:
     app = new_app(SessionStore(paths.sessions, paths.index), cache)
     async with app.run_test(size=MIDDLE) as pilot:
         await wait(pilot, lambda: chat(app).model.ready)
-        for question in QUESTIONS:
+        for number, question in enumerate(QUESTIONS, 1):
             chat(app).composer.set_text(question)
             await pilot.press("enter")
-            await wait(pilot, lambda: (reply := chat(app).reply) and reply.new_tokens > STREAMED)
             if question == QUESTIONS[-1]:
+                await wait(pilot, lambda: chat(app).reply)
+                # A short reply may end before that.
+                await wait(pilot, lambda: not (now := chat(app).reply) or now.new_tokens > STREAMED)
                 await _write(pilot, "streaming")
-            await wait(pilot, lambda: chat(app).reply is None)
+            await wait(pilot, lambda n=number: _answers(app) == n and not chat(app).reply)
     app.close()
+
+
+def _answers(app: ChatApp) -> int:
+    return sum(turn.role == ASSISTANT for turn in chat(app).conversation.path)
 
 
 async def _begin(paths: AppPaths, cache: Path) -> None:
