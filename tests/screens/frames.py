@@ -17,6 +17,7 @@ from typing import Any, Final
 from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
+from textual._context import visible_screen_stack
 from textual.app import App
 
 _GROUND: Final = "."
@@ -50,6 +51,8 @@ def frame_of(app: App[Any]) -> Frame:
     """Return what an app shows now."""
     width, height = app.size
     rows, looks = [], []
+    # Otherwise a dialog would be drawn over nothing.
+    visible_screen_stack.set(app._background_screens)
     for strip in app.screen._compositor.render_strips()[:height]:
         segments = [one for one in strip.crop(0, width) if not one.control]
         rows.append("".join(one.text for one in segments).rstrip())

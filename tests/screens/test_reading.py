@@ -167,8 +167,10 @@ async def test_a_title_that_is_the_first_message_is_not_shown_and_marks_are(desk
         await say(pilot, "What is a monad?")
         await answered(pilot, screen, 2)
         assert str(screen.view.title.content) == ""
+        assert not screen.view.title.display, "its row is the chat's"
         screen.core.session.rename("Monads")
         assert str(screen.view.title.content) == "Monads"
+        assert screen.view.title.display
 
 
 async def test_a_temporary_chat_says_so_though_its_title_is_its_first_message(desk: Desk) -> None:
