@@ -98,7 +98,7 @@ def _section(title: str, found: Iterable[Action], text: str = "") -> str:
 
 
 def _commands() -> str:
-    found = sorted(actions(Scope.APP, Scope.CHAT), key=lambda one: one.commands[0])
+    found = sorted(actions(Scope.APP, Scope.CHAT, Scope.TURN), key=lambda one: one.commands[0])
     rows = [(_names(one), one.help) for one in found if one.slash or one.argument]
     others = [
         (f"`/{one.commands[0]}`", one.help)
@@ -114,7 +114,7 @@ def _commands() -> str:
             ),
             table(("command", "what it does"), rows),
             "## Commands named after their actions",
-            "Every other action has a command too. These appear in the list only when you type their names.",
+            "Most other actions that work in the chat have a command too. These appear in the list only when you type their names.",
             table(("command", "what it does"), others),
         )
     )

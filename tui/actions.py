@@ -473,8 +473,8 @@ ACTIONS: Final = (
         "setting.only_set", "Show changed settings only", ("ctrl+t",), "List only the settings that differ from the default, or list all of them again.",
         Scope.SETTINGS, priority=True,
     ),
-    Action("form.enter", "Accept", ("enter",), "In a field, accept the form.", Scope.FORM, fixed=True, bound=False),
-    Action("form.accept", "Accept the form", ("ctrl+s",), "Accept the form from any field.", Scope.FORM),
+    Action("form.enter", "Submit", ("enter",), "In a field, submit the form.", Scope.FORM, fixed=True, bound=False),
+    Action("form.accept", "Submit the form", ("ctrl+s",), "Submit the form; works in any field.", Scope.FORM),
     Action("export.previous_format", "Previous format", ("up",), "Choose the format above.", Scope.EXPORT),
     Action("export.next_format", "Next format", ("down",), "Choose the format below.", Scope.EXPORT),
     Action(

@@ -127,7 +127,7 @@ def list_parser() -> argparse.ArgumentParser:
     return Parser(
         prog="chat-tui list",
         examples=("chat-tui list", "chat-tui list | head", "chat-tui list | grep -i budget"),
-        description="List the saved chats with their IDs, newest first.",
+        description="List the saved chats with their IDs: pinned chats first, then newest first.",
     )
 
 

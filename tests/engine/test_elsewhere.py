@@ -66,7 +66,7 @@ def test_a_gguf_file_under_another_name_is_a_model(tmp_path):
     ("name", "content", "said"),
     [
         ("ggml-model-q4_0.bin", b"tjgg" + bytes(2000), "a GGML file"),
-        ("model.tar.gz", b"\x1f\x8b" + bytes(50), "packed with gzip. Unpack it"),
+        ("model.tar.gz", b"\x1f\x8b" + bytes(50), "a gzip-compressed file. Unpack it"),
         ("model.7z", b"7z\xbc\xaf\x27\x1c" + bytes(50), "a 7z archive. Unpack it"),
         ("Modelfile", b"FROM ./other.gguf\nSYSTEM hi", "after FROM, which is ./other.gguf"),
         ("config (1).json", b"{}", "no config.json, only config (1).json"),

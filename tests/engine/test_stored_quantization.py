@@ -127,4 +127,4 @@ def test_weights_that_are_not_quantized_as_their_config_says_are_loaded_as_they_
     info = load(engine, folder)
     assert ask(engine, chat("hello"), max_new_tokens=6).text == right
     assert not info.quantization_locked
-    assert any("they aren't quantized and are loaded as they are" in note for note in info.notes)
+    assert any("they aren't, so they are loaded as they are" in note for note in info.notes)

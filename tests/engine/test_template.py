@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from tests.engine import tiny
 from tui.conversation.turn import Message
-from tui.engine.base import TemplateSwitch
+from tui.engine.base import GenerationError, ModelLoadError, TemplateSwitch
 from tui.engine.local.prompt import PromptBuilder
 from tui.engine.local.template import ChatTemplate
 
@@ -76,3 +77,16 @@ def test_a_chosen_switch_is_in_the_prompt_and_an_unknown_one_is_not_asked_for():
     off = prompts.build(chat, switches={"enable_thinking": False, "messages": []})
     assert prompts.build(chat, switches={"enable_thinking": True}) == plain
     assert prompts._tokenizer.decode(off.ids).endswith("<think></think>")
+
+
+def test_a_process_that_can_not_be_started_breaks_no_template(monkeypatch):
+    made = SimpleNamespace(chat_template=tiny.SIMPLE_TEMPLATE, special_tokens_map={})
+    template = ChatTemplate(made)
+    template._helper.close()
+    with monkeypatch.context() as without:
+        without.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(GenerationError, match="the process for it can't be started"):
+            template.try_out([])
+        with pytest.raises(ModelLoadError, match="can't be read"):
+            ChatTemplate(made)
+    assert template.try_out([]) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -286,3 +287,11 @@ def test_a_vocabulary_that_would_become_a_tree_of_millions_of_nodes_is_refused(t
 
 def test_the_largest_vocabularies_of_that_kind_are_taken(tmp_path):
     check_files(folder_with(tmp_path, unigram(50_000)), "model")
+
+
+def test_a_check_that_can_not_be_started_blames_no_tokenizer(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    made = backend(pre_tokenizer=split(r"[A-Z]?[a-z]+|\d{1,2}|."))
+    with pytest.raises(ModelLoadError, match="can't be checked") as refused:
+        check(SimpleNamespace(backend_tokenizer=made), "org/model")
+    assert "damaged" not in refused.value.hint

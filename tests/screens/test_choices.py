@@ -57,7 +57,7 @@ async def test_a_changed_value_is_seen_and_goes_back_by_key_click_and_all_at_onc
         await typed(pilot, "/set temperature=1 top_k=9")
         await until(pilot, lambda: screen.query_one("#reset-all").display)
         screen.query_one("#reset-all").scroll_visible(animate=False)
-        await until(pilot, lambda: "Reset all parameters" in shown(pilot))
+        await until(pilot, lambda: "Reset parameters and prompt" in shown(pilot))
         await pilot.click("#reset-all")
         await until(
             pilot, lambda: screen.core.settings.parameters == {} and "changed" not in shown(pilot)
@@ -298,7 +298,7 @@ async def test_nothing_moves_in_the_sidebar_when_a_value_is_changed(desk: Desk):
         before = screen.query_one("#group-overflow").region
         screen.core.settings.set({"temperature": 0.3})
         await until(pilot, lambda: screen.query_one("#reset-all").display)
-        await until(pilot, lambda: "Reset all parameters" in shown(pilot))
+        await until(pilot, lambda: "Reset parameters and prompt" in shown(pilot))
         assert screen.query_one("#group-overflow").region == before
 
 

@@ -29,11 +29,9 @@ class Role(StrEnum):
     """What a GGUF file holds."""
 
     MODEL = "a model"
-    PROJECTOR = (
-        "a projector, which lets another model process images or audio, not a model in itself"
-    )
+    PROJECTOR = "only a projector, which lets another model process images or audio"
     ADAPTER = "an adapter (LoRA), not a whole model"
-    CONTROL = "a control vector, which steers another model, not a model in itself"
+    CONTROL = "only a control vector, which steers another model"
     IMATRIX = "an importance matrix, which is only used for quantizing"
     VOCABULARY = "a vocabulary without a model"
     OTHER = "a model that doesn't generate text"

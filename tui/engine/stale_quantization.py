@@ -35,7 +35,7 @@ def without(
 
 def note(method: str) -> str:
     """Return what a user should know of a quantization that is only said."""
-    return f"The config.json specifies quantized weights ({method}), but they aren't quantized and are loaded as they are."
+    return f"The config.json says that the weights are quantized ({method}), but they aren't, so they are loaded as they are."
 
 
 def _method(stored: Mapping[str, Any]) -> str:

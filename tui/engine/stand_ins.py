@@ -36,8 +36,8 @@ _ERROR_DOCUMENT: Final = re.compile(
     rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>)?\s*<(Error|html)\b", re.IGNORECASE
 )
 _ARCHIVES: Final = (
-    (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "packed with gzip"), (b"\xfd7zXZ\0", "packed with xz"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"\x28\xb5\x2f\xfd", "packed with zstd"), (b"BZh", "packed with bzip2"),
+    (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip-compressed file"), (b"\xfd7zXZ\0", "an xz-compressed file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"\x28\xb5\x2f\xfd", "a zstd-compressed file"), (b"BZh", "a bzip2-compressed file"),
 )  # fmt: skip
 _NEVER_ARCHIVES: Final = (
     ".safetensors", ".gguf", ".json", ".jinja", ".txt", ".model", ".tiktoken",

@@ -122,7 +122,7 @@ class ExportDialog(FormDialog[ExportChoice]):
             yield Label("File", classes="heading")
             yield PathField(sanitize_line(self._first_path()), id="path")
             if self._has_selection:
-                yield Checkbox("Only the selected turns", value=True, compact=True, id="selection")
+                yield Checkbox("Only the selected turn", value=True, compact=True, id="selection")
             yield from self.compose_end(
                 "Export",
                 _hints(),

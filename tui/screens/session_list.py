@@ -435,7 +435,7 @@ class SessionList(Finder[OpenChat]):
         """Duplicate the chat."""
         chat_id = self._chosen()
         if chat_id is not None and not self._in_trash:
-            done = f"Copied “{self._title(chat_id)}”."
+            done = f"Duplicated “{self._title(chat_id)}”."
             self._change(chat_id, lambda store: store.duplicate(chat_id), done)
 
     def action_trash(self) -> None:

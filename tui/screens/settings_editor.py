@@ -158,7 +158,7 @@ class SettingsEditor:
         said = await self._write(key, value)
         if key.startswith(GENERATION) and not said:
             self._have(key, None)
-        return said or f"Saved to {self.file or 'the settings'}. New chats start with this value."
+        return said or f"Saved to {self.file or 'the settings'} as the default."
 
     def _without(self, key: str) -> Json:
         """Return the value that applies without a value set in the app."""

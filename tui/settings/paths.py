@@ -60,7 +60,7 @@ class AppPaths:
         except RuntimeError as error:
             raise PathsError(
                 "There is no home folder for chats and settings (HOME is not set or is not an absolute path).",
-                f"Set HOME, or set the absolute path of a folder for everything in the environment variable {HOME_VARIABLE}.",
+                f"Set HOME, or set the environment variable {HOME_VARIABLE} to the absolute path of a folder for everything.",
             ) from error
 
     @classmethod
@@ -142,6 +142,6 @@ class AppPaths:
         if failed:
             raise PathsError(
                 f"chat-tui can't use {', '.join(failed)}.",
-                "Make it writable, or set another folder for everything in the environment variable "
-                f"{HOME_VARIABLE}.",
+                "Make sure chat-tui can write there, or set the environment variable "
+                f"{HOME_VARIABLE} to another folder for everything.",
             )

@@ -50,7 +50,7 @@ class ModelSection:
     """The model to load if the command line names none, and how to load it."""
 
     name: str = setting("", "Model", "A Hub ID, a folder, a .gguf file, or demo. Empty loads the last used model.", blank="none")
-    quantization: str = setting("", "Quantization", "How the weights are stored in memory. Empty keeps the last used one.", blank="none")
+    quantization: str = setting("", "Quantization", "How the weights are stored in memory. Empty keeps the last used quantization.", blank="none")
     revision: str = setting("", "Revision", "The branch, tag or commit of the model on the Hub.", blank="main")
     dtype: str = setting("auto", "Data type", "The data type of the weights.", choices=_DTYPES)
     device: str = setting("auto", "Device", "Where the model runs: auto, balanced, sequential, cpu, cuda, cuda:1, mps and so on.")
@@ -89,7 +89,7 @@ class ChatSection:
 class ScreenSection:
     """How the app looks."""
 
-    theme: str = setting("", "Theme", "The color theme. Empty keeps the last used one.", blank="last used")
+    theme: str = setting("", "Theme", "The color theme. Empty keeps the last used quantization.", blank="last used")
     sidebar: bool = setting(True, "Sidebar", "Show the sidebar if there is room for it.")
     reduced_motion: bool = setting(False, "Reduced motion", "Turn off animations and the blinking cursor.")
     plain: bool = setting(False, "Plain screen", "Draw no lines and keep everything in one column, for screen readers.")

@@ -246,7 +246,7 @@ class Sidebar(VerticalScroll):
             id="group-overflow",
         )
         # At the end, so that nothing moves when it appears.
-        yield Button("Reset all parameters", id="reset-all", compact=True)
+        yield Button("Reset parameters and prompt", id="reset-all", compact=True)
         yield Explanation()
 
     # -- values down

@@ -344,3 +344,17 @@ def test_after_unloading_the_app_has_the_memory_that_it_had_before(tmp_path):
         engine.unload()
     assert app.memory_info().rss - before < 5 * 2**20
     assert not psutil.pid_exists(pid)
+
+
+def test_one_that_can_not_be_started_has_not_stopped(tmp_path):
+    engine = ProcessEngine(tmp_path, ("/nowhere/python",))
+    with pytest.raises(
+        ModelLoadError, match=r"^The engine can't be started \(No such file"
+    ) as failed:
+        load(engine, "any")
+    assert failed.value.cause is FailureCause.ENGINE
+    with pytest.raises(GenerationError, match=r"^The engine can't be started \("):
+        reply(engine)
+    with pytest.raises(EngineError, match=r"can't be started \([^.]*\)\.$"):
+        engine.target_memory()
+    engine.close()

@@ -55,7 +55,7 @@ def check(response: Any) -> None:
     if coding and coding != "identity":
         # A library unpacks as much as comes, through as many codings as are named.
         if coding not in ("gzip", "x-gzip", "deflate"):
-            raise bad_answer("it uses a compression that wasn't requested")
+            raise bad_answer("it uses a compression method that wasn't requested")
         del headers["content-encoding"]
         headers.pop("content-length", None)
         response.stream = _unpacking(response.stream, is_gzip=coding != "deflate")

@@ -108,7 +108,9 @@ class LlamaEngine:
             telling.tell_rest()
             raise _failed(error, telling) from error
         if telling.ended is None:
-            raise GenerationError(f"{NAME} ended the reply without a reason.", "", telling.stats)
+            raise GenerationError(
+                f"{NAME} ended the reply without giving a reason.", "", telling.stats
+            )
         return telling.finished(telling.ended.reason)
 
     def prepare(self, request: GenerateRequest, cancelled: IsCancelled) -> bool:

@@ -65,5 +65,5 @@ def note(wished: str, config: PreTrainedConfig) -> str:
     known = used if used in (*_COMMON, "flash_attention_2") else "the best available one"
     return (
         f"The config.json of this model specifies the attention implementation {wished}, which isn't available on every machine. Using {known} instead. "
-        "To use it anyway, choose it in the settings."
+        f"To use {wished} anyway, choose it in the settings."
     )

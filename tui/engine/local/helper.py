@@ -37,6 +37,13 @@ class HelperError(Exception):
     """A helper process didn't answer; the message gives the reason, for example `it took more than 10 seconds`."""
 
 
+class HelperNotStartedError(HelperError):
+    """The operating system didn't start the process. That says nothing about what the helper was given."""
+
+    def __init__(self) -> None:
+        super().__init__("the process for it can't be started")
+
+
 class Helper:
     """A program in a separate process, which is started on the first question and restarted after it ended."""
 
@@ -91,7 +98,7 @@ class Helper:
             return self._process
         self.close()
         if not sys.executable:
-            raise HelperError("its process can't be started")
+            raise HelperNotStartedError
         limits = (str(self._memory_bytes), str(int(self._within_s) + _SPARE_S))
         try:
             process = subprocess.Popen(
@@ -104,7 +111,7 @@ class Helper:
                 start_new_session=True,
             )
         except OSError as error:
-            raise HelperError("its process can't be started") from error
+            raise HelperNotStartedError from error
         self._process = process
         weakref.finalize(self, _end, process)
         for pipe in _pipes(process):
@@ -155,7 +162,7 @@ class Helper:
 
 def _pipes(process: subprocess.Popen[bytes]) -> Sequence[IO[bytes]]:
     if process.stdin is None or process.stdout is None:
-        raise HelperError("its process can't be started")
+        raise HelperNotStartedError
     return process.stdin, process.stdout
 
 

@@ -106,7 +106,7 @@ class PromptBuilder:
             )
         if self.problem:
             return (
-                f"This model's chat template is broken ({self.problem}), so it can't generate replies.",
+                f"This model's chat template is broken ({self.problem}), so the model can't generate replies.",
             )
         if self._ability.problem:
             return (

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tui.engine import template_files
 from tui.engine.attempts import never
-from tui.engine.base import GenerationError, IsCancelled, TemplateSwitch
-from tui.engine.local.helper import Helper, HelperError
+from tui.engine.base import GenerationError, IsCancelled, ModelLoadError, TemplateSwitch
+from tui.engine.local.helper import Helper, HelperError, HelperNotStartedError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,6 +30,7 @@ _PROBE_S: Final = 5.0
 _TEXT_BYTES: Final = 64_000_000
 """A prompt of this length would be ten times as long as the longest context."""
 _COMMAND: Final = re.compile(r"(?<![\w/<:.])/[A-Za-z][A-Za-z_]{2,30}(?![\w/>])")
+_LATER: Final = "Close other programs and try again."
 _OTHER: Final = "Use another model, or fix the template in the model's folder."
 
 
@@ -41,7 +42,7 @@ class _StoppedError(GenerationError):
     """A template had to be stopped."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The model's chat template was stopped: {reason}.", _OTHER)
+        super().__init__(f"The model's chat template can't be used: {reason}.", _OTHER)
         self.reason = reason
 
 
@@ -132,6 +133,10 @@ class ChatTemplate:
             said: Mapping[str, Any] = self._helper.ask(
                 {**about, **question}, cancelled, within_s=within_s
             )
+        except HelperNotStartedError as error:
+            raise GenerationError(
+                f"The model's chat template can't be used: {error}.", _LATER
+            ) from error
         except HelperError as error:
             raise _StoppedError(str(error)) from error
         return said
@@ -141,6 +146,10 @@ class ChatTemplate:
             known: Mapping[str, Any] = self._helper.ask(
                 {"template": self._text, "special": self._special}, within_s=_PROBE_S
             )
+        except HelperNotStartedError as error:
+            raise ModelLoadError(
+                f"The model's chat template can't be read: {error}.", _LATER
+            ) from error
         except HelperError as error:
             return {"problem": str(error)}
         return {"problem": known["refused"]} if "refused" in known else known

@@ -18,7 +18,7 @@ from tui.engine.base import ModelLoadError
 from tui.engine.failures import words
 from tui.engine.folder_files import TOKENIZER_BYTES, wrong
 from tui.engine.local import tokenizer_parts
-from tui.engine.local.helper import Helper, HelperError
+from tui.engine.local.helper import Helper, HelperError, HelperNotStartedError
 from tui.engine.tokenizer_settings import MOST_ADDED, MOST_ADDED_BYTES
 
 if TYPE_CHECKING:
@@ -215,6 +215,11 @@ def _try(question: dict[str, str], name: str) -> None:
     )
     try:
         problem = str(helper.ask(question))
+    except HelperNotStartedError as error:
+        raise ModelLoadError(
+            f"The tokenizer of {name} can't be checked: {error}.",
+            "Close other programs and try again.",
+        ) from error
     except HelperError as error:
         problem = str(error)
     finally:

@@ -47,7 +47,7 @@ def check(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig, name: st
         raise ModelLoadError(
             f"The tokenizer of {name} doesn't match its config.json: the tokenizer has {max(beyond) + 1:,} tokens, but according to "
             f"vocab_size the model has only {rows:,}, so it lacks {beyond[first][:_LONGEST]!r}.",
-            "They may belong to different models, or one of them may be outdated. Download or copy all of them again.",
+            "They may belong to different models, or one of them may be outdated. Download or copy both again.",
         )
 
 

@@ -61,6 +61,10 @@ class _Died(Exception):  # noqa: N818 - it is made into an `EngineError`
     """The process has ended in the middle of a job; the message says how."""
 
 
+class _NotStarted(_Died):
+    """The process can't be started; the message is a sentence."""
+
+
 class _Process:
     """One process, from its start to its end. Any thread may use it."""
 
@@ -286,6 +290,8 @@ class ProcessEngine:
             said = {"do": "load", "request": wire.encode(request)}
             info: ModelInfo = wire.decode(ModelInfo, self._job(said, emit, cancelled))
             return info
+        except _NotStarted as error:
+            raise ModelLoadError(str(error), _AGAIN, cause=FailureCause.ENGINE) from None
         except _Died as died:
             raise ModelLoadError(
                 f"The engine stopped while loading the model: {died}.",
@@ -353,7 +359,7 @@ class ProcessEngine:
             found = self._job({"do": "target_memory"})
             return str(found["device"]), wire.decode(MemoryReading, found["reading"])
         except (_Died, KeyError, TypeError) as error:
-            raise EngineError(f"The memory use is unknown: {error}.") from None
+            raise EngineError(f"The memory use is unknown: {str(error).rstrip('.')}.") from None
 
     # -- one job
 
@@ -369,7 +375,9 @@ class ProcessEngine:
         try:
             process = self._running()
         except OSError as error:
-            raise _Died(f"it can't be started ({error.strerror or error})") from error
+            raise _NotStarted(
+                f"The engine can't be started ({error.strerror or error})."
+            ) from error
         job_id = next(self._ids)
         answers = process.open(job_id)
         try:
@@ -444,6 +452,8 @@ def _nothing(_event: Event) -> None:
 def _told_as_generation() -> Any:
     try:
         yield
+    except _NotStarted as error:
+        raise GenerationError(str(error), _AGAIN, cause=FailureCause.ENGINE) from None
     except _Died as died:
         raise GenerationError(
             f"The engine stopped in the middle of the reply: {died}. What was written is kept.",

@@ -90,12 +90,12 @@ class Body(Row):
 
     @on(Sidebar.OverflowPolicyChanged)
     def _policy_changed(self, event: Sidebar.OverflowPolicyChanged) -> None:
-        with self._undoing.step("When the context is full", "overflow"):
+        with self._undoing.step("Setting “When the context is full”", "overflow"):
             self._settings.set_overflow(event.policy)
 
     @on(DraftingGroup.Changed)
     def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
-        with self._undoing.step("Speculative decoding", "speculation"):
+        with self._undoing.step("Drafting", "speculation"):
             self._settings.set_speculation(event.choice)
 
     @on(Sidebar.QuantizationChanged)

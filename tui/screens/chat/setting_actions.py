@@ -63,8 +63,8 @@ class SettingActions:
                 self._reset_prompt()
         way = f"{self._ui.way('chat.undo')} to undo."
         if names:
-            are = "is" if len(values) == 1 else "are"
-            self._ui.tell(f"{listed([*values])} {are} back to the default. {way}")
+            are = "is back to its default" if len(values) == 1 else "are back to their defaults"
+            self._ui.tell(f"{listed([*values])} {are}. {way}")
             return
         kept = sorted(settings.parameters)
         more = f" The configuration or command line sets {listed(kept)}." if kept else ""

@@ -266,7 +266,7 @@ def _deleted(count: int, was_variant: bool) -> str:
     """
     if not was_variant:
         return f"{count} turn{'' if count == 1 else 's'} deleted."
-    after = f" with {count - 1} turn{'' if count == 2 else 's'} after it" if count > 1 else ""
+    after = f" and {count - 1} turn{'' if count == 2 else 's'} after it" if count > 1 else ""
     return f"Variant{after} deleted; another variant is shown."
 
 

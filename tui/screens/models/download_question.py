@@ -16,7 +16,7 @@ GET = "get"
 def question(plan: DownloadPlan) -> Ask:
     """Return the dialog. It answers `LOAD`, `GET`, or anything else for no."""
     here = plan.total_bytes - plan.missing_bytes
-    parts = [f"{bytes_text(plan.missing_bytes)} in {plan.files} files"]
+    parts = [f"{bytes_text(plan.missing_bytes)} to download"]
     if here:
         parts.append(f"{bytes_text(here)} is on this machine already")
     parts.append(f"{bytes_text(plan.free_bytes)} is free on the disk")
