@@ -14,9 +14,9 @@ from tui.engine.client import EngineClient
 TICK_S: Final = 0.05
 """How often events are collected while the engine is busy, in seconds."""
 LONGEST_DRAIN_S: Final = 0.15
-SCREENS_SHARE: Final = 0.1
+SCREENS_SHARE: Final = 0.06
 """The share of one core that the screen may use while a reply is written."""
-STATUS_S: Final = 0.25
+STATUS_S: Final = 0.5
 """Figures that change with each token are updated no more often than this, in seconds. The cost of a frame depends on the
 rectangle around everything that changed: with a line of text and the status bar, that is the whole screen.
 """
