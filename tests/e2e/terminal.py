@@ -259,9 +259,13 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self._screen.display)
 
 
+_KEPT: Final = ("PATH", "LD_LIBRARY_PATH", "CHAT_TUI_MODEL_PROCESS")
+"""The last one is for running the tests with the engine on a thread of the app."""
+
+
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return an environment that has nothing of the one who runs the tests but the way to the programs."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    """Return an environment that has nothing of the one who runs the tests but what they need."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {
         **kept,
         "TERM": "xterm-256color",

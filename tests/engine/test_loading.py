@@ -19,6 +19,8 @@ from tests.engine.conftest import ask, chat, load, never
 from tui.engine.base import Cancelled, GenerationError, LoadRequest, ModelLoadError, Progress
 from tui.engine.local import loading
 from tui.engine.local.cpu import linear
+from tui.engine.local.cpu.native_library import find_compiler
+from tui.engine.local.engine import LocalEngine
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,18 @@ def test_a_loaded_model_says_what_it_is(engine, llama):
 def test_a_model_that_does_not_sample_has_temperature_zero(engine, tmp_path):
     info = load(engine, tiny.llama(tmp_path / "m", do_sample=False, temperature=0.9))
     assert info.defaults["temperature"] == 0
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="without a compiler there are no kernels")
+def test_kernels_that_can_not_be_used_are_noted(tmp_path, llama):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "kernels").symlink_to(tmp_path)
+    engine = LocalEngine(tmp_path / "cache")
+    (note,) = (note for note in load(engine, llama).notes if "CPU kernels" in note)
+    assert note.startswith(
+        "chat-tui's CPU kernels can't be used, so replies are slower: [Errno 20]"
+    )
+    assert not any("CPU kernels" in note for note in load(engine, llama, kernels=False).notes)
 
 
 def test_a_base_model_is_loaded_with_a_word_about_it(engine, tmp_path):

@@ -255,10 +255,13 @@ def test_a_folder_that_is_not_the_users_own_is_not_used(compiler, folder, kind, 
             pytest.skip("only root can give a folder away")
         folder.mkdir()
         os.chown(folder, 12345, 12345)
-    assert native.build(folder) is None
+    told = []
+    assert native.build(folder, told.append) is None
     assert compiler.runs == 0
     (line,) = caplog.messages
     assert "not using" in line
+    assert len(told) == 1
+    assert told[0] in line
 
 
 def test_a_folder_that_cannot_be_written_to_costs_one_line(compiler, folder, monkeypatch, caplog):

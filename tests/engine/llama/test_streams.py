@@ -143,7 +143,7 @@ def test_a_damaged_file_is_told_before_llama_cpp_sees_it(tmp_path, model, name, 
 @pytest.mark.parametrize("architecture", ["bert", "clip"])
 def test_a_file_that_is_no_chat_model_is_told(tmp_path, architecture):
     path = tiny_gguf.make(tmp_path / "other.gguf", architecture=architecture)
-    with pytest.raises(ModelLoadError, match="contains (a|only a) "):
+    with pytest.raises(ModelLoadError, match=r"contains (a|only a) "):
         loading.load(LoadRequest(str(path)), tmp_path, lambda _event: None, never)
 
 

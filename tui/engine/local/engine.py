@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tui.engine import gguf_files, memory
 from tui.engine.base import (
@@ -31,6 +31,7 @@ from tui.engine.local.heavy import import_heavy, stdout_shut
 from tui.engine.local.progress import Reporter
 from tui.engine.quantization import NONE
 from tui.files import is_folder, typed_path
+from tui.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from tui.engine.local.cpu.native import Native
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tui.engine.local.loaded import LoadedModel, Preparation
 
 _log = logging.getLogger(__name__)
+_LONGEST_REASON: Final = 300
 
 
 class LocalEngine:
@@ -59,6 +61,7 @@ class LocalEngine:
         self._device = "cpu"
         self._native_made: Native | None = None
         self._native_tried = False
+        self._native_problem = ""
         self._timings: Timings | None = None
         self._token_s = 0.0
         """How long each token of the last reply took; 0 when that is not known."""
@@ -211,7 +214,11 @@ class LocalEngine:
             from tui.engine.local.cpu.timings import Timings
 
             self._timings = Timings(self._cache_folder / "kernels")
-        return loading.load(prepared, reporter, self._native, self._code, self._timings)
+        loaded = loading.load(prepared, reporter, self._native, self._code, self._timings)
+        if self._native_problem and prepared.request.kernels:
+            note = f"chat-tui's CPU kernels can't be used, so replies are slower: {self._native_problem}."
+            loaded.info = replace(loaded.info, notes=(*loaded.info.notes, note))
+        return loaded
 
     def _native(self) -> Native | None:
         """Return the products that are compiled for this CPU; compiled at the first call."""
@@ -219,8 +226,11 @@ class LocalEngine:
 
         if not self._native_tried:
             self._native_tried = True
-            self._native_made = native.build(self._cache_folder / "kernels")
+            self._native_made = native.build(self._cache_folder / "kernels", self._without_native)
         return self._native_made
+
+    def _without_native(self, reason: str) -> None:
+        self._native_problem = sanitize_line(reason, _LONGEST_REASON)
 
     def _take(self, key: LoadRequest, model: LoadedModel) -> None:
         self._loaded, self._request, self._device = model, key, model.info.device

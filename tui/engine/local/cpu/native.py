@@ -205,11 +205,12 @@ def can_attend(query: Tensor, key: Tensor, value: Tensor) -> bool:
     )
 
 
-def build(folder: Path) -> Native | None:
+def build(folder: Path, tell: Callable[[str], object] = str) -> Native | None:
     """Return the products, compiling and testing them if they aren't in the folder yet; None if that isn't possible.
 
     Args:
         folder: where compiled libraries are kept.
+        tell: is called with the reason if something is wrong here, other than that there is no compiler or another kind of machine.
     """
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
         return None
@@ -226,6 +227,7 @@ def build(folder: Path) -> Native | None:
             return _loaded(store.make_anew(), store.key)
     except (LibraryError, OSError, _UnloadableError) as error:
         _log.warning("not using the kernels for this CPU: %s", error)
+        tell(str(error))
     return None
 
 
