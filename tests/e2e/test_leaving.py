@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
 import psutil
@@ -144,6 +145,9 @@ def test_after_a_kill_and_after_a_crash_the_reply_so_far_is_there_and_marked(
 
 
 @pytest.mark.model
+@pytest.mark.skipif(
+    os.environ.get("CHAT_TUI_MODEL_PROCESS") == "false", reason="the engine is a thread of the app"
+)
 def test_when_the_engine_falls_the_chat_stays_and_one_key_loads_the_model_again(
     start_app, home, long_replies
 ):
