@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks._contestants import ROOT, App, Child, Model, lay_caches
+from benchmarks._contestants import READY_S, ROOT, App, Child, Missing, Model, lay_caches
 from benchmarks._quiet import Publisher, add_options
 from benchmarks._tables import whole_markdown
 from benchmarks.engines import demo, surroundings, user
@@ -131,6 +131,8 @@ def opening(model: Model) -> tuple[float, float, float]:
             terminal.press("enter")
             worst, count = 0.0, 0
             while ANSWER not in terminal.text:
+                if time.perf_counter() - began > READY_S:
+                    raise Missing(f"there was no answer within {READY_S:g} s:\n{terminal.text}")
                 pressed = time.perf_counter()
                 terminal.type("x")
                 count += 1
@@ -150,7 +152,7 @@ def script(model: Model) -> float:
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", SCRIPT, str(model.folder), QUESTION],
-        check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=READY_S,
     )  # fmt: skip
     return time.perf_counter() - began
 

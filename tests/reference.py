@@ -110,7 +110,7 @@ def _commands() -> str:
             "# Commands",
             (
                 "Type `/` or `!` at the start of a message to list the commands. The list narrows down as you type, and Tab completes. "
-                "`//` or `!!` sends a message that starts with `/` or `!`. Every command is also in the command palette (Ctrl+P)."
+                "`//` or `!!` sends a message that starts with `/` or `!`. The commands that are available right now are also in the command palette (Ctrl+P)."
             ),
             table(("command", "what it does"), rows),
             "## Commands named after their actions",

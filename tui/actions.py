@@ -183,7 +183,7 @@ ACTIONS: Final = (
         "turn.edit", "Edit the turn", ("e",), "Edit a turn in place; the old text stays as a variant.", Scope.TURN, "Edit",
         when=When.STILL, slash=("edit",)),
     Action(
-        "turn.edit_outside", "Edit the turn in $EDITOR", ("E",), "Edit a turn in the editor named by $EDITOR.", Scope.TURN,
+        "turn.edit_outside", "Edit the turn in $EDITOR", ("E",), "Edit a turn in the editor named by $VISUAL or $EDITOR.", Scope.TURN,
         when=When.STILL,
     ),
     Action(
@@ -278,7 +278,7 @@ ACTIONS: Final = (
         argument="[FILE]",
     ),
     Action(
-        "preset.delete", "Delete a preset", (), "Delete a preset from your library.", slash=("preset-delete",),
+        "preset.delete", "Delete a preset", (), "Delete a saved preset.", slash=("preset-delete",),
         argument="[NAME]",
     ),
     Action(
@@ -305,7 +305,7 @@ ACTIONS: Final = (
         for number in (1, 2, 3)
     ),
     Action(
-        "composer.edit_outside", "Write in $EDITOR", ("alt+e",), "Write the message in the editor named by $EDITOR.",
+        "composer.edit_outside", "Write in $EDITOR", ("alt+e",), "Write the message in the editor named by $VISUAL or $EDITOR.",
         slash=("editor",),
     ),
     Action(

@@ -271,7 +271,7 @@ class ChatApp(Appearance):
         if file is not None:
             self.call_from_thread(
                 self.notify,
-                f"Some terminals cut long text when copying, so it is also saved in {file}.",
+                f"Some terminals truncate long text when copying it, so it is also saved in {file}.",
                 markup=False,
             )
 

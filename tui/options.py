@@ -187,7 +187,7 @@ def parser() -> OptionParser:
             "chat-tui http://localhost:8000",
         ),
         description="Chat with a language model in a full-screen terminal app. The model runs on this machine or on a server "
-        "that you name. Without MODEL, the last used model is loaded; if there is none, the demo model, if installed.",
+        "that you name. Without MODEL, the model in the configuration file is loaded, or else the last used model, or else the demo model, if installed.",
         epilog="commands, each with its own --help:\n"
         + "\n".join(f"  chat-tui {name:<12}{about}" for name, about in SUBCOMMANDS.items()),
         formatter_class=_OwnEpilog,

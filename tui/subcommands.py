@@ -210,7 +210,7 @@ def models_parser() -> argparse.ArgumentParser:
             "chat-tui models --hub 'qwen3 instruct'",
             "chat-tui models --server http://localhost:11434",
         ),
-        description="List the models on this machine, on the Hub or on a server, and whether they fit into free memory.",
+        description="List the models on this machine, on the Hub or on a server. For this machine and the Hub, also show whether they fit into free memory.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--hub", metavar="WORDS", help="search the Hugging Face Hub instead")

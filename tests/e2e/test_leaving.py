@@ -160,7 +160,7 @@ def test_when_the_engine_falls_the_chat_stays_and_one_key_loads_the_model_again(
     app.wait_for(is_ready, LOAD_S)
     _assert_reply_kept(home)
     [again] = [one for one in app.children() if "process.serving" in " ".join(one.cmdline())]
-    send(app, "What is the capital of France?")
+    send(app, ANOTHER)
     wait_for_more_words(app, 1)
     app.press("ctrl+q")
     app.wait_for_exit()

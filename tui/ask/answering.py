@@ -19,7 +19,7 @@ from tui.engine.base import Failed, FailureCause, LoadRequest, ReasoningDelta, R
 LOOK_S: Final = 0.02
 """How often the engine is asked what it has said."""
 _HINTS: Final = {
-    FailureCause.CODE: "If you trust its authors, add --trust-remote-code, or load the model in chat-tui once and agree.",
+    FailureCause.CODE: "If you trust its authors, load the model in chat-tui once and agree. If the code is in the model's own repository, --trust-remote-code works too.",
     FailureCause.UNENCRYPTED: "To use it anyway, connect to it in chat-tui once and agree.",
 }
 

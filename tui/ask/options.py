@@ -81,7 +81,7 @@ def parser() -> OptionParser:
         usage="chat-tui ask [options] [QUESTION | -]",
         examples=_EXAMPLES,
         description="Ask a model one question and print the reply. Piped input is attached to the question; without a question, "
-        "it is the question.",
+        "it is the question. With --prompt, it is ignored.",
         epilog="Generation parameters are options too, such as --temperature 0.2 or --max-new-tokens 200; 'chat-tui config "
         "--explain' lists them. Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 cut off at the token limit, 130 interrupted with Ctrl+C, 129 and 143 ended by SIGHUP and SIGTERM.",
         allow_abbrev=False,
@@ -115,7 +115,7 @@ def parser() -> OptionParser:
         dest="model",
         default=None,
         metavar="MODEL",
-        help="a Hub ID, a folder, a .gguf file, demo, or a server's address; default: the last used model",
+        help="a Hub ID, a folder, a .gguf file, demo, or a server's address; default: the model in the configuration file, or the last used model",
     )
     result.add_argument(
         "--base-url",
@@ -176,7 +176,7 @@ def parser() -> OptionParser:
         dest="saves",
         action="store_const",
         const=False,
-        help="don't save the chat; the default unless stdin and stdout are terminals",
+        help="don't save the chat; the default for a new chat unless stdin and stdout are terminals",
     )
     add_chat(result)
     add_settings(result, without=_NOT_HERE)

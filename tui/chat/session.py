@@ -270,7 +270,7 @@ class ChatSession:
         try:
             await asyncio.wrap_future(future)
         except SessionConflictError as error:
-            return await self._save_as_copy(chat, str(error))
+            return await self._save_as_copy(chat, error.message)
         except SessionError as error:
             self._ui.tell(str(error), title=NOT_SAVED_YET, severity="error")
             return False

@@ -68,7 +68,7 @@ class Attempts:
         if self._left is not None:
             self._left.join(_POLL_S)
             if self._left.is_alive():
-                raise StuckError("the previous attempt was stopped but is still running")
+                raise StuckError("the previous attempt was asked to stop but is still running")
             self._left = None
         outcome: Future[_Result] = Future()
         thread = threading.Thread(target=_into, args=(outcome, work), daemon=True, name="attempt")

@@ -489,7 +489,7 @@ class SessionList(Finder[OpenChat]):
             return
         asked = frozenset(self._trashed)
         count = len(asked)
-        what = "The chat in it is" if count == 1 else f"The {count} chats in it are"
+        what = "The chat in it will be" if count == 1 else f"The {count} chats in it will be"
         answer = await self.app.push_screen_wait(
             Ask(
                 "Empty the trash?",

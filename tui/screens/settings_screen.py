@@ -290,7 +290,7 @@ class SettingsScreen(ListDialog[None]):
             AskText(
                 setting.title,
                 before,
-                note=f"{setting.help} {setting.range_text.capitalize()}.",
+                note=f"{setting.help} {setting.range_text[:1].upper()}{setting.range_text[1:]}.",
                 check=lambda typed: _problem(setting, typed),
                 multiline=setting.key == "chat.system_prompt",
                 is_path=setting.key in _PATHS,

@@ -165,7 +165,7 @@ class Library:
             raise PresetError(
                 f"There is no system prompt {name[:60]!r}.", did_you_mean(name, self.prompt_names())
             )
-        return _read(path, "Prompt").rstrip("\n")
+        return _read(path, "System prompt").rstrip("\n")
 
     def save_preset(self, preset: Preset) -> Path:
         """Write a preset, in place of one of the same name, and return its file.
@@ -181,7 +181,7 @@ class Library:
         Raises:
             PresetError: its name can't be a file's, or it can't be written.
         """
-        return _write(self._prompts, name, ".txt", f"{text}\n", "prompt")
+        return _write(self._prompts, name, ".txt", f"{text}\n", "system prompt")
 
     def delete_preset(self, name: str) -> None:
         """Take a preset away.

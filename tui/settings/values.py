@@ -50,7 +50,7 @@ class ModelSection:
     """The model to load if the command line names none, and how to load it."""
 
     name: str = setting("", "Model", "A Hub ID, a folder, a .gguf file, or demo. Empty loads the last used model.", blank="none")
-    quantization: str = setting("", "Quantization", "How the weights are stored in memory. Empty keeps the last used quantization.", blank="none")
+    quantization: str = setting("", "Quantization", "How the weights are stored in memory. Empty keeps the last used quantization, or uses none if a model is named.", blank="none")
     revision: str = setting("", "Revision", "The branch, tag or commit of the model on the Hub.", blank="main")
     dtype: str = setting("auto", "Data type", "The data type of the weights.", choices=_DTYPES)
     device: str = setting("auto", "Device", "Where the model runs: auto, balanced, sequential, cpu, cuda, cuda:1, mps and so on.")
@@ -61,7 +61,7 @@ class ModelSection:
     threads: int = setting(0, "CPU threads", "The number of threads to compute with on a CPU; 0 uses one per core.", blank="one per core", minimum=0, maximum=1024)
     compute_dtype: str = setting("auto", "4-bit compute type", "The data type to compute with when weights have 4 bits.", choices=_DTYPES)
     gguf: str = setting("auto", "GGUF engine", "What runs GGUF files. llama.cpp keeps the weights as they are in the file; transformers unpacks them to 16 bits. Auto uses llama.cpp if it is installed.", choices=("auto", "llama.cpp", "transformers"))
-    context: int = setting(0, "GGUF context", "The context in tokens to reserve memory for when llama.cpp loads a GGUF file; 0 picks what fits.", blank="what fits", minimum=0, maximum=100_000_000)
+    context: int = setting(0, "GGUF context", "The context length, in tokens, that llama.cpp reserves memory for when loading a GGUF file; 0 picks what fits.", blank="what fits", minimum=0, maximum=100_000_000)
     process: bool = setting(True, "Separate process", "Run the engine in a separate process, so that a crash ends only the engine, not the app.")
     max_memory: Mapping[str, str] = table("Memory limits", "The most memory to use on each device.", blank="no limit", keys="devices and sizes", example='{ "cuda:0" = "6GiB", cpu = "20GiB" }')
 
@@ -89,7 +89,7 @@ class ChatSection:
 class ScreenSection:
     """How the app looks."""
 
-    theme: str = setting("", "Theme", "The color theme. Empty keeps the last used quantization.", blank="last used")
+    theme: str = setting("", "Theme", "The color theme. Empty keeps the last used theme.", blank="last used")
     sidebar: bool = setting(True, "Sidebar", "Show the sidebar if there is room for it.")
     reduced_motion: bool = setting(False, "Reduced motion", "Turn off animations and the blinking cursor.")
     plain: bool = setting(False, "Plain screen", "Draw no lines and keep everything in one column, for screen readers.")
@@ -109,7 +109,7 @@ class ComposerSection:
 class AlertsSection:
     """What happens when a long reply ends while the window is not in front."""
 
-    kind: str = setting("bell", "Alert", "What to do when a long reply is done.", choices=("off", "bell", "notification", "both"))
+    kind: str = setting("bell", "Alert", "What to do when a long reply is done while the window doesn't have the focus.", choices=("off", "bell", "notification", "both"))
     after_s: float = setting(10.0, "Alert after", "A reply that takes at least this many seconds counts as long.", minimum=0, maximum=86_400)
 
 
@@ -117,7 +117,7 @@ class AlertsSection:
 class AskSection:
     """One question in a shell: chat-tui ask."""
 
-    save: str = setting("terminal", "Save chats from ask", "When chat-tui ask saves the chat: only if stdin and stdout are both terminals, always, or never.", choices=("terminal", "always", "never"))
+    save: str = setting("terminal", "Save chats from ask", "When chat-tui ask saves a new chat: only if stdin and stdout are both terminals, always, or never.", choices=("terminal", "always", "never"))
 
 
 @dataclass(frozen=True, slots=True)

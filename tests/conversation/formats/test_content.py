@@ -416,5 +416,5 @@ def test_what_was_left_out_of_a_file_without_messages_is_listed_after_that():
     with pytest.raises(ChatFormatError) as raised:
         read([{"role": "user", "content": ""}, {"role": "user", "content": ""}])
     assert raised.value.message.endswith(
-        "but contains no messages. Left out: messages without text (2)."
+        "but it contains no messages. Left out: messages without text (2)."
     )

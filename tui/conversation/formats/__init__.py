@@ -121,7 +121,7 @@ def import_text(data: bytes, thread: bytes | None = None) -> Imported:
     found = [chat for chat in chats if chat.turns or chat.system_prompt]
     if not found:
         first = (
-            f"It looks like {known.label}, but contains no messages",
+            f"Its format seems to be “{known.label}”, but it contains no messages",
             *problems.sentences()[:5],
         )
         raise ChatFormatError(" ".join(f"{one}." for one in first))

@@ -409,7 +409,7 @@ class ProcessEngine:
                 cancelled_s = time.monotonic()
                 process.send({"do": "cancel", "id": job_id})
             if cancelled_s and time.monotonic() - cancelled_s > _CANCEL_S:
-                process.kill("it did not stop when asked to")
+                process.kill("it was killed because it ignored a request to cancel")
             match message.get("is"):
                 case "events":
                     for event in message.get("events", ()):

@@ -175,7 +175,8 @@ class Editing:
         except (OSError, ValueError) as error:
             what = name.strip() or usual
             self._ui.tell(
-                f"{what} could not be run ({error}). Set $EDITOR to your editor.", severity="error"
+                f"{what} could not be run ({error}). Set $VISUAL or $EDITOR to your editor.",
+                severity="error",
             )
             return None
         finally:
