@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -24,13 +23,14 @@ from tui.files import exists
 from tui.flags import looks_like_flag, read_flags, read_value
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, UNUSED, ParameterError, did_you_mean, readable
+from tui.pattern import pattern
 from tui.settings.schema import GENERATION, SETTINGS
 
 _WORDS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
 }
-_HOST: Final = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}(?:/.*)?")
+_HOST: Final = pattern(r"(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}(?:/.*)?")
 _IGNORED: Final = "host", "port", "verbose"
 _NAMES_MODEL: Final[Mapping[str, Any]] = {"dest": "model", "default": "", "help": argparse.SUPPRESS}
 

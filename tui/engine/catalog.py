@@ -8,7 +8,6 @@ this module costs next to nothing, so that it can be used before the first frame
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -36,6 +35,7 @@ from tui.engine.foreign import TRAINING, foreign_format
 from tui.engine.hub.cache import cache_folder
 from tui.engine.hub.scan import CachedRepo, cached_repo, cached_repos, is_hub_id, repo_at
 from tui.files import typed_path
+from tui.pattern import pattern
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _MOST_ENTRIES: Final = 500
 _MOST_LOOKS: Final = 20_000
 """Below one folder of the user's."""
 _GGUF_MAGIC: Final = b"GGUF"
-_WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
+_WEIGHTS: Final = pattern(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
 _KINDS_HINT: Final = "Use a Hub ID such as org/model, a folder, a .gguf file, or demo."
 
 

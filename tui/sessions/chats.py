@@ -14,7 +14,6 @@ What concerns the folder as a whole, such as lists, search and trash, is `store`
 from __future__ import annotations
 
 import errno
-import re
 import stat
 import threading
 from collections import OrderedDict
@@ -35,13 +34,14 @@ from tui.files import (
     set_aside,
     stamp,
 )
+from tui.pattern import pattern
 from tui.sessions.errors import SessionConflictError, SessionFileError, SessionWriteError
 from tui.sessions.locks import ChatLocks, Taken
 from tui.sessions.originals import keep_original, loses
 from tui.sessions.reply import Checkpoint, ReplyLog, fold, read_checkpoints
 from tui.sessions.salvage import salvage
 
-CHAT_ID: Final = re.compile(r"[0-9a-f]{32}")
+CHAT_ID: Final = pattern(r"[0-9a-f]{32}")
 MARKS: Final = ("pinned", "tags")
 _MOST_REPLY_BYTES: Final = 1 << 26
 _ENCODERS: Final = 4

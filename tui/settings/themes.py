@@ -15,16 +15,17 @@ from typing import Any, Final
 from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.files import read_regular, reason
+from tui.pattern import pattern
 from tui.settings.toml_text import TomlError, parse_toml
 
 DEFAULT_THEME: Final = "ember-dark"
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-_VARIABLE: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
-_STYLE_NAME: Final = re.compile(r".*-style(-hover)?")
+_NAME: Final = pattern(r"[a-z0-9][a-z0-9_-]{0,39}")
+_COLOR: Final = pattern(r"#[0-9a-fA-F]{6}")
+_VARIABLE: Final = pattern(r"[a-z][a-z0-9-]{0,59}")
+_STYLE_NAME: Final = pattern(r".*-style(-hover)?")
 """What variables are called that hold a style; all others hold a color."""
-_STYLE: Final = re.compile(r"(none|((bold|dim|italic|underline|reverse|strike)( (?!$)|$)){1,6})")
+_STYLE: Final = pattern(r"(none|((bold|dim|italic|underline|reverse|strike)( (?!$)|$)){1,6})")
 _COLORS: Final = (
     "primary",
     "secondary",

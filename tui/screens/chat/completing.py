@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from tui.chat.ui import Ui
 from tui.commands import COMMANDS, completions
+from tui.pattern import pattern
 from tui.screens.path_offers import path_offers, quoted, unquoted
 from tui.widgets.bindings import way_to
 from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
 
-_AT_WORD: Final = re.compile(r'(?:^|\s)@("[^"]*|[^\s@"]*)$')
-_ARGUMENT: Final = re.compile(r"[/!]([\w-]+)\s+(.*)")
+_AT_WORD: Final = pattern(r'(?:^|\s)@("[^"]*|[^\s@"]*)$')
+_ARGUMENT: Final = pattern(r"[/!]([\w-]+)\s+(.*)")
 _TAKES_FILE: Final = "[FILE]"
 _FOLDER: Final = "folder"
 _FILE: Final = "file"
