@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -138,3 +138,37 @@ def test_an_instance_that_contains_itself_can_be_shown():
     ring = Ring()
     ring.then = ring
     assert repr(ring).endswith("Ring(then=...)")
+
+
+def test_the_standard_library_knows_the_fields_of_a_class_that_has_no_instance_yet():
+    for way in _WAYS:
+        theirs, mine = _shapes(way)
+        assert dataclasses.is_dataclass(mine)
+        assert [(one.name, one.compare, one.init) for one in dataclasses.fields(mine)] == [
+            (one.name, one.compare, one.init) for one in dataclasses.fields(theirs)
+        ]
+        assert getattr(mine, "sides", 0) == getattr(theirs, "sides", 0) or way.get("slots")
+        assert not hasattr(mine, "tags") or way.get("slots")
+
+
+def test_what_belongs_to_the_class_is_no_field():
+    @ours(slots=True)
+    class Counter:
+        start: int
+        most: ClassVar[int] = 9
+
+    assert [one.name for one in dataclasses.fields(Counter)] == ["start"]
+    assert Counter.most == Counter(1).most == 9
+
+
+def test_a_class_of_the_standard_library_can_add_fields():
+    @ours
+    class Base:
+        name: str
+
+    @dataclasses.dataclass
+    class Special(Base):
+        size: int = 1
+
+    assert Special("a", 2) == Special("a", 2)
+    assert [one.name for one in dataclasses.fields(Special)] == ["name", "size"]
