@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tui.screens.chat.handlers import Handlers
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -15,23 +18,32 @@ from tui.widgets.find_bar import FindBar
 from tui.widgets.ground import Column, Middle
 from tui.widgets.transcript import Transcript
 
+if TYPE_CHECKING:
+    from tui.screens.chat.handlers import Handlers
+
 
 class ChatColumn(Column):
     """Lays out the chat and handles the messages of its widgets, except the composer's, which `ComposerArea` handles."""
 
-    def __init__(self, view: View, handlers: Handlers, ui: ScreenUi) -> None:
+    def __init__(
+        self,
+        view: View,
+        focus_control: FocusControl,
+        ui: ScreenUi,
+        handlers: Callable[[], Handlers],
+    ) -> None:
         """Create it.
 
         Args:
             view: the widgets.
-            handlers: search the chat, page through variants and move the cursor.
+            focus_control: moves the focus.
             ui: runs work in the background.
+            handlers: return what searches the chat and pages through variants; called when that is needed.
         """
         super().__init__(id="chat")
         self._view = view
-        self._focus_control = handlers.focus_control
-        self._reading = handlers.reading
-        self._turns = handlers.turns
+        self._focus_control = focus_control
+        self._handlers = handlers
         self._ui = ui
         self._below = Middle()
 
@@ -62,7 +74,7 @@ class ChatColumn(Column):
 
     @on(Transcript.VariantPaged)
     def _variant_paged(self, event: Transcript.VariantPaged) -> None:
-        self._turns.page(event.step, event.turn_id)
+        self._handlers().turns.page(event.step, event.turn_id)
 
     @on(Transcript.FollowChanged)
     def _follow_changed(self, event: Transcript.FollowChanged) -> None:
@@ -72,22 +84,22 @@ class ChatColumn(Column):
 
     @on(Transcript.LinkClicked)
     def _link_clicked(self, event: Transcript.LinkClicked) -> None:
-        self._ui.start(self._reading.offer_link(event.url))
+        self._ui.start(self._handlers().reading.offer_link(event.url))
 
     # -- the search
 
     @on(Transcript.HitsCounted)
     def _hits_counted(self) -> None:
-        self._reading.show_count()
+        self._handlers().reading.show_count()
 
     @on(FindBar.Wanted)
     def _find(self, event: FindBar.Wanted) -> None:
-        self._reading.search(event.query)
+        self._handlers().reading.search(event.query)
 
     @on(FindBar.Stepped)
     def _find_next(self, event: FindBar.Stepped) -> None:
-        self._reading.search_next(event.step)
+        self._handlers().reading.search_next(event.step)
 
     @on(FindBar.Closed)
     def _find_closed(self) -> None:
-        self._reading.end_search()
+        self._handlers().reading.end_search()
