@@ -96,6 +96,7 @@ class ChatApp(Appearance):
         *,
         start: Start | None = None,
         themes: Sequence[ThemeColors] = (),
+        more_themes: Callable[[], Sequence[ThemeColors]] | None = None,
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
         hub: Hub | None = None,
@@ -114,6 +115,7 @@ class ChatApp(Appearance):
             state: what was remembered from the last time.
             start: what to begin with.
             themes: color themes to offer beside Textual's own.
+            more_themes: reads others, on a thread after the first frame; None for no others.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
             hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
             measurements: what was measured of models on this machine; None to keep that in memory only.
@@ -124,7 +126,12 @@ class ChatApp(Appearance):
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
             on_signal: called when the system or a closed terminal asks the app to end.
         """
-        super().__init__(preferences or Preferences(state=state), paths, plain_css=_PLAIN_CSS)
+        super().__init__(
+            preferences or Preferences(state=state),
+            paths,
+            plain_css=_PLAIN_CSS,
+            more_themes=more_themes,
+        )
         self.servers = servers or Servers(lambda: self.preferences.values.servers, {})
         self._typed_early: list[events.Key | events.Paste] | None = []
         self.worker = EngineWorker(engine)

@@ -194,15 +194,17 @@ def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
     from tui.sessions.writer import SessionWriter
     from tui.settings.measurements import Measurements
     from tui.settings.state import save_state
-    from tui.settings.themes import shipped_themes, user_themes
+    from tui.settings.themes import first_themes, shipped_themes, user_themes
 
     themes, broken = user_themes(paths.themes)
+    state = preferences.state()
     app = ChatApp(
         Engines(engine, lambda: remote_engine(servers), make_llama),
         SessionWriter(store),
-        preferences.state(),
+        state,
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),
-        themes=(*shipped_themes(), *themes),
+        themes=(*first_themes(state.theme), *themes),
+        more_themes=shipped_themes,
         copy_file=paths.cache / "copied.txt",
         measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),

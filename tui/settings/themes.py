@@ -147,6 +147,21 @@ def shipped_themes() -> tuple[ThemeColors, ...]:
     return tuple(sorted(themes, key=lambda theme: (theme.name != DEFAULT_THEME, theme.name)))
 
 
+def first_themes(*wanted: str) -> tuple[ThemeColors, ...]:
+    """Return what of the themes that come with the app a start needs: the default, and those that are wanted, if they are among them.
+
+    Nine files are read in the time of ten modules. If a name is not among theirs, all are returned, to offer a similar one.
+
+    Raises:
+        ThemeError: the installation is damaged.
+    """
+    names = dict.fromkeys((DEFAULT_THEME, *filter(None, wanted)))
+    paths = [_shipped_folder() / f"{name}.toml" for name in names if _NAME.fullmatch(name)]
+    if len(paths) < len(names) or not all(path.is_file() for path in paths):
+        return shipped_themes()
+    return tuple(read_theme(path) for path in paths)
+
+
 def user_themes(folder: Path) -> tuple[tuple[ThemeColors, ...], tuple[str, ...]]:
     """Return the themes in a user's folder by name, and a sentence for each file that is left out.
 
