@@ -59,12 +59,16 @@ def test_instances_are_made_shown_compared_and_hashed_alike(way):
 
 @pytest.mark.parametrize("way", _WAYS)
 def test_wrong_arguments_are_refused_also_by_the_first_instance(way):
-    _, mine = _shapes(way)
-    for _ in range(2):
-        with pytest.raises(TypeError, match="missing 1 required positional argument: 'name'"):
-            mine()
-        with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
-            mine("a", color=1)
+    for wrong, message in (
+        (lambda cls: cls(), "missing 1 required positional argument: 'name'"),
+        (lambda cls: cls("a", color=1), "unexpected keyword argument 'color'"),
+        (lambda cls: cls("a", name="b"), "got multiple values for argument 'name'"),
+        (lambda cls: cls("a", 1, [], 2, 3), "takes from 2 to 5 positional arguments but 6"),
+    ):
+        _, mine = _shapes(way)
+        for _ in range(2):
+            with pytest.raises(TypeError, match=message):
+                wrong(mine)
 
 
 @pytest.mark.parametrize("slots", [False, True])

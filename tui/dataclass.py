@@ -2,8 +2,7 @@
 
 The standard one writes and compiles up to eight functions for each class, half a millisecond a class. The first frame needs
 more than a hundred classes, most of them without making an instance. Here the methods are closures, and the standard library
-describes the fields when they are first asked for. Only `__init__` is compiled, for its speed, and that when the first instance is
-made.
+describes the fields when they are first asked for. Only `__init__` is compiled, for its speed, and that with the second instance.
 
 For a type checker it is the standard library's. It knows only the options that this project uses.
 """
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 __all__ = ["dataclass"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from dataclasses import dataclass
 else:
 
@@ -74,6 +73,7 @@ def _made(plain: type[Any], *, eq: bool, has_repr: bool, frozen: bool, slots: bo
         "__match_args__": lambda: tuple(one.name for one in dataclasses.fields(cls) if one.init),
     }
     methods: dict[str, Any] = {name: _Later(cls, name, find) for name, find in later.items()}
+    methods["__init__"] = _first_init(cls, lambda: _parameters(cls, own, defaults), frozen=frozen)
     methods |= _methods(cls, eq=eq, has_repr=has_repr, frozen=frozen, slots=slots)
     for name, method in methods.items():
         if name not in written:
@@ -84,7 +84,7 @@ def _made(plain: type[Any], *, eq: bool, has_repr: bool, frozen: bool, slots: bo
 def _methods(
     cls: type[Any], *, eq: bool, has_repr: bool, frozen: bool, slots: bool
 ) -> dict[str, Any]:
-    methods: dict[str, Any] = {"__init__": _first_init(cls, frozen=frozen)}
+    methods: dict[str, Any] = {}
     if has_repr:
         methods["__repr__"] = _repr(cls)
     if eq:
@@ -144,20 +144,76 @@ def _fields(
     return found
 
 
-def _first_init(cls: type[Any], *, frozen: bool) -> Callable[..., None]:
+def _parameters(
+    cls: type[Any], own: Iterable[str], defaults: Mapping[str, object]
+) -> Sequence[dataclasses.Field[Any]]:
+    """Return what `__init__` sets, without the standard library's description of the fields where there are no bases."""
+    if any("__dataclass_fields__" in vars(base) for base in cls.__mro__[1:]):
+        return dataclasses.fields(cls)
+    found: list[dataclasses.Field[Any]] = []
+    for name in own:
+        default = defaults.get(name, _ABSENT)
+        is_field = isinstance(default, dataclasses.Field)
+        one: Any = default if is_field else dataclasses.field(default=default)
+        one.name = name
+        found.append(one)
+    return found
+
+
+def _first_init(
+    cls: type[Any], parameters: Callable[[], Sequence[dataclasses.Field[Any]]], *, frozen: bool
+) -> Callable[..., None]:
+    """Return what fills the first instance and is replaced with the second: of many classes there is only one."""
+    is_first = True
+
     def __init__(self: object, *args: object, **kwargs: object) -> None:  # noqa: N807 - its name, as in errors
-        made = _init(cls, frozen=frozen)
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            values = _values_for(parameters(), args, kwargs)
+            if values is not None:
+                for name, value in values.items():
+                    _set(self, name, value)
+                if hasattr(cls, "__post_init__"):
+                    self.__post_init__()  # type: ignore[attr-defined]
+                return
+        made = _init(cls, parameters(), frozen=frozen)
         cls.__init__ = made
         made(self, *args, **kwargs)
 
     return __init__
 
 
-def _init(cls: type[Any], *, frozen: bool) -> Callable[..., None]:
+def _values_for(
+    parameters: Sequence[dataclasses.Field[Any]],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> dict[str, object] | None:
+    """Return the values of the fields; None if the arguments are wrong, which the compiled method reports."""
+    names = [one.name for one in parameters if one.init]
+    given = dict(zip(names, args, strict=False)) | kwargs
+    if len(given) < len(args) + len(kwargs) or not given.keys() <= set(names):
+        return None
+    values: dict[str, object] = {}
+    for one in parameters:
+        if one.init and one.name in given:
+            values[one.name] = given[one.name]
+        elif one.default is not _ABSENT:
+            values[one.name] = one.default
+        elif one.default_factory is not _ABSENT:
+            values[one.name] = one.default_factory()
+        elif one.init:
+            return None
+    return values
+
+
+def _init(
+    cls: type[Any], fields: Sequence[dataclasses.Field[Any]], *, frozen: bool
+) -> Callable[..., None]:
     """Compile the method, as fast as if it had been written by hand."""
     scope: dict[str, Any] = {"_absent": _ABSENT, "_set": _set}
     parameters, body = ["self"], []
-    for one in dataclasses.fields(cls):
+    for one in fields:
         name = value = one.name
         if one.default is not _ABSENT:
             scope[f"_default_{name}"] = one.default
