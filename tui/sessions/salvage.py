@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tui.conversation import SYSTEM, ChatFormatError, Decoded, codec
-from tui.conversation.entries import decode_turn
+from tui.conversation import SYSTEM, codec
+from tui.conversation.codec import Decoded
+from tui.conversation.entries import ChatFormatError, decode_turn
 from tui.conversation.mending import complete
 from tui.pattern import pattern
 
