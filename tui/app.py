@@ -106,6 +106,7 @@ class ChatApp(Appearance):
         paths: AppPaths | None = None,
         rescue_folders: Sequence[Path] | None = None,
         on_signal: Callable[[], object] | None = None,
+        on_first_frame: Callable[[], object] | None = None,
     ) -> None:
         """Make the app.
 
@@ -125,6 +126,7 @@ class ChatApp(Appearance):
             paths: the app's folders; None to keep nothing in them.
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
             on_signal: called when the system or a closed terminal asks the app to end.
+            on_first_frame: called once, when the first frame is on the screen.
         """
         super().__init__(
             preferences or Preferences(state=state),
@@ -142,6 +144,7 @@ class ChatApp(Appearance):
         self._copy_file = copy_file
         self._rescue_folders = rescue_folders
         self._on_signal = on_signal
+        self._on_first_frame = on_first_frame
         self._first: ChatScreen | None = None
         self._close_lock = threading.Lock()
         self._ending: Ending | None = None
@@ -192,6 +195,11 @@ class ChatApp(Appearance):
             # Not in a thread other than the main one, as in some tests, nor on every system.
             with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
                 loop.add_signal_handler(number, self._leave)
+
+    def on_ready(self) -> None:
+        """Tell that the first frame is out."""
+        if self._on_first_frame is not None:
+            self._on_first_frame()
 
     async def on_descendant_focus(self) -> None:
         """Something can be typed into: what was typed before that goes there."""

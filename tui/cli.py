@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tui.console import (
@@ -155,15 +155,10 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Import what stays to the end without looking for garbage in it again and again, then or later."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+def _collect() -> None:
+    """Look for garbage from now on, but not in what was imported and made for the first frame: that stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
@@ -212,13 +207,15 @@ def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
         servers=servers,
         paths=paths,
         on_signal=lambda: _end_in_time(app),
+        on_first_frame=_collect,
     )
     return app
 
 
 def _open(arguments: Arguments, paths: AppPaths) -> int:
-    with _uncollected():
-        app = _made_app(arguments, paths)
+    # Looking for garbage again and again would take a twentieth of the time to the first frame.
+    gc.disable()
+    app = _made_app(arguments, paths)
     app.run()
     ending = app.close()
     code = CRASHED if app.crash is not None or ending.problems else app.return_code or 0
