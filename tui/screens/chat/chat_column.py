@@ -14,12 +14,12 @@ from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.widgets.bindings import key_name
-from tui.widgets.find_bar import FindBar
 from tui.widgets.ground import Column, Middle
 from tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from tui.screens.chat.handlers import Handlers
+    from tui.widgets.find_bar import FindBar
 
 
 class ChatColumn(Column):
@@ -59,7 +59,7 @@ class ChatColumn(Column):
 
     def on_mount(self) -> None:
         """Add the search bar, which is hidden at first, after the first frame."""
-        self.call_after_refresh(self._below.mount, self._view.find_bar)
+        self.call_after_refresh(lambda: self._below.mount(self._view.find_bar))
 
     # -- the turns
 
@@ -86,20 +86,20 @@ class ChatColumn(Column):
     def _link_clicked(self, event: Transcript.LinkClicked) -> None:
         self._ui.start(self._handlers().reading.offer_link(event.url))
 
-    # -- the search
+    # -- the search. The messages of its bar are found by their names, because it is imported after the first frame.
 
     @on(Transcript.HitsCounted)
     def _hits_counted(self) -> None:
         self._handlers().reading.show_count()
 
-    @on(FindBar.Wanted)
-    def _find(self, event: FindBar.Wanted) -> None:
+    def on_find_bar_wanted(self, event: FindBar.Wanted) -> None:
+        """Search the chat."""
         self._handlers().reading.search(event.query)
 
-    @on(FindBar.Stepped)
-    def _find_next(self, event: FindBar.Stepped) -> None:
+    def on_find_bar_stepped(self, event: FindBar.Stepped) -> None:
+        """Go to the next or the previous match."""
         self._handlers().reading.search_next(event.step)
 
-    @on(FindBar.Closed)
-    def _find_closed(self) -> None:
+    def on_find_bar_closed(self) -> None:
+        """End the search."""
         self._handlers().reading.end_search()
