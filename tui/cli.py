@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from tui.arguments import SUBCOMMANDS, Arguments, of_words
 from tui.console import (
     OutputError,
     ReaderGoneError,
@@ -23,7 +24,6 @@ from tui.console import (
     write_out,
 )
 from tui.errors import UserError
-from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
     UsageError,
     llama_engine,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tui.app import ChatApp
     from tui.settings.paths import AppPaths
 
-__all__ = ["main", "parser"]
+__all__ = ["main"]
 
 USAGE_ERROR = 2
 CRASHED = 1
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = f"chat-tui {given[0]}" if is_subcommand else "chat-tui"
 
     try:
-        code = _run_subcommand(given) if is_subcommand else _run(parse(given))
+        code = _run_subcommand(given) if is_subcommand else _run(_parsed(given))
         flush_out()
     except ReaderGoneError:
         discard_out()
@@ -80,6 +80,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - once a log is kept, nobody else would say anything of it
         return _unexpected(name, error)
     return code
+
+
+def _parsed(given: Sequence[str]) -> Arguments:
+    """Return what a command line says; exits with code 2 and a sentence when it can't be understood."""
+    if (found := of_words(given)) is not None:
+        # Making the parser would take a fiftieth of the time to the first frame.
+        return found
+    from tui.options import parse
+
+    return parse(given)
 
 
 def _run_subcommand(given: Sequence[str]) -> int:

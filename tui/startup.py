@@ -9,10 +9,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tui.arguments import Arguments
 from tui.errors import UserError, listed
 from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
 from tui.json_types import Json
-from tui.options import Arguments, generation_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +84,8 @@ def _generation_config(named: str) -> dict[str, Json]:
     Raises:
         UsageError: it can't be read.
     """
+    from tui.options import generation_settings
+
     path = typed_path(named)
     if is_folder(path):
         path /= _GENERATION_CONFIG
