@@ -33,6 +33,29 @@ _POLICIES: Final = {
 }
 
 
+class ModelGroup(Vertical):
+    """Holds the model and its quantization. As the first of the groups, it brings the styles of all of them in their sidebar."""
+
+    SCOPED_CSS = False
+    DEFAULT_CSS = """
+    Sidebar {
+        & #group-model { height: auto; padding: 0 0 0 1; }
+        & #model { width: 1fr; height: 1; min-width: 10; border: none; padding: 0; content-align: left middle; text-align: left; background: $surface; color: $text-primary; text-style: bold; }
+        & #model:focus { background: $surface-lighten-2; }
+        & #model-note { color: $text-muted; width: 1fr; height: 1; padding-left: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & Select, & #assistant, & SystemPrompt { margin-right: 2; }
+        & Select { width: 1fr; }
+        & #quantization-row > .name { width: 15; padding-left: 1; }
+        & #group-overflow Contents { padding: 0 0 0 2; }
+        & #switches { height: auto; }
+        & #reset-all { width: 1fr; margin: 1 0 0 1; padding: 0; height: 1; border: none; color: $text-muted; text-style: none; text-align: left; content-align: left middle; background: $surface; }
+        & #group-system-prompt Contents { padding: 0 0 0 2; }
+        & SystemPrompt { height: auto; min-height: 1; max-height: 6; border: none; padding: 0 1; background: $surface-lighten-1; }
+        & SystemPrompt:focus { background: $surface-lighten-2; }
+    }
+    """
+
+
 class SettingGroups:
     """Creates the groups of a sidebar and shows values in them. It posts nothing; messages of the widgets are the sidebar's business.
 
@@ -79,7 +102,7 @@ class SettingGroups:
             model: the name of the loaded or requested model.
             info: how it is loaded; None if it isn't.
         """
-        yield Vertical(
+        yield ModelGroup(
             SettingRow("", Button(_named(model), id="model", compact=True), id="model-row"),
             Label(_facts(info), id="model-note", markup=False),
             SettingRow(
