@@ -24,8 +24,8 @@ from tui.sanitize import sanitize, sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
 from tui.widgets.defaults import Defaults
-from tui.widgets.editor import LineInput
 from tui.widgets.ground import has_styles
+from tui.widgets.line_input import LineInput
 
 _ROOM: Final = 9
 """If the default and the word for its origin have at most this many characters together, the origin fits too."""

@@ -53,13 +53,15 @@ class ChatColumn(Column):
         with Middle():
             yield view.title
         yield view.transcript
-        with self._below:
-            yield view.unseen
+        yield self._below
         yield view.area
 
     def on_mount(self) -> None:
-        """Add the search bar, which is hidden at first, after the first frame."""
-        self.call_after_refresh(lambda: self._below.mount(self._view.find_bar))
+        """Add what is hidden at first after the first frame: the note about new text, and the search bar."""
+        self.call_after_refresh(self._add_hidden)
+
+    def _add_hidden(self) -> None:
+        self._below.mount(self._view.unseen, self._view.find_bar)
 
     # -- the turns
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from textual.containers import Vertical
 from textual.timer import Timer
-from textual.widgets import Label
 
 from tui.chat.core import Core
 from tui.chat.live_reply import LiveReply
@@ -67,6 +66,8 @@ class ChatsColumn(Vertical):
         self.call_after_refresh(self._fill)
 
     async def _fill(self) -> None:
+        from textual.widgets import Label
+
         from tui.widgets.chat_list import ChatList
 
         self._list = ChatList()

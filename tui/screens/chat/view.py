@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from textual.screen import Screen
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
 from tui.chat.settings import ChatSettings
 from tui.dataclass import dataclass
@@ -26,7 +26,7 @@ class View:
     """The widgets of the screen."""
 
     screen: Screen[None]
-    title: Label
+    title: Static
     transcript: TurnPane
     unseen: Static
     make_find_bar: Callable[[], FindBar]
@@ -56,7 +56,7 @@ def make_view(screen: Screen[None], area: ComposerArea, settings: ChatSettings) 
     """
     return View(
         screen=screen,
-        title=Label("", id="title", markup=False),
+        title=Static("", id="title", markup=False),
         transcript=TurnPane(id="transcript"),
         unseen=Static("↓ new text", id="unseen"),
         make_find_bar=cache(_find_bar),
