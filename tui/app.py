@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, runtime_checkable
 
@@ -24,7 +25,6 @@ from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
 from tui.dataclass import dataclass
 from tui.engine.base import Engine
-from tui.engine.hub.downloads import Downloads
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
@@ -40,6 +40,7 @@ from tui.settings.themes import ThemeColors
 from tui.widgets.bindings import bindings
 
 if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
     from tui.engine.hub.hub import Hub
     from tui.screens.settings_screen import SettingsScreen
 
@@ -149,9 +150,15 @@ class ChatApp(Appearance):
         self._close_lock = threading.Lock()
         self._ending: Ending | None = None
         self._hub = hub
-        self.downloads = Downloads(self._used_hub)
         self.measurements = measurements or Measurements(None)
         self.offer_themes(themes, state.theme)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """The downloads from the Hub, imported when they are first asked for."""
+        from tui.engine.hub.downloads import Downloads
+
+        return Downloads(self._used_hub)
 
     def _used_hub(self) -> Hub:
         if self._hub is None:
@@ -179,7 +186,7 @@ class ChatApp(Appearance):
             self.sessions,
             self.preferences,
             hub=self._used_hub,
-            downloads=self.downloads,
+            downloads=lambda: self.downloads,
             measurements=self.measurements,
             servers=self.servers,
             start=self.start,

@@ -22,14 +22,14 @@ from tui.conversation import Conversation, Turn
 from tui.conversation.parts import FilePart
 from tui.files import typed_path
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.chat.attaching import Attaching
-from tui.screens.chat.completing import Completing
 from tui.screens.chat.ui import ScreenUi
 from tui.settings.history import Attachment, Draft, Sent
 from tui.widgets.composer import Composer
 from tui.widgets.ground import Middle
 
 if TYPE_CHECKING:
+    from tui.screens.chat.attaching import Attaching
+    from tui.screens.chat.completing import Completing
     from tui.screens.picker import Entry
     from tui.widgets.attachment_bar import AttachmentBar
     from tui.widgets.command_menu import CommandMenu
@@ -69,12 +69,8 @@ class ComposerArea(Middle):
         """The texts that are sent with the message."""
         self.edits: dict[str, str] = {}
         """The texts of unfinished edits in this chat, by turn ID. They are kept with the draft."""
-        self._attaching = Attaching(ui)
         self._being_read: list[Outgoing] = []
         """Messages whose files are being read, oldest first."""
-        self._completing = Completing(
-            self.composer, lambda: self._menu, ui, lambda path: ui.start(self.attach(path))
-        )
         self._draft_timer: Timer | None = None
         self._offered = Draft()
         """The undone message that was last put back into the composer."""
@@ -91,6 +87,23 @@ class ComposerArea(Middle):
 
     def _add_hidden(self) -> None:
         self.mount(self._waiting, self._chips, self._menu, before=self.composer)
+
+    @cached_property
+    def _attaching(self) -> Attaching:
+        from tui.screens.chat.attaching import Attaching
+
+        return Attaching(self._ui)
+
+    @cached_property
+    def _completing(self) -> Completing:
+        from tui.screens.chat.completing import Completing
+
+        return Completing(
+            self.composer,
+            lambda: self._menu,
+            self._ui,
+            lambda path: self._ui.start(self.attach(path)),
+        )
 
     @cached_property
     def _waiting(self) -> WaitingMessage:

@@ -46,7 +46,7 @@ class OfferedActions:
         self,
         core: Core,
         view: View,
-        downloads: Downloads,
+        downloads: Callable[[], Downloads],
         is_possible: Callable[[str], bool],
     ) -> None:
         """Create it.
@@ -54,7 +54,7 @@ class OfferedActions:
         Args:
             core: owns the chat.
             view: the screen's widgets.
-            downloads: the running downloads.
+            downloads: returns the downloads; called when an action of theirs is asked for.
             is_possible: returns whether an action of the chat is possible at all.
         """
         self._core = core
@@ -85,7 +85,7 @@ class OfferedActions:
             case "model.reload":
                 return bool(loader.model)
             case "download.cancel":
-                return bool(self._downloads.running)
+                return bool(self._downloads().running)
         is_of_turn = action(action_id).scope is Scope.TURN or action_id in _OF_TURNS
         return not is_of_turn or (bool(chat.path) and self._suits_turn(action_id))
 

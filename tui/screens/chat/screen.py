@@ -94,7 +94,7 @@ class ChatScreen(Screen[None]):
         preferences: Preferences,
         *,
         hub: Callable[[], Hub],
-        downloads: Downloads,
+        downloads: Callable[[], Downloads],
         measurements: Measurements,
         servers: Servers,
         start: Start,
@@ -107,7 +107,7 @@ class ChatScreen(Screen[None]):
             sessions: accesses the chat files.
             preferences: the settings in force.
             hub: returns what asks the Hub; called when that is needed.
-            downloads: the downloads from it.
+            downloads: returns the downloads from it; called when they are needed.
             measurements: figures measured on this machine.
             servers: the servers in the settings.
             start: what the app starts with.
@@ -194,7 +194,7 @@ class ChatScreen(Screen[None]):
                 rescue,
                 ui,
                 hub=hub,
-                downloads=downloads,
+                downloads=downloads(),
                 servers=servers,
                 show_downloads=self._painter.show_downloads,
                 show_activity=self._painter.show_activity,
