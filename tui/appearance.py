@@ -94,6 +94,8 @@ def is_ascii_terminal(environment: Mapping[str, str]) -> bool:
 class Appearance(App[None]):
     """An app that looks as its settings say."""
 
+    _knows_theme = False
+
     def __init__(
         self,
         preferences: Preferences,
@@ -121,12 +123,17 @@ class Appearance(App[None]):
 
     def offer_themes(self, themes: Sequence[ThemeColors], wanted: str) -> None:
         """Register themes, and take the one that is wanted, else the first."""
+        self._knows_theme = True
         for theme in themes:
             self.register_theme(as_theme(theme))
         if wanted in self.available_themes:
             self.theme = wanted
         elif themes:
             self.theme = themes[0].name
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the colors of the theme. Before it is known, none, because working them out twice would delay the first frame."""
+        return super().get_css_variables() if self._knows_theme else {}
 
     def check_theme(self) -> str:
         """Return a sentence when the settings name a theme that there is not; empty when all is well."""

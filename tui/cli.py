@@ -9,7 +9,6 @@ import contextlib
 import gc
 import json
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -238,6 +237,8 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     for chat_id, problem in ending.problems.items():
         complain(f"chat-tui: {problem}")
         if (copy := ending.copies.get(chat_id)) is not None:
+            import shlex
+
             opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
             complain(f"chat-tui: A copy is in {copy}. Open it with: {opens_it}")
     if code == 0 and app.kept_chat:

@@ -14,7 +14,6 @@ from typing import Any, Final
 from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.files import read_regular, reason
-from tui.pattern import pattern
 from tui.settings.toml_text import TomlError, parse_toml
 
 DEFAULT_THEME: Final = "ember-dark"
@@ -24,7 +23,7 @@ _DIGITS: Final = frozenset("0123456789")
 _HEX: Final = _DIGITS | frozenset("abcdefABCDEF")
 _STYLE_ENDS: Final = ("-style", "-style-hover")
 """How the names of variables end that hold a style; all others hold a color."""
-_STYLE: Final = pattern(r"(none|((bold|dim|italic|underline|reverse|strike)( (?!$)|$)){1,6})")
+_STYLES: Final = frozenset(("bold", "dim", "italic", "underline", "reverse", "strike"))
 _COLORS: Final = (
     "primary",
     "secondary",
@@ -126,7 +125,8 @@ def _is_color(text: str) -> bool:
 
 
 def _is_style(text: str) -> bool:
-    return _STYLE.fullmatch(text) is not None
+    words = text.split(" ")
+    return text == "none" or (len(words) <= len(_STYLES) and set(words) <= _STYLES)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
