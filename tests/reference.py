@@ -13,9 +13,10 @@ from pathlib import Path
 
 from benchmarks._tables import quality_markdown
 from tui.actions import Action, actions
+from tui.arguments import SUBCOMMANDS
 from tui.ask.options import parser as ask_parser
 from tui.commands import COMMANDS
-from tui.options import OPTIONS, SUBCOMMANDS, parser
+from tui.options import OPTIONS, parser
 from tui.parameters import PARAMETERS, format_value, grouped
 from tui.scopes import PLACES, Scope
 from tui.settings.schema import GENERATION, SETTINGS, VARIABLE_PREFIX, Setting

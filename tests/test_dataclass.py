@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -59,12 +59,16 @@ def test_instances_are_made_shown_compared_and_hashed_alike(way):
 
 @pytest.mark.parametrize("way", _WAYS)
 def test_wrong_arguments_are_refused_also_by_the_first_instance(way):
-    _, mine = _shapes(way)
-    for _ in range(2):
-        with pytest.raises(TypeError, match="missing 1 required positional argument: 'name'"):
-            mine()
-        with pytest.raises(TypeError, match="unexpected keyword argument 'color'"):
-            mine("a", color=1)
+    for wrong, message in (
+        (lambda cls: cls(), "missing 1 required positional argument: 'name'"),
+        (lambda cls: cls("a", color=1), "unexpected keyword argument 'color'"),
+        (lambda cls: cls("a", name="b"), "got multiple values for argument 'name'"),
+        (lambda cls: cls("a", 1, [], 2, 3), "takes from 2 to 5 positional arguments but 6"),
+    ):
+        _, mine = _shapes(way)
+        for _ in range(2):
+            with pytest.raises(TypeError, match=message):
+                wrong(mine)
 
 
 @pytest.mark.parametrize("slots", [False, True])
@@ -138,3 +142,37 @@ def test_an_instance_that_contains_itself_can_be_shown():
     ring = Ring()
     ring.then = ring
     assert repr(ring).endswith("Ring(then=...)")
+
+
+def test_the_standard_library_knows_the_fields_of_a_class_that_has_no_instance_yet():
+    for way in _WAYS:
+        theirs, mine = _shapes(way)
+        assert dataclasses.is_dataclass(mine)
+        assert [(one.name, one.compare, one.init) for one in dataclasses.fields(mine)] == [
+            (one.name, one.compare, one.init) for one in dataclasses.fields(theirs)
+        ]
+        assert getattr(mine, "sides", 0) == getattr(theirs, "sides", 0) or way.get("slots")
+        assert not hasattr(mine, "tags") or way.get("slots")
+
+
+def test_what_belongs_to_the_class_is_no_field():
+    @ours(slots=True)
+    class Counter:
+        start: int
+        most: ClassVar[int] = 9
+
+    assert [one.name for one in dataclasses.fields(Counter)] == ["start"]
+    assert Counter.most == Counter(1).most == 9
+
+
+def test_a_class_of_the_standard_library_can_add_fields():
+    @ours
+    class Base:
+        name: str
+
+    @dataclasses.dataclass
+    class Special(Base):
+        size: int = 1
+
+    assert Special("a", 2) == Special("a", 2)
+    assert [one.name for one in dataclasses.fields(Special)] == ["name", "size"]

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.highlighting.hostile import KNOWN
-from tui.conversation import ChatFormatError, Conversation, FilePart, ImagePart, from_messages
+from tui.conversation import Conversation, FilePart, ImagePart, from_messages
+from tui.conversation.entries import ChatFormatError
 from tui.export_html import export_html
 
 ALLOWED = {"html", "head", "meta", "title", "style", "body", "section", "pre", "code", "span", "a"}

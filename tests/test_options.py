@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from tests.test_cli import run
+from tui.arguments import of_words
 from tui.completion import SHELLS, script
 from tui.options import OPTIONS, generation_settings, parse, parser
 from tui.parameters import PARAMETERS, ParameterError
@@ -367,3 +368,35 @@ def test_every_example_of_a_help_is_a_command_line(name):
         end = words.index("|") if "|" in words else len(words)
         own = next(one for one in (" ".join(words[:2]), "chat-tui") if one in known)
         known[own]().parse_args(words[len(own.split()) : end])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["org/model"],
+        ["demo"],
+        [""],
+        ["http://localhost:8000"],
+        ["org/model", "http://localhost:8000"],
+        ["http://localhost:8000", "org/model"],
+    ],
+)
+def test_words_alone_say_the_same_without_the_parser(words):
+    assert of_words(words) == parse(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a", "b"],
+        ["temperature=0.5"],
+        ["localhost:8000"],
+        ["http://localhost:8000", "http://localhost:8001"],
+        ["--resume"],
+        ["a", "--theme", "dusk"],
+        ["--", "a"],
+    ],
+)
+def test_anything_else_is_left_to_the_parser(words):
+    assert of_words(words) is None

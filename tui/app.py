@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, runtime_checkable
 
@@ -24,7 +25,6 @@ from tui.chat.servers import Servers
 from tui.clipboard import copy_natively
 from tui.dataclass import dataclass
 from tui.engine.base import Engine
-from tui.engine.hub.downloads import Downloads
 from tui.engine.worker import EngineWorker
 from tui.paste_guard import guarded
 from tui.sanitize import sanitize
@@ -40,6 +40,7 @@ from tui.settings.themes import ThemeColors
 from tui.widgets.bindings import bindings
 
 if TYPE_CHECKING:
+    from tui.engine.hub.downloads import Downloads
     from tui.engine.hub.hub import Hub
     from tui.screens.settings_screen import SettingsScreen
 
@@ -96,6 +97,7 @@ class ChatApp(Appearance):
         *,
         start: Start | None = None,
         themes: Sequence[ThemeColors] = (),
+        more_themes: Callable[[], Sequence[ThemeColors]] | None = None,
         save_state: Callable[[AppState], object] | None = None,
         copy_file: Path | None = None,
         hub: Hub | None = None,
@@ -105,6 +107,7 @@ class ChatApp(Appearance):
         paths: AppPaths | None = None,
         rescue_folders: Sequence[Path] | None = None,
         on_signal: Callable[[], object] | None = None,
+        on_first_frame: Callable[[], object] | None = None,
     ) -> None:
         """Make the app.
 
@@ -114,6 +117,7 @@ class ChatApp(Appearance):
             state: what was remembered from the last time.
             start: what to begin with.
             themes: color themes to offer beside Textual's own.
+            more_themes: reads others, on a thread after the first frame; None for no others.
             copy_file: where a copied text goes that is too long for the terminal; None for nowhere.
             hub: where models are looked for and downloaded from; None for the Hugging Face Hub.
             measurements: what was measured of models on this machine; None to keep that in memory only.
@@ -123,8 +127,14 @@ class ChatApp(Appearance):
             paths: the app's folders; None to keep nothing in them.
             rescue_folders: where copies of chats go that can't be saved; see `write_copy`.
             on_signal: called when the system or a closed terminal asks the app to end.
+            on_first_frame: called once, when the first frame is on the screen.
         """
-        super().__init__(preferences or Preferences(state=state), paths, plain_css=_PLAIN_CSS)
+        super().__init__(
+            preferences or Preferences(state=state),
+            paths,
+            plain_css=_PLAIN_CSS,
+            more_themes=more_themes,
+        )
         self.servers = servers or Servers(lambda: self.preferences.values.servers, {})
         self._typed_early: list[events.Key | events.Paste] | None = []
         self.worker = EngineWorker(engine)
@@ -135,13 +145,20 @@ class ChatApp(Appearance):
         self._copy_file = copy_file
         self._rescue_folders = rescue_folders
         self._on_signal = on_signal
+        self._on_first_frame = on_first_frame
         self._first: ChatScreen | None = None
         self._close_lock = threading.Lock()
         self._ending: Ending | None = None
         self._hub = hub
-        self.downloads = Downloads(self._used_hub)
         self.measurements = measurements or Measurements(None)
         self.offer_themes(themes, state.theme)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """The downloads from the Hub, imported when they are first asked for."""
+        from tui.engine.hub.downloads import Downloads
+
+        return Downloads(self._used_hub)
 
     def _used_hub(self) -> Hub:
         if self._hub is None:
@@ -169,7 +186,7 @@ class ChatApp(Appearance):
             self.sessions,
             self.preferences,
             hub=self._used_hub,
-            downloads=self.downloads,
+            downloads=lambda: self.downloads,
             measurements=self.measurements,
             servers=self.servers,
             start=self.start,
@@ -185,6 +202,11 @@ class ChatApp(Appearance):
             # Not in a thread other than the main one, as in some tests, nor on every system.
             with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
                 loop.add_signal_handler(number, self._leave)
+
+    def on_ready(self) -> None:
+        """Tell that the first frame is out."""
+        if self._on_first_frame is not None:
+            self._on_first_frame()
 
     async def on_descendant_focus(self) -> None:
         """Something can be typed into: what was typed before that goes there."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from tui.parameters import did_you_mean
 from tui.sanitize import sanitize_line
 from tui.settings.paths import AppPaths
 from tui.settings.preferences import Preferences
-from tui.settings.themes import ThemeColors, user_themes
+from tui.settings.themes import ThemeColors, ThemeError, user_themes
 
 _log = logging.getLogger(__name__)
 
@@ -94,10 +94,18 @@ def is_ascii_terminal(environment: Mapping[str, str]) -> bool:
 class Appearance(App[None]):
     """An app that looks as its settings say."""
 
+    _knows_theme = False
+
     def __init__(
-        self, preferences: Preferences, paths: AppPaths | None, *, plain_css: Path | None = None
+        self,
+        preferences: Preferences,
+        paths: AppPaths | None,
+        *,
+        plain_css: Path | None = None,
+        more_themes: Callable[[], Sequence[ThemeColors]] | None = None,
     ) -> None:
         super().__init__()
+        self._more_themes = more_themes
         self._plain_css = plain_css
         self.preferences = preferences
         self.paths = paths
@@ -115,12 +123,17 @@ class Appearance(App[None]):
 
     def offer_themes(self, themes: Sequence[ThemeColors], wanted: str) -> None:
         """Register themes, and take the one that is wanted, else the first."""
+        self._knows_theme = True
         for theme in themes:
             self.register_theme(as_theme(theme))
         if wanted in self.available_themes:
             self.theme = wanted
         elif themes:
             self.theme = themes[0].name
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the colors of the theme. Before it is known, none, because working them out twice would delay the first frame."""
+        return super().get_css_variables() if self._knows_theme else {}
 
     def check_theme(self) -> str:
         """Return a sentence when the settings name a theme that there is not; empty when all is well."""
@@ -235,7 +248,7 @@ class Appearance(App[None]):
         self.apply_settings()
         # What is wrong with the file itself was said by who began the app.
         self._tell(*self.keymap_in_force.problems, self.check_theme())
-        self._watch()
+        self.call_after_refresh(self._watch)
         self.set_interval(WATCH_S, self._watch)
 
     # A look that has not come back from the disk is not followed by another one.
@@ -248,6 +261,7 @@ class Appearance(App[None]):
     async def _look_at_files(self) -> None:
         """Look on a thread, since a disk that hangs must not hang the screen."""
         try:
+            await self._offer_more_themes()
             is_other, themes = await asyncio.to_thread(
                 lambda: (self.preferences.reload(), self._read_themes())
             )
@@ -257,6 +271,20 @@ class Appearance(App[None]):
                 self._take_themes(*themes)
         finally:
             self._is_watching = False
+
+    async def _offer_more_themes(self) -> None:
+        """Offer the themes that the first frame did without."""
+        read, self._more_themes = self._more_themes, None
+        if read is None:
+            return
+        try:
+            themes = await asyncio.to_thread(read)
+        except ThemeError as error:
+            self._tell(str(error))
+            return
+        for theme in themes:
+            if theme.name not in self.available_themes:
+                self.register_theme(as_theme(theme))
 
     # -- the terminal
 

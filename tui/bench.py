@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from tui.console import Parser, complain, write_out
+from tui.console import complain, write_out
 from tui.conversation import Message, ReplyStats
 from tui.dataclass import dataclass
 from tui.engine.base import Engine, EngineError, GenerateRequest, LoadRequest, Speculation
@@ -19,6 +19,7 @@ from tui.engine.quantization import NONE, QUANTIZATIONS, availability
 from tui.errors import UserError
 from tui.json_types import Json
 from tui.logs import start_logging
+from tui.parser import Parser
 from tui.sanitize import sanitize_line
 from tui.settings.config import read_config, write_settings
 from tui.settings.paths import AppPaths

@@ -9,11 +9,11 @@ import contextlib
 import gc
 import json
 import os
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from tui.arguments import SUBCOMMANDS, Arguments, of_words
 from tui.console import (
     OutputError,
     ReaderGoneError,
@@ -23,7 +23,6 @@ from tui.console import (
     write_out,
 )
 from tui.errors import UserError
-from tui.options import SUBCOMMANDS, Arguments, parse, parser
 from tui.startup import (
     UsageError,
     llama_engine,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from tui.app import ChatApp
     from tui.settings.paths import AppPaths
 
-__all__ = ["main", "parser"]
+__all__ = ["main"]
 
 USAGE_ERROR = 2
 CRASHED = 1
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = f"chat-tui {given[0]}" if is_subcommand else "chat-tui"
 
     try:
-        code = _run_subcommand(given) if is_subcommand else _run(parse(given))
+        code = _run_subcommand(given) if is_subcommand else _run(_parsed(given))
         flush_out()
     except ReaderGoneError:
         discard_out()
@@ -80,6 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - once a log is kept, nobody else would say anything of it
         return _unexpected(name, error)
     return code
+
+
+def _parsed(given: Sequence[str]) -> Arguments:
+    """Return what a command line says; exits with code 2 and a sentence when it can't be understood."""
+    if (found := of_words(given)) is not None:
+        # Making the parser would take a fiftieth of the time to the first frame.
+        return found
+    from tui.options import parse
+
+    return parse(given)
 
 
 def _run_subcommand(given: Sequence[str]) -> int:
@@ -155,15 +164,10 @@ def _dry_run(arguments: Arguments, paths: AppPaths) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Import what stays to the end without looking for garbage in it again and again, then or later."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+def _collect() -> None:
+    """Look for garbage from now on, but not in what was imported and made for the first frame: that stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
@@ -194,15 +198,17 @@ def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
     from tui.sessions.writer import SessionWriter
     from tui.settings.measurements import Measurements
     from tui.settings.state import save_state
-    from tui.settings.themes import shipped_themes, user_themes
+    from tui.settings.themes import first_themes, shipped_themes, user_themes
 
     themes, broken = user_themes(paths.themes)
+    state = preferences.state()
     app = ChatApp(
         Engines(engine, lambda: remote_engine(servers), make_llama),
         SessionWriter(store),
-        preferences.state(),
+        state,
         start=Start(opened, request, (*notices, *problems, *servers.problems(), *more, *broken)),
-        themes=(*shipped_themes(), *themes),
+        themes=(*first_themes(state.theme), *themes),
+        more_themes=shipped_themes,
         copy_file=paths.cache / "copied.txt",
         measurements=Measurements(paths.measurements),
         save_state=lambda changed: save_state(paths.state, changed),
@@ -210,13 +216,15 @@ def _made_app(arguments: Arguments, paths: AppPaths) -> ChatApp:
         servers=servers,
         paths=paths,
         on_signal=lambda: _end_in_time(app),
+        on_first_frame=_collect,
     )
     return app
 
 
 def _open(arguments: Arguments, paths: AppPaths) -> int:
-    with _uncollected():
-        app = _made_app(arguments, paths)
+    # Looking for garbage again and again would take a twentieth of the time to the first frame.
+    gc.disable()
+    app = _made_app(arguments, paths)
     app.run()
     ending = app.close()
     code = CRASHED if app.crash is not None or ending.problems else app.return_code or 0
@@ -229,6 +237,8 @@ def _open(arguments: Arguments, paths: AppPaths) -> int:
     for chat_id, problem in ending.problems.items():
         complain(f"chat-tui: {problem}")
         if (copy := ending.copies.get(chat_id)) is not None:
+            import shlex
+
             opens_it = f"chat-tui --session {shlex.quote(str(copy))}"
             complain(f"chat-tui: A copy is in {copy}. Open it with: {opens_it}")
     if code == 0 and app.kept_chat:

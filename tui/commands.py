@@ -13,17 +13,18 @@ from tui.actions import Action, actions
 from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.parameters import did_you_mean
+from tui.pattern import pattern
 from tui.scopes import MAIN
 
 SIGNS: Final = ("/", "!")
-_COMMAND: Final = re.compile(r"[/!]([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
+_COMMAND: Final = pattern(r"[/!]([A-Za-z][\w-]*)(?:\s+(.*))?", re.DOTALL)
 _ONE_THING: Final = ("[MODEL]", "[NAME]", "[FILE]")
 """Arguments that are one name or path, which may stand between quotes."""
 _OFTEN: Final = (
     "new", "model", "system", "set", "attach", "chats", "regenerate", "continue", "edit", "preset", "export", "status", "help",
 )  # fmt: skip
 """Commands that are wanted most, those first."""
-_BEGUN: Final = re.compile(r"[/!][\w-]*")
+_BEGUN: Final = pattern(r"[/!][\w-]*")
 
 
 class CommandError(UserError):

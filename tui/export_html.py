@@ -12,7 +12,8 @@ from contextlib import closing
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tui.conversation import ChatFormatError, Conversation, FilePart, Part, Turn
+from tui.conversation import Conversation, FilePart, Part, Turn
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats import Format, export_text
 from tui.conversation.formats.prose import heading, told_parts
 from tui.conversation.parts import label_of

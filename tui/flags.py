@@ -13,9 +13,10 @@ from typing import Final
 
 from tui.json_types import Json
 from tui.parameters import ParameterError, Value, parameter
+from tui.pattern import pattern
 
-_NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-_FLAG: Final = re.compile(r"[A-Za-z_][\w-]*=")
+_NUMBER: Final = pattern(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_FLAG: Final = pattern(r"[A-Za-z_][\w-]*=")
 _MAX_DIGITS: Final = 400
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Final
@@ -10,11 +9,12 @@ from typing import Final
 from tui.actions import ACTIONS, Action
 from tui.dataclass import dataclass
 from tui.parameters import did_you_mean
+from tui.pattern import pattern
 from tui.scopes import Scope, When
 
 _FORMER_IDS: Final[Mapping[str, str]] = {"models.favourite": "models.favorite"}
 """What actions were called before, as a configuration file may still have it."""
-_KEY: Final = re.compile(r"((ctrl|alt|shift|super|meta|hyper)\+)*([a-z0-9_]{2,30}|[^\s,+])")
+_KEY: Final = pattern(r"((ctrl|alt|shift|super|meta|hyper)\+)*([a-z0-9_]{2,30}|[^\s,+])")
 SIGNS: Final[Mapping[str, str]] = {
     "minus": "-", "plus": "+", "comma": ",", "full_stop": ".", "slash": "/", "backslash": "\\", "underscore": "_",
     "question_mark": "?", "equals_sign": "=", "semicolon": ";", "colon": ":", "apostrophe": "'", "grave_accent": "`", "at": "@",

@@ -7,30 +7,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tui import __version__
-from tui.console import Parser, PrintVersion
+from tui.arguments import SUBCOMMANDS, Arguments, named_model, sorted_words
 from tui.dataclass import dataclass
 from tui.engine.quantization import QUANTIZATIONS
-from tui.engine.remote.address import is_server
-from tui.engine.remote.address import parse as parse_address
 from tui.errors import UserError
-from tui.files import exists
-from tui.flags import looks_like_flag, read_flags, read_value
+from tui.flags import read_flags, read_value
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, UNUSED, ParameterError, did_you_mean, readable
+from tui.parser import Parser, PrintVersion
 from tui.settings.schema import GENERATION, SETTINGS
 
 _WORDS: Final = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
 }
-_HOST: Final = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}(?:/.*)?")
 _IGNORED: Final = "host", "port", "verbose"
 _NAMES_MODEL: Final[Mapping[str, Any]] = {"dest": "model", "default": "", "help": argparse.SUPPRESS}
 
@@ -83,44 +79,6 @@ _OWN_SWITCHES: Final = {
     "log-path": "print the path of the log file and exit",
     "version": "print the version and exit",
 }
-SUBCOMMANDS: Final[Mapping[str, str]] = {
-    "ask": "ask one question and print the reply",
-    "bench": "measure how fast a model runs on this machine",
-    "completion": "print a completion script for bash, zsh or fish",
-    "config": "check, explain or change the configuration",
-    "export": "export a saved chat",
-    "import": "import chats from other tools",
-    "list": "list the saved chats",
-    "models": "list models on this machine, the Hub or a server",
-}
-"""What `chat-tui` does without a screen, by its first word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """What a command line says.
-
-    Attributes:
-        settings: by their keys, all of them checked.
-        trust_remote_code: whether the code of the model's own repository may run.
-        resume: reopen the newest chat.
-        session: a chat to open.
-        config: the configuration file to use; None for the usual one.
-        dry_run: say what would be used, and nothing else.
-        log_path: say where the log is, and nothing else.
-        generation_config: a file or a Hub repository with generation settings.
-        notices: sentences about what was not used.
-    """
-
-    settings: Mapping[str, Json] = field(default_factory=dict)
-    trust_remote_code: bool = False
-    resume: bool = False
-    session: str = ""
-    config: Path | None = None
-    dry_run: bool = False
-    log_path: bool = False
-    generation_config: str = ""
-    notices: tuple[str, ...] = ()
 
 
 class _OwnEpilog(argparse.HelpFormatter):
@@ -291,7 +249,7 @@ def parse(words: Sequence[str]) -> Arguments:
 
 
 def _arguments(given: argparse.Namespace) -> Arguments:
-    model, server, flags = _sorted_words(given.words)
+    model, server, flags = sorted_words(given.words)
     usable, left_out = _usable(flags)
     if model and given.model and model != given.model:
         raise ParameterError(f"Two models are given: {model} and {given.model}.")
@@ -333,7 +291,7 @@ def common_arguments(given: argparse.Namespace, model: str, server: str) -> Argu
         if (text := getattr(given, GENERATION + name)) is not None:
             settings[GENERATION + name] = read_value(name, text)
     settings |= _quantization(given)
-    if named := _named_model(model, server):
+    if named := named_model(model, server):
         settings["model.name"] = named
     return Arguments(
         settings=_without_none(settings),
@@ -347,47 +305,6 @@ def common_arguments(given: argparse.Namespace, model: str, server: str) -> Argu
 
 def _without_none(settings: Mapping[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in settings.items() if value is not None}
-
-
-def _named_model(model: str, server: str) -> str:
-    """Return a model as the app names it; one on a server with its address. Empty where none is named.
-
-    Raises:
-        AddressError: the server's address can't be used.
-    """
-    if server:
-        return str(parse_address(server).with_model(model)) if model else str(parse_address(server))
-    return str(parse_address(model)) if is_server(model) else model
-
-
-def _sorted_words(words: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Return the model, the server that it is on, and the flags; server and model in any order, as `transformers chat` has them."""
-    model, server, flags = "", "", []
-    for at, word in enumerate(words):
-        if looks_like_flag(word) and not (at == 0 and _is_there(word)):
-            flags.append(word)
-        elif is_server(word):
-            if server:
-                raise ParameterError(f"Two servers are given: {server} and {word}.")
-            server = word
-        elif _HOST.fullmatch(word) and not _is_there(word):
-            raise ParameterError(
-                f"{word!r} looks like the address of a server.", f"Did you mean http://{word}?"
-            )
-        elif not model:
-            model = word
-        else:
-            near = did_you_mean(word, PARAMETERS)
-            raise ParameterError(
-                f"{word!r} is not a name=value parameter, and a model is already given: {model!r}.",
-                near,
-            )
-    return model, server, flags
-
-
-def _is_there(word: str) -> bool:
-    """Return whether a word of the command line names a file or folder."""
-    return exists(Path(word))
 
 
 def _usable(flags: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -7,8 +7,9 @@ is shown, copied or put into a title goes through `sanitize`.
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from tui.pattern import pattern
 
 _BIDI: Final = {
     0x061C: "ALM",
@@ -49,11 +50,11 @@ def _table() -> dict[int, str]:
 
 _TABLE: Final = _table()
 # A lone surrogate can't be encoded, so it would take the whole app down when it is written to the terminal.
-_UNSAFE: Final = re.compile(
+_UNSAFE: Final = pattern(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_SURROGATES: Final = pattern("[\ud800-\udfff]")
 
 
 def sanitize(text: str) -> str:

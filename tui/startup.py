@@ -9,10 +9,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tui.arguments import Arguments
 from tui.errors import UserError, listed
 from tui.files import exists, is_file, is_folder, read_regular, reason, typed_path
 from tui.json_types import Json
-from tui.options import Arguments, generation_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +84,8 @@ def _generation_config(named: str) -> dict[str, Json]:
     Raises:
         UsageError: it can't be read.
     """
+    from tui.options import generation_settings
+
     path = typed_path(named)
     if is_folder(path):
         path /= _GENERATION_CONFIG
@@ -111,7 +113,6 @@ def load_request(
     from tui.chat.servers import Servers
     from tui.engine.base import LoadRequest
     from tui.engine.demo import demo_model
-    from tui.engine.quantization import QUANTIZATIONS
     from tui.engine.remote.address import is_server
     from tui.settings.preferences import Origin
 
@@ -128,10 +129,8 @@ def load_request(
     if not quantization or (origin is Origin.REMEMBERED and is_named):
         quantization = "none"
     notices = []
-    if quantization not in QUANTIZATIONS:
-        notices.append(
-            f"There is no quantization {quantization!r} (choose from: {', '.join(QUANTIZATIONS)})."
-        )
+    if problem := _quantization_problem(quantization):
+        notices.append(problem)
         quantization = "none"
     request = LoadRequest(
         model,
@@ -141,6 +140,17 @@ def load_request(
         **preferences.load_options,
     )
     return request, notices
+
+
+def _quantization_problem(name: str) -> str:
+    """Return a sentence when there is no such quantization; empty when all is well."""
+    if name == "none":
+        return ""
+    from tui.engine.quantization import QUANTIZATIONS
+
+    if name in QUANTIZATIONS:
+        return ""
+    return f"There is no quantization {name!r} (choose from: {', '.join(QUANTIZATIONS)})."
 
 
 def _server_request(

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from tui import bench
+from tui.arguments import SUBCOMMANDS
 from tui.ask.options import parser as ask_parser
 from tui.chat.servers import Servers
 from tui.completion import SHELLS, script
-from tui.console import Parser, complain, write_out
+from tui.console import complain, write_out
 from tui.conversation import Conversation
 from tui.conversation.formats import FORMATS, export_text
 from tui.engine.remote.address import is_server
@@ -21,8 +22,8 @@ from tui.engine.remote.address import parse as parse_address
 from tui.engine.remote.servers import Server, server_of
 from tui.files import exists, is_file, is_folder, typed_path
 from tui.json_types import Json
-from tui.options import SUBCOMMANDS
 from tui.parameters import did_you_mean
+from tui.parser import Parser
 from tui.sanitize import sanitize_line
 from tui.sessions import SessionStore
 from tui.settings.config import explain, write_settings

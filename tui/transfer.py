@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Final
 
-from tui.conversation import ChatFormatError, Conversation
+from tui.conversation import Conversation
+from tui.conversation.entries import ChatFormatError
 from tui.conversation.formats import (
     FORMATS,
     Format,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conversation.strategies import JSON, TEXT, chats
-from tui.conversation import ChatFormatError, Conversation, Generation, Status, codec, from_messages
+from tui.conversation import Conversation, Generation, Status, codec, from_messages
+from tui.conversation.entries import ChatFormatError
 
 
 def same_text(text: str) -> str:

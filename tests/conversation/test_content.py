@@ -13,7 +13,6 @@ from tests.conversation.strategies import JSON, PARTS
 from tui.conversation import (
     ASSISTANT,
     USER,
-    ChatFormatError,
     Conversation,
     FilePart,
     Generation,
@@ -26,6 +25,7 @@ from tui.conversation import (
     codec,
 )
 from tui.conversation.content import content_text, decode_part, encode_part
+from tui.conversation.entries import ChatFormatError
 
 NOTES = FilePart("notes.txt", "one")
 CAT = ImagePart("image/png", "ab" * 32, "cat.png")

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from pathlib import Path
 
-from textual.widgets import Label
+from textual.widgets import Static
 
 from tests.screens.conftest import ROOMY, WIDE, Desk, answered, ready, say, shown, still, until
 from tests.scripted import ScriptedEngine
@@ -503,7 +503,7 @@ async def test_the_screen_is_not_laid_out_anew_while_nothing_changes(desk: Desk,
             screen._painter.read_memory()
             await pilot.pause()
         assert not laid_out
-        screen.query_one("#title", Label).update("another")
+        screen.query_one("#title", Static).update("another")
         await until(pilot, lambda: laid_out)
 
 

@@ -17,7 +17,7 @@ from tui.settings.config import read_config
 from tui.settings.presets import Library, Preset
 from tui.settings.state import AppState
 from tui.widgets.parameter_field import ParameterField, ValueInput
-from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.system_prompt import SystemPrompt
 
 SWITCHES = (TemplateSwitch("enable_thinking", (True, False), True), TemplateSwitch("persona"))
 

@@ -44,7 +44,7 @@ from tui.screens.models import rows
 from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
 from tui.settings.state import AppState
-from tui.widgets import sidebar
+from tui.widgets import setting_groups
 from tui.widgets.editor import Editor
 from tui.widgets.turn_editor import TurnEditor
 
@@ -100,7 +100,7 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same hour, terminal, libraries and cursor everywhere."""
     for module in (presenting, session_rows, live_reply):
         monkeypatch.setattr(module, "time", clock_stopped_at_noon())
-    for module in (rows, sidebar):
+    for module in (rows, setting_groups):
         monkeypatch.setattr(module, "availability", lambda _name, _device: Availability())
     monkeypatch.setattr(Editor, "_toggle_cursor_blink_visible", lambda _self: None)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)

@@ -15,8 +15,9 @@ from textual.widgets import Input
 
 from tui.screens.dialog import TextField
 from tui.widgets.composer import Composer
-from tui.widgets.editor import BLINKS, Editor, LineInput
-from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.editor import BLINKS, Editor
+from tui.widgets.line_input import LineInput
+from tui.widgets.system_prompt import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
 

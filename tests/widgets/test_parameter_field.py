@@ -7,7 +7,8 @@ from textual.widgets import Button, Label
 
 from tui.engine.base import Capabilities, ModelInfo
 from tui.parameters import PARAMETERS
-from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
+from tui.widgets.defaults import Defaults
+from tui.widgets.parameter_field import ParameterField, ValueInput
 
 
 class Host(App[None]):

@@ -8,10 +8,10 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
+from tui.arguments import Arguments
 from tui.dataclass import dataclass
 from tui.errors import UserError
 from tui.options import (
-    Arguments,
     OptionParser,
     add_chat,
     add_settings,

@@ -8,9 +8,10 @@ from typing import Final
 
 from tui.engine.remote.address import Address, AddressError, is_server, parse
 from tui.engine.remote.servers import Server
+from tui.pattern import pattern
 from tui.settings.values import ServerEntry
 
-_VARIABLE: Final = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
+_VARIABLE: Final = pattern(r"[A-Za-z_]\w{0,200}", re.ASCII)
 
 
 class Servers:

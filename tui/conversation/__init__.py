@@ -1,6 +1,8 @@
-"""The chat data model: turns, the tree they form, operations on it, and its JSON. No disk, model, or screen access."""
+"""The chat data model: turns, the tree they form, operations on it, and its JSON. No disk, model, or screen access.
 
-from tui.conversation.codec import Decoded
+The JSON is in `codec`, which is imported by who reads or writes it: a chat that begins does neither.
+"""
+
 from tui.conversation.conversation import (
     SEND,
     Conversation,
@@ -8,7 +10,6 @@ from tui.conversation.conversation import (
     from_messages,
     title_from,
 )
-from tui.conversation.entries import ChatFormatError
 from tui.conversation.parts import (
     FilePart,
     ImagePart,
@@ -37,9 +38,7 @@ __all__ = [
     "SEND",
     "SYSTEM",
     "USER",
-    "ChatFormatError",
     "Conversation",
-    "Decoded",
     "FilePart",
     "Generation",
     "ImagePart",

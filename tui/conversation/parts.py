@@ -14,8 +14,9 @@ from itertools import takewhile
 from typing import Any, Final
 
 from tui.dataclass import dataclass
+from tui.pattern import pattern
 
-_FENCE: Final = re.compile(r"^`{3,}", re.MULTILINE)
+_FENCE: Final = pattern(r"^`{3,}", re.MULTILINE)
 _SHOWN_ARGUMENTS: Final = 200
 """Characters of a call's arguments that its label has at most."""
 

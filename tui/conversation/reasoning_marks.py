@@ -6,11 +6,11 @@ business of `thoughts`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from tui.dataclass import dataclass
+from tui.pattern import pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Marks:
         return [f"{between}{self.answer_opening}" if is_open else self.bare_answer_opening, answer]
 
 
-_TOKEN: Final = re.compile(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
+_TOKEN: Final = pattern(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
 
 
 def _tags(name: str) -> Marks:

@@ -14,6 +14,7 @@ from typing import Final
 
 from tui.conversation.reasoning_marks import ANY, PLAIN, Marks
 from tui.dataclass import dataclass
+from tui.pattern import pattern
 
 _JOINT: Final = "\n\n"
 """What stands between two parts of the reasoning, or of the answer."""
@@ -27,7 +28,7 @@ _CHUNK: Final = 4096
 _QUOTES: Final = "`\"'"
 _BEFORE_A_MENTION: Final = "“‘«([{"
 _AFTER_A_MENTION: Final = "`\"'”’»)]}*.,;:!?"
-_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_FENCE: Final = pattern(r" {0,3}(`{3,}|~{3,})(.*)")
 _INDENTED_CODE: Final = " " * 4
 
 

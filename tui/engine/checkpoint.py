@@ -19,6 +19,7 @@ from tui.engine.base import ModelLoadError
 from tui.engine.foreign import foreign_format
 from tui.engine.limits import Shape
 from tui.engine.safetensors_header import read_header
+from tui.pattern import pattern
 
 SINGLE: Final[Mapping[str, str]] = {
     ".safetensors": "model.safetensors", ".bin": "pytorch_model.bin",
@@ -30,9 +31,9 @@ INDEX: Final[Mapping[str, str]] = {
 _AGAIN: Final = "Download or copy it again."
 _MOST_FILES: Final = 10_000
 _MOST_DEPTH: Final = 3
-_SHARD: Final = re.compile(r"(.*?)[-_.]?(?<!\d)(\d{1,24}+)-of-(\d{1,24}+)(\..+)")
-_VARIANT: Final = re.compile(r"(?:model|pytorch_model)\.([\w-]{1,40})\.(?:safetensors|bin)")
-_NOT_WEIGHTS: Final = re.compile(
+_SHARD: Final = pattern(r"(.*?)[-_.]?(?<!\d)(\d{1,24}+)-of-(\d{1,24}+)(\..+)")
+_VARIANT: Final = pattern(r"(?:model|pytorch_model)\.([\w-]{1,40})\.(?:safetensors|bin)")
+_NOT_WEIGHTS: Final = pattern(
     r"adapter|lora|optim|scheduler|training_args|rng_state|scaler|trainer_state|scalar|rank_?\d|imatrix|vae|vision_tower"
     r"|openvino|params_shard|ggml|onnx|mmproj|projector|embeddings?\.|head\.|medusa|eagle|draft|early_exit|consolidated",
     re.IGNORECASE,

@@ -6,16 +6,17 @@ None of this is a reason to refuse a model. What can't be meant at all is the bu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-_NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{0,20})?([eE][+-]?\d{1,3})?")
-_TEXTS: Final = re.compile(
+from tui.pattern import pattern
+
+_NUMBER: Final = pattern(r"-?\d{1,15}(\.\d{0,20})?([eE][+-]?\d{1,3})?")
+_TEXTS: Final = pattern(
     r"version|name|type|hash|label|revision|commit|date|token$|architectures|path|act$|activation"
 )
 """Names under which a text of digits is a text."""
-_WHOLE: Final = re.compile(
+_WHOLE: Final = pattern(
     r"^num_|^n_|_(size|dim|heads|layers|experts|window|token_id)$|positions?(_|$)|^head_dim$"
 )
 _SWITCHES: Final = {"true": True, "false": False}

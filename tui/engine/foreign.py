@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from tui.dataclass import dataclass
+from tui.pattern import pattern
 
 _HERE: Final = "Download the model in Hugging Face format, with config.json and model.safetensors."
 
@@ -61,7 +61,7 @@ _FORMATS: Final = (
 _OWN_FOLDERS: Final = ("onnx", "openvino", "coreml")
 """In which folders models of other programs lie beside those of transformers: a name alone says nothing, their files do."""
 _MOST_LOOKED_AT: Final = 500
-_NATIVE: Final = re.compile(
+_NATIVE: Final = pattern(
     r"layers\.\d+\.(attention\.w[qkvo]|feed_forward\.w[123]|feed_forward\.experts)"
 )
 _METAL_BITS: Final = "quantization"

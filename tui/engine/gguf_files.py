@@ -16,9 +16,10 @@ from tui.dataclass import dataclass
 from tui.engine import limits, model_files, stand_ins
 from tui.engine.base import ModelLoadError
 from tui.engine.gguf_header import TOKENIZER, Header, read_first_values, read_header
+from tui.pattern import pattern
 
-_PART: Final = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
-_PIECE: Final = re.compile(
+_PART: Final = pattern(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
+_PIECE: Final = pattern(
     r"(.+\.gguf)[-._](split[-_]?[a-z]+|part[-_]?\d+(-?of-?\d+)?|\d{2,5}|[a-z]{2})", re.IGNORECASE
 )
 _MOST_PARTS: Final = 1_000

@@ -5,16 +5,16 @@ Only what the files name is looked at; what transformers knows of an architectur
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
 from tui.engine.foreign import is_mlx
+from tui.pattern import pattern
 
 _HINT: Final = "Choose a model made for chats or text generation."
-_OTHER_HEADS: Final = re.compile(
+_OTHER_HEADS: Final = pattern(
     r"For(Sequence|Token|Image|Audio|Video)Classification$|ForMultipleChoice$|ForQuestionAnswering$|RewardModel$"
 )
 _EMBEDDINGS: Final = ("config_sentence_transformers.json", "1_Pooling")

@@ -14,6 +14,7 @@ from typing import Final
 from tui.dataclass import dataclass
 from tui.engine.base import ModelLoadError
 from tui.files import open_regular
+from tui.pattern import pattern
 
 PARTIAL_ENDINGS: Final = (
     ".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp", ".!qb", ".st",
@@ -22,17 +23,17 @@ PARTIAL_ENDINGS: Final = (
 _START_BYTES: Final = 1024
 _POINTER_BYTES: Final = 4096
 _AGAIN: Final = "Download or copy it again."
-_MESSAGE: Final = re.compile(
+_MESSAGE: Final = pattern(
     rb"\s*(entry not found|not found|404|403 |401 |access (to|denied)|invalid (username|credentials|token)|unauthorized|forbidden"
     rb"|repository not found|internal (server )?error|bad gateway|service unavailable|too many requests|rate limit|cannot access)",
     re.IGNORECASE,
 )
-_ERROR_OBJECT: Final = re.compile(rb'\s*\{\s*"(error|errors|message|detail)"\s*:\s*["{\[]')
-_PAGE: Final = re.compile(
+_ERROR_OBJECT: Final = pattern(rb'\s*\{\s*"(error|errors|message|detail)"\s*:\s*["{\[]')
+_PAGE: Final = pattern(
     rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(!doctype html|html|head|body|script)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_ERROR_DOCUMENT: Final = re.compile(
+_ERROR_DOCUMENT: Final = pattern(
     rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>)?\s*<(Error|html)\b", re.IGNORECASE
 )
 _ARCHIVES: Final = (

@@ -6,7 +6,6 @@ a model's notes and its prompts all go by what is found here. What a template sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from tui.dataclass import dataclass
 from tui.engine import model_files, stand_ins
 from tui.engine.base import ModelLoadError
 from tui.engine.folder_files import TEMPLATE_BYTES, wrong
+from tui.pattern import pattern
 
 DEFAULT: Final = "default"
 _KEY: Final = "chat_template"
@@ -27,10 +27,8 @@ _SETTINGS: Final = (
 """The files that name a template among other things; the first that does holds."""
 _SETTINGS_BYTES: Final = 2 * model_files.CONFIG_BYTES
 _MOST_TEMPLATES: Final = 50
-_FILE_NAME: Final = re.compile(r"[\w.-]{1,200}")
-_SPECIAL: Final = re.compile(
-    r"tool|function|rag|document|citation|code|fim|vision|image|think|reason"
-)
+_FILE_NAME: Final = pattern(r"[\w.-]{1,200}")
+_SPECIAL: Final = pattern(r"tool|function|rag|document|citation|code|fim|vision|image|think|reason")
 """What the name of a template says that is made for more than a chat."""
 
 

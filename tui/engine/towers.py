@@ -5,9 +5,10 @@ A chat of text needs none of it. The estimate leaves it out by the names in the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
+
+from tui.pattern import pattern
 
 _NAMES: Final = (
     # Encoders of images, video, or audio.
@@ -26,8 +27,8 @@ _IN_FILES: Final = (
     r"blocks\.\d+|deepstack_merger_list|patch_embed|pos_embed",
 )
 """What files call such parts that transformers gives other names; the last of them don't even name their tower."""
-_NAME: Final = re.compile("|".join(_NAMES))
-_PLACE: Final = re.compile(rf"(?:model\.|thinker\.)*(?:{'|'.join((*_NAMES, *_IN_FILES))})\.")
+_NAME: Final = pattern("|".join(_NAMES))
+_PLACE: Final = pattern(rf"(?:model\.|thinker\.)*(?:{'|'.join((*_NAMES, *_IN_FILES))})\.")
 
 
 def is_tower(name: str) -> bool:

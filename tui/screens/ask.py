@@ -20,8 +20,8 @@ from tui.scopes import Scope
 from tui.screens.dialog import Dialog, Hint, KeyHints, TextField, show_problem
 from tui.screens.path_field import PathField
 from tui.widgets.bindings import bindings
-from tui.widgets.editor import LineInput
 from tui.widgets.key_burst import BURST_S
+from tui.widgets.line_input import LineInput
 
 
 class Ask(Dialog[str]):

@@ -28,7 +28,7 @@ from tui.widgets.bindings import (
     main_keys,
     pair_text,
 )
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 _CLOSE: Final = "dismiss(None)"
 _TWO: Final = 100

@@ -21,7 +21,7 @@ from tui.commands import find_actions
 from tui.screens.dialog import Hint, KeyHints
 from tui.screens.picker import ListDialog
 from tui.widgets.bindings import key_name, way_to
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 _WIDTH: Final = 62
 """The width of a row in cells, until the real one is known."""

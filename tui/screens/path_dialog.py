@@ -19,7 +19,7 @@ from tui.screens.dialog import Hint, KeyHints
 from tui.screens.path_offers import path_offers
 from tui.screens.picker import ListDialog
 from tui.widgets.columns import cut
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 _WIDEST: Final = 200
 

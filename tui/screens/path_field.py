@@ -8,7 +8,7 @@ from textual import events, work
 from textual.suggester import Suggester
 
 from tui.screens.path_offers import path_offers
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 
 class PathField(LineInput):

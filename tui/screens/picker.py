@@ -23,7 +23,7 @@ from tui.screens.closed_once import Result
 from tui.screens.dialog import Dialog, Hint, KeyHints
 from tui.widgets.bindings import bindings
 from tui.widgets.columns import cut, fitted
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 from tui.widgets.preview_pane import PreviewPane
 
 _MOST_SHOWN: Final = 100

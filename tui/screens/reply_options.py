@@ -22,9 +22,10 @@ from tui.parameters import PARAMETERS, Value
 from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, TextField, show_problem
 from tui.widgets.bindings import key_name
-from tui.widgets.editor import LineInput
+from tui.widgets.defaults import Defaults
 from tui.widgets.figures import bytes_text
-from tui.widgets.parameter_field import Defaults, ParameterField, ValueInput
+from tui.widgets.line_input import LineInput
+from tui.widgets.parameter_field import ParameterField, ValueInput
 
 
 @dataclass(frozen=True, slots=True)

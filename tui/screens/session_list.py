@@ -31,7 +31,7 @@ from tui.screens.session_preview import Previews
 from tui.sessions import SearchHit, SessionError, SessionStore, SessionSummary
 from tui.sessions.writer import SessionWriter
 from tui.widgets.bindings import bindings, key_name
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 from tui.widgets.preview_pane import PreviewPane
 
 SEARCH_AFTER_S: Final = 0.15

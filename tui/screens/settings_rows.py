@@ -18,7 +18,7 @@ from tui.parameters import PARAMETERS, Parameter, in_force
 from tui.sanitize import sanitize_line
 from tui.settings.preferences import Origin
 from tui.settings.schema import GENERATION, Setting, settings_by_group
-from tui.widgets.parameter_field import UNKNOWN, Defaults
+from tui.widgets.defaults import UNKNOWN, Defaults
 
 _SOURCES: Final[Mapping[Origin, str]] = {
     Origin.DEFAULT: "default",

@@ -27,7 +27,7 @@ from tui.screens.settings_rows import Keeper, Row
 from tui.settings.schema import Setting
 from tui.widgets.bindings import bindings
 from tui.widgets.columns import cut, fitted
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 _TITLE_CELLS: Final = 26
 _PATHS: Final = ("chat.save_folder", "chat.examples")

@@ -14,7 +14,6 @@ What concerns the folder as a whole, such as lists, search and trash, is `store`
 from __future__ import annotations
 
 import errno
-import re
 import stat
 import threading
 from collections import OrderedDict
@@ -22,9 +21,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tui.conversation import ChatFormatError, Conversation, Decoded, Status, codec, new_id
+from tui.conversation import Conversation, Status, new_id
 from tui.dataclass import dataclass
 from tui.files import (
     StagedFile,
@@ -35,13 +34,16 @@ from tui.files import (
     set_aside,
     stamp,
 )
+from tui.pattern import pattern
 from tui.sessions.errors import SessionConflictError, SessionFileError, SessionWriteError
 from tui.sessions.locks import ChatLocks, Taken
 from tui.sessions.originals import keep_original, loses
 from tui.sessions.reply import Checkpoint, ReplyLog, fold, read_checkpoints
-from tui.sessions.salvage import salvage
 
-CHAT_ID: Final = re.compile(r"[0-9a-f]{32}")
+if TYPE_CHECKING:
+    from tui.conversation.codec import ChatEncoder, Decoded
+
+CHAT_ID: Final = pattern(r"[0-9a-f]{32}")
 MARKS: Final = ("pinned", "tags")
 _MOST_REPLY_BYTES: Final = 1 << 26
 _ENCODERS: Final = 4
@@ -94,7 +96,7 @@ class ChatFiles:
         self._locks = ChatLocks(folder)
         self._known: dict[str, _Known] = {}
         self._replies: dict[str, ReplyLog] = {}
-        self._encoders: OrderedDict[str, codec.ChatEncoder] = OrderedDict()
+        self._encoders: OrderedDict[str, ChatEncoder] = OrderedDict()
 
     # -- names
 
@@ -185,8 +187,10 @@ class ChatFiles:
         known.marks = _marks(conversation.extra)
         self._settle_reply(conversation, known)
 
-    def _encoder(self, chat_id: str) -> codec.ChatEncoder:
-        encoder = self._encoders.setdefault(chat_id, codec.ChatEncoder())
+    def _encoder(self, chat_id: str) -> ChatEncoder:
+        from tui.conversation.codec import ChatEncoder
+
+        encoder = self._encoders.setdefault(chat_id, ChatEncoder())
         self._encoders.move_to_end(chat_id)
         while len(self._encoders) > _ENCODERS:
             self._encoders.popitem(last=False)
@@ -446,6 +450,10 @@ def decoded_file(path: Path, data: bytes, *, is_ours: bool) -> tuple[Decoded, bo
     Raises:
         SessionFileError: nothing in it can be read.
     """
+    from tui.conversation import codec
+    from tui.conversation.entries import ChatFormatError
+    from tui.sessions.salvage import salvage
+
     try:
         decoded = codec.loads(data)
         return decoded, bool(decoded.problems)
@@ -481,7 +489,7 @@ def writing(path: Path, what: str = _NOT_SAVED, hint: str = _LATER) -> Iterator[
         raise SessionWriteError(f"{what}: a value in it can't be written ({error}).") from error
 
 
-def _loses(path: Path, loaded: Decoded, encoder: codec.ChatEncoder) -> bool:
+def _loses(path: Path, loaded: Decoded, encoder: ChatEncoder) -> bool:
     """Return whether writing what was read of a file would lose something that the file holds."""
     if not loaded.is_whole:
         return True

@@ -24,7 +24,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tui.conversation import ChatFormatError, Conversation, codec
+from tui.conversation import Conversation, codec
+from tui.conversation.entries import ChatFormatError
 from tui.files import Stamp, make_private_folder, open_own, read_regular, reason, set_aside
 from tui.sanitize import sanitize, sanitize_line
 from tui.sessions.errors import SessionFileError

@@ -9,10 +9,13 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tui.conversation import Conversation, codec
+from tui.conversation import Conversation
 from tui.files import free_name, read_regular
+
+if TYPE_CHECKING:
+    from tui.conversation.codec import ChatEncoder
 
 MARKS: Final = ("damaged", "original")
 
@@ -50,13 +53,15 @@ def _is_same(other: Path, path: Path) -> bool:
     return False
 
 
-def loses(data: bytes, read: Conversation, encoder: codec.ChatEncoder) -> bool:
+def loses(data: bytes, read: Conversation, encoder: ChatEncoder) -> bool:
     """Return whether a file holds something that writing back what was read of it would lose.
 
     Its `chat_history` is not looked at: `codec` says of that whether the chat holds it.
     """
     if b"".join(encoder.pieces(read)) == data:
         return False
+    from tui.conversation import codec
+
     try:
         found, written = json.loads(codec.decoded_text(data)), codec.encode(read)
         found.pop("chat_history", None)

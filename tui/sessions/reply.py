@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from tui.conversation import Conversation, Status, Turn
-from tui.conversation.thoughts import parted
 from tui.dataclass import dataclass
 from tui.files import fsync_folder, open_own, write_all
 
@@ -148,6 +147,8 @@ def fold(conversation: Conversation, checkpoints: Iterable[Checkpoint]) -> Conve
 
 def _told_apart(turn: Turn) -> Turn:
     """Return a turn without the reasoning in its text, which stands there when it turned out to be that only after it was written."""
+    from tui.conversation.thoughts import parted
+
     reasoning, text = ("", "") if turn.reasoning else parted(turn.text)
     return replace(turn, text=text, reasoning=reasoning) if reasoning else turn
 

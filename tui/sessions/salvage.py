@@ -7,13 +7,14 @@ beginning of a line can be found whatever stands before it. It reads text and re
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tui.conversation import SYSTEM, ChatFormatError, Decoded, codec
-from tui.conversation.entries import decode_turn
+from tui.conversation import SYSTEM, codec
+from tui.conversation.codec import Decoded
+from tui.conversation.entries import ChatFormatError, decode_turn
 from tui.conversation.mending import complete
+from tui.pattern import pattern
 
 _MOST_BYTES: Final = 1 << 26
 """What a damaged file holds beyond is not looked at; the file is kept as it is."""
@@ -26,7 +27,7 @@ _CUT: Final = 16
 """An error so near to the end of a piece comes of the cut: no word of JSON is longer."""
 _SECTIONS: Final = ("chat_history", "tree", "history")
 _PLAIN: Final = ("id", "title", "created_at", "updated_at", "settings", "system_prompt", "format")
-_NESTED: Final = re.compile(r'(?:\[\s*+|\{\s*+(?:"\w{0,40}+"\s*+:\s*+)?+)++')
+_NESTED: Final = pattern(r'(?:\[\s*+|\{\s*+(?:"\w{0,40}+"\s*+:\s*+)?+)++')
 _ABYSS: Final = 200
 _decoder: Final = json.JSONDecoder()
 

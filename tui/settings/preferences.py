@@ -84,7 +84,7 @@ class Preferences:
             Origin.ENVIRONMENT: variables.values,
             Origin.REMEMBERED: remembered_values(self.remembered),
         }
-        self._values = typed_values(self.value)
+        self._values = self._typed()
         self.reload()
         self.problems = (*self._file.problems, *variables.problems)
 
@@ -185,7 +185,14 @@ class Preferences:
 
     def _put(self, origin: Origin, values: Mapping[str, Json]) -> None:
         self._layers[origin] = values
-        self._values = typed_values(self.value)
+        self._values = self._typed()
+
+    def _typed(self) -> Values:
+        found = {key: one.default for key, one in SETTINGS.items()}
+        for origin in reversed([*self._order()]):
+            layer = self._layers.get(origin, {})
+            found |= {key: value for key, value in layer.items() if value is not None}
+        return typed_values(found.__getitem__)
 
     def preset_name(self, model: str) -> str:
         """Return the name of the preset that a chat with a model begins with; empty for none."""

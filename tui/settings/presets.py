@@ -6,7 +6,6 @@ others. A prompt is a plain text file. What a model makes of them is not known h
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -24,9 +23,10 @@ from tui.files import (
 )
 from tui.json_types import Json
 from tui.parameters import ParameterError, Value, checked, did_you_mean
+from tui.pattern import pattern
 from tui.settings.toml_text import TomlError, parse_toml
 
-_NAME: Final = re.compile(r"[\w][\w .+-]{0,59}")
+_NAME: Final = pattern(r"[\w][\w .+-]{0,59}")
 _KEYS: Final = ("model", "quantization", "system_prompt", "parameters", "template")
 _MAX_BYTES: Final = 2_000_000
 

@@ -7,7 +7,6 @@ the table in docs/reference are made from it.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
@@ -17,12 +16,13 @@ from tui.errors import UserError
 from tui.flags import read_value
 from tui.json_types import Json
 from tui.parameters import PARAMETERS, Parameter, ParameterError, did_you_mean, format_value
+from tui.pattern import pattern
 from tui.settings.values import FORMER_CHOICES, Values
 
 GENERATION: Final = "generation."
 VARIABLE_PREFIX: Final = "CHAT_TUI_"
-_SWITCH_NAME: Final = re.compile(r"[A-Za-z_]\w{0,63}")
-_TABLE_NAME: Final = re.compile(r"[\w.-]{1,40}")
+_SWITCH_NAME: Final = pattern(r"[A-Za-z_]\w{0,63}")
+_TABLE_NAME: Final = pattern(r"[\w.-]{1,40}")
 _MAX_TEXT: Final = 1_000_000
 _MOST_NUMBER: Final = 2**63
 _WORDS: Final = {"true": True, "yes": True, "on": True, "1": True} | {

@@ -6,8 +6,7 @@ strictly, because a color that is none would take the app down when the theme is
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +18,12 @@ from tui.settings.toml_text import TomlError, parse_toml
 
 DEFAULT_THEME: Final = "ember-dark"
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-_VARIABLE: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
-_STYLE_NAME: Final = re.compile(r".*-style(-hover)?")
-"""What variables are called that hold a style; all others hold a color."""
-_STYLE: Final = re.compile(r"(none|((bold|dim|italic|underline|reverse|strike)( (?!$)|$)){1,6})")
+_LOWER: Final = frozenset("abcdefghijklmnopqrstuvwxyz")
+_DIGITS: Final = frozenset("0123456789")
+_HEX: Final = _DIGITS | frozenset("abcdefABCDEF")
+_STYLE_ENDS: Final = ("-style", "-style-hover")
+"""How the names of variables end that hold a style; all others hold a color."""
+_STYLES: Final = frozenset(("bold", "dim", "italic", "underline", "reverse", "strike"))
 _COLORS: Final = (
     "primary",
     "secondary",
@@ -39,6 +38,8 @@ _COLORS: Final = (
 )
 _FORMER_TABLE: Final = "colours"
 """What the table of the colors was called before, as files of the user's may still have it."""
+_LONGEST_NAME: Final = 40
+_LONGEST_VARIABLE: Final = 60
 _MAX_BYTES: Final = 100_000
 
 
@@ -85,7 +86,7 @@ def parse_theme(text: str) -> ThemeColors:
         document = {"colors" if key == _FORMER_TABLE else key: one for key, one in document.items()}
     name, dark = document.get("name"), document.get("dark")
     colors, variables = document.get("colors"), document.get("variables", {})
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+    if not (isinstance(name, str) and _is_name(name)):
         raise ThemeError("`name` must be 1 to 40 lowercase letters, digits, - or _.")
     if not isinstance(dark, bool):
         raise ThemeError("`dark` must be true or false.")
@@ -96,14 +97,36 @@ def parse_theme(text: str) -> ThemeColors:
     _refuse_unknown(document, ("name", "dark", "colors", "variables"), "the file")
     _refuse_unknown(colors, _COLORS, "[colors]")
     for key in _COLORS:
-        _check(key, colors.get(key), _COLOR, "a color such as #1a2b3c")
+        _check(key, colors.get(key), _is_color, "a color such as #1a2b3c")
     for key, value in variables.items():
-        _check("a name in [variables]", key, _VARIABLE, "lowercase letters, digits and -")
-        if _STYLE_NAME.fullmatch(key):
-            _check(key, value, _STYLE, "a style such as bold reverse")
+        _check("a name in [variables]", key, _is_variable, "lowercase letters, digits and -")
+        if key.endswith(_STYLE_ENDS):
+            _check(key, value, _is_style, "a style such as bold reverse")
         else:
-            _check(key, value, _COLOR, "a color such as #1a2b3c")
+            _check(key, value, _is_color, "a color such as #1a2b3c")
     return ThemeColors(name=name, dark=dark, variables=dict(variables), **colors)
+
+
+def _is_name(text: str) -> bool:
+    return (
+        0 < len(text) <= _LONGEST_NAME
+        and text[0] not in "_-"
+        and set(text) <= _LOWER | _DIGITS | {"_", "-"}
+    )
+
+
+def _is_variable(text: str) -> bool:
+    has_signs = set(text) <= _LOWER | _DIGITS | {"-"}
+    return 0 < len(text) <= _LONGEST_VARIABLE and text[0] in _LOWER and has_signs
+
+
+def _is_color(text: str) -> bool:
+    return len(text) == len("#rrggbb") and text[0] == "#" and set(text[1:]) <= _HEX
+
+
+def _is_style(text: str) -> bool:
+    words = text.split(" ")
+    return text == "none" or (len(words) <= len(_STYLES) and set(words) <= _STYLES)
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -112,10 +135,10 @@ def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str
         raise ThemeError(f"{unknown[0]!r} is not known in {where} (known: {', '.join(known)}).")
 
 
-def _check(key: str, value: Any, form: re.Pattern[str], what: str) -> None:
+def _check(key: str, value: Any, is_fit: Callable[[str], bool], what: str) -> None:
     if value is None:
         raise ThemeError(f"`{key}` is missing from [colors].")
-    if not (isinstance(value, str) and form.fullmatch(value)):
+    if not (isinstance(value, str) and is_fit(value)):
         shown = repr(value[:40]) if isinstance(value, str) else "no text"
         raise ThemeError(f"`{key}` is {shown}, which is not {what}.")
 
@@ -144,6 +167,21 @@ def shipped_themes() -> tuple[ThemeColors, ...]:
     """
     themes = [read_theme(path) for path in sorted(_shipped_folder().glob("*.toml"))]
     return tuple(sorted(themes, key=lambda theme: (theme.name != DEFAULT_THEME, theme.name)))
+
+
+def first_themes(*wanted: str) -> tuple[ThemeColors, ...]:
+    """Return what of the themes that come with the app a start needs: the default, and those that are wanted, if they are among them.
+
+    Nine files are read in the time of ten modules. If a name is not among theirs, all are returned, to offer a similar one.
+
+    Raises:
+        ThemeError: the installation is damaged.
+    """
+    names = dict.fromkeys((DEFAULT_THEME, *filter(None, wanted)))
+    paths = [_shipped_folder() / f"{name}.toml" for name in names if _is_name(name)]
+    if len(paths) < len(names) or not all(path.is_file() for path in paths):
+        return shipped_themes()
+    return tuple(read_theme(path) for path in paths)
 
 
 def user_themes(folder: Path) -> tuple[tuple[ThemeColors, ...], tuple[str, ...]]:

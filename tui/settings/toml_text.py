@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from typing import Any, Final
 
+from tui.pattern import pattern
+
 # The parser's time grows with the square of a key's parts: some ten thousand keep it busy for seconds.
-_ENDLESS_KEY: Final = re.compile(
+_ENDLESS_KEY: Final = pattern(
     r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100,}+"""
 )
 

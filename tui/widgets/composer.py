@@ -106,8 +106,7 @@ class Composer(Editor):
         """Whether a message is waiting. Up in an empty box takes it back before recalling sent messages."""
 
     def on_mount(self) -> None:
-        """Show the keys in force, also after they change."""
-        self.name_keys()
+        """Show the keys in force, also after they change. The first time, that follows the first layout."""
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.name_keys())
 
     def on_resize(self) -> None:

@@ -12,7 +12,7 @@ from textual import events
 from textual.geometry import Offset, Region
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import TextArea
 
 from tui.sanitize import sanitize
 from tui.widgets.ground import ground, has_styles
@@ -40,25 +40,6 @@ async def act_in_order(field: Widget, event: events.Key) -> None:
 def is_still(widget: Widget) -> bool:
     """Return whether animations are off in the settings."""
     return widget.app.has_class("-still")
-
-
-class LineInput(Input):
-    """A one-line field."""
-
-    def _toggle_cursor(self) -> None:
-        if is_still(self):
-            self._cursor_visible = True
-        else:
-            super()._toggle_cursor()
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the lines of `crop`, in cells of the widget."""
-        return super().render_lines(crop) if has_styles(self) else ground(self, crop)
-
-    async def _on_key(self, event: events.Key) -> None:
-        # Enter bubbles up as usual. It must not overtake arrow keys that the dialog around the field handles.
-        if event.key != "enter":
-            await act_in_order(self, event)
 
 
 class Editor(TextArea):

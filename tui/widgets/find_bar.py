@@ -15,7 +15,7 @@ from tui.dataclass import dataclass
 from tui.sanitize import sanitize_line
 from tui.scopes import Scope
 from tui.widgets.bindings import bindings
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 
 class FindBar(HorizontalGroup):

@@ -11,7 +11,8 @@ from textual.widgets import Button, Collapsible
 from textual.widgets._collapsible import CollapsibleTitle
 
 from tui.parameters import Parameter, Value
-from tui.widgets.parameter_field import Defaults, ParameterField
+from tui.widgets.defaults import Defaults
+from tui.widgets.parameter_field import ParameterField
 
 
 class Group(Collapsible):

@@ -14,7 +14,7 @@ from tui.engine.base import TemplateSwitch
 from tui.json_types import Json
 from tui.parameters import format_value
 from tui.sanitize import sanitize_line
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 
 
 class SwitchField(Widget):

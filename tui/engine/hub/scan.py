@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from itertools import islice
@@ -17,6 +16,7 @@ from typing import Final
 
 from tui.dataclass import dataclass
 from tui.engine.model_files import read_start
+from tui.pattern import pattern
 
 _PREFIX: Final = "models--"
 _MOST_REPOS: Final = 5_000
@@ -25,7 +25,7 @@ _MOST_FILES: Final = 20_000
 _MOST_ENTRIES: Final = 1_000
 _DEPTH: Final = 2
 _REF_BYTES: Final = 200
-_HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9_][\w.\-]*)?")
+_HUB_ID: Final = pattern(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9_][\w.\-]*)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,15 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from tui.engine.base import ModelLoadError
+from tui.pattern import pattern
 from tui.sanitize import sanitize, sanitize_line
 
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_ETAG: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-_REPO_ID: Final = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[A-Za-z0-9_][\w.\-]{0,95})?", re.ASCII)
-_REVISION: Final = re.compile(r"[\w.\-+]{1,128}(/[\w.\-+]{1,128}){0,7}", re.ASCII)
-_RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+_COMMIT: Final = pattern(r"[0-9a-f]{40}")
+_DIGEST: Final = pattern(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ETAG: Final = pattern(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_REPO_ID: Final = pattern(r"[A-Za-z0-9][\w.\-]{0,95}(/[A-Za-z0-9_][\w.\-]{0,95})?", re.ASCII)
+_REVISION: Final = pattern(r"[\w.\-+]{1,128}(/[\w.\-+]{1,128}){0,7}", re.ASCII)
+_RESERVED: Final = pattern(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
 _NAME_LENGTH: Final = 1024
 _PART_BYTES: Final = 255
 _DEPTH: Final = 16

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tui.engine import catalog
 from tui.engine.base import LoadRequest, ModelLoadError
-from tui.engine.catalog import ModelKind, ModelSource
-from tui.engine.facts import ModelFacts
+from tui.engine.demo import DEMO, demo_model, demo_name
+
+if TYPE_CHECKING:
+    from tui.engine.catalog import ModelSource
+    from tui.engine.facts import ModelFacts
 
 AUTO: Final = "auto"
 LLAMA_CPP: Final = "llama.cpp"
@@ -47,8 +49,9 @@ def facts(source: ModelSource, engine: str) -> ModelFacts:
     Raises:
         ModelLoadError: its files are broken.
     """
-    found = catalog.facts(source)
-    return in_engine(found, engine)
+    from tui.engine import catalog
+
+    return in_engine(catalog.facts(source), engine)
 
 
 def in_engine(known: ModelFacts, engine: str) -> ModelFacts:
@@ -73,16 +76,28 @@ def takes(request: LoadRequest) -> bool:
         return False
     if not prefers(request.gguf):
         return False
-    try:
-        source = catalog.resolve(request.model)
-    except ModelLoadError:
-        # The other engine says why.
-        return False
-    if source.kind not in (ModelKind.GGUF, ModelKind.DEMO):
+    name = _gguf_name(request.model)
+    if not name:
         return False
     if not is_installed():
         raise ModelLoadError(
-            f"{source.name} is set to run in llama.cpp, which isn't installed.",
+            f"{name} is set to run in llama.cpp, which isn't installed.",
             f"Install it with: {INSTALL}. Or set model.gguf to auto.",
         )
     return True
+
+
+def _gguf_name(model: str) -> str:
+    """Return the name, for people, of a model that is a GGUF file; empty for any other."""
+    if model.strip() == DEMO:
+        # The first frame waits for this, so the catalog isn't imported for it.
+        path = demo_model()
+        return demo_name(path) if path is not None else ""
+    from tui.engine import catalog
+
+    try:
+        source = catalog.resolve(model)
+    except ModelLoadError:
+        # The other engine says why.
+        return ""
+    return source.name if source.kind in (catalog.ModelKind.GGUF, catalog.ModelKind.DEMO) else ""

@@ -7,21 +7,21 @@ the server writes it. So a model stays one text wherever the app keeps one: in c
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from typing import Final
 from urllib.parse import urlsplit
 
 from tui.dataclass import dataclass
 from tui.errors import UserError
+from tui.pattern import pattern
 from tui.sanitize import sanitize_line
 
 _SCHEMES: Final = ("http://", "https://")
 _PORTS: Final = {"http": 80, "https": 443}
 _LOCAL_ENDINGS: Final = (".local", ".lan", ".internal", ".home", ".localhost", ".home.arpa")
-_PATHS: Final = re.compile(r"(?:/v1)?(?:/(?:chat/completions|completions|models|responses))?/*$")
+_PATHS: Final = pattern(r"(?:/v1)?(?:/(?:chat/completions|completions|models|responses))?/*$")
 """What people paste behind the base, since other programs want it there."""
-_UNFIT: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+_UNFIT: Final = pattern(r"[\x00-\x20\x7f-\x9f\\]")
 _LONGEST: Final = 500
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,10 +12,11 @@ from tui.chat.outbox import Outgoing
 from tui.chat.ui import Ui
 from tui.errors import UserError
 from tui.files import is_file, typed_path
+from tui.pattern import pattern
 from tui.screens.path_offers import unquoted
 from tui.settings.history import Attachment
 
-_AT_NAMES: Final = re.compile(r'(?:^|(?<=\s))@("[^"\n]+"|[^\s@]+)')
+_AT_NAMES: Final = pattern(r'(?:^|(?<=\s))@("[^"\n]+"|[^\s@]+)')
 
 
 class Attaching:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,12 +14,14 @@ from tui.chat.undoing import Undoing
 from tui.parameters import parameter
 from tui.screens.chat.chat_column import ChatColumn
 from tui.screens.chat.chats_column import ChatsColumn
-from tui.screens.chat.model_actions import ModelActions
-from tui.widgets.drafting_group import DraftingGroup
 from tui.widgets.ground import Row
-from tui.widgets.parameter_field import ParameterField
-from tui.widgets.sidebar import Sidebar, SystemPrompt
-from tui.widgets.switch_field import SwitchField
+from tui.widgets.sidebar import Sidebar
+
+if TYPE_CHECKING:
+    from tui.widgets.drafting_group import DraftingGroup
+    from tui.widgets.parameter_field import ParameterField
+    from tui.widgets.switch_field import SwitchField
+    from tui.widgets.system_prompt import SystemPrompt
 
 
 class Body(Row):
@@ -32,7 +35,7 @@ class Body(Row):
         *,
         settings: ChatSettings,
         undoing: Undoing,
-        models: ModelActions,
+        requantize: Callable[[str], object],
         ui: Ui,
         run: Callable[[str], object],
     ) -> None:
@@ -44,7 +47,7 @@ class Body(Row):
             sidebar: the settings.
             settings: the settings of the chat.
             undoing: undoes changes of the settings.
-            models: loads the model with another quantization.
+            requantize: loads the model with another quantization.
             ui: shows notifications.
             run: runs an action.
         """
@@ -54,7 +57,7 @@ class Body(Row):
         self._sidebar = sidebar
         self._settings = settings
         self._undoing = undoing
-        self._models = models
+        self._requantize = requantize
         self._ui = ui
         self._run_action = run
 
@@ -64,16 +67,18 @@ class Body(Row):
         yield self._chat
         yield self._sidebar
 
-    @on(ParameterField.Changed)
-    def _parameter_changed(self, event: ParameterField.Changed) -> None:
+    # The messages of widgets that are imported after the first frame are found by their names.
+
+    def on_parameter_field_changed(self, event: ParameterField.Changed) -> None:
+        """Set a parameter."""
         label = parameter(event.name).label
         # A reset is a step of its own, so that undoing it restores the value that was reset.
         setting = event.name if event.value is not None else ""
         with self._undoing.step(label, setting):
             self._settings.set({event.name: event.value})
 
-    @on(SwitchField.Changed)
-    def _switch_changed(self, event: SwitchField.Changed) -> None:
+    def on_switch_field_changed(self, event: SwitchField.Changed) -> None:
+        """Set a switch of the model's chat template."""
         with self._undoing.step(f"Set {event.name}", f"switch {event.name}"):
             self._settings.set_switch(event.name, event.value)
 
@@ -82,8 +87,8 @@ class Body(Row):
         with self._undoing.step("System prompt", "system prompt"):
             self._settings.set_prompt(event.text)
 
-    @on(SystemPrompt.Left)
-    def _prompt_left(self, event: SystemPrompt.Left) -> None:
+    def on_system_prompt_left(self, event: SystemPrompt.Left) -> None:
+        """Say from when on a changed system prompt applies."""
         event.stop()
         way = self._ui.way("chat.undo")
         self._ui.tell(f"The system prompt applies from the next reply. {way} to undo.")
@@ -93,17 +98,17 @@ class Body(Row):
         with self._undoing.step("Setting “When the context is full”", "overflow"):
             self._settings.set_overflow(event.policy)
 
-    @on(DraftingGroup.Changed)
-    def _drafting_changed(self, event: DraftingGroup.Changed) -> None:
+    def on_drafting_group_changed(self, event: DraftingGroup.Changed) -> None:
+        """Set how tokens are drafted."""
         with self._undoing.step("Drafting", "speculation"):
             self._settings.set_speculation(event.choice)
 
     @on(Sidebar.QuantizationChanged)
     def _quantization_changed(self, event: Sidebar.QuantizationChanged) -> None:
-        self._models.requantize(event.name)
+        self._requantize(event.name)
 
-    @on(DraftingGroup.AssistantPressed)
-    def _assistant_pressed(self) -> None:
+    def on_drafting_group_assistant_pressed(self) -> None:
+        """Choose an assistant model."""
         self._run_action("model.assistant")
 
     @on(Sidebar.ModelPressed)

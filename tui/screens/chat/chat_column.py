@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
-from tui.screens.chat.handlers import Handlers
+from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.widgets.bindings import key_name
-from tui.widgets.find_bar import FindBar
 from tui.widgets.ground import Column, Middle
 from tui.widgets.transcript import Transcript
+
+if TYPE_CHECKING:
+    from tui.screens.chat.handlers import Handlers
+    from tui.widgets.find_bar import FindBar
 
 
 class ChatColumn(Column):
     """Lays out the chat and handles the messages of its widgets, except the composer's, which `ComposerArea` handles."""
 
-    def __init__(self, view: View, handlers: Handlers, ui: ScreenUi) -> None:
+    def __init__(
+        self,
+        view: View,
+        focus_control: FocusControl,
+        ui: ScreenUi,
+        handlers: Callable[[], Handlers],
+    ) -> None:
         """Create it.
 
         Args:
             view: the widgets.
-            handlers: search the chat, page through variants and move the cursor.
+            focus_control: moves the focus.
             ui: runs work in the background.
+            handlers: return what searches the chat and pages through variants; called when that is needed.
         """
         super().__init__(id="chat")
         self._view = view
-        self._focus_control = handlers.focus_control
-        self._reading = handlers.reading
-        self._turns = handlers.turns
+        self._focus_control = focus_control
+        self._handlers = handlers
         self._ui = ui
         self._below = Middle()
 
@@ -41,13 +53,15 @@ class ChatColumn(Column):
         with Middle():
             yield view.title
         yield view.transcript
-        with self._below:
-            yield view.unseen
+        yield self._below
         yield view.area
 
     def on_mount(self) -> None:
-        """Add the search bar, which is hidden at first, after the first frame."""
-        self.call_after_refresh(self._below.mount, self._view.find_bar)
+        """Add what is hidden at first after the first frame: the note about new text, and the search bar."""
+        self.call_after_refresh(self._add_hidden)
+
+    def _add_hidden(self) -> None:
+        self._below.mount(self._view.unseen, self._view.find_bar)
 
     # -- the turns
 
@@ -62,7 +76,7 @@ class ChatColumn(Column):
 
     @on(Transcript.VariantPaged)
     def _variant_paged(self, event: Transcript.VariantPaged) -> None:
-        self._turns.page(event.step, event.turn_id)
+        self._handlers().turns.page(event.step, event.turn_id)
 
     @on(Transcript.FollowChanged)
     def _follow_changed(self, event: Transcript.FollowChanged) -> None:
@@ -72,22 +86,22 @@ class ChatColumn(Column):
 
     @on(Transcript.LinkClicked)
     def _link_clicked(self, event: Transcript.LinkClicked) -> None:
-        self._ui.start(self._reading.offer_link(event.url))
+        self._ui.start(self._handlers().reading.offer_link(event.url))
 
-    # -- the search
+    # -- the search. The messages of its bar are found by their names, because it is imported after the first frame.
 
     @on(Transcript.HitsCounted)
     def _hits_counted(self) -> None:
-        self._reading.show_count()
+        self._handlers().reading.show_count()
 
-    @on(FindBar.Wanted)
-    def _find(self, event: FindBar.Wanted) -> None:
-        self._reading.search(event.query)
+    def on_find_bar_wanted(self, event: FindBar.Wanted) -> None:
+        """Search the chat."""
+        self._handlers().reading.search(event.query)
 
-    @on(FindBar.Stepped)
-    def _find_next(self, event: FindBar.Stepped) -> None:
-        self._reading.search_next(event.step)
+    def on_find_bar_stepped(self, event: FindBar.Stepped) -> None:
+        """Go to the next or the previous match."""
+        self._handlers().reading.search_next(event.step)
 
-    @on(FindBar.Closed)
-    def _find_closed(self) -> None:
-        self._reading.end_search()
+    def on_find_bar_closed(self) -> None:
+        """End the search."""
+        self._handlers().reading.end_search()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from textual import on
 from textual.containers import Vertical
 from textual.timer import Timer
-from textual.widgets import Label
 
 from tui.chat.core import Core
 from tui.chat.live_reply import LiveReply
 from tui.chat.session import Change, Changed
 from tui.sessions import SessionError
-from tui.widgets.chat_list import ChatList, ChatRow
+
+if TYPE_CHECKING:
+    from tui.widgets.chat_list import ChatList
 
 MOST: Final = 200
 """How many chats are listed. The searchable dialog lists all of them."""
@@ -52,7 +52,8 @@ class ChatsColumn(Vertical):
         self._core = core
         self._open = open_chat
         self._begin_new = begin_chat
-        self._list = ChatList()
+        self._list: ChatList | None = None
+        """Created after the first frame."""
         self._timer: Timer | None = None
         self._trashed: list[tuple[str, str]] = []
         """The IDs and titles of the chats that were moved to the trash here, the last one last."""
@@ -62,7 +63,16 @@ class ChatsColumn(Vertical):
 
     def on_mount(self) -> None:
         """Lay out the heading and the list after the first frame: on most terminals, the column is hidden at first."""
-        self.call_after_refresh(self.mount, Label("Chats"), self._list)
+        self.call_after_refresh(self._fill)
+
+    async def _fill(self) -> None:
+        from textual.widgets import Label
+
+        from tui.widgets.chat_list import ChatList
+
+        self._list = ChatList()
+        await self.mount(Label("Chats"), self._list)
+        self.look()
 
     def on_show(self) -> None:
         """List the chats now that the column is visible."""
@@ -90,6 +100,11 @@ class ChatsColumn(Vertical):
         except SessionError:
             # The dialog shows the error when the user opens the list of chats.
             return
+        if self._list is None:
+            # Shown when it is created.
+            return
+        from tui.widgets.chat_list import ChatRow
+
         drafts = self._core.drafts.chats
         rows = [
             ChatRow(
@@ -101,13 +116,13 @@ class ChatsColumn(Vertical):
         if self.is_attached:
             self._list.show(rows, self._core.session.conversation.id)
 
-    @on(ChatList.Chosen)
-    def _chosen(self, event: ChatList.Chosen) -> None:
+    def on_chat_list_chosen(self, event: ChatList.Chosen) -> None:
+        """Open the chosen chat."""
         event.stop()
         self._open(event.chat_id)
 
-    @on(ChatList.Unwanted)
-    def _unwanted(self, event: ChatList.Unwanted) -> None:
+    def on_chat_list_unwanted(self, event: ChatList.Unwanted) -> None:
+        """Move a chat to the trash."""
         event.stop()
         if event.chat_id == self._core.session.conversation.id:
             self._begin_new()
@@ -121,19 +136,23 @@ class ChatsColumn(Vertical):
             ui.tell(str(error), title="The chat was not moved", severity="error")
             return
         self._trashed.append((chat_id, title))
-        self._list.can_restore = True
+        self._can_restore()
         ui.tell(f"“{title}” is in the trash. {ui.way('column.untrash')} to restore it.")
         self.look()
 
-    @on(ChatList.WantedBack)
-    def _wanted_back(self, event: ChatList.WantedBack) -> None:
+    def on_chat_list_wanted_back(self, event: ChatList.WantedBack) -> None:
+        """Restore the chat that was moved to the trash last."""
         event.stop()
         if not self._trashed:
             self._core.ui.tell("There is no chat to restore here.")
             return
         chat_id, title = self._trashed.pop()
-        self._list.can_restore = bool(self._trashed)
+        self._can_restore()
         self._core.ui.start(self._restore(chat_id, title))
+
+    def _can_restore(self) -> None:
+        if self._list is not None:
+            self._list.can_restore = bool(self._trashed)
 
     async def _restore(self, chat_id: str, title: str) -> None:
         ui = self._core.ui

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
@@ -12,9 +13,12 @@ from tui.actions import ACTIONS
 from tui.chat.core import Core
 from tui.chat.ui import Ui
 from tui.commands import Command
-from tui.scopes import When
-from tui.screens.chat.handlers import Handlers
+from tui.scopes import MAIN, When
+from tui.screens.chat.focus_control import FocusControl
 from tui.settings.examples import STARTERS
+
+if TYPE_CHECKING:
+    from tui.screens.chat.handlers import Handlers
 
 Run = Callable[[], object]
 RunWith = Callable[[str], object]
@@ -131,18 +135,44 @@ _ALONGSIDE = frozenset(("app.quit", "chat.import", "chat.title", "composer.attac
 class Commands:
     """Runs actions if they are possible now."""
 
-    def __init__(self, screen: Screen[None], core: Core, handlers: Handlers, ui: Ui) -> None:
+    def __init__(
+        self,
+        screen: Screen[None],
+        core: Core,
+        focus_control: FocusControl,
+        ui: Ui,
+        *,
+        handlers: Callable[[], Handlers],
+        importing: Callable[[], str],
+    ) -> None:
+        """Create it.
+
+        Args:
+            screen: runs what takes time.
+            core: owns the chat.
+            focus_control: knows which turn has the cursor.
+            ui: shows notifications.
+            handlers: returns what carries out the actions; called when the first is run.
+            importing: returns which import is in progress; empty for none.
+        """
         self._screen = screen
         self._core = core
-        self._importing = handlers.importing
-        self._focus_control = handlers.focus_control
+        self._focus_control = focus_control
         self._ui = ui
-        self._plain = plain(handlers)
-        self._with_argument = with_argument(handlers)
-        self._when = {action.id: action.when for action in ACTIONS}
+        self._handlers = handlers
+        self._importing = importing
+        self._when = {action.id: action.when for action in ACTIONS if action.scope in MAIN}
+
+    @cached_property
+    def _plain(self) -> Mapping[str, Run]:
+        return plain(self._handlers())
+
+    @cached_property
+    def _with_argument(self) -> Mapping[str, RunWith]:
+        return with_argument(self._handlers())
 
     def __contains__(self, action_id: object) -> bool:
-        return action_id in self._plain or action_id in self._with_argument
+        return action_id in self._when
 
     def is_possible(self, action_id: str) -> bool:
         """Return whether an action is possible now."""
@@ -167,7 +197,7 @@ class Commands:
 
     @property
     def _is_busy(self) -> bool:
-        return self._is_stoppable or bool(self._importing.label)
+        return self._is_stoppable or bool(self._importing())
 
     def run(self, action_id: str, argument: str = "") -> None:
         """Run an action. Work that takes time continues in the background."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.ui import Ui
 from tui.commands import COMMANDS, completions
+from tui.pattern import pattern
 from tui.screens.path_offers import path_offers, quoted, unquoted
 from tui.widgets.bindings import way_to
-from tui.widgets.command_menu import CommandMenu, Offer
 from tui.widgets.composer import Composer
 
-_AT_WORD: Final = re.compile(r'(?:^|\s)@("[^"]*|[^\s@"]*)$')
-_ARGUMENT: Final = re.compile(r"[/!]([\w-]+)\s+(.*)")
+if TYPE_CHECKING:
+    from tui.widgets.command_menu import CommandMenu, Offer
+
+_AT_WORD: Final = pattern(r'(?:^|\s)@("[^"]*|[^\s@"]*)$')
+_ARGUMENT: Final = pattern(r"[/!]([\w-]+)\s+(.*)")
 _TAKES_FILE: Final = "[FILE]"
 _FOLDER: Final = "folder"
 _FILE: Final = "file"
@@ -28,7 +30,7 @@ class Completing:
     def __init__(
         self,
         composer: Composer,
-        menu: CommandMenu,
+        menu: Callable[[], CommandMenu],
         ui: Ui,
         attach: Callable[[str], object],
     ) -> None:
@@ -36,7 +38,7 @@ class Completing:
 
         Args:
             composer: the composer.
-            menu: the list of completions.
+            menu: returns the list of completions; called when there are any.
             ui: starts looking for files.
             attach: called with the path of the chosen file.
         """
@@ -48,6 +50,8 @@ class Completing:
 
     def look(self) -> None:
         """Offer completions for the current text."""
+        from tui.widgets.command_menu import Offer
+
         text = self._composer.text
         offers = [
             Offer(
@@ -74,13 +78,16 @@ class Completing:
 
     def show(self, offers: Sequence[Offer]) -> None:
         """Offer other completions. An empty list closes the menu."""
-        self._menu.show(list(offers))
-        self._composer.menu_open = self._menu.is_open
+        if offers or self._composer.menu_open:
+            self._menu().show(list(offers))
+            self._composer.menu_open = self._menu().is_open
 
     async def _offer_files(
         self, look: int, typed: str, column: int, row: int, *, is_argument: bool = False
     ) -> None:
         """Offer files whose paths start with what was typed after an @ or a command."""
+        from tui.widgets.command_menu import Offer
+
         path = typed if is_argument else unquoted(typed)
         found = await asyncio.to_thread(path_offers, path)
         if is_argument and found == [typed]:
@@ -101,10 +108,10 @@ class Completing:
     def press(self, key: str) -> None:
         """Handle a key while the list is open."""
         if key in _STEPS:
-            self._menu.move(_STEPS[key])
+            self._menu().move(_STEPS[key])
         elif key == "escape":
             self.show(())
-        elif (offer := self._menu.current) is not None:
+        elif (offer := self._menu().current) is not None:
             typed = self._composer.text
             is_path = offer.help in (_FOLDER, _FILE)
             is_whole = is_path and _path_behind_command(typed) == offer.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from textual import on
@@ -21,19 +22,18 @@ from tui.conversation import Conversation, Turn
 from tui.conversation.parts import FilePart
 from tui.files import typed_path
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.chat.attaching import Attaching
-from tui.screens.chat.completing import Completing
 from tui.screens.chat.ui import ScreenUi
 from tui.settings.history import Attachment, Draft, Sent
-from tui.widgets.attachment_bar import AttachmentBar, Chip
-from tui.widgets.command_menu import CommandMenu
 from tui.widgets.composer import Composer
-from tui.widgets.find_bar import FindBar
 from tui.widgets.ground import Middle
-from tui.widgets.waiting_message import WaitingMessage
 
 if TYPE_CHECKING:
+    from tui.screens.chat.attaching import Attaching
+    from tui.screens.chat.completing import Completing
     from tui.screens.picker import Entry
+    from tui.widgets.attachment_bar import AttachmentBar
+    from tui.widgets.command_menu import CommandMenu
+    from tui.widgets.waiting_message import WaitingMessage
 
 _DRAFT_S: Final = 0.5
 """How long typing has to pause, in seconds, before the draft is saved to disk."""
@@ -69,15 +69,8 @@ class ComposerArea(Middle):
         """The texts that are sent with the message."""
         self.edits: dict[str, str] = {}
         """The texts of unfinished edits in this chat, by turn ID. They are kept with the draft."""
-        self._waiting = WaitingMessage(id="waiting")
-        self._chips = AttachmentBar(id="attachments")
-        self._menu = CommandMenu(id="commands")
-        self._attaching = Attaching(ui)
         self._being_read: list[Outgoing] = []
         """Messages whose files are being read, oldest first."""
-        self._completing = Completing(
-            self.composer, self._menu, ui, lambda path: ui.start(self.attach(path))
-        )
         self._draft_timer: Timer | None = None
         self._offered = Draft()
         """The undone message that was last put back into the composer."""
@@ -85,14 +78,50 @@ class ComposerArea(Middle):
         core.sender.returned.listen(self._take_back)
 
     def compose(self) -> ComposeResult:
-        """Lay out the composer and the widgets above it."""
-        yield self._waiting
-        yield self._chips
+        """Lay out the composer."""
         yield self.composer
 
     def on_mount(self) -> None:
-        """Add the menu, which is hidden at first, after the first frame."""
-        self.call_after_refresh(self.mount, self._menu, before=self.composer)
+        """Add the widgets above the composer, which are hidden at first, after the first frame."""
+        self.call_after_refresh(self._add_hidden)
+
+    def _add_hidden(self) -> None:
+        self.mount(self._waiting, self._chips, self._menu, before=self.composer)
+
+    @cached_property
+    def _attaching(self) -> Attaching:
+        from tui.screens.chat.attaching import Attaching
+
+        return Attaching(self._ui)
+
+    @cached_property
+    def _completing(self) -> Completing:
+        from tui.screens.chat.completing import Completing
+
+        return Completing(
+            self.composer,
+            lambda: self._menu,
+            self._ui,
+            lambda path: self._ui.start(self.attach(path)),
+        )
+
+    @cached_property
+    def _waiting(self) -> WaitingMessage:
+        from tui.widgets.waiting_message import WaitingMessage
+
+        return WaitingMessage(id="waiting")
+
+    @cached_property
+    def _chips(self) -> AttachmentBar:
+        from tui.widgets.attachment_bar import AttachmentBar
+
+        return AttachmentBar(id="attachments")
+
+    @cached_property
+    def _menu(self) -> CommandMenu:
+        from tui.widgets.command_menu import CommandMenu
+
+        return CommandMenu(id="commands")
 
     def take_configuration(self) -> None:
         """Apply the current setting for folding pastes."""
@@ -109,7 +138,7 @@ class ComposerArea(Middle):
 
     def _place_notices(self) -> None:
         box, top = self.composer.region, self.region.y
-        for bar in self.screen.query(FindBar):
+        for bar in self.screen.query("FindBar"):
             top = min(top, bar.region.y) if bar.has_class("-open") else top
         self._ui.stand_above(Region(box.x, top, box.width, self.region.bottom - top))
 
@@ -177,8 +206,11 @@ class ComposerArea(Middle):
         self.composer.has_waiting = outgoing is not None
         self._waiting.show(outgoing.label if outgoing is not None else "")
 
+    def on_waiting_message_clicked(self) -> None:
+        """Take the waiting message back."""
+        self._waiting_wanted()
+
     @on(Composer.WaitingWanted)
-    @on(WaitingMessage.Clicked)
     def _waiting_wanted(self) -> None:
         if self._core.sender.take_back_waiting():
             self.screen.set_focus(self.composer)
@@ -218,8 +250,10 @@ class ComposerArea(Middle):
         event.stop()
         self._completing.press(event.key)
 
-    @on(CommandMenu.Taken)
-    def _offer_clicked(self, event: CommandMenu.Taken) -> None:
+    # The messages of widgets that are imported after the first frame are found by their names.
+
+    def on_command_menu_taken(self, event: CommandMenu.Taken) -> None:
+        """Complete what was clicked."""
         event.stop()
         self._completing.take(event.offer)
         self.screen.set_focus(self.composer)
@@ -230,6 +264,8 @@ class ComposerArea(Middle):
         """Set the texts that are sent with the message."""
         self.attachments = attachments
         self.composer.has_attachments = bool(attachments)
+        from tui.widgets.attachment_bar import Chip
+
         self._chips.show(
             [Chip(one.name, max(1, len(one.text.splitlines()))) for one in attachments]
         )
@@ -250,16 +286,16 @@ class ComposerArea(Middle):
         event.stop()
         self.set_attachments(self.attachments[:-1])
 
-    @on(AttachmentBar.Removed)
-    def _chip_removed(self, event: AttachmentBar.Removed) -> None:
+    def on_attachment_bar_removed(self, event: AttachmentBar.Removed) -> None:
+        """Remove an attachment."""
         event.stop()
         self._remove_attachment(event.place)
 
     def _remove_attachment(self, place: int) -> None:
         self.set_attachments(tuple(one for at, one in enumerate(self.attachments) if at != place))
 
-    @on(AttachmentBar.Unfolded)
-    def _chip_unfolded(self, event: AttachmentBar.Unfolded) -> None:
+    def on_attachment_bar_unfolded(self, event: AttachmentBar.Unfolded) -> None:
+        """Put the text of an attachment into the composer."""
         event.stop()
         if event.place < len(self.attachments):
             self.composer.insert(sanitize(self.attachments[event.place].text))

@@ -18,7 +18,7 @@ from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.widgets.bindings import key_name
-from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.system_prompt import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
 _EDITORS: Final = ("editor", "nano", "vim", "vi", "emacs", "notepad")

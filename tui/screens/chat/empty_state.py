@@ -17,8 +17,8 @@ from tui.screens.chat.drafts_elsewhere import DraftsElsewhere
 from tui.settings.examples import STARTERS
 from tui.settings.schema import GENERATION
 from tui.widgets.columns import cut
+from tui.widgets.defaults import Defaults
 from tui.widgets.figures import bar_text, bytes_text, count_text
-from tui.widgets.parameter_field import Defaults
 
 MARK: Final = (
     "┏━╸╻ ╻┏━┓╺┳╸   ╺┳╸╻ ╻╻",

@@ -13,7 +13,7 @@ from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.widgets.composer import Composer
 from tui.widgets.parameter_field import ValueInput
-from tui.widgets.sidebar import SystemPrompt
+from tui.widgets.system_prompt import SystemPrompt
 from tui.widgets.turn_editor import TurnEditor
 
 _PLACES: Final = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from textual.dom import DOMNode
@@ -12,10 +12,6 @@ from tui.chat.core import Core
 from tui.conversation import ASSISTANT, USER, Turn
 from tui.scopes import Scope
 from tui.screens.chat.view import View
-from tui.widgets.chat_list import ChatList
-from tui.widgets.find_bar import FindBar
-from tui.widgets.parameter_field import ParameterField
-from tui.widgets.turn_editor import TurnEditor
 
 if TYPE_CHECKING:
     from tui.engine.hub.downloads import Downloads
@@ -30,6 +26,16 @@ _OF_TURNS: Final = (
     "chat.rename",
 )
 """Actions that need a chat with turns, besides those that act on a turn."""
+_OUTSIDE_COMPOSER: Final = (
+    "composer.focus",
+    "edit.save",
+    "column.open",
+    "column.trash",
+    "column.untrash",
+    "parameter.next",
+    "parameter.reset",
+)
+"""Actions that have a word in the footer only while the focus is not in the composer."""
 _MADE_BY_MODEL: Final = ("turn.regenerate", "turn.regenerate_with", "turn.continue")
 
 
@@ -40,7 +46,7 @@ class OfferedActions:
         self,
         core: Core,
         view: View,
-        downloads: Downloads,
+        downloads: Callable[[], Downloads],
         is_possible: Callable[[str], bool],
     ) -> None:
         """Create it.
@@ -48,7 +54,7 @@ class OfferedActions:
         Args:
             core: owns the chat.
             view: the screen's widgets.
-            downloads: the running downloads.
+            downloads: returns the downloads; called when an action of theirs is asked for.
             is_possible: returns whether an action of the chat is possible at all.
         """
         self._core = core
@@ -79,7 +85,7 @@ class OfferedActions:
             case "model.reload":
                 return bool(loader.model)
             case "download.cancel":
-                return bool(self._downloads.running)
+                return bool(self._downloads().running)
         is_of_turn = action(action_id).scope is Scope.TURN or action_id in _OF_TURNS
         return not is_of_turn or (bool(chat.path) and self._suits_turn(action_id))
 
@@ -121,42 +127,71 @@ class OfferedActions:
             one.scope in (Scope.APP, Scope.CHAT, Scope.TURN) and not self.offers(one.id)
         ):
             return ""
-        focused = self._view.screen.focused
         if one.id == "sidebar.toggle" and self._view.sidebar.has_focus_within:
             return "Hide"
-        if one.id == "message.send" and isinstance(focused, TurnEditor) and not focused.is_user:
+        if one.id == "message.send" and self._edits_reply:
             return "Save"
         return one.footer
 
+    @property
+    def _is_writing(self) -> bool:
+        return self._view.screen.focused is self._view.composer
+
+    @property
+    def _edits_reply(self) -> bool:
+        if self._is_writing:
+            return False
+        from tui.widgets.turn_editor import TurnEditor
+
+        focused = self._view.screen.focused
+        return isinstance(focused, TurnEditor) and not focused.is_user
+
     def _is_here(self, one: Action) -> bool:
         """Return whether an action fits the current focus, where its binding alone doesn't decide that."""
-        composer, focused = self._view.composer, self._view.screen.focused
-        is_writing = focused is composer
-        is_completing = is_writing and composer.menu_open
-        is_beginning = is_writing and composer.is_blank and not is_completing
-        here = {
+        here = self._here_in_composer() if self._is_writing else self._here_elsewhere()
+        return here.get(one.id, True)
+
+    def _here_in_composer(self) -> Mapping[str, bool]:
+        is_completing = self._view.composer.menu_open
+        is_beginning = self._view.composer.is_blank and not is_completing
+        return {
             "message.send": not is_completing,
             "message.command": is_beginning,
             "completions.move": is_completing,
-            "column.untrash": isinstance(focused, ChatList) and focused.can_restore,
             "completions.take": is_completing,
             "completions.close": is_completing,
             "reply.stop": not is_completing,
-            "turn.previous": is_writing
-            and not is_completing
-            and bool(self._core.session.conversation.path),
-            "composer.focus": not is_writing,
+            "turn.previous": not is_completing and bool(self._core.session.conversation.path),
             # Typing the command sign lists the same actions, so one hint is enough.
             "app.palette": not is_beginning,
+            **dict.fromkeys(_OUTSIDE_COMPOSER, False),
+        }
+
+    def _here_elsewhere(self) -> Mapping[str, bool]:
+        # The first frame has the focus in the composer, and shows none of these.
+        from tui.widgets.chat_list import ChatList
+        from tui.widgets.find_bar import FindBar
+        from tui.widgets.turn_editor import TurnEditor
+
+        focused = self._view.screen.focused
+        chats = focused if isinstance(focused, ChatList) else None
+        return {
+            "message.command": False,
+            "completions.move": False,
+            "completions.take": False,
+            "completions.close": False,
+            "turn.previous": False,
             "transcript.find": focused is None or not isinstance(focused.parent, FindBar),
             "edit.save": isinstance(focused, TurnEditor) and focused.is_user,
-            "column.open": isinstance(focused, ChatList) and focused.has_highlight,
-            "column.trash": isinstance(focused, ChatList) and focused.has_highlight,
+            "column.open": chats is not None and chats.has_highlight,
+            "column.trash": chats is not None and chats.has_highlight,
+            "column.untrash": chats is not None and chats.can_restore,
             "parameter.next": self._view.sidebar.has_focus_within,
             "parameter.reset": focused is not None and any(map(_is_changed, focused.ancestors)),
         }
-        return here.get(one.id, True)
 
 
 def _is_changed(node: DOMNode) -> bool:
+    from tui.widgets.parameter_field import ParameterField
+
     return isinstance(node, ParameterField) and node.has_class("-changed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -30,7 +30,6 @@ from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.drafts_elsewhere import DraftsElsewhere
 from tui.screens.chat.empty_state import EmptyState
 from tui.screens.chat.focus_control import SIDEBAR_WIDTH, FocusControl
-from tui.screens.chat.handlers import make_handlers
 from tui.screens.chat.model_rescue import ModelRescue
 from tui.screens.chat.offered_actions import OfferedActions
 from tui.screens.chat.painter import ChatPainter
@@ -47,11 +46,12 @@ from tui.widgets.bindings import bindings, key_name
 from tui.widgets.composer import Composer
 from tui.widgets.footer import Footer
 from tui.widgets.ground import ground
-from tui.widgets.turn_editor import TurnEditor
 
 if TYPE_CHECKING:
     from tui.engine.hub.downloads import Downloads
     from tui.engine.hub.hub import Hub
+    from tui.screens.chat.handlers import Handlers
+    from tui.widgets.turn_editor import TurnEditor
 
 MEMORY_S: Final = 2.0
 """How often memory use is read, in seconds."""
@@ -94,7 +94,7 @@ class ChatScreen(Screen[None]):
         preferences: Preferences,
         *,
         hub: Callable[[], Hub],
-        downloads: Downloads,
+        downloads: Callable[[], Downloads],
         measurements: Measurements,
         servers: Servers,
         start: Start,
@@ -107,7 +107,7 @@ class ChatScreen(Screen[None]):
             sessions: accesses the chat files.
             preferences: the settings in force.
             hub: returns what asks the Hub; called when that is needed.
-            downloads: the downloads from it.
+            downloads: returns the downloads from it; called when they are needed.
             measurements: figures measured on this machine.
             servers: the servers in the settings.
             start: what the app starts with.
@@ -167,7 +167,7 @@ class ChatScreen(Screen[None]):
             view,
             focus_control,
             memory=worker.memory,
-            beside=lambda: core.side.label or self.handlers.importing.label,
+            beside=lambda: core.side.label or self._importing_label,
             name_window=lambda title: self.post_message(self.TitleChanged(title)),
             empty=EmptyState(
                 core,
@@ -181,26 +181,40 @@ class ChatScreen(Screen[None]):
                 draws=lambda: not (self.app.has_class("-plain") or self.app.has_class("-ascii")),
             ),
         )
-        self.handlers = make_handlers(
+        self._handlers: Handlers | None = None
+
+        def make_handlers() -> Handlers:
+            from tui.screens.chat import handlers
+
+            return handlers.make_handlers(
+                self,
+                core,
+                view,
+                focus_control,
+                rescue,
+                ui,
+                hub=hub,
+                downloads=downloads(),
+                servers=servers,
+                show_downloads=self._painter.show_downloads,
+                show_activity=self._painter.show_activity,
+                first_model=request.model if request is not None else "",
+                offers=lambda action_id: self.offered.offers(action_id),
+                run=self.do,
+            )
+
+        self._make_handlers = make_handlers
+        self._commands = Commands(
             self,
             core,
-            view,
             focus_control,
-            rescue,
             ui,
-            hub=hub,
-            downloads=downloads,
-            servers=servers,
-            show_downloads=self._painter.show_downloads,
-            show_activity=self._painter.show_activity,
-            first_model=request.model if request is not None else "",
-            offers=lambda action_id: self.offered.offers(action_id),
-            run=self.do,
+            handlers=lambda: self.handlers,
+            importing=lambda: self._importing_label,
         )
-        self._commands = Commands(self, core, self.handlers, ui)
         self.offered = OfferedActions(core, view, downloads, self.can_do)
         self._starting = Starting(
-            core, view, worker, self._painter, self.handlers.chats, ui, start, self._ask_for_model
+            core, view, worker, self._painter, ui, start, self._ask_for_model, lambda: self.handlers
         )
         Alerts(
             core.session,
@@ -211,6 +225,17 @@ class ChatScreen(Screen[None]):
         )
 
     # -- what others read
+
+    @property
+    def handlers(self) -> Handlers:
+        """What carries out the actions: imported and created when the first is asked for, at the latest after the first frame."""
+        if self._handlers is None:
+            self._handlers = self._make_handlers()
+        return self._handlers
+
+    @property
+    def _importing_label(self) -> str:
+        return self._handlers.importing.label if self._handlers is not None else ""
 
     @property
     def conversation(self) -> Conversation:
@@ -244,12 +269,12 @@ class ChatScreen(Screen[None]):
         self.set_class(True, height_class, update=False)
         yield Body(
             self._chats,
-            ChatColumn(self.view, self.handlers, self.ui),
+            ChatColumn(self.view, self._focus_control, self.ui, lambda: self.handlers),
             self.view.sidebar,
             settings=self.core.settings,
             undoing=self.core.undoing,
             ui=self.ui,
-            models=self.handlers.models,
+            requantize=lambda name: self.handlers.models.requantize(name),
             run=self.do,
         )
         yield self.view.status
@@ -323,10 +348,10 @@ class ChatScreen(Screen[None]):
 
     # -- the editor of a turn, which is mounted on the screen
 
-    @on(TurnEditor.Left)
-    def _edit_left(self) -> None:
+    def on_turn_editor_left(self) -> None:
+        """Keep what was written, and return to the chat."""
         self.handlers.editing.leave()
 
-    @on(TurnEditor.Edited)
-    def _edit_ended(self, event: TurnEditor.Edited) -> None:
+    def on_turn_editor_edited(self, event: TurnEditor.Edited) -> None:
+        """Take over the edited text."""
         self.handlers.editing.end(event)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tui.chat.core import Core
 from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest
 from tui.engine.worker import EngineWorker
-from tui.screens.chat.chat_actions import ChatActions
 from tui.screens.chat.painter import ChatPainter
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
 from tui.sessions import Loaded
+
+if TYPE_CHECKING:
+    from tui.screens.chat.handlers import Handlers
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +49,10 @@ class Starting:
         view: View,
         worker: EngineWorker,
         painter: ChatPainter,
-        chats: ChatActions,
         ui: ScreenUi,
         start: Start,
         ask_for_model: Callable[[str], object],
+        handlers: Callable[[], Handlers],
     ) -> None:
         """Create it.
 
@@ -59,19 +61,19 @@ class Starting:
             view: the screen's widgets.
             worker: runs the engine's jobs.
             painter: shows the memory in use.
-            chats: shows the notes about the opened chat.
             ui: shows notifications.
             start: what to open, load and show.
             ask_for_model: asks for a model, with a sentence about the reason.
+            handlers: creates what carries out the actions, and returns it.
         """
         self._core = core
         self._view = view
         self._worker = worker
         self._painter = painter
-        self._chats = chats
         self._ui = ui
         self._begin_with = start
         self._ask_for_model = ask_for_model
+        self._handlers = handlers
 
     def begin(self, *, has_sidebar: bool) -> None:
         """Start, when the screen is laid out but not painted.
@@ -87,18 +89,23 @@ class Starting:
         if self._begin_with.request is not None:
             self._core.loader.load(self._begin_with.request)
         if has_sidebar:
-            self._view.sidebar.when_filled("release", self._worker.release)
+            self._view.sidebar.when_filled("release", self._release)
         else:
-            screen.call_after_refresh(self._worker.release)
-        screen.set_timer(HOLD_S, self._worker.release)
+            screen.call_after_refresh(self._release)
+        screen.set_timer(HOLD_S, self._release)
         screen.call_after_refresh(self._start)
+
+    def _release(self) -> None:
+        # They hear of the end of the load.
+        self._handlers()
+        self._worker.release()
 
     def _start(self) -> None:
         start = self._begin_with
         if start.notices:
             self._tell(start.notices)
         if start.opened is not None:
-            self._chats.tell_opened(start.opened)
+            self._handlers().chats.tell_opened(start.opened)
         if start.request is None:
             self._ask_for_model("Welcome. Choose a model to chat with.")
         self._painter.read_memory()

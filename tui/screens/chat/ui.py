@@ -17,10 +17,10 @@ from tui.actions import action
 from tui.chat.ui import Answer
 from tui.dataclass import dataclass
 from tui.sanitize import sanitize, sanitize_line
-from tui.screens.closed_once import ClosedOnce
 from tui.widgets.bindings import way_of
 
 if TYPE_CHECKING:
+    from tui.screens.closed_once import ClosedOnce
     from tui.screens.picker import Entry
 
 Result = TypeVar("Result")

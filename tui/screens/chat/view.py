@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
 from textual.screen import Screen
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
 from tui.chat.settings import ChatSettings
 from tui.dataclass import dataclass
 from tui.screens.chat.composing import ComposerArea
 from tui.screens.chat.pane import TurnPane
 from tui.widgets.composer import Composer
-from tui.widgets.find_bar import FindBar
 from tui.widgets.sidebar import Sidebar
 from tui.widgets.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from tui.widgets.find_bar import FindBar
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +26,19 @@ class View:
     """The widgets of the screen."""
 
     screen: Screen[None]
-    title: Label
+    title: Static
     transcript: TurnPane
     unseen: Static
-    find_bar: FindBar
+    make_find_bar: Callable[[], FindBar]
+    """Returns the search bar, which is created when it is first asked for."""
     area: ComposerArea
     sidebar: Sidebar
     status: StatusBar
+
+    @property
+    def find_bar(self) -> FindBar:
+        """Where the words to search are written."""
+        return self.make_find_bar()
 
     @property
     def composer(self) -> Composer:
@@ -44,10 +56,10 @@ def make_view(screen: Screen[None], area: ComposerArea, settings: ChatSettings) 
     """
     return View(
         screen=screen,
-        title=Label("", id="title", markup=False),
+        title=Static("", id="title", markup=False),
         transcript=TurnPane(id="transcript"),
         unseen=Static("↓ new text", id="unseen"),
-        find_bar=FindBar(),
+        make_find_bar=cache(_find_bar),
         area=area,
         sidebar=Sidebar(
             quantization=settings.quantization,
@@ -59,3 +71,9 @@ def make_view(screen: Screen[None], area: ComposerArea, settings: ChatSettings) 
         ),
         status=StatusBar(id="status"),
     )
+
+
+def _find_bar() -> FindBar:
+    from tui.widgets.find_bar import FindBar
+
+    return FindBar()

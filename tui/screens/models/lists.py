@@ -35,8 +35,8 @@ from tui.screens.models.rows import FreeMemory
 from tui.screens.models.server_models import ServerModels
 from tui.settings.state import AppState
 from tui.widgets.bindings import key_name
-from tui.widgets.editor import LineInput
 from tui.widgets.figures import bytes_text
+from tui.widgets.line_input import LineInput
 
 if TYPE_CHECKING:
     from tui.engine.remote.listing import Listed

@@ -21,7 +21,7 @@ from tui.sanitize import sanitize_line
 from tui.screens.dialog import FormDialog, Hint, show_problem
 from tui.screens.models import rows
 from tui.screens.models.rows import FreeMemory
-from tui.widgets.editor import LineInput
+from tui.widgets.line_input import LineInput
 from tui.widgets.tick import Tick
 
 _DTYPES: Final = ("auto", "bfloat16", "float16", "float32")
