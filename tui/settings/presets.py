@@ -37,7 +37,7 @@ class PresetError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a chat can be set to at once. What is None or empty is left as it is when the preset is applied.
+    """What a chat can be set to at once. A model, quantization or system prompt that is None or empty is left as it is.
 
     Attributes:
         name: its file's name without the ending.
