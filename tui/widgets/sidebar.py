@@ -1,13 +1,15 @@
 """The settings sidebar: model, quantization, system prompt, generation parameters. It takes values and posts changes.
 
 It has most of the widgets on the screen, and users don't look there first, so its groups (`setting_groups`) are imported and created
-after its first frame, in two steps, so that keys are handled in between. On a narrow screen, that may never happen. Values that are set
+after its first frame, in steps, so that keys are handled in between. On a narrow screen, that may never happen. Values that are set
 before are shown as soon as the groups exist.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events, on, work
@@ -22,6 +24,7 @@ from tui.conversation.context import OverflowPolicy
 from tui.dataclass import dataclass
 from tui.engine.base import ModelInfo, Speculation, TemplateSwitch
 from tui.json_types import Json
+from tui.late import imported
 from tui.parameters import Value
 from tui.sanitize import sanitize
 
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     from tui.widgets.setting_groups import SettingGroups
     from tui.widgets.switch_field import SwitchField
 
-_FIRST_GROUPS: Final = 4
-"""Model, quantization, system prompt and sampling: the groups that are open at first."""
+_STEPS: Final = (0, 2, 3, 5, 8, None)
+"""Where the steps begin in which the groups are mounted. Those at the front are open, so they cost more."""
+_PAUSE_S: Final = 0.02
+"""How long keys have the screen to themselves between two steps."""
 
 
 class Sidebar(VerticalScroll):
@@ -119,12 +124,14 @@ class Sidebar(VerticalScroll):
                 raise
 
     async def _mount_groups(self) -> None:
+        await imported("tui.widgets.setting_groups")
         self._groups = groups = self._make_groups()
         widgets = list(groups.widgets(*self._model))
-        # Each step lays out everything again. With many steps, it would take three times as long.
-        for some in (widgets[:_FIRST_GROUPS], widgets[_FIRST_GROUPS:]):
+        # Each step lays out everything again. With many steps, it would take three times as long; with one, keys would wait for it.
+        for first, end in pairwise(_STEPS):
             if self.is_attached:
-                await self.mount_all(some)
+                await self.mount_all(widgets[first:end])
+                await asyncio.sleep(_PAUSE_S)
         try:
             groups.begin()
         except NoMatches:

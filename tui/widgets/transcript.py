@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["ShownTurn", "Transcript"]
 
 
-_WARM_UP_S: Final = 0.5
 _COLORS_AFTER_S: Final = 0.05
 """The delay, in seconds, before code is drawn again after its colors have arrived."""
 _PAUSE_S: Final = 0.15
@@ -153,7 +152,7 @@ class Transcript(TurnWindow, can_focus=True):
     def on_mount(self) -> None:
         """Load what rendering needs while nothing waits for it."""
         super().on_mount()
-        self.set_timer(_WARM_UP_S, self._warm_up)
+        self.call_after_refresh(self._warm_up)
 
     def on_unmount(self) -> None:
         """Stop the process that colors code."""

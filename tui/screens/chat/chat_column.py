@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 
+from tui.late import imported
 from tui.screens.chat.focus_control import FocusControl
 from tui.screens.chat.pane import TurnPane
 from tui.screens.chat.ui import ScreenUi
@@ -58,10 +59,12 @@ class ChatColumn(Column):
 
     def on_mount(self) -> None:
         """Add what is hidden at first after the first frame: the note about new text, and the search bar."""
-        self.call_after_refresh(self._add_hidden)
+        self.call_after_refresh(lambda: self._ui.start(self._add_hidden()))
 
-    def _add_hidden(self) -> None:
-        self._below.mount(self._view.unseen, self._view.find_bar)
+    async def _add_hidden(self) -> None:
+        await imported("tui.widgets.find_bar")
+        if self.is_attached:
+            self._below.mount(self._view.unseen, self._view.find_bar)
 
     # -- the turns
 

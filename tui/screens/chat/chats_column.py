@@ -11,6 +11,7 @@ from textual.timer import Timer
 from tui.chat.core import Core
 from tui.chat.live_reply import LiveReply
 from tui.chat.session import Change, Changed
+from tui.late import imported
 from tui.sessions import SessionError
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class ChatsColumn(Vertical):
         self._open = open_chat
         self._begin_new = begin_chat
         self._list: ChatList | None = None
-        """Created after the first frame."""
+        """Created after the first frame that shows the column."""
+        self._is_begun = False
         self._timer: Timer | None = None
         self._trashed: list[tuple[str, str]] = []
         """The IDs and titles of the chats that were moved to the trash here, the last one last."""
@@ -61,22 +63,24 @@ class ChatsColumn(Vertical):
         core.replies.ended.listen(self._reply_ended)
         core.drafts.changed.listen(lambda _none: self.look())
 
-    def on_mount(self) -> None:
-        """Lay out the heading and the list after the first frame: on most terminals, the column is hidden at first."""
-        self.call_after_refresh(self._fill)
+    def on_show(self) -> None:
+        """Lay out the heading and the list when the column is first visible: on most terminals, it never is."""
+        if self._is_begun:
+            self.look()
+        else:
+            self._is_begun = True
+            self.call_after_refresh(lambda: self._core.ui.start(self._fill()))
 
     async def _fill(self) -> None:
+        await imported("tui.widgets.chat_list")
         from textual.widgets import Label
 
         from tui.widgets.chat_list import ChatList
 
-        self._list = ChatList()
-        await self.mount(Label("Chats"), self._list)
-        self.look()
-
-    def on_show(self) -> None:
-        """List the chats now that the column is visible."""
-        self.look()
+        if self.is_attached:
+            self._list = ChatList()
+            await self.mount(Label("Chats"), self._list)
+            self.look()
 
     def look(self) -> None:
         """List the chats soon."""

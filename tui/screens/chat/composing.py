@@ -21,6 +21,7 @@ from tui.commands import Command, CommandError, is_command, parse_command, typed
 from tui.conversation import Conversation, Turn
 from tui.conversation.parts import FilePart
 from tui.files import typed_path
+from tui.late import imported
 from tui.sanitize import sanitize, sanitize_line
 from tui.screens.chat.ui import ScreenUi
 from tui.settings.history import Attachment, Draft, Sent
@@ -83,10 +84,14 @@ class ComposerArea(Middle):
 
     def on_mount(self) -> None:
         """Add the widgets above the composer, which are hidden at first, after the first frame."""
-        self.call_after_refresh(self._add_hidden)
+        self.call_after_refresh(lambda: self._ui.start(self._add_hidden()))
 
-    def _add_hidden(self) -> None:
-        self.mount(self._waiting, self._chips, self._menu, before=self.composer)
+    async def _add_hidden(self) -> None:
+        await imported(
+            "tui.widgets.waiting_message", "tui.widgets.attachment_bar", "tui.widgets.command_menu"
+        )
+        if self.is_attached and not self._menu.is_attached:
+            self.mount(self._waiting, self._chips, self._menu, before=self.composer)
 
     @cached_property
     def _attaching(self) -> Attaching:

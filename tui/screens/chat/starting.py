@@ -10,6 +10,7 @@ from tui.chat.core import Core
 from tui.dataclass import dataclass
 from tui.engine.base import LoadRequest
 from tui.engine.worker import EngineWorker
+from tui.late import imported
 from tui.screens.chat.painter import ChatPainter
 from tui.screens.chat.ui import ScreenUi
 from tui.screens.chat.view import View
@@ -89,11 +90,18 @@ class Starting:
         if self._begin_with.request is not None:
             self._core.loader.load(self._begin_with.request)
         if has_sidebar:
-            self._view.sidebar.when_filled("release", self._release)
+            self._view.sidebar.when_filled("release", self._plan_release)
         else:
-            screen.call_after_refresh(self._release)
+            screen.call_after_refresh(self._plan_release)
         screen.set_timer(HOLD_S, self._release)
         screen.call_after_refresh(self._start)
+
+    def _plan_release(self) -> None:
+        self._ui.start(self._release_soon())
+
+    async def _release_soon(self) -> None:
+        await imported("tui.screens.chat.handlers")
+        self._release()
 
     def _release(self) -> None:
         # They hear of the end of the load.
@@ -108,8 +116,12 @@ class Starting:
             self._handlers().chats.tell_opened(start.opened)
         if start.request is None:
             self._ask_for_model("Welcome. Choose a model to chat with.")
-        self._painter.read_memory()
         self._core.writer.index_texts()
+        self._ui.start(self._read_memory())
+
+    async def _read_memory(self) -> None:
+        await imported("psutil")
+        self._painter.read_memory()
 
     def _tell(self, notices: Sequence[str]) -> None:
         """Show the problems found at the start in one notification. The log has all of them."""
