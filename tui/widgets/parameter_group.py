@@ -79,7 +79,7 @@ class ParameterGroup(Group):
     DEFAULT_CSS = """
     ParameterGroup {
         & .fields { height: auto; width: 1fr; }
-        & .more { width: 1fr; height: 1; border: none; padding: 0 0 0 1; color: $text-muted; text-style: none; text-align: left; content-align: left middle; background: $surface; }
+        & Button.more { width: 1fr; height: 1; border: none; padding: 0 0 0 1; color: $text-muted; text-style: none; text-align: left; content-align: left middle; background: $surface; }
     }
     """
 
