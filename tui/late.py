@@ -1,9 +1,16 @@
-"""Imports what the first frame doesn't need on a thread, so that keys are handled in the meantime."""
+"""Does on a thread what the first frame doesn't need, such as imports, so that keys are handled in the meantime."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Final
+
+_SWITCH_INTERVAL_S: Final = 0.0005
 
 
 async def imported(*names: str) -> None:
@@ -15,9 +22,30 @@ async def imported(*names: str) -> None:
     Raises:
         ImportError: one of them can't be imported.
     """
-    await asyncio.to_thread(_import, names)
+    await done(lambda: _import(names))
+
+
+async def done(work: Callable[[], object]) -> None:
+    """Wait until `work` was called, after what was asked for before."""
+    await asyncio.get_running_loop().run_in_executor(_thread(), _smoothly, work)
+
+
+def _smoothly(work: Callable[[], object]) -> None:
+    """Call `work`, and let other threads run as soon as they want to."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval_s, _SWITCH_INTERVAL_S))
+    try:
+        work()
+    finally:
+        sys.setswitchinterval(interval_s)
 
 
 def _import(names: tuple[str, ...]) -> None:
     for name in names:
         importlib.import_module(name)
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    """Return the thread. There is one, since each that computes makes the one that handles keys wait for its turn."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="late")

@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
 
+from tui import late
 from tui.conversation import USER
 from tui.dataclass import dataclass
 from tui.widgets.shown_turn import ShownTurn, ViewState
@@ -183,7 +184,7 @@ class Transcript(TurnWindow, can_focus=True):
             self._plan_coloring()
 
     def _warm_up(self) -> None:
-        self.run_worker(_warm_up, thread=True, exit_on_error=False)
+        self.run_worker(late.done(_warm_up), exit_on_error=False)
 
     # Contents
 
