@@ -53,6 +53,7 @@ class ScriptedEngine:
     load_requests: list[LoadRequest] = field(default_factory=list)
     prepared: list[GenerateRequest] = field(default_factory=list)
     on_generate: Callable[[GenerateRequest], None] | None = None
+    lost: str = ""
     _loaded: ModelInfo | None = None
     _turn: int = 0
 
@@ -62,6 +63,7 @@ class ScriptedEngine:
 
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         self.load_requests.append(request)
+        self.lost = ""
         for done in range(3):
             emit(Progress("Loading weights", done, 3, "tensors"))
         while self.load_hold is not None and not self.load_hold.wait(0.01):

@@ -20,6 +20,7 @@ LOOK_S: Final = 0.02
 """How often the engine is asked what it has said."""
 _HINTS: Final = {
     FailureCause.CODE: "If you trust its authors, load the model in chat-tui once and agree. If the code is in the model's own repository, --trust-remote-code works too.",
+    FailureCause.ENGINE: "Run the command again.",
     FailureCause.UNENCRYPTED: "To use it anyway, connect to it in chat-tui once and agree.",
 }
 
@@ -48,6 +49,8 @@ class Answering:
         self._printer = printer
         self._out = out
         self._shows_reasoning = shows_reasoning
+        self._failed: Failed | None = None
+        """What ended the last reply, if it failed."""
         core.replies.said.listen(self._said)
 
     async def follow(self) -> None:
@@ -92,17 +95,22 @@ class Answering:
             seed_step: is added to a seed that is set, or all variants would be the same.
 
         Raises:
-            AskError: no reply was made.
+            AskError: the model can't be loaded again, or no reply was made.
         """
         chat = self._core.session.conversation
         parameters = dict(self._core.settings.parameters)
         seed = parameters.get("seed")
         if isinstance(seed, int):
             parameters["seed"] = seed + seed_step
+        loader = self._core.loader
+        if loader.info is None and loader.wanted is not None:
+            # It was lost in the reply before.
+            await self.load(loader.wanted)
         order = ReplyOrder(chat.id, chat.path[-1].parent, parameters=parameters)
         return await self._made(lambda: self._core.replies.begin(order))
 
     async def _made(self, begin: Callable[[], object]) -> Reply:
+        self._failed = None
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[LiveReply | None] = loop.create_future()
 
@@ -126,12 +134,21 @@ class Answering:
         chat = self._core.session.conversation
         is_saved = not (self._core.session.temporary or self._core.session.is_unsaved)
         return Reply(
-            live.text, live.reasoning, live.status or Status.STOPPED, live.error, live.generation,
+            live.text, live.reasoning, live.status or Status.STOPPED, self._error(live), live.generation,
             chat.id if is_saved else "", is_explained=live.overflow is not None,
         )  # fmt: skip
 
+    def _error(self, reply: LiveReply) -> str:
+        """Return what went wrong, and what to do about it in a shell."""
+        failed = self._failed
+        if failed is None or failed.cause not in _HINTS:
+            return reply.error
+        return f"{failed.message} {_HINTS[failed.cause]}"
+
     def _said(self, said: Said) -> None:
         event = said.event
+        if isinstance(event, Failed):
+            self._failed = event
         if isinstance(event, ReasoningDelta | ReasoningFound) and self._shows_reasoning:
             self._notes.reasoning(event.text)
         self._printer.take(event)

@@ -136,9 +136,8 @@ class ContextRoom:
             written = await self._side.write(request, blocks=True, label=f"summarizing{place}")
             summary = written.text.strip()
             if not written.is_whole or not summary:
-                self._ui.tell(
-                    "No summary was generated, and nothing was left out.", severity="error"
-                )
+                why = written.failure or "No summary was generated."
+                self._ui.tell(f"{why} Nothing was left out.", severity="error")
                 return False
         self._leave_out([turn for turn, _ in turns], summary)
         return True

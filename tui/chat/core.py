@@ -38,6 +38,7 @@ class Core:
     room: ContextRoom
     measuring: Measuring
     replies: ReplyRunner
+    recovery: Recovery
     counting: Counting
     drafts: Drafts
     sent: SentHistory
@@ -80,7 +81,6 @@ def make_core(
     measuring = Measuring(measurements, writer, ui)
     replies = ReplyRunner(client, writer, session, settings, loader, room, measuring, rescue, ui)
     counting = Counting(client, session, settings, loader, replies, side, ui, draft)
-    Recovery(loader, replies, ui)
     drafts = Drafts(drafts_file, writer.run)
     sent = SentHistory(history_file, writer.run)
     return Core(
@@ -93,6 +93,7 @@ def make_core(
         room=room,
         measuring=measuring,
         replies=replies,
+        recovery=Recovery(client, loader, replies, ui),
         counting=counting,
         drafts=drafts,
         sent=sent,

@@ -8,6 +8,7 @@ from tui.chat.loader import LoadEnded, ModelLoader
 from tui.chat.replies import ReplyRunner, Said
 from tui.chat.ui import Answer, Ui
 from tui.engine.base import Failed, FailureCause, LoadRequest
+from tui.engine.client import EngineClient
 
 _LOAD: Final = "load"
 _ANSWERS: Final = (
@@ -19,30 +20,37 @@ _ANSWERS: Final = (
 class Recovery:
     """Asks whether the model is to be loaded again, and does it."""
 
-    def __init__(self, loader: ModelLoader, replies: ReplyRunner, ui: Ui) -> None:
+    def __init__(
+        self, client: EngineClient, loader: ModelLoader, replies: ReplyRunner, ui: Ui
+    ) -> None:
+        self._client = client
         self._loader = loader
         self._replies = replies
         self._ui = ui
         replies.said.listen(self._said)
         loader.ended.listen(self._load_ended)
 
+    def look(self) -> None:
+        """Offer to load the model again if its process has ended since the last look, and no reply or load was to tell of it."""
+        if self._loader.ready and not self._client.busy and (lost := self._client.lost):
+            self._loader.lose()
+            self._offer(self._loader.wanted, lost)
+
     def _said(self, said: Said) -> None:
         event = said.event
         if isinstance(event, Failed) and event.cause is FailureCause.ENGINE:
-            self._offer(self._loader.wanted, event)
+            self._offer(self._loader.wanted, event.message)
 
     def _load_ended(self, ended: LoadEnded) -> None:
         event = ended.event
         if isinstance(event, Failed) and event.cause is FailureCause.ENGINE:
-            self._offer(ended.request, event)
+            self._offer(ended.request, event.message)
 
-    def _offer(self, request: LoadRequest | None, failed: Failed) -> None:
+    def _offer(self, request: LoadRequest | None, why: str) -> None:
         if request is not None and not self._replies.is_leaving:
-            self._ui.start(self._ask(request, failed))
+            self._ui.start(self._ask(request, why))
 
-    async def _ask(self, request: LoadRequest, failed: Failed) -> None:
-        answer = await self._ui.ask(
-            "The engine has stopped", failed.message, _ANSWERS, interrupts=True
-        )
+    async def _ask(self, request: LoadRequest, why: str) -> None:
+        answer = await self._ui.ask("The engine has stopped", why, _ANSWERS, interrupts=True)
         if answer == _LOAD and not self._loader.loading:
             self._loader.load(request)

@@ -37,6 +37,11 @@ class Written:
     end: Event
 
     @property
+    def failure(self) -> str:
+        """What happened, as a sentence, if it failed; empty otherwise."""
+        return self.end.message if isinstance(self.end, Failed) else ""
+
+    @property
     def is_whole(self) -> bool:
         """Whether the model ended it, and nobody else."""
         return isinstance(self.end, Finished) and self.end.reason is not StopReason.CANCELLED

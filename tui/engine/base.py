@@ -550,6 +550,11 @@ class Engine(Protocol):
         """The model that is loaded."""
         ...
 
+    @property
+    def lost(self) -> str:
+        """Why the model that was loaded is gone though nobody unloaded it, as a sentence; empty otherwise. Safe from any thread."""
+        ...
+
     def memory(self) -> MemoryReading:
         """Return the memory of the device in use. Safe from any thread, also during a job; takes well under 1 ms."""
         ...

@@ -116,6 +116,11 @@ class EngineClient:
         return self._worker.memory()
 
     @property
+    def lost(self) -> str:
+        """Why the model that was loaded is gone though nobody unloaded it, as a sentence; empty otherwise."""
+        return self._worker.lost
+
+    @property
     def busy(self) -> bool:
         """Whether a job is running or queued, or has undispatched events."""
         return self._worker.busy or bool(self._jobs)

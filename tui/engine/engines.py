@@ -51,6 +51,11 @@ class Engines:
         """The model that is loaded."""
         return self._current.loaded
 
+    @property
+    def lost(self) -> str:
+        """Why the model that was loaded is gone; see `Engine.lost`."""
+        return self._current.lost
+
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model and replace the loaded one, on the engine it belongs to; see `Engine.load`."""
         wanted, former = self._engine_for(request), self._current

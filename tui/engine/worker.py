@@ -150,6 +150,11 @@ class EngineWorker:
         """Return the memory of the device in use; cheap, from any thread."""
         return self._engine.memory()
 
+    @property
+    def lost(self) -> str:
+        """Why the model that was loaded is gone though nobody unloaded it, as a sentence; empty otherwise."""
+        return self._engine.lost
+
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the device that a model would go to, and its memory; from a thread that may wait, see `Engine`."""
         return self._engine.target_memory()

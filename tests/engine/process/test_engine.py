@@ -107,7 +107,7 @@ def test_what_the_engine_prints_is_no_answer(engine):
 def test_a_fall_in_a_reply_costs_the_model_and_nothing_else(engine, fall, said):
     load(engine, "scripted")
     heard = Heard()
-    with pytest.raises(GenerationError, match=r"stopped in the middle") as caught:
+    with pytest.raises(GenerationError, match=r"^The engine stopped: ") as caught:
         engine.generate(GenerateRequest(chat(f"one {fall}")), heard.events.append, never)
     assert said in str(caught.value)
     assert engine.loaded is None
@@ -303,11 +303,27 @@ def test_a_kill_while_nothing_is_asked_is_told_by_the_next_job(engine):
     kill(engine)
     wait_until(lambda: engine.loaded is None)
     assert not engine.split("a b")
-    with pytest.raises(GenerationError):
-        reply(engine)
+    assert engine.lost.startswith("The engine stopped: it was killed")
+    for _ in range(2):
+        with pytest.raises(GenerationError, match=r"^The engine stopped: it was killed") as failed:
+            reply(engine)
+        assert failed.value.cause is FailureCause.ENGINE
     load(engine, "scripted")
+    assert not engine.lost
     assert engine.pid not in (0, pid)
     assert reply(engine).text.endswith("Hello there.")
+
+
+@pytest.mark.parametrize("leave", [ProcessEngine.unload, ProcessEngine.close])
+def test_a_model_that_was_unloaded_is_not_lost(engine, leave):
+    load(engine, "scripted")
+    kill(engine)
+    wait_until(lambda: engine.lost)
+    leave(engine)
+    assert not engine.lost
+    load(engine, "scripted")
+    leave(engine)
+    assert not engine.lost
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.001, 0.01])

@@ -168,6 +168,11 @@ class LlamaEngine:
             return memory.read("cpu")
         return replace(memory.read("cpu"), weights=held.info.weights_bytes, cache=held.cache_bytes)
 
+    @property
+    def lost(self) -> str:
+        """Nothing: a model of this process ends with it."""
+        return ""
+
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the same; llama.cpp finds out where a model goes when it loads it."""
         return "cpu", memory.read("cpu")

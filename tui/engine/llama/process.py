@@ -89,6 +89,11 @@ class LlamaProcess:
         """The model that is loaded."""
         return self._process.loaded
 
+    @property
+    def lost(self) -> str:
+        """Why the model that was loaded is gone; see `Engine.lost`."""
+        return self._process.lost
+
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model; see `Engine.load`. The former one is freed as soon as the file was checked."""
         if self._process.loaded is not None:

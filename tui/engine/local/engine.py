@@ -90,6 +90,11 @@ class LocalEngine:
             ),
         )
 
+    @property
+    def lost(self) -> str:
+        """Nothing: a model of this process ends with it."""
+        return ""
+
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the device that a model would be loaded to, and its memory; imports torch if need be."""
         self._code.open()

@@ -54,15 +54,15 @@ _CHUNK_BYTES: Final = 1 << 16
 _WAITING: Final = 200
 """Messages of a job that nobody has taken yet; then the process waits."""
 _LOG_BYTES: Final = 4000
-_AGAIN: Final = "Load the model again. The log has the details (chat-tui --log-path)."
+_AGAIN: Final = "Load the model again (/reload). The log has the details (chat-tui --log-path)."
 
 
 class _Died(Exception):  # noqa: N818 - it is made into an `EngineError`
     """The process has ended in the middle of a job; the message says how."""
 
 
-class _NotStarted(_Died):
-    """The process can't be started; the message is a sentence."""
+class _Gone(_Died):
+    """There is no process: it can't be started, or it has ended before the job; the message is a sentence."""
 
 
 class _Process:
@@ -193,6 +193,9 @@ class _Process:
             waiting = list(self._answers.values())
         for answers in waiting:
             answers.put(None)
+        # Otherwise it would stay in the table of processes until the next one starts.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
 
     def _take(self, message: dict[str, Any]) -> None:
         match message.get("is"):
@@ -250,6 +253,7 @@ class ProcessEngine:
         self._lock = threading.Lock()
         self._process: _Process | None = None
         self._loaded: ModelInfo | None = None
+        self._lost = ""
         self._reading = MemoryReading()
 
     def start(self) -> None:
@@ -264,6 +268,7 @@ class ProcessEngine:
         """End the process, if there is one."""
         with self._lock:
             process, self._process, self._loaded = self._process, None, None
+            self._lost = ""
         if process is not None:
             process.end()
 
@@ -284,13 +289,28 @@ class ProcessEngine:
         process = self._process
         return self._loaded if process is not None and not process.has_ended else None
 
+    @property
+    def lost(self) -> str:
+        """Why the model that was loaded is gone; see `Engine.lost`."""
+        process = self._process
+        if self._loaded is not None and process is not None and process.has_ended:
+            self._note_loss(process)
+        return self._lost
+
+    def _note_loss(self, process: _Process) -> None:
+        if self._loaded is not None:
+            self._loaded, self._lost = None, f"The engine stopped: {process.why}."
+        # It has said how much memory it uses, and uses none now.
+        self._reading = MemoryReading()
+
     def load(self, request: LoadRequest, emit: Emit, cancelled: IsCancelled) -> ModelInfo:
         """Load a model; see `Engine.load`."""
+        self._loaded, self._lost = self.loaded, ""
         try:
             said = {"do": "load", "request": wire.encode(request)}
             info: ModelInfo = wire.decode(ModelInfo, self._job(said, emit, cancelled))
             return info
-        except _NotStarted as error:
+        except _Gone as error:
             raise ModelLoadError(str(error), _AGAIN, cause=FailureCause.ENGINE) from None
         except _Died as died:
             raise ModelLoadError(
@@ -369,15 +389,15 @@ class ProcessEngine:
         """Have a job done; return what came of it.
 
         Raises:
-            _Died: the process ended before.
+            _Died: the process ended before, or the model is lost.
             EngineError, Cancelled, MemoryError: as the engine has raised it.
         """
+        if self.lost:
+            raise _Gone(self._lost)
         try:
             process = self._running()
         except OSError as error:
-            raise _NotStarted(
-                f"The engine can't be started ({error.strerror or error})."
-            ) from error
+            raise _Gone(f"The engine can't be started ({error.strerror or error}).") from error
         job_id = next(self._ids)
         answers = process.open(job_id)
         try:
@@ -403,7 +423,7 @@ class ProcessEngine:
                 process.look(self._hang_s or HANG_S)
                 message = {}
             if message is None:
-                self._loaded = None
+                self._note_loss(process)
                 raise _Died(process.why)
             if not cancelled_s and cancelled():
                 cancelled_s = time.monotonic()
@@ -452,11 +472,11 @@ def _nothing(_event: Event) -> None:
 def _told_as_generation() -> Any:
     try:
         yield
-    except _NotStarted as error:
+    except _Gone as error:
         raise GenerationError(str(error), _AGAIN, cause=FailureCause.ENGINE) from None
     except _Died as died:
         raise GenerationError(
-            f"The engine stopped in the middle of the reply: {died}. What was written is kept.",
+            f"The engine stopped: {died}.",
             _AGAIN,
             cause=FailureCause.ENGINE,
         ) from None

@@ -182,6 +182,11 @@ class RemoteEngine:
         connected = self._connected
         return MemoryReading("", connected.server.label if connected else "")
 
+    @property
+    def lost(self) -> str:
+        """Nothing: a server that is gone is reported when it is asked."""
+        return ""
+
     def target_memory(self) -> tuple[str, MemoryReading]:
         """Return the same, without a device."""
         return "", self.memory()

@@ -232,7 +232,8 @@ class ChatActions:
             if isinstance(written.end, Finished) and title:
                 self._core.session.rename(title)
             else:
-                self._ui.tell("The model didn't suggest a title.", severity="warning")
+                why = written.failure or "The model didn't suggest a title."
+                self._ui.tell(why, severity="warning")
 
     # -- copying and exporting
 

@@ -283,10 +283,14 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show the chat. Everything slow starts after the first frame."""
         self._pump.start()
-        self.set_interval(MEMORY_S, self._painter.read_memory)
+        self.set_interval(MEMORY_S, self._look)
         self._painter.show_conversation()
         self._painter.show_settings()
         self._starting.begin(has_sidebar=self._focus_control.shows_sidebar)
+
+    def _look(self) -> None:
+        self.core.recovery.look()
+        self._painter.read_memory()
 
     def on_unmount(self) -> None:
         """Stop starting new work."""
