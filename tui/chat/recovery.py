@@ -46,3 +46,6 @@ class Recovery:
         )
         if answer == _LOAD and not self._loader.loading:
             self._loader.load(request)
+        elif answer != _LOAD:
+            # A load that failed has cost the model that was there before.
+            self._loader.restore()

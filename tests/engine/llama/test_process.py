@@ -194,7 +194,7 @@ def test_a_broken_chat_template_is_told_with_what_to_do(llama, tmp_path, templat
         load(llama, str(tiny_gguf.make(tmp_path / "broken.gguf", template=template)))
     assert raised.value.message.startswith("The file broken.gguf can't be loaded by llama.cpp.")
     assert said in raised.value.message
-    assert "gguf-new-metadata --chat-template-file" in raised.value.hint
+    assert "gguf-new-metadata (--chat-template-file)" in raised.value.hint
     # It can't use such a template either.
     assert "transformers" not in raised.value.hint
 

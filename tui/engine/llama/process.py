@@ -63,10 +63,7 @@ _NEWER: Final = (
 )
 
 
-_OTHER_TEMPLATE: Final = (
-    "Use another file of the model, or write a copy with another chat template: "
-    "gguf-new-metadata --chat-template-file TEMPLATE FILE COPY"
-)
+_OTHER_TEMPLATE: Final = "Use another file of the model, or replace its chat template with llama.cpp's gguf-new-metadata (--chat-template-file)."
 _OR_TRANSFORMERS: Final = "Set model.gguf to transformers, which adapts chats to templates, or use another file of the model."
 
 
