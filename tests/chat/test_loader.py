@@ -37,6 +37,51 @@ async def test_a_failed_load_goes_back_to_the_model_that_was_there(tmp_path):
         assert (loader.ready, loader.model, loader.quantization) == (True, "good", "none")
 
 
+class Replacing(ScriptedEngine):
+    """Frees its model before it loads another one, as llama.cpp does."""
+
+    def load(self, request, emit, cancelled):
+        self._loaded = None
+        if request.model.startswith("bad"):
+            self.load_requests.append(request)
+            raise ModelLoadError("no")
+        return super().load(request, emit, cancelled)
+
+
+async def test_a_model_that_a_failed_load_has_cost_can_be_loaded_again(tmp_path):
+    async with desk(tmp_path, Replacing()) as one:
+        loader = one.core.loader
+        assert not loader.restore()
+        loader.load(LoadRequest("good", "4bit"))
+        await settled(one)
+        assert not loader.can_restore
+        # Also after two that failed.
+        for name in ("bad", "bad too"):
+            loader.load(LoadRequest(name))
+            await settled(one)
+            assert not loader.ready
+            assert loader.can_restore
+        assert loader.restore()
+        assert loader.name == "good"
+        await settled(one)
+        assert (loader.ready, loader.model, loader.quantization) == (True, "good", "4bit")
+        assert not loader.can_restore
+
+
+async def test_a_model_that_fails_itself_or_was_unloaded_is_not_restored(tmp_path):
+    async with desk(tmp_path, Replacing()) as one:
+        loader = one.core.loader
+        loader.load(LoadRequest("bad"))
+        await settled(one)
+        assert not loader.can_restore
+        await one.load("good")
+        loader.load(LoadRequest("bad"))
+        await settled(one)
+        loader.unload()
+        await settled(one)
+        assert not loader.can_restore
+
+
 async def test_code_agreed_to_for_a_model_that_failed_is_not_agreed_to_for_the_one_that_was_there(
     tmp_path,
 ):

@@ -11,7 +11,7 @@ from tests.scripted import ScriptedEngine
 from tui.ask.answering import Answering
 from tui.chat import requests
 from tui.chat.outbox import Outgoing
-from tui.engine.base import FailureCause, GenerationError, ModelLoadError, TextDelta
+from tui.engine.base import FailureCause, GenerationError, LoadRequest, ModelLoadError, TextDelta
 
 FALL = GenerationError("The engine ended.", "Load it again.", cause=FailureCause.ENGINE)
 
@@ -50,12 +50,29 @@ async def test_a_fall_in_a_load_offers_it_again(tmp_path):
     )
     async with desk(tmp_path, engine) as made:
         made.person.answers += ["load", "no"]
-        from tui.engine.base import LoadRequest
-
         made.core.loader.load(LoadRequest("scripted"))
         await made.until(lambda: len(made.person.asked) == 2)
         await made.still()
         assert len(engine.load_requests) == 2
+
+
+class Replacing(ScriptedEngine):
+    """Loses its model to a load that fails with the process."""
+
+    def load(self, request, emit, cancelled):
+        self._loaded = None
+        if request.model == "bad":
+            raise ModelLoadError("The engine ended.", cause=FailureCause.ENGINE)
+        return super().load(request, emit, cancelled)
+
+
+async def test_the_model_from_before_a_fall_in_a_load_comes_back_unless_it_is_tried_again(tmp_path):
+    async with desk(tmp_path, Replacing()) as made:
+        await made.load()
+        made.person.answers += ["load", "no"]
+        made.core.loader.load(LoadRequest("bad"))
+        await made.until(lambda: len(made.person.asked) == 2 and made.core.loader.ready)
+        assert made.core.loader.model == "scripted"
 
 
 async def test_other_failures_ask_nothing(tmp_path):

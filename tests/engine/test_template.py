@@ -79,6 +79,13 @@ def test_a_chosen_switch_is_in_the_prompt_and_an_unknown_one_is_not_asked_for():
     assert prompts._tokenizer.decode(off.ids).endswith("<think></think>")
 
 
+@pytest.mark.parametrize("template", ["{{ m.role }", "{{ messages|length }}"])
+def test_what_to_do_about_a_template_also_holds_for_a_model_in_one_file(template):
+    with pytest.raises(GenerationError) as raised:
+        PromptBuilder(tiny.tokenizer(template)).build([Message("user", "hi")])
+    assert raised.value.hint == "Use another model, or fix its chat template."
+
+
 def test_a_process_that_can_not_be_started_breaks_no_template(monkeypatch):
     made = SimpleNamespace(chat_template=tiny.SIMPLE_TEMPLATE, special_tokens_map={})
     template = ChatTemplate(made)

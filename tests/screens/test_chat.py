@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual.widgets import Static
@@ -13,6 +14,7 @@ from tests.scripted import ScriptedEngine
 from tui.app import Start
 from tui.conversation import Status
 from tui.engine.base import (
+    FailureCause,
     GenerationError,
     LoadRequest,
     ModelLoadError,
@@ -22,7 +24,7 @@ from tui.engine.base import (
     StopReason,
     TextDelta,
 )
-from tui.screens.ask import AskText
+from tui.screens.ask import Ask, AskText
 from tui.screens.chat import ChatScreen
 from tui.screens.models.picker import ModelPicker
 from tui.screens.session_list import SessionList
@@ -226,6 +228,42 @@ async def test_a_failed_load_keeps_the_model_that_was_there(desk: Desk) -> None:
         assert screen.model.model == "scripted"
         await say(pilot, "still there")
         await answered(pilot, screen, 2)
+
+
+@dataclass
+class Replacing(ScriptedEngine):
+    """Frees its model before it loads another one, as llama.cpp does."""
+
+    cause: FailureCause = FailureCause.OTHER
+
+    def load(self, request, emit, cancelled):
+        self._loaded = None
+        if request.model == "x/broken":
+            raise ModelLoadError("It is broken.", "Use another file.", cause=self.cause)
+        return super().load(request, emit, cancelled)
+
+
+async def test_a_failed_load_that_has_cost_the_model_brings_it_back(desk: Desk) -> None:
+    async with desk.app(Replacing()).run_test(size=ROOMY, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.core.loader.load(LoadRequest("x/broken"))
+        await until(pilot, lambda: "It is broken." in shown(pilot))
+        await until(pilot, lambda: screen.model.ready)
+        assert screen.model.model == "scripted"
+        await say(pilot, "still there")
+        await answered(pilot, screen, 2)
+
+
+async def test_without_enough_memory_the_model_comes_back_if_nothing_is_chosen(desk: Desk) -> None:
+    engine = Replacing(cause=FailureCause.MEMORY)
+    async with desk.app(engine).run_test(size=ROOMY, notifications=True) as pilot:
+        screen = await ready(pilot)
+        screen.core.loader.load(LoadRequest("x/broken"))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        assert not screen.model.ready
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.model.ready)
+        assert screen.model.model == "scripted"
 
 
 async def test_another_quantization_loads_the_model_again(desk: Desk) -> None:
@@ -512,11 +550,9 @@ async def test_the_sidebar_hides_on_a_narrow_screen_and_opens_over_the_chat(desk
         await ready(pilot)
         assert "Temperature" not in shown(pilot)
         await pilot.press("f2")
-        await pilot.pause()
-        assert "Temperature" in shown(pilot)
+        await until(pilot, lambda: "Temperature" in shown(pilot))
         await pilot.press("escape")
-        await pilot.pause()
-        assert "Temperature" not in shown(pilot)
+        await until(pilot, lambda: "Temperature" not in shown(pilot))
 
 
 async def test_a_tiny_terminal_still_takes_a_message_and_shows_the_answer(desk: Desk) -> None:

@@ -62,6 +62,8 @@ class ModelLoader:
         self.ended: Signal[LoadEnded] = Signal()
         self._return_to: LoadRequest | None = None
         """The model to go back to after a reply by another one."""
+        self._lost: LoadRequest | None = None
+        """What the model was loaded with that was freed for one that could not be loaded."""
         self._job: EngineJob | None = None
         self._is_stopping = False
         self._following: set[asyncio.Task[Event]] = set()
@@ -148,6 +150,18 @@ class ModelLoader:
         if there != (request.model, request.quantization):
             self._load(request)
 
+    @property
+    def can_restore(self) -> bool:
+        """Whether `restore` loads a model."""
+        return self._lost is not None and self.info is None and not self.loading
+
+    def restore(self) -> bool:
+        """Load the model again that was freed for one that could not be loaded; return whether there is such a model."""
+        if not self.can_restore or self._lost is None:
+            return False
+        self.load(self._lost)
+        return True
+
     def _load(self, request: LoadRequest) -> asyncio.Task[Event]:
         self.begun.emit(request)
         self._cancel_job()
@@ -218,12 +232,20 @@ class ModelLoader:
         """Note what is loaded now: what the end of a load says holds for the engine, also where another load has replaced it."""
         if isinstance(event, ModelReady):
             info = event.info
+            self._lost = None
             self._hold(info)
             self._held = replace(request, model=info.model, quantization=info.quantization)
         elif isinstance(event, Unloaded) or (
             isinstance(event, LoadCancelled | Failed) and not event.keeps_model
         ):
+            self._note_lost(event, request)
             self._hold(None)
+
+    def _note_lost(self, event: Event, request: LoadRequest) -> None:
+        """Note which model was freed for one that could not be loaded; one that can't be loaded itself is none to go back to."""
+        lost = self._held or self._lost
+        is_other = lost is not None and (lost.model, lost.quantization) != (request.model, request.quantization)  # fmt: skip
+        self._lost = lost if is_other and not isinstance(event, Unloaded) else None
 
     def _hold(self, info: ModelInfo | None) -> None:
         self.info = info

@@ -54,3 +54,6 @@ class Recovery:
         answer = await self._ui.ask("The engine has stopped", why, _ANSWERS, interrupts=True)
         if answer == _LOAD and not self._loader.loading:
             self._loader.load(request)
+        elif answer != _LOAD:
+            # A load that failed has cost the model that was there before.
+            self._loader.restore()

@@ -6,7 +6,7 @@ business of `thoughts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from tui.dataclass import dataclass
@@ -96,6 +96,8 @@ class Marks:
 
 
 _TOKEN: Final = pattern(r"<[^<>\s]+>|\[[^\[\]\s]+\]")
+_CLOSING_TAG: Final = pattern(r"</([\w:.-]{0,30}(?:think|thought|reasoning)[\w:.-]{0,30})>")
+_MOST_OWN: Final = 4
 
 
 def _tags(name: str) -> Marks:
@@ -189,6 +191,28 @@ def known_marks(has: Callable[[str], bool]) -> tuple[Marks, ...]:
         has: tells whether its template or its vocabulary has a text.
     """
     return tuple(marks for marks in TABLE if marks.is_known(has))
+
+
+def marks_in(
+    template: str, has_token: Callable[[str], bool], added: Iterable[str] = ()
+) -> tuple[Marks, ...]:
+    """Return the marks that a model writes, the likeliest first, as its chat template and its vocabulary tell.
+
+    Args:
+        template: its chat template.
+        has_token: tells whether its vocabulary has a text as one token.
+        added: the tokens that were added to its vocabulary, such as special ones.
+    """
+    found = known_marks(lambda text: text in template or has_token(text))
+    return (*_own_pairs("\n".join((template, *added))), *found)
+
+
+def _own_pairs(text: str) -> list[Marks]:
+    """Return tags that are not in the table, but are as clear: a pair of a name of its own, as `<think:6124>`."""
+    names = dict.fromkeys(_CLOSING_TAG.findall(text))
+    known = {row.opening for row in TABLE}
+    tags = [name for name in names if f"<{name}>" in text and f"<{name}>" not in known]
+    return [Marks(f"<{name}>", (f"</{name}>",)) for name in tags[:_MOST_OWN]]
 
 
 ANY: Final = tuple(marks for marks in TABLE if not marks.are_words)

@@ -166,7 +166,6 @@ def test_a_file_that_it_can_not_load_is_told_in_a_sentence(llama, tmp_path, chan
     [
         ("E llama_model_load: error loading model: error loading model hyperparameters: invalid n_rot: 12", "invalid n_rot: 12", "Set model.gguf"),
         ("E llama_model_load: error loading model: unknown model architecture: 'x'", "unknown model architecture: 'x'", "A newer version"),
-        ("E common_chat_templates_init: error: parser: Parser Error: Expected }}", "Parser Error: Expected }}", "Set model.gguf"),
         ("/x/ggml.c:3: GGML_ASSERT(a > b) failed", "GGML_ASSERT(a > b) failed", "Set model.gguf"),
     ],
 )  # fmt: skip
@@ -180,6 +179,31 @@ def test_what_the_library_writes_explains_a_failed_load(tmp_path, line, said, hi
     engine._note("E ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9")
     whole = ModelLoadError("The file is damaged.", "Download it again.")
     assert engine._explained(whole) is whole
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ m.role }", "Its chat template is broken: Expected }} (Got })."),
+        ("{% foo %}", "Its chat template is broken: Unknown statement: foo."),
+        ("{{ 'a }}", "Its chat template is broken: unexpected end of input"),
+    ],
+)
+def test_a_broken_chat_template_is_told_with_what_to_do(llama, tmp_path, template, said):
+    with pytest.raises(ModelLoadError) as raised:
+        load(llama, str(tiny_gguf.make(tmp_path / "broken.gguf", template=template)))
+    assert raised.value.message.startswith("The file broken.gguf can't be loaded by llama.cpp.")
+    assert said in raised.value.message
+    assert "gguf-new-metadata (--chat-template-file)" in raised.value.hint
+    # It can't use such a template either.
+    assert "transformers" not in raised.value.hint
+
+
+def test_a_chat_template_that_fails_on_a_test_chat_may_do_in_the_other_engine(llama, tmp_path):
+    template = "{{ raise_exception('Only tools') }}"
+    with pytest.raises(ModelLoadError, match=r"fails on a test chat: Only tools\.") as raised:
+        load(llama, str(tiny_gguf.make(tmp_path / "picky.gguf", template=template)))
+    assert "transformers" in raised.value.hint
 
 
 def test_a_load_without_enough_memory_is_told_as_such(tmp_path):

@@ -23,9 +23,14 @@ class ControlTokens:
         Args:
             texts: as the tokenizer knows them, for example `<|im_end|>`.
         """
-        longest_first = sorted((one for one in texts if len(one) > 1), key=len, reverse=True)
+        self._texts = frozenset(texts)
+        longest_first = sorted((one for one in self._texts if len(one) > 1), key=len, reverse=True)
         found = "|".join(map(re.escape, longest_first))
         self._pattern = re.compile(found) if found else _NOTHING
+
+    def has(self, text: str) -> bool:
+        """Return whether a text is one of them."""
+        return text in self._texts
 
     def as_text(self, message: Message) -> Message:
         """Return a message in which they are no tokens."""

@@ -80,8 +80,11 @@ class LlamaEngine:
     def generate(self, request: GenerateRequest, emit: Emit, cancelled: IsCancelled) -> Finished:
         """Generate a reply; see `Engine.generate`."""
         held = self._model()
-        fits, dropped = held.fitting(request)
-        telling = Telling(fits, emit, _notes(dropped))
+        try:
+            fits, dropped = held.fitting(request)
+            telling = Telling(fits, emit, _notes(dropped), held.splitter(request))
+        except ServerError as error:
+            raise _failed(error) from error
         telling.start()
         try:
             self._wait(cancelled)
@@ -149,8 +152,8 @@ class LlamaEngine:
     def describe(self, request: GenerateRequest) -> PromptDescribed:
         """Return the prompt that the model would be given; see `Engine.describe`."""
         held = self._model()
-        fits, _ = held.fitting(request)
         try:
+            fits, _ = held.fitting(request)
             return PromptDescribed(held.prompt(fits), held.count(fits))
         except ServerError as error:
             raise _failed(error) from error

@@ -12,6 +12,7 @@ from typing import Final
 
 import psutil
 
+from tui.conversation.thoughts import ThinkSplitter
 from tui.dataclass import dataclass
 from tui.engine import catalog, fit, gguf_files
 from tui.engine.base import (
@@ -29,13 +30,16 @@ from tui.engine.base import (
 from tui.engine.facts import ModelFacts
 from tui.engine.failures import words
 from tui.engine.gguf_header import read_control_tokens
+from tui.engine.llama import reasoning
 from tui.engine.llama.control_tokens import ControlTokens
+from tui.engine.llama.reasoning import Reasoning
 from tui.engine.llama.server import NAME, LlamaServer, Plan
 from tui.engine.quantization import NONE
 from tui.engine.remote.chat_completions import ChatCompletions
 from tui.engine.remote.dialect import THINKING, Served
 from tui.engine.remote.dialects.llama_server import LLAMA_SERVER, defaults
-from tui.engine.remote.telling import fitting
+from tui.engine.remote.problems import ServerError
+from tui.engine.remote.telling import fitting, joined
 from tui.engine.remote.values import table, text, whole
 from tui.json_types import Json
 from tui.parameters import PARAMETERS
@@ -73,6 +77,8 @@ class Loaded:
         info: the model, as the app knows it.
         control_tokens: of its vocabulary.
         cache_bytes: that its keys and values take.
+        reasoning: separates reasoning that llama.cpp leaves in the text; None if it leaves none.
+        writes_reasoning: whether llama.cpp knows how to write the reasoning of a reply that is continued.
     """
 
     server: LlamaServer
@@ -81,13 +87,37 @@ class Loaded:
     info: ModelInfo
     control_tokens: ControlTokens
     cache_bytes: int
+    reasoning: Reasoning | None = None
+    writes_reasoning: bool = True
 
     def fitting(self, request: GenerateRequest) -> tuple[GenerateRequest, list[str]]:
-        """Return a request as it is sent, and the names of the parameters that were left out."""
+        """Return a request as it is sent, and the names of the parameters that were left out; raises `ServerError`."""
         messages = tuple(map(self.control_tokens.as_text, request.messages))
+        if self.reasoning is not None and request.continue_last and not self.writes_reasoning:
+            last = self.reasoning.written(self._before_last(request), messages[-1])
+            messages = (*messages[:-1], last)
         # It would write to the end of the context.
         values = {_LIMIT.name: _LIMIT.default, **request.parameters}
         return fitting(replace(request, messages=messages, parameters=values), self.dialect)
+
+    def splitter(self, request: GenerateRequest) -> ThinkSplitter | None:
+        """Return what separates the reasoning of a reply; None where that can be told from the reply. Raises `ServerError`.
+
+        Args:
+            request: as it was before `fitting`.
+        """
+        # What has to fit a schema does so from the first token: it isn't reasoning.
+        if self.reasoning is None or request.schema is not None:
+            return None
+        if request.continue_last:
+            return self.reasoning.continuing(self._before_last(request), request.messages[-1])
+        return self.reasoning.splitter(self.prompt(self.fitting(request)[0]))
+
+    def _before_last(self, request: GenerateRequest) -> str:
+        """Return the prompt that the last message of a request is the reply to."""
+        messages = tuple(map(self.control_tokens.as_text, request.messages[:-1]))
+        # With the switches of the request, which are others where a reply is continued.
+        return self.prompt(replace(request, messages=joined(messages)))
 
     def body(self, request: GenerateRequest, limit: int = 0) -> dict[str, Json]:
         """Return what is sent for a reply of so many tokens at most; 0 for any number."""
@@ -142,7 +172,22 @@ def load(request: LoadRequest, folder: Path, emit: Emit, cancelled: IsCancelled)
     info = _info(request, source, facts, served, server, switches(template))
     cache = fit.cache_bytes(facts, served.context_tokens, dtype="float16")
     _log.info("loaded %s", info)
-    return Loaded(server, _dialect(served.context_tokens), served, info, control_tokens, cache)
+    held = Loaded(server, _dialect(served.context_tokens), served, info, control_tokens, cache)
+    return _with_reasoning(held, template) if has_template else held
+
+
+def _with_reasoning(held: Loaded, template: str) -> Loaded:
+    """Return a model with what separates its reasoning, if llama.cpp doesn't."""
+    try:
+        prompt = held.prompt(GenerateRequest(reasoning.PROBE, continue_last=True))
+    except ServerError:
+        # The template rejects so short a chat.
+        return held
+    is_known = reasoning.is_known(prompt)
+    if is_known and held.server.parses:
+        return held
+    found = Reasoning(template, held.control_tokens)
+    return replace(held, reasoning=found, writes_reasoning=is_known)
 
 
 def _served(plan: Plan, folder: Path) -> LlamaServer:

@@ -39,11 +39,17 @@ _ENDS_WITHIN_S: Final = 0.3
 _NO_MEMORY: Final = re.compile(
     r"(?:failed to allocate|unable to allocate|out of memory).*", re.IGNORECASE
 )
+_BROKEN_TEMPLATE: Final = re.compile(
+    r"common_chat_templates_init: error: (?:(?:parser|lexer): )?(?:Parser Error: )?(.+)"
+)
+"""A chat template with an error of syntax."""
+_FAILING_TEMPLATE: Final = re.compile(r"^Error: (?:Jinja Exception: )?(.+)")
+"""A chat template that fails on a test chat."""
 _REASONS: Final = (
     re.compile(r"GGML_ASSERT\(.*\) failed"),
     re.compile(r"error loading model: (?:error loading model hyperparameters: )?(.+)"),
-    re.compile(r"parser: (Parser Error.+)"),
-    re.compile(r"Error: (Jinja Exception: .+)"),
+    _BROKEN_TEMPLATE,
+    _FAILING_TEMPLATE,
     _NO_MEMORY,
     re.compile(r"error: (.+)"),
 )
@@ -55,6 +61,10 @@ _OTHER: Final = (
 _NEWER: Final = (
     "A newer version may know it: pip install -U xllamacpp. Or set model.gguf to transformers."
 )
+
+
+_OTHER_TEMPLATE: Final = "Use another file of the model, or replace its chat template with llama.cpp's gguf-new-metadata (--chat-template-file)."
+_OR_TRANSFORMERS: Final = "Set model.gguf to transformers, which adapts chats to templates, or use another file of the model."
 
 
 class LlamaProcess:
@@ -124,23 +134,30 @@ class LlamaProcess:
 
     def _explained(self, error: ModelLoadError) -> ModelLoadError:
         """Return an error with what the library has written of it."""
-        reason = next(
+        found = next(
             (
-                sanitize_line(found[found.lastindex or 0], _LONGEST_REASON)
+                match
                 for pattern in _REASONS
                 for line in reversed(self._said)
-                if (found := pattern.search(line))
+                if (match := pattern.search(line))
             ),
-            "",
+            None,
         )
-        if not reason or (error.hint and error.cause is FailureCause.OTHER):
+        if found is None or (error.hint and error.cause is FailureCause.OTHER):
             return error
+        reason = sanitize_line(found[found.lastindex or 0], _LONGEST_REASON)
         if _NO_MEMORY.match(reason):
             return ModelLoadError(
                 f"There isn't enough memory to load the file in llama.cpp ({reason.rstrip('.')}).",
                 "Set model.context to fewer tokens, or choose a smaller file of the model.",
                 cause=FailureCause.MEMORY,
             )
+        if found.re is _BROKEN_TEMPLATE:
+            said = f"{error.message} Its chat template is broken: {reason.rstrip('.')}."
+            return ModelLoadError(said, _OTHER_TEMPLATE)
+        if found.re is _FAILING_TEMPLATE:
+            said = f"{error.message} Its chat template fails on a test chat: {reason.rstrip('.')}."
+            return ModelLoadError(said, _OR_TRANSFORMERS)
         hint = error.hint or (_NEWER if _UNKNOWN.search(reason) else _OTHER)
         said = f"{error.message} The reason: {reason.rstrip('.')}."
         return ModelLoadError(said, hint, cause=error.cause, subject=error.subject)

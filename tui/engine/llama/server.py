@@ -85,6 +85,8 @@ class LlamaServer:
         """
         import xllamacpp
 
+        self.parses = plan.parses
+        """Whether it separates the reasoning that it knows."""
         self._key = secrets.token_urlsafe(32)
         gpu = None if plan.device == "cpu" else _gpu(xllamacpp.get_device_info())
         self.gpu = str(gpu.get("description") or gpu.get("name")) if gpu else ""

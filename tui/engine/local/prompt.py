@@ -532,7 +532,7 @@ def _unsendable(refusal: Exception | None) -> GenerationError:
     if refusal is None:
         return GenerationError(
             "The model's chat template omits your message or the system prompt from the prompt.",
-            "Use another model, or fix the template in the model's folder.",
+            "Use another model, or fix its chat template.",
         )
     return GenerationError(
         f"The model's chat template rejects this chat ({words(refusal)}).",

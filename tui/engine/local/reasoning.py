@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tui.conversation.reasoning_marks import PLAIN, TABLE, Marks, known_marks
+from tui.conversation.reasoning_marks import PLAIN, TABLE, Marks, marks_in
 from tui.conversation.thoughts import Piece
 from tui.engine.attempts import StuckError
 from tui.engine.base import Cancelled
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
-_CLOSING_TAG: Final = re.compile(r"</([\w:.-]{0,30}(?:think|thought|reasoning)[\w:.-]{0,30})>")
-_MOST_OWN: Final = 4
 
 
 class Splitter(Protocol):
@@ -90,21 +87,15 @@ def marks_of(tokenizer: PreTrainedTokenizerBase) -> tuple[Marks, ...]:
     """
     said = _texts(getattr(tokenizer, "chat_template", None))
     named = _named_by(getattr(tokenizer, "response_template", None))
-    found = known_marks(lambda text: text in said or token_id(tokenizer, text) is not None)
-    return (*named, *(one for one in (*_own_pairs(tokenizer, said), *found) if one not in named))
+    found = marks_in(said, lambda text: token_id(tokenizer, text) is not None, _added(tokenizer))
+    return (*named, *(one for one in found if one not in named))
 
 
-def _own_pairs(tokenizer: PreTrainedTokenizerBase, template: str) -> list[Marks]:
-    """Return tags that are not in the table, but are as clear: a pair of a name of its own, as `<think:6124>`."""
+def _added(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     try:
-        added = list(tokenizer.get_added_vocab())
+        return list(tokenizer.get_added_vocab())
     except Exception:  # noqa: BLE001 - a tokenizer may be a program of somebody else
-        added = []
-    text = "\n".join((template, *added))
-    names = dict.fromkeys(_CLOSING_TAG.findall(text))
-    known = {row.opening for row in TABLE}
-    tags = [name for name in names if f"<{name}>" in text and f"<{name}>" not in known]
-    return [Marks(f"<{name}>", (f"</{name}>",)) for name in tags[:_MOST_OWN]]
+        return []
 
 
 def _named_by(response_template: Any) -> tuple[Marks, ...]:

@@ -31,7 +31,7 @@ _TEXT_BYTES: Final = 64_000_000
 """A prompt of this length would be ten times as long as the longest context."""
 _COMMAND: Final = re.compile(r"(?<![\w/<:.])/[A-Za-z][A-Za-z_]{2,30}(?![\w/>])")
 _LATER: Final = "Close other programs and try again."
-_OTHER: Final = "Use another model, or fix the template in the model's folder."
+_OTHER: Final = "Use another model, or fix its chat template."
 
 
 class TemplateRefusedError(Exception):

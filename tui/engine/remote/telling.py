@@ -69,19 +69,26 @@ def joined(messages: Sequence[Message]) -> tuple[Message, ...]:
 class Telling:
     """Tells one reply: takes what is read of it, and emits its events."""
 
-    def __init__(self, request: GenerateRequest, emit: Emit, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        request: GenerateRequest,
+        emit: Emit,
+        notes: tuple[str, ...] = (),
+        splitter: ThinkSplitter | None = None,
+    ) -> None:
         """Tell nothing yet.
 
         Args:
             request: as it is sent; see `fitting`.
             emit: takes the events.
             notes: as in `PromptReady`.
+            splitter: separates reasoning that the server leaves in the text, if the prompt says more of it than the text does.
         """
         self._values = request.parameters
         self._notes = notes
         self._emit = emit
         said = request.messages[-1].content if request.continue_last else ""
-        self._splitter: ThinkSplitter | None = ThinkSplitter(marks=PLAIN, said=said)
+        self._splitter: ThinkSplitter | None = splitter or ThinkSplitter(marks=PLAIN, said=said)
         # Some servers leave the text that ended a reply in it, and some know of no such texts.
         self._stops = StopTexts(_texts(self._values.get("stop_strings")), emit)
         self._usage = Usage()

@@ -204,7 +204,8 @@ class ModelActions:
                 self._ui.start(offer)
             # What is to be done when the engine has ended is asked by `Recovery`.
             case Failed() as failed if failed.cause is not FailureCause.ENGINE:
-                self._tell_failed(failed)
+                # After a reply by another model, the one before is loaded again by whoever asked for it.
+                self._tell_failed(failed, restores=not ended.is_passing)
             case LoadCancelled():
                 self._ui.tell("Loading was stopped.")
             case Unloaded():
@@ -216,11 +217,17 @@ class ModelActions:
         if loader.info is not None and not loader.info.server:
             self._core.settings.set_quantization(loader.quantization, remembers=False)
 
-    def _tell_failed(self, failed: Failed) -> None:
-        kept = " The previous model is still loaded." if failed.keeps_model else ""
+    def _tell_failed(self, failed: Failed, *, restores: bool) -> None:
+        loader = self._core.loader
+        is_restoring = restores and loader.restore()
+        if failed.keeps_model:
+            now = " The previous model is still loaded."
+        else:
+            now = " The previous model is being loaded again." if is_restoring else ""
         self._ui.tell(
-            f"{failed.message} {failed.hint}{kept}",
+            f"{failed.message} {failed.hint}{now}",
             title="The model was not loaded",
             severity="error",
-            is_shown=not failed.keeps_model and not self._core.session.conversation.path,
+            is_shown=not (failed.keeps_model or is_restoring)
+            and not self._core.session.conversation.path,
         )

@@ -100,6 +100,8 @@ class ModelRescue:
         for way in ways:
             if way.answer.id == answer and way.request is not None:
                 self._loader.load(way.request)
+        if answer in ("no", None):
+            self._loader.restore()
         return answer == SHORTER
 
     def _look_at(self, request: LoadRequest) -> tuple[ModelFacts | None, FreeMemory]:
