@@ -427,6 +427,18 @@ async def test_quitting_in_the_middle_of_a_reply_keeps_what_was_said(desk: Desk)
     assert turn["content"].strip() == "kept words"
 
 
+async def test_a_stop_that_takes_its_time_is_shown(desk: Desk) -> None:
+    engine = ScriptedEngine(["one two three"], word_s=2.0)
+    async with desk.app(engine).run_test(size=ROOMY) as pilot:
+        screen = await ready(pilot)
+        await say(pilot, "Count.")
+        await until(pilot, lambda: engine.requests)
+        await pilot.press("escape")
+        await until(pilot, lambda: "stopping" in shown(pilot))
+        await until(pilot, lambda: screen.reply is None)
+        assert "stopping" not in shown(pilot)
+
+
 async def test_ctrl_c_stops_the_reply_and_quits_only_when_pressed_twice(desk: Desk) -> None:
     app = desk.app(ScriptedEngine(["said never"], hold=threading.Event()))
     async with app.run_test(size=ROOMY, notifications=True) as pilot:

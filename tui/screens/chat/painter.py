@@ -13,6 +13,7 @@ from tui.chat.loader import short_name
 from tui.chat.replies import Said
 from tui.chat.session import Change, Changed
 from tui.chat.settings import Area
+from tui.chat.side_work import STOPPING
 from tui.conversation import Conversation, ReplyStats, title_from
 from tui.engine.base import (
     MemoryReading,
@@ -303,6 +304,9 @@ class ChatPainter:
         loader, reply = self._core.loader, self._core.replies.live
         if loader.loading:
             return ModelState.LOADING, loader.progress
+        if reply is not None and reply.stop_wanted:
+            # An engine that hangs is only ended after a while.
+            return ModelState.BUSY, Progress(STOPPING)
         if reply is not None:
             state = ModelState.REPLYING if reply.new_tokens else ModelState.READING
             return state, reply.progress
