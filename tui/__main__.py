@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Final
 
-_INTERRUPTED: Final = 130
+from tui.interrupts import INTERRUPTED, ending_at_once
 
 
 def main() -> int:
     """Run the command line; return the exit code. Ctrl+C ends it silently, even during the imports."""
     try:
-        # What is imported stays; looking for garbage in it would take a tenth of the start.
-        gc.disable()
-        from tui.cli import main as run
+        with ending_at_once():
+            # What is imported stays; looking for garbage in it would take a tenth of the start.
+            gc.disable()
+            from tui.cli import main as run
 
-        gc.enable()
+            gc.enable()
 
         return run()
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

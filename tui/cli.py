@@ -23,6 +23,7 @@ from tui.console import (
     write_out,
 )
 from tui.errors import UserError
+from tui.interrupts import ending_at_once
 from tui.startup import (
     UsageError,
     llama_engine,
@@ -93,9 +94,11 @@ def _parsed(given: Sequence[str]) -> Arguments:
 
 def _run_subcommand(given: Sequence[str]) -> int:
     if given[0] == "ask":
-        from tui.ask.command import run as answer
+        # Until the question has handlers of its own.
+        with ending_at_once():
+            from tui.ask.command import run as answer
 
-        return answer(given[1:])
+            return answer(given[1:])
     from tui.subcommands import run
 
     return run(given)

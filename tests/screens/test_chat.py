@@ -567,6 +567,16 @@ async def test_the_sidebar_hides_on_a_narrow_screen_and_opens_over_the_chat(desk
         await until(pilot, lambda: "Temperature" not in shown(pilot))
 
 
+async def test_the_key_of_the_sidebar_hides_it_though_its_settings_are_still_being_made(desk: Desk):
+    async with desk.app().run_test(size=(80, 24)) as pilot:
+        screen = await ready(pilot)
+        assert not screen.view.sidebar.is_filled
+        await pilot.press("f2", "f2")
+        await until(pilot, lambda: not screen.has_class("-sidebar"))
+        await until(pilot, lambda: screen.view.sidebar.is_filled)
+        assert screen.composer.has_focus
+
+
 async def test_a_tiny_terminal_still_takes_a_message_and_shows_the_answer(desk: Desk) -> None:
     async with desk.app(ScriptedEngine(["tiny answer"])).run_test(size=(40, 10)) as pilot:
         screen = await ready(pilot)

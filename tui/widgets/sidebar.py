@@ -215,6 +215,11 @@ class Sidebar(VerticalScroll):
         """Focus a setting: the model, the system prompt, or a parameter by name."""
         self._show("focus", lambda groups: groups.focus_on(wanted))
 
+    @property
+    def has_or_awaits_focus(self) -> bool:
+        """Whether one of the settings has the focus, or will have it once the groups exist."""
+        return self.has_focus_within or "focus" in (self._waiting or {})
+
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
     def _focus_moved(self) -> None:

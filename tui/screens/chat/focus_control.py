@@ -209,7 +209,7 @@ class FocusControl:
     def toggle_sidebar(self) -> None:
         """Focus the settings, showing them if needed; if they have the focus, hide them."""
         screen = self._view.screen
-        is_there = self._view.sidebar.has_focus_within
+        is_there = self._view.sidebar.has_or_awaits_focus
         if self.has_sidebar and not is_there:
             self._view.sidebar.focus_on("temperature")
             return
