@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -354,14 +356,22 @@ def test_a_reader_that_is_gone_before_the_first_word(shell, server):
     assert done.returncode == 0
 
 
+def _interrupted(process):
+    """Press Ctrl+C until the program ends: bash and Python lose one in some hundred while they start, before the program's first line."""
+    for _ in range(10):
+        os.kill(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=2)
+    raise AssertionError("it goes on")
+
+
 def test_ctrl_c_during_the_imports(shell, server):
     # Where this test gets its turn late, the question is asked already.
     server.answers[server.column.chat] = lambda talk: talk.wait_until_left()
     for wait_s in (0.02, 0.1, 0.2):
         process = shell.begin("exec chat-tui ask x")
         time.sleep(wait_s)
-        os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = _interrupted(process)
         # Before the program's first line, Python itself has the word.
         assert b"tui/cli.py" not in err
         assert process.returncode in (130, 1, -signal.SIGINT)
