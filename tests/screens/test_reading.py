@@ -8,9 +8,10 @@ import pytest
 
 from tests.screens.conftest import ROOMY, Desk, answered, ready, say, shown, until
 from tests.scripted import ScriptedEngine
-from tui.engine.base import ReasoningDelta, TextDelta
+from tui.conversation import Conversation
+from tui.engine.base import LoadRequest, ReasoningDelta, TextDelta
 from tui.screens.ask import Ask
-from tui.screens.chat import reading
+from tui.screens.chat import Start, reading
 from tui.screens.chat.reading import can_be_opened
 from tui.settings.state import AppState
 from tui.widgets.transcript import Transcript
@@ -171,6 +172,18 @@ async def test_a_title_that_is_the_first_message_is_not_shown_and_marks_are(desk
         screen.core.session.rename("Monads")
         assert str(screen.view.title.content) == "Monads"
         assert screen.view.title.display
+
+
+async def test_a_chat_that_the_app_begins_with_has_no_blank_title(desk: Desk) -> None:
+    chat = Conversation().add_user("What is a monad?")
+    store = desk.store
+    store.save(chat)
+    store.close()
+    start = Start(desk.store.load(chat.id), LoadRequest("scripted"))
+    async with desk.app(start=start).run_test(size=SIZE) as pilot:
+        screen = await ready(pilot)
+        assert str(screen.view.title.content) == ""
+        assert not screen.view.title.display
 
 
 async def test_a_temporary_chat_says_so_though_its_title_is_its_first_message(desk: Desk) -> None:

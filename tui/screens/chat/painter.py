@@ -143,8 +143,8 @@ class ChatPainter:
         # Any update lays out the whole screen again.
         if self._view.title.content != text:
             self._view.title.update(text)
-            self._view.title.set_class(bool(marks), "-marked")
-            self._view.title.set_class(not text, "-blank")
+        self._view.title.set_class(bool(marks), "-marked")
+        self._view.title.set_class(not text, "-blank")
         name = sanitize_line(title, 60)
         self._name_window(f"{name} - chat-tui" if name else "chat-tui")
 
