@@ -14,6 +14,9 @@ _IN_A_CALLBACK = """
 import os, signal, sys, weakref
 from tui.interrupts import ending_at_once
 
+# A shell starts what runs in the background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Held:
     pass
 

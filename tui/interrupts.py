@@ -1,7 +1,7 @@
 """Ctrl+C while nothing is in progress that could be lost, such as imports.
 
-Python raises `KeyboardInterrupt` wherever it is. The import system runs callbacks in which exceptions are printed and dropped, so that
-every few hundredth Ctrl+C would be lost.
+Python raises `KeyboardInterrupt` wherever it is. The import system runs callbacks in which exceptions are printed and dropped, and Ctrl+C
+with them.
 """
 
 from __future__ import annotations

@@ -357,7 +357,7 @@ def test_a_reader_that_is_gone_before_the_first_word(shell, server):
 
 
 def _interrupted(process):
-    """Press Ctrl+C until the program ends: bash and Python lose one in some hundred while they start, before the program's first line."""
+    """Press Ctrl+C until the program ends: what starts before its first line may lose one."""
     for _ in range(10):
         os.kill(process.pid, signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
